@@ -1,0 +1,31 @@
+//! The intermediate representation of tfq-opt: a model as subgraphs over petgraph, changed
+//! through checked patches only.
+//!
+//! Internal crate: users import `tfq_opt`. It knows no flatbuffers, files or passes.
+
+mod attributes;
+pub mod catalog;
+mod constant;
+mod element;
+mod module;
+mod op;
+mod patch;
+mod subgraph;
+mod tensor;
+mod verify;
+
+pub use attributes::{Attr, AttrError, Attributes};
+pub use constant::{BufferId, ConstantPool};
+pub use element::ElementType;
+pub use module::{
+    CacheReason, DequantCache, DequantCacheEntry, ExternalBuffer, Metadata, Module, OpCode,
+    Signature, SubgraphId,
+};
+pub use op::{CustomOptions, Op, OpKind};
+pub use patch::{Applied, OpRef, Patch, Place, Reason, Rejected, TensorRef};
+pub use subgraph::{OpId, Operands, Subgraph, SubgraphBuilder, TensorId, Use};
+pub use tensor::{
+    DimensionMetadata, Quantization, QuantizationDetails, SparseIndex, Sparsity, Tensor,
+    TensorLink, VariantSubType,
+};
+pub use verify::VerifyError;

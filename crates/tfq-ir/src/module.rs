@@ -1,0 +1,383 @@
+//! The whole model.
+
+use crate::patch::{Applied, Patch, Rejected};
+use crate::{BufferId, ConstantPool, Op, OpId, OpKind, Subgraph, TensorId, TensorLink};
+use bytes::Bytes;
+use std::sync::Arc;
+
+/// A subgraph by its number; number 0 is the main one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SubgraphId(pub u32);
+
+/// A model: subgraphs, the constants they share, and everything the file says besides.
+#[derive(Clone, Debug, Default)]
+pub struct Module {
+    /// Version of the format; the runtime takes 3 only.
+    pub version: u32,
+    /// Free text.
+    pub description: Option<Arc<str>>,
+    /// Functions that a caller can run by name.
+    pub signatures: Vec<Signature>,
+    /// Named buffers that the runtime or a tool reads.
+    pub metadata: Vec<Metadata>,
+    /// The format's older list of metadata buffers.
+    pub metadata_buffer: Vec<i32>,
+    /// Names of files with constants outside the model.
+    pub external_buffer_groups: Vec<Option<Arc<str>>>,
+    /// Constants outside the model.
+    pub external_buffers: Vec<ExternalBuffer>,
+    /// Operator codes of the file. Lowering raises their versions to what the ops need and
+    /// adds what is missing.
+    pub op_codes: Vec<OpCode>,
+    /// Bytes that followed the model in its file, for example a zip of associated files.
+    pub trailer: Bytes,
+    /// Whether constants lay behind the flatbuffer.
+    pub constants_outside: bool,
+    /// What `annotate-dequant-cache` found; lowering writes it into the metadata.
+    pub dequant_cache: Option<DequantCache>,
+    subgraphs: Vec<Subgraph>,
+    constants: ConstantPool,
+    journal: Vec<Applied>,
+}
+
+/// An entry of the model's operator codes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct OpCode {
+    pub builtin: i32,
+    /// The one-byte field of old files; the larger of the two counts.
+    pub deprecated_builtin: i8,
+    pub custom: Option<Arc<str>>,
+    pub version: i32,
+}
+
+impl OpCode {
+    /// The entry that a writer makes for an op.
+    pub fn for_kind(kind: &OpKind, version: i32) -> Self {
+        let (builtin, custom) = match kind {
+            OpKind::Builtin(code) => (*code, None),
+            OpKind::Custom(name) => (crate::catalog::ops::CUSTOM, Some(name.clone())),
+        };
+        // Codes that one byte cannot hold leave the placeholder there.
+        Self { builtin, deprecated_builtin: builtin.min(127) as i8, custom, version }
+    }
+
+    /// What ops with this code compute.
+    pub fn kind(&self) -> OpKind {
+        match self.builtin.max(i32::from(self.deprecated_builtin)) {
+            crate::catalog::ops::CUSTOM => {
+                OpKind::Custom(self.custom.clone().unwrap_or_else(|| Arc::from("")))
+            }
+            code => OpKind::Builtin(code),
+        }
+    }
+}
+
+/// A function that a caller can run by name. Numbers that name no tensor are kept.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)]
+pub struct Signature {
+    pub key: Option<Arc<str>>,
+    pub inputs: Vec<(Option<Arc<str>>, TensorLink)>,
+    pub outputs: Vec<(Option<Arc<str>>, TensorLink)>,
+    pub subgraph: u32,
+    /// A field that the format gave up.
+    pub deprecated_tag: Option<Arc<str>>,
+}
+
+/// A named buffer.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)]
+pub struct Metadata {
+    pub name: Option<Arc<str>>,
+    pub buffer: BufferId,
+}
+
+/// A constant in another file.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)]
+pub struct ExternalBuffer {
+    pub id: u32,
+    pub group: u32,
+    pub offset: u64,
+    pub length: u64,
+    pub packing: Option<Arc<str>>,
+}
+
+/// For each Dequantize of the model, whether the runtime computes its result once and keeps it.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[allow(missing_docs)]
+pub struct DequantCache {
+    pub entries: Vec<DequantCacheEntry>,
+}
+
+impl DequantCache {
+    /// RAM in bytes that the cached results hold for as long as the model is loaded.
+    pub fn total_bytes(&self) -> u64 {
+        self.entries.iter().map(|entry| entry.bytes).sum()
+    }
+}
+
+/// One Dequantize.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DequantCacheEntry {
+    /// Where the op is.
+    pub subgraph: SubgraphId,
+    /// The op.
+    pub op: OpId,
+    /// Why the result is cached or not.
+    pub reason: CacheReason,
+    /// RAM in bytes that the cached result holds; 0 where it is not cached.
+    pub bytes: u64,
+    /// Bytes that are computed anew at each run; 0 where it is cached.
+    pub bytes_per_invoke: u64,
+}
+
+/// Why the runtime caches the result of a Dequantize, or does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CacheReason {
+    /// The operand is a constant of the file: computed at the first run, then kept.
+    CachedConstant,
+    /// The operand is computed at run time.
+    NotAConstant,
+    /// The operand is a variable or an input.
+    Variable,
+    /// The operand is a constant of the caller, handed in as an argument.
+    SubgraphArgument,
+}
+
+impl Module {
+    /// A model of these subgraphs and constants; everything else starts empty.
+    pub fn new(subgraphs: Vec<Subgraph>, constants: ConstantPool) -> Self {
+        Self { version: 3, subgraphs, constants, ..Self::default() }
+    }
+
+    /// Numbers of the subgraphs.
+    pub fn subgraph_ids(&self) -> impl Iterator<Item = SubgraphId> + use<> {
+        (0..self.subgraphs.len() as u32).map(SubgraphId)
+    }
+
+    /// Subgraphs with their numbers.
+    pub fn subgraphs(&self) -> impl ExactSizeIterator<Item = (SubgraphId, &Subgraph)> {
+        self.subgraphs.iter().enumerate().map(|(n, sg)| (SubgraphId(n as u32), sg))
+    }
+
+    /// A subgraph.
+    ///
+    /// # Panics
+    /// If there is none of this number.
+    pub fn subgraph(&self, id: SubgraphId) -> &Subgraph {
+        &self.subgraphs[id.0 as usize]
+    }
+
+    /// The constants of all subgraphs.
+    pub fn constants(&self) -> &ConstantPool {
+        &self.constants
+    }
+
+    /// The bytes of a tensor that is a constant: its buffer has data and it is no variable.
+    pub fn constant(&self, subgraph: SubgraphId, tensor: TensorId) -> Option<&Bytes> {
+        let tensor = self.subgraph(subgraph).tensor(tensor);
+        if tensor.is_variable { None } else { self.constants.constant(tensor.buffer) }
+    }
+
+    /// Adds constant bytes, which changes nothing until a tensor refers to them.
+    pub fn add_constant(&mut self, bytes: Bytes) -> BufferId {
+        self.constants.push(bytes)
+    }
+
+    /// The metadata entry of this name.
+    pub fn metadata_bytes(&self, name: &str) -> Option<&Bytes> {
+        let entry = self.metadata.iter().find(|entry| entry.name.as_deref() == Some(name))?;
+        self.constants.get(entry.buffer)
+    }
+
+    /// Sets the metadata entry of this name, adding it where there is none.
+    pub fn set_metadata(&mut self, name: &str, bytes: Bytes) {
+        let buffer = self.constants.push(bytes);
+        match self.metadata.iter_mut().find(|entry| entry.name.as_deref() == Some(name)) {
+            Some(entry) => entry.buffer = buffer,
+            None => self.metadata.push(Metadata { name: Some(name.into()), buffer }),
+        }
+    }
+
+    /// Checks a patch and applies it whole, or refuses it and leaves everything as it was.
+    pub fn apply(&mut self, patch: Patch) -> Result<&Applied, Rejected> {
+        let applied = crate::patch::apply(self, patch)?;
+        self.journal.push(applied);
+        Ok(&self.journal[self.journal.len() - 1])
+    }
+
+    /// Every patch that was applied, in order.
+    pub fn journal(&self) -> &[Applied] {
+        &self.journal
+    }
+
+    pub(crate) fn subgraph_mut(&mut self, id: SubgraphId) -> &mut Subgraph {
+        &mut self.subgraphs[id.0 as usize]
+    }
+
+    /// Sets the operator version that an op needs. Not a structural change.
+    pub fn set_version(&mut self, subgraph: SubgraphId, op: OpId, version: i32) {
+        self.subgraph_mut(subgraph).op_mut(op).op.version = version;
+    }
+
+    /// The ops of a kind, anywhere in the model.
+    pub fn ops_of_kind(&self, code: i32) -> impl Iterator<Item = (SubgraphId, OpId, &Op)> {
+        self.subgraphs().flat_map(move |(id, sg)| {
+            sg.ops().map(move |op| (id, op, sg.op(op))).filter(move |(_, _, op)| op.kind.is(code))
+        })
+    }
+}
+
+/// Removing what nothing refers to. These are changes of the module's own lists, so they are
+/// journalled like patches, and renumber what they must.
+impl Module {
+    /// Drops buffers that no tensor and no metadata refers to, and returns how many and their
+    /// bytes. Buffer 0 stays: the format needs it.
+    pub fn prune_buffers(&mut self) -> (usize, u64) {
+        let mut used = vec![false; self.constants.len()];
+        let mut mark = |id: u32| {
+            if let Some(used) = used.get_mut(id as usize) {
+                *used = true;
+            }
+        };
+        mark(0);
+        for sg in &self.subgraphs {
+            sg.tensors().for_each(|t| mark(sg.tensor(t).buffer.0));
+        }
+        self.metadata.iter().for_each(|entry| mark(entry.buffer.0));
+        self.metadata_buffer.iter().for_each(|id| mark(u32::try_from(*id).unwrap_or(u32::MAX)));
+        let dead: Vec<u64> = self
+            .constants
+            .iter()
+            .filter(|(id, _)| !used[id.0 as usize])
+            .map(|(_, bytes)| bytes.map_or(0, |bytes| bytes.len() as u64))
+            .collect();
+        if dead.is_empty() {
+            return (0, 0);
+        }
+        let moved = self.constants.retain(|id| used[id.0 as usize]);
+        let place = |id: BufferId| moved.get(id.0 as usize).copied().flatten();
+        for sg in &mut self.subgraphs {
+            let tensors: Vec<TensorId> = sg.tensors().collect();
+            for tensor in tensors {
+                let old = sg.tensor(tensor).buffer;
+                if let Some(new) = place(old).filter(|new| *new != old) {
+                    sg.tensor_mut(tensor).buffer = new;
+                }
+            }
+        }
+        for entry in &mut self.metadata {
+            entry.buffer = place(entry.buffer).unwrap_or(entry.buffer);
+        }
+        for id in &mut self.metadata_buffer {
+            if let Some(new) = u32::try_from(*id).ok().and_then(|id| place(BufferId(id))) {
+                *id = new.0 as i32;
+            }
+        }
+        let bytes = dead.iter().sum();
+        self.journal.push(Applied::pruned(format!("{} buffers", dead.len()), bytes));
+        (dead.len(), bytes)
+    }
+
+    /// Drops operator codes that no op has, and returns how many.
+    pub fn prune_op_codes(&mut self) -> usize {
+        let mut used = vec![false; self.op_codes.len()];
+        for sg in &self.subgraphs {
+            for code in sg.ops().filter_map(|op| sg.op(op).code) {
+                if let Some(used) = used.get_mut(code as usize) {
+                    *used = true;
+                }
+            }
+        }
+        let mut moved = Vec::with_capacity(used.len());
+        let mut next = 0_u32;
+        for used in &used {
+            moved.push(next);
+            next += u32::from(*used);
+        }
+        let dropped = used.len() - next as usize;
+        if dropped == 0 {
+            return 0;
+        }
+        let mut keep = used.iter();
+        self.op_codes.retain(|_| *keep.next().expect("one flag per code"));
+        for sg in &mut self.subgraphs {
+            let ops: Vec<OpId> = sg.ops().collect();
+            for op in ops {
+                if let Some(code) = sg.op(op).code {
+                    sg.op_mut(op).op.code = moved.get(code as usize).copied();
+                }
+            }
+        }
+        self.journal.push(Applied::pruned(format!("{dropped} operator codes"), 0));
+        dropped
+    }
+
+    /// Drops subgraphs that neither the main one nor a signature reaches, and returns how many.
+    pub fn prune_subgraphs(&mut self) -> usize {
+        let count = self.subgraphs.len();
+        let mut reached = vec![false; count];
+        let mut todo: Vec<usize> = vec![0];
+        todo.extend(self.signatures.iter().map(|s| s.subgraph as usize));
+        while let Some(at) = todo.pop() {
+            if at >= count || std::mem::replace(&mut reached[at], true) {
+                continue;
+            }
+            let sg = &self.subgraphs[at];
+            for op in sg.ops() {
+                let refs = sg.op(op).subgraph_refs();
+                todo.extend(refs.iter().filter_map(|(_, value)| usize::try_from(*value).ok()));
+            }
+        }
+        let dropped = reached.iter().filter(|reached| !**reached).count();
+        if dropped == 0 {
+            return 0;
+        }
+        let mut moved = Vec::with_capacity(count);
+        let mut next = 0_i64;
+        for reached in &reached {
+            moved.push(next);
+            next += i64::from(*reached);
+        }
+        let mut keep = reached.iter();
+        self.subgraphs.retain(|_| *keep.next().expect("one flag per subgraph"));
+        let place = |old: i64| usize::try_from(old).ok().and_then(|old| moved.get(old).copied());
+        for sg in &mut self.subgraphs {
+            let ops: Vec<OpId> = sg.ops().collect();
+            for op in ops {
+                if !sg.op(op).subgraph_refs().is_empty() {
+                    sg.op_mut(op).op.renumber_subgraphs(place);
+                }
+            }
+        }
+        for signature in &mut self.signatures {
+            if let Some(new) = place(i64::from(signature.subgraph)) {
+                signature.subgraph = new as u32;
+            }
+        }
+        self.journal.push(Applied::pruned(format!("{dropped} subgraphs"), 0));
+        dropped
+    }
+}
+
+impl Op {
+    fn renumber_subgraphs(&mut self, place: impl Fn(i64) -> Option<i64>) {
+        use crate::Attr;
+        for attrs in self.attrs.iter_mut().chain(self.extra_attrs.as_deref_mut()) {
+            for info in attrs.options().attrs.iter().filter(|info| info.subgraph) {
+                let new = match attrs.get(info.name) {
+                    Some(Attr::Int(old)) => place(old).map(Attr::Int),
+                    Some(Attr::Ints(old)) => Some(Attr::Ints(
+                        old.iter().map(|old| place(*old).unwrap_or(*old)).collect(),
+                    )),
+                    _ => None,
+                };
+                if let Some(new) = new {
+                    attrs.set(info.name, new).expect("subgraph numbers only shrink");
+                }
+            }
+        }
+    }
+}

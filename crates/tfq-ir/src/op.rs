@@ -1,0 +1,122 @@
+//! Ops: what they compute, their attributes and options.
+
+use crate::attributes::{Attr, Attributes};
+use crate::catalog;
+use bytes::Bytes;
+use indexmap::IndexMap;
+use std::fmt;
+use std::sync::Arc;
+
+/// What an op computes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum OpKind {
+    /// An operator of the format, by its number ([`catalog::ops`]).
+    Builtin(i32),
+    /// An operator that the runtime must be taught, by its name.
+    Custom(Arc<str>),
+}
+
+impl OpKind {
+    /// The operator's name: `CONV_2D`, or the custom name.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Builtin(code) => catalog::op_by_code(*code).map_or("UNKNOWN", |op| op.name),
+            Self::Custom(name) => name,
+        }
+    }
+
+    /// Whether it is this operator of the format.
+    pub fn is(&self, code: i32) -> bool {
+        *self == Self::Builtin(code)
+    }
+}
+
+impl fmt::Display for OpKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Builtin(_) => f.write_str(self.name()),
+            Self::Custom(name) => write!(f, "CUSTOM {name:?}"),
+        }
+    }
+}
+
+/// An op of a subgraph. Its operands and results are edges of the graph: ask
+/// [`crate::Subgraph`] for them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Op {
+    /// What it computes.
+    pub kind: OpKind,
+    /// Operator version that the runtime must know.
+    pub version: i32,
+    /// The entry of the model's operator codes that it came with; `None` for an op that a
+    /// pass made. Lowering decides which entry it gets.
+    pub code: Option<u32>,
+    /// Its options table.
+    pub attrs: Option<Attributes>,
+    /// A second options table, where the file fills both unions of the schema.
+    pub extra_attrs: Option<Box<Attributes>>,
+    /// Options of a custom op.
+    pub custom_options: CustomOptions,
+    /// Which operands the op changes in place; empty where the file does not say.
+    pub mutating_variable_inputs: Vec<bool>,
+    /// Index into the debug metadata, -1 for none.
+    pub debug_metadata_index: i32,
+    /// Discardable attributes: what passes tell each other about the op. Not written.
+    pub notes: IndexMap<&'static str, Attr>,
+}
+
+/// The payload of a custom op.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CustomOptions {
+    /// The bytes; `None` where the file has none.
+    pub bytes: Option<Bytes>,
+    /// The schema's `CustomOptionsFormat`.
+    pub format: i8,
+    /// Whether the bytes lay behind the flatbuffer.
+    pub large: bool,
+}
+
+impl Op {
+    /// An op of version 1 without options.
+    pub fn new(kind: OpKind) -> Self {
+        Self {
+            kind,
+            version: 1,
+            code: None,
+            attrs: None,
+            extra_attrs: None,
+            custom_options: CustomOptions::default(),
+            mutating_variable_inputs: Vec::new(),
+            debug_metadata_index: -1,
+            notes: IndexMap::new(),
+        }
+    }
+
+    /// An integer or enum attribute, by schema name.
+    pub fn int(&self, name: &str) -> Option<i64> {
+        self.attrs.as_ref()?.int(name)
+    }
+
+    /// A boolean attribute, by schema name.
+    pub fn bool(&self, name: &str) -> Option<bool> {
+        self.attrs.as_ref()?.bool(name)
+    }
+
+    /// The subgraphs that its attributes refer to, as (attribute, value): bodies and
+    /// conditions of control flow, decompositions of composites. -1 means none.
+    pub fn subgraph_refs(&self) -> Vec<(&'static str, i64)> {
+        let mut refs = Vec::new();
+        for attrs in self.attrs.iter().chain(self.extra_attrs.as_deref()) {
+            for info in attrs.options().attrs.iter().filter(|info| info.subgraph) {
+                match attrs.get(info.name) {
+                    Some(Attr::Int(value)) => refs.push((info.name, value)),
+                    Some(Attr::Ints(values)) => {
+                        refs.extend(values.iter().map(|value| (info.name, *value)));
+                    }
+                    _ => (),
+                }
+            }
+        }
+        refs
+    }
+}

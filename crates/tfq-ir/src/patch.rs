@@ -1,0 +1,685 @@
+//! Patches: the only way to change the structure of a subgraph.
+//!
+//! A patch is built aside, checked against the graph, and applied whole or not at all. What was
+//! applied goes into the module's journal.
+
+use crate::attributes::{Attr, AttrError};
+use crate::subgraph::Role;
+use crate::{
+    BufferId, ElementType, Module, Op, OpId, Quantization, Subgraph, SubgraphId, Tensor, TensorId,
+    TensorLink,
+};
+use indexmap::{IndexMap, IndexSet};
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// A tensor that is there or that the patch adds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TensorRef {
+    /// A tensor of the subgraph.
+    Old(TensorId),
+    /// The nth tensor that this patch adds.
+    New(u32),
+}
+
+impl From<TensorId> for TensorRef {
+    fn from(id: TensorId) -> Self {
+        Self::Old(id)
+    }
+}
+
+/// An op that is there or that the patch adds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum OpRef {
+    /// An op of the subgraph.
+    Old(OpId),
+    /// The nth op that this patch adds.
+    New(u32),
+}
+
+impl From<OpId> for OpRef {
+    fn from(id: OpId) -> Self {
+        Self::Old(id)
+    }
+}
+
+/// Where a new op goes in the execution order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Right before this op.
+    Before(OpId),
+    /// Right after this op.
+    After(OpId),
+    /// Behind all ops.
+    End,
+}
+
+/// A change of one subgraph.
+#[derive(Clone, Debug)]
+pub struct Patch {
+    subgraph: SubgraphId,
+    label: Cow<'static, str>,
+    tensors: Vec<Tensor>,
+    ops: Vec<(Op, Place)>,
+    /// Last one wins, as if they had been applied in order.
+    operands: IndexMap<(OpRef, u32), Option<TensorRef>>,
+    results: IndexMap<(OpRef, u32), TensorRef>,
+    outputs: Vec<(TensorId, TensorRef)>,
+    edits: Vec<(TensorId, Edit)>,
+    attrs: Vec<(OpId, &'static str, Attr)>,
+    notes: Vec<(OpId, &'static str, Attr)>,
+    versions: Vec<(OpId, i32)>,
+    erased_ops: IndexSet<OpId>,
+    erased_tensors: IndexSet<TensorId>,
+}
+
+#[derive(Clone, Debug)]
+enum Edit {
+    Name(Option<Arc<str>>),
+    Type(ElementType),
+    Buffer(BufferId),
+    Quantization(Option<Arc<Quantization>>),
+    Expressed(Option<ElementType>),
+}
+
+/// A patch that was applied, as the journal keeps it.
+#[derive(Clone, Debug)]
+pub struct Applied {
+    /// The subgraph, `None` for a change of the module's own lists.
+    pub subgraph: Option<SubgraphId>,
+    /// What the patch said it does.
+    pub label: Cow<'static, str>,
+    /// Ops whose operands, results, attributes or operand types changed, new ones included.
+    pub ops: Vec<OpId>,
+    /// Tensors that were changed or added.
+    pub tensors: Vec<TensorId>,
+    /// How many ops were added.
+    pub ops_added: usize,
+    /// How many ops were erased.
+    pub ops_erased: usize,
+    /// How many tensors were added.
+    pub tensors_added: usize,
+    /// How many tensors were erased.
+    pub tensors_erased: usize,
+    /// Constant bytes that the model no longer holds.
+    pub bytes_dropped: u64,
+}
+
+impl Applied {
+    pub(crate) fn pruned(what: String, bytes: u64) -> Self {
+        Self {
+            subgraph: None,
+            label: Cow::Owned(format!("drop {what}")),
+            ops: Vec::new(),
+            tensors: Vec::new(),
+            ops_added: 0,
+            ops_erased: 0,
+            tensors_added: 0,
+            tensors_erased: 0,
+            bytes_dropped: bytes,
+        }
+    }
+}
+
+/// A patch that was refused; the graph is as it was.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("patch `{label}` refused: {reason}")]
+pub struct Rejected {
+    /// The patch's label.
+    pub label: Cow<'static, str>,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// Why a patch was refused.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum Reason {
+    #[error("the subgraph does not exist")]
+    Subgraph,
+    #[error("it refers to an op that has been erased")]
+    StaleOp,
+    #[error("it refers to a tensor that has been erased")]
+    StaleTensor,
+    #[error("it refers to a new op or tensor that it does not add")]
+    Dangling,
+    #[error("it would let two ops compute tensor `{0}`")]
+    TwoProducers(String),
+    #[error("it would leave a gap in the results of {0}")]
+    MissingResult(String),
+    #[error("{op} would read `{tensor}` before it is computed")]
+    Order { op: String, tensor: String },
+    #[error("tensor `{0}` is erased and still in use")]
+    ErasedInUse(String),
+    #[error("{0} is erased while `{1}`, which it computes, stays in use")]
+    ErasedProducer(String, String),
+    #[error("`{old}` and `{new}` differ in shape or type")]
+    Mismatch { old: String, new: String },
+    #[error(
+        "tensor `{tensor}`: {scales} scales and {zero_points} zero points for shape {shape:?}, dimension {dimension}"
+    )]
+    Quantization {
+        tensor: String,
+        scales: usize,
+        zero_points: usize,
+        shape: Vec<i32>,
+        dimension: i32,
+    },
+    #[error(transparent)]
+    Attr(#[from] AttrError),
+    #[error("{0} has no options table")]
+    NoOptions(String),
+}
+
+impl Patch {
+    /// An empty patch. The label says in the imperative what it does; it names the rule in
+    /// statistics and messages.
+    pub fn new(subgraph: SubgraphId, label: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            subgraph,
+            label: label.into(),
+            tensors: Vec::new(),
+            ops: Vec::new(),
+            operands: IndexMap::new(),
+            results: IndexMap::new(),
+            outputs: Vec::new(),
+            edits: Vec::new(),
+            attrs: Vec::new(),
+            notes: Vec::new(),
+            versions: Vec::new(),
+            erased_ops: IndexSet::new(),
+            erased_tensors: IndexSet::new(),
+        }
+    }
+
+    /// Whether it would change nothing.
+    pub fn is_empty(&self) -> bool {
+        self.tensors.is_empty()
+            && self.ops.is_empty()
+            && self.operands.is_empty()
+            && self.results.is_empty()
+            && self.outputs.is_empty()
+            && self.edits.is_empty()
+            && self.attrs.is_empty()
+            && self.notes.is_empty()
+            && self.versions.is_empty()
+            && self.erased_ops.is_empty()
+            && self.erased_tensors.is_empty()
+    }
+
+    /// Adds a tensor behind all others.
+    pub fn add_tensor(&mut self, tensor: Tensor) -> TensorRef {
+        self.tensors.push(tensor);
+        TensorRef::New(self.tensors.len() as u32 - 1)
+    }
+
+    /// Adds an op with its operands and results.
+    pub fn add_op(
+        &mut self,
+        op: Op,
+        place: Place,
+        operands: &[Option<TensorRef>],
+        results: &[TensorRef],
+    ) -> OpRef {
+        self.ops.push((op, place));
+        let id = OpRef::New(self.ops.len() as u32 - 1);
+        for (slot, tensor) in operands.iter().enumerate() {
+            self.operands.insert((id, slot as u32), *tensor);
+        }
+        for (slot, tensor) in results.iter().enumerate() {
+            self.results.insert((id, slot as u32), *tensor);
+        }
+        id
+    }
+
+    /// Lets an op read another tensor.
+    pub fn set_operand(&mut self, op: OpId, slot: u32, tensor: impl Into<TensorRef>) {
+        self.operands.insert((op.into(), slot), Some(tensor.into()));
+    }
+
+    /// Lets an op write another tensor.
+    pub fn set_result(&mut self, op: OpId, slot: u32, tensor: impl Into<TensorRef>) {
+        self.results.insert((op.into(), slot), tensor.into());
+    }
+
+    /// Lets the subgraph return `new` wherever it returned `old`, in its signatures too.
+    pub fn replace_output(&mut self, old: TensorId, new: impl Into<TensorRef>) {
+        self.outputs.push((old, new.into()));
+    }
+
+    /// Lets everything that reads `old` read `new`, which must have the same shape and the
+    /// type that the readers expect.
+    pub fn replace_uses(&mut self, graph: &Subgraph, old: TensorId, new: impl Into<TensorRef>) {
+        let new = new.into();
+        for r#use in graph.uses(old) {
+            self.operands.insert((r#use.op.into(), r#use.slot), Some(new));
+        }
+        self.replace_output(old, new);
+    }
+
+    /// Renames a tensor.
+    pub fn set_name(&mut self, tensor: TensorId, name: Option<Arc<str>>) {
+        self.edits.push((tensor, Edit::Name(name)));
+    }
+
+    /// Sets the type of a tensor's elements.
+    pub fn set_type(&mut self, tensor: TensorId, ty: ElementType) {
+        self.edits.push((tensor, Edit::Type(ty)));
+    }
+
+    /// Sets where a tensor's constant bytes lie.
+    pub fn set_buffer(&mut self, tensor: TensorId, buffer: BufferId) {
+        self.edits.push((tensor, Edit::Buffer(buffer)));
+    }
+
+    /// Sets how a tensor's stored numbers map to real ones.
+    pub fn set_quantization(&mut self, tensor: TensorId, q: Option<Arc<Quantization>>) {
+        self.edits.push((tensor, Edit::Quantization(q)));
+    }
+
+    /// Sets or clears the type that the tensor's readers were written for.
+    pub fn set_expressed(&mut self, tensor: TensorId, ty: Option<ElementType>) {
+        self.edits.push((tensor, Edit::Expressed(ty)));
+    }
+
+    /// Sets an attribute by schema name.
+    pub fn set_attr(&mut self, op: OpId, name: &'static str, value: Attr) {
+        self.attrs.push((op, name, value));
+    }
+
+    /// Leaves a note for later passes on an op.
+    pub fn set_note(&mut self, op: OpId, name: &'static str, value: Attr) {
+        self.notes.push((op, name, value));
+    }
+
+    /// Sets the operator version that an op needs.
+    pub fn set_version(&mut self, op: OpId, version: i32) {
+        self.versions.push((op, version));
+    }
+
+    /// Erases an op. Its results must be erased, computed otherwise or unused.
+    pub fn erase_op(&mut self, op: OpId) {
+        self.erased_ops.insert(op);
+    }
+
+    /// Erases a tensor that nothing uses any more.
+    pub fn erase_tensor(&mut self, tensor: TensorId) {
+        self.erased_tensors.insert(tensor);
+    }
+}
+
+pub(crate) fn apply(module: &mut Module, patch: Patch) -> Result<Applied, Rejected> {
+    let refuse = |reason| Rejected { label: patch.label.clone(), reason };
+    if patch.subgraph.0 as usize >= module.subgraphs().len() {
+        return Err(refuse(Reason::Subgraph));
+    }
+    Check { graph: module.subgraph(patch.subgraph), patch: &patch }.run().map_err(refuse)?;
+    Ok(commit(module, patch))
+}
+
+/// The checks; all of them read the graph as it is and the patch beside it.
+struct Check<'a> {
+    graph: &'a Subgraph,
+    patch: &'a Patch,
+}
+
+impl Check<'_> {
+    fn run(&self) -> Result<(), Reason> {
+        self.handles()?;
+        self.attributes()?;
+        self.quantization()?;
+        self.producers()?;
+        self.order()?;
+        self.erasures()?;
+        self.outputs()
+    }
+
+    fn handles(&self) -> Result<(), Reason> {
+        let p = self.patch;
+        let ops = p.operands.keys().map(|(op, _)| *op).chain(p.results.keys().map(|(op, _)| *op));
+        for op in ops {
+            self.op_ref(op)?;
+        }
+        for (_, place) in &p.ops {
+            if let Place::Before(op) | Place::After(op) = place {
+                self.op_ref((*op).into())?;
+            }
+        }
+        let named = p.attrs.iter().map(|(op, ..)| op).chain(p.notes.iter().map(|(op, ..)| op));
+        for op in named.chain(p.versions.iter().map(|(op, _)| op)).chain(&p.erased_ops) {
+            self.op_ref((*op).into())?;
+        }
+        for tensor in p.operands.values().flatten().chain(p.results.values()) {
+            self.tensor_ref(*tensor)?;
+        }
+        for (old, new) in &p.outputs {
+            self.tensor_ref((*old).into())?;
+            self.tensor_ref(*new)?;
+        }
+        for tensor in p.edits.iter().map(|(tensor, _)| tensor).chain(&p.erased_tensors) {
+            self.tensor_ref((*tensor).into())?;
+        }
+        Ok(())
+    }
+
+    fn op_ref(&self, op: OpRef) -> Result<(), Reason> {
+        match op {
+            OpRef::Old(op) if self.graph.contains_op(op) => Ok(()),
+            OpRef::Old(_) => Err(Reason::StaleOp),
+            OpRef::New(n) if (n as usize) < self.patch.ops.len() => Ok(()),
+            OpRef::New(_) => Err(Reason::Dangling),
+        }
+    }
+
+    fn tensor_ref(&self, tensor: TensorRef) -> Result<(), Reason> {
+        match tensor {
+            TensorRef::Old(tensor) if self.graph.contains_tensor(tensor) => Ok(()),
+            TensorRef::Old(_) => Err(Reason::StaleTensor),
+            TensorRef::New(n) if (n as usize) < self.patch.tensors.len() => Ok(()),
+            TensorRef::New(_) => Err(Reason::Dangling),
+        }
+    }
+
+    fn attributes(&self) -> Result<(), Reason> {
+        for (op, name, value) in &self.patch.attrs {
+            let op = self.graph.op(*op);
+            let Some(attrs) = &op.attrs else {
+                return Err(Reason::NoOptions(op.kind.to_string()));
+            };
+            attrs.clone().set(name, value.clone())?;
+        }
+        Ok(())
+    }
+
+    /// The loader refuses other counts, on every tensor.
+    fn quantization(&self) -> Result<(), Reason> {
+        let changed = self.patch.edits.iter().filter_map(|(id, edit)| match edit {
+            Edit::Quantization(Some(q)) => Some((self.graph.tensor(*id), q)),
+            _ => None,
+        });
+        let added = self.patch.tensors.iter().filter_map(|t| Some((t, t.quantization.as_ref()?)));
+        for (tensor, q) in changed.chain(added) {
+            if !crate::verify::counts_fit(q, &tensor.shape) {
+                return Err(Reason::Quantization {
+                    tensor: tensor.label().to_owned(),
+                    scales: q.scale.len(),
+                    zero_points: q.zero_point.len(),
+                    shape: tensor.shape.to_vec(),
+                    dimension: q.quantized_dimension,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Each tensor that the patch lets an op compute has no other producer afterwards.
+    fn producers(&self) -> Result<(), Reason> {
+        let mut written = IndexSet::new();
+        for (&(op, slot), &tensor) in &self.patch.results {
+            let erased = matches!(op, OpRef::Old(op) if self.patch.erased_ops.contains(&op));
+            let taken = match self.producer_before(tensor) {
+                Some((other, at)) => {
+                    (OpRef::Old(other), at) != (op, slot)
+                        && !self.patch.erased_ops.contains(&other)
+                        && !self.patch.results.contains_key(&(other.into(), at))
+                }
+                None => false,
+            };
+            if erased || taken || !written.insert(tensor) {
+                return Err(Reason::TwoProducers(self.tensor_label(tensor)));
+            }
+        }
+        for (n, (op, _)) in self.patch.ops.iter().enumerate() {
+            let id = OpRef::New(n as u32);
+            let count = self.patch.results.keys().filter(|(op, _)| *op == id).count() as u32;
+            if (0..count).any(|slot| !self.patch.results.contains_key(&(id, slot))) {
+                return Err(Reason::MissingResult(op.kind.to_string()));
+            }
+        }
+        Ok(())
+    }
+
+    fn producer_before(&self, tensor: TensorRef) -> Option<(OpId, u32)> {
+        match tensor {
+            TensorRef::Old(tensor) => self.graph.producer(tensor),
+            TensorRef::New(_) => None,
+        }
+    }
+
+    /// Every edge that the patch makes runs forward in the execution order.
+    fn order(&self) -> Result<(), Reason> {
+        let made: IndexMap<TensorRef, OpRef> =
+            self.patch.results.iter().map(|((op, _), tensor)| (*tensor, *op)).collect();
+        let producer_after = |tensor: TensorRef| match made.get(&tensor) {
+            Some(op) => Some(*op),
+            None => self
+                .producer_before(tensor)
+                .filter(|(op, slot)| {
+                    !self.patch.erased_ops.contains(op)
+                        && !self.patch.results.contains_key(&((*op).into(), *slot))
+                })
+                .map(|(op, _)| op.into()),
+        };
+        let check = |reader: OpRef, tensor: TensorRef| {
+            let Some(producer) = producer_after(tensor) else { return Ok(()) };
+            if self.position(producer) < self.position(reader) {
+                return Ok(());
+            }
+            Err(Reason::Order { op: self.op_label(reader), tensor: self.tensor_label(tensor) })
+        };
+        for (&(reader, _), tensor) in &self.patch.operands {
+            if let Some(tensor) = tensor {
+                check(reader, *tensor)?;
+            }
+        }
+        // A tensor with a new producer may have readers that the patch does not mention.
+        for (tensor, _) in &made {
+            let TensorRef::Old(id) = tensor else { continue };
+            for r#use in self.graph.uses(*id) {
+                let reader = OpRef::Old(r#use.op);
+                let kept = !self.patch.operands.contains_key(&(reader, r#use.slot))
+                    && !self.patch.erased_ops.contains(&r#use.op);
+                if kept {
+                    check(reader, *tensor)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A sortable place in the order after the patch: new ops at one anchor keep the order in
+    /// which they were added.
+    fn position(&self, op: OpRef) -> (u64, i8, u32) {
+        match op {
+            OpRef::Old(op) => (self.graph.key(op), 0, 0),
+            OpRef::New(n) => match self.patch.ops[n as usize].1 {
+                Place::Before(op) => (self.graph.key(op), -1, n),
+                Place::After(op) => (self.graph.key(op), 1, n),
+                Place::End => (u64::MAX, 0, n),
+            },
+        }
+    }
+
+    fn erasures(&self) -> Result<(), Reason> {
+        let p = self.patch;
+        let replaced = |tensor: TensorId| p.outputs.iter().any(|(old, _)| *old == tensor);
+        let in_use = |tensor: TensorId| {
+            let named = TensorRef::Old(tensor);
+            let read = self.graph.uses(tensor).iter().any(|u| {
+                !p.erased_ops.contains(&u.op) && !p.operands.contains_key(&(u.op.into(), u.slot))
+            });
+            read || p.operands.values().flatten().any(|t| *t == named)
+                || (self.graph.is_output(tensor) && !replaced(tensor))
+                || p.outputs.iter().any(|(_, new)| *new == named)
+                || self.graph.is_input(tensor)
+        };
+        for &tensor in &p.erased_tensors {
+            let made = self.graph.producer(tensor).is_some_and(|(op, slot)| {
+                !p.erased_ops.contains(&op) && !p.results.contains_key(&(op.into(), slot))
+            });
+            if made || in_use(tensor) || p.results.values().any(|t| *t == TensorRef::Old(tensor)) {
+                return Err(Reason::ErasedInUse(self.tensor_label(tensor.into())));
+            }
+        }
+        for &op in &p.erased_ops {
+            for tensor in self.graph.results(op) {
+                let remade = p.results.values().any(|t| *t == TensorRef::Old(tensor));
+                if !remade && in_use(tensor) {
+                    return Err(Reason::ErasedProducer(
+                        self.op_label(op.into()),
+                        self.tensor_label(tensor.into()),
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// An output that is replaced keeps its type and shape: callers depend on them.
+    fn outputs(&self) -> Result<(), Reason> {
+        for (old, new) in &self.patch.outputs {
+            if !self.graph.is_output(*old) {
+                continue;
+            }
+            let before = self.graph.tensor(*old);
+            let after = match new {
+                TensorRef::Old(new) => self.graph.tensor(*new),
+                TensorRef::New(n) => &self.patch.tensors[*n as usize],
+            };
+            if before.shape != after.shape || before.expressed.unwrap_or(before.ty) != after.ty {
+                return Err(Reason::Mismatch {
+                    old: before.label().to_owned(),
+                    new: after.label().to_owned(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn op_label(&self, op: OpRef) -> String {
+        match op {
+            OpRef::Old(op) => self.graph.op(op).kind.to_string(),
+            OpRef::New(n) => self.patch.ops[n as usize].0.kind.to_string(),
+        }
+    }
+
+    fn tensor_label(&self, tensor: TensorRef) -> String {
+        match tensor {
+            TensorRef::Old(tensor) => self.graph.tensor(tensor).label().to_owned(),
+            TensorRef::New(n) => self.patch.tensors[n as usize].label().to_owned(),
+        }
+    }
+}
+
+/// Applies a checked patch; nothing here can fail.
+fn commit(module: &mut Module, patch: Patch) -> Applied {
+    let subgraph = patch.subgraph;
+    let graph = module.subgraph_mut(subgraph);
+    let (tensors_added, ops_added) = (patch.tensors.len(), patch.ops.len());
+    let tensors: Vec<TensorId> =
+        patch.tensors.into_iter().map(|tensor| graph.insert_tensor(tensor)).collect();
+    let place = |tensor: TensorRef| match tensor {
+        TensorRef::Old(tensor) => tensor,
+        TensorRef::New(n) => tensors[n as usize],
+    };
+
+    // Ops after one anchor: each goes behind the one added before it.
+    let mut behind: IndexMap<OpId, OpId> = IndexMap::new();
+    let mut ops = Vec::with_capacity(ops_added);
+    for (op, place) in patch.ops {
+        ops.push(match place {
+            Place::Before(anchor) => graph.insert_op(op, Some(anchor)),
+            Place::After(anchor) => {
+                let last = behind.get(&anchor).copied().unwrap_or(anchor);
+                let next = graph.next_op(last);
+                let id = graph.insert_op(op, next);
+                behind.insert(anchor, id);
+                id
+            }
+            Place::End => graph.insert_op(op, None),
+        });
+    }
+    let op_of = |op: OpRef| match op {
+        OpRef::Old(op) => op,
+        OpRef::New(n) => ops[n as usize],
+    };
+
+    let mut touched: IndexSet<OpId> = ops.iter().copied().collect();
+    // Results that move to another op must leave their old one first, so that a tensor never
+    // has two producers.
+    for &(op, slot) in patch.results.keys() {
+        if let OpRef::Old(op) = op {
+            graph.connect(op, Role::Result, slot, None);
+        }
+    }
+    for ((op, slot), tensor) in patch.results {
+        touched.insert(op_of(op));
+        graph.connect(op_of(op), Role::Result, slot, Some(place(tensor)));
+    }
+    for ((op, slot), tensor) in patch.operands {
+        touched.insert(op_of(op));
+        graph.connect(op_of(op), Role::Operand, slot, tensor.map(place));
+    }
+    let mut changed: IndexSet<TensorId> = tensors.iter().copied().collect();
+    for (id, edit) in patch.edits {
+        changed.insert(id);
+        if !matches!(edit, Edit::Name(_)) {
+            touched.extend(graph.uses(id).iter().map(|u| u.op));
+            touched.extend(graph.producer(id).map(|(op, _)| op));
+        }
+        let tensor = graph.tensor_mut(id);
+        match edit {
+            Edit::Name(name) => tensor.name = name,
+            Edit::Type(ty) => tensor.ty = ty,
+            Edit::Buffer(buffer) => tensor.buffer = buffer,
+            Edit::Quantization(q) => tensor.quantization = q,
+            Edit::Expressed(ty) => tensor.expressed = ty,
+        }
+    }
+    for (id, name, value) in patch.attrs {
+        touched.insert(id);
+        let attrs = graph.op_mut(id).op.attrs.as_mut().expect("checked");
+        attrs.set(name, value).expect("checked");
+    }
+    for (id, name, value) in patch.notes {
+        graph.op_mut(id).op.notes.insert(name, value);
+    }
+    for (id, version) in patch.versions {
+        graph.op_mut(id).op.version = version;
+    }
+    let moves: Vec<(TensorId, TensorId)> =
+        patch.outputs.into_iter().map(|(old, new)| (old, place(new))).collect();
+    for output in graph.outputs_mut() {
+        if let Some((_, new)) = moves.iter().find(|(old, _)| old == output) {
+            *output = *new;
+        }
+    }
+    for op in &patch.erased_ops {
+        graph.remove_op(*op);
+        touched.shift_remove(op);
+    }
+    for tensor in &patch.erased_tensors {
+        graph.remove_tensor(*tensor);
+        changed.shift_remove(tensor);
+    }
+    for signature in module.signatures.iter_mut().filter(|s| s.subgraph == subgraph.0) {
+        for (_, link) in &mut signature.outputs {
+            let moved = moves.iter().find(|(old, _)| *link == TensorLink::Tensor(*old));
+            if let Some((_, new)) = moved {
+                *link = TensorLink::Tensor(*new);
+            }
+        }
+    }
+
+    Applied {
+        subgraph: Some(subgraph),
+        label: patch.label,
+        ops: touched.into_iter().collect(),
+        tensors: changed.into_iter().collect(),
+        ops_added,
+        ops_erased: patch.erased_ops.len(),
+        tensors_added,
+        tensors_erased: patch.erased_tensors.len(),
+        bytes_dropped: 0,
+    }
+}

@@ -1,0 +1,556 @@
+//! A subgraph: ops and tensors over petgraph, which stays private.
+//!
+//! The graph is bipartite (op nodes and tensor nodes), and this layer closes what petgraph
+//! leaves open:
+//! * edges come back newest first, so every edge carries its role and slot;
+//! * freed indices are reused at once, so handles carry a uid and a stale one is noticed;
+//! * a topological sort breaks ties by chance, so execution order is data: a linked list with
+//!   sortable keys;
+//! * petgraph's serde changes edge order, so the graph is never serialised;
+//! * `add_edge` accepts cycles, so a patch that breaks the order is refused before it is applied.
+
+use crate::{Op, Tensor};
+use petgraph::Direction::{Incoming, Outgoing};
+use petgraph::stable_graph::{NodeIndex, StableDiGraph};
+use petgraph::visit::{EdgeRef, IntoEdgeReferences};
+use smallvec::SmallVec;
+use std::sync::Arc;
+
+/// A tensor of a subgraph. Stays valid until the tensor is erased; then it is stale, and never
+/// means another tensor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TensorId {
+    uid: u32,
+    node: u32,
+}
+
+/// An op of a subgraph, valid as long as [`TensorId`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct OpId {
+    uid: u32,
+    node: u32,
+}
+
+/// One place where a tensor is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Use {
+    /// The op that reads it.
+    pub op: OpId,
+    /// Which of the op's operands it is.
+    pub slot: u32,
+}
+
+/// Operands by slot; `None` for an optional operand that is left out (-1).
+pub type Operands = SmallVec<[Option<TensorId>; 6]>;
+
+/// How an op and a tensor hang together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    Operand,
+    Result,
+    Intermediate,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Edge {
+    pub(crate) role: Role,
+    pub(crate) slot: u32,
+}
+
+const NONE: u32 = u32::MAX;
+/// Distance of neighbouring order keys, so that an insertion rarely renumbers.
+const KEY_STEP: u64 = 1 << 24;
+
+#[derive(Clone, Debug)]
+pub(crate) struct OpNode {
+    pub(crate) op: Op,
+    uid: u32,
+    pub(crate) operands: u32,
+    pub(crate) results: u32,
+    pub(crate) intermediates: u32,
+    prev: u32,
+    next: u32,
+    key: u64,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct TensorNode {
+    pub(crate) tensor: Tensor,
+    uid: u32,
+}
+
+/// Behind `Arc`, so that a snapshot of the graph shares every node that did not change.
+#[derive(Clone, Debug)]
+pub(crate) enum Node {
+    Op(Arc<OpNode>),
+    Tensor(Arc<TensorNode>),
+}
+
+/// A function of the model: tensors, ops in execution order, inputs and outputs.
+///
+/// Read here, change through [`crate::Patch`].
+#[derive(Clone, Debug)]
+pub struct Subgraph {
+    /// Its name in the file.
+    pub name: Option<Arc<str>>,
+    /// Index into the debug metadata, -1 for none.
+    pub debug_metadata_index: i32,
+    graph: StableDiGraph<Node, Edge>,
+    inputs: Vec<TensorId>,
+    outputs: Vec<TensorId>,
+    /// File order; may hold stale ids of erased tensors until the next compaction.
+    tensors: Vec<TensorId>,
+    live_tensors: usize,
+    live_ops: usize,
+    first: u32,
+    last: u32,
+    next_uid: u32,
+}
+
+impl Default for Subgraph {
+    fn default() -> Self {
+        Self {
+            name: None,
+            debug_metadata_index: -1,
+            graph: StableDiGraph::new(),
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+            tensors: Vec::new(),
+            live_tensors: 0,
+            live_ops: 0,
+            first: NONE,
+            last: NONE,
+            next_uid: 0,
+        }
+    }
+}
+
+impl Subgraph {
+    /// Ops in execution order.
+    pub fn ops(&self) -> impl Iterator<Item = OpId> + '_ {
+        let mut at = self.first;
+        std::iter::from_fn(move || {
+            let node = self.op_node_at(at)?;
+            let id = OpId { uid: node.uid, node: at };
+            at = node.next;
+            Some(id)
+        })
+    }
+
+    /// Number of ops.
+    pub fn op_count(&self) -> usize {
+        self.live_ops
+    }
+
+    /// Tensors in file order.
+    pub fn tensors(&self) -> impl Iterator<Item = TensorId> + '_ {
+        self.tensors.iter().copied().filter(|id| self.contains_tensor(*id))
+    }
+
+    /// Number of tensors.
+    pub fn tensor_count(&self) -> usize {
+        self.live_tensors
+    }
+
+    /// Inputs in order.
+    pub fn inputs(&self) -> &[TensorId] {
+        &self.inputs
+    }
+
+    /// Outputs in order.
+    pub fn outputs(&self) -> &[TensorId] {
+        &self.outputs
+    }
+
+    /// The op behind a handle.
+    ///
+    /// # Panics
+    /// If the op has been erased; [`Self::contains_op`] tells.
+    pub fn op(&self, id: OpId) -> &Op {
+        &self.op_node(id).op
+    }
+
+    /// The tensor behind a handle.
+    ///
+    /// # Panics
+    /// If the tensor has been erased; [`Self::contains_tensor`] tells.
+    pub fn tensor(&self, id: TensorId) -> &Tensor {
+        &self.tensor_node(id).tensor
+    }
+
+    /// Whether the handle's op still exists.
+    pub fn contains_op(&self, id: OpId) -> bool {
+        self.op_node_at(id.node).is_some_and(|node| node.uid == id.uid)
+    }
+
+    /// Whether the handle's tensor still exists.
+    pub fn contains_tensor(&self, id: TensorId) -> bool {
+        match self.graph.node_weight(NodeIndex::new(id.node as usize)) {
+            Some(Node::Tensor(node)) => node.uid == id.uid,
+            _ => false,
+        }
+    }
+
+    /// The op's operands by slot.
+    pub fn operands(&self, op: OpId) -> Operands {
+        let mut operands = SmallVec::from_elem(None, self.op_node(op).operands as usize);
+        self.each_edge(op, Incoming, Role::Operand, |slot, tensor| {
+            operands[slot as usize] = Some(tensor);
+        });
+        operands
+    }
+
+    /// One operand; `None` where it is left out or the op has fewer operands.
+    pub fn operand(&self, op: OpId, slot: u32) -> Option<TensorId> {
+        let mut found = None;
+        self.each_edge(op, Incoming, Role::Operand, |at, tensor| {
+            if at == slot {
+                found = Some(tensor);
+            }
+        });
+        found
+    }
+
+    /// The op's results by slot.
+    pub fn results(&self, op: OpId) -> SmallVec<[TensorId; 2]> {
+        let mut results: SmallVec<[(u32, TensorId); 2]> = SmallVec::new();
+        self.each_edge(op, Outgoing, Role::Result, |slot, tensor| results.push((slot, tensor)));
+        results.sort_unstable_by_key(|(slot, _)| *slot);
+        results.into_iter().map(|(_, tensor)| tensor).collect()
+    }
+
+    /// Scratch tensors that the op names, by slot.
+    pub fn intermediates(&self, op: OpId) -> Operands {
+        let mut found = SmallVec::from_elem(None, self.op_node(op).intermediates as usize);
+        self.each_edge(op, Outgoing, Role::Intermediate, |slot, tensor| {
+            found[slot as usize] = Some(tensor);
+        });
+        found
+    }
+
+    /// The op that computes a tensor, and as which result.
+    pub fn producer(&self, tensor: TensorId) -> Option<(OpId, u32)> {
+        self.tensor_node(tensor);
+        self.graph
+            .edges_directed(NodeIndex::new(tensor.node as usize), Incoming)
+            .find(|edge| edge.weight().role == Role::Result)
+            .map(|edge| (self.op_id(edge.source()), edge.weight().slot))
+    }
+
+    /// Everywhere a tensor is read, in execution order, then by slot.
+    pub fn uses(&self, tensor: TensorId) -> SmallVec<[Use; 4]> {
+        self.tensor_node(tensor);
+        let mut uses: SmallVec<[(u64, Use); 4]> = self
+            .graph
+            .edges_directed(NodeIndex::new(tensor.node as usize), Outgoing)
+            .filter(|edge| edge.weight().role == Role::Operand)
+            .map(|edge| {
+                let op = self.op_id(edge.target());
+                (self.op_node(op).key, Use { op, slot: edge.weight().slot })
+            })
+            .collect();
+        uses.sort_unstable_by_key(|(key, u)| (*key, u.slot));
+        uses.into_iter().map(|(_, u)| u).collect()
+    }
+
+    /// Whether anything hangs on the tensor: an op, or the subgraph's inputs and outputs.
+    pub fn is_connected(&self, tensor: TensorId) -> bool {
+        self.tensor_node(tensor);
+        self.graph.neighbors_undirected(NodeIndex::new(tensor.node as usize)).next().is_some()
+            || self.inputs.contains(&tensor)
+            || self.outputs.contains(&tensor)
+    }
+
+    /// Whether the subgraph takes the tensor as an input.
+    pub fn is_input(&self, tensor: TensorId) -> bool {
+        self.inputs.contains(&tensor)
+    }
+
+    /// Whether the subgraph returns the tensor.
+    pub fn is_output(&self, tensor: TensorId) -> bool {
+        self.outputs.contains(&tensor)
+    }
+
+    /// Whether `first` runs before `second`.
+    pub fn runs_before(&self, first: OpId, second: OpId) -> bool {
+        self.op_node(first).key < self.op_node(second).key
+    }
+
+    /// Total number of edges, for tests and statistics.
+    pub fn edge_count(&self) -> usize {
+        self.graph.edge_references().count()
+    }
+
+    pub(crate) fn result_slots(&self, op: OpId) -> usize {
+        self.op_node(op).results as usize
+    }
+
+    pub(crate) fn producer_count(&self, tensor: TensorId) -> usize {
+        self.tensor_node(tensor);
+        self.graph
+            .edges_directed(NodeIndex::new(tensor.node as usize), Incoming)
+            .filter(|edge| edge.weight().role == Role::Result)
+            .count()
+    }
+
+    fn each_edge(
+        &self,
+        op: OpId,
+        direction: petgraph::Direction,
+        role: Role,
+        mut found: impl FnMut(u32, TensorId),
+    ) {
+        self.op_node(op);
+        for edge in self.graph.edges_directed(NodeIndex::new(op.node as usize), direction) {
+            if edge.weight().role == role {
+                let other = if direction == Incoming { edge.source() } else { edge.target() };
+                found(edge.weight().slot, self.tensor_id(other));
+            }
+        }
+    }
+
+    fn op_node_at(&self, node: u32) -> Option<&OpNode> {
+        match self.graph.node_weight(NodeIndex::new(node as usize)) {
+            Some(Node::Op(node)) => Some(node),
+            _ => None,
+        }
+    }
+
+    fn op_node(&self, id: OpId) -> &OpNode {
+        match self.op_node_at(id.node) {
+            Some(node) if node.uid == id.uid => node,
+            _ => panic!("{id:?} is stale: its op has been erased"),
+        }
+    }
+
+    fn tensor_node(&self, id: TensorId) -> &TensorNode {
+        match self.graph.node_weight(NodeIndex::new(id.node as usize)) {
+            Some(Node::Tensor(node)) if node.uid == id.uid => node,
+            _ => panic!("{id:?} is stale: its tensor has been erased"),
+        }
+    }
+
+    fn op_id(&self, node: NodeIndex) -> OpId {
+        match self.graph.node_weight(node) {
+            Some(Node::Op(op)) => OpId { uid: op.uid, node: node.index() as u32 },
+            _ => unreachable!("edges join an op and a tensor"),
+        }
+    }
+
+    fn tensor_id(&self, node: NodeIndex) -> TensorId {
+        match self.graph.node_weight(node) {
+            Some(Node::Tensor(tensor)) => TensorId { uid: tensor.uid, node: node.index() as u32 },
+            _ => unreachable!("edges join an op and a tensor"),
+        }
+    }
+}
+
+/// What only patches and the builder do. Every caller has checked its handles.
+impl Subgraph {
+    pub(crate) fn op_mut(&mut self, id: OpId) -> &mut OpNode {
+        match self.graph.node_weight_mut(NodeIndex::new(id.node as usize)) {
+            Some(Node::Op(node)) if node.uid == id.uid => Arc::make_mut(node),
+            _ => panic!("{id:?} is stale: its op has been erased"),
+        }
+    }
+
+    pub(crate) fn tensor_mut(&mut self, id: TensorId) -> &mut Tensor {
+        match self.graph.node_weight_mut(NodeIndex::new(id.node as usize)) {
+            Some(Node::Tensor(node)) if node.uid == id.uid => &mut Arc::make_mut(node).tensor,
+            _ => panic!("{id:?} is stale: its tensor has been erased"),
+        }
+    }
+
+    pub(crate) fn outputs_mut(&mut self) -> &mut Vec<TensorId> {
+        &mut self.outputs
+    }
+
+    pub(crate) fn insert_tensor(&mut self, tensor: Tensor) -> TensorId {
+        let uid = self.take_uid();
+        let node = self.graph.add_node(Node::Tensor(Arc::new(TensorNode { tensor, uid })));
+        let id = TensorId { uid, node: node.index() as u32 };
+        self.tensors.push(id);
+        self.live_tensors += 1;
+        id
+    }
+
+    /// Inserts an op before `before`, at the end where that is `None`.
+    pub(crate) fn insert_op(&mut self, op: Op, before: Option<OpId>) -> OpId {
+        let uid = self.take_uid();
+        let (prev, next) = match before {
+            Some(before) => (self.op_node(before).prev, before.node),
+            None => (self.last, NONE),
+        };
+        let key = self.key_between(prev, next);
+        let node = self.graph.add_node(Node::Op(Arc::new(OpNode {
+            op,
+            uid,
+            operands: 0,
+            results: 0,
+            intermediates: 0,
+            prev,
+            next,
+            key,
+        })));
+        let at = node.index() as u32;
+        match prev {
+            NONE => self.first = at,
+            prev => self.op_at_mut(prev).next = at,
+        }
+        match next {
+            NONE => self.last = at,
+            next => self.op_at_mut(next).prev = at,
+        }
+        self.live_ops += 1;
+        OpId { uid, node: at }
+    }
+
+    pub(crate) fn remove_op(&mut self, id: OpId) {
+        let (prev, next) = {
+            let node = self.op_node(id);
+            (node.prev, node.next)
+        };
+        match prev {
+            NONE => self.first = next,
+            prev => self.op_at_mut(prev).next = next,
+        }
+        match next {
+            NONE => self.last = prev,
+            next => self.op_at_mut(next).prev = prev,
+        }
+        self.graph.remove_node(NodeIndex::new(id.node as usize));
+        self.live_ops -= 1;
+    }
+
+    pub(crate) fn remove_tensor(&mut self, id: TensorId) {
+        self.tensor_node(id);
+        self.graph.remove_node(NodeIndex::new(id.node as usize));
+        self.live_tensors -= 1;
+        if self.tensors.len() > 2 * self.live_tensors + 16 {
+            let mut tensors = std::mem::take(&mut self.tensors);
+            tensors.retain(|id| self.contains_tensor(*id));
+            self.tensors = tensors;
+        }
+    }
+
+    /// Puts `tensor` into a slot of the op, in place of what is there. The op's arity grows
+    /// where the slot lies beyond it.
+    pub(crate) fn connect(&mut self, op: OpId, role: Role, slot: u32, tensor: Option<TensorId>) {
+        let at = NodeIndex::new(op.node as usize);
+        let direction = if role == Role::Operand { Incoming } else { Outgoing };
+        let old = self
+            .graph
+            .edges_directed(at, direction)
+            .find(|edge| edge.weight().role == role && edge.weight().slot == slot)
+            .map(|edge| edge.id());
+        if let Some(old) = old {
+            self.graph.remove_edge(old);
+        }
+        if let Some(tensor) = tensor {
+            let other = NodeIndex::new(tensor.node as usize);
+            let (from, to) = if role == Role::Operand { (other, at) } else { (at, other) };
+            self.graph.add_edge(from, to, Edge { role, slot });
+        }
+        let node = self.op_mut(op);
+        let arity = match role {
+            Role::Operand => &mut node.operands,
+            Role::Result => &mut node.results,
+            Role::Intermediate => &mut node.intermediates,
+        };
+        *arity = (*arity).max(slot + 1);
+    }
+
+    pub(crate) fn key(&self, op: OpId) -> u64 {
+        self.op_node(op).key
+    }
+
+    pub(crate) fn next_op(&self, op: OpId) -> Option<OpId> {
+        let next = self.op_node(op).next;
+        self.op_node_at(next).map(|node| OpId { uid: node.uid, node: next })
+    }
+
+    fn take_uid(&mut self) -> u32 {
+        let uid = self.next_uid;
+        self.next_uid = uid.checked_add(1).expect("fewer than 2^32 nodes are ever made");
+        uid
+    }
+
+    fn op_at_mut(&mut self, node: u32) -> &mut OpNode {
+        match self.graph.node_weight_mut(NodeIndex::new(node as usize)) {
+            Some(Node::Op(node)) => Arc::make_mut(node),
+            _ => unreachable!("the order list links ops"),
+        }
+    }
+
+    fn key_between(&mut self, prev: u32, next: u32) -> u64 {
+        let low = self.op_node_at(prev).map_or(0, |node| node.key);
+        let Some(high) = self.op_node_at(next).map(|node| node.key) else {
+            return low + KEY_STEP;
+        };
+        if high - low >= 2 {
+            return low + (high - low) / 2;
+        }
+        // No room: number all ops anew. Rare, since each gap takes 24 insertions at one place.
+        let mut key = 0;
+        let ops: Vec<u32> = self.ops().map(|op| op.node).collect();
+        for op in ops {
+            key += KEY_STEP;
+            self.op_at_mut(op).key = key;
+        }
+        self.key_between(prev, next)
+    }
+}
+
+/// Builds a subgraph from nothing, as lifting does. Handles that it gives out stay valid.
+#[derive(Debug, Default)]
+pub struct SubgraphBuilder {
+    subgraph: Subgraph,
+}
+
+impl SubgraphBuilder {
+    /// An empty subgraph.
+    pub fn new(name: Option<Arc<str>>) -> Self {
+        Self { subgraph: Subgraph { name, ..Subgraph::default() } }
+    }
+
+    /// Adds a tensor behind those that are there.
+    pub fn tensor(&mut self, tensor: Tensor) -> TensorId {
+        self.subgraph.insert_tensor(tensor)
+    }
+
+    /// Changes a tensor that was added; for references between tensors.
+    pub fn tensor_mut(&mut self, id: TensorId) -> &mut Tensor {
+        self.subgraph.tensor_mut(id)
+    }
+
+    /// Adds an op behind those that are there.
+    pub fn op(&mut self, op: Op, operands: &[Option<TensorId>], results: &[TensorId]) -> OpId {
+        let id = self.subgraph.insert_op(op, None);
+        for (slot, tensor) in operands.iter().enumerate() {
+            self.subgraph.connect(id, Role::Operand, slot as u32, *tensor);
+        }
+        for (slot, tensor) in results.iter().enumerate() {
+            self.subgraph.connect(id, Role::Result, slot as u32, Some(*tensor));
+        }
+        id
+    }
+
+    /// Names the scratch tensors of an op.
+    pub fn intermediates(&mut self, op: OpId, tensors: &[Option<TensorId>]) {
+        for (slot, tensor) in tensors.iter().enumerate() {
+            self.subgraph.connect(op, Role::Intermediate, slot as u32, *tensor);
+        }
+    }
+
+    /// Sets inputs and outputs, and hands the subgraph over.
+    pub fn finish(mut self, inputs: Vec<TensorId>, outputs: Vec<TensorId>) -> Subgraph {
+        self.subgraph.inputs = inputs;
+        self.subgraph.outputs = outputs;
+        self.subgraph
+    }
+
+    /// Sets the index into the debug metadata.
+    pub fn debug_metadata_index(&mut self, index: i32) {
+        self.subgraph.debug_metadata_index = index;
+    }
+}

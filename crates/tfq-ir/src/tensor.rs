@@ -1,0 +1,195 @@
+//! Tensors and what the format says of them.
+
+use crate::{BufferId, ElementType, TensorId};
+use bytes::Bytes;
+use std::sync::Arc;
+
+/// A tensor of a subgraph.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tensor {
+    /// Names may be missing, empty or shared by several tensors.
+    pub name: Option<Arc<str>>,
+    /// Type of the stored elements.
+    pub ty: ElementType,
+    /// Dimensions; a placeholder (usually 1) stands where `shape_signature` has -1.
+    pub shape: Arc<[i32]>,
+    /// Dimensions with -1 for those unknown before run time; empty where all are known.
+    pub shape_signature: Arc<[i32]>,
+    /// Tells a scalar (`true`) from a tensor of unknown rank where `shape` is empty.
+    pub has_rank: bool,
+    /// State that survives from one run to the next.
+    pub is_variable: bool,
+    /// Where its constant bytes lie, if it is a constant.
+    pub buffer: BufferId,
+    /// Identifier of a buffer outside the model's own; 0 for none.
+    pub external_buffer: u32,
+    /// How stored numbers map to real ones.
+    pub quantization: Option<Arc<Quantization>>,
+    /// How a sparse constant is stored.
+    pub sparsity: Option<Arc<Sparsity>>,
+    /// Types of the elements of a `VARIANT` tensor.
+    pub variant_tensors: Vec<VariantSubType>,
+    /// The type its consumers were written for, where storage was quantised and the consumers
+    /// have not been looked at since (MLIR's *expressed type*). Not part of the format:
+    /// `insert-dequant` settles and clears it.
+    pub expressed: Option<ElementType>,
+}
+
+impl Tensor {
+    /// A tensor with a type and dimensions and nothing else.
+    pub fn new(name: impl Into<Arc<str>>, ty: ElementType, shape: impl Into<Arc<[i32]>>) -> Self {
+        Self {
+            name: Some(name.into()),
+            ty,
+            shape: shape.into(),
+            shape_signature: Arc::new([]),
+            has_rank: false,
+            is_variable: false,
+            buffer: BufferId::NONE,
+            external_buffer: 0,
+            quantization: None,
+            sparsity: None,
+            variant_tensors: Vec::new(),
+            expressed: None,
+        }
+    }
+
+    /// Product of the dimensions; 1 for a scalar, `None` where one is negative or the product
+    /// passes 2^63.
+    pub fn elements(&self) -> Option<u64> {
+        self.shape
+            .iter()
+            .try_fold(1_u64, |n, d| n.checked_mul(u64::try_from(*d).ok()?))
+            .filter(|n| *n <= i64::MAX as u64)
+    }
+
+    /// Whether every dimension is known before run time.
+    pub fn is_static(&self) -> bool {
+        self.shape.iter().chain(self.shape_signature.iter()).all(|d| *d >= 0)
+    }
+
+    /// The name for messages: `?` where there is none.
+    pub fn label(&self) -> &str {
+        self.name.as_deref().unwrap_or("?")
+    }
+
+    /// Number of scales of an affine quantisation, 0 where there is none.
+    pub fn scales(&self) -> usize {
+        self.quantization.as_ref().map_or(0, |q| q.scale.len())
+    }
+}
+
+/// The schema's `QuantizationParameters`. `real = scale * (stored - zero_point)`, with one
+/// scale for the tensor or one for each index of `quantized_dimension`.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[allow(missing_docs)]
+pub struct Quantization {
+    pub min: Vec<f32>,
+    pub max: Vec<f32>,
+    pub scale: Vec<f32>,
+    pub zero_point: Vec<i64>,
+    pub details: QuantizationDetails,
+    pub quantized_dimension: i32,
+}
+
+impl Quantization {
+    /// Symmetric quantisation: zero points are 0.
+    pub fn symmetric(scale: Vec<f32>, quantized_dimension: i32) -> Self {
+        let zero_point = vec![0; scale.len()];
+        Self { scale, zero_point, quantized_dimension, ..Self::default() }
+    }
+}
+
+/// What takes the place of scale and zero point. Scales and zero points of blockwise
+/// quantisation are tensors of the same subgraph.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[allow(missing_docs)]
+pub enum QuantizationDetails {
+    #[default]
+    None,
+    Custom(Bytes),
+    Blockwise {
+        scales: TensorLink,
+        zero_points: TensorLink,
+        block_size: i32,
+        block_shape: Vec<i32>,
+    },
+    MultiAxis {
+        scales: TensorLink,
+        zero_points: TensorLink,
+        block_size: i32,
+        quantized_dimensions: Vec<i32>,
+    },
+}
+
+impl QuantizationDetails {
+    /// The tensors that it refers to.
+    pub fn links(&self) -> impl Iterator<Item = TensorId> {
+        let pair = match self {
+            Self::None | Self::Custom(_) => [None, None],
+            Self::Blockwise { scales, zero_points, .. }
+            | Self::MultiAxis { scales, zero_points, .. } => {
+                [scales.tensor(), zero_points.tensor()]
+            }
+        };
+        pair.into_iter().flatten()
+    }
+}
+
+/// A reference to a tensor by number where the runtime accepts numbers that are none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TensorLink {
+    /// A tensor of the same subgraph.
+    Tensor(TensorId),
+    /// -1 ("none") or another number that names no tensor; kept as it was.
+    Raw(i32),
+}
+
+impl TensorLink {
+    fn tensor(self) -> Option<TensorId> {
+        match self {
+            Self::Tensor(id) => Some(id),
+            Self::Raw(_) => None,
+        }
+    }
+}
+
+/// The schema's `SparsityParameters`.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[allow(missing_docs)]
+pub struct Sparsity {
+    pub traversal_order: Vec<i32>,
+    pub block_map: Vec<i32>,
+    pub dim_metadata: Vec<DimensionMetadata>,
+}
+
+/// How one dimension of a sparse tensor is stored.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[allow(missing_docs)]
+pub struct DimensionMetadata {
+    /// The schema's `DimensionType`: 0 dense, 1 compressed sparse rows.
+    pub format: i8,
+    pub dense_size: i32,
+    pub array_segments: SparseIndex,
+    pub array_indices: SparseIndex,
+}
+
+/// Indices of a sparse dimension, in the width that the file has.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[allow(missing_docs)]
+pub enum SparseIndex {
+    #[default]
+    None,
+    Int32(Vec<i32>),
+    Uint16(Vec<u16>),
+    Uint8(Vec<u8>),
+}
+
+/// The type of an element of a `VARIANT` tensor.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)]
+pub struct VariantSubType {
+    pub shape: Vec<i32>,
+    pub ty: ElementType,
+    pub has_rank: bool,
+}

@@ -1,0 +1,205 @@
+//! Whether a module is well-formed: what every pass may rely on and must keep.
+//!
+//! The rules, in the order in which they are checked:
+//! 1. subgraph numbers in attributes name subgraphs; signatures and metadata name what exists;
+//! 2. results of an op are dense, and no tensor has two producers;
+//! 3. an op reads what was computed before it;
+//! 4. a constant has the bytes that its shape and type ask for (more is allowed, the loader
+//!    accepts it), and is not computed by an op or variable;
+//! 5. scales and zero points are as many as the loader wants: none, one, or one for each index
+//!    of the quantised dimension, which must exist;
+//! 6. linked tensors (blockwise scales) exist.
+
+use crate::{Module, OpId, Quantization, Subgraph, SubgraphId, TensorId, TensorLink};
+
+/// One broken rule, and where.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("{place}: {what}")]
+pub struct VerifyError {
+    /// The place in words: subgraph, op, tensor.
+    pub place: String,
+    /// What is wrong.
+    pub what: String,
+}
+
+impl Module {
+    /// Checks every rule everywhere and returns all that is broken.
+    pub fn verify(&self) -> Result<(), Vec<VerifyError>> {
+        let mut errors = Vec::new();
+        if self.subgraphs().len() == 0 {
+            errors.push(error("the model", "it has no subgraph"));
+        }
+        for (id, graph) in self.subgraphs() {
+            Verify { module: self, id, graph, errors: &mut errors }.run();
+        }
+        self.verify_signatures(&mut errors);
+        for entry in &self.metadata {
+            if entry.buffer.0 as usize >= self.constants().len() {
+                let place = format!("metadata {:?}", entry.name.as_deref().unwrap_or(""));
+                errors.push(error(place, format!("there is no buffer {}", entry.buffer.0)));
+            }
+        }
+        if errors.is_empty() { Ok(()) } else { Err(errors) }
+    }
+
+    fn verify_signatures(&self, errors: &mut Vec<VerifyError>) {
+        for signature in &self.signatures {
+            let Some((_, graph)) = self.subgraphs().nth(signature.subgraph as usize) else {
+                continue;
+            };
+            for (name, link) in signature.inputs.iter().chain(&signature.outputs) {
+                let gone = matches!(link, TensorLink::Tensor(id) if !graph.contains_tensor(*id));
+                if gone {
+                    let place = format!("signature {:?}", signature.key.as_deref().unwrap_or(""));
+                    let name = name.as_deref().unwrap_or("");
+                    errors.push(error(place, format!("{name:?} names a tensor that is gone")));
+                }
+            }
+        }
+    }
+}
+
+/// Whether the numbers of scales and zero points are such that the loader takes them.
+pub(crate) fn counts_fit(q: &Quantization, shape: &[i32]) -> bool {
+    let scales = q.scale.len();
+    // Without scales the loader ignores the rest.
+    if scales == 0
+        || !matches!(
+            q.details,
+            crate::QuantizationDetails::None | crate::QuantizationDetails::Custom(_)
+        )
+    {
+        return true;
+    }
+    if q.zero_point.len() != scales {
+        return false;
+    }
+    if shape.is_empty() {
+        return true;
+    }
+    let fits = |channels: &i32| usize::try_from(*channels) == Ok(scales);
+    let dimension = usize::try_from(q.quantized_dimension).ok();
+    match dimension.and_then(|dimension| shape.get(dimension)) {
+        Some(channels) => scales == 1 || fits(channels),
+        // Old converters gave a bias the dimension of its filter. Microcontroller runtimes take
+        // that, so it is kept where it is found; nothing here writes it.
+        None => scales == 1 || shape.iter().any(fits),
+    }
+}
+
+struct Verify<'a> {
+    module: &'a Module,
+    id: SubgraphId,
+    graph: &'a Subgraph,
+    errors: &'a mut Vec<VerifyError>,
+}
+
+impl Verify<'_> {
+    fn run(&mut self) {
+        let subgraphs = self.module.subgraphs().len() as i64;
+        for (n, op) in self.graph.ops().enumerate() {
+            for (name, value) in self.graph.op(op).subgraph_refs() {
+                if value < -1 || value >= subgraphs {
+                    self.op(n, op, format!("{name} is {value}, of {subgraphs} subgraphs"));
+                }
+            }
+            if self.graph.results(op).len() != self.graph.result_slots(op) {
+                self.op(n, op, "its results have a gap");
+            }
+            self.operands(n, op);
+        }
+        for (n, tensor) in self.graph.tensors().enumerate() {
+            self.tensor(n, tensor);
+        }
+        for &tensor in self.graph.inputs().iter().chain(self.graph.outputs()) {
+            if !self.graph.contains_tensor(tensor) {
+                let place = format!("subgraph {}", self.id.0);
+                self.errors.push(error(place, "an input or output has been erased"));
+            }
+        }
+    }
+
+    fn operands(&mut self, n: usize, op: OpId) {
+        for (slot, tensor) in self.graph.operands(op).into_iter().enumerate() {
+            // An input has a value from the start, even where an op writes to it later.
+            let Some(tensor) = tensor.filter(|t| !self.graph.is_input(*t)) else { continue };
+            let Some((producer, _)) = self.graph.producer(tensor) else { continue };
+            if !self.graph.runs_before(producer, op) {
+                let label = self.graph.tensor(tensor).label().to_owned();
+                let by = self.graph.op(producer).kind.to_string();
+                self.op(n, op, format!("operand {slot} (`{label}`) is computed later, by {by}"));
+            }
+        }
+    }
+
+    fn tensor(&mut self, n: usize, id: TensorId) {
+        let tensor = self.graph.tensor(id);
+        if self.graph.producer_count(id) > 1 {
+            self.broken(n, id, "two ops compute it");
+        }
+        if let Some(bytes) = self.module.constant(self.id, id) {
+            if self.graph.producer(id).is_some() {
+                self.broken(n, id, "it is a constant and computed by an op");
+            }
+            // Sparse tensors hold fewer elements than their shape says.
+            if tensor.sparsity.is_none() && tensor.ty.bits().is_some() {
+                let needed = tensor.elements().and_then(|n| tensor.ty.bytes_for(n));
+                match needed {
+                    None => self.broken(
+                        n,
+                        id,
+                        format!("its shape {:?} is not one of a constant", tensor.shape),
+                    ),
+                    Some(needed) if needed > bytes.len() as u64 => self.broken(
+                        n,
+                        id,
+                        format!(
+                            "{} {:?} needs {needed} bytes, its buffer has {}",
+                            tensor.ty,
+                            tensor.shape,
+                            bytes.len()
+                        ),
+                    ),
+                    Some(_) => (),
+                }
+            }
+        } else if tensor.buffer.0 as usize >= self.module.constants().len() && tensor.buffer.0 != 0
+        {
+            let what = format!(
+                "there is no buffer {}, only {}",
+                tensor.buffer.0,
+                self.module.constants().len()
+            );
+            self.broken(n, id, what);
+        }
+        let Some(q) = &tensor.quantization else { return };
+        if !counts_fit(q, &tensor.shape) {
+            let what = format!(
+                "{} scales and {} zero points do not fit shape {:?} and dimension {}",
+                q.scale.len(),
+                q.zero_point.len(),
+                tensor.shape,
+                q.quantized_dimension
+            );
+            self.broken(n, id, what);
+        }
+        if q.details.links().any(|link| !self.graph.contains_tensor(link)) {
+            self.broken(n, id, "its scales or zero points are a tensor that is gone");
+        }
+    }
+
+    fn op(&mut self, n: usize, op: OpId, what: impl Into<String>) {
+        let place = format!("subgraph {}, op {n} ({})", self.id.0, self.graph.op(op).kind);
+        self.errors.push(error(place, what));
+    }
+
+    fn broken(&mut self, n: usize, tensor: TensorId, what: impl Into<String>) {
+        let label = self.graph.tensor(tensor).label();
+        let place = format!("subgraph {}, tensor {n} (`{label}`)", self.id.0);
+        self.errors.push(error(place, what));
+    }
+}
+
+fn error(place: impl Into<String>, what: impl Into<String>) -> VerifyError {
+    VerifyError { place: place.into(), what: what.into() }
+}

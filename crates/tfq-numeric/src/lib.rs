@@ -1,0 +1,27 @@
+//! Arithmetic on weights: per-channel ranges, symmetric int8, float16, and what either costs in accuracy.
+//!
+//! Everything here is a pure function of its arguments. Work is cut into pieces of fixed size that never depend on
+//! the number of threads, and every SIMD version computes the same bits as the portable one, so the same weights
+//! give the same bytes on every machine.
+//!
+//! Start at [`quantize_symmetric_i8`] and [`to_f16`]; the rest are the steps they are made of.
+
+mod buffer;
+mod error;
+mod float16;
+mod int8;
+mod kernels;
+mod layout;
+mod pieces;
+mod range;
+mod view;
+
+pub use error::{ErrorStats, dequantize_i8, quantization_error};
+pub use float16::{NonFinite, to_f16};
+pub use int8::{
+    QMAX_INT2, QMAX_INT4, QMAX_INT8, QuantParams, Quantized, Rule, quantize_i8_into,
+    quantize_symmetric, quantize_symmetric_i8,
+};
+pub use layout::ChannelLayout;
+pub use range::{MinMax, NotFinite, Ranges, min_max_per_channel, range};
+pub use view::F32View;

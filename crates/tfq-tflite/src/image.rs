@@ -1,0 +1,99 @@
+//! A lowered model, not yet in one place: a small flatbuffer and the constants that follow it.
+
+use bytes::Bytes;
+use std::io::{self, IoSlice, Write};
+
+/// A model ready to be written. Constants are still the slices that they were in the IR, so
+/// that one which no pass touched goes from the mapped input to the output without a copy.
+#[derive(Clone, Debug)]
+pub struct Image {
+    pub(crate) skeleton: Vec<u8>,
+    /// In order of `at`, not overlapping, all behind the skeleton.
+    pub(crate) pieces: Vec<Piece>,
+    pub(crate) len: u64,
+}
+
+/// Bytes at a place of the file.
+#[derive(Clone, Debug)]
+pub(crate) struct Piece {
+    /// Offset in the file of the first byte, the header's where there is one.
+    pub(crate) at: u64,
+    /// Length in front of the data, as a flatbuffer vector has it.
+    pub(crate) header: Option<[u8; 4]>,
+    pub(crate) data: Bytes,
+}
+
+/// Pieces are this far from each other at the most, less one.
+const ZEROS: [u8; 64] = [0; 64];
+/// A vectored write takes 1024 slices at the most on Linux; a piece needs three.
+const PIECES_A_WRITE: usize = 300;
+
+impl Image {
+    /// Size in bytes of the file.
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Whether the file would be empty, which no model is.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Writes the file, calling `progress` with the bytes written so far.
+    pub fn write_to(&self, out: &mut impl Write, mut progress: impl FnMut(u64)) -> io::Result<()> {
+        out.write_all(&self.skeleton)?;
+        let mut at = self.skeleton.len() as u64;
+        for pieces in self.pieces.chunks(PIECES_A_WRITE) {
+            let mut slices = Vec::with_capacity(3 * pieces.len());
+            for piece in pieces {
+                slices.push(IoSlice::new(&ZEROS[..(piece.at - at) as usize]));
+                if let Some(header) = &piece.header {
+                    slices.push(IoSlice::new(header));
+                }
+                slices.push(IoSlice::new(&piece.data));
+                at = piece.end();
+            }
+            write_all_vectored(out, &mut slices, &mut progress, at)?;
+        }
+        out.write_all(&ZEROS[..(self.len - at) as usize])?;
+        progress(self.len);
+        Ok(())
+    }
+
+    /// The file in memory.
+    pub fn to_vec(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.len as usize);
+        self.write_to(&mut out, |_| ()).expect("a vector takes every write");
+        out
+    }
+}
+
+impl Piece {
+    pub(crate) fn end(&self) -> u64 {
+        self.at + self.header.map_or(0, |header| header.len() as u64) + self.data.len() as u64
+    }
+}
+
+fn write_all_vectored(
+    out: &mut impl Write,
+    mut slices: &mut [IoSlice<'_>],
+    progress: &mut impl FnMut(u64),
+    end: u64,
+) -> io::Result<()> {
+    let mut left: u64 = slices.iter().map(|slice| slice.len() as u64).sum();
+    // Drops empty slices at the front, which would read as "no progress".
+    IoSlice::advance_slices(&mut slices, 0);
+    while !slices.is_empty() {
+        match out.write_vectored(slices) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(n) => {
+                IoSlice::advance_slices(&mut slices, n);
+                left -= n as u64;
+                progress(end - left);
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => (),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,19 @@
+//! `.tflite` bytes to IR and back, losing nothing.
+//!
+//! Internal crate: users import `tfq_opt`. The only crate that sees the schema.
+
+mod annotations;
+mod file;
+mod image;
+mod lift;
+mod lower;
+mod options;
+mod scan;
+mod trailer;
+
+pub use annotations::DEQUANT_CACHE_METADATA;
+pub use file::{read, read_all, write_atomically};
+pub use image::Image;
+pub use lift::{LiftError, LiftOptions, lift, lift_model};
+pub use lower::{LowerError, LowerOptions, Placement, lower, lower_into};
+pub use scan::Unknown;

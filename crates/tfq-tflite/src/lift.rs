@@ -1,0 +1,530 @@
+//! `.tflite` bytes to a [`Module`].
+
+use crate::scan::{self, field_at, u32_at};
+use crate::{options, trailer};
+use bytes::Bytes;
+use flatbuffers::{ForwardsUOffset, Vector, VerifierOptions};
+use std::sync::Arc;
+use tfq_ir::catalog::{OptionsUnion, op_by_code, options_by_tag};
+use tfq_ir::{
+    Attributes, BufferId, ConstantPool, CustomOptions, DimensionMetadata, ElementType,
+    ExternalBuffer, Metadata, Module, Op, OpCode, OpId, Quantization, QuantizationDetails,
+    Signature, SparseIndex, Sparsity, Subgraph, SubgraphBuilder, Tensor, TensorId, TensorLink,
+    VariantSubType,
+};
+use tfq_schema::tflite as fb;
+
+/// How strict lifting is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LiftOptions {
+    /// Drop what our schema does not know, instead of refusing the model.
+    pub drop_unknown: bool,
+}
+
+/// Why a model could not be lifted.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum LiftError {
+    #[error("the file is empty")]
+    Empty,
+    #[error("this is not a .tflite model: {what}")]
+    NotTflite { what: String },
+    #[error("the model is damaged: {what}")]
+    Damaged { what: String },
+    #[error("the model holds what this version does not know: {what}")]
+    Unknown { what: String },
+    #[error("{place}: {what}")]
+    Invalid { place: String, what: String },
+}
+
+impl LiftError {
+    fn invalid(place: impl Into<String>, what: impl Into<String>) -> Self {
+        Self::Invalid { place: place.into(), what: what.into() }
+    }
+
+    /// What the user can do about it.
+    pub fn help(&self) -> Option<&'static str> {
+        match self {
+            Self::Unknown { .. } => Some(
+                "it was written with a newer schema; pass --drop-unknown to go on without these fields",
+            ),
+            Self::Damaged { .. } => Some("the file may be cut off; fetch or convert it again"),
+            _ => None,
+        }
+    }
+}
+
+/// Lifts a model. Its constants stay slices of `file`.
+pub fn lift(file: &Bytes, how: &LiftOptions) -> Result<Module, LiftError> {
+    let model = verify(file)?;
+    lift_model_in(file, model, how)
+}
+
+/// Lifts a model of the generated code. Its bytes are copied once, since the IR outlives it.
+pub fn lift_model(model: fb::Model<'_>, how: &LiftOptions) -> Result<Module, LiftError> {
+    lift(&Bytes::copy_from_slice(model._tab.buf()), how)
+}
+
+/// Checks that every offset, size and string of the flatbuffer is sound.
+fn verify(file: &[u8]) -> Result<fb::Model<'_>, LiftError> {
+    if file.is_empty() {
+        return Err(LiftError::Empty);
+    }
+    if file.len() < 8 || &file[4..8] != fb::MODEL_IDENTIFIER.as_bytes() {
+        return Err(LiftError::NotTflite { what: what_it_looks_like(file) });
+    }
+    // Limits follow from the file's size: a table takes 4 bytes at least. The defaults of the
+    // flatbuffers crate refuse models of 200 000 ops. Tables and strings may be shared, which
+    // counts them again; the factor leaves room for that and still bounds the work.
+    let limits = VerifierOptions {
+        max_depth: 64,
+        max_tables: file.len() / 4,
+        max_apparent_size: file.len().saturating_mul(16).saturating_add(1 << 20),
+        ..VerifierOptions::default()
+    };
+    fb::root_as_model_with_opts(&limits, file).map_err(|error| {
+        // The crate's message is one line per level; the first says what, the rest where.
+        let text = error.to_string();
+        let lines: Vec<&str> = text.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
+        LiftError::Damaged { what: lines.join(" ") }
+    })
+}
+
+fn what_it_looks_like(file: &[u8]) -> String {
+    let known = match file {
+        [b'P', b'K', ..] => "it looks like a zip, perhaps a .task bundle with models inside",
+        [0x89, b'H', b'D', b'F', ..] => "it looks like an HDF5 file (Keras)",
+        [0x1f, 0x8b, ..] => "it is compressed with gzip",
+        [0x08, ..] => "it looks like a protocol buffer (ONNX or a SavedModel)",
+        _ => "the identifier TFL3 is missing at byte 4",
+    };
+    known.to_owned()
+}
+
+fn lift_model_in(
+    file: &Bytes,
+    model: fb::Model<'_>,
+    how: &LiftOptions,
+) -> Result<Module, LiftError> {
+    let scan = scan::scan(file).map_err(|at| LiftError::Damaged {
+        what: format!("a field at byte offset {at} reaches out of its table or the file"),
+    })?;
+    if !scan.unknown.is_empty() && !how.drop_unknown {
+        let what: Vec<String> =
+            scan.unknown.iter().map(|(what, count)| format!("{what} ({count} times)")).collect();
+        return Err(LiftError::Unknown { what: what.join("; ") });
+    }
+    if model.version() != 3 {
+        let what = format!("its version is {}, only 3 is known", model.version());
+        return Err(LiftError::invalid("the model", what));
+    }
+
+    let lift = Lift { file, model, drop_unknown: how.drop_unknown };
+    let (constants, constants_outside) = lift.constants()?;
+    let op_codes = lift.op_codes()?;
+    let mut outside_end = constants_outside;
+    let mut subgraphs = Vec::new();
+    let mut tensors = Vec::new();
+    for (n, sg) in model.subgraphs().into_iter().flatten().enumerate() {
+        let lifted = lift.subgraph(n, sg, &op_codes, &mut outside_end)?;
+        subgraphs.push(lifted.0);
+        tensors.push(lifted.1);
+    }
+    let mut module = Module::new(subgraphs, constants);
+    module.version = model.version();
+    module.description = model.description().map(Arc::from);
+    module.op_codes = op_codes;
+    module.signatures = signatures(file, model, &tensors);
+    module.metadata = model
+        .metadata()
+        .into_iter()
+        .flatten()
+        .map(|m| Metadata { name: m.name().map(Arc::from), buffer: BufferId(m.buffer()) })
+        .collect();
+    module.metadata_buffer = ints(model.metadata_buffer());
+    module.external_buffer_groups = model
+        .external_buffer_groups()
+        .into_iter()
+        .flatten()
+        .map(|group| group.name().map(Arc::from))
+        .collect();
+    module.external_buffers =
+        model.external_buffers().into_iter().flatten().map(external).collect();
+    module.constants_outside = constants_outside > 0;
+    module.trailer = trailer::split(file, scan.end.max(outside_end));
+    module.verify().map_err(|errors| {
+        let more = match errors.len() - 1 {
+            0 => String::new(),
+            n => format!(" (and {n} more)"),
+        };
+        LiftError::Invalid {
+            place: errors[0].place.clone(),
+            what: format!("{}{more}", errors[0].what),
+        }
+    })?;
+    Ok(module)
+}
+
+fn external(buffer: fb::ExternalBuffer<'_>) -> ExternalBuffer {
+    ExternalBuffer {
+        id: buffer.id(),
+        group: buffer.group(),
+        offset: buffer.offset(),
+        length: buffer.length(),
+        packing: buffer.packing().map(Arc::from),
+    }
+}
+
+fn signatures(file: &Bytes, model: fb::Model<'_>, tensors: &[Vec<TensorId>]) -> Vec<Signature> {
+    let map = |sg: usize, entries: Option<Vector<'_, ForwardsUOffset<fb::TensorMap<'_>>>>| {
+        let entries = entries.into_iter().flatten();
+        entries
+            .map(|entry| {
+                let index = entry.tensor_index();
+                let tensor = tensors.get(sg).and_then(|tensors| tensors.get(index as usize));
+                let link =
+                    tensor.map_or(TensorLink::Raw(index as i32), |id| TensorLink::Tensor(*id));
+                (entry.name().map(Arc::from), link)
+            })
+            .collect()
+    };
+    let lift = |signature: fb::SignatureDef<'_>| {
+        let subgraph = signature.subgraph_index();
+        // The field is deprecated, so there is no accessor; old files hold it all the same.
+        let tag = field_at(file, signature._tab.loc(), 3).map(|at| at + u32_at(file, at));
+        let tag = tag.map(|at| &file[at + 4..at + 4 + u32_at(file, at)]);
+        Signature {
+            key: signature.signature_key().map(Arc::from),
+            inputs: map(subgraph as usize, signature.inputs()),
+            outputs: map(subgraph as usize, signature.outputs()),
+            subgraph,
+            deprecated_tag: tag.and_then(|tag| std::str::from_utf8(tag).ok()).map(Arc::from),
+        }
+    };
+    model.signature_defs().into_iter().flatten().map(lift).collect()
+}
+
+struct Lift<'a> {
+    file: &'a Bytes,
+    model: fb::Model<'a>,
+    drop_unknown: bool,
+}
+
+impl<'a> Lift<'a> {
+    /// The constants, and the end of those that lie behind the flatbuffer (0 for none).
+    fn constants(&self) -> Result<(ConstantPool, usize), LiftError> {
+        let Some(buffers) = self.model.buffers().filter(|buffers| !buffers.is_empty()) else {
+            return Err(LiftError::invalid("the model", "it has no buffers"));
+        };
+        let mut outside_end = 0;
+        let mut entries = Vec::with_capacity(buffers.len());
+        for (n, buffer) in buffers.iter().enumerate() {
+            // Data inside wins over data behind the flatbuffer, as in the runtime.
+            entries.push(if let Some(data) = buffer.data() {
+                let first = data.bytes().as_ptr() as usize - self.file.as_ptr() as usize;
+                Some(self.file.slice(first..first + data.len()))
+            } else {
+                let what = format!("buffer {n}");
+                let outside = self.outside(what, buffer.offset(), buffer.size())?;
+                outside_end = outside_end.max(outside.as_ref().map_or(0, |(_, end)| *end));
+                outside.map(|(bytes, _)| bytes)
+            });
+        }
+        Ok((ConstantPool::new(entries), outside_end))
+    }
+
+    /// Bytes behind the flatbuffer and where they end. Offsets 0 and 1 mean that there are none.
+    fn outside(
+        &self,
+        place: String,
+        offset: u64,
+        size: u64,
+    ) -> Result<Option<(Bytes, usize)>, LiftError> {
+        if offset <= 1 {
+            return Ok(None);
+        }
+        let end = offset.checked_add(size).and_then(|end| usize::try_from(end).ok());
+        match end.filter(|end| *end <= self.file.len()) {
+            Some(end) => Ok(Some((self.file.slice(offset as usize..end), end))),
+            None => Err(LiftError::invalid(
+                place,
+                format!(
+                    "{size} bytes at byte offset {offset} end beyond the file's {} bytes",
+                    self.file.len()
+                ),
+            )),
+        }
+    }
+
+    fn op_codes(&self) -> Result<Vec<OpCode>, LiftError> {
+        let codes = self.model.operator_codes().into_iter().flatten().enumerate();
+        codes
+            .map(|(n, code)| {
+                let lifted = OpCode {
+                    builtin: code.builtin_code().0,
+                    deprecated_builtin: code.deprecated_builtin_code(),
+                    custom: code.custom_code().map(Arc::from),
+                    version: code.version(),
+                };
+                match lifted.kind() {
+                    tfq_ir::OpKind::Builtin(builtin) if op_by_code(builtin).is_none() => {
+                        let what = format!("there is no builtin operator {builtin}");
+                        Err(LiftError::invalid(format!("operator code {n}"), what))
+                    }
+                    _ => Ok(lifted),
+                }
+            })
+            .collect()
+    }
+
+    fn subgraph(
+        &self,
+        n: usize,
+        sg: fb::SubGraph<'a>,
+        op_codes: &[OpCode],
+        outside_end: &mut usize,
+    ) -> Result<(Subgraph, Vec<TensorId>), LiftError> {
+        let mut builder = SubgraphBuilder::new(sg.name().map(Arc::from));
+        builder.debug_metadata_index(sg.debug_metadata_index());
+        let mut ids = Vec::new();
+        let mut details = Vec::new();
+        for (t, tensor) in sg.tensors().into_iter().flatten().enumerate() {
+            let id = builder.tensor(self.tensor(n, t, tensor)?);
+            if let Some(q) = tensor.quantization().filter(|q| q.details_type().0 != 0) {
+                details.push((id, q));
+            }
+            ids.push(id);
+        }
+        // Scales and zero points may be tensors that come later.
+        for (id, q) in details {
+            let details = self.details(q, &ids);
+            let tensor = builder.tensor_mut(id);
+            let quantization = tensor.quantization.as_mut().expect("it has details");
+            Arc::make_mut(quantization).details = details;
+        }
+        for (o, op) in sg.operators().into_iter().flatten().enumerate() {
+            self.op(n, o, op, op_codes, &ids, &mut builder, outside_end)?;
+        }
+        let ends = |what: &str, list: Option<Vector<'_, i32>>| {
+            let indices = list.into_iter().flatten();
+            indices
+                .map(|index| {
+                    usize::try_from(index)
+                        .ok()
+                        .and_then(|index| ids.get(index))
+                        .copied()
+                        .ok_or_else(|| {
+                            let what =
+                                format!("{what} {index} is not one of its {} tensors", ids.len());
+                            LiftError::invalid(format!("subgraph {n}"), what)
+                        })
+                })
+                .collect::<Result<Vec<_>, _>>()
+        };
+        let (inputs, outputs) = (ends("input", sg.inputs())?, ends("output", sg.outputs())?);
+        Ok((builder.finish(inputs, outputs), ids))
+    }
+
+    fn tensor(&self, sg: usize, n: usize, tensor: fb::Tensor<'_>) -> Result<Tensor, LiftError> {
+        let place = || format!("subgraph {sg}, tensor {n} (`{}`)", tensor.name().unwrap_or("?"));
+        let ty = |code: i8| {
+            ElementType::from_code(code).ok_or_else(|| {
+                LiftError::invalid(place(), format!("there is no element type {code}"))
+            })
+        };
+        let variants = tensor.variant_tensors().into_iter().flatten();
+        Ok(Tensor {
+            name: tensor.name().map(Arc::from),
+            ty: ty(tensor.type_().0)?,
+            shape: ints(tensor.shape()).into(),
+            shape_signature: ints(tensor.shape_signature()).into(),
+            has_rank: tensor.has_rank(),
+            is_variable: tensor.is_variable(),
+            buffer: BufferId(tensor.buffer()),
+            external_buffer: tensor.external_buffer(),
+            quantization: tensor.quantization().map(|q| Arc::new(quantization(q))),
+            sparsity: tensor.sparsity().map(|s| Arc::new(sparsity(s))),
+            variant_tensors: variants
+                .map(|v| {
+                    Ok(VariantSubType {
+                        shape: ints(v.shape()),
+                        ty: ty(v.type_().0)?,
+                        has_rank: v.has_rank(),
+                    })
+                })
+                .collect::<Result<_, LiftError>>()?,
+            expressed: None,
+        })
+    }
+
+    fn details(&self, q: fb::QuantizationParameters<'_>, ids: &[TensorId]) -> QuantizationDetails {
+        let link = |index: i32| {
+            let tensor = usize::try_from(index).ok().and_then(|index| ids.get(index));
+            tensor.map_or(TensorLink::Raw(index), |id| TensorLink::Tensor(*id))
+        };
+        if let Some(custom) = q.details_as_custom_quantization() {
+            let bytes = custom.custom().map_or(&[][..], |bytes| bytes.bytes());
+            QuantizationDetails::Custom(Bytes::copy_from_slice(bytes))
+        } else if let Some(block) = q.details_as_blockwise_quantization() {
+            QuantizationDetails::Blockwise {
+                scales: link(block.scales()),
+                zero_points: link(block.zero_points()),
+                block_size: block.block_size(),
+                block_shape: ints(block.block_shape()),
+            }
+        } else if let Some(axes) = q.details_as_multi_axis_quantization() {
+            QuantizationDetails::MultiAxis {
+                scales: link(axes.scales()),
+                zero_points: link(axes.zero_points()),
+                block_size: axes.block_size(),
+                quantized_dimensions: ints(axes.quantized_dimensions()),
+            }
+        } else {
+            QuantizationDetails::None
+        }
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn op(
+        &self,
+        sg: usize,
+        n: usize,
+        op: fb::Operator<'_>,
+        op_codes: &[OpCode],
+        ids: &[TensorId],
+        builder: &mut SubgraphBuilder,
+        outside_end: &mut usize,
+    ) -> Result<OpId, LiftError> {
+        let index = op.opcode_index();
+        let Some(code) = op_codes.get(index as usize) else {
+            let what =
+                format!("operator code {index} is not one of the model's {}", op_codes.len());
+            return Err(LiftError::invalid(format!("subgraph {sg}, op {n}"), what));
+        };
+        let place = || format!("subgraph {sg}, op {n} ({})", code.kind());
+        let find = |role: &str, slot: usize, index: i32| {
+            usize::try_from(index).ok().and_then(|index| ids.get(index)).copied().ok_or_else(|| {
+                let what = format!("{role} {slot} is tensor {index}, of {} tensors", ids.len());
+                LiftError::invalid(place(), what)
+            })
+        };
+        let optional = |role: &str, list: Option<Vector<'_, i32>>| {
+            let list = list.into_iter().flatten().enumerate();
+            list.map(|(slot, index)| match index {
+                -1 => Ok(None),
+                index => find(role, slot, index).map(Some),
+            })
+            .collect::<Result<Vec<_>, _>>()
+        };
+        let operands = optional("operand", op.inputs())?;
+        let results = op.outputs().into_iter().flatten().enumerate();
+        let results: Vec<TensorId> =
+            results.map(|(slot, index)| find("result", slot, index)).collect::<Result<_, _>>()?;
+        let intermediates = optional("intermediate", op.intermediates())?;
+
+        let mut lifted = Op::new(code.kind());
+        lifted.version = code.version;
+        lifted.code = Some(index);
+        lifted.debug_metadata_index = op.debug_metadata_index();
+        lifted.mutating_variable_inputs =
+            op.mutating_variable_inputs().into_iter().flatten().collect();
+        let table = |union, tag: u8, table: Option<flatbuffers::Table<'_>>| {
+            let Some(options) = options_by_tag(union, tag) else {
+                debug_assert!(tag == 0 || self.drop_unknown, "the scan finds unknown tags");
+                return None;
+            };
+            Some(options::read(self.file, table?.loc(), options))
+        };
+        let tables: [Option<Attributes>; 2] = [
+            table(OptionsUnion::BuiltinOptions, op.builtin_options_type().0, op.builtin_options()),
+            table(
+                OptionsUnion::BuiltinOptions2,
+                op.builtin_options_2_type().0,
+                op.builtin_options_2(),
+            ),
+        ];
+        let mut tables = tables.into_iter().flatten();
+        lifted.attrs = tables.next();
+        lifted.extra_attrs = tables.next().map(Box::new);
+        lifted.custom_options = self.custom_options(&place, op, outside_end)?;
+
+        let id = builder.op(lifted, &operands, &results);
+        builder.intermediates(id, &intermediates);
+        Ok(id)
+    }
+
+    fn custom_options(
+        &self,
+        place: &dyn Fn() -> String,
+        op: fb::Operator<'_>,
+        outside_end: &mut usize,
+    ) -> Result<CustomOptions, LiftError> {
+        let format = op.custom_options_format().0;
+        if let Some(bytes) = op.custom_options() {
+            let first = bytes.bytes().as_ptr() as usize - self.file.as_ptr() as usize;
+            let bytes = Some(self.file.slice(first..first + bytes.len()));
+            return Ok(CustomOptions { bytes, format, large: false });
+        }
+        let (offset, size) = (op.large_custom_options_offset(), op.large_custom_options_size());
+        let outside = self.outside(place(), offset, size)?;
+        *outside_end = (*outside_end).max(outside.as_ref().map_or(0, |(_, end)| *end));
+        let large = outside.is_some();
+        Ok(CustomOptions { bytes: outside.map(|(bytes, _)| bytes), format, large })
+    }
+}
+
+fn quantization(q: fb::QuantizationParameters<'_>) -> Quantization {
+    Quantization {
+        min: q.min().into_iter().flatten().collect(),
+        max: q.max().into_iter().flatten().collect(),
+        scale: q.scale().into_iter().flatten().collect(),
+        zero_point: q.zero_point().into_iter().flatten().collect(),
+        details: QuantizationDetails::None,
+        quantized_dimension: q.quantized_dimension(),
+    }
+}
+
+fn sparsity(sparsity: fb::SparsityParameters<'_>) -> Sparsity {
+    let dims = sparsity.dim_metadata().into_iter().flatten();
+    Sparsity {
+        traversal_order: ints(sparsity.traversal_order()),
+        block_map: ints(sparsity.block_map()),
+        dim_metadata: dims
+            .map(|dim| DimensionMetadata {
+                format: dim.format().0,
+                dense_size: dim.dense_size(),
+                array_segments: index(
+                    dim.array_segments_as_int_32_vector(),
+                    dim.array_segments_as_uint_16_vector(),
+                    dim.array_segments_as_uint_8_vector(),
+                ),
+                array_indices: index(
+                    dim.array_indices_as_int_32_vector(),
+                    dim.array_indices_as_uint_16_vector(),
+                    dim.array_indices_as_uint_8_vector(),
+                ),
+            })
+            .collect(),
+    }
+}
+
+/// The one of the three that is there.
+fn index(
+    int32: Option<fb::Int32Vector<'_>>,
+    uint16: Option<fb::Uint16Vector<'_>>,
+    uint8: Option<fb::Uint8Vector<'_>>,
+) -> SparseIndex {
+    if let Some(v) = int32 {
+        SparseIndex::Int32(ints(v.values()))
+    } else if let Some(v) = uint16 {
+        SparseIndex::Uint16(v.values().into_iter().flatten().collect())
+    } else if let Some(v) = uint8 {
+        SparseIndex::Uint8(v.values().into_iter().flatten().collect())
+    } else {
+        SparseIndex::None
+    }
+}
+
+fn ints(list: Option<Vector<'_, i32>>) -> Vec<i32> {
+    list.into_iter().flatten().collect()
+}
