@@ -1,1 +1,31 @@
-//! The built-in passes.
+//! The built-in passes: one file each, file name = pass name. The first plugin: they use the
+//! public API of `tfq-pass` and nothing else.
+//!
+//! Internal crate: users import `tfq_opt`.
+
+mod annotate_dequant_cache;
+mod eliminate_dead_buffers;
+mod hybrid_eligibility;
+mod insert_dequant;
+pub mod pipelines;
+mod quantize_weights;
+
+use tfq_pass::PassInfo;
+
+/// Every built-in pass, sorted by name.
+pub static ALL: &[&PassInfo] = &[
+    &annotate_dequant_cache::INFO,
+    &eliminate_dead_buffers::INFO,
+    &hybrid_eligibility::INFO,
+    &insert_dequant::INFO,
+    &quantize_weights::INFO,
+];
+
+/// The passes as types, for code that sets their options directly.
+pub use annotate_dequant_cache::AnnotateDequantCache;
+pub use eliminate_dead_buffers::EliminateDeadBuffers;
+pub use hybrid_eligibility::HybridEligibility;
+pub use insert_dequant::InsertDequant;
+pub use quantize_weights::{
+    Compat, CustomOp, CustomOps, Granularity, OpList, QuantizeWeights, WeightType,
+};

@@ -12,7 +12,7 @@ impl BufferId {
     pub const NONE: Self = Self(0);
 }
 
-/// Constant bytes by [`BufferId`]. Entries are immutable: a pass that changes a constant adds
+/// Constant bytes by [`BufferId`]. What tensors refer to is immutable: a pass that changes a constant adds
 /// a new entry and lets tensors refer to that, so that two tensors which share one buffer
 /// cannot disturb each other. Bytes are reference-counted slices, usually of the mapped input.
 #[derive(Clone, Debug, Default)]
@@ -59,6 +59,11 @@ impl ConstantPool {
         }
         self.entries.push(Some(bytes));
         BufferId((self.entries.len() - 1) as u32)
+    }
+
+    /// Sets an entry that no tensor refers to.
+    pub(crate) fn replace(&mut self, id: BufferId, bytes: Bytes) {
+        self.entries[id.0 as usize] = Some(bytes);
     }
 
     /// Keeps the entries for which `keep` holds, and returns where each old entry went.

@@ -192,12 +192,23 @@ impl Module {
         self.constants.get(entry.buffer)
     }
 
-    /// Sets the metadata entry of this name, adding it where there is none.
+    /// Sets the metadata entry of this name, adding it where there is none. The bytes take the
+    /// place of the old ones unless something else refers to those.
     pub fn set_metadata(&mut self, name: &str, bytes: Bytes) {
-        let buffer = self.constants.push(bytes);
-        match self.metadata.iter_mut().find(|entry| entry.name.as_deref() == Some(name)) {
-            Some(entry) => entry.buffer = buffer,
-            None => self.metadata.push(Metadata { name: Some(name.into()), buffer }),
+        let Some(at) = self.metadata.iter().position(|e| e.name.as_deref() == Some(name)) else {
+            let buffer = self.constants.push(bytes);
+            self.metadata.push(Metadata { name: Some(name.into()), buffer });
+            return;
+        };
+        let old = self.metadata[at].buffer;
+        let named = self.metadata.iter().filter(|entry| entry.buffer == old).count();
+        let shared = named > 1
+            || old == BufferId::NONE
+            || self.subgraphs.iter().any(|sg| sg.tensors().any(|t| sg.tensor(t).buffer == old));
+        if shared {
+            self.metadata[at].buffer = self.constants.push(bytes);
+        } else {
+            self.constants.replace(old, bytes);
         }
     }
 
@@ -355,6 +366,12 @@ impl Module {
         for signature in &mut self.signatures {
             if let Some(new) = place(i64::from(signature.subgraph)) {
                 signature.subgraph = new as u32;
+            }
+        }
+        if let Some(cache) = &mut self.dequant_cache {
+            cache.entries.retain(|entry| reached.get(entry.subgraph.0 as usize) == Some(&true));
+            for entry in &mut cache.entries {
+                entry.subgraph.0 = moved[entry.subgraph.0 as usize] as u32;
             }
         }
         self.journal.push(Applied::pruned(format!("{dropped} subgraphs"), 0));

@@ -6,8 +6,8 @@
 use crate::attributes::{Attr, AttrError};
 use crate::subgraph::Role;
 use crate::{
-    BufferId, ElementType, Module, Op, OpId, Quantization, Subgraph, SubgraphId, Tensor, TensorId,
-    TensorLink,
+    BufferId, ElementType, Module, Op, OpId, Quantization, Signature, Subgraph, SubgraphId, Tensor,
+    TensorId, TensorLink,
 };
 use indexmap::{IndexMap, IndexSet};
 use std::borrow::Cow;
@@ -64,7 +64,7 @@ pub struct Patch {
     /// Last one wins, as if they had been applied in order.
     operands: IndexMap<(OpRef, u32), Option<TensorRef>>,
     results: IndexMap<(OpRef, u32), TensorRef>,
-    outputs: Vec<(TensorId, TensorRef)>,
+    outputs: IndexMap<TensorId, TensorRef>,
     edits: Vec<(TensorId, Edit)>,
     attrs: Vec<(OpId, &'static str, Attr)>,
     notes: Vec<(OpId, &'static str, Attr)>,
@@ -147,11 +147,13 @@ pub enum Reason {
     TwoProducers(String),
     #[error("it would leave a gap in the results of {0}")]
     MissingResult(String),
+    #[error("no {op} has an operand {slot}")]
+    Slot { op: String, slot: u32 },
     #[error("{op} would read `{tensor}` before it is computed")]
     Order { op: String, tensor: String },
     #[error("tensor `{0}` is erased and still in use")]
     ErasedInUse(String),
-    #[error("{0} is erased while `{1}`, which it computes, stays in use")]
+    #[error("{0} would no longer compute `{1}`, which stays in use")]
     ErasedProducer(String, String),
     #[error("`{old}` and `{new}` differ in shape or type")]
     Mismatch { old: String, new: String },
@@ -182,7 +184,7 @@ impl Patch {
             ops: Vec::new(),
             operands: IndexMap::new(),
             results: IndexMap::new(),
-            outputs: Vec::new(),
+            outputs: IndexMap::new(),
             edits: Vec::new(),
             attrs: Vec::new(),
             notes: Vec::new(),
@@ -244,7 +246,7 @@ impl Patch {
 
     /// Lets the subgraph return `new` wherever it returned `old`, in its signatures too.
     pub fn replace_output(&mut self, old: TensorId, new: impl Into<TensorRef>) {
-        self.outputs.push((old, new.into()));
+        self.outputs.insert(old, new.into());
     }
 
     /// Lets everything that reads `old` read `new`, which must have the same shape and the
@@ -308,18 +310,34 @@ impl Patch {
     }
 }
 
+impl Patch {
+    /// Quantisation that the patch brings.
+    fn quantizations(&self) -> impl Iterator<Item = &Quantization> {
+        let edited = self.edits.iter().filter_map(|(_, edit)| match edit {
+            Edit::Quantization(q) => q.as_deref(),
+            _ => None,
+        });
+        edited.chain(self.tensors.iter().filter_map(|tensor| tensor.quantization.as_deref()))
+    }
+}
+
+/// Far more than any op has, and far less than would use up memory.
+const MOST_OPERANDS: u32 = u16::MAX as u32;
+
 pub(crate) fn apply(module: &mut Module, patch: Patch) -> Result<Applied, Rejected> {
     let refuse = |reason| Rejected { label: patch.label.clone(), reason };
     if patch.subgraph.0 as usize >= module.subgraphs().len() {
         return Err(refuse(Reason::Subgraph));
     }
-    Check { graph: module.subgraph(patch.subgraph), patch: &patch }.run().map_err(refuse)?;
+    let graph = module.subgraph(patch.subgraph);
+    Check { graph, signatures: &module.signatures, patch: &patch }.run().map_err(refuse)?;
     Ok(commit(module, patch))
 }
 
 /// The checks; all of them read the graph as it is and the patch beside it.
 struct Check<'a> {
     graph: &'a Subgraph,
+    signatures: &'a [Signature],
     patch: &'a Patch,
 }
 
@@ -359,7 +377,14 @@ impl Check<'_> {
         for tensor in p.edits.iter().map(|(tensor, _)| tensor).chain(&p.erased_tensors) {
             self.tensor_ref((*tensor).into())?;
         }
-        Ok(())
+        for tensor in p.quantizations().flat_map(|q| q.details.links()) {
+            self.tensor_ref(tensor.into())?;
+        }
+        // Operands are listed by slot, so that a slot costs memory for all below it.
+        match p.operands.keys().find(|(_, slot)| *slot > MOST_OPERANDS) {
+            Some(&(op, slot)) => Err(Reason::Slot { op: self.op_label(op), slot }),
+            None => Ok(()),
+        }
     }
 
     fn op_ref(&self, op: OpRef) -> Result<(), Reason> {
@@ -429,14 +454,21 @@ impl Check<'_> {
                 return Err(Reason::TwoProducers(self.tensor_label(tensor)));
             }
         }
-        for (n, (op, _)) in self.patch.ops.iter().enumerate() {
-            let id = OpRef::New(n as u32);
-            let count = self.patch.results.keys().filter(|(op, _)| *op == id).count() as u32;
-            if (0..count).any(|slot| !self.patch.results.contains_key(&(id, slot))) {
-                return Err(Reason::MissingResult(op.kind.to_string()));
-            }
+        // Results that an op gains follow those it has without a gap.
+        let has = |op: OpRef| match op {
+            OpRef::Old(op) => self.graph.result_slots(op) as u32,
+            OpRef::New(_) => 0,
+        };
+        let mut gained: IndexMap<OpRef, (u32, u32)> = IndexMap::new();
+        for &(op, slot) in self.patch.results.keys().filter(|(op, slot)| *slot >= has(*op)) {
+            let (count, last) = gained.entry(op).or_default();
+            *count += 1;
+            *last = slot.max(*last);
         }
-        Ok(())
+        match gained.into_iter().find(|(op, (count, last))| last - has(*op) >= *count) {
+            Some((op, _)) => Err(Reason::MissingResult(self.op_label(op))),
+            None => Ok(()),
+        }
     }
 
     fn producer_before(&self, tensor: TensorRef) -> Option<(OpId, u32)> {
@@ -461,16 +493,18 @@ impl Check<'_> {
                 .map(|(op, _)| op.into()),
         };
         let check = |reader: OpRef, tensor: TensorRef| {
+            // An input has a value from the start, even where an op writes to it later.
+            if matches!(tensor, TensorRef::Old(id) if self.graph.is_input(id)) {
+                return Ok(());
+            }
             let Some(producer) = producer_after(tensor) else { return Ok(()) };
             if self.position(producer) < self.position(reader) {
                 return Ok(());
             }
             Err(Reason::Order { op: self.op_label(reader), tensor: self.tensor_label(tensor) })
         };
-        for (&(reader, _), tensor) in &self.patch.operands {
-            if let Some(tensor) = tensor {
-                check(reader, *tensor)?;
-            }
+        for (reader, tensor) in self.operands_kept() {
+            check(reader, tensor)?;
         }
         // A tensor with a new producer may have readers that the patch does not mention.
         for (tensor, _) in &made {
@@ -502,37 +536,89 @@ impl Check<'_> {
 
     fn erasures(&self) -> Result<(), Reason> {
         let p = self.patch;
-        let replaced = |tensor: TensorId| p.outputs.iter().any(|(old, _)| *old == tensor);
+        let replaced = |tensor: TensorId| p.outputs.contains_key(&tensor);
+        let named = self.named();
         let in_use = |tensor: TensorId| {
-            let named = TensorRef::Old(tensor);
+            let this = TensorRef::Old(tensor);
             let read = self.graph.uses(tensor).iter().any(|u| {
                 !p.erased_ops.contains(&u.op) && !p.operands.contains_key(&(u.op.into(), u.slot))
             });
-            read || p.operands.values().flatten().any(|t| *t == named)
+            read || self.operands_kept().any(|(_, t)| t == this)
                 || (self.graph.is_output(tensor) && !replaced(tensor))
-                || p.outputs.iter().any(|(_, new)| *new == named)
+                || p.outputs.values().any(|new| *new == this)
                 || self.graph.is_input(tensor)
         };
         for &tensor in &p.erased_tensors {
             let made = self.graph.producer(tensor).is_some_and(|(op, slot)| {
                 !p.erased_ops.contains(&op) && !p.results.contains_key(&(op.into(), slot))
             });
-            if made || in_use(tensor) || p.results.values().any(|t| *t == TensorRef::Old(tensor)) {
+            let scratch = self.graph.scratch_of(tensor).any(|op| !p.erased_ops.contains(&op));
+            let remade = p.results.values().any(|t| *t == TensorRef::Old(tensor));
+            if made || remade || scratch || named.contains(&tensor) || in_use(tensor) {
                 return Err(Reason::ErasedInUse(self.tensor_label(tensor.into())));
             }
         }
-        for &op in &p.erased_ops {
-            for tensor in self.graph.results(op) {
-                let remade = p.results.values().any(|t| *t == TensorRef::Old(tensor));
-                if !remade && in_use(tensor) {
-                    return Err(Reason::ErasedProducer(
-                        self.op_label(op.into()),
-                        self.tensor_label(tensor.into()),
-                    ));
-                }
+        let erased = p.erased_ops.iter().flat_map(|&op| {
+            let results = self.graph.results(op);
+            results.into_iter().map(move |tensor| (op, tensor))
+        });
+        let displaced = p.results.keys().filter_map(|&(op, slot)| {
+            let OpRef::Old(op) = op else { return None };
+            Some((op, *self.graph.results(op).get(slot as usize)?))
+        });
+        for (op, tensor) in erased.chain(displaced) {
+            let remade = p.results.values().any(|t| *t == TensorRef::Old(tensor));
+            if !remade && in_use(tensor) {
+                return Err(Reason::ErasedProducer(
+                    self.op_label(op.into()),
+                    self.tensor_label(tensor.into()),
+                ));
             }
         }
         Ok(())
+    }
+
+    /// What the patch lets ops read, those aside that it erases.
+    fn operands_kept(&self) -> impl Iterator<Item = (OpRef, TensorRef)> + '_ {
+        let p = self.patch;
+        p.operands.iter().filter_map(|(&(reader, _), &tensor)| {
+            let erased = matches!(reader, OpRef::Old(op) if p.erased_ops.contains(&op));
+            Some((reader, tensor.filter(|_| !erased)?))
+        })
+    }
+
+    /// Tensors that signatures and quantisation name after the patch; looked for only where
+    /// tensors are erased.
+    fn named(&self) -> IndexSet<TensorId> {
+        let p = self.patch;
+        let mut named = IndexSet::new();
+        if p.erased_tensors.is_empty() {
+            return named;
+        }
+        let tensor = |link: &TensorLink| match link {
+            TensorLink::Tensor(id) => Some(*id),
+            TensorLink::Raw(_) => None,
+        };
+        for signature in self.signatures.iter().filter(|s| s.subgraph == p.subgraph.0) {
+            let outputs = signature.outputs.iter().filter_map(|(_, link)| tensor(link));
+            named.extend(outputs.filter(|id| !p.outputs.contains_key(id)));
+            named.extend(signature.inputs.iter().filter_map(|(_, link)| tensor(link)));
+        }
+        if self.graph.has_links() {
+            let mut edited: IndexSet<TensorId> = IndexSet::new();
+            for (id, edit) in &p.edits {
+                if matches!(edit, Edit::Quantization(_)) {
+                    edited.insert(*id);
+                }
+            }
+            let kept = |id: &TensorId| !edited.contains(id) && !p.erased_tensors.contains(id);
+            for id in self.graph.tensors().filter(kept) {
+                let q = self.graph.tensor(id).quantization.iter();
+                named.extend(q.flat_map(|q| q.details.links()));
+            }
+        }
+        named.extend(p.quantizations().flat_map(|q| q.details.links()));
+        named
     }
 
     /// An output that is replaced keeps its type and shape: callers depend on them.
@@ -546,7 +632,12 @@ impl Check<'_> {
                 TensorRef::Old(new) => self.graph.tensor(*new),
                 TensorRef::New(n) => &self.patch.tensors[*n as usize],
             };
-            if before.shape != after.shape || before.expressed.unwrap_or(before.ty) != after.ty {
+            let edited = self.patch.edits.iter().rev().find_map(|(id, edit)| match edit {
+                Edit::Type(ty) if *new == TensorRef::Old(*id) => Some(*ty),
+                _ => None,
+            });
+            let ty = edited.unwrap_or(after.ty);
+            if before.shape != after.shape || before.expressed.unwrap_or(before.ty) != ty {
                 return Err(Reason::Mismatch {
                     old: before.label().to_owned(),
                     new: after.label().to_owned(),
@@ -635,6 +726,7 @@ fn commit(module: &mut Module, patch: Patch) -> Applied {
             Edit::Quantization(q) => tensor.quantization = q,
             Edit::Expressed(ty) => tensor.expressed = ty,
         }
+        graph.note_links(id);
     }
     for (id, name, value) in patch.attrs {
         touched.insert(id);

@@ -105,6 +105,8 @@ pub struct Subgraph {
     first: u32,
     last: u32,
     next_uid: u32,
+    /// Whether a tensor has ever named others in its quantisation; next to no model has one.
+    has_links: bool,
 }
 
 impl Default for Subgraph {
@@ -121,6 +123,7 @@ impl Default for Subgraph {
             first: NONE,
             last: NONE,
             next_uid: 0,
+            has_links: false,
         }
     }
 }
@@ -293,6 +296,19 @@ impl Subgraph {
             .count()
     }
 
+    /// Ops that name the tensor as scratch.
+    pub(crate) fn scratch_of(&self, tensor: TensorId) -> impl Iterator<Item = OpId> + '_ {
+        self.tensor_node(tensor);
+        self.graph
+            .edges_directed(NodeIndex::new(tensor.node as usize), Incoming)
+            .filter(|edge| edge.weight().role == Role::Intermediate)
+            .map(|edge| self.op_id(edge.source()))
+    }
+
+    pub(crate) fn has_links(&self) -> bool {
+        self.has_links
+    }
+
     fn each_edge(
         &self,
         op: OpId,
@@ -371,7 +387,14 @@ impl Subgraph {
         let id = TensorId { uid, node: node.index() as u32 };
         self.tensors.push(id);
         self.live_tensors += 1;
+        self.note_links(id);
         id
+    }
+
+    /// To be called when a tensor's quantisation may have come to name other tensors.
+    pub(crate) fn note_links(&mut self, id: TensorId) {
+        let q = self.tensor(id).quantization.as_ref();
+        self.has_links |= q.is_some_and(|q| q.details.links().next().is_some());
     }
 
     /// Inserts an op before `before`, at the end where that is `None`.
@@ -438,12 +461,23 @@ impl Subgraph {
     pub(crate) fn connect(&mut self, op: OpId, role: Role, slot: u32, tensor: Option<TensorId>) {
         let at = NodeIndex::new(op.node as usize);
         let direction = if role == Role::Operand { Incoming } else { Outgoing };
-        let old = self
-            .graph
-            .edges_directed(at, direction)
-            .find(|edge| edge.weight().role == role && edge.weight().slot == slot)
-            .map(|edge| edge.id());
-        if let Some(old) = old {
+        let node = self.op_mut(op);
+        let arity = match role {
+            Role::Operand => &mut node.operands,
+            Role::Result => &mut node.results,
+            Role::Intermediate => &mut node.intermediates,
+        };
+        let fresh = slot >= *arity;
+        *arity = (*arity).max(slot + 1);
+        // Nothing is in a fresh slot. To look for it all the same would take a builder, who
+        // fills one after the other, time with the square of their number.
+        let old = (!fresh).then(|| {
+            self.graph
+                .edges_directed(at, direction)
+                .find(|edge| edge.weight().role == role && edge.weight().slot == slot)
+                .map(|edge| edge.id())
+        });
+        if let Some(old) = old.flatten() {
             self.graph.remove_edge(old);
         }
         if let Some(tensor) = tensor {
@@ -451,13 +485,6 @@ impl Subgraph {
             let (from, to) = if role == Role::Operand { (other, at) } else { (at, other) };
             self.graph.add_edge(from, to, Edge { role, slot });
         }
-        let node = self.op_mut(op);
-        let arity = match role {
-            Role::Operand => &mut node.operands,
-            Role::Result => &mut node.results,
-            Role::Intermediate => &mut node.intermediates,
-        };
-        *arity = (*arity).max(slot + 1);
     }
 
     pub(crate) fn key(&self, op: OpId) -> u64 {
@@ -546,6 +573,9 @@ impl SubgraphBuilder {
     pub fn finish(mut self, inputs: Vec<TensorId>, outputs: Vec<TensorId>) -> Subgraph {
         self.subgraph.inputs = inputs;
         self.subgraph.outputs = outputs;
+        for n in 0..self.subgraph.tensors.len() {
+            self.subgraph.note_links(self.subgraph.tensors[n]);
+        }
         self.subgraph
     }
 

@@ -10,7 +10,13 @@
 //!    of the quantised dimension, which must exist;
 //! 6. linked tensors (blockwise scales) exist.
 
-use crate::{Module, OpId, Quantization, Subgraph, SubgraphId, TensorId, TensorLink};
+use crate::{Module, OpId, OpKind, Quantization, Subgraph, SubgraphId, TensorId, TensorLink};
+use std::collections::{HashMap, HashSet};
+
+/// A damaged model may break a rule as often as it has bytes; the first ones tell enough.
+const MOST_ERRORS: usize = 100;
+/// Names in messages are cut off here, in characters: a damaged file may hold huge ones.
+const LABEL: usize = 100;
 
 /// One broken rule, and where.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -23,7 +29,7 @@ pub struct VerifyError {
 }
 
 impl Module {
-    /// Checks every rule everywhere and returns all that is broken.
+    /// Checks every rule everywhere and returns what is broken, the first hundred of it.
     pub fn verify(&self) -> Result<(), Vec<VerifyError>> {
         let mut errors = Vec::new();
         if self.subgraphs().len() == 0 {
@@ -39,11 +45,15 @@ impl Module {
                 errors.push(error(place, format!("there is no buffer {}", entry.buffer.0)));
             }
         }
+        errors.truncate(MOST_ERRORS);
         if errors.is_empty() { Ok(()) } else { Err(errors) }
     }
 
     fn verify_signatures(&self, errors: &mut Vec<VerifyError>) {
         for signature in &self.signatures {
+            if errors.len() >= MOST_ERRORS {
+                return;
+            }
             let Some((_, graph)) = self.subgraphs().nth(signature.subgraph as usize) else {
                 continue;
             };
@@ -97,7 +107,20 @@ struct Verify<'a> {
 impl Verify<'_> {
     fn run(&mut self) {
         let subgraphs = self.module.subgraphs().len() as i64;
+        // Looked up once: asking the graph for each operand takes time with its product with
+        // the number of inputs, or of ops that name a tensor.
+        let inputs: HashSet<TensorId> = self.graph.inputs().iter().copied().collect();
+        let mut made = HashMap::new();
         for (n, op) in self.graph.ops().enumerate() {
+            for tensor in self.graph.results(op) {
+                made.entry(tensor).or_insert((n, op));
+            }
+        }
+        made.retain(|tensor, _| !inputs.contains(tensor));
+        for (n, op) in self.graph.ops().enumerate() {
+            if self.errors.len() >= MOST_ERRORS {
+                return;
+            }
             for (name, value) in self.graph.op(op).subgraph_refs() {
                 if value < -1 || value >= subgraphs {
                     self.op(n, op, format!("{name} is {value}, of {subgraphs} subgraphs"));
@@ -106,9 +129,12 @@ impl Verify<'_> {
             if self.graph.results(op).len() != self.graph.result_slots(op) {
                 self.op(n, op, "its results have a gap");
             }
-            self.operands(n, op);
+            self.operands(n, op, &made);
         }
         for (n, tensor) in self.graph.tensors().enumerate() {
+            if self.errors.len() >= MOST_ERRORS {
+                return;
+            }
             self.tensor(n, tensor);
         }
         for &tensor in self.graph.inputs().iter().chain(self.graph.outputs()) {
@@ -119,14 +145,18 @@ impl Verify<'_> {
         }
     }
 
-    fn operands(&mut self, n: usize, op: OpId) {
+    /// `made` tells who computes a tensor, as what number. Inputs are not among them: they
+    /// have a value from the start, even where an op writes to them later.
+    fn operands(&mut self, n: usize, op: OpId, made: &HashMap<TensorId, (usize, OpId)>) {
         for (slot, tensor) in self.graph.operands(op).into_iter().enumerate() {
-            // An input has a value from the start, even where an op writes to it later.
-            let Some(tensor) = tensor.filter(|t| !self.graph.is_input(*t)) else { continue };
-            let Some((producer, _)) = self.graph.producer(tensor) else { continue };
-            if !self.graph.runs_before(producer, op) {
-                let label = self.graph.tensor(tensor).label().to_owned();
-                let by = self.graph.op(producer).kind.to_string();
+            let Some(tensor) = tensor else { continue };
+            let Some(&(at, producer)) = made.get(&tensor) else { continue };
+            if at >= n {
+                if self.errors.len() >= MOST_ERRORS {
+                    return;
+                }
+                let label = cut(self.graph.tensor(tensor).label());
+                let by = kind(&self.graph.op(producer).kind);
                 self.op(n, op, format!("operand {slot} (`{label}`) is computed later, by {by}"));
             }
         }
@@ -189,15 +219,23 @@ impl Verify<'_> {
     }
 
     fn op(&mut self, n: usize, op: OpId, what: impl Into<String>) {
-        let place = format!("subgraph {}, op {n} ({})", self.id.0, self.graph.op(op).kind);
+        let place = format!("subgraph {}, op {n} ({})", self.id.0, kind(&self.graph.op(op).kind));
         self.errors.push(error(place, what));
     }
 
     fn broken(&mut self, n: usize, tensor: TensorId, what: impl Into<String>) {
-        let label = self.graph.tensor(tensor).label();
+        let label = cut(self.graph.tensor(tensor).label());
         let place = format!("subgraph {}, tensor {n} (`{label}`)", self.id.0);
         self.errors.push(error(place, what));
     }
+}
+
+fn cut(label: &str) -> &str {
+    label.char_indices().nth(LABEL).map_or(label, |(end, _)| &label[..end])
+}
+
+fn kind(kind: &OpKind) -> String {
+    cut(&kind.to_string()).to_owned()
 }
 
 fn error(place: impl Into<String>, what: impl Into<String>) -> VerifyError {

@@ -19,6 +19,8 @@ pub(crate) fn encode(module: &Module, cache: &DequantCache) -> Bytes {
     }
     let mut fbb = FlatBufferBuilder::new();
     let mut entries = Vec::new();
+    // Of the entries written, which may be fewer than were found.
+    let mut total = 0;
     for entry in &cache.entries {
         // An op that a later pass erased has nothing to say any more.
         let Some(&operator) = ops.get(&(entry.subgraph, entry.op)) else { continue };
@@ -29,6 +31,7 @@ pub(crate) fn encode(module: &Module, cache: &DequantCache) -> Bytes {
             continue;
         };
         let name = graph.tensor(output).name.as_ref().map(|name| fbb.create_string(name));
+        total += entry.bytes;
         entries.push(fb::DequantCacheEntry::create(
             &mut fbb,
             &fb::DequantCacheEntryArgs {
@@ -57,7 +60,7 @@ pub(crate) fn encode(module: &Module, cache: &DequantCache) -> Bytes {
             version: 1,
             producer: Some(producer),
             entries: Some(entries),
-            total_bytes: cache.total_bytes(),
+            total_bytes: total,
         },
     );
     fb::finish_dequant_cache_buffer(&mut fbb, root);

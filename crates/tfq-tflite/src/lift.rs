@@ -4,6 +4,8 @@ use crate::scan::{self, field_at, u32_at};
 use crate::{options, trailer};
 use bytes::Bytes;
 use flatbuffers::{ForwardsUOffset, Vector, VerifierOptions};
+use std::cell::Cell;
+use std::collections::HashSet;
 use std::sync::Arc;
 use tfq_ir::catalog::{OptionsUnion, op_by_code, options_by_tag};
 use tfq_ir::{
@@ -110,8 +112,10 @@ fn lift_model_in(
         what: format!("a field at byte offset {at} reaches out of its table or the file"),
     })?;
     if !scan.unknown.is_empty() && !how.drop_unknown {
+        // A damaged file may have thousands of kinds; the first ones tell enough.
+        let kinds = scan.unknown.iter().take(20);
         let what: Vec<String> =
-            scan.unknown.iter().map(|(what, count)| format!("{what} ({count} times)")).collect();
+            kinds.map(|(what, count)| format!("{what} ({count} times)")).collect();
         return Err(LiftError::Unknown { what: what.join("; ") });
     }
     if model.version() != 3 {
@@ -119,7 +123,8 @@ fn lift_model_in(
         return Err(LiftError::invalid("the model", what));
     }
 
-    let lift = Lift { file, model, drop_unknown: how.drop_unknown };
+    let left = Cell::new((file.len() as u64).saturating_mul(16).saturating_add(1 << 20));
+    let lift = Lift { file, model, drop_unknown: how.drop_unknown, left };
     let (constants, constants_outside) = lift.constants()?;
     let op_codes = lift.op_codes()?;
     let mut outside_end = constants_outside;
@@ -208,6 +213,8 @@ struct Lift<'a> {
     file: &'a Bytes,
     model: fb::Model<'a>,
     drop_unknown: bool,
+    /// How many bytes behind the flatbuffer may still be referred to.
+    left: Cell<u64>,
 }
 
 impl<'a> Lift<'a> {
@@ -218,6 +225,7 @@ impl<'a> Lift<'a> {
         };
         let mut outside_end = 0;
         let mut entries = Vec::with_capacity(buffers.len());
+        let mut seen = HashSet::new();
         for (n, buffer) in buffers.iter().enumerate() {
             // Data inside wins over data behind the flatbuffer, as in the runtime.
             entries.push(if let Some(data) = buffer.data() {
@@ -225,7 +233,12 @@ impl<'a> Lift<'a> {
                 Some(self.file.slice(first..first + data.len()))
             } else {
                 let what = format!("buffer {n}");
-                let outside = self.outside(what, buffer.offset(), buffer.size())?;
+                let (offset, size) = (buffer.offset(), buffer.size());
+                let outside = self.outside(&what, offset, size)?;
+                // Buffers may share their bytes, which are written once.
+                if outside.is_some() && seen.insert((offset, size)) {
+                    self.spend(&what, size)?;
+                }
                 outside_end = outside_end.max(outside.as_ref().map_or(0, |(_, end)| *end));
                 outside.map(|(bytes, _)| bytes)
             });
@@ -233,10 +246,21 @@ impl<'a> Lift<'a> {
         Ok((ConstantPool::new(entries), outside_end))
     }
 
-    /// Bytes behind the flatbuffer and where they end. Offsets 0 and 1 mean that there are none.
+    /// Takes `size` bytes of those that references behind the flatbuffer may come to. Slices
+    /// that overlap are written apart, and thousands of them would fill any disk.
+    fn spend(&self, place: &str, size: u64) -> Result<(), LiftError> {
+        let left = self.left.get().checked_sub(size).ok_or_else(|| LiftError::Damaged {
+            what: format!("up to {place}, data behind the model is referred to many times over"),
+        })?;
+        self.left.set(left);
+        Ok(())
+    }
+
+    /// Bytes behind the flatbuffer and where they end; no bytes end nowhere. Offsets 0 and 1
+    /// mean that there are none.
     fn outside(
         &self,
-        place: String,
+        place: &str,
         offset: u64,
         size: u64,
     ) -> Result<Option<(Bytes, usize)>, LiftError> {
@@ -245,6 +269,7 @@ impl<'a> Lift<'a> {
         }
         let end = offset.checked_add(size).and_then(|end| usize::try_from(end).ok());
         match end.filter(|end| *end <= self.file.len()) {
+            Some(_) if size == 0 => Ok(Some((Bytes::new(), 0))),
             Some(end) => Ok(Some((self.file.slice(offset as usize..end), end))),
             None => Err(LiftError::invalid(
                 place,
@@ -466,7 +491,10 @@ impl<'a> Lift<'a> {
             return Ok(CustomOptions { bytes, format, large: false });
         }
         let (offset, size) = (op.large_custom_options_offset(), op.large_custom_options_size());
-        let outside = self.outside(place(), offset, size)?;
+        let outside = self.outside(&place(), offset, size)?;
+        if outside.is_some() {
+            self.spend(&place(), size)?;
+        }
         *outside_end = (*outside_end).max(outside.as_ref().map_or(0, |(_, end)| *end));
         let large = outside.is_some();
         Ok(CustomOptions { bytes: outside.map(|(bytes, _)| bytes), format, large })

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use flatbuffers::{
     FlatBufferBuilder, ForwardsUOffset, Push, PushAlignment, UnionWIPOffset, Vector, WIPOffset,
 };
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use tfq_ir::catalog::OptionsUnion;
 use tfq_ir::{
@@ -63,7 +63,7 @@ const OVER_READ: u64 = 16;
 /// Lowers a model; constants are not copied.
 pub fn lower(module: &Module, how: &LowerOptions) -> Result<Image, LowerError> {
     let plan = Plan::new(module);
-    let payload: u64 = plan.buffers.iter().flatten().map(|bytes| bytes.len() as u64 + 20).sum();
+    let payload = plan.payload();
     let outside = match how.placement {
         Placement::Inline => false,
         Placement::Outside => true,
@@ -93,8 +93,7 @@ pub fn lower(module: &Module, how: &LowerOptions) -> Result<Image, LowerError> {
 /// out.
 pub fn lower_into(module: &Module, fbb: &mut FlatBufferBuilder<'_>) -> Result<(), LowerError> {
     let plan = Plan::new(module);
-    let payload: u64 = plan.buffers.iter().flatten().map(|bytes| bytes.len() as u64 + 20).sum();
-    let bytes = payload + plan.skeleton_guess();
+    let bytes = plan.payload() + plan.skeleton_guess();
     if bytes > FLATBUFFER_LIMIT {
         return Err(LowerError::TooLarge { bytes });
     }
@@ -128,8 +127,14 @@ impl Plan {
             let name = Some(annotations::DEQUANT_CACHE_METADATA);
             let bytes = Some(annotations::encode(module, cache));
             match metadata.iter_mut().find(|entry| entry.name.as_deref() == name) {
-                // The buffer of the entry before; nobody else can know what stands in it.
-                Some(entry) => buffers[entry.buffer.0 as usize] = bytes,
+                // The record of an earlier run, if that is all that its buffer is for.
+                Some(entry) if only_metadata(module, entry.buffer) => {
+                    buffers[entry.buffer.0 as usize] = bytes;
+                }
+                Some(entry) => {
+                    entry.buffer = BufferId(buffers.len() as u32);
+                    buffers.push(bytes);
+                }
                 None => {
                     let buffer = BufferId(buffers.len() as u32);
                     buffers.push(bytes);
@@ -150,9 +155,29 @@ impl Plan {
         Self { op_codes, codes, buffers, metadata, inside, tensors, ops }
     }
 
+    /// Bytes that constants take, those which share them counted once.
+    fn payload(&self) -> u64 {
+        let mut seen = HashSet::new();
+        let each = self.buffers.iter().flatten();
+        each.filter(|bytes| seen.insert((bytes.as_ptr(), bytes.len())))
+            .map(|bytes| bytes.len() as u64 + 20)
+            .sum()
+    }
+
     fn skeleton_guess(&self) -> u64 {
         (4096 + 160 * self.tensors + 100 * self.ops + 16 * self.buffers.len()) as u64
     }
+}
+
+/// Whether a buffer has one metadata entry and nothing else refers to it.
+fn only_metadata(module: &Module, buffer: BufferId) -> bool {
+    let named = module.metadata.iter().filter(|entry| entry.buffer == buffer).count();
+    let listed = module.metadata_buffer.iter().any(|id| i64::from(*id) == i64::from(buffer.0));
+    let mut graphs = module.subgraphs().map(|(_, graph)| graph);
+    buffer != BufferId::NONE
+        && named == 1
+        && !listed
+        && !graphs.any(|graph| graph.tensors().any(|t| graph.tensor(t).buffer == buffer))
 }
 
 /// The operator codes that the file gets, and for each op which is its.

@@ -52,11 +52,15 @@ impl Walk<'_> {
     fn table(&mut self, at: usize, id: TableId) -> Result<(), usize> {
         let table = id.get();
         let vtable = vtable_of(self.bytes, at);
-        let (vtable_bytes, table_bytes) =
-            (u16_at(self.bytes, vtable), u16_at(self.bytes, vtable + 2));
+        let vtable_bytes = u16_at(self.bytes, vtable);
+        // The verifier takes vtables too short to hold the two lengths.
+        if vtable_bytes < 4 {
+            return Err(vtable);
+        }
+        let table_bytes = u16_at(self.bytes, vtable + 2);
         self.reach(vtable + vtable_bytes)?;
         self.reach(at + table_bytes)?;
-        for slot in 0..(vtable_bytes.saturating_sub(4)) / 2 {
+        for slot in 0..(vtable_bytes - 4) / 2 {
             let offset = u16_at(self.bytes, vtable + 4 + 2 * slot);
             if offset == 0 {
                 continue;

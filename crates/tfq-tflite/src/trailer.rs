@@ -11,15 +11,15 @@ pub(crate) const ALIGN: usize = 16;
 /// The bytes behind the model, whose last byte is the one before `end`. Padding is none of them.
 pub(crate) fn split(file: &Bytes, end: usize) -> Bytes {
     let rest = file.slice(end.min(file.len())..);
-    let zeros = rest.iter().take(PADDING).take_while(|byte| **byte == 0).count();
-    if zeros == rest.len() && zeros < PADDING {
-        return Bytes::new();
-    }
+    let zeros = |bytes: &Bytes, most| bytes.iter().take(most).take_while(|b| **b == 0).count();
+    // First what we put in front ourselves, so that a second reading judges the same bytes.
+    let gap = end.next_multiple_of(ALIGN) - end;
+    let rest = if zeros(&rest, gap) == gap { rest.slice(gap..) } else { rest };
+    let zeros = zeros(&rest, PADDING);
     if is_zip(&rest[zeros..]) {
         return rest.slice(zeros..);
     }
-    let gap = end.next_multiple_of(ALIGN) - end;
-    if zeros >= gap { rest.slice(gap..) } else { rest }
+    if zeros == rest.len() && zeros < PADDING { Bytes::new() } else { rest }
 }
 
 /// The trailer as it must read at a new place. A zip counts its offsets from the start of the

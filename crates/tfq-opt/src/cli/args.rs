@@ -1,0 +1,103 @@
+//! The arguments.
+
+use clap::{Parser, Subcommand, ValueEnum};
+use tfq_opt::format::Placement;
+
+/// Optimise .tflite models: quantise weights, keep everything else, write what runs.
+#[derive(Debug, Parser)]
+#[command(version, args_conflicts_with_subcommands = true, after_help = EXAMPLES)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+
+    /// The model to optimise; - reads standard input
+    pub(crate) input: Option<String>,
+
+    /// Where the result goes; - writes to standard output. Without it nothing is written
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<String>,
+
+    /// Passes in order, as NAME{OPTION=VALUE ...},...; empty for none [default: default]
+    #[arg(long, value_name = "PIPELINE")]
+    pub(crate) passes: Option<String>,
+
+    /// The runtime that the result is for
+    #[arg(long, default_value = "litert", value_name = "NAME")]
+    pub(crate) target: String,
+
+    /// Do everything but write
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+
+    /// Tell for each constant and op what was done and why, of one pass or of all
+    #[arg(long, value_name = "PASS", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    pub(crate) remarks: Option<String>,
+
+    /// Print the summary as JSON to standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Print errors only
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+
+    /// Where constants lie in the result
+    #[arg(long, value_enum, default_value_t = Constants::Auto, value_name = "WHERE")]
+    pub(crate) constants: Constants,
+
+    /// Go on with a model of a newer format, and lose what this version does not know
+    #[arg(long)]
+    pub(crate) drop_unknown: bool,
+
+    /// How many threads compute [default: one per core]
+    #[arg(long, value_name = "N", value_parser = threads)]
+    pub(crate) threads: Option<usize>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  tfq-opt model.tflite -o small.tflite
+  tfq-opt model.tflite --passes='quantize-weights{type=float16},insert-dequant' -o half.tflite
+  tfq-opt model.tflite --dry-run --remarks";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// List passes and pipelines with their options
+    Passes {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the manual of a pass
+    Explain {
+        /// Its name
+        pass: String,
+    },
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Constants {
+    /// As in the input; outside where the file would pass 2 GiB
+    Auto,
+    /// Inside the flatbuffer
+    Inline,
+    /// Behind the flatbuffer
+    Outside,
+}
+
+impl From<Constants> for Placement {
+    fn from(constants: Constants) -> Self {
+        match constants {
+            Constants::Auto => Self::Auto,
+            Constants::Inline => Self::Inline,
+            Constants::Outside => Self::Outside,
+        }
+    }
+}
+
+fn threads(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(n @ 1..=1024) => Ok(n),
+        _ => Err("a number from 1 to 1024 is wanted".to_owned()),
+    }
+}

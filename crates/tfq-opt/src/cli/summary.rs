@@ -1,0 +1,151 @@
+//! What was done, for people and for machines.
+
+use super::args::Args;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use tfq_opt::Optimized;
+use tfq_opt::pass::{Remark, RemarkKind};
+
+pub(crate) struct Summary<'a> {
+    pub(crate) args: &'a Args,
+    pub(crate) optimized: &'a Optimized,
+    pub(crate) bytes_in: u64,
+    pub(crate) bytes_out: u64,
+    /// Where the model was written, if it was.
+    pub(crate) output: Option<&'a str>,
+}
+
+impl Summary<'_> {
+    pub(crate) fn text(&self, out: &mut impl Write) -> io::Result<()> {
+        let report = &self.optimized.report;
+        let input = self.args.input.as_deref().unwrap_or_default();
+        let percent = 100.0 * self.bytes_out as f64 / self.bytes_in.max(1) as f64;
+        let (before, after) = (grouped(self.bytes_in), grouped(self.bytes_out));
+        writeln!(out, "{input}: {before} to {after} bytes ({percent:.1} %)")?;
+        let count = |name| report.statistic(name);
+        if count("constants-quantized") > 0 {
+            writeln!(
+                out,
+                "  {} constants quantised, {} to {} bytes",
+                count("constants-quantized"),
+                grouped(count("constant-bytes-before")),
+                grouped(count("constant-bytes-after")),
+            )?;
+        }
+        if count("dequantize-inserted") > 0 {
+            write!(out, "  {} Dequantize inserted", count("dequantize-inserted"))?;
+            match count("dequantize-cache-bytes") {
+                0 => writeln!(out)?,
+                bytes => {
+                    writeln!(out, "; the runtime keeps {} bytes of their results", grouped(bytes))?
+                }
+            }
+        }
+        for (rule, skipped) in self.skipped() {
+            writeln!(out, "  {skipped} left as they are: {rule}")?;
+        }
+        match self.output {
+            Some("-") => Ok(()),
+            Some(output) => writeln!(out, "  written to {output}"),
+            None if self.args.dry_run => writeln!(out, "  nothing written: --dry-run"),
+            None => writeln!(out, "  nothing written: give -o FILE"),
+        }
+    }
+
+    pub(crate) fn json(&self, out: &mut impl Write) -> io::Result<()> {
+        let report = &self.optimized.report;
+        let mut statistics = Map::new();
+        for pass in &report.passes {
+            for (name, value) in &pass.statistics {
+                let sum = statistics.get(*name).and_then(Value::as_u64).unwrap_or(0) + value;
+                statistics.insert((*name).to_owned(), sum.into());
+            }
+        }
+        let passes: Vec<Value> = report
+            .passes
+            .iter()
+            .map(|pass| {
+                json!({
+                    "name": pass.name,
+                    "patches": pass.patches,
+                    "seconds": pass.time.as_secs_f64(),
+                })
+            })
+            .collect();
+        let mut object = json!({
+            "input": self.args.input,
+            "output": self.output,
+            "bytes_before": self.bytes_in,
+            "bytes_after": self.bytes_out,
+            "statistics": statistics,
+            "skipped": self.skipped(),
+            "passes": passes,
+        });
+        if let Some(filter) = &self.args.remarks {
+            let remarks: Vec<Value> =
+                self.chosen(filter).map(|(pass, r)| remark_json(pass, r)).collect();
+            object["remarks"] = remarks.into();
+        }
+        writeln!(out, "{object:#}")
+    }
+
+    pub(crate) fn remarks(&self, out: &mut impl Write, filter: &str) -> io::Result<()> {
+        for (pass, remark) in self.chosen(filter) {
+            let kind = kind(remark);
+            writeln!(
+                out,
+                "{pass}: {kind} ({}): {}: {}",
+                remark.rule, remark.place, remark.message
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Remarks of the pass of this name, or of all.
+    fn chosen<'a>(&'a self, filter: &'a str) -> impl Iterator<Item = (&'a str, &'a Remark)> {
+        let remarks = self.optimized.report.remarks();
+        remarks.filter(move |(pass, _)| filter.is_empty() || *pass == filter)
+    }
+
+    /// How many things were left as they are, by rule.
+    fn skipped(&self) -> BTreeMap<&'static str, u64> {
+        let mut counts = BTreeMap::new();
+        let remarks = self.optimized.report.remarks();
+        for (_, remark) in remarks.filter(|(_, r)| r.kind == RemarkKind::Missed) {
+            *counts.entry(remark.rule).or_default() += 1;
+        }
+        counts
+    }
+}
+
+fn kind(remark: &Remark) -> &'static str {
+    match remark.kind {
+        RemarkKind::Applied => "applied",
+        RemarkKind::Missed => "missed",
+        RemarkKind::Note => "note",
+    }
+}
+
+fn remark_json(pass: &str, remark: &Remark) -> Value {
+    json!({
+        "pass": pass,
+        "kind": kind(remark),
+        "rule": remark.rule,
+        "place": remark.place,
+        "message": remark.message,
+    })
+}
+
+/// `13997345` becomes `13 997 345`.
+fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at) % 3 == 0 {
+            out.push(' ');
+        }
+        out.push(digit);
+    }
+    out
+}

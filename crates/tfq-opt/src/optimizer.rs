@@ -1,0 +1,215 @@
+//! Lift, run a pipeline, check, lower: the whole way of a model.
+
+use bytes::Bytes;
+use flatbuffers::FlatBufferBuilder;
+use tfq_ir::Module;
+use tfq_pass::{Event, Pipeline, PipelineError, Registry, Report, RunError, Unrunnable};
+use tfq_passes::{EliminateDeadBuffers, InsertDequant, QuantizeWeights};
+use tfq_target::Target;
+use tfq_tflite::{Image, LiftError, LiftOptions, LowerError, LowerOptions};
+
+/// The built-in passes and pipelines.
+pub fn builtin() -> Registry {
+    Registry::default()
+        .with_passes(tfq_passes::ALL)
+        .and_then(|registry| registry.with_pipelines(tfq_passes::pipelines::ALL))
+        .expect("built-in names are distinct")
+}
+
+/// A model to be optimised.
+#[derive(Clone, Debug)]
+pub enum Source<'a> {
+    /// The bytes of a `.tflite` file. Constants stay slices of them.
+    Bytes(Bytes),
+    /// A model of the generated code, whose bytes are copied once.
+    Model(tfq_schema::tflite::Model<'a>),
+}
+
+impl From<Bytes> for Source<'_> {
+    fn from(bytes: Bytes) -> Self {
+        Self::Bytes(bytes)
+    }
+}
+
+impl From<Vec<u8>> for Source<'_> {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Bytes(bytes.into())
+    }
+}
+
+impl From<&[u8]> for Source<'_> {
+    fn from(bytes: &[u8]) -> Self {
+        Self::Bytes(Bytes::copy_from_slice(bytes))
+    }
+}
+
+impl<'a> From<tfq_schema::tflite::Model<'a>> for Source<'a> {
+    fn from(model: tfq_schema::tflite::Model<'a>) -> Self {
+        Self::Model(model)
+    }
+}
+
+/// Why a model could not be optimised.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Error {
+    /// It could not be read.
+    #[error(transparent)]
+    Lift(#[from] LiftError),
+    /// A pass failed.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// The target would refuse the result or compute it wrongly.
+    #[error("the target `{target}` cannot run the result: {first}{more}")]
+    Unrunnable {
+        /// The target.
+        target: String,
+        /// The first place.
+        first: Unrunnable,
+        /// How many places follow, in words.
+        more: String,
+    },
+    /// It could not be written.
+    #[error(transparent)]
+    Lower(#[from] LowerError),
+}
+
+impl Error {
+    /// What the user can do about it.
+    pub fn help(&self) -> Option<String> {
+        match self {
+            Self::Lift(error) => error.help().map(str::to_owned),
+            Self::Unrunnable { first, .. } => {
+                Some(format!("run `{}` after the other passes", first.fix))
+            }
+            Self::Lower(LowerError::TooLarge { .. }) => {
+                Some("pass --constants=outside, or leave the choice to the tool".to_owned())
+            }
+            Self::Run(RunError::Verify { .. }) => {
+                Some("this is a mistake in the pass; the model is as it was".to_owned())
+            }
+            Self::Run(_) => None,
+        }
+    }
+}
+
+/// Runs a pipeline on models.
+#[derive(Debug)]
+pub struct Optimizer {
+    pipeline: Pipeline,
+    target: &'static Target,
+    /// How strictly models are read.
+    pub lift: LiftOptions,
+    /// How models are written.
+    pub lower: LowerOptions,
+}
+
+impl Default for Optimizer {
+    /// Runs the pipeline `default`.
+    fn default() -> Self {
+        Self::parse("default").expect("the default pipeline is valid")
+    }
+}
+
+impl Optimizer {
+    /// Runs this pipeline for the target `litert`.
+    pub fn new(pipeline: Pipeline) -> Self {
+        let target = Target::named("litert").expect("it is shipped");
+        Self { pipeline, target, lift: LiftOptions::default(), lower: LowerOptions::default() }
+    }
+
+    /// Runs a pipeline of built-in passes, given as text.
+    pub fn parse(pipeline: &str) -> Result<Self, PipelineError> {
+        Ok(Self::new(Pipeline::parse(&builtin(), pipeline)?))
+    }
+
+    /// Makes models for this target.
+    #[must_use]
+    pub fn for_target(mut self, target: &'static Target) -> Self {
+        self.target = target;
+        self
+    }
+
+    /// Optimises a model.
+    pub fn run<'a>(&self, source: impl Into<Source<'a>>) -> Result<Optimized, Error> {
+        self.run_observed(source, |_| ())
+    }
+
+    /// Optimises a model, telling before and after each pass.
+    pub fn run_observed<'a>(
+        &self,
+        source: impl Into<Source<'a>>,
+        observe: impl FnMut(Event<'_>),
+    ) -> Result<Optimized, Error> {
+        let mut module = match source.into() {
+            Source::Bytes(bytes) => tfq_tflite::lift(&bytes, &self.lift)?,
+            Source::Model(model) => tfq_tflite::lift_model(model, &self.lift)?,
+        };
+        let report = tfq_pass::run(&mut module, &self.pipeline, self.target, observe)?;
+        let mut wrong = tfq_pass::check_runnable(&module, self.target).into_iter();
+        if let Some(first) = wrong.next() {
+            let more = match wrong.len() {
+                0 => String::new(),
+                n => format!(" (and {n} more)"),
+            };
+            return Err(Error::Unrunnable { target: self.target.name().to_owned(), first, more });
+        }
+        Ok(Optimized { module, report, lower: self.lower })
+    }
+}
+
+/// An optimised model.
+#[derive(Clone, Debug)]
+pub struct Optimized {
+    /// The model.
+    pub module: Module,
+    /// What the passes did.
+    pub report: Report,
+    lower: LowerOptions,
+}
+
+impl Optimized {
+    /// The file, not yet in one place: constants that no pass touched are still those of the
+    /// input.
+    pub fn image(&self) -> Result<Image, Error> {
+        Ok(tfq_tflite::lower(&self.module, &self.lower)?)
+    }
+
+    /// The file in memory.
+    pub fn to_vec(&self) -> Result<Vec<u8>, Error> {
+        Ok(self.image()?.to_vec())
+    }
+
+    /// Builds and finishes the flatbuffer in `builder`. What followed the flatbuffer in its
+    /// file has no place there and is left out.
+    pub fn write_into(&self, builder: &mut FlatBufferBuilder<'_>) -> Result<(), Error> {
+        Ok(tfq_tflite::lower_into(&self.module, builder)?)
+    }
+}
+
+fn quantizer(options: QuantizeWeights) -> Optimizer {
+    Optimizer::new(
+        Pipeline::new()
+            .then("quantize-weights", options)
+            .then("insert-dequant", InsertDequant {})
+            .then("eliminate-dead-buffers", EliminateDeadBuffers {}),
+    )
+}
+
+/// Quantises the weights of a float model and returns the new file. Constants with less than
+/// [`QuantizeWeights::min_elements`] elements stay float32, and ops without a kernel for the
+/// new type get a Dequantize.
+pub fn quantize_weights<'a>(
+    model: impl Into<Source<'a>>,
+    options: QuantizeWeights,
+) -> Result<Vec<u8>, Error> {
+    quantizer(options).run(model)?.to_vec()
+}
+
+/// As [`quantize_weights`], with the result in a flatbuffer builder, finished.
+pub fn quantize_weights_into<'a>(
+    builder: &mut FlatBufferBuilder<'_>,
+    model: impl Into<Source<'a>>,
+    options: QuantizeWeights,
+) -> Result<(), Error> {
+    quantizer(options).run(model)?.write_into(builder)
+}

@@ -1,0 +1,113 @@
+//! What a pass is given besides the model, and what it tells.
+
+use indexmap::IndexMap;
+use tfq_ir::{Module, OpId, Patch, Rejected, SubgraphId, TensorId};
+use tfq_target::Target;
+
+/// The surroundings of a running pass.
+#[derive(Debug)]
+pub struct Context<'a> {
+    target: &'a Target,
+    pub(crate) remarks: Vec<Remark>,
+    pub(crate) statistics: IndexMap<&'static str, u64>,
+}
+
+/// Something a user could ask about: what a pass did at a place, or why it did not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remark {
+    /// Whether it was done.
+    pub kind: RemarkKind,
+    /// The rule that decided, in a few words: the heading under which remarks are counted.
+    pub rule: &'static str,
+    /// Where: subgraph, op or tensor, by names.
+    pub place: String,
+    /// The whole sentence.
+    pub message: String,
+}
+
+/// Whether something was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RemarkKind {
+    /// It was done.
+    Applied,
+    /// It was left as it is.
+    Missed,
+    /// A finding that changed nothing.
+    Note,
+}
+
+/// Why a pass gave up. The model is put back to what it was before the pass.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum PassError {
+    /// A patch was refused, which is a mistake in the pass.
+    #[error(transparent)]
+    Rejected(#[from] Rejected),
+    /// The pass cannot handle this model with these options.
+    #[error("{0}")]
+    Unsupported(String),
+}
+
+impl<'a> Context<'a> {
+    pub(crate) fn new(target: &'a Target) -> Self {
+        Self { target, remarks: Vec::new(), statistics: IndexMap::new() }
+    }
+
+    /// The runtime that the model is for. Ask it instead of listing ops.
+    pub fn target(&self) -> &'a Target {
+        self.target
+    }
+
+    /// Applies a patch unless it is empty.
+    pub fn apply(&mut self, module: &mut Module, patch: Patch) -> Result<(), PassError> {
+        if !patch.is_empty() {
+            module.apply(patch)?;
+        }
+        Ok(())
+    }
+
+    /// Tells that something was done.
+    pub fn applied(&mut self, rule: &'static str, place: String, message: impl Into<String>) {
+        self.remark(RemarkKind::Applied, rule, place, message.into());
+    }
+
+    /// Tells that something was left as it is, and why.
+    pub fn missed(&mut self, rule: &'static str, place: String, message: impl Into<String>) {
+        self.remark(RemarkKind::Missed, rule, place, message.into());
+    }
+
+    /// Tells a finding.
+    pub fn note(&mut self, rule: &'static str, place: String, message: impl Into<String>) {
+        self.remark(RemarkKind::Note, rule, place, message.into());
+    }
+
+    /// Adds to a number that the summary shows.
+    pub fn count(&mut self, name: &'static str, by: u64) {
+        *self.statistics.entry(name).or_default() += by;
+    }
+
+    fn remark(&mut self, kind: RemarkKind, rule: &'static str, place: String, message: String) {
+        self.remarks.push(Remark { kind, rule, place, message });
+    }
+
+    /// Names a tensor for a remark.
+    pub fn tensor_place(module: &Module, sg: SubgraphId, tensor: TensorId) -> String {
+        let label = module.subgraph(sg).tensor(tensor).label();
+        if module.subgraphs().len() == 1 {
+            format!("`{label}`")
+        } else {
+            format!("subgraph {}, `{label}`", sg.0)
+        }
+    }
+
+    /// Names an op for a remark: its kind and the tensor that it computes.
+    pub fn op_place(module: &Module, sg: SubgraphId, op: OpId) -> String {
+        let graph = module.subgraph(sg);
+        let kind = &graph.op(op).kind;
+        let result = graph.results(op).first().map_or("?", |t| graph.tensor(*t).label());
+        if module.subgraphs().len() == 1 {
+            format!("{kind} `{result}`")
+        } else {
+            format!("subgraph {}, {kind} `{result}`", sg.0)
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Whether an op can read a quantised constant as it is: the analysis that passes and the
+//! check before lowering share.
+
+use tfq_ir::{Attr, ElementType, Module, OpId, SubgraphId};
+use tfq_target::{Target, Verdict, WeightForm};
+
+/// Note on an op that binds later passes: `hybrid`, `dequantize` or `pass-through`, whatever
+/// the target says. Left by a pass that was told so by the user.
+pub const HYBRID_NOTE: &str = "hybrid";
+/// Why [`HYBRID_NOTE`] says what it says.
+pub const REASON_NOTE: &str = "hybrid-reason";
+
+/// What has to be done about a quantised constant that an op reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Eligibility {
+    /// Nothing: a kernel reads it.
+    Hybrid {
+        /// Whether XNNPACK takes the op.
+        delegated: bool,
+    },
+    /// The op copies codes: its result takes the constant's type and scale, and a Dequantize
+    /// goes behind it.
+    PassThrough,
+    /// A Dequantize goes in front of the op.
+    Dequantize {
+        /// Why, for a person.
+        reason: String,
+    },
+}
+
+/// The verdict for the constant at an operand of an op, in the form that it has now.
+///
+/// A note on the op decides first. Then the target does: GATHER passes codes through where one
+/// scale serves the whole table, since per-channel parameters do not fit the result (the loader
+/// compares their number with the result's dimension).
+pub fn eligibility(
+    module: &Module,
+    target: &Target,
+    sg: SubgraphId,
+    op: OpId,
+    slot: u32,
+) -> Eligibility {
+    let graph = module.subgraph(sg);
+    let node = graph.op(op);
+    let weights = target.weight_slots(graph, op);
+    let text = |note| match node.notes.get(note) {
+        Some(Attr::String(text)) => Some(text.as_ref()),
+        _ => None,
+    };
+    let noted = text(HYBRID_NOTE);
+    let is_weight = weights.contains(&slot) || noted_slot(&node.notes, slot);
+    match noted {
+        Some("hybrid") if is_weight => return Eligibility::Hybrid { delegated: false },
+        Some("pass-through") if is_weight => return Eligibility::PassThrough,
+        Some("dequantize") => {
+            let reason = text(REASON_NOTE).unwrap_or("a pass decided so").to_owned();
+            return Eligibility::Dequantize { reason };
+        }
+        _ => (),
+    }
+    let Some(tensor) = graph.operand(op, slot).map(|id| graph.tensor(id)) else {
+        return Eligibility::Dequantize { reason: "the operand is left out".to_owned() };
+    };
+    let facts = target.facts_of(graph, op).filter(|_| weights.contains(&slot));
+    let Some(facts) = facts else {
+        let reason = format!("{} reads float32 in operand {slot}", node.kind);
+        return Eligibility::Dequantize { reason };
+    };
+    let form = WeightForm::of(tensor);
+    if facts.pass_through {
+        let copies = tensor.scales() == 1 || tensor.ty == ElementType::Float16;
+        if copies && target.dequantize_supports(form.ty, form.granularity) {
+            return Eligibility::PassThrough;
+        }
+        let reason = format!("{} would copy codes with more than one scale", node.kind);
+        return Eligibility::Dequantize { reason };
+    }
+    let verdict = if facts.all_or_none {
+        target.group_verdict(module, sg, op, |_, tensor| WeightForm::of(tensor))
+    } else {
+        target.hybrid(module, sg, op, slot, &form)
+    };
+    match verdict {
+        Verdict::Hybrid { delegated } => Eligibility::Hybrid { delegated },
+        Verdict::Dequantize { reason } => Eligibility::Dequantize { reason },
+    }
+}
+
+/// Slots of a custom op that the user named as weights.
+fn noted_slot(notes: &indexmap::IndexMap<&'static str, Attr>, slot: u32) -> bool {
+    match notes.get("hybrid-slots") {
+        Some(Attr::Ints(slots)) => slots.contains(&i64::from(slot)),
+        _ => false,
+    }
+}

@@ -1,0 +1,143 @@
+//! The description of a pass, from which command line, documentation and tests take all they say.
+
+use crate::options::{OptionArg, OptionError, OptionInfo};
+use crate::{Context, PassError};
+use std::fmt;
+use tfq_ir::Module;
+
+/// A rewrite of the model.
+///
+/// Contract: given a module that verifies, `run` leaves a module that verifies. It keeps no
+/// state from one run to the next, and changes structure through patches only.
+pub trait Pass: fmt::Debug + Send + Sync {
+    /// Rewrites the model.
+    fn run(&self, module: &mut Module, cx: &mut Context<'_>) -> Result<(), PassError>;
+}
+
+/// What a pass may do to the numbers that a model computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NumericContract {
+    /// Every output keeps its bits.
+    Exact,
+    /// Constants are stored with fewer bits.
+    Quantizing,
+    /// Nothing but notes and metadata changes.
+    Annotation,
+}
+
+impl fmt::Display for NumericContract {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Exact => "exact: outputs keep their bits",
+            Self::Quantizing => "quantising: constants are stored with fewer bits",
+            Self::Annotation => "annotation: only notes and metadata change",
+        })
+    }
+}
+
+/// Everything that command line, documentation and tests know about a pass.
+#[derive(Debug)]
+pub struct PassInfo {
+    /// The module that declares it, which is also its file's name: `quantize_weights`.
+    pub module: &'static str,
+    /// The doc comment of the declaration, which is the manual; its first line is the summary.
+    pub docs: &'static str,
+    /// What it may do to numbers.
+    pub contract: NumericContract,
+    /// Its options, in the order of the declaration.
+    pub options: &'static [OptionInfo],
+    /// Where it is declared, for the message about two passes of one name.
+    pub origin: &'static str,
+    #[doc(hidden)]
+    pub build: fn(&[OptionArg<'_>]) -> Result<Box<dyn Pass>, OptionError>,
+}
+
+impl PassInfo {
+    /// The name on the command line: `quantize-weights`.
+    pub fn name(&self) -> String {
+        self.module.replace('_', "-")
+    }
+
+    /// The first line of the manual.
+    pub fn summary(&self) -> &'static str {
+        self.docs.trim_start().lines().next().unwrap_or_default().trim()
+    }
+
+    /// The manual without the blank in front of each line of a doc comment.
+    pub fn manual(&self) -> String {
+        let lines = self.docs.lines().map(|line| line.strip_prefix(' ').unwrap_or(line));
+        lines.collect::<Vec<_>>().join("\n").trim().to_owned()
+    }
+
+    /// The pass with all options at their defaults.
+    pub fn with_defaults(&self) -> Box<dyn Pass> {
+        (self.build)(&[]).expect("defaults are valid options")
+    }
+}
+
+/// Declares the pass of this module: its struct, whose fields are its options with their
+/// defaults, and `INFO`, which describes it. The doc comment is the user's manual.
+#[macro_export]
+macro_rules! declare_pass {
+    (
+        contract: $contract:ident;
+        $(#[doc = $doc:literal])+
+        $vis:vis struct $pass:ident {
+            $( $(#[doc = $field_doc:literal])+ $field_vis:vis $field:ident : $ty:ty = $default:expr, )*
+        }
+    ) => {
+        $(#[doc = $doc])+
+        #[derive(Clone, Debug)]
+        $vis struct $pass {
+            $( $(#[doc = $field_doc])+ $field_vis $field: $ty, )*
+        }
+
+        impl Default for $pass {
+            fn default() -> Self {
+                Self { $( $field: $default, )* }
+            }
+        }
+
+        /// Describes the pass.
+        pub(crate) static INFO: $crate::PassInfo = $crate::PassInfo {
+            module: $crate::private::last_segment(module_path!()),
+            docs: concat!($($doc, "\n"),+),
+            contract: $crate::NumericContract::$contract,
+            options: &[
+                $( $crate::OptionInfo {
+                    field: stringify!($field),
+                    docs: concat!($($field_doc, "\n"),+),
+                    ty: || <$ty as $crate::OptionValue>::type_name(),
+                    default: || <$ty as $crate::OptionValue>::text(&<$pass>::default().$field),
+                }, )*
+            ],
+            origin: concat!(env!("CARGO_PKG_NAME"), " ", file!()),
+            build: |args| {
+                #[allow(unused_mut)]
+                let mut pass = <$pass>::default();
+                for arg in args {
+                    $(
+                        if $crate::private::set_option(stringify!($field), arg, &mut pass.$field)? {
+                            continue;
+                        }
+                    )*
+                    return Err(arg.unknown());
+                }
+                Ok(Box::new(pass))
+            },
+        };
+    };
+}
+
+/// `a::b::c` becomes `c`.
+pub const fn last_segment(path: &'static str) -> &'static str {
+    let bytes = path.as_bytes();
+    let mut start = bytes.len();
+    while start > 0 && bytes[start - 1] != b':' {
+        start -= 1;
+    }
+    match std::str::from_utf8(bytes.split_at(start).1) {
+        Ok(segment) => segment,
+        Err(_) => panic!("module paths are ASCII at `::`"),
+    }
+}

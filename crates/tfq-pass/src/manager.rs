@@ -1,0 +1,179 @@
+//! Runs pipelines: verifies after each pass, keeps operator versions and the minimum runtime
+//! right, and reports.
+
+use crate::context::{Context, PassError, Remark};
+use crate::pipeline::Pipeline;
+use bytes::Bytes;
+use indexmap::{IndexMap, IndexSet};
+use std::time::{Duration, Instant};
+use tfq_ir::{Module, OpId, SubgraphId, VerifyError};
+use tfq_target::{Target, max_runtime};
+
+/// What a pipeline did.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// One entry per pass, in order.
+    pub passes: Vec<PassReport>,
+}
+
+impl Report {
+    /// The sum of a statistic over all passes.
+    pub fn statistic(&self, name: &str) -> u64 {
+        self.passes.iter().filter_map(|pass| pass.statistics.get(name)).sum()
+    }
+
+    /// All remarks with the name of the pass that made them.
+    pub fn remarks(&self) -> impl Iterator<Item = (&str, &Remark)> {
+        self.passes.iter().flat_map(|pass| pass.remarks.iter().map(|r| (pass.name.as_str(), r)))
+    }
+}
+
+/// What one pass did.
+#[derive(Clone, Debug)]
+pub struct PassReport {
+    /// The name of the pass.
+    pub name: String,
+    /// How many patches were applied.
+    pub patches: usize,
+    /// What it told.
+    pub remarks: Vec<Remark>,
+    /// Numbers that it counted.
+    pub statistics: IndexMap<&'static str, u64>,
+    /// How long it took, verification included.
+    pub time: Duration,
+}
+
+/// What an observer of a run sees.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// A pass begins.
+    Begin {
+        /// Its name.
+        pass: &'a str,
+        /// Its place in the pipeline, from 0.
+        index: usize,
+        /// How many passes there are.
+        count: usize,
+    },
+    /// A pass has ended.
+    End {
+        /// The model after it.
+        module: &'a Module,
+        /// What it did.
+        report: &'a PassReport,
+    },
+}
+
+/// Why a run ended early. The model is what it was before the pass that failed.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum RunError {
+    /// A pass gave up.
+    #[error("pass `{pass}`: {source}")]
+    Pass {
+        /// Its name.
+        pass: String,
+        /// Why.
+        source: PassError,
+    },
+    /// A pass left a model that is not well-formed, which is a mistake in the pass.
+    #[error("pass `{pass}` broke the model: {error}")]
+    Verify {
+        /// Its name.
+        pass: String,
+        /// The first broken rule.
+        error: VerifyError,
+    },
+}
+
+/// Runs every pass of a pipeline in order.
+///
+/// After each pass the model is verified. At the end, ops that a patch touched get the operator
+/// version that they need as they stand then, and where a version rose, so does the
+/// `min_runtime_version` metadata. Neither is ever lowered, which is why versions wait for the
+/// end: a weight that one pass quantises and another hides behind a Dequantize needs none.
+pub fn run(
+    module: &mut Module,
+    pipeline: &Pipeline,
+    target: &Target,
+    mut observe: impl FnMut(Event<'_>),
+) -> Result<Report, RunError> {
+    let mut report = Report::default();
+    let count = pipeline.steps().len();
+    let journal_before = module.journal().len();
+    for (index, step) in pipeline.steps().iter().enumerate() {
+        observe(Event::Begin { pass: &step.name, index, count });
+        let start = Instant::now();
+        let before = module.clone();
+        let mut cx = Context::new(target);
+        let outcome = step.pass.run(module, &mut cx);
+        let failure = match outcome {
+            Err(source) => Some(RunError::Pass { pass: step.name.clone(), source }),
+            Ok(()) => module.verify().err().map(|mut errors| RunError::Verify {
+                pass: step.name.clone(),
+                error: errors.swap_remove(0),
+            }),
+        };
+        if let Some(failure) = failure {
+            *module = before;
+            return Err(failure);
+        }
+        let first = before.journal().len();
+        let pass = PassReport {
+            name: step.name.clone(),
+            patches: module.journal().len() - first,
+            remarks: cx.remarks,
+            statistics: cx.statistics,
+            time: start.elapsed(),
+        };
+        observe(Event::End { module, report: &pass });
+        report.passes.push(pass);
+    }
+    update_versions(module, target, journal_before);
+    Ok(report)
+}
+
+/// Raises the versions of the ops that patches touched from the journal's entry `first` on.
+fn update_versions(module: &mut Module, target: &Target, first: usize) {
+    let mut touched: IndexSet<(SubgraphId, OpId)> = IndexSet::new();
+    for patch in &module.journal()[first..] {
+        let Some(sg) = patch.subgraph else { continue };
+        touched.extend(patch.ops.iter().map(|op| (sg, *op)));
+    }
+    let mut raised = false;
+    for (sg, op) in touched {
+        if sg.0 as usize >= module.subgraphs().len() || !module.subgraph(sg).contains_op(op) {
+            continue;
+        }
+        let Some(version) = target.version(module, sg, op) else { continue };
+        if version > module.subgraph(sg).op(op).version {
+            module.set_version(sg, op, version);
+            raised = true;
+        }
+    }
+    if raised {
+        update_min_runtime(module, target);
+    }
+}
+
+const MIN_RUNTIME: &str = "min_runtime_version";
+/// The runtime reads this many bytes, and wants a zero among them.
+const MIN_RUNTIME_BYTES: usize = 16;
+
+/// Raises `min_runtime_version` to what the model's operator versions ask for. A model without
+/// the entry stays without: the runtime never enforces it.
+fn update_min_runtime(module: &mut Module, target: &Target) {
+    let Some(bytes) = module.metadata_bytes(MIN_RUNTIME) else { return };
+    let text = |bytes: &[u8]| {
+        let text = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
+        String::from_utf8_lossy(text).into_owned()
+    };
+    let (old, needed) = (text(bytes), target.model_min_runtime(module));
+    let known = [old.as_str(), needed.as_str()].into_iter().filter(|text| !text.is_empty());
+    let new = max_runtime(known).unwrap_or_default().to_owned();
+    if new == old || new.len() >= MIN_RUNTIME_BYTES {
+        return;
+    }
+    let mut padded = new.into_bytes();
+    padded.resize(MIN_RUNTIME_BYTES, 0);
+    module.set_metadata(MIN_RUNTIME, Bytes::from(padded));
+}

@@ -1,0 +1,97 @@
+//! Whether the target runs what the passes made: the second level of verification, asked
+//! before a model is lowered.
+
+use crate::Context;
+use crate::eligibility::{Eligibility, eligibility};
+use indexmap::IndexSet;
+use tfq_ir::{ElementType, Module, OpId, SubgraphId};
+use tfq_target::Target;
+
+/// Something that the target would refuse or compute wrongly, and the pass that mends it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{place}: {what}")]
+pub struct Unrunnable {
+    /// The op or tensor.
+    pub place: String,
+    /// What would happen.
+    pub what: String,
+    /// Which pass to run.
+    pub fix: &'static str,
+}
+
+/// Checks every op that a patch touched. What came in like this is the input's own affair: a
+/// model is handed back as it was, however odd.
+pub fn check_runnable(module: &Module, target: &Target) -> Vec<Unrunnable> {
+    let mut touched: IndexSet<(SubgraphId, OpId)> = IndexSet::new();
+    for patch in module.journal() {
+        let Some(sg) = patch.subgraph else { continue };
+        touched.extend(patch.ops.iter().map(|op| (sg, *op)));
+    }
+    let mut found = Vec::new();
+    for (sg, op) in touched {
+        // Subgraphs may have been dropped and ops erased since.
+        if sg.0 as usize >= module.subgraphs().len() || !module.subgraph(sg).contains_op(op) {
+            continue;
+        }
+        check_op(module, target, sg, op, &mut found);
+    }
+    for (sg, graph) in module.subgraphs() {
+        for &output in graph.outputs() {
+            let tensor = graph.tensor(output);
+            if let Some(expressed) = tensor.expressed {
+                found.push(Unrunnable {
+                    place: Context::tensor_place(module, sg, output),
+                    what: format!("an output that was {expressed} would become {}", tensor.ty),
+                    fix: "insert-dequant",
+                });
+            }
+        }
+    }
+    found
+}
+
+fn check_op(
+    module: &Module,
+    target: &Target,
+    sg: SubgraphId,
+    op: OpId,
+    found: &mut Vec<Unrunnable>,
+) {
+    let graph = module.subgraph(sg);
+    if graph.op(op).kind.is(tfq_ir::catalog::ops::DEQUANTIZE) {
+        return;
+    }
+    let weights = target.weight_slots(graph, op);
+    for (slot, operand) in (0..).zip(graph.operands(op)) {
+        let Some(operand) = operand else { continue };
+        let tensor = graph.tensor(operand);
+        let pending = tensor.expressed.is_some();
+        let quantised = weights.contains(&slot)
+            && tensor.ty == ElementType::Int8
+            && module.constant(sg, operand).is_some()
+            && float_activation(module, target, sg, op);
+        if !pending && !quantised {
+            continue;
+        }
+        let what = match eligibility(module, target, sg, op, slot) {
+            Eligibility::Hybrid { .. } => continue,
+            Eligibility::PassThrough => {
+                format!("it copies the codes of `{}` into a float32 result", tensor.label())
+            }
+            Eligibility::Dequantize { reason } => {
+                format!("it reads {} `{}`; {reason}", tensor.ty, tensor.label())
+            }
+        };
+        let place = Context::op_place(module, sg, op);
+        found.push(Unrunnable { place, what, fix: "insert-dequant" });
+    }
+}
+
+/// Whether the op computes with float32 activations, so that a quantised weight makes it a
+/// hybrid op and not a fully quantised one.
+fn float_activation(module: &Module, target: &Target, sg: SubgraphId, op: OpId) -> bool {
+    let graph = module.subgraph(sg);
+    let slot = target.facts_of(graph, op).and_then(|facts| facts.activation);
+    slot.and_then(|slot| graph.operand(op, slot))
+        .is_some_and(|activation| graph.tensor(activation).ty == ElementType::Float32)
+}

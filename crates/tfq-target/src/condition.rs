@@ -1,0 +1,532 @@
+//! Conditions of data files, and what they are asked about.
+//!
+//! `inN` and `outN` are the op's operands and results. A condition on one that is left out does not hold.
+//!
+//! | condition | holds where |
+//! |---|---|
+//! | `in2` | the operand is there |
+//! | `in0=INT8\|UINT8` | its type is one of these |
+//! | `in0.computed` | it is neither a constant nor a constant behind a Dequantize |
+//! | `in1.sparse` | it is stored sparse |
+//! | `in1.rank=2`, `in1.rank>6`, `in1.dim0<4` | its rank or a dimension of it compares so (`=`, `<`, `>`) |
+//! | `in1.scales=dim0`, `in1.scales=axis` | it has as many scales as that dimension, or its quantised one, has indices |
+//! | `in1.scales>1` | it has several scales |
+//! | `inputs=2` | the op has so many operands, left-out ones included |
+//! | `attr.keep_num_dims`, `attr.batch_dims=0`, `attr.padding=SAME\|VALID` | the attribute, or its schema default, is true or one of these values |
+//! | `grouped` | data and filter (operands 0 and 1, rank 4) differ in their last and last-but-none dimension: input channels |
+//!
+//! The following ask about a weight, so only rules of a target have them:
+//!
+//! | condition | holds where |
+//! |---|---|
+//! | `weight-computed` | the weight is no constant of the model |
+//! | `weight-sparse` | it is stored sparse |
+//! | `zero-point` | it has the form in question already, with a zero point other than 0 |
+//! | `bad-scale` | it has the form in question already, with a scale that is not positive, normal and finite |
+//! | `weights-disagree` | another weight of the op has another form, and is no float32 constant that could get it |
+//! | `row-not-multiple=4` | the elements for one index of axis 0 are no multiple of this |
+//! | `block-not-multiple=32` | the block size is no multiple of this |
+//! | `block-misfit` | blocks do not fill the rows of a matrix, or have scales that are not float16 |
+//! | `activation-not-float32` | the op's float data is missing or has another type |
+//! | `bias-float16` | a bias is a float16 constant, or one behind a Dequantize |
+//! | `bias-not-float32` | a bias is there and has another type |
+//! | `bias-computed` | a bias is `computed` as above |
+//! | `maybe-grouped` | `grouped`, or the number of channels of the data is not known |
+//! | `depth-multiplier-differs` | the attribute `depth_multiplier` times the channels of the data is not those of the filter, or unknown |
+//! | `several-batches` | more than one batch dimension of operand 0 is, or may be, above 1, and operand 1 has no 1 third from the end |
+//!
+//! Types are those that consumers were written for (`Tensor::expressed`) where a condition is about activations and
+//! biases, and stored ones elsewhere.
+
+use crate::error::Problem;
+use crate::form::{Granularity, WeightForm, quantized_axis};
+use crate::target::OpFacts;
+use smallvec::SmallVec;
+use tfq_ir::catalog::{self, AttrDefault, AttrType, OpInfo, ops};
+use tfq_ir::{
+    Attr, ElementType, Module, Op, OpId, Operands, QuantizationDetails, Subgraph, SubgraphId,
+    Tensor, TensorId, TensorLink,
+};
+
+/// A condition, perhaps negated.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Condition {
+    negated: bool,
+    test: Test,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Test {
+    Present(Port),
+    Type(Port, u32),
+    Computed(Port),
+    Sparse(Port),
+    Rank(Port, Compare, i64),
+    Dim(Port, usize, Compare, i64),
+    ScalesOfDim(Port, usize),
+    ScalesOfAxis(Port),
+    SeveralScales(Port),
+    Operands(usize),
+    Attr(Box<str>, Vec<i64>),
+    Grouped,
+    Weight(WeightTest),
+}
+
+/// What is asked about the weight in question.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum WeightTest {
+    Computed,
+    Sparse,
+    ZeroPoint,
+    BadScale,
+    Disagree,
+    RowNotMultiple(u64),
+    BlockNotMultiple(u32),
+    BlockMisfit,
+    ActivationNotFloat32,
+    BiasFloat16,
+    BiasNotFloat32,
+    BiasComputed,
+    MaybeGrouped,
+    DepthMultiplierDiffers,
+    SeveralBatches,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Port {
+    In(usize),
+    Out(usize),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Compare {
+    Equal,
+    Less,
+    Greater,
+}
+
+impl Compare {
+    fn holds(self, left: i64, right: i64) -> bool {
+        match self {
+            Self::Equal => left == right,
+            Self::Less => left < right,
+            Self::Greater => left > right,
+        }
+    }
+}
+
+/// A set of element types, one bit each.
+pub(crate) fn type_bit(ty: ElementType) -> u32 {
+    1 << ty.code()
+}
+
+impl Condition {
+    /// Reads a condition of a row about `ops`; of a row about every op where there are none.
+    pub(crate) fn parse(text: &str, ops: &[&'static OpInfo]) -> Result<Self, Problem> {
+        let (negated, bare) = match text.strip_prefix('!') {
+            Some(rest) => (true, rest),
+            None => (false, text),
+        };
+        let test = parse_test(bare, text, ops)?;
+        Ok(Self { negated, test })
+    }
+
+    pub(crate) fn needs_weight(&self) -> bool {
+        matches!(self.test, Test::Weight(_))
+    }
+
+    pub(crate) fn holds(&self, site: &Site<'_>) -> bool {
+        self.negated != site.test(&self.test)
+    }
+}
+
+fn parse_test(bare: &str, text: &str, ops: &[&'static OpInfo]) -> Result<Test, Problem> {
+    use WeightTest as W;
+    let unknown = || Problem::UnknownCondition(text.to_owned());
+    let number = |value: &str| value.parse::<u32>().map_err(|_| unknown());
+    if let Some(attr) = bare.strip_prefix("attr.") {
+        return parse_attr(attr, text, ops);
+    }
+    let weight = match bare {
+        "grouped" => return Ok(Test::Grouped),
+        "weight-computed" => Some(W::Computed),
+        "weight-sparse" => Some(W::Sparse),
+        "zero-point" => Some(W::ZeroPoint),
+        "bad-scale" => Some(W::BadScale),
+        "weights-disagree" => Some(W::Disagree),
+        "block-misfit" => Some(W::BlockMisfit),
+        "activation-not-float32" => Some(W::ActivationNotFloat32),
+        "bias-float16" => Some(W::BiasFloat16),
+        "bias-not-float32" => Some(W::BiasNotFloat32),
+        "bias-computed" => Some(W::BiasComputed),
+        "maybe-grouped" => Some(W::MaybeGrouped),
+        "depth-multiplier-differs" => Some(W::DepthMultiplierDiffers),
+        "several-batches" => Some(W::SeveralBatches),
+        _ => None,
+    };
+    if let Some(weight) = weight {
+        return Ok(Test::Weight(weight));
+    }
+    if let Some((name, value)) = bare.split_once('=') {
+        match name {
+            "inputs" => return Ok(Test::Operands(number(value)? as usize)),
+            "row-not-multiple" => {
+                return Ok(Test::Weight(W::RowNotMultiple(number(value)?.max(1).into())));
+            }
+            "block-not-multiple" => {
+                return Ok(Test::Weight(W::BlockNotMultiple(number(value)?.max(1))));
+            }
+            _ => (),
+        }
+    }
+    let (port, rest) = parse_port(bare).ok_or_else(unknown)?;
+    Ok(match rest {
+        "" => Test::Present(port),
+        ".computed" => Test::Computed(port),
+        ".sparse" => Test::Sparse(port),
+        ".scales>1" => Test::SeveralScales(port),
+        ".scales=axis" => Test::ScalesOfAxis(port),
+        _ => {
+            if let Some(types) = rest.strip_prefix('=') {
+                let mut set = 0;
+                for name in types.split('|') {
+                    let ty = ElementType::from_name(name);
+                    set |= type_bit(ty.ok_or_else(|| Problem::UnknownType(name.to_owned()))?);
+                }
+                Test::Type(port, set)
+            } else if let Some(dim) = rest.strip_prefix(".scales=dim") {
+                Test::ScalesOfDim(port, number(dim)? as usize)
+            } else if let Some(rank) = rest.strip_prefix(".rank") {
+                let (compare, value) = parse_compare(rank).ok_or_else(unknown)?;
+                Test::Rank(port, compare, value)
+            } else if let Some(dim) = rest.strip_prefix(".dim") {
+                let digits = dim.find(|c: char| !c.is_ascii_digit()).ok_or_else(unknown)?;
+                let (compare, value) = parse_compare(&dim[digits..]).ok_or_else(unknown)?;
+                Test::Dim(port, number(&dim[..digits])? as usize, compare, value)
+            } else {
+                return Err(unknown());
+            }
+        }
+    })
+}
+
+/// `in12` and what follows.
+fn parse_port(text: &str) -> Option<(Port, &str)> {
+    let (rest, out) = match text.strip_prefix("in") {
+        Some(rest) => (rest, false),
+        None => (text.strip_prefix("out")?, true),
+    };
+    let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+    let slot = rest[..digits].parse().ok()?;
+    Some((if out { Port::Out(slot) } else { Port::In(slot) }, &rest[digits..]))
+}
+
+fn parse_compare(text: &str) -> Option<(Compare, i64)> {
+    let compare = match text.as_bytes().first()? {
+        b'=' => Compare::Equal,
+        b'<' => Compare::Less,
+        b'>' => Compare::Greater,
+        _ => return None,
+    };
+    Some((compare, text[1..].parse().ok()?))
+}
+
+fn parse_attr(attr: &str, text: &str, ops: &[&'static OpInfo]) -> Result<Test, Problem> {
+    let (name, values) = match attr.split_once('=') {
+        Some((name, values)) => (name, Some(values)),
+        None => (attr, None),
+    };
+    let mut parsed: Option<Vec<i64>> = None;
+    for op in ops {
+        let misfit = || Problem::UnknownAttribute(text.to_owned(), op.name.to_owned());
+        let (_, info) = op.options.and_then(|options| options.attr(name)).ok_or_else(misfit)?;
+        let of_op: Vec<i64> = match (values, info.ty) {
+            (None, AttrType::Bool) => vec![1],
+            (None, _) => return Err(misfit()),
+            (Some(values), ty) => values
+                .split('|')
+                .map(|value| match ty {
+                    AttrType::Enum(names) => names.value_of(value),
+                    _ => value.parse().ok(),
+                })
+                .collect::<Option<_>>()
+                .ok_or_else(misfit)?,
+        };
+        if parsed.get_or_insert_with(|| of_op.clone()) != &of_op {
+            return Err(misfit());
+        }
+    }
+    match parsed {
+        Some(values) => Ok(Test::Attr(name.into(), values)),
+        None => Err(Problem::UnknownAttribute(text.to_owned(), "every operator".to_owned())),
+    }
+}
+
+/// An op, and perhaps a weight of it in a form that it has or could get.
+pub(crate) struct Site<'a> {
+    module: Option<(&'a Module, SubgraphId)>,
+    graph: &'a Subgraph,
+    op: &'a Op,
+    operands: Operands,
+    results: SmallVec<[TensorId; 2]>,
+    weight: Option<Weight<'a>>,
+}
+
+struct Weight<'a> {
+    id: TensorId,
+    tensor: &'a Tensor,
+    form: WeightForm,
+    facts: &'a OpFacts,
+}
+
+impl<'a> Site<'a> {
+    /// An op of a module.
+    pub(crate) fn new(module: &'a Module, sg: SubgraphId, id: OpId) -> Self {
+        Self { module: Some((module, sg)), ..Self::bare(module.subgraph(sg), id) }
+    }
+
+    /// An op without the constants of its module: everything counts as computed.
+    pub(crate) fn bare(graph: &'a Subgraph, id: OpId) -> Self {
+        Self {
+            module: None,
+            graph,
+            op: graph.op(id),
+            operands: graph.operands(id),
+            results: graph.results(id),
+            weight: None,
+        }
+    }
+
+    /// Asks about this operand, stored in this form.
+    pub(crate) fn with_weight(
+        mut self,
+        id: TensorId,
+        form: WeightForm,
+        facts: &'a OpFacts,
+    ) -> Self {
+        self.weight = Some(Weight { id, tensor: self.graph.tensor(id), form, facts });
+        self
+    }
+
+    fn port(&self, port: Port) -> Option<&'a Tensor> {
+        Some(self.graph.tensor(self.port_id(port)?))
+    }
+
+    fn port_id(&self, port: Port) -> Option<TensorId> {
+        match port {
+            Port::In(slot) => self.operands.get(slot).copied().flatten(),
+            Port::Out(slot) => self.results.get(slot).copied(),
+        }
+    }
+
+    fn operand(&self, slot: u32) -> Option<(TensorId, &'a Tensor)> {
+        let id = self.port_id(Port::In(slot as usize))?;
+        Some((id, self.graph.tensor(id)))
+    }
+
+    fn is_constant(&self, id: TensorId) -> bool {
+        self.module.is_some_and(|(module, sg)| {
+            module.constant(sg, id).is_some_and(|bytes| !bytes.is_empty())
+        })
+    }
+
+    /// The tensor that a Dequantize makes this one of.
+    fn dequantized(&self, id: TensorId) -> Option<TensorId> {
+        let (producer, _) = self.graph.producer(id)?;
+        if self.graph.op(producer).kind.is(ops::DEQUANTIZE) {
+            self.graph.operand(producer, 0)
+        } else {
+            None
+        }
+    }
+
+    fn is_computed(&self, id: TensorId) -> bool {
+        !self.is_constant(id)
+            && !self.dequantized(id).is_some_and(|source| self.is_constant(source))
+    }
+
+    fn attr(&self, name: &str) -> Option<i64> {
+        let value = match self.op.attrs.as_ref().and_then(|attrs| attrs.get(name)) {
+            Some(value) => value,
+            None => match self.op.kind {
+                tfq_ir::OpKind::Builtin(code) => {
+                    let (_, info) = catalog::op_by_code(code)?.options?.attr(name)?;
+                    match info.default {
+                        AttrDefault::Bool(value) => Attr::Bool(value),
+                        AttrDefault::Int(value) => Attr::Int(value),
+                        AttrDefault::None | AttrDefault::Float(_) => return None,
+                    }
+                }
+                tfq_ir::OpKind::Custom(_) => return None,
+            },
+        };
+        match value {
+            Attr::Int(value) => Some(value),
+            Attr::Bool(value) => Some(value.into()),
+            _ => None,
+        }
+    }
+
+    fn test(&self, test: &Test) -> bool {
+        let on = |port: &Port, holds: &dyn Fn(&Tensor) -> bool| self.port(*port).is_some_and(holds);
+        let dim = |tensor: &Tensor, n: usize| tensor.shape.get(n).map(|dim| i64::from(*dim));
+        match test {
+            Test::Present(port) => on(port, &|_| true),
+            Test::Type(port, types) => on(port, &|tensor| types & type_bit(tensor.ty) != 0),
+            Test::Computed(port) => self.port_id(*port).is_some_and(|id| self.is_computed(id)),
+            Test::Sparse(port) => on(port, &|tensor| tensor.sparsity.is_some()),
+            Test::Rank(port, compare, value) => {
+                on(port, &|tensor| compare.holds(tensor.shape.len() as i64, *value))
+            }
+            Test::Dim(port, n, compare, value) => {
+                on(port, &|tensor| dim(tensor, *n).is_some_and(|dim| compare.holds(dim, *value)))
+            }
+            Test::ScalesOfDim(port, n) => {
+                on(port, &|tensor| dim(tensor, *n).is_some_and(|dim| dim == tensor.scales() as i64))
+            }
+            Test::ScalesOfAxis(port) => on(port, &|tensor| {
+                let axis = tensor.quantization.as_deref().and_then(|q| quantized_axis(tensor, q));
+                axis.is_some_and(|(_, len)| len == tensor.scales())
+            }),
+            Test::SeveralScales(port) => on(port, &|tensor| tensor.scales() > 1),
+            Test::Operands(count) => self.operands.len() == *count,
+            Test::Attr(name, values) => {
+                self.attr(name).is_some_and(|value| values.contains(&value))
+            }
+            Test::Grouped => match (self.port(Port::In(0)), self.port(Port::In(1))) {
+                (Some(data), Some(filter)) => {
+                    data.shape.len() == 4
+                        && filter.shape.len() == 4
+                        && data.shape[3] != filter.shape[3]
+                }
+                _ => false,
+            },
+            Test::Weight(test) => {
+                self.weight.as_ref().is_some_and(|weight| self.weight_test(weight, *test))
+            }
+        }
+    }
+
+    fn weight_test(&self, weight: &Weight<'_>, test: WeightTest) -> bool {
+        let tensor = weight.tensor;
+        // Parameters say something about the form in question only where the tensor has that form already.
+        let parameters = || {
+            let settled = WeightForm::of(tensor) == weight.form;
+            tensor.quantization.as_deref().filter(|_| settled)
+        };
+        let mut biases = weight.facts.biases.iter().filter_map(|slot| self.operand(*slot));
+        match test {
+            WeightTest::Computed => !self.is_constant(weight.id),
+            WeightTest::Sparse => tensor.sparsity.is_some(),
+            WeightTest::ZeroPoint => {
+                parameters().is_some_and(|q| q.zero_point.iter().any(|zero| *zero != 0))
+            }
+            WeightTest::BadScale => parameters()
+                .is_some_and(|q| q.scale.iter().any(|scale| !(scale.is_normal() && *scale > 0.0))),
+            WeightTest::Disagree => self.weights_disagree(weight),
+            WeightTest::RowNotMultiple(n) => row_elements(tensor).is_none_or(|row| row % n != 0),
+            WeightTest::BlockNotMultiple(n) => match weight.form.granularity {
+                Granularity::Blockwise { block } => block == 0 || block % n != 0,
+                _ => true,
+            },
+            WeightTest::BlockMisfit => {
+                let Granularity::Blockwise { block } = weight.form.granularity else { return true };
+                let fits = tensor.shape.len() == 2
+                    && row_elements(tensor)
+                        .is_some_and(|row| row.checked_rem(block.into()) == Some(0));
+                !fits || parameters().is_some_and(|q| !self.has_float16_scales(&q.details))
+            }
+            WeightTest::ActivationNotFloat32 => weight.facts.activation.is_some_and(|slot| {
+                self.operand(slot).is_none_or(|(_, data)| written_for(data) != ElementType::Float32)
+            }),
+            WeightTest::BiasFloat16 => biases.any(|(id, bias)| {
+                let float16 = |id| self.graph.tensor(id).ty == ElementType::Float16;
+                bias.ty == ElementType::Float16
+                    || self
+                        .dequantized(id)
+                        .is_some_and(|source| float16(source) && self.is_constant(source))
+            }),
+            WeightTest::BiasNotFloat32 => {
+                biases.any(|(_, bias)| written_for(bias) != ElementType::Float32)
+            }
+            WeightTest::BiasComputed => biases.any(|(id, _)| self.is_computed(id)),
+            WeightTest::MaybeGrouped => {
+                let data = self.port(Port::In(0)).filter(|data| data.shape.len() == 4);
+                data.and_then(|data| known_dim(data, 3))
+                    .is_none_or(|c| Some(&c) != tensor.shape.get(3))
+            }
+            WeightTest::DepthMultiplierDiffers => {
+                let data = self.port(Port::In(0)).filter(|data| data.shape.len() == 4);
+                let channels = data.and_then(|data| known_dim(data, 3)).map(i64::from);
+                let multiplied =
+                    channels.zip(self.attr("depth_multiplier")).map(|(c, m)| c.saturating_mul(m));
+                multiplied.is_none() || multiplied != tensor.shape.get(3).map(|dim| i64::from(*dim))
+            }
+            WeightTest::SeveralBatches => {
+                let third_is_one = self
+                    .port(Port::In(1))
+                    .is_some_and(|rhs| rhs.shape.iter().nth_back(2) == Some(&1));
+                let Some(data) = self.port(Port::In(0)).filter(|data| data.shape.len() >= 2) else {
+                    return true;
+                };
+                let batches = data.shape.len() - 2;
+                let large = |n: &usize| known_dim(data, *n).is_none_or(|dim| dim > 1);
+                !third_is_one && (0..batches).filter(large).count() > 1
+            }
+        }
+    }
+
+    fn weights_disagree(&self, weight: &Weight<'_>) -> bool {
+        // A weight that is float32 still will get the form together with the others.
+        let undecided = weight.tensor.ty == ElementType::Float32;
+        let mut others = weight.facts.weights.iter().filter_map(|slot| self.operand(*slot));
+        others.any(|(id, other)| {
+            let agrees = if other.ty == ElementType::Float32 {
+                undecided && self.is_constant(id)
+            } else {
+                let form = WeightForm::of(other);
+                // What matters of the granularity is whether there is one scale.
+                form.ty == weight.form.ty
+                    && (form.granularity == weight.form.granularity
+                        || (other.scales() == 1
+                            && single_scale(weight.tensor, weight.form.granularity)))
+            };
+            id != weight.id && !agrees
+        })
+    }
+
+    fn has_float16_scales(&self, details: &QuantizationDetails) -> bool {
+        match details {
+            QuantizationDetails::Blockwise { scales: TensorLink::Tensor(id), .. } => {
+                self.graph.contains_tensor(*id) && self.graph.tensor(*id).ty == ElementType::Float16
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Whether the granularity comes down to one scale for this tensor.
+pub(crate) fn single_scale(tensor: &Tensor, granularity: Granularity) -> bool {
+    match granularity {
+        Granularity::PerTensor => true,
+        Granularity::PerChannel { axis } => tensor.shape.get(axis) == Some(&1),
+        _ => false,
+    }
+}
+
+/// The type that consumers of the tensor were written for.
+fn written_for(tensor: &Tensor) -> ElementType {
+    tensor.expressed.unwrap_or(tensor.ty)
+}
+
+/// A dimension, where it is known before run time.
+fn known_dim(tensor: &Tensor, n: usize) -> Option<i32> {
+    let signature = tensor.shape_signature.get(n).copied().unwrap_or(0);
+    tensor.shape.get(n).copied().filter(|dim| *dim >= 0 && signature >= 0)
+}
+
+/// Elements for one index of the first axis.
+fn row_elements(tensor: &Tensor) -> Option<u64> {
+    let (_, row) = tensor.shape.split_first()?;
+    row.iter().try_fold(1_u64, |n, dim| n.checked_mul(u64::try_from(*dim).ok()?))
+}

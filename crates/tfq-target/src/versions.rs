@@ -1,0 +1,224 @@
+//! Operator versions: which one an op needs, which the runtime registers, and since which release.
+
+use crate::condition::{Condition, Site};
+use crate::data::op_named;
+use crate::error::{Problem, TargetError};
+use std::cmp::Ordering;
+use std::sync::OnceLock;
+
+const RULES: &str = include_str!("../data/op_versions.csv");
+const RUNTIMES: &str = include_str!("../data/op_runtime_versions.csv");
+
+/// The version rules, in order of op and then of the file.
+pub(crate) struct VersionRules {
+    rows: Vec<(i32, Vec<Condition>, i32)>,
+}
+
+/// Releases and registered ranges.
+pub(crate) struct RuntimeVersions {
+    /// In order of op and version.
+    releases: Vec<(i32, i32, &'static str)>,
+    /// In order of op.
+    registered: Vec<(i32, i32, i32)>,
+}
+
+/// The shipped rules.
+pub(crate) fn rules() -> &'static VersionRules {
+    static SHIPPED: OnceLock<VersionRules> = OnceLock::new();
+    SHIPPED
+        .get_or_init(|| VersionRules::parse(RULES).expect("a test reads the shipped version rules"))
+}
+
+/// The shipped releases and ranges.
+pub(crate) fn runtimes() -> &'static RuntimeVersions {
+    static SHIPPED: OnceLock<RuntimeVersions> = OnceLock::new();
+    SHIPPED.get_or_init(|| {
+        RuntimeVersions::parse(RUNTIMES).expect("a test reads the shipped runtime versions")
+    })
+}
+
+/// Rows of a table with this header, with their line numbers.
+fn rows<'a, const N: usize>(
+    table: &'static str,
+    text: &'a str,
+    header: [&'static str; N],
+) -> impl Iterator<Item = Result<(usize, [&'a str; N]), TargetError>> {
+    let mut seen_header = false;
+    text.lines()
+        .enumerate()
+        .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
+        .filter_map(move |(n, line)| {
+            let mut columns = [""; N];
+            let mut fields = line.split(',');
+            let complete = columns.iter_mut().all(|column| {
+                fields.next().is_some_and(|field| {
+                    *column = field;
+                    true
+                })
+            });
+            let misfit = || TargetError {
+                target: table.to_owned(),
+                line: n + 1,
+                problem: Problem::Columns(N),
+            };
+            if !complete || fields.next().is_some() {
+                return Some(Err(misfit()));
+            }
+            if !seen_header {
+                seen_header = true;
+                return if columns == header { None } else { Some(Err(misfit())) };
+            }
+            Some(Ok((n + 1, columns)))
+        })
+}
+
+fn number(text: &str) -> Result<i32, Problem> {
+    text.parse().map_err(|_| Problem::Number(text.to_owned()))
+}
+
+impl VersionRules {
+    fn parse(text: &str) -> Result<Self, TargetError> {
+        let table = "op_versions.csv";
+        let mut found: Vec<(i32, Vec<Condition>, i32)> = Vec::new();
+        let mut lines: Vec<usize> = Vec::new();
+        for row in rows(table, text, ["op", "conditions", "version"]) {
+            let (line, [op, conditions, version]) = row?;
+            let at = |problem| TargetError { target: table.to_owned(), line, problem };
+            let info = op_named(op).map_err(at)?;
+            let mut when = Vec::new();
+            for text in conditions.split_ascii_whitespace() {
+                let condition = Condition::parse(text, &[info]).map_err(at)?;
+                if condition.needs_weight() {
+                    return Err(at(Problem::NeedsWeight(text.to_owned())));
+                }
+                when.push(condition);
+            }
+            let covers = |(code, earlier, _): &(i32, Vec<Condition>, i32)| {
+                *code == info.code && earlier.iter().all(|condition| when.contains(condition))
+            };
+            if let Some(earlier) = found.iter().position(covers) {
+                return Err(at(Problem::Unreachable(lines[earlier])));
+            }
+            found.push((info.code, when, number(version).map_err(at)?));
+            lines.push(line);
+        }
+        found.sort_by_key(|(code, _, _)| *code);
+        Ok(Self { rows: found })
+    }
+
+    /// The version of the first row of the op that matches.
+    pub(crate) fn version(&self, code: i32, site: &Site<'_>) -> Option<i32> {
+        let first = self.rows.partition_point(|(op, _, _)| *op < code);
+        let of_op = self.rows[first..].iter().take_while(|(op, _, _)| *op == code);
+        of_op
+            .into_iter()
+            .find(|(_, when, _)| when.iter().all(|c| c.holds(site)))
+            .map(|(_, _, version)| *version)
+    }
+}
+
+impl RuntimeVersions {
+    fn parse(text: &'static str) -> Result<Self, TargetError> {
+        let table = "op_runtime_versions.csv";
+        let mut releases = Vec::new();
+        let mut registered = Vec::new();
+        let mut last = ("", 0);
+        let header = ["op", "version", "min_runtime", "registered_min", "registered_max"];
+        for row in rows(table, text, header) {
+            let (line, [op, version, release, min, max]) = row?;
+            let at = |problem| TargetError { target: table.to_owned(), line, problem };
+            if op != last.0 {
+                last = (op, op_named(op).map_err(at)?.code);
+                if !min.is_empty() {
+                    registered.push((last.1, number(min).map_err(at)?, number(max).map_err(at)?));
+                }
+            }
+            releases.push((last.1, number(version).map_err(at)?, release));
+        }
+        releases.sort_unstable();
+        registered.sort_unstable();
+        Ok(Self { releases, registered })
+    }
+
+    pub(crate) fn release(&self, code: i32, version: i32) -> Option<&'static str> {
+        let key = (code, version);
+        let found =
+            self.releases.binary_search_by_key(&key, |(op, version, _)| (*op, *version)).ok()?;
+        Some(self.releases[found].2)
+    }
+
+    pub(crate) fn registered(&self, code: i32) -> Option<(i32, i32)> {
+        let found = self.registered.binary_search_by_key(&code, |(op, _, _)| *op).ok()?;
+        let (_, min, max) = self.registered[found];
+        Some((min, max))
+    }
+}
+
+/// The latest of some releases. They are compared number by number; where one is the beginning of the other, the longer
+/// one is later.
+pub fn max_runtime<'a>(releases: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    releases.max_by(|left, right| compare_releases(left, right))
+}
+
+fn compare_releases(left: &str, right: &str) -> Ordering {
+    let numbers = |release: &str| -> smallvec::SmallVec<[u64; 4]> {
+        release.split('.').map(|part| part.parse().unwrap_or(0)).collect()
+    };
+    numbers(left).cmp(&numbers(right))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shipped_tables_are_read() {
+        assert!(VersionRules::parse(RULES).unwrap().rows.len() > 100);
+        let runtimes = RuntimeVersions::parse(RUNTIMES).unwrap();
+        assert_eq!(runtimes.releases.len(), 441);
+        assert!(
+            runtimes
+                .releases
+                .windows(2)
+                .all(|pair| (pair[0].0, pair[0].1) != (pair[1].0, pair[1].1))
+        );
+    }
+
+    #[test]
+    fn every_version_of_the_rules_is_registered_but_two() {
+        let (rules, runtimes) = (rules(), runtimes());
+        let loose: Vec<_> = rules
+            .rows
+            .iter()
+            .filter(|(op, _, version)| {
+                let range = runtimes.registered(*op).unwrap();
+                !(range.0..=range.1).contains(version) || runtimes.release(*op, *version).is_none()
+            })
+            .map(|(op, _, version)| (tfq_ir::catalog::op_by_code(*op).unwrap().name, *version))
+            .collect();
+        assert_eq!(loose, [("LSTM", 5), ("UNIDIRECTIONAL_SEQUENCE_LSTM", 5)]);
+    }
+
+    #[test]
+    fn malformed_tables_are_refused_with_their_line() {
+        let line_of = |text: &str| match VersionRules::parse(text) {
+            Err(error) => (error.line, error.problem),
+            Ok(_) => panic!("{text:?} was read"),
+        };
+        let row = |row: &str| line_of(&format!("# comment\nop,conditions,version\n{row}\n"));
+        assert_eq!(row("CONV_2D,1"), (3, Problem::Columns(3)));
+        assert_eq!(row("CONV_4D,,1"), (3, Problem::UnknownOp("CONV_4D".into())));
+        assert_eq!(row("CONV_2D,,x"), (3, Problem::Number("x".into())));
+        assert_eq!(row("CONV_2D,zero-point,1"), (3, Problem::NeedsWeight("zero-point".into())));
+        assert_eq!(row("CONV_2D,,1\nCONV_2D,grouped,6"), (4, Problem::Unreachable(3)));
+        assert_eq!(line_of("op,version\n"), (1, Problem::Columns(3)));
+    }
+
+    #[test]
+    fn releases_are_compared_by_number() {
+        assert_eq!(max_runtime(["2.3.0", "2.17.0", "1.14.0"].into_iter()), Some("2.17.0"));
+        assert_eq!(max_runtime(["1.13", "1.13.1", "1.9.0"].into_iter()), Some("1.13.1"));
+        assert_eq!(max_runtime(["2.14.4", "2.14.0"].into_iter()), Some("2.14.4"));
+        assert_eq!(max_runtime(std::iter::empty()), None);
+    }
+}

@@ -1,0 +1,101 @@
+use indexmap::IndexSet;
+use tfq_ir::catalog::ops;
+use tfq_ir::{CacheReason, DequantCache, DequantCacheEntry, Module, OpId, SubgraphId};
+use tfq_pass::{Context, Pass, PassError, declare_pass};
+
+declare_pass! {
+    contract: Annotation;
+    /// Records which Dequantize results the runtime computes once and keeps, and their RAM.
+    ///
+    /// ## What it does
+    /// The runtime keeps the result of a Dequantize whose operand is a constant of the file in
+    /// its persistent arena: 4 bytes an element for as long as the model is loaded, one copy for
+    /// each op. Any other operand is converted anew at every run. The pass works out which is
+    /// which and writes it to the model's metadata as `tfq.dequant_cache`, in the format of
+    /// `schema/tfq_annotations.fbs`. The runtime ignores the entry. A model without Dequantize
+    /// gets none.
+    ///
+    /// ## When it is safe
+    /// Always; it changes metadata only.
+    pub struct AnnotateDequantCache {}
+}
+
+impl Pass for AnnotateDequantCache {
+    fn run(&self, module: &mut Module, cx: &mut Context<'_>) -> Result<(), PassError> {
+        let called = called_subgraphs(module);
+        let found: Vec<(SubgraphId, OpId)> =
+            module.ops_of_kind(ops::DEQUANTIZE).map(|(sg, op, _)| (sg, op)).collect();
+        let entries: Vec<DequantCacheEntry> =
+            found.into_iter().filter_map(|(sg, op)| entry(module, &called, sg, op)).collect();
+        if entries.is_empty() {
+            module.dequant_cache = None;
+            return Ok(());
+        }
+        let cache = DequantCache { entries };
+        for entry in &cache.entries {
+            let place = Context::op_place(module, entry.subgraph, entry.op);
+            let (rule, why) = match entry.reason {
+                CacheReason::CachedConstant => ("cached", "its operand is a constant of the file"),
+                CacheReason::NotAConstant => ("not cached", "its operand is computed at run time"),
+                CacheReason::Variable => ("not cached", "its operand is an input or a variable"),
+                CacheReason::SubgraphArgument => {
+                    ("not cached", "its operand is an argument of the subgraph, set at each call")
+                }
+            };
+            let bytes = match entry.reason {
+                CacheReason::CachedConstant => format!("{} bytes of RAM", entry.bytes),
+                _ => format!("{} bytes converted at each run", entry.bytes_per_invoke),
+            };
+            cx.note(rule, place, format!("{why}: {bytes}"));
+        }
+        cx.count("dequantize-cached", cache.entries.iter().filter(|e| e.bytes > 0).count() as u64);
+        cx.count("dequantize-cache-bytes", cache.total_bytes());
+        module.dequant_cache = Some(cache);
+        Ok(())
+    }
+}
+
+/// Subgraphs that an op calls, so that their inputs are arguments.
+fn called_subgraphs(module: &Module) -> IndexSet<SubgraphId> {
+    let mut called = IndexSet::new();
+    for (_, graph) in module.subgraphs() {
+        for op in graph.ops() {
+            let refs = graph.op(op).subgraph_refs();
+            let numbers = refs.into_iter().filter_map(|(_, value)| u32::try_from(value).ok());
+            called.extend(numbers.map(SubgraphId));
+        }
+    }
+    called
+}
+
+/// The rules are those of the runtime's `dequantize.cc`: a result is kept if its operand is
+/// mapped from the file and read-only, which results of other ops never are, even where all of
+/// those ops' operands are constants.
+fn entry(
+    module: &Module,
+    called: &IndexSet<SubgraphId>,
+    sg: SubgraphId,
+    op: OpId,
+) -> Option<DequantCacheEntry> {
+    let graph = module.subgraph(sg);
+    let operand = graph.operand(op, 0)?;
+    let tensor = graph.tensor(operand);
+    let reason = if module.constant(sg, operand).is_some() && !graph.is_input(operand) {
+        CacheReason::CachedConstant
+    } else if graph.is_input(operand) && called.contains(&sg) {
+        CacheReason::SubgraphArgument
+    } else if graph.is_input(operand) || tensor.is_variable {
+        CacheReason::Variable
+    } else {
+        CacheReason::NotAConstant
+    };
+    let result = tensor.elements().unwrap_or(0).saturating_mul(4);
+    let cached = reason == CacheReason::CachedConstant;
+    Some(DequantCacheEntry {
+        subgraph: sg,
+        op,
+        reason,
+        bytes: if cached { result } else { 0 },
+        bytes_per_invoke: if cached { 0 } else { result },
+    })
+}

@@ -1,0 +1,88 @@
+use tfq_ir::{Attr, ElementType, Module, OpId, Patch, SubgraphId};
+use tfq_pass::{Context, Eligibility, Pass, PassError, declare_pass, eligibility};
+
+declare_pass! {
+    contract: Annotation;
+    /// Judges, for every quantised constant, whether the op that reads it has a kernel for it.
+    ///
+    /// ## What it does
+    /// Asks the target about each operand that holds a quantised constant next to float
+    /// activations, and records verdict and reason on the op, as a note that is not written to
+    /// the file. `--remarks` shows them. Nothing else changes: `insert-dequant` asks the same
+    /// question and acts on the answer.
+    ///
+    /// ## When it is safe
+    /// Always; it changes notes only.
+    pub struct HybridEligibility {}
+}
+
+/// Note with the verdict on the weights of an op.
+const VERDICT_NOTE: &str = "eligibility";
+
+impl Pass for HybridEligibility {
+    fn run(&self, module: &mut Module, cx: &mut Context<'_>) -> Result<(), PassError> {
+        for sg in module.subgraph_ids() {
+            let ops: Vec<OpId> = module.subgraph(sg).ops().collect();
+            for op in ops {
+                for slot in quantised_constants(module, sg, op) {
+                    self.judge(module, cx, sg, op, slot)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl HybridEligibility {
+    fn judge(
+        &self,
+        module: &mut Module,
+        cx: &mut Context<'_>,
+        sg: SubgraphId,
+        op: OpId,
+        slot: u32,
+    ) -> Result<(), PassError> {
+        let verdict = eligibility(module, cx.target(), sg, op, slot);
+        let (rule, text) = match &verdict {
+            Eligibility::Hybrid { delegated: true } => {
+                ("hybrid", "reads it, XNNPACK takes the op".to_owned())
+            }
+            Eligibility::Hybrid { delegated: false } => {
+                ("hybrid", "reads it on the CPU kernels".to_owned())
+            }
+            Eligibility::PassThrough => {
+                ("pass-through", "copies its codes; a Dequantize goes behind it".to_owned())
+            }
+            Eligibility::Dequantize { reason } => ("dequantize", reason.clone()),
+        };
+        let mut patch = Patch::new(sg, "note the verdict on a weight");
+        patch.set_note(op, VERDICT_NOTE, Attr::String(format!("{rule}: {text}").into()));
+        cx.apply(module, patch)?;
+        let place = Context::op_place(module, sg, op);
+        cx.note(rule, place, format!("operand {slot}: {text}"));
+        Ok(())
+    }
+}
+
+/// Operands that hold a quantised constant which the op's float kernel cannot read.
+fn quantised_constants(module: &Module, sg: SubgraphId, op: OpId) -> Vec<u32> {
+    let graph = module.subgraph(sg);
+    if graph.op(op).kind.is(tfq_ir::catalog::ops::DEQUANTIZE) {
+        return Vec::new();
+    }
+    let operands = graph.operands(op);
+    let float = operands.iter().flatten().any(|id| graph.tensor(*id).ty == ElementType::Float32);
+    (0..)
+        .zip(operands)
+        .filter(|(_, operand)| {
+            operand.is_some_and(|id| {
+                let tensor = graph.tensor(id);
+                let stored =
+                    matches!(tensor.ty, ElementType::Int8 | ElementType::Int4 | ElementType::Int2);
+                tensor.expressed.is_some()
+                    || (float && stored && tensor.scales() > 0 && module.constant(sg, id).is_some())
+            })
+        })
+        .map(|(slot, _)| slot)
+        .collect()
+}

@@ -1,0 +1,19 @@
+//! Named pipelines. The order carries meaning; the reason stands beside each step.
+
+use tfq_pass::NamedPipeline;
+
+/// What `tfq-opt` runs where no passes are named.
+pub static DEFAULT: NamedPipeline = NamedPipeline {
+    name: "default",
+    summary: "quantise weights to int8, hybrid where the target has kernels for it",
+    steps: &[
+        ("quantize-weights", "makes the int8 constants that everything below is about"),
+        ("hybrid-eligibility", "judges the constants in the form they have now, for the record"),
+        ("insert-dequant", "serves the consumers that were judged unable to read them"),
+        ("eliminate-dead-buffers", "the float originals are unused only now"),
+        ("annotate-dequant-cache", "looks at every Dequantize there is, so it comes last"),
+    ],
+};
+
+/// Every named pipeline.
+pub static ALL: &[&NamedPipeline] = &[&DEFAULT];

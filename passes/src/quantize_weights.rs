@@ -1,0 +1,153 @@
+mod encode;
+mod legacy;
+mod options;
+mod select;
+
+use encode::{Encoded, encode};
+pub use options::{Compat, CustomOp, CustomOps, Granularity, OpList, WeightType};
+use select::{Group, Selection};
+use tfq_ir::{Attr, BufferId, ElementType, Module, OpId, Patch, SubgraphId, TensorId};
+use tfq_pass::{Context, HYBRID_NOTE, Pass, PassError, REASON_NOTE, declare_pass};
+
+declare_pass! {
+    contract: Quantizing;
+    /// Stores float32 weights as 8-bit integers or float16.
+    ///
+    /// ## What it does
+    /// Finds the constants that ops read as weights, and gives each a smaller type: int8 with
+    /// one symmetric scale per output channel or per tensor, or float16. Each constant is stored
+    /// once, however many ops, subgraphs and tensors use it. Its consumers stay as they are:
+    /// `insert-dequant` serves those whose kernels cannot read the new type. Ops that will read
+    /// int8 next to float activations (*hybrid* ops) get `asymmetric_quantize_inputs` where they
+    /// have that attribute.
+    ///
+    /// Left alone, each with a remark: constants with fewer elements than `min-elements`, those
+    /// with NaN or infinite values, biases, sparse constants, and those that would make the file
+    /// larger. LSTM, RNN and SVDF ops get all of their weights quantised, small ones too, or
+    /// none, since their kernels take one type for all.
+    ///
+    /// ## When it is safe
+    /// Results change by the rounding of the weights and, in hybrid ops, of the activations.
+    /// Run `insert-dequant` after it: until then a consumer without a kernel for the new type
+    /// would misread it, and the model is refused when it is to be written.
+    pub struct QuantizeWeights {
+        /// Constants with fewer elements stay float32.
+        pub min_elements: u64 = 1024,
+        /// What has a scale of its own. `channel` quantises hybrid activations asymmetrically,
+        /// `tensor` symmetrically (the older scheme); kernels that need a scale per channel get
+        /// it with either.
+        pub granularity: Granularity = Granularity::Channel,
+        /// Whether ops may read int8 directly; `off` puts a Dequantize before every op.
+        pub hybrid: bool = true,
+        /// Ops, by their names in the schema, that get a Dequantize instead of reading int8.
+        pub deny: OpList = OpList::default(),
+        /// Custom ops with weights: their names, operand indices of the weights, and `hybrid`
+        /// where they read int8 themselves. For example `MyOp:1:2:hybrid,Other:0`.
+        pub custom_ops: CustomOps = CustomOps::default(),
+        /// The type that weights get.
+        pub r#type: WeightType = WeightType::Int8,
+        /// `toco` computes what TensorFlow's legacy quantizer computes, bit for bit and op for
+        /// op, without its bugs.
+        pub compat: Compat = Compat::None,
+    }
+}
+
+impl Pass for QuantizeWeights {
+    fn run(&self, module: &mut Module, cx: &mut Context<'_>) -> Result<(), PassError> {
+        let selection = match self.compat {
+            Compat::None => select::select(self, module, cx),
+            Compat::Toco => legacy::select(self, module, cx),
+        };
+        self.note_verdicts(&selection, module, cx)?;
+        for group in &selection.groups {
+            self.quantize(group, module, cx)?;
+        }
+        Ok(())
+    }
+}
+
+impl QuantizeWeights {
+    /// Tells later passes what the user or the legacy rules decided against the target.
+    fn note_verdicts(
+        &self,
+        selection: &Selection,
+        module: &mut Module,
+        cx: &mut Context<'_>,
+    ) -> Result<(), PassError> {
+        for verdict in &selection.verdicts {
+            let mut patch = Patch::new(verdict.sg, "note how an op reads its weights");
+            let text = |text: &str| Attr::String(text.into());
+            patch.set_note(verdict.op, HYBRID_NOTE, text(verdict.kind));
+            patch.set_note(verdict.op, REASON_NOTE, text(verdict.reason));
+            if !verdict.slots.is_empty() {
+                let slots = verdict.slots.iter().map(|slot| i64::from(*slot)).collect();
+                patch.set_note(verdict.op, "hybrid-slots", Attr::Ints(slots));
+            }
+            cx.apply(module, patch)?;
+        }
+        Ok(())
+    }
+
+    fn quantize(
+        &self,
+        group: &Group,
+        module: &mut Module,
+        cx: &mut Context<'_>,
+    ) -> Result<(), PassError> {
+        let (sg, first) = group.tensors[0];
+        let place = Context::tensor_place(module, sg, first);
+        let encoded = match encode(module, group) {
+            Ok(encoded) => encoded,
+            Err(reason) => {
+                cx.missed(reason.rule, place, reason.message);
+                return Ok(());
+            }
+        };
+        let (old, new) = (encoded.old_bytes, encoded.data.len() as u64);
+        let what = encoded.what.clone();
+        let buffer = module.add_constant(encoded.data.clone());
+        for sg in module.subgraph_ids() {
+            let patch = self.patch(group, &encoded, buffer, sg);
+            cx.apply(module, patch)?;
+        }
+        let reads = group.describe(module);
+        cx.applied("quantised", place, format!("{what}, {old} to {new} bytes; {reads}"));
+        cx.count("constants-quantized", 1);
+        cx.count("constant-bytes-before", old);
+        cx.count("constant-bytes-after", new);
+        Ok(())
+    }
+
+    fn patch(&self, group: &Group, encoded: &Encoded, buffer: BufferId, sg: SubgraphId) -> Patch {
+        let mut patch = Patch::new(sg, "quantise a constant");
+        for &(_, tensor) in group.tensors.iter().filter(|(at, _)| *at == sg) {
+            self.retype(&mut patch, tensor, encoded, buffer);
+        }
+        let flagged = group.asymmetric.iter().filter(|(at, ..)| *at == sg);
+        for &(_, op, value) in flagged {
+            patch.set_attr(op, "asymmetric_quantize_inputs", Attr::Bool(value));
+        }
+        patch
+    }
+
+    fn retype(&self, patch: &mut Patch, tensor: TensorId, encoded: &Encoded, buffer: BufferId) {
+        patch.set_type(tensor, encoded.ty);
+        patch.set_buffer(tensor, buffer);
+        if let Some(quantization) = &encoded.quantization {
+            patch.set_quantization(tensor, Some(quantization.clone()));
+        }
+        patch.set_expressed(tensor, Some(ElementType::Float32));
+    }
+}
+
+/// What was decided about how an op reads its weights, whatever the target says.
+#[derive(Debug)]
+pub(crate) struct NotedVerdict {
+    sg: SubgraphId,
+    op: OpId,
+    /// `hybrid`, `dequantize` or `pass-through`.
+    kind: &'static str,
+    reason: &'static str,
+    /// Weight operands that the target does not know of.
+    slots: Vec<u32>,
+}

@@ -1,0 +1,82 @@
+//! From float32 bytes to the stored form.
+
+use super::select::{Form, Group};
+use bytes::Bytes;
+use std::sync::Arc;
+use tfq_ir::{ElementType, Module, Quantization};
+use tfq_numeric::{
+    ChannelLayout, F32View, MinMax, QuantParams, quantize_i8_into, quantize_symmetric_i8, to_f16,
+};
+
+/// A constant in its new form.
+pub(super) struct Encoded {
+    pub(super) ty: ElementType,
+    pub(super) data: Bytes,
+    pub(super) quantization: Option<Arc<Quantization>>,
+    pub(super) old_bytes: u64,
+    /// The form in words.
+    pub(super) what: String,
+}
+
+/// Why a constant was left as it is.
+pub(super) struct Refusal {
+    pub(super) rule: &'static str,
+    pub(super) message: String,
+}
+
+pub(super) fn encode(module: &Module, group: &Group) -> Result<Encoded, Refusal> {
+    let (sg, id) = group.tensors[0];
+    let tensor = module.subgraph(sg).tensor(id);
+    let shape: Vec<usize> = tensor.shape.iter().map(|d| *d as usize).collect();
+    let elements: usize = shape.iter().product();
+    let bytes = module.constant(sg, id).expect("only constants are selected");
+    // The loader takes a buffer that is larger than the shape asks for, and ignores the rest.
+    let view = F32View::new(&bytes[..4 * elements]).expect("four bytes an element");
+    let old_bytes = 4 * elements as u64;
+    let not_finite = |index: usize| Refusal {
+        rule: "not finite",
+        message: format!("element {index} is not finite, and no scale would fit it"),
+    };
+    let layout = |axis: usize| ChannelLayout::new(&shape, axis).expect("the axis was checked");
+    match &group.form {
+        Form::Float16 { non_finite } => {
+            let data = to_f16(view, *non_finite).map_err(|error| not_finite(error.index))?;
+            let what = "float16".to_owned();
+            Ok(Encoded { ty: ElementType::Float16, data, quantization: None, old_bytes, what })
+        }
+        Form::PerTensor { rule } => {
+            let all = ChannelLayout::per_tensor(elements);
+            let quantized =
+                quantize_symmetric_i8(view, all, *rule).map_err(|error| not_finite(error.index))?;
+            let quantization = Quantization::symmetric(quantized.scales, 0);
+            let what = "int8, one scale".to_owned();
+            Ok(int8(quantized.data, quantization, old_bytes, what))
+        }
+        Form::PerChannel { axis, rule } => {
+            let quantized = quantize_symmetric_i8(view, layout(*axis), *rule)
+                .map_err(|error| not_finite(error.index))?;
+            let what = format!("int8, {} scales along dimension {axis}", quantized.scales.len());
+            let quantization = Quantization::symmetric(quantized.scales, *axis as i32);
+            Ok(int8(quantized.data, quantization, old_bytes, what))
+        }
+        Form::StatedRanges { axis, min, max } => {
+            let ranges = MinMax { min: min.clone(), max: max.clone() };
+            let finite = tfq_numeric::range(view, layout(*axis)).finite;
+            if !finite {
+                let index = view.iter().position(|value| !value.is_finite()).unwrap_or(0);
+                return Err(not_finite(index));
+            }
+            let params = QuantParams::from_stated(&ranges);
+            let mut data = vec![0; elements];
+            quantize_i8_into(view, layout(*axis), &params, &mut data);
+            let what = format!("int8, {} scales of stated ranges", min.len());
+            let quantization = Quantization::symmetric(params.scales().to_vec(), *axis as i32);
+            Ok(int8(data.into(), quantization, old_bytes, what))
+        }
+    }
+}
+
+fn int8(data: Bytes, quantization: Quantization, old_bytes: u64, what: String) -> Encoded {
+    let quantization = Some(Arc::new(quantization));
+    Encoded { ty: ElementType::Int8, data, quantization, old_bytes, what }
+}

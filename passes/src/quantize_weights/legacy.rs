@@ -1,0 +1,215 @@
+//! The choices of TensorFlow's legacy quantizer (`lite/toco_legacy/quantize_weights.cc`), for
+//! `compat=toco`: which operands are weights, which ops are hybrid, and the arithmetic.
+//!
+//! Not followed where it is a bug: tensors on one buffer are quantised once, not one over the
+//! other; indices past the operands are skipped; weights that are not finite stay float32; and
+//! an output keeps its name and type.
+
+use super::select::{Form, Group, Selection, WeightUse, is_float_constant, shown};
+use super::{Granularity, NotedVerdict, QuantizeWeights, WeightType};
+use indexmap::{IndexMap, IndexSet};
+use tfq_ir::catalog::ops;
+use tfq_ir::{BufferId, ElementType, Module, OpId, OpKind, SubgraphId, Tensor};
+use tfq_numeric::{NonFinite, Rule};
+use tfq_pass::Context;
+
+pub(super) fn select(pass: &QuantizeWeights, module: &Module, cx: &mut Context<'_>) -> Selection {
+    let legacy = Legacy { pass, module };
+    let groups = match pass.r#type {
+        WeightType::Int8 => legacy.int8(cx),
+        WeightType::Float16 => legacy.float16(),
+    };
+    let verdicts = legacy.verdicts(&groups);
+    let groups = groups
+        .into_iter()
+        .map(|mut group| {
+            let hybrid = |u: &&WeightUse| {
+                let noted = verdicts.iter().find(|v| (v.sg, v.op) == (u.sg, u.op));
+                let node = module.subgraph(u.sg).op(u.op);
+                noted.is_some_and(|v| v.kind == "hybrid")
+                    && node.bool("asymmetric_quantize_inputs").is_some()
+            };
+            let value = pass.granularity == Granularity::Channel;
+            group.asymmetric =
+                group.uses.iter().filter(hybrid).map(|u| (u.sg, u.op, value)).collect();
+            group
+        })
+        .collect();
+    Selection { groups, verdicts }
+}
+
+/// Operands that are weights (`GetWeightInputIndices`).
+fn weights(module: &Module, pass: &QuantizeWeights, sg: SubgraphId, op: OpId) -> Vec<u32> {
+    let kind = &module.subgraph(sg).op(op).kind;
+    let OpKind::Builtin(code) = *kind else {
+        return pass.custom_ops.get(kind).map(|op| op.weights.clone()).unwrap_or_default();
+    };
+    match code {
+        ops::CONV_2D
+        | ops::DEPTHWISE_CONV_2D
+        | ops::FULLY_CONNECTED
+        | ops::BATCH_MATMUL
+        | ops::EMBEDDING_LOOKUP
+        | ops::TRANSPOSE_CONV => vec![1],
+        ops::GATHER => vec![0],
+        ops::SVDF | ops::RNN | ops::UNIDIRECTIONAL_SEQUENCE_RNN => vec![1, 2],
+        ops::BIDIRECTIONAL_SEQUENCE_RNN => vec![1, 2, 4, 5, 6, 8, 9, 10, 11],
+        ops::LSTM | ops::UNIDIRECTIONAL_SEQUENCE_LSTM => (1..=11).chain([16]).collect(),
+        ops::BIDIRECTIONAL_SEQUENCE_LSTM => {
+            (1..=11).chain([16]).chain(18..=28).chain([33]).chain(40..=47).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+struct Legacy<'a> {
+    pass: &'a QuantizeWeights,
+    module: &'a Module,
+}
+
+impl Legacy<'_> {
+    fn int8(&self, cx: &mut Context<'_>) -> Vec<Group> {
+        let mut found: IndexMap<BufferId, Vec<WeightUse>> = IndexMap::new();
+        for (sg, graph) in self.module.subgraphs() {
+            for op in graph.ops() {
+                for slot in weights(self.module, self.pass, sg, op) {
+                    let Some(tensor) = graph.operand(op, slot) else { continue };
+                    if !is_float_constant(self.module, sg, tensor) {
+                        continue;
+                    }
+                    let elements = graph.tensor(tensor).elements().unwrap_or(0);
+                    if elements < self.pass.min_elements {
+                        let place = Context::tensor_place(self.module, sg, tensor);
+                        let min = self.pass.min_elements;
+                        cx.missed(
+                            "too small",
+                            place,
+                            format!("{elements} elements, min-elements is {min}"),
+                        );
+                        continue;
+                    }
+                    let buffer = graph.tensor(tensor).buffer;
+                    found.entry(buffer).or_default().push(WeightUse { sg, op, slot, tensor });
+                }
+            }
+        }
+        self.groups(found, |first| self.form(first))
+    }
+
+    /// Every float32 constant that an op reads.
+    fn float16(&self) -> Vec<Group> {
+        let mut found: IndexMap<BufferId, Vec<WeightUse>> = IndexMap::new();
+        for (sg, graph) in self.module.subgraphs() {
+            for op in graph.ops() {
+                for (slot, tensor) in (0..).zip(graph.operands(op)) {
+                    let Some(tensor) = tensor else { continue };
+                    if is_float_constant(self.module, sg, tensor) {
+                        let buffer = graph.tensor(tensor).buffer;
+                        found.entry(buffer).or_default().push(WeightUse { sg, op, slot, tensor });
+                    }
+                }
+            }
+        }
+        self.groups(found, |_| Form::Float16 { non_finite: NonFinite::Legacy })
+    }
+
+    fn groups(
+        &self,
+        found: IndexMap<BufferId, Vec<WeightUse>>,
+        form: impl Fn(&WeightUse) -> Form,
+    ) -> Vec<Group> {
+        let shown = shown(self.module);
+        let group = |(buffer, uses): (BufferId, Vec<WeightUse>)| {
+            let first = uses[0];
+            let shape = &self.module.subgraph(first.sg).tensor(first.tensor).shape;
+            // Tensors that show the buffer otherwise keep the float bytes.
+            let same = |tensor: &Tensor| {
+                tensor.ty == ElementType::Float32 && tensor.shape == *shape && !tensor.is_variable
+            };
+            let tensors = shown[&buffer].iter().copied();
+            let tensors = tensors.filter(|(sg, id)| same(self.module.subgraph(*sg).tensor(*id)));
+            Group { tensors: tensors.collect(), form: form(&first), uses, asymmetric: Vec::new() }
+        };
+        found.into_iter().map(group).collect()
+    }
+
+    /// The first op that reads a constant decides.
+    fn form(&self, first: &WeightUse) -> Form {
+        let graph = self.module.subgraph(first.sg);
+        let tensor = graph.tensor(first.tensor);
+        let axis = match graph.op(first.op).kind {
+            OpKind::Builtin(ops::CONV_2D) => Some(0),
+            OpKind::Builtin(ops::DEPTHWISE_CONV_2D) => Some(3),
+            _ => None,
+        };
+        let axis = axis.filter(|axis| {
+            self.pass.granularity == Granularity::Channel && *axis < tensor.shape.len()
+        });
+        let Some(axis) = axis else { return Form::PerTensor { rule: Rule::LegacyPerTensor } };
+        let channels = tensor.shape[axis] as usize;
+        match tensor.quantization.as_deref() {
+            Some(q) if q.min.len() == channels && q.max.len() == channels => {
+                Form::StatedRanges { axis, min: q.min.clone(), max: q.max.clone() }
+            }
+            _ => Form::PerChannel { axis, rule: Rule::LegacyPerChannel },
+        }
+    }
+
+    fn verdicts(&self, groups: &[Group]) -> Vec<NotedVerdict> {
+        let chosen: IndexSet<_> = groups.iter().flat_map(|group| &group.tensors).copied().collect();
+        let mut seen = IndexSet::new();
+        let mut found = Vec::new();
+        for u in groups.iter().flat_map(|group| &group.uses) {
+            if !seen.insert((u.sg, u.op)) {
+                continue;
+            }
+            let graph = self.module.subgraph(u.sg);
+            let slots = weights(self.module, self.pass, u.sg, u.op);
+            let int8 = self.pass.r#type == WeightType::Int8;
+            let all_int8 = slots
+                .iter()
+                .filter_map(|slot| graph.operand(u.op, *slot))
+                .all(|id| chosen.contains(&(u.sg, id)) || graph.tensor(id).ty == ElementType::Int8);
+            let kind = &graph.op(u.op).kind;
+            let lookup = kind.is(ops::GATHER) || kind.is(ops::EMBEDDING_LOOKUP);
+            let (kind, reason) = if int8 && lookup && graph.uses(u.tensor).len() == 1 {
+                ("pass-through", "compat=toco: the table has one reader")
+            } else if int8 && all_int8 && self.is_hybrid(u.sg, u.op) {
+                ("hybrid", "compat=toco")
+            } else {
+                ("dequantize", "compat=toco")
+            };
+            let slots = if kind == "dequantize" { Vec::new() } else { slots };
+            found.push(NotedVerdict { sg: u.sg, op: u.op, kind, reason, slots });
+        }
+        found
+    }
+
+    /// Whether the op reads int8 weights (`IsHybridEvaluationOp`).
+    fn is_hybrid(&self, sg: SubgraphId, op: OpId) -> bool {
+        let node = self.module.subgraph(sg).op(op);
+        if !self.pass.hybrid || self.pass.deny.contains(&node.kind) {
+            return false;
+        }
+        let OpKind::Builtin(code) = node.kind else {
+            return self.pass.custom_ops.get(&node.kind).is_some_and(|op| op.hybrid);
+        };
+        match code {
+            ops::FULLY_CONNECTED
+            | ops::BATCH_MATMUL
+            | ops::CONV_2D
+            | ops::SVDF
+            | ops::RNN
+            | ops::BIDIRECTIONAL_SEQUENCE_LSTM
+            | ops::BIDIRECTIONAL_SEQUENCE_RNN
+            | ops::UNIDIRECTIONAL_SEQUENCE_LSTM
+            | ops::UNIDIRECTIONAL_SEQUENCE_RNN => true,
+            ops::LSTM => {
+                let kernel = node.attrs.as_ref().and_then(|attrs| attrs.enum_name("kernel_type"));
+                kernel.is_none_or(|kernel| kernel == "FULL")
+            }
+            ops::DEPTHWISE_CONV_2D => self.pass.granularity == Granularity::Channel,
+            _ => false,
+        }
+    }
+}

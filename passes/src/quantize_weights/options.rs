@@ -1,0 +1,126 @@
+//! The types of the options.
+
+use tfq_ir::OpKind;
+use tfq_ir::catalog::op_by_name;
+use tfq_pass::OptionValue;
+
+tfq_pass::option_enum! {
+    /// What has a scale of its own.
+    pub enum Granularity {
+        /// The whole constant.
+        Tensor = "tensor",
+        /// Each output channel.
+        Channel = "channel",
+    }
+}
+
+tfq_pass::option_enum! {
+    /// The type that weights get.
+    pub enum WeightType {
+        /// 8-bit integers, symmetric.
+        Int8 = "int8",
+        /// 16-bit floats.
+        Float16 = "float16",
+    }
+}
+
+tfq_pass::option_enum! {
+    /// Whose arithmetic and choices are followed.
+    pub enum Compat {
+        /// Our own.
+        None = "none",
+        /// TensorFlow's legacy quantizer.
+        Toco = "toco",
+    }
+}
+
+/// Operators by name, separated by commas.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OpList(pub Vec<OpKind>);
+
+impl OpList {
+    /// Whether the operator is one of them.
+    pub fn contains(&self, kind: &OpKind) -> bool {
+        self.0.contains(kind)
+    }
+}
+
+impl OptionValue for OpList {
+    fn type_name() -> String {
+        "OP,...".to_owned()
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
+        let ops = names.map(|name| match op_by_name(name) {
+            Some(op) => Ok(OpKind::Builtin(op.code)),
+            None => Err(format!("`{name}` is no operator; names are as in the schema, CONV_2D")),
+        });
+        ops.collect::<Result<_, _>>().map(Self)
+    }
+
+    fn text(&self) -> String {
+        self.0.iter().map(OpKind::name).collect::<Vec<_>>().join(",")
+    }
+}
+
+/// Custom ops with weights.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CustomOps(pub Vec<CustomOp>);
+
+/// A custom op with weights.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CustomOp {
+    /// Its name in the model.
+    pub name: String,
+    /// Operand indices of its weights.
+    pub weights: Vec<u32>,
+    /// Whether it reads int8 weights itself.
+    pub hybrid: bool,
+}
+
+impl CustomOps {
+    /// The entry for an op.
+    pub fn get(&self, kind: &OpKind) -> Option<&CustomOp> {
+        let OpKind::Custom(name) = kind else { return None };
+        self.0.iter().find(|op| op.name == **name)
+    }
+}
+
+impl OptionValue for CustomOps {
+    fn type_name() -> String {
+        "NAME:INDEX[:INDEX...][:hybrid],...".to_owned()
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let entries = text.split(',').map(str::trim).filter(|entry| !entry.is_empty());
+        entries.map(custom_op).collect::<Result<_, _>>().map(Self)
+    }
+
+    fn text(&self) -> String {
+        let entry = |op: &CustomOp| {
+            let indices: Vec<String> = op.weights.iter().map(|n| format!(":{n}")).collect();
+            let hybrid = if op.hybrid { ":hybrid" } else { "" };
+            format!("{}{}{hybrid}", op.name, indices.concat())
+        };
+        self.0.iter().map(entry).collect::<Vec<_>>().join(",")
+    }
+}
+
+fn custom_op(text: &str) -> Result<CustomOp, String> {
+    let mut parts = text.split(':');
+    let name = parts.next().unwrap_or_default();
+    let (mut weights, mut hybrid) = (Vec::new(), false);
+    for part in parts {
+        if part == "hybrid" {
+            hybrid = true;
+        } else {
+            let index = part.parse().map_err(|_| format!("`{part}` is no operand index"))?;
+            weights.push(index);
+        }
+    }
+    if name.is_empty() || weights.is_empty() {
+        return Err(format!("`{text}` lacks a name or an operand index"));
+    }
+    Ok(CustomOp { name: name.to_owned(), weights, hybrid })
+}

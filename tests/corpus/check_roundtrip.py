@@ -1,0 +1,90 @@
+"""`lossless`: nothing is lost by reading and writing. `determinism`: same input, same bytes."""
+
+import hashlib
+import os
+
+from common import Report, run_tool, scratch, shared_tool, spread
+
+# Models that the tool may refuse, each with the reason. A refusal that is not here is a failure.
+MAY_REFUSE = {}
+
+
+def lossless_one(config, row):
+    found = {"path": row["path"], "bytes_in": row["bytes"], "faults": []}
+    source = config.corpus(row["path"])
+    with scratch() as folder:
+        first, second = str(folder / "1.tflite"), str(folder / "2.tflite")
+        ran = run_tool(config, source, "--passes=", "-o", first, "-q")
+        if ran.code == 1:
+            found["refused"] = ran.error_line
+            if row["path"] not in MAY_REFUSE:
+                found["faults"].append(f"refused: {ran.error_line}")
+            return found
+        if ran.code != 0:
+            found["faults"].append(f"exit {ran.code}: {ran.error_line}")
+            return found
+        found["bytes_out"] = os.path.getsize(first)
+        found["faults"] += shared_tool(config, "lossless").differences(source, first)
+        ran = run_tool(config, first, "--passes=", "-o", second, "-q")
+        if ran.code != 0:
+            found["faults"].append(f"second round trip: exit {ran.code}: {ran.error_line}")
+        else:
+            with open(first, "rb") as a, open(second, "rb") as b:
+                if a.read() != b.read():
+                    found["faults"].append("the second round trip gives other bytes")
+    return found
+
+
+def lossless(config):
+    report = Report("lossless")
+    rows = sorted(config.readable(), key=lambda r: -r["bytes"])
+    for found in spread(config, lossless_one, rows):
+        report.add(found)
+    sized = [r for r in report.rows if "bytes_out" in r]
+    grown = sorted(sized, key=lambda r: r["bytes_in"] - r["bytes_out"])
+    count = sum(r["bytes_out"] > r["bytes_in"] for r in sized)
+    refused = [r for r in report.rows if "refused" in r]
+    for row in refused:
+        if row["path"] in MAY_REFUSE:
+            print(f"  refused, as listed: {row['path']}: {row['refused']} ({MAY_REFUSE[row['path']]})")
+    if count:
+        relative = max((r["bytes_out"] / r["bytes_in"] - 1, r["path"]) for r in sized)
+        print(f"  {count} of {len(sized)} grow, at most by {grown[0]['bytes_out'] - grown[0]['bytes_in']} bytes "
+              f"({grown[0]['path']}) or {100 * relative[0]:.1f} % ({relative[1]})")
+    total_in, total_out = (sum(r[k] for r in sized) for k in ("bytes_in", "bytes_out"))
+    clean = sum(not r["faults"] for r in sized)
+    return report.finish(
+        f"{len(rows)} models, {clean} without loss, {len(refused)} refused, {total_in} bytes became {total_out}"
+    )
+
+
+def determinism_one(config, row):
+    found = {"path": row["path"], "faults": []}
+    seen = {}
+    with scratch() as folder:
+        output = str(folder / "out.tflite")
+        for threads in ("1", "2"):
+            for repeat in range(3):
+                ran = run_tool(config, config.corpus(row["path"]), "-o", output, "-q", "--threads", threads)
+                if ran.code not in (0, 1):
+                    found["faults"].append(f"exit {ran.code} with {threads} threads: {ran.error_line}")
+                    return found
+                result = f"exit {ran.code}"
+                if ran.code == 0:
+                    with open(output, "rb") as file:
+                        result = hashlib.sha256(file.read()).hexdigest()[:16]
+                    os.remove(output)
+                seen.setdefault(result, []).append(f"{threads}/{repeat}")
+    found["results"] = seen
+    if len(seen) > 1:
+        found["faults"].append(f"{len(seen)} different results (threads/repeat): {seen}")
+    return found
+
+
+def determinism(config):
+    report = Report("determinism")
+    rows = sorted(config.readable(), key=lambda r: -r["bytes"])
+    for found in spread(config, determinism_one, rows):
+        report.add(found)
+    refused = sum(any(k == "exit 1" for k in r.get("results", {})) for r in report.rows)
+    return report.finish(f"{len(rows)} models, 6 runs each with 1 and 2 threads, {refused} refused alike")

@@ -1,0 +1,171 @@
+"""`run`: the result loads and runs on all three resolvers, is accurate as the best of its peers, and never larger."""
+
+import os
+
+from common import MALFORMED, Report, cell, run_tool, scratch, shared_tool, spread, write_table
+from stability import reproducible
+
+PEERS = {"aeq": "ai-edge-quantizer", "legacy_int8": "TF legacy", "mlir_int8": "TF MLIR"}
+RESOLVERS = ("ref", "opt", "xnn")
+MARGIN = 1.0
+# Above this a difference is a rounding in float32 and says nothing about the quantisation.
+CEILING = 100.0
+
+
+def level(result):
+    """A resolver's result as a comparable SNR: None means identical outputs."""
+    return CEILING if result["snr_db"] is None else min(result["snr_db"], CEILING)
+
+
+def worked(result):
+    return bool(result) and result.get("ok", False)
+
+
+def untouched(peer, bytes_in):
+    """A peer that changed nothing of weight is no measure: identical outputs at about the same size."""
+    ran = [peer[r] for r in RESOLVERS if worked(peer.get(r))]
+    return peer["bytes"] > 0.95 * bytes_in and all(r["snr_db"] is None for r in ran)
+
+
+def best(peers, resolver, bytes_in):
+    """The best peer that ran and quantised, as (level, name), or None."""
+    levels = [
+        (level(peer[resolver]), name)
+        for name, peer in peers.items()
+        if peer and worked(peer.get(resolver)) and not untouched(peer, bytes_in)
+    ]
+    return max(levels, default=None)
+
+
+def accuracy(config, row, resolver, got, rival):
+    """(faults, notes) on the outputs of a result that ran."""
+    faults, notes = [], []
+    if rival and config.passes is None and level(got) < rival[0] - MARGIN:
+        faults.append(f"{resolver}: {got['snr_db']} dB, {PEERS[rival[1]]} {shown(rival[0])} dB")
+    if got["snr_db"] is not None and got["snr_db"] < 10 and not rival:
+        notes.append(f"{resolver}: only {got['snr_db']} dB, and no peer to compare")
+    if not row.get("float") and not row["peers"] and (got["snr_db"] is not None or got["mismatch"]):
+        notes.append(f"{resolver}: not a float model, outputs differ: {got['snr_db']} dB, {got['mismatch']}")
+    ran = [p[resolver]["mismatch"] for p in row["peers"].values() if p and worked(p.get(resolver))]
+    if ran and got["mismatch"] > max(ran):
+        notes.append(f"{resolver}: {got['mismatch']} integer outputs differ, a peer's worst {max(ran)}")
+    return faults, notes
+
+
+def run_one(config, row):
+    found = {"path": row["path"], "bytes_in": row["bytes"], "faults": [], "notes": []}
+    source = config.corpus(row["path"])
+    with scratch() as folder:
+        output = str(folder / "out.tflite")
+        passes = [] if config.passes is None else [f"--passes={config.passes}"]
+        ran = run_tool(config, source, *passes, "-o", output, "-q")
+        if ran.code != 0 or not os.path.exists(output):
+            found["faults" if ran.code not in (0, 1) or row["must"] else "notes"].append(
+                f"exit {ran.code}: {ran.error_line}"
+            )
+            return found
+        found["bytes_out"] = os.path.getsize(output)
+        result = shared_tool(config, "runtime_check").check(source, output)
+    if found["bytes_out"] > row["bytes"]:
+        found["faults"].append(f"{row['bytes']} bytes became {found['bytes_out']}")
+    for resolver in RESOLVERS:
+        got = found[resolver] = result[resolver]
+        if "skipped" in got:
+            continue
+        rival = found[f"best_{resolver}"] = best(row["peers"], resolver, row["bytes"])
+        if got["ok"]:
+            faults, notes = accuracy(config, row, resolver, got, rival)
+        else:
+            faults, notes = [f"{resolver}: {got['stage']}: {got['error']}"], []
+        ran = got["ok"] or got["stage"] == "output"
+        if ran and (faults or notes) and not reproducible(config, source, resolver):
+            faults, notes = [], [f"{resolver}: not comparable, the input itself gives other outputs each time"]
+        found["faults"] += faults
+        found["notes"] += notes
+    return found
+
+
+def shown(value):
+    return f"{value:.2f}" if value < CEILING else "≥ 100"
+
+
+def run(config):
+    report = Report("run")
+    peers = {r["model"]: {k: r[k] for k in PEERS} for r in config.oracle("snr.jsonl")}
+    rows = []
+    for row in config.index():
+        if row.get("interp", {}).get("ok") and (config.every or row.get("float")):
+            # A malformed model that the runtime forgives may be refused.
+            must = not row["path"].startswith(MALFORMED)
+            rows.append({**row, "must": must, "peers": peers.get(row["path"], {})})
+    rows.sort(key=lambda r: -r["bytes"])
+    for found in spread(config, run_one, rows):
+        report.add(found)
+    done = [r for r in report.rows if "bytes_out" in r]
+    for row in report.rows:
+        for note in row.get("notes", []):
+            print(f"  note: {row['path']}: {note}"[:300])
+    counts = tally(done, peers)
+    for name, line in counts.items():
+        print(f"  {name}: {line}")
+    write_table(config, table(config, sorted(report.rows, key=lambda r: r["path"]), counts))
+    sizes = [sum(r[k] for r in done) for k in ("bytes_in", "bytes_out")]
+    return report.finish(f"{len(rows)} models, {len(done)} rewritten, {sizes[0]} bytes became {sizes[1]}")
+
+
+def tally(done, peers):
+    """For us and each peer: on how many of these models and resolvers the result ran."""
+    everyone = {"tfq-opt": {r["path"]: r for r in done}}
+    for key, name in PEERS.items():
+        everyone[name] = {m: p[key] for m, p in peers.items() if p[key]}
+    counts = {}
+    for name, results in everyone.items():
+        parts = []
+        for resolver in RESOLVERS:
+            of = [results.get(r["path"], {}).get(resolver) for r in done if "skipped" not in r[resolver]]
+            loaded = sum(worked(x) or bool(x and x.get("stage") in ("invoke", "output")) for x in of)
+            parts.append(f"{resolver} {sum(map(worked, of))} ran, {loaded} loaded of {len(of)}")
+        counts[name] = "; ".join(parts)
+    return counts
+
+
+def table(config, rows, counts):
+    pipeline = "default" if config.passes is None else config.passes
+    lines = [
+        "# Corpus results",
+        "",
+        f"Made by `python3 tests/corpus/run.py run --table …`, pipeline `{pipeline}`. SNR in dB against the float model on",
+        "the same seeded inputs, for the reference kernels (ref), the optimised kernels (opt) and XNNPACK (xnn); `=` means",
+        "identical outputs. *Best peer* is the best of TensorFlow's two quantisers and ai-edge-quantizer where they ran;",
+        f"one that left the model as it was is no measure. Ours must be within {MARGIN:g} dB, SNR above {CEILING:g} dB",
+        "counting as equal, and the file never larger.",
+        "",
+        "| | result runs on |",
+        "|---|---|",
+        *(f"| {name} | {line} |" for name, line in counts.items()),
+        "",
+        "| model | bytes in | bytes out | % | ref | opt | xnn | best peer ref | opt | xnn | verdict |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---|",
+    ]
+    for row in rows:
+        out = row.get("bytes_out")
+        size = f"{out} | {100 * out / row['bytes_in']:.0f}" if out else "– | –"
+        ours = " | ".join(snr(row.get(r)) for r in RESOLVERS)
+        theirs = " | ".join(rival_cell(row.get(f"best_{r}")) for r in RESOLVERS)
+        verdict = "; ".join(row["faults"] or ["ok", *row.get("notes", [])])
+        lines.append(f"| {cell(row['path'])} | {row.get('bytes_in', '–')} | {size} | {ours} | {theirs} | {cell(verdict)} |")
+    return lines
+
+
+def snr(result):
+    if not result:
+        return "–"
+    if "skipped" in result:
+        return "(float model does not run)"
+    if not result["ok"]:
+        return result["stage"]
+    return "=" if result["snr_db"] is None else f"{result['snr_db']:.2f}"
+
+
+def rival_cell(rival):
+    return "–" if not rival else f"{shown(rival[0])} {cell(PEERS[rival[1]])}"
