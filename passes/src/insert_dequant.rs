@@ -1,9 +1,9 @@
 use indexmap::IndexMap;
 use std::sync::Arc;
-use tfq_ir::catalog::ops;
+use tfq_ir::catalog::{op_by_code, ops};
 use tfq_ir::{
-    BufferId, ElementType, Module, Op, OpId, OpKind, Patch, Place, SubgraphId, Tensor, TensorId,
-    TensorRef, Use,
+    Attr, Attributes, BufferId, ElementType, Module, Op, OpId, OpKind, Patch, Place, SubgraphId,
+    Tensor, TensorId, TensorRef, Use,
 };
 use tfq_pass::{Context, Eligibility, Pass, PassError, declare_pass, eligibility};
 use tfq_target::{Target, WeightForm};
@@ -17,7 +17,8 @@ declare_pass! {
     /// for it get the constant through a Dequantize, one per constant and subgraph, which the
     /// runtime computes once and keeps. Where an op copies codes (GATHER), the Dequantize goes
     /// behind it, so that only the rows that were looked up are converted, unless those are more
-    /// than the table has. An output of the model keeps its name, type and shape.
+    /// than the table has. An output of the model keeps its name, type and shape; it is copied from
+    /// the Dequantize, since XNNPACK would leave the tensor unwritten otherwise.
     ///
     /// ## When it is safe
     /// Always: each op computes with the numbers that the constant stands for.
@@ -130,38 +131,23 @@ impl InsertDequant {
         if readers.is_empty() && outputs.is_empty() {
             return cx.apply(module, patch);
         }
-        let source = outputs.first().copied().unwrap_or(constant.tensors[0]);
-        let first = readers.iter().map(|reader| reader.0.op).min_by(|a, b| {
-            if graph.runs_before(*a, *b) {
-                std::cmp::Ordering::Less
-            } else {
-                std::cmp::Ordering::Greater
-            }
-        });
-        let place = first.map_or(Place::End, Place::Before);
+        let source = constant.tensors[0];
+        let name = graph.tensor(source).label();
         let mut float = float_twin(graph.tensor(source));
-        if outputs.is_empty() {
-            let name = graph.tensor(source).label();
-            float.name = Some(format!("{name}_dequantize").into());
-        } else {
-            let name = graph.tensor(source).label();
-            patch.set_name(source, Some(format!("{name}_quantized").into()));
-        }
+        float.name = Some(format!("{name}_dequantize").into());
         let float = patch.add_tensor(float);
+        let place = readers.first().map_or(Place::End, |(reader, _)| Place::Before(reader.op));
         patch.add_op(dequantize_op(), place, &[Some(TensorRef::Old(source))], &[float]);
         for (reader, _) in &readers {
             patch.set_operand(reader.op, reader.slot, float);
         }
-        if let Some(first) = outputs.first() {
-            patch.replace_output(*first, float);
-        }
-        // Further outputs on the same bytes keep their own names, so each is its own tensor.
-        for &output in outputs.iter().skip(1) {
+        for &output in &outputs {
             let name = graph.tensor(output).label();
-            let twin = patch.add_tensor(float_twin(graph.tensor(output)));
+            let returned = patch.add_tensor(float_twin(graph.tensor(output)));
             patch.set_name(output, Some(format!("{name}_quantized").into()));
-            patch.add_op(dequantize_op(), Place::End, &[Some(TensorRef::Old(output))], &[twin]);
-            patch.replace_output(output, twin);
+            let copy = copy_op(&graph.tensor(output).shape);
+            patch.add_op(copy, Place::End, &[Some(float)], &[returned]);
+            patch.replace_output(output, returned);
         }
         cx.apply(module, patch)?;
 
@@ -179,7 +165,7 @@ impl InsertDequant {
             String::new()
         };
         cx.applied("dequantize before", place, format!("{why}{more}"));
-        cx.count("dequantize-inserted", outputs.len().max(1) as u64);
+        cx.count("dequantize-inserted", 1);
         Ok(())
     }
 }
@@ -215,7 +201,7 @@ fn is_noted(module: &Module, sg: SubgraphId, op: OpId) -> bool {
     module.subgraph(sg).op(op).notes.contains_key(tfq_pass::HYBRID_NOTE)
 }
 
-/// Who reads the constant and cannot, with the reasons.
+/// Who reads the constant and cannot, in execution order, with the reasons.
 fn match_readers(
     module: &Module,
     cx: &Context<'_>,
@@ -249,6 +235,10 @@ fn match_readers(
             readers.push((r#use, reason));
         }
     }
+    readers.sort_by(|(a, _), (b, _)| {
+        let before = |a: &Use, b: &Use| graph.runs_before(a.op, b.op);
+        before(b, a).cmp(&before(a, b))
+    });
     readers
 }
 
@@ -264,6 +254,21 @@ fn is_hybrid_place(module: &Module, cx: &Context<'_>, sg: SubgraphId, r#use: Use
 
 fn dequantize_op() -> Op {
     Op::new(OpKind::Builtin(ops::DEQUANTIZE))
+}
+
+/// An op that copies its operand, which has this shape of at least one dimension.
+///
+/// XNNPACK takes a Dequantize of a constant, unpacks the constant for the ops that it took as
+/// well, and never writes the tensor: where the subgraph returns that, callers get zeros
+/// (measured on LiteRT 2.3.0). The result of a copy is written.
+fn copy_op(shape: &[i32]) -> Op {
+    let mut op = Op::new(OpKind::Builtin(ops::RESHAPE));
+    let options = op_by_code(ops::RESHAPE).and_then(|op| op.options);
+    let mut attrs = Attributes::new(options.expect("RESHAPE has options"));
+    let shape = shape.iter().map(|d| i64::from(*d)).collect();
+    attrs.set("new_shape", Attr::Ints(shape)).expect("it is a list of integers");
+    op.attrs = Some(attrs);
+    op
 }
 
 /// The tensor that a Dequantize of `stored` computes.

@@ -6,12 +6,22 @@ use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
 use std::path::Path;
 
+/// How much of a file will be looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// All of it, weights included. The kernel then maps all pages in one go, which on a file
+    /// in the page cache takes a third of the time that a fault for each few pages does.
+    Whole,
+    /// Little besides the structure.
+    Parts,
+}
+
 /// Maps a file into memory. Weights are read from there as they are needed and never copied.
 ///
 /// The file must not be changed while the bytes are in use; nothing else in the workspace
 /// could notice.
 #[allow(unsafe_code)]
-pub fn read(path: &Path) -> io::Result<Bytes> {
+pub fn read(path: &Path, access: Access) -> io::Result<Bytes> {
     let file = File::open(path)?;
     let meta = file.metadata()?;
     if meta.is_dir() {
@@ -21,10 +31,14 @@ pub fn read(path: &Path) -> io::Result<Bytes> {
     if !meta.is_file() || meta.len() == 0 {
         return read_all(file);
     }
+    let mut options = memmap2::MmapOptions::new();
+    if access == Access::Whole {
+        options.populate();
+    }
     // SAFETY: a mapping is sound as long as nobody truncates or rewrites the file under it.
     // Our own output goes to a temporary file that replaces its target by renaming, which
     // leaves the mapped inode alone even where input and output are the same path.
-    let map = unsafe { memmap2::Mmap::map(&file)? };
+    let map = unsafe { options.map(&file)? };
     Ok(Bytes::from_owner(map))
 }
 

@@ -12,7 +12,7 @@ mod scan;
 mod trailer;
 
 pub use annotations::DEQUANT_CACHE_METADATA;
-pub use file::{read, read_all, write_atomically};
+pub use file::{Access, read, read_all, write_atomically};
 pub use image::Image;
 pub use lift::{LiftError, LiftOptions, lift, lift_model};
 pub use lower::{LowerError, LowerOptions, Placement, lower, lower_into};

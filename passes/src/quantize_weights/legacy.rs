@@ -8,6 +8,7 @@
 use super::select::{Form, Group, Selection, WeightUse, is_float_constant, shown};
 use super::{Granularity, NotedVerdict, QuantizeWeights, WeightType};
 use indexmap::{IndexMap, IndexSet};
+use std::sync::Arc;
 use tfq_ir::catalog::ops;
 use tfq_ir::{BufferId, ElementType, Module, OpId, OpKind, SubgraphId, Tensor};
 use tfq_numeric::{NonFinite, Rule};
@@ -62,6 +63,13 @@ fn weights(module: &Module, pass: &QuantizeWeights, sg: SubgraphId, op: OpId) ->
     }
 }
 
+/// A buffer, and the shape that it is shown with.
+type Place = (BufferId, Arc<[i32]>);
+
+fn place(tensor: &Tensor) -> Place {
+    (tensor.buffer, tensor.shape.clone())
+}
+
 struct Legacy<'a> {
     pass: &'a QuantizeWeights,
     module: &'a Module,
@@ -69,7 +77,7 @@ struct Legacy<'a> {
 
 impl Legacy<'_> {
     fn int8(&self, cx: &mut Context<'_>) -> Vec<Group> {
-        let mut found: IndexMap<BufferId, Vec<WeightUse>> = IndexMap::new();
+        let mut found: IndexMap<Place, Vec<WeightUse>> = IndexMap::new();
         for (sg, graph) in self.module.subgraphs() {
             for op in graph.ops() {
                 for slot in weights(self.module, self.pass, sg, op) {
@@ -88,8 +96,8 @@ impl Legacy<'_> {
                         );
                         continue;
                     }
-                    let buffer = graph.tensor(tensor).buffer;
-                    found.entry(buffer).or_default().push(WeightUse { sg, op, slot, tensor });
+                    let place = place(graph.tensor(tensor));
+                    found.entry(place).or_default().push(WeightUse { sg, op, slot, tensor });
                 }
             }
         }
@@ -98,14 +106,16 @@ impl Legacy<'_> {
 
     /// Every float32 constant that an op reads.
     fn float16(&self) -> Vec<Group> {
-        let mut found: IndexMap<BufferId, Vec<WeightUse>> = IndexMap::new();
+        let mut found: IndexMap<Place, Vec<WeightUse>> = IndexMap::new();
         for (sg, graph) in self.module.subgraphs() {
             for op in graph.ops() {
                 for (slot, tensor) in (0..).zip(graph.operands(op)) {
                     let Some(tensor) = tensor else { continue };
-                    if is_float_constant(self.module, sg, tensor) {
-                        let buffer = graph.tensor(tensor).buffer;
-                        found.entry(buffer).or_default().push(WeightUse { sg, op, slot, tensor });
+                    // A scalar that is an output as well would need a copy that RESHAPE cannot make.
+                    let scalar = graph.tensor(tensor).shape.is_empty() && graph.is_output(tensor);
+                    if is_float_constant(self.module, sg, tensor) && !scalar {
+                        let place = place(graph.tensor(tensor));
+                        found.entry(place).or_default().push(WeightUse { sg, op, slot, tensor });
                     }
                 }
             }
@@ -115,16 +125,15 @@ impl Legacy<'_> {
 
     fn groups(
         &self,
-        found: IndexMap<BufferId, Vec<WeightUse>>,
+        found: IndexMap<Place, Vec<WeightUse>>,
         form: impl Fn(&WeightUse) -> Form,
     ) -> Vec<Group> {
         let shown = shown(self.module);
-        let group = |(buffer, uses): (BufferId, Vec<WeightUse>)| {
+        let group = |((buffer, shape), uses): (Place, Vec<WeightUse>)| {
             let first = uses[0];
-            let shape = &self.module.subgraph(first.sg).tensor(first.tensor).shape;
-            // Tensors that show the buffer otherwise keep the float bytes.
+            // Tensors that show the buffer otherwise keep the float bytes, or are another group.
             let same = |tensor: &Tensor| {
-                tensor.ty == ElementType::Float32 && tensor.shape == *shape && !tensor.is_variable
+                tensor.ty == ElementType::Float32 && tensor.shape == shape && !tensor.is_variable
             };
             let tensors = shown[&buffer].iter().copied();
             let tensors = tensors.filter(|(sg, id)| same(self.module.subgraph(*sg).tensor(*id)));

@@ -12,7 +12,7 @@ use diagnostics::Failure;
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
-use tfq_opt::format::Image;
+use tfq_opt::format::{Access, Image};
 use tfq_opt::pass::Pipeline;
 use tfq_opt::target::Target;
 use tfq_opt::{Optimized, Optimizer, builtin};
@@ -47,7 +47,7 @@ fn run(args: &Args) -> Result<(), Failure> {
     }
     let optimizer = optimizer(args)?;
     set_threads(args.threads)?;
-    let source = read(input)?;
+    let source = read(input, access(args))?;
     let bytes_in = source.len() as u64;
     let progress = progress::Progress::new(bytes_in, args.quiet);
     let failed = |error: tfq_opt::Error| Failure::model(input, &error);
@@ -83,11 +83,18 @@ fn set_threads(threads: Option<usize>) -> Result<(), Failure> {
     })
 }
 
-fn read(input: &str) -> Result<bytes::Bytes, Failure> {
+/// Passes and writing look at every constant.
+fn access(args: &Args) -> Access {
+    let passes = args.passes.as_deref().is_none_or(|passes| !passes.trim().is_empty());
+    let writes = args.output.is_some() && !args.dry_run;
+    if passes || writes { Access::Whole } else { Access::Parts }
+}
+
+fn read(input: &str, access: Access) -> Result<bytes::Bytes, Failure> {
     let bytes = if input == "-" {
         tfq_opt::format::read_all(io::stdin().lock())
     } else {
-        tfq_opt::format::read(Path::new(input))
+        tfq_opt::format::read(Path::new(input), access)
     };
     bytes.map_err(|error| Failure::file("cannot read", input, &error))
 }

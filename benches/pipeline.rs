@@ -1,0 +1,66 @@
+//! How long the parts of a run take, on a model built in memory: `cargo bench`.
+
+use bytes::Bytes;
+use divan::Bencher;
+use divan::counter::BytesCount;
+use tfq_opt::format::{LiftOptions, LowerOptions, lift, lower};
+use tfq_opt::ir::catalog::{op_by_code, ops};
+use tfq_opt::ir::{
+    Attributes, ConstantPool, ElementType, Module, Op, OpKind, SubgraphBuilder, Tensor,
+};
+use tfq_opt::{Optimizer, builtin};
+
+fn main() {
+    divan::main();
+}
+
+/// A chain of FULLY_CONNECTED layers of `size` x `size` float32 weights.
+fn chain(layers: usize, size: usize) -> Bytes {
+    let mut constants = ConstantPool::new(vec![None]);
+    let mut sg = SubgraphBuilder::new(None);
+    let dims = |d: &[usize]| d.iter().map(|d| *d as i32).collect::<Vec<_>>();
+    let tensor = |name: String, shape: &[usize]| Tensor::new(name, ElementType::Float32, dims(shape));
+    let input = sg.tensor(tensor("x".to_owned(), &[1, size]));
+    let mut last = input;
+    let mut seed = 1_u32;
+    for n in 0..layers {
+        let mut values = Vec::with_capacity(4 * size * size);
+        for _ in 0..size * size {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            values.extend_from_slice(&(f32::from((seed >> 16) as u16) / 65536.0 - 0.5).to_le_bytes());
+        }
+        let mut weights = tensor(format!("w{n}"), &[size, size]);
+        weights.buffer = constants.push(values.into());
+        let weights = sg.tensor(weights);
+        let result = sg.tensor(tensor(format!("y{n}"), &[1, size]));
+        let mut op = Op::new(OpKind::Builtin(ops::FULLY_CONNECTED));
+        op.attrs = op_by_code(ops::FULLY_CONNECTED).and_then(|op| op.options).map(Attributes::new);
+        sg.op(op, &[Some(last), Some(weights), None], &[result]);
+        last = result;
+    }
+    let module = Module::new(vec![sg.finish(vec![input], vec![last])], constants);
+    lower(&module, &LowerOptions::default()).expect("it is small").to_vec().into()
+}
+
+#[divan::bench(args = [1_000, 10_000, 100_000])]
+fn lift_and_lower(bencher: Bencher, layers: usize) {
+    let file = chain(layers, 2);
+    bencher.counter(divan::counter::ItemsCount::new(layers)).bench(|| {
+        let module = lift(&file, &LiftOptions::default()).expect("it is a model");
+        lower(&module, &LowerOptions::default()).expect("it is small")
+    });
+}
+
+#[divan::bench(args = ["default", "quantize-weights{type=float16},insert-dequant"])]
+fn pipeline(bencher: Bencher, text: &str) {
+    let file = chain(16, 1024);
+    let optimizer = Optimizer::parse(text).expect("it is a pipeline");
+    bencher
+        .counter(BytesCount::new(file.len()))
+        .bench(|| optimizer.run(file.clone()).expect("it runs"));
+}
+
+#[divan::bench]
+fn start_up() -> usize {
+    builtin().passes().count()
+}

@@ -1,0 +1,102 @@
+"""CPU seconds and peak memory of tfq-opt against ai-edge-quantizer, whole process, same file, in turn.
+
+    python3 benches/whole_process/compare.py [--runs 5] [--layers 16] [MODEL ...]
+
+Makes a virtual environment under target/ with ai-edge-quantizer 0.10.0 and, unless models are named, a float model of
+4096x4096 FULLY_CONNECTED layers (16 of them make 1 GiB). Run it on a quiet machine; build with `cargo build --release`.
+"""
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+VENV = ROOT / "target" / "bench-venv"
+OUT = ROOT / "target" / "bench"
+
+
+def venv():
+    if not (VENV / "bin" / "aeq").exists():
+        subprocess.run([sys.executable, "-m", "venv", VENV], check=True)
+        packages = ["ai-edge-quantizer==0.10.0", "flatbuffers", "numpy"]
+        subprocess.run([VENV / "bin" / "pip", "install", "-q", *packages], check=True)
+
+
+def private_memory(pid, stop, peak):
+    """Largest RssAnon, polled: pages of mapped files are not the process's own."""
+    while not stop.is_set():
+        try:
+            for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+                if line.startswith("RssAnon"):
+                    peak[0] = max(peak[0], int(line.split()[1]) * 1024)
+        except OSError:
+            return
+        time.sleep(0.0005)
+
+
+def measure(command):
+    """CPU seconds, wall seconds and peak private bytes of one run."""
+    start = time.monotonic()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    peak, stop = [0], threading.Event()
+    watcher = threading.Thread(target=private_memory, args=(process.pid, stop, peak))
+    watcher.start()
+    _, status, usage = os.wait4(process.pid, 0)
+    wall = time.monotonic() - start
+    stop.set()
+    watcher.join()
+    if status:
+        sys.exit(f"{command[0]} failed")
+    return usage.ru_utime + usage.ru_stime, wall, peak[0]
+
+
+def compare(model, runs):
+    ours_out = OUT / "ours.tflite"
+    ours = [ROOT / "target" / "release" / "tfq-opt", "-q", model, "-o", ours_out]
+    aeq = [VENV / "bin" / "aeq", "--model_file", model, "--recipe", "dynamic_wi8_afp32"]
+    aeq += ["--output_dir", OUT / "aeq", "--overwrite_outputs"]
+    (OUT / "aeq").mkdir(parents=True, exist_ok=True)
+    rows = {"tfq-opt": [], "ai-edge-quantizer": []}
+    for command in (ours, aeq):
+        measure(command)
+    for _ in range(runs):
+        rows["tfq-opt"].append(measure(ours))
+        rows["ai-edge-quantizer"].append(measure(aeq))
+    print(f"{model}: {os.path.getsize(model)} bytes, {runs} runs each in turn, medians")
+    medians = {}
+    for name, runs_of in rows.items():
+        cpu, wall, peak = (statistics.median(column) for column in zip(*runs_of))
+        medians[name] = cpu
+        print(f"  {name:18} {cpu:8.3f} CPU-s {wall:8.3f} s {peak / 2**20:8.1f} MiB private")
+    print(f"  {medians['ai-edge-quantizer'] / medians['tfq-opt']:.1f} times less CPU; our file has {os.path.getsize(ours_out)} bytes")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--layers", type=int, default=16)
+    parser.add_argument("models", nargs="*", metavar="MODEL")
+    args = parser.parse_args()
+    OUT.mkdir(parents=True, exist_ok=True)
+    venv()
+    models = args.models
+    if not models:
+        raw, made = OUT / "fc_outside.tflite", OUT / "fc.tflite"
+        if not made.exists():
+            script = Path(__file__).with_name("make_model.py")
+            subprocess.run([VENV / "bin" / "python", script, str(args.layers), raw], check=True)
+            tool = ROOT / "target" / "release" / "tfq-opt"
+            subprocess.run([tool, "-q", raw, "--passes=", "--constants=inline", "-o", made], check=True)
+            raw.unlink()
+        models = [made]
+    for model in models:
+        compare(model, args.runs)
+
+
+if __name__ == "__main__":
+    main()
