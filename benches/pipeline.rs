@@ -19,7 +19,8 @@ fn chain(layers: usize, size: usize) -> Bytes {
     let mut constants = ConstantPool::new(vec![None]);
     let mut sg = SubgraphBuilder::new(None);
     let dims = |d: &[usize]| d.iter().map(|d| *d as i32).collect::<Vec<_>>();
-    let tensor = |name: String, shape: &[usize]| Tensor::new(name, ElementType::Float32, dims(shape));
+    let tensor =
+        |name: String, shape: &[usize]| Tensor::new(name, ElementType::Float32, dims(shape));
     let input = sg.tensor(tensor("x".to_owned(), &[1, size]));
     let mut last = input;
     let mut seed = 1_u32;
@@ -27,7 +28,8 @@ fn chain(layers: usize, size: usize) -> Bytes {
         let mut values = Vec::with_capacity(4 * size * size);
         for _ in 0..size * size {
             seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            values.extend_from_slice(&(f32::from((seed >> 16) as u16) / 65536.0 - 0.5).to_le_bytes());
+            values
+                .extend_from_slice(&(f32::from((seed >> 16) as u16) / 65536.0 - 0.5).to_le_bytes());
         }
         let mut weights = tensor(format!("w{n}"), &[size, size]);
         weights.buffer = constants.push(values.into());

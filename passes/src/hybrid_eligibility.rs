@@ -2,7 +2,7 @@ use tfq_ir::{Attr, ElementType, Module, OpId, Patch, SubgraphId};
 use tfq_pass::{Context, Eligibility, Pass, PassError, declare_pass, eligibility};
 
 declare_pass! {
-    contract: Annotation;
+    contract: Annotation, scope: Subgraph;
     /// Judges, for every quantised constant, whether the op that reads it has a kernel for it.
     ///
     /// ## What it does
@@ -21,7 +21,7 @@ const VERDICT_NOTE: &str = "eligibility";
 
 impl Pass for HybridEligibility {
     fn run(&self, module: &mut Module, cx: &mut Context<'_>) -> Result<(), PassError> {
-        for sg in module.subgraph_ids() {
+        for sg in cx.subgraphs(module) {
             let ops: Vec<OpId> = module.subgraph(sg).ops().collect();
             for op in ops {
                 for slot in quantised_constants(module, sg, op) {

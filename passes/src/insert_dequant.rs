@@ -9,7 +9,7 @@ use tfq_pass::{Context, Eligibility, Pass, PassError, declare_pass, eligibility}
 use tfq_target::{Target, WeightForm};
 
 declare_pass! {
-    contract: Exact;
+    contract: Exact, scope: Subgraph;
     /// Puts a Dequantize between a quantised constant and the ops that cannot read it.
     ///
     /// ## What it does
@@ -27,7 +27,7 @@ declare_pass! {
 
 impl Pass for InsertDequant {
     fn run(&self, module: &mut Module, cx: &mut Context<'_>) -> Result<(), PassError> {
-        for sg in module.subgraph_ids() {
+        for sg in cx.subgraphs(module) {
             for constant in constants(module, cx.target(), sg) {
                 self.pass_through(module, cx, sg, &constant)?;
                 self.dequantize(module, cx, sg, &constant)?;
@@ -43,10 +43,13 @@ struct Constant {
     tensors: Vec<TensorId>,
 }
 
+/// The bytes of a constant and how a tensor shows them, but for scales.
+type Shown = (BufferId, Arc<[i32]>, ElementType);
+
 /// Quantised constants that a Dequantize can read, in order of their first tensor.
 fn constants(module: &Module, target: &Target, sg: SubgraphId) -> Vec<Constant> {
     let graph = module.subgraph(sg);
-    let mut found: IndexMap<(BufferId, Arc<[i32]>, ElementType), Vec<TensorId>> = IndexMap::new();
+    let mut found: IndexMap<Shown, Vec<TensorId>> = IndexMap::new();
     for id in graph.tensors() {
         let tensor = graph.tensor(id);
         let quantised = tensor.expressed.is_some()
@@ -88,6 +91,7 @@ impl InsertDequant {
         for &table in &constant.tensors {
             for r#use in module.subgraph(sg).uses(table) {
                 let Some(result) = match_copy(module, cx, sg, table, r#use) else { continue };
+                let reader = Context::op_place(module, sg, r#use.op);
                 let graph = module.subgraph(sg);
                 let (from, to) = (graph.tensor(table), graph.tensor(result));
                 let mut codes = to.clone();
@@ -100,8 +104,11 @@ impl InsertDequant {
                 let place = Place::After(r#use.op);
                 patch.add_op(dequantize_op(), place, &[Some(codes)], &[result.into()]);
                 cx.apply(module, patch)?;
-                let place = Context::op_place(module, sg, r#use.op);
-                cx.applied("dequantize behind", place, "it copies codes, which are converted then");
+                cx.applied(
+                    "dequantize behind",
+                    reader,
+                    "it copies codes, which are converted then",
+                );
                 cx.count("dequantize-inserted", 1);
             }
         }
@@ -132,6 +139,7 @@ impl InsertDequant {
             return cx.apply(module, patch);
         }
         let source = constant.tensors[0];
+        let at = Context::tensor_place(module, sg, source);
         let name = graph.tensor(source).label();
         let mut float = float_twin(graph.tensor(source));
         float.name = Some(format!("{name}_dequantize").into());
@@ -151,7 +159,6 @@ impl InsertDequant {
         }
         cx.apply(module, patch)?;
 
-        let place = Context::tensor_place(module, sg, source);
         let why = match readers.first() {
             Some((reader, reason)) => {
                 let op = Context::op_place(module, sg, reader.op);
@@ -164,7 +171,7 @@ impl InsertDequant {
         } else {
             String::new()
         };
-        cx.applied("dequantize before", place, format!("{why}{more}"));
+        cx.applied("dequantize before", at, format!("{why}{more}"));
         cx.count("dequantize-inserted", 1);
         Ok(())
     }

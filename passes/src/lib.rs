@@ -4,28 +4,34 @@
 //! Internal crate: users import `tfq_opt`.
 
 mod annotate_dequant_cache;
+mod cancel_quantize_dequantize;
 mod eliminate_dead_buffers;
 mod hybrid_eligibility;
 mod insert_dequant;
 pub mod pipelines;
 mod quantize_weights;
+mod remove_identities;
 
 use tfq_pass::PassInfo;
 
 /// Every built-in pass, sorted by name.
 pub static ALL: &[&PassInfo] = &[
     &annotate_dequant_cache::INFO,
+    &cancel_quantize_dequantize::INFO,
     &eliminate_dead_buffers::INFO,
     &hybrid_eligibility::INFO,
     &insert_dequant::INFO,
     &quantize_weights::INFO,
+    &remove_identities::INFO,
 ];
 
 /// The passes as types, for code that sets their options directly.
 pub use annotate_dequant_cache::AnnotateDequantCache;
+pub use cancel_quantize_dequantize::CancelQuantizeDequantize;
 pub use eliminate_dead_buffers::EliminateDeadBuffers;
 pub use hybrid_eligibility::HybridEligibility;
 pub use insert_dequant::InsertDequant;
 pub use quantize_weights::{
     Compat, CustomOp, CustomOps, Granularity, OpList, QuantizeWeights, WeightType,
 };
+pub use remove_identities::RemoveIdentities;

@@ -10,7 +10,7 @@ use tfq_ir::{Attr, BufferId, ElementType, Module, OpId, Patch, SubgraphId, Tenso
 use tfq_pass::{Context, HYBRID_NOTE, Pass, PassError, REASON_NOTE, declare_pass};
 
 declare_pass! {
-    contract: Quantizing;
+    contract: Quantizing, scope: Module;
     /// Stores float32 weights as 8-bit integers or float16.
     ///
     /// ## What it does

@@ -3,10 +3,7 @@
 import hashlib
 import os
 
-from common import Report, run_tool, scratch, shared_tool, spread
-
-# Models that the tool may refuse, each with the reason. A refusal that is not here is a failure.
-MAY_REFUSE = {}
+from common import Report, refusal, run_tool, scratch, shared_tool, spread
 
 
 def lossless_one(config, row):
@@ -16,8 +13,8 @@ def lossless_one(config, row):
         first, second = str(folder / "1.tflite"), str(folder / "2.tflite")
         ran = run_tool(config, source, "--passes=", "-o", first, "-q")
         if ran.code == 1:
-            found["refused"] = ran.error_line
-            if row["path"] not in MAY_REFUSE:
+            found["refused"] = refusal(row["path"], ran)
+            if not found["refused"]:
                 found["faults"].append(f"refused: {ran.error_line}")
             return found
         if ran.code != 0:
@@ -45,8 +42,8 @@ def lossless(config):
     count = sum(r["bytes_out"] > r["bytes_in"] for r in sized)
     refused = [r for r in report.rows if "refused" in r]
     for row in refused:
-        if row["path"] in MAY_REFUSE:
-            print(f"  refused, as listed: {row['path']}: {row['refused']} ({MAY_REFUSE[row['path']]})")
+        if row["refused"]:
+            print(f"  refused, as listed: {row['path']}: {row['refused']}")
     if count:
         relative = max((r["bytes_out"] / r["bytes_in"] - 1, r["path"]) for r in sized)
         print(f"  {count} of {len(sized)} grow, at most by {grown[0]['bytes_out'] - grown[0]['bytes_in']} bytes "
@@ -70,6 +67,9 @@ def determinism_one(config, row):
                     found["faults"].append(f"exit {ran.code} with {threads} threads: {ran.error_line}")
                     return found
                 result = f"exit {ran.code}"
+                if ran.code == 1 and not refusal(row["path"], ran):
+                    found["faults"].append(f"refused: {ran.error_line}")
+                    return found
                 if ran.code == 0:
                     with open(output, "rb") as file:
                         result = hashlib.sha256(file.read()).hexdigest()[:16]
@@ -87,4 +87,4 @@ def determinism(config):
     for found in spread(config, determinism_one, rows):
         report.add(found)
     refused = sum(any(k == "exit 1" for k in r.get("results", {})) for r in report.rows)
-    return report.finish(f"{len(rows)} models, 6 runs each with 1 and 2 threads, {refused} refused alike")
+    return report.finish(f"{len(rows)} models, 6 runs each with 1 and 2 threads, {refused} refused alike, as listed")

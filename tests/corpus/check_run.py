@@ -2,7 +2,8 @@
 
 import os
 
-from common import MALFORMED, Report, cell, run_tool, scratch, shared_tool, spread, write_table
+import explained
+from common import MALFORMED, Report, cell, grown, refusal, run_tool, scratch, shared_tool, spread, write_section
 from stability import reproducible
 
 PEERS = {"aeq": "ai-edge-quantizer", "legacy_int8": "TF legacy", "mlir_int8": "TF MLIR"}
@@ -37,11 +38,19 @@ def best(peers, resolver, bytes_in):
     return max(levels, default=None)
 
 
-def accuracy(config, row, resolver, got, rival):
-    """(faults, notes) on the outputs of a result that ran."""
-    faults, notes = [], []
+def accuracy(config, row, resolver, found, rival):
+    """(faults, notes, reasons why a peer is better) on the outputs of a result that ran."""
+    got, faults, notes, reasons = found[resolver], [], [], {}
     if rival and config.passes is None and level(got) < rival[0] - MARGIN:
-        faults.append(f"{resolver}: {got['snr_db']} dB, {PEERS[rival[1]]} {shown(rival[0])} dB")
+        better = [
+            name
+            for name, peer in row["peers"].items()
+            if peer and worked(peer.get(resolver)) and level(peer[resolver]) > level(got) + MARGIN
+            and not untouched(peer, row["bytes"])
+        ]
+        reasons, wrong = explained.explain(row, resolver, {**found, "bytes": found["bytes_out"]}, better, level)
+        if wrong:
+            faults.append(f"{resolver}: {got['snr_db']} dB, {PEERS[rival[1]]} {shown(rival[0])} dB: {wrong}")
     if got["snr_db"] is not None and got["snr_db"] < 10 and not rival:
         notes.append(f"{resolver}: only {got['snr_db']} dB, and no peer to compare")
     if not row.get("float") and not row["peers"] and (got["snr_db"] is not None or got["mismatch"]):
@@ -49,16 +58,20 @@ def accuracy(config, row, resolver, got, rival):
     ran = [p[resolver]["mismatch"] for p in row["peers"].values() if p and worked(p.get(resolver))]
     if ran and got["mismatch"] > max(ran):
         notes.append(f"{resolver}: {got['mismatch']} integer outputs differ, a peer's worst {max(ran)}")
-    return faults, notes
+    return faults, notes, reasons or {}
 
 
 def run_one(config, row):
-    found = {"path": row["path"], "bytes_in": row["bytes"], "faults": [], "notes": []}
+    found = {"path": row["path"], "bytes_in": row["bytes"], "faults": [], "notes": [], "explained": {}}
+    found["peers"] = row["peers"]
     source = config.corpus(row["path"])
     with scratch() as folder:
         output = str(folder / "out.tflite")
         passes = [] if config.passes is None else [f"--passes={config.passes}"]
         ran = run_tool(config, source, *passes, "-o", output, "-q")
+        if refusal(row["path"], ran):
+            found["notes"].append(f"refused, as listed: {refusal(row['path'], ran)}")
+            return found
         if ran.code != 0 or not os.path.exists(output):
             found["faults" if ran.code not in (0, 1) or row["must"] else "notes"].append(
                 f"exit {ran.code}: {ran.error_line}"
@@ -66,22 +79,24 @@ def run_one(config, row):
             return found
         found["bytes_out"] = os.path.getsize(output)
         result = shared_tool(config, "runtime_check").check(source, output)
-    if found["bytes_out"] > row["bytes"]:
-        found["faults"].append(f"{row['bytes']} bytes became {found['bytes_out']}")
+    found["faults"] += grown(row["bytes"], found["bytes_out"], 0 if row.get("float") and config.passes is None else None)
+    found |= {resolver: result[resolver] for resolver in RESOLVERS}
     for resolver in RESOLVERS:
-        got = found[resolver] = result[resolver]
+        got = found[resolver]
         if "skipped" in got:
             continue
         rival = found[f"best_{resolver}"] = best(row["peers"], resolver, row["bytes"])
         if got["ok"]:
-            faults, notes = accuracy(config, row, resolver, got, rival)
+            faults, notes, reasons = accuracy(config, row, resolver, found, rival)
         else:
-            faults, notes = [f"{resolver}: {got['stage']}: {got['error']}"], []
+            faults, notes, reasons = [f"{resolver}: {got['stage']}: {got['error']}"], [], {}
         ran = got["ok"] or got["stage"] == "output"
-        if ran and (faults or notes) and not reproducible(config, source, resolver):
+        if ran and (faults or notes) and not reproducible(source, resolver):
             faults, notes = [], [f"{resolver}: not comparable, the input itself gives other outputs each time"]
         found["faults"] += faults
         found["notes"] += notes
+        if reasons:
+            found["explained"][resolver] = reasons
     return found
 
 
@@ -105,12 +120,21 @@ def run(config):
     for row in report.rows:
         for note in row.get("notes", []):
             print(f"  note: {row['path']}: {note}"[:300])
+    for row in (r for r in report.rows if r.get("explained")):
+        gaps = (f"{r} {snr(row[r])} ({', '.join(sorted({*why.values()}))})" for r, why in row["explained"].items())
+        print(f"  explained: {row['path']}: {'; '.join(gaps)}")
+    if config.passes is None and not config.only:
+        for path in explained.CASES.keys() - {r["path"] for r in report.rows if r.get("explained")}:
+            print(f"  note: {path}: listed in explained.py, needlessly")
     counts = tally(done, peers)
     for name, line in counts.items():
         print(f"  {name}: {line}")
-    write_table(config, table(config, sorted(report.rows, key=lambda r: r["path"]), counts))
+    write_section(config, "run", table(sorted(report.rows, key=lambda r: r["path"]), counts))
     sizes = [sum(r[k] for r in done) for k in ("bytes_in", "bytes_out")]
-    return report.finish(f"{len(rows)} models, {len(done)} rewritten, {sizes[0]} bytes became {sizes[1]}")
+    return report.finish(
+        f"{len(rows)} models, {len(done)} rewritten, {sum(bool(r.get('explained')) for r in report.rows)} explained, "
+        f"{sizes[0]} bytes became {sizes[1]}; larger than the input: {sum(r['bytes_out'] > r['bytes_in'] for r in done)}"
+    )
 
 
 def tally(done, peers):
@@ -129,20 +153,35 @@ def tally(done, peers):
     return counts
 
 
-def table(config, rows, counts):
-    pipeline = "default" if config.passes is None else config.passes
+def table(rows, counts):
     lines = [
-        "# Corpus results",
+        f"{len(rows)} models, {sum(not r['faults'] and not r['explained'] for r in rows)} within the margin on all "
+        f"resolvers, {sum(bool(r['explained']) and not r['faults'] for r in rows)} explained, "
+        f"{sum(bool(r['faults']) for r in rows)} failed.",
         "",
-        f"Made by `python3 tests/corpus/run.py run --table …`, pipeline `{pipeline}`. SNR in dB against the float model on",
-        "the same seeded inputs, for the reference kernels (ref), the optimised kernels (opt) and XNNPACK (xnn); `=` means",
-        "identical outputs. *Best peer* is the best of TensorFlow's two quantisers and ai-edge-quantizer where they ran;",
-        f"one that left the model as it was is no measure. Ours must be within {MARGIN:g} dB, SNR above {CEILING:g} dB",
-        "counting as equal, and the file never larger.",
-        "",
-        "| | result runs on |",
+        "| | the result runs on |",
         "|---|---|",
         *(f"| {name} | {line} |" for name, line in counts.items()),
+        "",
+        "### Explained",
+        "",
+        *(f"- **{name}**: {reason}" for name, reason in explained.REASONS.items()),
+        "",
+        "| model | resolvers | ours | better peers | reasons |",
+        "|---|---|---:|---|---|",
+    ]
+    for row in rows:
+        alike = {}
+        for resolver, why in row["explained"].items():
+            better = tuple((PEERS[p], shown(level(row["peers"][p][resolver])), reason) for p, reason in why.items())
+            alike.setdefault((snr(row[resolver]), better), []).append(resolver)
+        for (ours, better), on in alike.items():
+            theirs = ", ".join(f"{name} {db}" for name, db, _ in better)
+            reasons = ", ".join(dict.fromkeys(r for _, _, r in better))
+            lines.append(f"| {cell(row['path'])} | {', '.join(on)} | {ours} | {theirs} | {reasons} |")
+    lines += [
+        "",
+        "### All models",
         "",
         "| model | bytes in | bytes out | % | ref | opt | xnn | best peer ref | opt | xnn | verdict |",
         "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---|",
@@ -152,7 +191,7 @@ def table(config, rows, counts):
         size = f"{out} | {100 * out / row['bytes_in']:.0f}" if out else "– | –"
         ours = " | ".join(snr(row.get(r)) for r in RESOLVERS)
         theirs = " | ".join(rival_cell(row.get(f"best_{r}")) for r in RESOLVERS)
-        verdict = "; ".join(row["faults"] or ["ok", *row.get("notes", [])])
+        verdict = "; ".join(row["faults"] or ["explained" if row["explained"] else "ok", *row["notes"]])
         lines.append(f"| {cell(row['path'])} | {row.get('bytes_in', '–')} | {size} | {ours} | {theirs} | {cell(verdict)} |")
     return lines
 

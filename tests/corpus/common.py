@@ -23,6 +23,50 @@ ROOT = Path(__file__).resolve().parents[2]
 OUT = ROOT / "target" / "corpus"
 MALFORMED = "made-odd/malformed/"
 
+# Models that the tool refuses on purpose: what the error must say, and the reason. Any other refusal is a failure.
+NO_BUFFERS = "it has no buffers"
+MAY_REFUSE = {
+    "git-google-ai-edge-LiteRT/9bd40e90-transpose.tflite": (
+        "its version is 2, only 3 is known",
+        "the runtime takes version 3 only",
+    ),
+    "git-google-ai-edge-LiteRT/7b84e6f7-example_custom_op.tflite": (
+        NO_BUFFERS,
+        "its tensors name buffers that are not there; the runtime loads it, but lacks its custom op",
+    ),
+    "git-google-ai-edge-LiteRT/ad08bcc7-2_subgraphs_dont_delegate_name.tflite": (
+        NO_BUFFERS,
+        "two empty subgraphs: the runtime loads it, and there is nothing to run",
+    ),
+    "git-google-ai-edge-LiteRT/7a9d0704-0_subgraphs.tflite": (
+        "it has no subgraph",
+        "the runtime says: No subgraph in the model",
+    ),
+}
+
+TAIL = "insert-dequant,eliminate-dead-buffers"
+# What is run on every model; the results of `INFORMATION` need not run, the legacy tool's own would not either.
+PIPELINES = {
+    "default": None,
+    "float16": f"quantize-weights{{type=float16}},{TAIL}",
+    "weight-only": f"quantize-weights{{hybrid=off}},{TAIL}",
+    "per-tensor": f"quantize-weights{{granularity=tensor}},{TAIL}",
+    "all sizes": f"quantize-weights{{min-elements=1}},{TAIL}",
+    "legacy": f"quantize-weights{{compat=toco}},{TAIL}",
+    "legacy float16": f"quantize-weights{{compat=toco type=float16}},{TAIL}",
+}
+INFORMATION = {"legacy", "legacy float16"}
+
+
+def passes_of(name):
+    return [] if PIPELINES[name] is None else [f"--passes={PIPELINES[name]}"]
+
+
+def refusal(path, ran):
+    """The reason for a refusal that is expected of this model, or None."""
+    text, reason = MAY_REFUSE.get(path, (None, None))
+    return reason if text and ran.code == 1 and ran.error_line.endswith(text) else None
+
 
 @dataclass
 class Config:
@@ -105,6 +149,12 @@ def run_tool(config, *args, limit=120.0):
     return Ran(child.returncode, round(seconds, 4), round(usage.ru_maxrss / scale, 1), *texts)
 
 
+def grown(before, after, allowed=None):
+    """A fault where a file grew by more than `allowed`; without one, by more than a Dequantize cache's record takes."""
+    limit = max(1024, before // 20) if allowed is None else allowed
+    return [f"{before} bytes became {after}"] if after > before + limit else []
+
+
 def judge(ran, output, seconds=2.0, megabytes=100.0):
     """What a run on hostile input must keep, whatever it decides; fills `ran.faults`."""
     faults = ran.faults
@@ -178,11 +228,18 @@ class Report:
         return not self.bad
 
 
-def write_table(config, lines):
-    if config.table:
-        path = Path(config.table)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+def write_section(config, name, lines):
+    """Puts the lines between the marks of this section of the file, behind the rest where it has none yet."""
+    if not config.table:
+        return
+    path = Path(config.table)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    before, found, rest = text.partition(begin)
+    after = rest.partition(end)[2] if found else "\n"
+    before = before if found or not text else f"{before.rstrip()}\n\n"
+    path.write_text("\n\n".join([before + begin, "\n".join(lines), end + after]), encoding="utf-8")
 
 
 def cell(text):

@@ -3,6 +3,8 @@
 `rewrite(raw, model, mode)` changes a schema object (`ai_edge_litert.schema_py_generated.ModelT`) in place. It follows
 the written arithmetic in float32 and the written rules for wiring, on a model whose tensors share no buffer (each gets
 its own copy first), so that none of the original's memory bugs appear. The names of the modes are the oracle's.
+
+With `mended`, the wiring is what `tfq-opt` does on purpose in its place (the rules of `quirks.MENDED`).
 """
 
 import copy
@@ -46,6 +48,15 @@ HYBRID = {
     "BIDIRECTIONAL_SEQUENCE_RNN",
     "UNIDIRECTIONAL_SEQUENCE_LSTM",
     "UNIDIRECTIONAL_SEQUENCE_RNN",
+}
+# Operands that are biases, of the ops that must not have float16 ones next to int8 weights.
+LSTM_BIASES = [12, 13, 14, 15, 17]
+BIASES = {
+    "CONV_2D": [2],
+    "DEPTHWISE_CONV_2D": [2],
+    "FULLY_CONNECTED": [2],
+    "LSTM": LSTM_BIASES,
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": LSTM_BIASES,
 }
 # The version that the tool assigns to every operator code of a kind: updated scheme, previous scheme.
 VERSIONS = {
@@ -134,8 +145,12 @@ def is_hybrid(code, op, updated):
 
 
 class Rewrite:
-    def __init__(self, raw, model, mode):
-        self.raw, self.model, self.mode = raw, model, mode
+    def __init__(self, raw, model, mode, mended=False):
+        self.raw, self.model, self.mode, self.mended = raw, model, mode, mended
+        # What each tensor showed before anything was changed.
+        self.converted = set()  # the ids of tensors
+        self.made = set()  # the ids of new DEQUANTIZE ops
+        self.shown = {id(t): t.buffer for g in model.subgraphs or [] for t in g.tensors or []}
         self.updated = mode != "legacy_int8_pertensor"
         for graph in model.subgraphs or []:
             for op in graph.operators or []:
@@ -159,12 +174,22 @@ class Rewrite:
         buffer.data = np.frombuffer(values.tobytes(), np.uint8)
         self.model.buffers.append(buffer)
         tensor.buffer, tensor.type = len(self.model.buffers) - 1, kind
+        self.converted.add(id(tensor))
         if scales is not None:
             q = tensor.quantization = tensor.quantization or S.QuantizationParametersT()
             q.scale, q.zeroPoint, q.quantizedDimension = scales, np.zeros(len(scales), np.int64), axis
 
     def code(self, op):
         return self.model.operatorCodes[op.opcodeIndex]
+
+    def wanted(self, graph, index):
+        """Whether this is a constant, and one that is to be converted."""
+        data = self.data(graph.tensors[index])
+        if data is None or not self.mended:
+            return data is not None
+        if self.mode == "legacy_fp16":
+            return data.ndim > 0 or index not in graph.outputs
+        return bool(np.isfinite(data).all())
 
     def collect_int8(self, graph):
         found = {}
@@ -175,7 +200,7 @@ class Rewrite:
                 if index == -1 or graph.tensors[index].type != FLOAT32:
                     continue
                 tensor = graph.tensors[index]
-                if elements(tensor.shape) < MIN_ELEMENTS or self.data(tensor) is None:
+                if elements(tensor.shape) < MIN_ELEMENTS or not self.wanted(graph, index):
                     continue
                 axis = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3}.get(kind) if self.updated else None
                 found.setdefault(index, axis)
@@ -228,20 +253,74 @@ class Rewrite:
         graph.tensors.append(result)
         new = len(graph.tensors) - 1
         op = S.OperatorT()
-        op.opcodeIndex, op.inputs, op.outputs = self.dequantize_code(), [index], [new]
+        op.opcodeIndex, op.inputs, op.outputs = self.code_of("DEQUANTIZE", 2), [index], [new]
+        self.made.add(id(op))
         for position, slot in users:
             graph.operators[position].inputs[slot] = new
-        if as_output and index in graph.outputs:
+        returned = index in graph.outputs and self.mended and id(tensor) in self.shown and tensor.buffer
+        if returned:
+            self.return_copy(graph, index, new)
+        elif as_output and index in graph.outputs:
             graph.outputs[graph.outputs.index(index)] = new
-        graph.operators.insert(min([p for p, _ in users], default=len(graph.operators)), op)
+        graph.operators.insert(min([p for p, _ in users], default=len(graph.operators) - bool(returned)), op)
 
-    def dequantize_code(self):
+    def return_copy(self, graph, index, floats):
+        """An output keeps its name, and gets its values through an op that XNNPACK does not fold."""
+        quantised, result = graph.tensors[index], S.TensorT()
+        result.name, quantised.name = quantised.name, (quantised.name or b"") + b"_quantized"
+        result.shape, result.type = quantised.shape, FLOAT32
+        graph.tensors.append(result)
+        op = S.OperatorT()
+        op.opcodeIndex, op.inputs, op.outputs = self.code_of("RESHAPE"), [floats], [len(graph.tensors) - 1]
+        graph.operators.append(op)
+        graph.outputs = [len(graph.tensors) - 1 if i == index else i for i in graph.outputs]
+
+    def dequantise_stored(self, graph):
+        """The int8 weights of the input that no kernel may read: beside a float16 bias, or with a scale like 0."""
+        halves = {op.outputs[0] for op in graph.operators if builtin(self.code(op)) == "DEQUANTIZE"}
+        found = {}
+        for op in graph.operators:
+            kind = builtin(self.code(op))
+            biases = [op.inputs[i] for i in BIASES.get(kind, []) if i < len(op.inputs)]
+            for slot in weight_slots(self.code(op), op) if kind in HYBRID | {"DEPTHWISE_CONV_2D"} else []:
+                tensor = graph.tensors[op.inputs[slot]]
+                if op.inputs[slot] == -1 or tensor.type != INT8 or id(tensor) in self.converted:
+                    continue
+                if not payload(self.raw, self.model.buffers[tensor.buffer]).size:
+                    continue
+                scales = np.asarray(tensor.quantization.scale if tensor.quantization else [], F)
+                normal = (np.isfinite(scales) & (scales >= np.finfo(F).tiny)).all()
+                if graph.tensors[op.inputs[0]].type == FLOAT32 and (halves.intersection(biases) or not normal):
+                    found.setdefault(op.inputs[slot], []).append((op, slot))
+        for index, users in found.items():
+            position = lambda op: next(n for n, o in enumerate(graph.operators) if o is op)
+            self.dequantise(graph, index, [(position(op), slot) for op, slot in users], False)
+
+    def merge_dequantize(self, graph):
+        """Tensors that show one buffer in one form get one DEQUANTIZE, of the first of them."""
+        first, instead, dropped = {}, {}, []
+        for op in sorted((op for op in graph.operators if id(op) in self.made), key=lambda op: op.inputs[0]):
+            t = graph.tensors[op.inputs[0]]
+            q = t.quantization
+            scales = np.asarray(q.scale if q and q.scale is not None else [], "<f4").tobytes()
+            if not t.buffer or id(t) not in self.shown:
+                continue
+            shown = (self.shown[id(t)], tuple(t.shape if t.shape is not None else ()), t.type, scales)
+            result = first.setdefault(shown, op.outputs[0])
+            if result != op.outputs[0]:
+                instead[op.outputs[0]] = result
+                dropped.append(op)
+        graph.operators = [op for op in graph.operators if not any(op is d for d in dropped)]
+        for op in graph.operators:
+            op.inputs = [instead.get(i, i) for i in op.inputs]
+
+    def code_of(self, kind, version=1):
         for n, code in enumerate(self.model.operatorCodes):
-            if builtin(code) == "DEQUANTIZE":
+            if builtin(code) == kind:
                 return n
         code = S.OperatorCodeT()
-        code.builtinCode = code.deprecatedBuiltinCode = S.BuiltinOperator.DEQUANTIZE
-        code.version = 2
+        code.builtinCode = code.deprecatedBuiltinCode = getattr(S.BuiltinOperator, kind)
+        code.version = version
         self.model.operatorCodes.append(code)
         return len(self.model.operatorCodes) - 1
 
@@ -260,7 +339,7 @@ class Rewrite:
         for op in graph.operators or []:
             for index in op.inputs:
                 if index != -1 and index not in found and graph.tensors[index].type == FLOAT32:
-                    if self.data(graph.tensors[index]) is not None:
+                    if self.wanted(graph, index):
                         found.append(index)
         for index in found:
             self.store(graph.tensors[index], half_floats(self.data(graph.tensors[index])), FLOAT16)
@@ -270,6 +349,9 @@ class Rewrite:
     def run(self):
         for graph in self.model.subgraphs or []:
             self.fp16(graph) if self.mode == "legacy_fp16" else self.int8(graph)
+            if self.mended and graph.operators:
+                self.dequantise_stored(graph)
+                self.merge_dequantize(graph)
         if self.mode != "legacy_fp16":
             for code in self.model.operatorCodes or []:
                 if builtin(code) in VERSIONS:
@@ -277,6 +359,6 @@ class Rewrite:
         return self.model
 
 
-def rewrite(raw, model, mode):
+def rewrite(raw, model, mode, mended=False):
     with np.errstate(all="ignore"):
-        return Rewrite(raw, model, mode).run()
+        return Rewrite(raw, model, mode, mended).run()

@@ -1,14 +1,14 @@
 """Where the legacy tool itself goes wrong, recognised by what the input model is like, never by its name.
 
 Each rule says why a result may differ from the oracle; `find(raw, model, mode)` gives those that apply, the most
-telling first.
+telling first. What ours must be in its place is checked as well, against the reference of `legacy.py`, mended.
 """
 
 from collections import Counter
 
 import numpy as np
 
-from legacy import FLOAT32, F, Rewrite, weight_slots
+from legacy import BIASES, FLOAT32, INT8, F, Rewrite, weight_slots
 from summary import builtin, payload, text
 
 REASONS = {
@@ -16,6 +16,14 @@ REASONS = {
     "buffers there, quantises none of them, and drops the bytes: its result does not load.",
     "shared-buffer": "Two tensors share the buffer of a converted constant. The legacy tool converts it once for each "
     "tensor, the later times reading its own result as float32 past the end.",
+    "bias-beside-int8": "The model already holds int8 weights next to float32 activations. In float16 mode the legacy "
+    "tool stores the bias of such an op as FLOAT16 behind a DEQUANTIZE; XNNPACK claims the op and then fails in "
+    "AllocateTensors (\"failed to delegate\"). tfq-opt gives the op's weight a DEQUANTIZE too.",
+    "constant-output": "A converted constant is a graph output. The legacy tool returns the DEQUANTIZE's result under "
+    "another name, or the float16 constant itself; XNNPACK folds such a DEQUANTIZE and leaves the output unwritten "
+    "(zeros or garbage). tfq-opt keeps name and type, and returns a copy through a RESHAPE.",
+    "shared-dequantize": "Two tensors that share a buffer are dequantised. tfq-opt inserts one DEQUANTIZE for both, the "
+    "legacy tool one for each.",
     "not-finite": "A weight holds NaN or an infinity. The legacy tool converts it through undefined behaviour; tfq-opt "
     "leaves the tensor alone, with a remark.",
     "denormal": "A weight's range is so small that 127/range overflows or the scale is no normal number; the legacy "
@@ -31,13 +39,18 @@ REASONS = {
 # What each rule may change: "tensors" a tensor's bytes and scales, "scales" its scales only, "wiring" the graph too.
 REACH = dict.fromkeys(REASONS, "tensors") | {
     "offset-buffers": "wiring",
+    "bias-beside-int8": "wiring",
+    "constant-output": "wiring",
+    "shared-dequantize": "wiring",
     "not-finite": "wiring",
     "zero-channel": "scales",
     "missing-operand": "wiring",
     "empty-subgraph": "nothing",
 }
 # Rules by which ours departs from the written arithmetic on purpose; in the other cases ours must follow it.
-CHOSEN = ("not-finite", "denormal", "zero-channel")
+CHOSEN = ("denormal", "zero-channel")
+# Rules by which ours departs from the written wiring; the reference then says what it must be instead.
+MENDED = ("bias-beside-int8", "constant-output", "shared-dequantize", "not-finite")
 
 
 def converted(raw, model, mode):
@@ -66,12 +79,21 @@ def find(raw, model, mode):
     for graph in model.subgraphs or []:
         if not (graph.tensors and graph.operators):
             note("empty-subgraph", text(graph.name))
-    for number, index, axis, x in converted(raw, model, mode):
+    constants = list(converted(raw, model, mode))
+    sharing = Counter((number, model.subgraphs[number].tensors[index].buffer) for number, index, _, _ in constants)
+    if mode == "legacy_fp16":
+        for name in weights_beside_biases(raw, model):
+            note("bias-beside-int8", name)
+    for number, index, axis, x in constants:
         tensor = model.subgraphs[number].tensors[index]
         name = text(tensor.name)
         if users[tensor.buffer] > 1:
             note("shared-buffer", name)
-        if not np.isfinite(x).all():
+            if sharing[number, tensor.buffer] > 1:
+                note("shared-dequantize", name)
+        if index in model.subgraphs[number].outputs:
+            note("constant-output", name)
+        if mode != "legacy_fp16" and not np.isfinite(x).all():
             note("not-finite", name)
         if mode != "legacy_fp16":
             for rule in range_rules(tensor, x, axis):
@@ -82,6 +104,20 @@ def find(raw, model, mode):
             if builtin(code) == "LSTM" and len(weight_slots(code, op)) < 12 and mode != "legacy_fp16":
                 note("missing-operand", "LSTM")
     return {rule: found[rule] for rule in REASONS if rule in found}
+
+
+def weights_beside_biases(raw, model):
+    """Constant int8 weights of ops that have a constant float32 bias."""
+    for graph in model.subgraphs or []:
+        tensors = graph.tensors
+        constant = lambda i, kind: i != -1 and tensors[i].type == kind and payload(raw, model.buffers[tensors[i].buffer]).size
+        for op in graph.operators or []:
+            code = model.operatorCodes[op.opcodeIndex]
+            biases = [op.inputs[i] for i in BIASES.get(builtin(code), []) if i < len(op.inputs)]
+            if any(constant(i, FLOAT32) for i in biases):
+                for slot in weight_slots(code, op):
+                    if constant(op.inputs[slot], INT8):
+                        yield text(tensors[op.inputs[slot]].name)
 
 
 def range_rules(tensor, x, axis):

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Checks the tool against the corpus: see README.md beside this file.
 
-    run.py lossless | malformed | fuzz | run | parity | determinism | all [options]
+    run.py lossless | determinism | malformed | fuzz | parity | run | pipelines | shipped | seeds | all [options]
 """
 
 import argparse
@@ -23,9 +23,13 @@ CHECKS = {
     "fuzz": "check_hostile",
     "parity": "check_parity",
     "run": "check_run",
+    "pipelines": "check_pipelines",
+    "shipped": "check_pipelines",
+    "seeds": "check_seeds",
 }
-# Where `all` writes its tables.
-TABLES = {"parity": "parity.md", "run": "results.md"}
+# What `all` leaves out, and into which files of a folder it writes its tables.
+APART = {"seeds"}
+TABLES = {"parity": "parity.md", "run": "corpus-results.md", "pipelines": "corpus-results.md", "shipped": "corpus-results.md"}
 
 
 def enter_environment():
@@ -51,7 +55,7 @@ def arguments():
     parser.add_argument("--tfq-opt", default=str(ROOT / "target/release/tfq-opt"), help="the binary to check")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--only", default="", metavar="TEXT", help="only models whose path contains this")
-    parser.add_argument("--table", metavar="FILE.md", help="parity and run: write a Markdown table")
+    parser.add_argument("--table", metavar="PATH", help="write the tables into their sections of this file; all: of files in this folder")
     parser.add_argument("--passes", metavar="PIPELINE", help="run: another pipeline than the default, peers not compared")
     parser.add_argument("--all", dest="every", action="store_true", help="run: also models that are not float")
     parser.add_argument("--reference", action="store_true", help="parity: the reference in numpy in place of the binary")
@@ -67,7 +71,7 @@ def check(name, config):
 def main():
     options = arguments()
     shared = os.path.abspath(options.shared)
-    if not os.path.exists(os.path.join(shared, "corpus", "index.jsonl")):
+    if options.check != "shipped" and not os.path.exists(os.path.join(shared, "corpus", "index.jsonl")):
         sys.exit(f"no corpus in {shared}: name the folder with --shared")
     tool = "reference" if options.reference else os.path.abspath(options.tfq_opt)
     if not options.reference and not os.access(tool, os.X_OK):
@@ -77,8 +81,10 @@ def main():
     enter_environment()
     sys.stdout.reconfigure(line_buffering=True)
     results = {}
-    for name in CHECKS if options.check == "all" else [options.check]:
-        table = str(OUT / TABLES[name]) if options.check == "all" and name in TABLES else options.table
+    for name in [n for n in CHECKS if n not in APART] if options.check == "all" else [options.check]:
+        table = options.table
+        if options.check == "all":
+            table = os.path.join(options.table or OUT, TABLES[name]) if name in TABLES else None
         config = Config(tool, shared, options.jobs, table, options.passes, options.every, options.only)
         results[name] = check(name, config)
     if options.check == "all":

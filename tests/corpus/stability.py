@@ -3,30 +3,31 @@
 Repeats in one process, or in children of one process, see the same heap and so agree by accident. Here each run is a
 fresh process whose heap is filled with another pattern (glibc's MALLOC_PERTURB_).
 
-    stability.py SHARED MODEL RESOLVER    writes the pickled result to standard output
+    stability.py MODEL RESOLVER    writes the pickled result to standard output
 """
 
+import functools
 import os
 import pickle
 import subprocess
 import sys
 
-from common import Config, shared_tool
+import runtime
 
 PATTERNS = ("0", "1", "85", "170", "255")
 
 
-def reproducible(config, model, resolver):
+@functools.lru_cache(maxsize=None)
+def reproducible(model, resolver):
     results = []
     for pattern in PATTERNS:
-        command = [sys.executable, __file__, config.shared, model, resolver]
+        command = [sys.executable, __file__, model, resolver]
         ran = subprocess.run(command, env={**os.environ, "MALLOC_PERTURB_": pattern}, capture_output=True, check=True)
         results.append(pickle.loads(ran.stdout))
     first, *others = results
     if not all(r["ok"] == first["ok"] for r in others):
         return False
-    compare = shared_tool(config, "runtime_check").compare
-    return not first["ok"] or all(same(compare(first["outputs"], r["outputs"])) for r in others)
+    return not first["ok"] or all(same(runtime.compare(first["outputs"], r["outputs"])) for r in others)
 
 
 def same(compared):
@@ -34,6 +35,5 @@ def same(compared):
 
 
 if __name__ == "__main__":
-    shared, model, resolver = sys.argv[1:]
-    result = shared_tool(Config("", shared), "runtime_check").run_in_child(model, resolver)
-    sys.stdout.buffer.write(pickle.dumps(result))
+    model, resolver = sys.argv[1:]
+    sys.stdout.buffer.write(pickle.dumps(runtime.isolated(model, resolver)[0]))

@@ -7,6 +7,7 @@ mod attributes;
 pub mod catalog;
 mod constant;
 mod element;
+mod extract;
 mod module;
 mod op;
 mod patch;
@@ -18,7 +19,7 @@ pub use attributes::{Attr, AttrError, Attributes};
 pub use constant::{BufferId, ConstantPool};
 pub use element::ElementType;
 pub use module::{
-    CacheReason, DequantCache, DequantCacheEntry, ExternalBuffer, Metadata, Module, OpCode,
+    CacheReason, Change, DequantCache, DequantCacheEntry, ExternalBuffer, Metadata, Module, OpCode,
     Signature, SubgraphId,
 };
 pub use op::{CustomOptions, Op, OpKind};

@@ -3,6 +3,7 @@
 use crate::patch::{Applied, Patch, Rejected};
 use crate::{BufferId, ConstantPool, Op, OpId, OpKind, Subgraph, TensorId, TensorLink};
 use bytes::Bytes;
+use std::hash::Hasher;
 use std::sync::Arc;
 
 /// A subgraph by its number; number 0 is the main one.
@@ -38,6 +39,27 @@ pub struct Module {
     subgraphs: Vec<Subgraph>,
     constants: ConstantPool,
     journal: Vec<Applied>,
+    changes: Vec<Change>,
+}
+
+/// A change of what a module computes, such that the same changes to the same module give the same module:
+/// handles and buffer numbers come out alike.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// A patch.
+    Patch(Patch),
+    /// A constant was added.
+    Constant(Bytes),
+    /// An op got a version.
+    Version(SubgraphId, OpId, i32),
+    /// A metadata entry was set.
+    Metadata(String, Bytes),
+    /// Buffers that nothing refers to were dropped.
+    PruneBuffers,
+    /// Operator codes that no op has were dropped.
+    PruneOpCodes,
+    /// Subgraphs that nothing calls were dropped.
+    PruneSubgraphs,
 }
 
 /// An entry of the model's operator codes.
@@ -183,6 +205,7 @@ impl Module {
 
     /// Adds constant bytes, which changes nothing until a tensor refers to them.
     pub fn add_constant(&mut self, bytes: Bytes) -> BufferId {
+        self.changes.push(Change::Constant(bytes.clone()));
         self.constants.push(bytes)
     }
 
@@ -195,6 +218,7 @@ impl Module {
     /// Sets the metadata entry of this name, adding it where there is none. The bytes take the
     /// place of the old ones unless something else refers to those.
     pub fn set_metadata(&mut self, name: &str, bytes: Bytes) {
+        self.changes.push(Change::Metadata(name.to_owned(), bytes.clone()));
         let Some(at) = self.metadata.iter().position(|e| e.name.as_deref() == Some(name)) else {
             let buffer = self.constants.push(bytes);
             self.metadata.push(Metadata { name: Some(name.into()), buffer });
@@ -214,7 +238,8 @@ impl Module {
 
     /// Checks a patch and applies it whole, or refuses it and leaves everything as it was.
     pub fn apply(&mut self, patch: Patch) -> Result<&Applied, Rejected> {
-        let applied = crate::patch::apply(self, patch)?;
+        let applied = crate::patch::apply(self, patch.clone())?;
+        self.changes.push(Change::Patch(patch));
         self.journal.push(applied);
         Ok(&self.journal[self.journal.len() - 1])
     }
@@ -224,12 +249,55 @@ impl Module {
         &self.journal
     }
 
+    /// Everything that was done to the module since it was made, in order.
+    pub fn changes(&self) -> &[Change] {
+        &self.changes
+    }
+
+    /// Does to this module what was done to one like it.
+    pub fn replay(&mut self, changes: &[Change]) -> Result<(), Rejected> {
+        for change in changes {
+            match change.clone() {
+                Change::Patch(patch) => {
+                    self.apply(patch)?;
+                }
+                Change::Constant(bytes) => {
+                    self.add_constant(bytes);
+                }
+                Change::Version(sg, op, version) => self.set_version(sg, op, version),
+                Change::Metadata(name, bytes) => self.set_metadata(&name, bytes),
+                Change::PruneBuffers => {
+                    self.prune_buffers();
+                }
+                Change::PruneOpCodes => {
+                    self.prune_op_codes();
+                }
+                Change::PruneSubgraphs => {
+                    self.prune_subgraphs();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A hash of what the subgraphs compute and how: ops in order with their attributes, and
+    /// tensors by type, shape, quantisation and constant, whatever their names and handles.
+    /// Modules that differ in structure have different hashes, but for chance.
+    pub fn structural_hash(&self) -> u64 {
+        let mut hasher = std::hash::DefaultHasher::new();
+        for graph in &self.subgraphs {
+            graph.hash_structure(&mut hasher);
+        }
+        hasher.finish()
+    }
+
     pub(crate) fn subgraph_mut(&mut self, id: SubgraphId) -> &mut Subgraph {
         &mut self.subgraphs[id.0 as usize]
     }
 
     /// Sets the operator version that an op needs. Not a structural change.
     pub fn set_version(&mut self, subgraph: SubgraphId, op: OpId, version: i32) {
+        self.changes.push(Change::Version(subgraph, op, version));
         self.subgraph_mut(subgraph).op_mut(op).op.version = version;
     }
 
@@ -268,6 +336,7 @@ impl Module {
         if dead.is_empty() {
             return (0, 0);
         }
+        self.changes.push(Change::PruneBuffers);
         let moved = self.constants.retain(|id| used[id.0 as usize]);
         let place = |id: BufferId| moved.get(id.0 as usize).copied().flatten();
         for sg in &mut self.subgraphs {
@@ -312,6 +381,7 @@ impl Module {
         if dropped == 0 {
             return 0;
         }
+        self.changes.push(Change::PruneOpCodes);
         let mut keep = used.iter();
         self.op_codes.retain(|_| *keep.next().expect("one flag per code"));
         for sg in &mut self.subgraphs {
@@ -352,6 +422,7 @@ impl Module {
             moved.push(next);
             next += i64::from(*reached);
         }
+        self.changes.push(Change::PruneSubgraphs);
         let mut keep = reached.iter();
         self.subgraphs.retain(|_| *keep.next().expect("one flag per subgraph"));
         let place = |old: i64| usize::try_from(old).ok().and_then(|old| moved.get(old).copied());

@@ -14,6 +14,8 @@ use petgraph::Direction::{Incoming, Outgoing};
 use petgraph::stable_graph::{NodeIndex, StableDiGraph};
 use petgraph::visit::{EdgeRef, IntoEdgeReferences};
 use smallvec::SmallVec;
+use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 /// A tensor of a subgraph. Stays valid until the tensor is erased; then it is stale, and never
@@ -277,6 +279,38 @@ impl Subgraph {
     /// Whether `first` runs before `second`.
     pub fn runs_before(&self, first: OpId, second: OpId) -> bool {
         self.op_node(first).key < self.op_node(second).key
+    }
+
+    /// Feeds the structure to a hasher. Tensors count as the nth that ops and ends mention, so
+    /// that equal graphs built in different ways agree.
+    pub(crate) fn hash_structure(&self, hasher: &mut impl Hasher) {
+        let mut numbers: HashMap<TensorId, usize> = HashMap::new();
+        let mut tensor = |id: Option<TensorId>, hasher: &mut _| {
+            let Some(id) = id else { return usize::MAX.hash(hasher) };
+            let next = numbers.len();
+            let number = *numbers.entry(id).or_insert(next);
+            number.hash(hasher);
+            if number == next {
+                let tensor = self.tensor(id);
+                (tensor.ty, &tensor.shape, &tensor.shape_signature, tensor.buffer).hash(hasher);
+                // Floats do not hash; their text tells them apart as well.
+                format!("{:?}", tensor.quantization).hash(hasher);
+            }
+        };
+        self.inputs.iter().for_each(|id| tensor(Some(*id), hasher));
+        for op in self.ops() {
+            let node = self.op(op);
+            node.kind.hash(hasher);
+            for attrs in node.attrs.iter().chain(node.extra_attrs.as_deref()) {
+                (attrs.options().union, attrs.options().tag).hash(hasher);
+                for (info, value) in attrs.set_values() {
+                    (info.id, format!("{value:?}")).hash(hasher);
+                }
+            }
+            self.operands(op).into_iter().for_each(|id| tensor(id, hasher));
+            self.results(op).into_iter().for_each(|id| tensor(Some(id), hasher));
+        }
+        self.outputs.iter().for_each(|id| tensor(Some(*id), hasher));
     }
 
     /// Total number of edges, for tests and statistics.

@@ -50,8 +50,10 @@
 //! # }
 //! ```
 
+mod bisect;
 mod optimizer;
 
+pub use bisect::{BisectError, Bisection, bisect};
 pub use optimizer::{
     Error, Optimized, Optimizer, Source, builtin, quantize_weights, quantize_weights_into,
 };

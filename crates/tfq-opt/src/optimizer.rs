@@ -3,7 +3,9 @@
 use bytes::Bytes;
 use flatbuffers::FlatBufferBuilder;
 use tfq_ir::Module;
-use tfq_pass::{Event, Pipeline, PipelineError, Registry, Report, RunError, Unrunnable};
+use tfq_pass::{
+    Event, Pipeline, PipelineError, Registry, Report, RunError, RunOptions, Unrunnable,
+};
 use tfq_passes::{EliminateDeadBuffers, InsertDequant, QuantizeWeights};
 use tfq_target::Target;
 use tfq_tflite::{Image, LiftError, LiftOptions, LowerError, LowerOptions};
@@ -95,12 +97,14 @@ impl Error {
 /// Runs a pipeline on models.
 #[derive(Debug)]
 pub struct Optimizer {
-    pipeline: Pipeline,
-    target: &'static Target,
+    pub(crate) pipeline: Pipeline,
+    pub(crate) target: &'static Target,
     /// How strictly models are read.
     pub lift: LiftOptions,
     /// How models are written.
     pub lower: LowerOptions,
+    /// How pipelines are run.
+    pub run_options: RunOptions,
 }
 
 impl Default for Optimizer {
@@ -114,7 +118,13 @@ impl Optimizer {
     /// Runs this pipeline for the target `litert`.
     pub fn new(pipeline: Pipeline) -> Self {
         let target = Target::named("litert").expect("it is shipped");
-        Self { pipeline, target, lift: LiftOptions::default(), lower: LowerOptions::default() }
+        Self {
+            pipeline,
+            target,
+            lift: LiftOptions::default(),
+            lower: LowerOptions::default(),
+            run_options: RunOptions::default(),
+        }
     }
 
     /// Runs a pipeline of built-in passes, given as text.
@@ -144,7 +154,8 @@ impl Optimizer {
             Source::Bytes(bytes) => tfq_tflite::lift(&bytes, &self.lift)?,
             Source::Model(model) => tfq_tflite::lift_model(model, &self.lift)?,
         };
-        let report = tfq_pass::run(&mut module, &self.pipeline, self.target, observe)?;
+        let report =
+            tfq_pass::run(&mut module, &self.pipeline, self.target, self.run_options, observe)?;
         let mut wrong = tfq_pass::check_runnable(&module, self.target).into_iter();
         if let Some(first) = wrong.next() {
             let more = match wrong.len() {

@@ -8,6 +8,10 @@ use tfq_target::Target;
 #[derive(Debug)]
 pub struct Context<'a> {
     target: &'a Target,
+    only: Option<SubgraphId>,
+    explain: bool,
+    pub(crate) nearest: Option<NearMiss>,
+    pub(crate) candidates: u64,
     pub(crate) remarks: Vec<Remark>,
     pub(crate) statistics: IndexMap<&'static str, u64>,
 }
@@ -36,20 +40,76 @@ pub enum RemarkKind {
     Note,
 }
 
+/// Where a rule came nearest to matching, in a pass that changed nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NearMiss {
+    /// The rule.
+    pub rule: &'static str,
+    /// The op.
+    pub place: String,
+    /// What did not match or hold.
+    pub reason: String,
+    nodes: usize,
+}
+
 /// Why a pass gave up. The model is put back to what it was before the pass.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum PassError {
     /// A patch was refused, which is a mistake in the pass.
     #[error(transparent)]
     Rejected(#[from] Rejected),
+    /// Rules undo each other.
+    #[error("the model comes back to what it was, by way of these rules: {}", rules.join(", "))]
+    Cycle {
+        /// The rules between.
+        rules: Vec<String>,
+    },
+    /// Rules apply without end, and the model grows.
+    #[error("these rules apply without end: {}", rules.join(", "))]
+    Endless {
+        /// The rules that were applied last.
+        rules: Vec<String>,
+    },
     /// The pass cannot handle this model with these options.
     #[error("{0}")]
     Unsupported(String),
 }
 
 impl<'a> Context<'a> {
-    pub(crate) fn new(target: &'a Target) -> Self {
-        Self { target, remarks: Vec::new(), statistics: IndexMap::new() }
+    pub(crate) fn new(target: &'a Target, only: Option<SubgraphId>, explain: bool) -> Self {
+        Self {
+            target,
+            only,
+            explain,
+            nearest: None,
+            candidates: 0,
+            remarks: Vec::new(),
+            statistics: IndexMap::new(),
+        }
+    }
+
+    /// Whether remarks on every rule and op are wanted, which cost more than the rules.
+    pub fn explains(&self) -> bool {
+        self.explain
+    }
+
+    /// Remembers where a rule came nearest to matching. `nodes` of its pattern did.
+    pub(crate) fn near_miss(
+        &mut self,
+        nodes: usize,
+        tell: impl FnOnce() -> (&'static str, String, String),
+    ) {
+        self.candidates += 1;
+        if self.nearest.as_ref().is_none_or(|nearest| nodes > nearest.nodes) {
+            let (rule, place, reason) = tell();
+            self.nearest = Some(NearMiss { rule, place, reason, nodes });
+        }
+    }
+
+    /// The subgraphs that a pass of subgraphs is to run on.
+    pub fn subgraphs(&self, module: &Module) -> impl Iterator<Item = SubgraphId> + use<> {
+        let only = self.only;
+        module.subgraph_ids().filter(move |id| only.is_none_or(|only| only == *id))
     }
 
     /// The runtime that the model is for. Ask it instead of listing ops.

@@ -75,11 +75,11 @@ pub fn eligibility(
         let reason = format!("{} would copy codes with more than one scale", node.kind);
         return Eligibility::Dequantize { reason };
     }
-    let verdict = if facts.all_or_none {
-        target.group_verdict(module, sg, op, |_, tensor| WeightForm::of(tensor))
-    } else {
-        target.hybrid(module, sg, op, slot, &form)
-    };
+    let mut verdict = target.hybrid(module, sg, op, slot, &form);
+    // The others are asked only now, so that the reason is about this operand where it can be.
+    if facts.all_or_none && verdict.is_hybrid() {
+        verdict = target.group_verdict(module, sg, op, |_, tensor| WeightForm::of(tensor));
+    }
     match verdict {
         Verdict::Hybrid { delegated } => Eligibility::Hybrid { delegated },
         Verdict::Dequantize { reason } => Eligibility::Dequantize { reason },

@@ -35,6 +35,15 @@ impl fmt::Display for NumericContract {
     }
 }
 
+/// What a pass looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PassScope {
+    /// The whole model.
+    Module,
+    /// Each subgraph by itself: those of [`Context::subgraphs`].
+    Subgraph,
+}
+
 /// Everything that command line, documentation and tests know about a pass.
 #[derive(Debug)]
 pub struct PassInfo {
@@ -44,13 +53,18 @@ pub struct PassInfo {
     pub docs: &'static str,
     /// What it may do to numbers.
     pub contract: NumericContract,
+    /// Whether it can run on one subgraph.
+    pub scope: PassScope,
     /// Its options, in the order of the declaration.
     pub options: &'static [OptionInfo],
     /// Where it is declared, for the message about two passes of one name.
     pub origin: &'static str,
     #[doc(hidden)]
-    pub build: fn(&[OptionArg<'_>]) -> Result<Box<dyn Pass>, OptionError>,
+    pub build: fn(&[OptionArg<'_>]) -> Result<Built, OptionError>,
 }
+
+/// A pass, and its options that differ from their defaults.
+type Built = (Box<dyn Pass>, Vec<(String, String)>);
 
 impl PassInfo {
     /// The name on the command line: `quantize-weights`.
@@ -71,7 +85,7 @@ impl PassInfo {
 
     /// The pass with all options at their defaults.
     pub fn with_defaults(&self) -> Box<dyn Pass> {
-        (self.build)(&[]).expect("defaults are valid options")
+        (self.build)(&[]).expect("defaults are valid options").0
     }
 }
 
@@ -80,7 +94,7 @@ impl PassInfo {
 #[macro_export]
 macro_rules! declare_pass {
     (
-        contract: $contract:ident;
+        contract: $contract:ident, scope: $scope:ident;
         $(#[doc = $doc:literal])+
         $vis:vis struct $pass:ident {
             $( $(#[doc = $field_doc:literal])+ $field_vis:vis $field:ident : $ty:ty = $default:expr, )*
@@ -103,6 +117,7 @@ macro_rules! declare_pass {
             module: $crate::private::last_segment(module_path!()),
             docs: concat!($($doc, "\n"),+),
             contract: $crate::NumericContract::$contract,
+            scope: $crate::PassScope::$scope,
             options: &[
                 $( $crate::OptionInfo {
                     field: stringify!($field),
@@ -123,7 +138,15 @@ macro_rules! declare_pass {
                     )*
                     return Err(arg.unknown());
                 }
-                Ok(Box::new(pass))
+                #[allow(unused_mut)]
+                let mut options = Vec::new();
+                $( $crate::private::option_text(
+                    stringify!($field),
+                    &pass.$field,
+                    &<$pass>::default().$field,
+                    &mut options,
+                ); )*
+                Ok((Box::new(pass), options))
             },
         };
     };

@@ -9,14 +9,15 @@ mod manager;
 mod options;
 mod pipeline;
 mod registry;
+pub mod rewrite;
 mod runnable;
 
-pub use context::{Context, PassError, Remark, RemarkKind};
+pub use context::{Context, NearMiss, PassError, Remark, RemarkKind};
 pub use eligibility::{Eligibility, HYBRID_NOTE, REASON_NOTE, eligibility};
-pub use info::{NumericContract, Pass, PassInfo};
-pub use manager::{Event, PassReport, Report, RunError, run};
+pub use info::{NumericContract, Pass, PassInfo, PassScope};
+pub use manager::{Event, PassReport, Report, RunError, RunOptions, run, update_versions};
 pub use options::{OptionInfo, OptionValue};
-pub use pipeline::{Pipeline, PipelineError, Step};
+pub use pipeline::{Node, Pipeline, PipelineError, Step};
 pub use registry::{NamedPipeline, Registry, RegistryError};
 pub use runnable::{Unrunnable, check_runnable};
 
@@ -24,5 +25,5 @@ pub use runnable::{Unrunnable, check_runnable};
 #[doc(hidden)]
 pub mod private {
     pub use crate::info::last_segment;
-    pub use crate::options::{OptionArg, set_option};
+    pub use crate::options::{OptionArg, option_text, set_option};
 }

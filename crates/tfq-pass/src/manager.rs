@@ -1,8 +1,8 @@
 //! Runs pipelines: verifies after each pass, keeps operator versions and the minimum runtime
 //! right, and reports.
 
-use crate::context::{Context, PassError, Remark};
-use crate::pipeline::Pipeline;
+use crate::context::{Context, NearMiss, PassError, Remark};
+use crate::pipeline::{Node, Pipeline, Step};
 use bytes::Bytes;
 use indexmap::{IndexMap, IndexSet};
 use std::time::{Duration, Instant};
@@ -39,8 +39,19 @@ pub struct PassReport {
     pub remarks: Vec<Remark>,
     /// Numbers that it counted.
     pub statistics: IndexMap<&'static str, u64>,
+    /// How many ops a rule of the pass looked at and left.
+    pub candidates: u64,
+    /// Where a rule came nearest to matching.
+    pub nearest: Option<NearMiss>,
     /// How long it took, verification included.
     pub time: Duration,
+}
+
+/// How a pipeline is run.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RunOptions {
+    /// Make remarks on every rule and op, also where they cost time.
+    pub explain: bool,
 }
 
 /// What an observer of a run sees.
@@ -83,6 +94,26 @@ pub enum RunError {
         /// The first broken rule.
         error: VerifyError,
     },
+    /// `until-stable` ran out of rounds.
+    #[error("until-stable({body}) still changes the model after {rounds} rounds")]
+    Unstable {
+        /// What it runs.
+        body: String,
+        /// How often it was run.
+        rounds: u64,
+    },
+    /// Passes undo each other.
+    #[error("the model comes back to what it was before, by way of these rules: {}", rules.join(", "))]
+    Cycle {
+        /// The labels of the patches between.
+        rules: Vec<String>,
+    },
+    /// `subgraph("name")` names none.
+    #[error("the model has no subgraph named or numbered `{name}`")]
+    NoSubgraph {
+        /// The name.
+        name: String,
+    },
 }
 
 /// Runs every pass of a pipeline in order.
@@ -95,16 +126,100 @@ pub fn run(
     module: &mut Module,
     pipeline: &Pipeline,
     target: &Target,
-    mut observe: impl FnMut(Event<'_>),
+    options: RunOptions,
+    observe: impl FnMut(Event<'_>),
 ) -> Result<Report, RunError> {
-    let mut report = Report::default();
-    let count = pipeline.steps().len();
     let journal_before = module.journal().len();
-    for (index, step) in pipeline.steps().iter().enumerate() {
-        observe(Event::Begin { pass: &step.name, index, count });
+    let count = pipeline.len();
+    let report = Report::default();
+    let mut manager = Manager { target, options, observe, report, count, begun: 0 };
+    manager.nodes(module, pipeline, None)?;
+    let report = manager.report;
+    update_versions(module, target, journal_before);
+    Ok(report)
+}
+
+struct Manager<'a, F> {
+    target: &'a Target,
+    options: RunOptions,
+    observe: F,
+    report: Report,
+    /// Passes in the text of the pipeline.
+    count: usize,
+    begun: usize,
+}
+
+impl<F: FnMut(Event<'_>)> Manager<'_, F> {
+    fn nodes(
+        &mut self,
+        module: &mut Module,
+        pipeline: &Pipeline,
+        only: Option<SubgraphId>,
+    ) -> Result<(), RunError> {
+        for node in pipeline.nodes() {
+            match node {
+                Node::Pass(step) => self.pass(module, step, only)?,
+                Node::Repeat { max, body } => {
+                    self.rounds(module, body, only, *max)?;
+                }
+                Node::UntilStable { max, body } => {
+                    if !self.rounds(module, body, only, *max)? {
+                        return Err(RunError::Unstable { body: body.to_string(), rounds: *max });
+                    }
+                }
+                Node::Subgraph { name, body } => {
+                    let Some(id) = find_subgraph(module, name) else {
+                        return Err(RunError::NoSubgraph { name: name.clone() });
+                    };
+                    self.nodes(module, body, Some(id))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs the body until a round changes nothing, and tells whether that happened.
+    fn rounds(
+        &mut self,
+        module: &mut Module,
+        body: &Pipeline,
+        only: Option<SubgraphId>,
+        max: u64,
+    ) -> Result<bool, RunError> {
+        // Structure after each round: one that comes back would come back for ever.
+        let mut seen: IndexMap<u64, usize> = IndexMap::new();
+        seen.insert(module.structural_hash(), module.journal().len());
+        for _ in 0..max {
+            let before = module.journal().len();
+            self.nodes(module, body, only)?;
+            let hash = module.structural_hash();
+            if module.journal().len() == before
+                || seen.last().is_some_and(|(last, _)| *last == hash)
+            {
+                return Ok(true);
+            }
+            if let Some(first) = seen.get(&hash) {
+                let rules = module.journal()[*first..].iter().map(|patch| patch.label.to_string());
+                let rules: IndexSet<String> = rules.collect();
+                return Err(RunError::Cycle { rules: rules.into_iter().collect() });
+            }
+            seen.insert(hash, module.journal().len());
+        }
+        Ok(false)
+    }
+
+    fn pass(
+        &mut self,
+        module: &mut Module,
+        step: &Step,
+        only: Option<SubgraphId>,
+    ) -> Result<(), RunError> {
+        let index = self.begun.min(self.count.saturating_sub(1));
+        (self.observe)(Event::Begin { pass: &step.name, index, count: self.count });
+        self.begun += 1;
         let start = Instant::now();
         let before = module.clone();
-        let mut cx = Context::new(target);
+        let mut cx = Context::new(self.target, only, self.options.explain);
         let outcome = step.pass.run(module, &mut cx);
         let failure = match outcome {
             Err(source) => Some(RunError::Pass { pass: step.name.clone(), source }),
@@ -117,23 +232,34 @@ pub fn run(
             *module = before;
             return Err(failure);
         }
-        let first = before.journal().len();
         let pass = PassReport {
             name: step.name.clone(),
-            patches: module.journal().len() - first,
+            patches: module.journal().len() - before.journal().len(),
             remarks: cx.remarks,
             statistics: cx.statistics,
+            candidates: cx.candidates,
+            nearest: cx.nearest,
             time: start.elapsed(),
         };
-        observe(Event::End { module, report: &pass });
-        report.passes.push(pass);
+        (self.observe)(Event::End { module, report: &pass });
+        self.report.passes.push(pass);
+        Ok(())
     }
-    update_versions(module, target, journal_before);
-    Ok(report)
 }
 
-/// Raises the versions of the ops that patches touched from the journal's entry `first` on.
-fn update_versions(module: &mut Module, target: &Target, first: usize) {
+/// The subgraph of this name or number.
+fn find_subgraph(module: &Module, name: &str) -> Option<SubgraphId> {
+    let named = module.subgraphs().find(|(_, graph)| graph.name.as_deref() == Some(name));
+    let numbered = || {
+        let number = name.parse().ok()?;
+        module.subgraph_ids().find(|id| id.0 == number)
+    };
+    named.map(|(id, _)| id).or_else(numbered)
+}
+
+/// Raises the versions of the ops that patches touched from the journal's entry `first` on, and
+/// `min_runtime_version` with them. [`run`] does this at its end.
+pub fn update_versions(module: &mut Module, target: &Target, first: usize) {
     let mut touched: IndexSet<(SubgraphId, OpId)> = IndexSet::new();
     for patch in &module.journal()[first..] {
         let Some(sg) = patch.subgraph else { continue };

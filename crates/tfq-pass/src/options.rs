@@ -145,6 +145,19 @@ pub fn set_option<T: OptionValue>(
     Ok(true)
 }
 
+/// Adds an option as it would be written, if it differs from its default.
+pub fn option_text<T: OptionValue>(
+    field: &str,
+    value: &T,
+    default: &T,
+    options: &mut Vec<(String, String)>,
+) {
+    let text = value.text();
+    if text != default.text() {
+        options.push((option_name(field), text));
+    }
+}
+
 /// `min_elements` becomes `min-elements`; a raw identifier loses its mark.
 fn option_name(field: &str) -> String {
     field.trim_start_matches("r#").replace('_', "-")

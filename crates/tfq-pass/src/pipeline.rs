@@ -1,20 +1,55 @@
-//! Pipelines as text: `quantize-weights{min-elements=4096 type=float16},insert-dequant`.
+//! Pipelines as text: `quantize-weights{min-elements=4096},until-stable(remove-identities)`.
 //!
 //! ```text
 //! pipeline = [item ("," item)*]
-//! item     = name ["{" [option (space option)*] "}"]
+//! item     = name ["{" [option (space option)*] "}"] ["(" string ")"] ["(" pipeline ")"]
 //! option   = name "=" value
-//! value    = characters other than space, "{", "}" and '"'; or any in double quotes
+//! value    = characters other than space, "{", "}" and '"'; or any but '"' in double quotes
 //! ```
+//!
+//! White space may stand between all of these; `#` begins a comment that ends with the line.
+//!
+//! Three names are not passes: `repeat{max=N}(...)` runs what it holds N times or until nothing
+//! changes, `until-stable{max=N}(...)` runs it until nothing changes and fails after N rounds,
+//! `subgraph("name")(...)` runs it on one subgraph.
 
 use crate::options::{OptionArg, OptionError};
-use crate::{OptionInfo, Pass, PassInfo, Registry};
+use crate::{OptionInfo, OptionValue, Pass, PassInfo, PassScope, Registry};
+use std::fmt;
 use std::ops::Range;
 
-/// Passes with their options, ready to run.
+/// Passes with their options, ready to run. Printed, it is text that parses back to the same.
 #[derive(Debug, Default)]
 pub struct Pipeline {
-    steps: Vec<Step>,
+    nodes: Vec<Node>,
+}
+
+/// A part of a pipeline.
+#[derive(Debug)]
+pub enum Node {
+    /// A pass.
+    Pass(Step),
+    /// Runs its body up to `max` times, and stops earlier when a round changes nothing.
+    Repeat {
+        /// The largest number of rounds.
+        max: u64,
+        /// What is run.
+        body: Pipeline,
+    },
+    /// Runs its body until a round changes nothing, which must happen within `max` rounds.
+    UntilStable {
+        /// The largest number of rounds.
+        max: u64,
+        /// What is run.
+        body: Pipeline,
+    },
+    /// Runs its body on one subgraph.
+    Subgraph {
+        /// The name of the subgraph, or its number.
+        name: String,
+        /// What is run.
+        body: Pipeline,
+    },
 }
 
 /// One pass of a pipeline.
@@ -26,6 +61,8 @@ pub struct Step {
     pub pass: Box<dyn Pass>,
     /// Its description; `None` for a pass that was built in code.
     pub info: Option<&'static PassInfo>,
+    /// The options that differ from their defaults, as (name, value), in order of declaration.
+    pub options: Vec<(String, String)>,
 }
 
 /// What is wrong with the text of a pipeline, and where.
@@ -53,25 +90,78 @@ impl Pipeline {
     /// Adds a pass with its options as its struct has them.
     #[must_use]
     pub fn then(mut self, name: &str, pass: impl Pass + 'static) -> Self {
-        self.steps.push(Step { name: name.to_owned(), pass: Box::new(pass), info: None });
+        let pass = Box::new(pass);
+        let step = Step { name: name.to_owned(), pass, info: None, options: Vec::new() };
+        self.nodes.push(Node::Pass(step));
         self
     }
 
     /// Reads a pipeline. A name may be that of a pass or of a pipeline, which is then put in
     /// its place.
     pub fn parse(registry: &Registry, text: &str) -> Result<Self, PipelineError> {
-        let items = Parser { text, at: 0 }.pipeline()?;
-        let mut steps = Vec::new();
-        for item in items {
-            resolve(registry, text, &item, &mut steps)?;
-        }
-        Ok(Self { steps })
+        let items = Parser { text, at: 0 }.whole()?;
+        let resolve = Resolve { registry, text };
+        resolve.items(&items, false)
     }
 
-    /// The passes in order.
-    pub fn steps(&self) -> &[Step] {
-        &self.steps
+    /// Its parts in order.
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
     }
+
+    /// How many passes stand in it, those in loops counted once.
+    pub fn len(&self) -> usize {
+        let of = |node: &Node| match node {
+            Node::Pass(_) => 1,
+            Node::Repeat { body, .. }
+            | Node::UntilStable { body, .. }
+            | Node::Subgraph { body, .. } => body.len(),
+        };
+        self.nodes.iter().map(of).sum()
+    }
+
+    /// Whether it has no pass.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl fmt::Display for Pipeline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (n, node) in self.nodes.iter().enumerate() {
+            if n > 0 {
+                f.write_str(",")?;
+            }
+            match node {
+                Node::Pass(step) => write!(f, "{}{}", step.name, Options(&step.options))?,
+                Node::Repeat { max, body } => write!(f, "repeat{{max={max}}}({body})")?,
+                Node::UntilStable { max, body } => write!(f, "until-stable{{max={max}}}({body})")?,
+                Node::Subgraph { name, body } => write!(f, "subgraph(\"{name}\")({body})")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+struct Options<'a>(&'a [(String, String)]);
+
+impl fmt::Display for Options<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (n, (name, value)) in self.0.iter().enumerate() {
+            f.write_str(if n == 0 { "{" } else { " " })?;
+            if value.is_empty() || value.contains(ends_value) {
+                write!(f, "{name}=\"{value}\"")?;
+            } else {
+                write!(f, "{name}={value}")?;
+            }
+        }
+        if self.0.is_empty() { Ok(()) } else { f.write_str("}") }
+    }
+}
+
+/// Whether a value without quotes ends before this character.
+fn ends_value(c: char) -> bool {
+    c.is_whitespace() || matches!(c, '{' | '}' | '"')
 }
 
 /// An item as it was written.
@@ -79,6 +169,8 @@ struct Item<'a> {
     name: &'a str,
     span: Range<usize>,
     options: Vec<Written<'a>>,
+    argument: Option<(&'a str, Range<usize>)>,
+    body: Option<Vec<Item<'a>>>,
 }
 
 struct Written<'a> {
@@ -88,66 +180,181 @@ struct Written<'a> {
     value_span: Range<usize>,
 }
 
-fn resolve(
-    registry: &Registry,
-    text: &str,
-    item: &Item<'_>,
-    steps: &mut Vec<Step>,
-) -> Result<(), PipelineError> {
-    let error = |span: &Range<usize>, message: String, label: String, help: Option<String>| {
-        Err(PipelineError { text: text.to_owned(), span: span.clone(), message, label, help })
-    };
-    if let Some(named) = registry.pipeline(item.name) {
-        if let Some(option) = item.options.first() {
-            let message = format!("the pipeline `{}` takes no options", item.name);
-            let help = Some("write its passes out to give them options".to_owned());
-            return error(&option.name_span, message, "not here".to_owned(), help);
+const DEFAULT_ROUNDS: u64 = 10;
+
+struct Resolve<'a> {
+    registry: &'a Registry,
+    text: &'a str,
+}
+
+impl Resolve<'_> {
+    fn items(&self, items: &[Item<'_>], in_subgraph: bool) -> Result<Pipeline, PipelineError> {
+        let mut nodes = Vec::new();
+        for item in items {
+            self.item(item, in_subgraph, &mut nodes)?;
         }
-        for (step, _) in named.steps {
-            steps.extend(Pipeline::parse(registry, step)?.steps);
-        }
-        return Ok(());
+        Ok(Pipeline { nodes })
     }
-    let Some(info) = registry.pass(item.name) else {
-        let names = registry.names();
-        let message = format!("there is no pass `{}`", item.name);
-        let label = "unknown pass".to_owned();
-        return error(&item.span, message, label, Some(suggestion(item.name, &names, "passes")));
-    };
-    for (n, option) in item.options.iter().enumerate() {
-        if item.options[..n].iter().any(|earlier| earlier.name == option.name) {
-            let message = format!("option `{}` is given twice", option.name);
-            return error(&option.name_span, message, "the second time".to_owned(), None);
+
+    fn item(
+        &self,
+        item: &Item<'_>,
+        in_subgraph: bool,
+        nodes: &mut Vec<Node>,
+    ) -> Result<(), PipelineError> {
+        for (n, option) in item.options.iter().enumerate() {
+            if item.options[..n].iter().any(|earlier| earlier.name == option.name) {
+                let message = format!("option `{}` is given twice", option.name);
+                return self.error(&option.name_span, message, "the second time", None);
+            }
+        }
+        match item.name {
+            "repeat" | "until-stable" => {
+                let max = self.rounds(item)?;
+                let body = self.body(item, in_subgraph)?;
+                nodes.push(match item.name {
+                    "repeat" => Node::Repeat { max, body },
+                    _ => Node::UntilStable { max, body },
+                });
+                return Ok(());
+            }
+            "subgraph" => {
+                let Some((name, _)) = &item.argument else {
+                    let help = Some("write subgraph(\"main\")(passes)".to_owned());
+                    let message = "which subgraph is meant is missing".to_owned();
+                    return self.error(&item.span, message, "here", help);
+                };
+                let body = self.body(item, true)?;
+                nodes.push(Node::Subgraph { name: (*name).to_owned(), body });
+                return Ok(());
+            }
+            _ => (),
+        }
+        if let Some(span) = item.extra_span() {
+            let message = format!("`{}` takes nothing in parentheses", item.name);
+            return self.error(&span, message, "not here", None);
+        }
+        if let Some(named) = self.registry.pipeline(item.name) {
+            if let Some(option) = item.options.first() {
+                let message = format!("the pipeline `{}` takes no options", item.name);
+                let help = Some("write its passes out to give them options".to_owned());
+                return self.error(&option.name_span, message, "not here", help);
+            }
+            for (step, _) in named.steps {
+                nodes.extend(Pipeline::parse(self.registry, step)?.nodes);
+            }
+            return Ok(());
+        }
+        self.pass(item, in_subgraph, nodes)
+    }
+
+    fn pass(
+        &self,
+        item: &Item<'_>,
+        in_subgraph: bool,
+        nodes: &mut Vec<Node>,
+    ) -> Result<(), PipelineError> {
+        let Some(info) = self.registry.pass(item.name) else {
+            let names = self.registry.names();
+            let message = format!("there is no pass `{}`", item.name);
+            let help = Some(suggestion(item.name, &names, "passes"));
+            return self.error(&item.span, message, "unknown pass", help);
+        };
+        if in_subgraph && info.scope == PassScope::Module {
+            let message = format!("`{}` looks at the whole model", item.name);
+            let help = Some("move it out of subgraph(...)".to_owned());
+            return self.error(&item.span, message, "it cannot run on one subgraph", help);
+        }
+        let args: Vec<OptionArg<'_>> =
+            item.options.iter().map(|o| OptionArg { name: o.name, value: o.value }).collect();
+        let written = |name: &str| {
+            item.options.iter().find(|o| o.name == name).expect("the option was written")
+        };
+        match (info.build)(&args) {
+            Ok((pass, options)) => {
+                nodes.push(Node::Pass(Step { name: info.name(), pass, info: Some(info), options }));
+                Ok(())
+            }
+            Err(OptionError::Unknown { name }) => {
+                let message = format!("`{}` has no option `{name}`", item.name);
+                let help = Some(options_help(info, &name));
+                self.error(&written(&name).name_span, message, "unknown option", help)
+            }
+            Err(OptionError::Value { name, wanted }) => {
+                let option = written(&name);
+                let message = format!("`{}` is no value of option `{name}`", option.value);
+                self.error(&option.value_span, message, &wanted, None)
+            }
         }
     }
-    let args: Vec<OptionArg<'_>> =
-        item.options.iter().map(|o| OptionArg { name: o.name, value: o.value }).collect();
-    let span_of =
-        |name: &str| item.options.iter().find(|o| o.name == name).expect("it was written");
-    match (info.build)(&args) {
-        Ok(pass) => {
-            steps.push(Step { name: info.name(), pass, info: Some(info) });
-            Ok(())
+
+    fn body(&self, item: &Item<'_>, in_subgraph: bool) -> Result<Pipeline, PipelineError> {
+        match &item.body {
+            Some(items) => self.items(items, in_subgraph),
+            None => {
+                let message = format!("`{}` needs passes in parentheses", item.name);
+                self.error(&item.span, message, "followed by nothing to run", None)
+            }
         }
-        Err(OptionError::Unknown { name }) => {
-            let names: Vec<String> = info.options.iter().map(OptionInfo::name).collect();
-            let message = format!("`{}` has no option `{name}`", item.name);
-            let help = if names.is_empty() {
-                format!("`{}` takes no options", item.name)
-            } else {
-                let list = info.options.iter().map(|o| format!("{}={}", o.name(), o.type_name()));
-                let close = closest(&name, &names).map(|c| format!("did you mean `{c}`? "));
-                let list = list.collect::<Vec<_>>().join(", ");
-                format!("{}its options are {list}", close.unwrap_or_default())
+    }
+
+    fn rounds(&self, item: &Item<'_>) -> Result<u64, PipelineError> {
+        if let Some((_, span)) = &item.argument {
+            let message = format!("`{}` takes passes, not a name", item.name);
+            return self.error(span, message, "not here", None);
+        }
+        let mut max = DEFAULT_ROUNDS;
+        for option in &item.options {
+            if option.name != "max" {
+                let message = format!("`{}` has no option `{}`", item.name, option.name);
+                let help = Some(format!("its option is max=INTEGER, by default {DEFAULT_ROUNDS}"));
+                return self.error(&option.name_span, message, "unknown option", help);
+            }
+            max = match u64::parse(option.value) {
+                Ok(max) if max > 0 => max,
+                _ => {
+                    let message = format!("`{}` is no value of option `max`", option.value);
+                    return self.error(
+                        &option.value_span,
+                        message,
+                        "a number from 1 on is wanted",
+                        None,
+                    );
+                }
             };
-            error(&span_of(&name).name_span, message, "unknown option".to_owned(), Some(help))
         }
-        Err(OptionError::Value { name, wanted }) => {
-            let option = span_of(&name);
-            let message = format!("`{}` is no value of option `{name}`", option.value);
-            error(&option.value_span, message, wanted, None)
-        }
+        Ok(max)
     }
+
+    fn error<T>(
+        &self,
+        span: &Range<usize>,
+        message: String,
+        label: &str,
+        help: Option<String>,
+    ) -> Result<T, PipelineError> {
+        let (text, label) = (self.text.to_owned(), label.to_owned());
+        Err(PipelineError { text, span: span.clone(), message, label, help })
+    }
+}
+
+impl Item<'_> {
+    /// Where something in parentheses begins that a pass does not take.
+    fn extra_span(&self) -> Option<Range<usize>> {
+        let argument = self.argument.as_ref().map(|(_, span)| span.clone());
+        argument.or_else(|| self.body.as_ref().map(|_| self.span.clone()))
+    }
+}
+
+fn options_help(info: &PassInfo, name: &str) -> String {
+    let names: Vec<String> = info.options.iter().map(OptionInfo::name).collect();
+    if names.is_empty() {
+        return format!("`{}` takes no options", info.name());
+    }
+    let list = info.options.iter().map(|o| format!("{}={}", o.name(), o.type_name()));
+    let close = closest(name, &names).map(|close| format!("did you mean `{close}`? "));
+    let list = list.collect::<Vec<_>>().join(", ");
+    format!("{}its options are {list}", close.unwrap_or_default())
 }
 
 fn suggestion(name: &str, names: &[String], what: &str) -> String {
@@ -169,19 +376,30 @@ struct Parser<'a> {
 }
 
 impl<'a> Parser<'a> {
-    fn pipeline(mut self) -> Result<Vec<Item<'a>>, PipelineError> {
+    fn whole(mut self) -> Result<Vec<Item<'a>>, PipelineError> {
+        let items = self.items()?;
+        if self.rest().is_empty() {
+            return Ok(items);
+        }
+        Err(self.error(if self.rest().starts_with(')') {
+            "nothing is open that `)` could close"
+        } else {
+            "a comma is wanted between passes"
+        }))
+    }
+
+    /// Items up to the end or a closing parenthesis.
+    fn items(&mut self) -> Result<Vec<Item<'a>>, PipelineError> {
         let mut items = Vec::new();
         self.space();
-        if self.rest().is_empty() {
+        if self.rest().is_empty() || self.rest().starts_with(')') {
             return Ok(items);
         }
         loop {
             items.push(self.item()?);
             self.space();
-            match self.rest().chars().next() {
-                None => return Ok(items),
-                Some(',') => self.at += 1,
-                Some(_) => return Err(self.error("a comma is wanted between passes")),
+            if !self.eat(',') {
+                return Ok(items);
             }
             self.space();
         }
@@ -189,7 +407,7 @@ impl<'a> Parser<'a> {
 
     fn item(&mut self) -> Result<Item<'a>, PipelineError> {
         let (name, span) = self.name("the name of a pass is wanted")?;
-        let mut options = Vec::new();
+        let mut item = Item { name, span, options: Vec::new(), argument: None, body: None };
         if self.eat('{') {
             loop {
                 self.space();
@@ -199,10 +417,22 @@ impl<'a> Parser<'a> {
                 if self.rest().is_empty() {
                     return Err(self.error("`}` is missing"));
                 }
-                options.push(self.option()?);
+                item.options.push(self.option()?);
             }
         }
-        Ok(Item { name, span, options })
+        while item.body.is_none() && self.eat('(') {
+            self.space();
+            if item.argument.is_none() && self.rest().starts_with('"') {
+                item.argument = Some(self.string()?);
+                self.space();
+            } else {
+                item.body = Some(self.items()?);
+            }
+            if !self.eat(')') {
+                return Err(self.error("`)` is missing"));
+            }
+        }
+        Ok(item)
     }
 
     fn option(&mut self) -> Result<Written<'a>, PipelineError> {
@@ -210,20 +440,27 @@ impl<'a> Parser<'a> {
         if !self.eat('=') {
             return Err(self.error("`=` and a value are wanted"));
         }
+        let (value, value_span) = if self.rest().starts_with('"') {
+            self.string()?
+        } else {
+            let start = self.at;
+            let len = self.rest().find(ends_value).unwrap_or(self.rest().len());
+            self.at += len;
+            (&self.text[start..self.at], start..self.at)
+        };
+        Ok(Written { name, name_span, value, value_span })
+    }
+
+    /// Text in double quotes.
+    fn string(&mut self) -> Result<(&'a str, Range<usize>), PipelineError> {
         let start = self.at;
-        if self.eat('"') {
-            let Some(len) = self.rest().find('"') else {
-                return Err(self.error("the closing `\"` is missing"));
-            };
-            let value = &self.rest()[..len];
-            self.at += len + 1;
-            return Ok(Written { name, name_span, value, value_span: start..self.at });
-        }
-        let end = |c: char| c.is_whitespace() || matches!(c, '{' | '}' | '"');
-        let len = self.rest().find(end).unwrap_or(self.rest().len());
-        let value = &self.rest()[..len];
-        self.at += len;
-        Ok(Written { name, name_span, value, value_span: start..self.at })
+        self.at += 1;
+        let Some(len) = self.rest().find('"') else {
+            return Err(self.error("the closing `\"` is missing"));
+        };
+        let text = &self.rest()[..len];
+        self.at += len + 1;
+        Ok((text, start..self.at))
     }
 
     fn name(&mut self, wanted: &str) -> Result<(&'a str, Range<usize>), PipelineError> {
@@ -245,8 +482,15 @@ impl<'a> Parser<'a> {
         found
     }
 
+    /// Skips white space and comments.
     fn space(&mut self) {
-        self.at += self.rest().len() - self.rest().trim_start().len();
+        loop {
+            self.at += self.rest().len() - self.rest().trim_start().len();
+            if !self.rest().starts_with('#') {
+                return;
+            }
+            self.at += self.rest().find('\n').unwrap_or(self.rest().len());
+        }
     }
 
     fn rest(&self) -> &'a str {

@@ -4,7 +4,7 @@ mod common;
 
 use bytes::Bytes;
 use common::{assert_same, float, large_options, lifted, lowered, model, models, op, try_lift};
-use flatbuffers::FlatBufferBuilder;
+use flatbuffers::{FlatBufferBuilder, VerifierOptions};
 use std::io::{self, IoSlice, Write};
 use std::ops::Range;
 use std::sync::Arc;
@@ -36,7 +36,7 @@ fn every_model_comes_back_equal_and_a_second_time_byte_for_byte() {
         assert_eq!(large_options(&first), large_options(&second), "{name}");
         assert_eq!(first.trailer.len(), second.trailer.len(), "{name}");
         assert!(is_zip(&first.trailer) || first.trailer == second.trailer, "{name}");
-        assert_eq!(lowered(&second, Placement::Auto), once, "{name}");
+        assert!(lowered(&second, Placement::Auto) == once, "{name}");
     }
 }
 
@@ -48,9 +48,11 @@ fn every_model_round_trips_with_its_constants_in_either_place() {
             let once = lowered(&first, placement);
             let second = lifted(&once);
             assert_same(&name, &first, &second);
-            // The place is remembered.
-            assert_eq!(lowered(&second, Placement::Auto), once, "{name} {placement:?}");
-            assert_eq!(lowered(&second, placement), once, "{name} {placement:?}");
+            assert!(lowered(&second, placement) == once, "{name} {placement:?}");
+            // The place is remembered, where there is a constant that may go outside.
+            if second.constants_outside == (placement == Placement::Outside) {
+                assert!(lowered(&second, Placement::Auto) == once, "{name} {placement:?}");
+            }
         }
     }
 }
@@ -88,7 +90,9 @@ fn a_builder_is_reused() {
 
 /// Where each buffer's data lie in the file, and whether that is outside the flatbuffer.
 fn placed(file: &[u8]) -> Vec<Option<(Range<usize>, bool)>> {
-    let model = fb::root_as_model(file).unwrap();
+    // Shared bytes count each time, which the default limit does not allow for.
+    let limits = VerifierOptions { max_apparent_size: usize::MAX, ..Default::default() };
+    let model = fb::root_as_model_with_opts(&limits, file).unwrap();
     let place = |buffer: fb::Buffer<'_>| match buffer.data() {
         Some(data) => {
             let at = data.bytes().as_ptr() as usize - file.as_ptr() as usize;
@@ -152,7 +156,7 @@ fn empty_buffers_and_buffers_without_data_stay_apart() {
         let once = lowered(&module, placement);
         let second = lifted(&once);
         assert_same("entries", &module, &second);
-        assert_eq!(lowered(&second, Placement::Auto), once);
+        assert!(lowered(&second, Placement::Auto) == once);
     }
 }
 
@@ -383,7 +387,7 @@ fn an_empty_or_broken_zip_is_kept_as_it_is() {
         let file = [&plain[..], broken].concat().into();
         let once = lowered(&lifted(&file), Placement::Auto);
         assert!(once.ends_with(broken));
-        assert_eq!(lowered(&lifted(&once), Placement::Auto), once);
+        assert!(lowered(&lifted(&once), Placement::Auto) == once);
     }
     let file = [&plain[..], &zip(plain.len(), &[])].concat().into();
     assert_eq!(unzip(&lowered(&lifted(&file), Placement::Auto)), []);
@@ -409,12 +413,26 @@ fn bytes_of_no_meaning_are_kept_and_padding_is_not() {
             let second = lifted(&once);
             assert!(file.ends_with(&first.trailer) && once.ends_with(&first.trailer));
             assert_eq!(second.trailer, first.trailer, "{zeros} zeros of {len}");
-            assert_eq!(lowered(&second, Placement::Auto), once);
+            assert!(lowered(&second, Placement::Auto) == once);
         }
-        // Nothing but zeros, at every place relative to a multiple of 16.
-        let once = lowered(&lifted(&behind(&vec![0; len])), Placement::Auto);
-        assert_eq!(lowered(&lifted(&once), Placement::Auto), once, "{len} zeros");
     }
+}
+
+#[test]
+fn zeros_behind_a_model_are_judged_alike_the_second_time() {
+    let mut places = [false; 16];
+    for (name, file) in models().into_iter().filter(|(_, file)| file.len() < 5000) {
+        for zeros in 0..100 {
+            for last in ["", "PK\u{3}\u{4}", "x"] {
+                let file = [&file[..], &vec![0; zeros], last.as_bytes()].concat().into();
+                let once = lowered(&lifted(&file), Placement::Auto);
+                let twice = lowered(&lifted(&once), Placement::Auto);
+                assert!(twice == once, "{name}, {zeros} zeros and {last:?}");
+            }
+            places[(file.len() + zeros) % 16] = true;
+        }
+    }
+    assert_eq!(places, [true; 16]);
 }
 
 #[test]
@@ -460,7 +478,7 @@ fn custom_options_outside_may_be_empty_and_shared() {
         graph.ops().map(|op| graph.op(op).custom_options.bytes.clone()).collect::<Vec<_>>()
     };
     assert_eq!(found(&second), found(&module));
-    assert_eq!(lowered(&second, Placement::Auto), once);
+    assert!(lowered(&second, Placement::Auto) == once);
 }
 
 #[test]
@@ -478,7 +496,7 @@ fn a_buffer_outside_without_bytes_does_not_move_the_others_out() {
     assert!(!module.constants_outside && module.trailer.is_empty());
     assert_eq!(module.constants().get(BufferId(2)), Some(&Bytes::new()));
     let once = lowered(&module, Placement::Auto);
-    assert_eq!(lowered(&lifted(&once), Placement::Auto), once);
+    assert!(lowered(&lifted(&once), Placement::Auto) == once);
 }
 
 fn model_of_buffers<'a>(

@@ -35,7 +35,7 @@ pub(super) fn encode(module: &Module, group: &Group) -> Result<Encoded, Refusal>
     let old_bytes = 4 * elements as u64;
     let not_finite = |index: usize| Refusal {
         rule: "not finite",
-        message: format!("element {index} is not finite, and no scale would fit it"),
+        message: format!("element {index} is not finite"),
     };
     let layout = |axis: usize| ChannelLayout::new(&shape, axis).expect("the axis was checked");
     match &group.form {

@@ -2,15 +2,15 @@
 //! `compat=toco`: which operands are weights, which ops are hybrid, and the arithmetic.
 //!
 //! Not followed where it is a bug: tensors on one buffer are quantised once, not one over the
-//! other; indices past the operands are skipped; weights that are not finite stay float32; and
-//! an output keeps its name and type.
+//! other; indices past the operands are skipped; weights that are not finite or sparse stay float32;
+//! inputs and outputs keep their names and types.
 
 use super::select::{Form, Group, Selection, WeightUse, is_float_constant, shown};
 use super::{Granularity, NotedVerdict, QuantizeWeights, WeightType};
 use indexmap::{IndexMap, IndexSet};
 use std::sync::Arc;
 use tfq_ir::catalog::ops;
-use tfq_ir::{BufferId, ElementType, Module, OpId, OpKind, SubgraphId, Tensor};
+use tfq_ir::{BufferId, ElementType, Module, OpId, OpKind, SubgraphId, Tensor, TensorId};
 use tfq_numeric::{NonFinite, Rule};
 use tfq_pass::Context;
 
@@ -63,6 +63,13 @@ fn weights(module: &Module, pass: &QuantizeWeights, sg: SubgraphId, op: OpId) ->
     }
 }
 
+/// A float32 constant that can change: no graph input, which the caller sets as float32, and not
+/// sparse, since the legacy tool reads past the end of those.
+fn is_plain(module: &Module, sg: SubgraphId, id: TensorId) -> bool {
+    let graph = module.subgraph(sg);
+    is_float_constant(module, sg, id) && !graph.is_input(id) && graph.tensor(id).sparsity.is_none()
+}
+
 /// A buffer, and the shape that it is shown with.
 type Place = (BufferId, Arc<[i32]>);
 
@@ -82,7 +89,7 @@ impl Legacy<'_> {
             for op in graph.ops() {
                 for slot in weights(self.module, self.pass, sg, op) {
                     let Some(tensor) = graph.operand(op, slot) else { continue };
-                    if !is_float_constant(self.module, sg, tensor) {
+                    if !is_plain(self.module, sg, tensor) {
                         continue;
                     }
                     let elements = graph.tensor(tensor).elements().unwrap_or(0);
@@ -113,7 +120,7 @@ impl Legacy<'_> {
                     let Some(tensor) = tensor else { continue };
                     // A scalar that is an output as well would need a copy that RESHAPE cannot make.
                     let scalar = graph.tensor(tensor).shape.is_empty() && graph.is_output(tensor);
-                    if is_float_constant(self.module, sg, tensor) && !scalar {
+                    if is_plain(self.module, sg, tensor) && !scalar {
                         let place = place(graph.tensor(tensor));
                         found.entry(place).or_default().push(WeightUse { sg, op, slot, tensor });
                     }
@@ -132,11 +139,11 @@ impl Legacy<'_> {
         let group = |((buffer, shape), uses): (Place, Vec<WeightUse>)| {
             let first = uses[0];
             // Tensors that show the buffer otherwise keep the float bytes, or are another group.
-            let same = |tensor: &Tensor| {
-                tensor.ty == ElementType::Float32 && tensor.shape == shape && !tensor.is_variable
+            let same = |(sg, id): &(SubgraphId, TensorId)| {
+                is_plain(self.module, *sg, *id)
+                    && self.module.subgraph(*sg).tensor(*id).shape == shape
             };
-            let tensors = shown[&buffer].iter().copied();
-            let tensors = tensors.filter(|(sg, id)| same(self.module.subgraph(*sg).tensor(*id)));
+            let tensors = shown[&buffer].iter().copied().filter(same);
             Group { tensors: tensors.collect(), form: form(&first), uses, asymmetric: Vec::new() }
         };
         found.into_iter().map(group).collect()

@@ -361,12 +361,15 @@ impl Select<'_> {
         self.target.hybrid(self.module, u.sg, u.op, u.slot, &form).is_hybrid()
     }
 
-    /// Whether every reader of the tensors is one of the uses, and no subgraph returns them.
+    /// Whether every reader of the tensors is one of the uses and needs no Dequantize behind it
+    /// either, and no subgraph returns them.
     fn all_are_weights(&self, tensors: &[(SubgraphId, TensorId)], uses: &[WeightUse]) -> bool {
         tensors.iter().all(|(sg, id)| {
             let graph = self.module.subgraph(*sg);
-            let known =
-                |u: &tfq_ir::Use| uses.iter().any(|w| (w.sg, w.op, w.slot) == (*sg, u.op, u.slot));
+            let known = |u: &tfq_ir::Use| {
+                let copies = self.target.facts_of(graph, u.op).is_some_and(|f| f.pass_through);
+                !copies && uses.iter().any(|w| (w.sg, w.op, w.slot) == (*sg, u.op, u.slot))
+            };
             !graph.is_output(*id) && graph.uses(*id).iter().all(known)
         })
     }

@@ -21,6 +21,14 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PIPELINE")]
     pub(crate) passes: Option<String>,
 
+    /// Read the passes from a file, in which # begins a comment
+    #[arg(long, value_name = "FILE", conflicts_with = "passes")]
+    pub(crate) pipeline: Option<String>,
+
+    /// Print the pipeline as it is understood and end
+    #[arg(long)]
+    pub(crate) print_pipeline: bool,
+
     /// The runtime that the result is for
     #[arg(long, default_value = "litert", value_name = "NAME")]
     pub(crate) target: String,
@@ -57,7 +65,7 @@ pub(crate) struct Args {
 const EXAMPLES: &str = "\
 Examples:
   tfq-opt model.tflite -o small.tflite
-  tfq-opt model.tflite --passes='quantize-weights{type=float16},insert-dequant' -o half.tflite
+  tfq-opt model.tflite --passes='quantize-weights{type=float16},insert-dequant,eliminate-dead-buffers' -o half.tflite
   tfq-opt model.tflite --dry-run --remarks";
 
 #[derive(Debug, Subcommand)]

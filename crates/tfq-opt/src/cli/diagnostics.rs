@@ -9,8 +9,8 @@ use tfq_opt::pass::PipelineError;
 /// Why the command ends with an error.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// The text of the pipeline is wrong.
-    Pipeline(PipelineError),
+    /// The text of the pipeline is wrong; it is from a file or an option.
+    Pipeline { place: String, error: PipelineError },
     /// The command was called wrongly.
     Usage { message: String, help: String },
     /// The model could not be processed.
@@ -23,7 +23,10 @@ impl Failure {
     }
 
     pub(crate) fn file(what: &str, name: &str, error: &io::Error) -> Self {
-        Self::Model { message: format!("{what} {name}: {error}"), help: None }
+        // Errors about our temporary file name it, which tells the user nothing.
+        let text = error.to_string();
+        let cause = text.split(" at path ").next().unwrap_or_default();
+        Self::Model { message: format!("{what} {name}: {cause}"), help: None }
     }
 
     pub(crate) fn model(input: &str, error: &tfq_opt::Error) -> Self {
@@ -35,7 +38,7 @@ impl Failure {
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Self::Model { .. } => ExitCode::from(1),
-            Self::Pipeline(_) | Self::Usage { .. } => ExitCode::from(2),
+            Self::Pipeline { .. } | Self::Usage { .. } => ExitCode::from(2),
         }
     }
 }
@@ -44,13 +47,14 @@ impl Failure {
 pub(crate) fn print(failure: &Failure) {
     let mut report: Vec<Group<'_>> = Vec::new();
     let help = match failure {
-        Failure::Pipeline(error) => {
+        Failure::Pipeline { place, error } => {
             // An empty span stands at the end of the text: point one past it.
-            let text = format!("{} ", error.text);
+            let at_end = error.span.start == error.text.len();
+            let text = format!("{}{}", error.text, if at_end { " " } else { "" });
             let span = error.span.start..error.span.end.max(error.span.start + 1);
             let snippet = Snippet::source(text)
-                .line_numbering(false)
-                .path("--passes")
+                .line_numbering(error.text.contains('\n'))
+                .path(place.clone())
                 .annotation(AnnotationKind::Primary.span(span).label(error.label.clone()));
             report.push(Level::ERROR.primary_title(error.message.clone()).element(snippet));
             error.help.clone()

@@ -44,13 +44,18 @@ pub(crate) fn passes(as_json: bool) -> io::Result<()> {
     writeln!(out, "\n`tfq-opt explain PASS` prints a pass's manual.")
 }
 
-pub(crate) fn explain(name: &str) -> Result<(), Failure> {
+/// The pass of this name.
+pub(crate) fn find(name: &str) -> Result<&'static PassInfo, Failure> {
     let registry = builtin();
-    let Some(info) = registry.pass(name) else {
+    registry.pass(name).ok_or_else(|| {
         let names: Vec<String> = registry.passes().map(PassInfo::name).collect();
         let help = format!("passes are {}", names.join(", "));
-        return Err(Failure::usage(&format!("there is no pass `{name}`"), &help));
-    };
+        Failure::usage(&format!("there is no pass `{name}`"), &help)
+    })
+}
+
+pub(crate) fn explain(name: &str) -> Result<(), Failure> {
+    let info = find(name)?;
     let mut out = io::stdout().lock();
     manual(&mut out, info).map_err(super::output_failure)
 }

@@ -35,6 +35,10 @@ fn run(args: &Args) -> Result<(), Failure> {
         Some(Command::Explain { pass }) => return list::explain(pass),
         None => (),
     }
+    if args.print_pipeline {
+        let pipeline = pipeline(args)?;
+        return writeln!(io::stdout(), "{pipeline}").map_err(output_failure);
+    }
     let Some(input) = args.input.as_deref() else {
         return Err(Failure::usage(
             "no INPUT is given",
@@ -44,6 +48,9 @@ fn run(args: &Args) -> Result<(), Failure> {
     if args.json && args.output.as_deref() == Some("-") {
         let help = "leave out --json, or write the model to a file";
         return Err(Failure::usage("the model and --json would both go to standard output", help));
+    }
+    if let Some(pass) = args.remarks.as_deref().filter(|pass| !pass.is_empty()) {
+        list::find(pass)?;
     }
     let optimizer = optimizer(args)?;
     set_threads(args.threads)?;
@@ -63,8 +70,7 @@ fn run(args: &Args) -> Result<(), Failure> {
 }
 
 fn optimizer(args: &Args) -> Result<Optimizer, Failure> {
-    let text = args.passes.as_deref().unwrap_or("default");
-    let pipeline = Pipeline::parse(&builtin(), text).map_err(Failure::Pipeline)?;
+    let pipeline = pipeline(args)?;
     let Some(target) = Target::named(&args.target) else {
         let names: Vec<&str> = Target::names().collect();
         let help = format!("targets are {}", names.join(", "));
@@ -73,7 +79,20 @@ fn optimizer(args: &Args) -> Result<Optimizer, Failure> {
     let mut optimizer = Optimizer::new(pipeline).for_target(target);
     optimizer.lift.drop_unknown = args.drop_unknown;
     optimizer.lower.placement = args.constants.into();
+    optimizer.run_options.explain = args.remarks.is_some();
     Ok(optimizer)
+}
+
+fn pipeline(args: &Args) -> Result<Pipeline, Failure> {
+    let (place, text) = match &args.pipeline {
+        Some(file) => {
+            let text = std::fs::read_to_string(file);
+            (file.as_str(), text.map_err(|error| Failure::file("cannot read", file, &error))?)
+        }
+        None => ("--passes", args.passes.clone().unwrap_or_else(|| "default".to_owned())),
+    };
+    let parsed = Pipeline::parse(&builtin(), &text);
+    parsed.map_err(|error| Failure::Pipeline { place: place.to_owned(), error })
 }
 
 fn set_threads(threads: Option<usize>) -> Result<(), Failure> {

@@ -25,10 +25,13 @@ impl Summary<'_> {
         writeln!(out, "{input}: {before} to {after} bytes ({percent:.1} %)")?;
         let count = |name| report.statistic(name);
         if count("constants-quantized") > 0 {
+            let constants = match count("constants-quantized") {
+                1 => "1 constant".to_owned(),
+                n => format!("{} constants", grouped(n)),
+            };
             writeln!(
                 out,
-                "  {} constants quantised, {} to {} bytes",
-                count("constants-quantized"),
+                "  {constants} quantised, {} to {} bytes",
                 grouped(count("constant-bytes-before")),
                 grouped(count("constant-bytes-after")),
             )?;
@@ -43,7 +46,7 @@ impl Summary<'_> {
             }
         }
         for (rule, skipped) in self.skipped() {
-            writeln!(out, "  {skipped} left as they are: {rule}")?;
+            writeln!(out, "  left unchanged: {skipped} {rule}")?;
         }
         match self.output {
             Some("-") => Ok(()),

@@ -1,0 +1,102 @@
+//! Cutting a few ops out of a model.
+
+use crate::{
+    ConstantPool, Module, Op, OpId, QuantizationDetails, SubgraphBuilder, SubgraphId, Tensor,
+    TensorId, TensorLink,
+};
+use indexmap::{IndexMap, IndexSet};
+use std::sync::Arc;
+
+impl Module {
+    /// A model of these ops alone. What they read and do not compute becomes its inputs, unless
+    /// it is a constant; what others or nobody read becomes its outputs. `None` where an op
+    /// calls another subgraph, or none is given.
+    pub fn extract(&self, sg: SubgraphId, ops: &IndexSet<OpId>) -> Option<Self> {
+        let graph = self.subgraph(sg);
+        let calls = |op: &OpId| !graph.op(*op).subgraph_refs().is_empty();
+        if ops.is_empty() || ops.iter().any(calls) {
+            return None;
+        }
+        let mut cut = Cut {
+            module: self,
+            sg,
+            builder: SubgraphBuilder::new(graph.name.clone()),
+            constants: ConstantPool::new(vec![None]),
+            placed: IndexMap::new(),
+        };
+        let mut computed = IndexSet::new();
+        for op in graph.ops().filter(|op| ops.contains(op)) {
+            let operands: Vec<Option<TensorId>> =
+                graph.operands(op).into_iter().map(|id| id.map(|id| cut.tensor(id))).collect();
+            let results: Vec<TensorId> = graph
+                .results(op)
+                .into_iter()
+                .map(|id| {
+                    computed.insert(id);
+                    cut.tensor(id)
+                })
+                .collect();
+            let intermediates: Vec<Option<TensorId>> =
+                graph.intermediates(op).into_iter().map(|id| id.map(|id| cut.tensor(id))).collect();
+            let node = Op { code: None, ..graph.op(op).clone() };
+            let placed = cut.builder.op(node, &operands, &results);
+            cut.builder.intermediates(placed, &intermediates);
+        }
+        let read_inside = |id: TensorId| graph.uses(id).iter().all(|u| ops.contains(&u.op));
+        let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
+        for (&old, &new) in &cut.placed {
+            let tensor = graph.tensor(old);
+            if computed.contains(&old) {
+                let kept = graph.uses(old).is_empty() || graph.is_output(old) || !read_inside(old);
+                if kept {
+                    outputs.push(new);
+                }
+            } else if self.constant(sg, old).is_none() && !tensor.is_variable {
+                inputs.push(new);
+            }
+        }
+        let subgraph = cut.builder.finish(inputs, outputs);
+        let mut module = Self::new(vec![subgraph], cut.constants);
+        module.version = self.version;
+        Some(module)
+    }
+}
+
+struct Cut<'a> {
+    module: &'a Module,
+    sg: SubgraphId,
+    builder: SubgraphBuilder,
+    constants: ConstantPool,
+    placed: IndexMap<TensorId, TensorId>,
+}
+
+impl Cut<'_> {
+    /// The tensor in the new model, put there with its constant when it is first asked for.
+    fn tensor(&mut self, old: TensorId) -> TensorId {
+        if let Some(new) = self.placed.get(&old) {
+            return *new;
+        }
+        let mut tensor: Tensor = self.module.subgraph(self.sg).tensor(old).clone();
+        tensor.buffer = match self.module.constants().constant(tensor.buffer) {
+            Some(bytes) => self.constants.push(bytes.clone()),
+            None => crate::BufferId::NONE,
+        };
+        if let Some(quantization) = &mut tensor.quantization {
+            let quantization = Arc::make_mut(quantization);
+            match &mut quantization.details {
+                QuantizationDetails::Blockwise { scales, zero_points, .. }
+                | QuantizationDetails::MultiAxis { scales, zero_points, .. } => {
+                    for link in [scales, zero_points] {
+                        if let TensorLink::Tensor(id) = *link {
+                            *link = TensorLink::Tensor(self.tensor(id));
+                        }
+                    }
+                }
+                QuantizationDetails::None | QuantizationDetails::Custom(_) => (),
+            }
+        }
+        let new = self.builder.tensor(tensor);
+        self.placed.insert(old, new);
+        new
+    }
+}

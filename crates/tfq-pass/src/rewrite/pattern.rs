@@ -1,0 +1,287 @@
+//! Patterns over ops and their operands.
+
+use smallvec::SmallVec;
+use tfq_ir::{ElementType, Module, Op, OpId, Patch, Subgraph, SubgraphId, Tensor, TensorId};
+
+/// What an operand must be.
+#[derive(Clone, Debug)]
+pub enum Pattern {
+    /// Any tensor; the rule calls it by this name.
+    Any(&'static str),
+    /// A constant of the file; the rule calls it by this name.
+    Constant(&'static str),
+    /// The result of an op.
+    Op(OpPattern),
+}
+
+/// What an op must be.
+#[derive(Clone, Debug)]
+pub struct OpPattern {
+    kinds: SmallVec<[i32; 4]>,
+    operands: Vec<(u32, Pattern)>,
+    name: Option<&'static str>,
+}
+
+/// Any tensor, by this name. The same name twice must be the same tensor.
+pub fn any(name: &'static str) -> Pattern {
+    Pattern::Any(name)
+}
+
+/// A constant of the file, by this name.
+pub fn constant(name: &'static str) -> Pattern {
+    Pattern::Constant(name)
+}
+
+/// An op of this kind ([`tfq_ir::catalog::ops`]).
+pub fn op(kind: i32) -> OpPattern {
+    op_of(&[kind])
+}
+
+/// An op of one of these kinds.
+pub fn op_of(kinds: &[i32]) -> OpPattern {
+    OpPattern { kinds: kinds.into(), operands: Vec::new(), name: None }
+}
+
+impl OpPattern {
+    /// What its operand at this slot must be. Operands that are not mentioned may be anything.
+    #[must_use]
+    pub fn operand(mut self, slot: u32, pattern: impl Into<Pattern>) -> Self {
+        self.operands.push((slot, pattern.into()));
+        self
+    }
+
+    /// Calls the op by this name.
+    #[must_use]
+    pub fn named(mut self, name: &'static str) -> Self {
+        self.name = Some(name);
+        self
+    }
+
+    /// Whether an op of this kind could match.
+    pub(crate) fn starts_with(&self, op: &Op) -> bool {
+        self.kinds.iter().any(|kind| op.kind.is(*kind))
+    }
+
+    pub(super) fn matches<'a>(&self, site: Site<'a>) -> Matched<'a> {
+        let mut found = Match {
+            site,
+            tensors: SmallVec::new(),
+            ops: SmallVec::new(),
+            inner: SmallVec::new(),
+            nodes: 0,
+        };
+        match self.try_at(site.op, &mut found) {
+            Ok(()) => Matched::Yes(found),
+            Err(what) => Matched::No { nodes: found.nodes, what },
+        }
+    }
+
+    fn try_at(&self, op: OpId, found: &mut Match<'_>) -> Result<(), String> {
+        let graph = found.graph();
+        if !self.starts_with(graph.op(op)) {
+            return Err(format!("{} stands where another op is wanted", graph.op(op).kind));
+        }
+        found.nodes += 1;
+        if let Some(name) = self.name {
+            found.ops.push((name, op));
+        }
+        for (slot, pattern) in &self.operands {
+            let Some(tensor) = found.graph().operand(op, *slot) else {
+                let kind = &found.graph().op(op).kind;
+                return Err(format!("{kind} has no operand {slot}"));
+            };
+            pattern.try_at(tensor, found)?;
+        }
+        Ok(())
+    }
+}
+
+impl Pattern {
+    fn try_at(&self, tensor: TensorId, found: &mut Match<'_>) -> Result<(), String> {
+        let graph = found.graph();
+        let label = graph.tensor(tensor).label();
+        match self {
+            Self::Any(name) => found.bind(name, tensor),
+            Self::Constant(name) => {
+                if found.site.module.constant(found.site.sg, tensor).is_none() {
+                    return Err(format!("`{label}` is no constant"));
+                }
+                found.bind(name, tensor)
+            }
+            Self::Op(pattern) => {
+                let Some((op, 0)) = graph.producer(tensor) else {
+                    return Err(format!("`{label}` is not computed by an op of one result"));
+                };
+                found.inner.push((op, tensor));
+                pattern.try_at(op, found)
+            }
+        }
+    }
+}
+
+impl From<OpPattern> for Pattern {
+    fn from(pattern: OpPattern) -> Self {
+        Self::Op(pattern)
+    }
+}
+
+/// An op of a model.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Site<'a> {
+    pub(super) module: &'a Module,
+    pub(super) sg: SubgraphId,
+    pub(super) op: OpId,
+}
+
+pub(super) enum Matched<'a> {
+    Yes(Match<'a>),
+    No { nodes: usize, what: String },
+}
+
+/// A place where a pattern matches, with the names that the pattern gave. The root's first
+/// result is called `result`.
+#[derive(Debug)]
+pub struct Match<'a> {
+    site: Site<'a>,
+    tensors: SmallVec<[(&'static str, TensorId); 4]>,
+    ops: SmallVec<[(&'static str, OpId); 2]>,
+    /// Ops below the root and the result by which each was found.
+    inner: SmallVec<[(OpId, TensorId); 2]>,
+    nodes: usize,
+}
+
+impl<'a> Match<'a> {
+    /// The model.
+    pub fn module(&self) -> &'a Module {
+        self.site.module
+    }
+
+    /// The subgraph.
+    pub fn graph(&self) -> &'a Subgraph {
+        self.site.module.subgraph(self.site.sg)
+    }
+
+    /// The root.
+    pub fn root(&self) -> OpId {
+        self.site.op
+    }
+
+    /// The op of this name.
+    ///
+    /// # Panics
+    /// If the pattern has no such name.
+    pub fn op(&self, name: &str) -> &'a Op {
+        let found = self.ops.iter().find(|(known, _)| *known == name);
+        self.graph().op(found.unwrap_or_else(|| panic!("the pattern names no op `{name}`")).1)
+    }
+
+    /// The tensor of this name; `result` is the root's first.
+    ///
+    /// # Panics
+    /// If the pattern has no such name.
+    pub fn id(&self, name: &str) -> TensorId {
+        let found = self.tensors.iter().find(|(known, _)| *known == name);
+        match found {
+            Some((_, id)) => *id,
+            None if name == "result" => self.graph().results(self.site.op)[0],
+            None => panic!("the pattern names no tensor `{name}`"),
+        }
+    }
+
+    /// The tensor of this name.
+    pub fn tensor(&self, name: &str) -> &'a Tensor {
+        self.graph().tensor(self.id(name))
+    }
+
+    /// The values of an int32 constant.
+    pub fn int32s(&self, name: &str) -> Option<Vec<i32>> {
+        let id = self.id(name);
+        if self.graph().tensor(id).ty != ElementType::Int32 {
+            return None;
+        }
+        let bytes = self.site.module.constant(self.site.sg, id)?;
+        Some(bytes.chunks_exact(4).map(|b| i32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect())
+    }
+
+    /// Whether two tensors agree in type, shape, signature and every field of quantisation, so
+    /// that one can stand for the other.
+    pub fn same_type(&self, a: &str, b: &str) -> bool {
+        let (a, b) = (self.tensor(a), self.tensor(b));
+        a.ty == b.ty
+            && a.shape == b.shape
+            && a.shape_signature == b.shape_signature
+            && a.quantization == b.quantization
+            && a.sparsity == b.sparsity
+            && a.expressed == b.expressed
+            && !a.is_variable
+            && !b.is_variable
+    }
+
+    pub(super) fn nodes(&self) -> usize {
+        self.nodes
+    }
+
+    /// Whether the root's result can be replaced by the tensor. A result that the subgraph
+    /// returns needs a producer that can write it instead.
+    pub(super) fn can_forward(&self, name: &str) -> bool {
+        let (graph, from, result) = (self.graph(), self.id(name), self.id("result"));
+        if graph.results(self.site.op).len() != 1 || graph.is_input(result) {
+            return false;
+        }
+        if !graph.is_output(result) {
+            return true;
+        }
+        graph.producer(from).is_some() && !graph.is_output(from) && !graph.is_input(from)
+    }
+
+    pub(super) fn forward(&self, patch: &mut Patch, name: &str) {
+        let (graph, from, result) = (self.graph(), self.id(name), self.id("result"));
+        let root = self.site.op;
+        patch.erase_op(root);
+        let kept = if graph.is_output(result) {
+            let (producer, slot) = graph.producer(from).expect("checked by can_forward");
+            patch.set_result(producer, slot, result);
+            for u in graph.uses(from).iter().filter(|u| u.op != root) {
+                patch.set_operand(u.op, u.slot, result);
+            }
+            patch.erase_tensor(from);
+            result
+        } else {
+            for u in graph.uses(result) {
+                patch.set_operand(u.op, u.slot, from);
+            }
+            patch.erase_tensor(result);
+            from
+        };
+        self.erase_unused_inner(patch, kept);
+    }
+
+    /// Drops the ops below the root whose results nobody else reads.
+    fn erase_unused_inner(&self, patch: &mut Patch, kept: TensorId) {
+        let graph = self.graph();
+        let mut gone = vec![self.site.op];
+        for &(op, tensor) in &self.inner {
+            let only_ours = graph.results(op).len() == 1
+                && tensor != kept
+                && !graph.is_output(tensor)
+                && graph.uses(tensor).iter().all(|u| gone.contains(&u.op));
+            if only_ours {
+                patch.erase_op(op);
+                patch.erase_tensor(tensor);
+                gone.push(op);
+            }
+        }
+    }
+
+    fn bind(&mut self, name: &'static str, tensor: TensorId) -> Result<(), String> {
+        match self.tensors.iter().find(|(known, _)| *known == name) {
+            Some((_, known)) if *known != tensor => Err(format!("`{name}` would be two tensors")),
+            Some(_) => Ok(()),
+            None => {
+                self.nodes += 1;
+                self.tensors.push((name, tensor));
+                Ok(())
+            }
+        }
+    }
+}

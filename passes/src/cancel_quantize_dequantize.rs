@@ -1,0 +1,37 @@
+use tfq_ir::Module;
+use tfq_ir::catalog::ops::{DEQUANTIZE, QUANTIZE};
+use tfq_pass::rewrite::{Rule, any, apply_rules, op};
+use tfq_pass::{Context, Pass, PassError, declare_pass};
+
+declare_pass! {
+    contract: Exact, scope: Subgraph;
+    /// Drops a Quantize that restores what a Dequantize took apart.
+    ///
+    /// ## What it does
+    /// `QUANTIZE(DEQUANTIZE(x))` becomes `x` where both are stored alike. The Dequantize goes as
+    /// well if nobody else reads it. The other order, `DEQUANTIZE(QUANTIZE(x))`, rounds `x` and
+    /// stays.
+    ///
+    /// ## When it is safe
+    /// Results are bit-identical: type, shape, scales, zero points and quantised dimension of
+    /// `x` and of the result must agree, all of them.
+    pub struct CancelQuantizeDequantize {}
+}
+
+impl Pass for CancelQuantizeDequantize {
+    fn run(&self, module: &mut Module, cx: &mut Context<'_>) -> Result<(), PassError> {
+        for sg in cx.subgraphs(module) {
+            apply_rules(module, sg, &rules(), cx)?;
+        }
+        Ok(())
+    }
+}
+
+fn rules() -> [Rule; 1] {
+    [Rule::new(
+        "quantize of dequantize",
+        op(QUANTIZE).operand(0, op(DEQUANTIZE).operand(0, any("x"))),
+    )
+    .guard("both are stored alike", |m| m.same_type("x", "result"))
+    .forward("x")]
+}

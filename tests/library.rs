@@ -1,0 +1,289 @@
+//! The library, as a program calls it.
+
+mod common;
+
+use bytes::Bytes;
+use common::dump::dump;
+use common::{lifted, model, models};
+use flatbuffers::FlatBufferBuilder;
+use proptest::prelude::*;
+use tfq_opt::format::{LiftError, Placement};
+use tfq_opt::pass::{NamedPipeline, PassError, PassInfo, Pipeline, Registry, RunError};
+use tfq_opt::passes::{
+    self, AnnotateDequantCache, Compat, CustomOp, CustomOps, EliminateDeadBuffers, Granularity,
+    HybridEligibility, InsertDequant, OpList, QuantizeWeights, WeightType,
+};
+use tfq_opt::{Error, Optimizer, Source, builtin, quantize_weights, quantize_weights_into};
+
+#[test]
+fn every_source_gives_the_same_model() {
+    let bytes = model("digits/digits_cnn");
+    let from_slice = quantize_weights(&bytes[..], QuantizeWeights::default()).unwrap();
+    let sources: [Source<'_>; 4] = [
+        bytes.clone().into(),
+        Bytes::from(bytes.clone()).into(),
+        bytes.as_slice().into(),
+        tfq_opt::tflite::root_as_model(&bytes).unwrap().into(),
+    ];
+    for source in sources {
+        assert!(quantize_weights(source, QuantizeWeights::default()).unwrap() == from_slice);
+    }
+}
+
+#[test]
+fn a_builder_holds_what_the_bytes_say() {
+    // What follows the flatbuffer in its file has no place in a builder.
+    for name in models().iter().filter(|name| !name.ends_with("_behind")) {
+        let bytes = model(name);
+        let owned = quantize_weights(&bytes[..], QuantizeWeights::default()).unwrap();
+        let mut builder = FlatBufferBuilder::new();
+        quantize_weights_into(&mut builder, &bytes[..], QuantizeWeights::default()).unwrap();
+        let built = lifted(builder.finished_data());
+        assert_eq!(dump(&lifted(&owned)), dump(&built), "{name}");
+    }
+}
+
+#[test]
+fn one_call_is_the_pipeline_of_three() {
+    let bytes = model("ops/shared_fc_and_add");
+    let options = QuantizeWeights { granularity: Granularity::Tensor, ..Default::default() };
+    let called = quantize_weights(&bytes[..], options.clone()).unwrap();
+    let in_code = Pipeline::new()
+        .then("quantize-weights", options)
+        .then("insert-dequant", InsertDequant {})
+        .then("eliminate-dead-buffers", EliminateDeadBuffers {});
+    let text = "quantize-weights{granularity=tensor},insert-dequant,eliminate-dead-buffers";
+    assert_eq!(Optimizer::new(in_code).run(&bytes[..]).unwrap().to_vec().unwrap(), called);
+    let optimizer = Optimizer::parse(text).unwrap();
+    assert_eq!(optimizer.run(&bytes[..]).unwrap().to_vec().unwrap(), called);
+}
+
+#[test]
+fn the_default_pipeline_can_be_built_in_code() {
+    let bytes = model("digits/digits_gru");
+    let in_code = Pipeline::new()
+        .then("quantize-weights", QuantizeWeights::default())
+        .then("hybrid-eligibility", HybridEligibility {})
+        .then("insert-dequant", InsertDequant {})
+        .then("eliminate-dead-buffers", EliminateDeadBuffers {})
+        .then("annotate-dequant-cache", AnnotateDequantCache {});
+    let by_name = Optimizer::default().run(&bytes[..]).unwrap();
+    let built = Optimizer::new(in_code).run(&bytes[..]).unwrap();
+    assert!(by_name.to_vec().unwrap() == built.to_vec().unwrap());
+    let names = |report: &tfq_opt::pass::Report| {
+        report.passes.iter().map(|pass| pass.name.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&by_name.report), names(&built.report));
+}
+
+#[test]
+fn every_option_reads_the_same_in_code_and_as_text() {
+    let relu = tfq_opt::ir::OpKind::Builtin(tfq_opt::ir::catalog::ops::CONV_2D);
+    let cases = [
+        ("", QuantizeWeights::default()),
+        ("min-elements=0", QuantizeWeights { min_elements: 0, ..Default::default() }),
+        (
+            "granularity=tensor",
+            QuantizeWeights { granularity: Granularity::Tensor, ..Default::default() },
+        ),
+        ("hybrid=off", QuantizeWeights { hybrid: false, ..Default::default() }),
+        ("deny=CONV_2D", QuantizeWeights { deny: OpList(vec![relu]), ..Default::default() }),
+        (
+            "custom-ops=MyOp:1:2:hybrid",
+            QuantizeWeights {
+                custom_ops: CustomOps(vec![CustomOp {
+                    name: "MyOp".to_owned(),
+                    weights: vec![1, 2],
+                    hybrid: true,
+                }]),
+                ..Default::default()
+            },
+        ),
+        ("type=float16", QuantizeWeights { r#type: WeightType::Float16, ..Default::default() }),
+        ("compat=toco", QuantizeWeights { compat: Compat::Toco, ..Default::default() }),
+    ];
+    for (text, in_code) in cases {
+        let pipeline = Pipeline::parse(&builtin(), &format!("quantize-weights{{{text}}}")).unwrap();
+        let (read, wanted) = (format!("{pipeline:?}"), format!("{in_code:?}"));
+        assert!(read.contains(&wanted), "{read} does not hold {wanted}");
+    }
+}
+
+#[test]
+fn a_run_can_be_watched_and_reports() {
+    let bytes = model("ops/shared_fc_and_add");
+    let mut seen = Vec::new();
+    let result = Optimizer::default()
+        .run_observed(&bytes[..], |event| match event {
+            tfq_opt::pass::Event::Begin { pass, index, count } => {
+                seen.push(format!("{index}/{count} {pass}"));
+            }
+            tfq_opt::pass::Event::End { report, .. } => seen.push(format!("end {}", report.name)),
+        })
+        .unwrap();
+    assert_eq!(
+        seen[..3],
+        ["0/5 quantize-weights", "end quantize-weights", "1/5 hybrid-eligibility"]
+    );
+    assert_eq!(seen.len(), 10);
+    assert_eq!(result.report.statistic("constants-quantized"), 1);
+    assert_eq!(result.report.statistic("dequantize-inserted"), 1);
+    assert_eq!(result.report.statistic("no such number"), 0);
+    assert!(result.report.remarks().any(|(pass, _)| pass == "insert-dequant"));
+}
+
+#[test]
+fn constants_can_be_written_behind_the_flatbuffer() {
+    let mut optimizer = Optimizer::default();
+    optimizer.lower.placement = Placement::Outside;
+    let outside = optimizer.run(model("ops/fc_bias")).unwrap().to_vec().unwrap();
+    let inside = Optimizer::default().run(model("ops/fc_bias")).unwrap().to_vec().unwrap();
+    assert!(lifted(&outside).constants_outside);
+    assert_eq!(dump(&lifted(&outside)), dump(&lifted(&inside)));
+}
+
+#[test]
+fn errors_are_values() {
+    let refused = |bytes: &[u8]| quantize_weights(bytes, QuantizeWeights::default()).unwrap_err();
+    assert_eq!(refused(b""), Error::Lift(LiftError::Empty));
+    assert!(matches!(refused(b"PK\x03\x04 and so on"), Error::Lift(LiftError::NotTflite { .. })));
+    let whole = model("ops/fc_bias");
+    assert!(matches!(refused(&whole[..3000]), Error::Lift(LiftError::Damaged { .. })));
+    let newer = refused(&model("odd/unknown_model_field"));
+    assert!(matches!(newer, Error::Lift(LiftError::Unknown { .. })));
+    assert!(newer.help().is_some_and(|help| help.contains("--drop-unknown")));
+
+    let mut tolerant = Optimizer::default();
+    tolerant.lift.drop_unknown = true;
+    assert!(tolerant.run(model("odd/unknown_model_field")).is_ok());
+}
+
+#[test]
+fn a_result_that_would_not_run_is_refused() {
+    let optimizer = Optimizer::parse("quantize-weights").unwrap();
+    let error = optimizer.run(model("ops/conv_3d")).unwrap_err();
+    let Error::Unrunnable { target, first, .. } = &error else { panic!("{error}") };
+    assert_eq!(target, "litert");
+    assert_eq!(first.place, "CONV_3D `output`");
+    assert_eq!(first.fix, "insert-dequant");
+    assert_eq!(error.help().unwrap(), "run `insert-dequant` after the other passes");
+}
+
+/// A pass that gives up.
+#[derive(Debug)]
+struct GivesUp;
+
+impl tfq_opt::pass::Pass for GivesUp {
+    fn run(
+        &self,
+        _: &mut tfq_opt::ir::Module,
+        _: &mut tfq_opt::pass::Context<'_>,
+    ) -> Result<(), PassError> {
+        Err(PassError::Unsupported("not today".to_owned()))
+    }
+}
+
+#[test]
+fn a_pass_that_gives_up_is_named() {
+    let optimizer = Optimizer::new(Pipeline::new().then("gives-up", GivesUp));
+    let error = optimizer.run(model("ops/fc_bias")).unwrap_err();
+    assert!(matches!(&error, Error::Run(RunError::Pass { pass, .. }) if pass == "gives-up"));
+    assert_eq!(error.to_string(), "pass `gives-up`: not today");
+}
+
+#[test]
+fn two_of_one_name_are_told_apart_by_their_origins() {
+    let again = builtin().with_passes(passes::ALL).unwrap_err();
+    assert_eq!(again.name, "annotate-dequant-cache");
+    let origin = "passes/src/annotate_dequant_cache.rs";
+    assert!(again.first.contains(origin) && again.second.contains(origin), "{again}");
+
+    static PIPELINE: NamedPipeline =
+        NamedPipeline { name: "insert-dequant", summary: "a clash", steps: &[] };
+    let clash = builtin().with_pipelines(&[&PIPELINE]).unwrap_err();
+    assert!(clash.first.contains("passes/src/insert_dequant.rs"), "{clash}");
+    assert_eq!(clash.second, "a pipeline");
+}
+
+/// How many passes there are in a pipeline.
+fn steps(pipeline: &Pipeline) -> usize {
+    format!("{pipeline:?}").matches("Step {").count()
+}
+
+#[test]
+fn a_registry_of_ones_own() {
+    let some: &[&PassInfo] = &[builtin().pass("insert-dequant").unwrap()];
+    let registry = Registry::default().with_passes(some).unwrap();
+    assert_eq!(steps(&Pipeline::parse(&registry, "insert-dequant").unwrap()), 1);
+    let error = Pipeline::parse(&registry, "insert-dequant,quantize-weights").unwrap_err();
+    assert_eq!(error.span, 15..31);
+    assert_eq!(error.to_string(), "there is no pass `quantize-weights`");
+}
+
+/// Spans are bytes, also behind characters of several.
+#[test]
+fn spans_are_on_character_boundaries() {
+    let error = Pipeline::parse(&builtin(), "größe{x=1}").unwrap_err();
+    assert_eq!((error.span, &*error.message), (0..7, "there is no pass `größe`"));
+    let error = Pipeline::parse(&builtin(), "insert-dequant €").unwrap_err();
+    assert_eq!(&error.text[error.span], "€");
+}
+
+/// Text of a pipeline that is right, and how many passes it has.
+fn right_text() -> impl Strategy<Value = (String, usize)> {
+    let option = prop_oneof![
+        any::<u32>().prop_map(|n| format!("min-elements={n}")),
+        prop_oneof![Just("tensor"), Just("channel")].prop_map(|v| format!("granularity={v}")),
+        prop_oneof![Just("on"), Just("off")].prop_map(|v| format!("hybrid={v}")),
+        prop_oneof![Just("CONV_2D"), Just("CONV_2D,ADD"), Just("\"CONV_2D, ADD\""), Just("\"\"")]
+            .prop_map(|v| format!("deny={v}")),
+        "[A-Za-z]{1,8}(:[0-9]{1,2}){1,3}(:hybrid)?".prop_map(|v| format!("custom-ops={v}")),
+        prop_oneof![Just("int8"), Just("float16")].prop_map(|v| format!("type={v}")),
+    ];
+    let space = prop_oneof![Just(""), Just(" "), Just("\n  ")];
+    let options = proptest::collection::vec(option, 0..4).prop_map(|mut options| {
+        options.sort();
+        options.dedup_by_key(|option| option.split('=').next().map(str::to_owned));
+        options.join(" ")
+    });
+    let quantize = options.prop_map(|options| (format!("quantize-weights{{{options}}}"), 1));
+    let item = prop_oneof![
+        quantize,
+        prop_oneof![Just("insert-dequant"), Just("hybrid-eligibility"), Just("quantize-weights")]
+            .prop_map(|name| (name.to_owned(), 1)),
+        Just(("default".to_owned(), 5)),
+    ];
+    (proptest::collection::vec(item, 0..5), space).prop_map(|(items, space)| {
+        let texts: Vec<String> = items.iter().map(|(text, _)| text.clone()).collect();
+        let count = items.iter().map(|(_, count)| count).sum();
+        (format!("{space}{}{space}", texts.join(&format!("{space},{space}"))), count)
+    })
+}
+
+proptest! {
+    #[test]
+    fn what_is_right_is_read((text, count) in right_text()) {
+        let pipeline = Pipeline::parse(&builtin(), &text);
+        prop_assert!(pipeline.is_ok(), "{text}: {:?}", pipeline.err());
+        prop_assert_eq!(steps(&pipeline.unwrap()), count);
+    }
+
+    #[test]
+    fn no_text_is_too_odd(text in r#"[a-z{}=," \n€\-]{0,40}|.{0,40}"#) {
+        if let Err(error) = Pipeline::parse(&builtin(), &text) {
+            prop_assert!(error.text.get(error.span.clone()).is_some(), "{:?}", error.span);
+            prop_assert!(!error.message.is_empty() && !error.label.is_empty());
+        }
+    }
+
+    /// Damage to a right text is noticed where it is, or the text is another right one.
+    #[test]
+    fn a_damaged_text_is_read_or_refused((text, _) in right_text(), at in any::<prop::sample::Index>(), c in any::<char>()) {
+        let places: Vec<usize> = text.char_indices().map(|(at, _)| at).chain([text.len()]).collect();
+        let mut damaged = text.clone();
+        damaged.insert(places[at.index(places.len())], c);
+        if let Err(error) = Pipeline::parse(&builtin(), &damaged) {
+            prop_assert!(damaged.get(error.span.clone()).is_some(), "{:?}", error.span);
+        }
+    }
+}

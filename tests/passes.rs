@@ -1,0 +1,199 @@
+//! The built-in passes: one test for each case file under `tests/passes`, and what must hold
+//! for every model and pipeline.
+//!
+//! A case `tests/passes/<pass>/<case>.case` names a model of `tests/models` and a pipeline:
+//!
+//! ```text
+//! model: ops/fc_bias
+//! with: w[3] = NaN
+//! passes: quantize-weights,insert-dequant
+//! The sentence that says what this shows.
+//! ```
+//!
+//! Its golden `snapshots/passes/<pass>/<case>.snap` is what the pipeline changed and what it
+//! said. `cargo insta review` shows and accepts changes. `with` is optional.
+
+mod common;
+#[path = "passes/properties.rs"]
+mod properties;
+#[path = "passes/values.rs"]
+mod values;
+
+use common::dump::dump;
+use common::{files, lifted, model, root, with_value};
+use libtest_mimic::{Arguments, Failed, Trial};
+use similar::{ChangeTag, TextDiff};
+use std::fs;
+use std::path::Path;
+use tfq_opt::pass::{Report, check_runnable};
+use tfq_opt::{Optimizer, target::Target};
+
+fn main() {
+    let mut trials = vec![
+        Trial::test("every_golden_has_its_case", every_golden_has_its_case),
+        Trial::test("every_pass_has_a_case_that_changes_and_one_that_stays", pairs),
+    ];
+    let cases = root().join("tests/passes");
+    for path in files(&cases, "case") {
+        let inside = path.strip_prefix(&cases).expect("it is in the folder").with_extension("");
+        trials.push(Trial::test(inside.display().to_string(), move || case(&path)));
+    }
+    trials.extend(properties::trials());
+    trials.extend(values::trials());
+    libtest_mimic::run(&Arguments::from_args(), trials).exit()
+}
+
+/// A case file as it is written.
+struct Case {
+    model: String,
+    with: Option<String>,
+    passes: String,
+    why: String,
+}
+
+impl Case {
+    fn read(path: &Path) -> Result<Self, Failed> {
+        let text = fs::read_to_string(path)?;
+        let key = |name: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+            line.map(str::to_owned)
+        };
+        let said =
+            |line: &&str| !["model: ", "with: ", "passes: "].iter().any(|k| line.starts_with(k));
+        let why: Vec<&str> = text.lines().filter(said).collect();
+        if why.is_empty() {
+            return Err("add a line that says what the case shows".into());
+        }
+        Ok(Self {
+            model: key("model").ok_or("add a line `model: ops/fc_bias`")?,
+            with: key("with"),
+            passes: key("passes").ok_or("add a line `passes: quantize-weights`")?,
+            why: why.join(" "),
+        })
+    }
+
+    fn input(&self) -> Result<Vec<u8>, Failed> {
+        let mut bytes = model(&self.model);
+        for change in self.with.iter().flat_map(|with| with.split("; ")) {
+            let wanted = "write `with: NAME[INDEX] = VALUE`, more of them behind `; `";
+            let (place, value) = change.split_once(" = ").ok_or(wanted)?;
+            let place = place.strip_suffix(']').and_then(|place| place.rsplit_once('['));
+            let (name, index) = place.ok_or(wanted)?;
+            bytes = with_value(&bytes, name, index.parse()?, value.parse()?);
+        }
+        Ok(bytes)
+    }
+}
+
+fn case(path: &Path) -> Result<(), Failed> {
+    let case = Case::read(path)?;
+    let folder = path.parent().and_then(Path::file_name).unwrap_or_default();
+    let pass = folder.to_string_lossy().replace('_', "-");
+    if tfq_opt::builtin().pass(&pass).is_none() {
+        return Err(format!("the folder is named after no pass: {pass}").into());
+    }
+    let input = case.input()?;
+    let before = dump(&lifted(&input));
+    let optimizer = Optimizer::parse(&case.passes)?;
+    let golden = match optimizer.run(&input[..]) {
+        Err(error) => {
+            let help = error.help().map_or(String::new(), |help| format!("\nhelp: {help}"));
+            format!("# Refused\n{error}{help}\n")
+        }
+        Ok(result) => {
+            let output = result.to_vec()?;
+            let module = lifted(&output);
+            if let Err(errors) = module.verify() {
+                return Err(format!("the result is not well-formed: {}", errors[0]).into());
+            }
+            let target = Target::named("litert").expect("it is shipped");
+            if let Some(wrong) = check_runnable(&module, target).first() {
+                return Err(format!("the result does not run: {wrong}").into());
+            }
+            if optimizer.run(&output[..])?.to_vec()? != output {
+                return Err("a second run changes the result again".into());
+            }
+            let (delta, remarks) = (delta(&before, &dump(&module)), remarks(&result.report));
+            format!("# Delta\n{delta}\n# Remarks\n{remarks}")
+        }
+    };
+    let inside = path.strip_prefix(root().join("tests")).expect("it is in the folder");
+    let with = case.with.map_or(String::new(), |with| format!(" with {with}"));
+    insta::with_settings!({
+        snapshot_path => root().join("snapshots").join(inside.parent().unwrap_or(inside)),
+        prepend_module_to_snapshot => false,
+        omit_expression => true,
+        description => format!("{}{with}: {}\n{}", case.model, case.passes, case.why),
+        input_file => path,
+    }, {
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+        insta::assert_snapshot!(stem.as_ref(), golden);
+    });
+    Ok(())
+}
+
+/// Below this many lines a delta shows the whole model.
+const SMALL: usize = 24;
+
+/// What changed: `-` and `+` lines, and the lines around them.
+fn delta(before: &str, after: &str) -> String {
+    if before == after {
+        return "none\n".to_owned();
+    }
+    let diff = TextDiff::from_lines(before, after);
+    let changes: Vec<_> = diff.iter_all_changes().collect();
+    let mut shown = vec![changes.len() <= SMALL; changes.len()];
+    for at in (0..changes.len()).filter(|at| changes[*at].tag() != ChangeTag::Equal) {
+        shown[at.saturating_sub(1)..(at + 2).min(changes.len())].fill(true);
+    }
+    let mut text = String::new();
+    for (at, change) in changes.iter().enumerate() {
+        if shown[at] {
+            text += &format!("{} {}", change.tag(), change.value());
+        } else if at == 0 || shown[at - 1] {
+            text += "  ...\n";
+        }
+    }
+    text
+}
+
+fn remarks(report: &Report) -> String {
+    let remarks = report.remarks().map(|(pass, r)| {
+        let kind = format!("{:?}", r.kind).to_lowercase();
+        format!("{pass}: {kind} ({}): {}: {}\n", r.rule, r.place, r.message)
+    });
+    let text: String = remarks.collect();
+    if text.is_empty() { "none\n".to_owned() } else { text }
+}
+
+fn every_golden_has_its_case() -> Result<(), Failed> {
+    let goldens = root().join("snapshots/passes");
+    for golden in files(&goldens, "snap") {
+        let inside = golden.strip_prefix(&goldens)?;
+        if !root().join("tests/passes").join(inside).with_extension("case").exists() {
+            return Err(format!("{} has no case in tests/passes", golden.display()).into());
+        }
+    }
+    Ok(())
+}
+
+/// Passes that no model under `tests/models` gives anything to do.
+const WITHOUT_CASES: [&str; 2] = ["cancel_quantize_dequantize", "remove_identities"];
+
+/// Every change has its twin: a case that looks similar and stays.
+fn pairs() -> Result<(), Failed> {
+    for info in tfq_opt::builtin().passes().filter(|i| !WITHOUT_CASES.contains(&i.module)) {
+        let folder = root().join("snapshots/passes").join(info.module);
+        let texts: Vec<String> =
+            files(&folder, "snap").iter().flat_map(fs::read_to_string).collect();
+        let stay = texts.iter().filter(|text| text.contains("# Delta\nnone")).count();
+        if stay == 0 {
+            return Err(format!("{}: add a case that stays as it is", info.module).into());
+        }
+        let annotates = info.module == "hybrid_eligibility";
+        if stay == texts.len() && !annotates {
+            return Err(format!("{}: add a case that changes something", info.module).into());
+        }
+    }
+    Ok(())
+}
