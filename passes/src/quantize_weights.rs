@@ -105,11 +105,13 @@ impl QuantizeWeights {
         };
         let (old, new) = (encoded.old_bytes, encoded.data.len() as u64);
         let what = encoded.what.clone();
+        let replaced = module.subgraph(sg).tensor(first).buffer;
         let buffer = module.add_constant(encoded.data.clone());
         for sg in module.subgraph_ids() {
             let patch = self.patch(group, &encoded, buffer, sg);
             cx.apply(module, patch)?;
         }
+        module.release_constant(replaced);
         let reads = group.describe(module);
         cx.applied("quantised", place, format!("{what}, {old} to {new} bytes; {reads}"));
         cx.count("constants-quantized", 1);

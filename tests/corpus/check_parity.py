@@ -210,8 +210,8 @@ def table(rows, versions, alone):
         )
     lines += [
         "",
-        f"Another {len(alone)} pairs have no result of the legacy tool, since it fails or reads out of range there; "
-        f"against the reference, {sum(not r['faults'] for r in alone)} are equal "
+        f"For another {len(alone)} pairs there is no result of the legacy tool: it failed, or was not tried on a model "
+        f"that is not float. Of these {sum(not r['faults'] for r in alone)} equal the reference "
         f"({sum(bool(r['quantised']) for r in alone)} with quantised tensors).",
     ]
     lines += ["", "## Exceptions", "", "A rule on the input model decides what is an exception, and for which tensors."]

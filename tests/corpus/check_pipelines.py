@@ -37,8 +37,9 @@ def pipelines_one(config, row):
     source, seen = row["file"], {}
     bases = {r: runtime.isolated(source, r)[0] for r in runtime.RESOLVERS}
     for resolver, base in bases.items():
-        if not base["ok"] and row.get("runs"):
-            found["faults"].append(f"{resolver}: the model itself does not run: {base['stage']}: {base['error']}")
+        if not base["ok"] and row["runs"] is not False:
+            place = "faults" if row["runs"] else "notes"
+            found[place].append(f"{resolver}: the model itself does not run: {base['stage']}: {base['error'][:100]}")
     with scratch() as folder:
         for name in PIPELINES:
             output = str(folder / f"{len(found['pipelines'])}.tflite")
@@ -48,7 +49,7 @@ def pipelines_one(config, row):
                 reason = refusal(row["path"], ran) or (ran.code == 1 and row.get("may_refuse"))
                 result["refused"] = ran.error_line
                 if reason:
-                    result["notes"].append(f"refused: {reason}")
+                    result["notes"] += [f"refused: {reason}"] if name == "default" else []
                 else:
                     result["faults"].append(f"exit {ran.code}: {ran.error_line}")
                 continue
@@ -89,6 +90,8 @@ def judge(name, row, result):
     for resolver in runtime.RESOLVERS:
         got = result[resolver]
         if "skipped" in got:
+            unstable = got["skipped"].startswith("the input itself")
+            result["notes"] += [f"{resolver}: not comparable, {got['skipped']}"] if unstable and name == "default" else []
             continue
         if not got["ok"]:
             result[place].append(f"{resolver}: {got['stage']}: {got['error']}")
@@ -148,7 +151,7 @@ def pipelines(config):
         if row.get("interp", {}).get("ok"):
             malformed = row["path"].startswith(MALFORMED) and "a malformed model that the runtime forgives"
             file = config.corpus(row["path"])
-            rows.append({"path": row["path"], "file": file, "float": bool(row.get("float")), "may_refuse": malformed})
+            rows.append({"path": row["path"], "file": file, "float": bool(row.get("float")), "runs": None, "may_refuse": malformed})
     rows.sort(key=lambda r: -os.path.getsize(r["file"]))
     return measure(config, "pipelines", rows)
 

@@ -187,6 +187,8 @@ class Rewrite:
         data = self.data(graph.tensors[index])
         if data is None or not self.mended:
             return data is not None
+        if graph.inputs is not None and index in graph.inputs:
+            return False
         if self.mode == "legacy_fp16":
             return data.ndim > 0 or index not in graph.outputs
         return bool(np.isfinite(data).all())

@@ -19,6 +19,8 @@ REASONS = {
     "bias-beside-int8": "The model already holds int8 weights next to float32 activations. In float16 mode the legacy "
     "tool stores the bias of such an op as FLOAT16 behind a DEQUANTIZE; XNNPACK claims the op and then fails in "
     "AllocateTensors (\"failed to delegate\"). tfq-opt gives the op's weight a DEQUANTIZE too.",
+    "constant-input": "A constant is a graph input as well. The legacy tool converts it, and so changes the type of the "
+    "input that a caller sets; tfq-opt leaves it alone.",
     "constant-output": "A converted constant is a graph output. The legacy tool returns the DEQUANTIZE's result under "
     "another name, or the float16 constant itself; XNNPACK folds such a DEQUANTIZE and leaves the output unwritten "
     "(zeros or garbage). tfq-opt keeps name and type, and returns a copy through a RESHAPE.",
@@ -40,6 +42,7 @@ REASONS = {
 REACH = dict.fromkeys(REASONS, "tensors") | {
     "offset-buffers": "wiring",
     "bias-beside-int8": "wiring",
+    "constant-input": "wiring",
     "constant-output": "wiring",
     "shared-dequantize": "wiring",
     "not-finite": "wiring",
@@ -50,7 +53,7 @@ REACH = dict.fromkeys(REASONS, "tensors") | {
 # Rules by which ours departs from the written arithmetic on purpose; in the other cases ours must follow it.
 CHOSEN = ("denormal", "zero-channel")
 # Rules by which ours departs from the written wiring; the reference then says what it must be instead.
-MENDED = ("bias-beside-int8", "constant-output", "shared-dequantize", "not-finite")
+MENDED = ("bias-beside-int8", "constant-input", "constant-output", "shared-dequantize", "not-finite")
 
 
 def converted(raw, model, mode):
@@ -91,7 +94,10 @@ def find(raw, model, mode):
             note("shared-buffer", name)
             if sharing[number, tensor.buffer] > 1:
                 note("shared-dequantize", name)
-        if index in model.subgraphs[number].outputs:
+        graph = model.subgraphs[number]
+        if graph.inputs is not None and index in graph.inputs:
+            note("constant-input", name)
+        if index in graph.outputs:
             note("constant-output", name)
         if mode != "legacy_fp16" and not np.isfinite(x).all():
             note("not-finite", name)

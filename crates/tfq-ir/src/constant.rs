@@ -66,6 +66,13 @@ impl ConstantPool {
         self.entries[id.0 as usize] = Some(bytes);
     }
 
+    /// Empties an entry that nothing refers to.
+    pub(crate) fn release(&mut self, id: BufferId) {
+        if let Some(entry) = self.entries.get_mut(id.0 as usize) {
+            *entry = None;
+        }
+    }
+
     /// Keeps the entries for which `keep` holds, and returns where each old entry went.
     pub(crate) fn retain(&mut self, keep: impl Fn(BufferId) -> bool) -> Vec<Option<BufferId>> {
         let mut moved = Vec::with_capacity(self.entries.len());

@@ -50,6 +50,8 @@ pub enum Change {
     Patch(Patch),
     /// A constant was added.
     Constant(Bytes),
+    /// A constant that nothing refers to was let go.
+    Release(BufferId),
     /// An op got a version.
     Version(SubgraphId, OpId, i32),
     /// A metadata entry was set.
@@ -170,7 +172,10 @@ pub enum CacheReason {
 
 impl Module {
     /// A model of these subgraphs and constants; everything else starts empty.
-    pub fn new(subgraphs: Vec<Subgraph>, constants: ConstantPool) -> Self {
+    pub fn new(mut subgraphs: Vec<Subgraph>, constants: ConstantPool) -> Self {
+        for (n, graph) in subgraphs.iter_mut().enumerate() {
+            graph.set_origin(n as u32);
+        }
         Self { version: 3, subgraphs, constants, ..Self::default() }
     }
 
@@ -207,6 +212,20 @@ impl Module {
     pub fn add_constant(&mut self, bytes: Bytes) -> BufferId {
         self.changes.push(Change::Constant(bytes.clone()));
         self.constants.push(bytes)
+    }
+
+    /// Lets go of constant bytes that nothing refers to any more, and tells whether it did. The
+    /// place stays, empty, so that no number changes.
+    pub fn release_constant(&mut self, id: BufferId) -> bool {
+        let named = self.metadata.iter().any(|entry| entry.buffer == id)
+            || self.metadata_buffer.iter().any(|n| u32::try_from(*n) == Ok(id.0));
+        let shown = |graph: &Subgraph| graph.tensors().any(|t| graph.tensor(t).buffer == id);
+        if id == BufferId::NONE || named || self.subgraphs.iter().any(shown) {
+            return false;
+        }
+        self.changes.push(Change::Release(id));
+        self.constants.release(id);
+        true
     }
 
     /// The metadata entry of this name.
@@ -263,6 +282,9 @@ impl Module {
                 }
                 Change::Constant(bytes) => {
                     self.add_constant(bytes);
+                }
+                Change::Release(id) => {
+                    self.release_constant(id);
                 }
                 Change::Version(sg, op, version) => self.set_version(sg, op, version),
                 Change::Metadata(name, bytes) => self.set_metadata(&name, bytes),
@@ -433,6 +455,11 @@ impl Module {
                     sg.op_mut(op).op.renumber_subgraphs(place);
                 }
             }
+        }
+        for applied in &mut self.journal {
+            let reached = applied.subgraph.filter(|sg| reached[sg.0 as usize]);
+            applied.subgraph =
+                reached.and_then(|sg| place(i64::from(sg.0))).map(|n| SubgraphId(n as u32));
         }
         for signature in &mut self.signatures {
             if let Some(new) = place(i64::from(signature.subgraph)) {

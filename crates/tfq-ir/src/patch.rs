@@ -91,6 +91,8 @@ pub struct Applied {
     pub label: Cow<'static, str>,
     /// Ops whose operands, results, attributes or operand types changed, new ones included.
     pub ops: Vec<OpId>,
+    /// Ops that were erased; the handles are stale.
+    pub erased: Vec<OpId>,
     /// Tensors that were changed or added.
     pub tensors: Vec<TensorId>,
     /// How many ops were added.
@@ -111,6 +113,7 @@ impl Applied {
             subgraph: None,
             label: Cow::Owned(format!("drop {what}")),
             ops: Vec::new(),
+            erased: Vec::new(),
             tensors: Vec::new(),
             ops_added: 0,
             ops_erased: 0,
@@ -770,6 +773,7 @@ fn commit(module: &mut Module, patch: Patch) -> Applied {
         tensors: changed.into_iter().collect(),
         ops_added,
         ops_erased: patch.erased_ops.len(),
+        erased: patch.erased_ops.into_iter().collect(),
         tensors_added,
         tensors_erased: patch.erased_tensors.len(),
         bytes_dropped: 0,

@@ -97,6 +97,7 @@ pub struct Subgraph {
     pub name: Option<Arc<str>>,
     /// Index into the debug metadata, -1 for none.
     pub debug_metadata_index: i32,
+    origin: u32,
     graph: StableDiGraph<Node, Edge>,
     inputs: Vec<TensorId>,
     outputs: Vec<TensorId>,
@@ -116,6 +117,7 @@ impl Default for Subgraph {
         Self {
             name: None,
             debug_metadata_index: -1,
+            origin: 0,
             graph: StableDiGraph::new(),
             inputs: Vec::new(),
             outputs: Vec::new(),
@@ -155,6 +157,12 @@ impl Subgraph {
     /// Number of tensors.
     pub fn tensor_count(&self) -> usize {
         self.live_tensors
+    }
+
+    /// The number that it had when its module was made: dropping subgraphs renumbers the others,
+    /// and this still finds it in a snapshot from before.
+    pub fn origin(&self) -> u32 {
+        self.origin
     }
 
     /// Inputs in order.
@@ -409,6 +417,10 @@ impl Subgraph {
             Some(Node::Tensor(node)) if node.uid == id.uid => &mut Arc::make_mut(node).tensor,
             _ => panic!("{id:?} is stale: its tensor has been erased"),
         }
+    }
+
+    pub(crate) fn set_origin(&mut self, origin: u32) {
+        self.origin = origin;
     }
 
     pub(crate) fn outputs_mut(&mut self) -> &mut Vec<TensorId> {

@@ -102,8 +102,13 @@ pub fn bisect(
     after.replay(&changes[at..=at]).expect("the change was applied once");
     let applied = after.journal().last().expect("a patch is in the journal");
     let sg = applied.subgraph.expect("patches change a subgraph");
-    let touched: IndexSet<OpId> =
-        applied.ops.iter().copied().filter(|op| before.subgraph(sg).contains_op(*op)).collect();
+    let touched: IndexSet<OpId> = applied
+        .ops
+        .iter()
+        .chain(&applied.erased)
+        .copied()
+        .filter(|op| before.subgraph(sg).contains_op(*op))
+        .collect();
     let graph = before.subgraph(sg);
     let label = |op: &OpId| {
         let result = graph.results(*op).first().map_or("?", |id| graph.tensor(*id).label());
@@ -147,7 +152,7 @@ fn state(optimizer: &Optimizer, start: &Module, changes: &[Change]) -> Result<Ve
     if pending {
         tfq_pass::run(&mut module, &complete, optimizer.target, RunOptions::default(), |_| ())?;
     }
-    tfq_pass::update_versions(&mut module, optimizer.target, 0);
+    tfq_pass::update_versions(&mut module, start, optimizer.target);
     Ok(tfq_tflite::lower(&module, &optimizer.lower)?.to_vec())
 }
 

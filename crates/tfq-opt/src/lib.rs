@@ -51,9 +51,11 @@
 //! ```
 
 mod bisect;
+mod docs;
 mod optimizer;
 
 pub use bisect::{BisectError, Bisection, bisect};
+pub use docs::passes_markdown;
 pub use optimizer::{
     Error, Optimized, Optimizer, Source, builtin, quantize_weights, quantize_weights_into,
 };

@@ -8,7 +8,7 @@ use tfq_pass::{
 };
 use tfq_passes::{EliminateDeadBuffers, InsertDequant, QuantizeWeights};
 use tfq_target::Target;
-use tfq_tflite::{Image, LiftError, LiftOptions, LowerError, LowerOptions};
+use tfq_tflite::{Image, LiftError, LiftOptions, LowerError, LowerOptions, Placement};
 
 /// The built-in passes and pipelines.
 pub fn builtin() -> Registry {
@@ -150,10 +150,11 @@ impl Optimizer {
         source: impl Into<Source<'a>>,
         observe: impl FnMut(Event<'_>),
     ) -> Result<Optimized, Error> {
-        let mut module = match source.into() {
-            Source::Bytes(bytes) => tfq_tflite::lift(&bytes, &self.lift)?,
-            Source::Model(model) => tfq_tflite::lift_model(model, &self.lift)?,
+        let input = match source.into() {
+            Source::Bytes(bytes) => bytes,
+            Source::Model(model) => Bytes::copy_from_slice(model._tab.buf()),
         };
+        let mut module = tfq_tflite::lift(&input, &self.lift)?;
         let report =
             tfq_pass::run(&mut module, &self.pipeline, self.target, self.run_options, observe)?;
         let mut wrong = tfq_pass::check_runnable(&module, self.target).into_iter();
@@ -164,7 +165,9 @@ impl Optimizer {
             };
             return Err(Error::Unrunnable { target: self.target.name().to_owned(), first, more });
         }
-        Ok(Optimized { module, report, lower: self.lower })
+        let unchanged = module.changes().is_empty() && module.dequant_cache.is_none();
+        let kept = unchanged && !self.lift.drop_unknown && self.lower.placement == Placement::Auto;
+        Ok(Optimized { module, report, lower: self.lower, unchanged: kept.then_some(input) })
     }
 }
 
@@ -176,13 +179,20 @@ pub struct Optimized {
     /// What the passes did.
     pub report: Report,
     lower: LowerOptions,
+    /// The input, where nothing was changed and nothing asked for another layout.
+    unchanged: Option<Bytes>,
 }
 
 impl Optimized {
     /// The file, not yet in one place: constants that no pass touched are still those of the
     /// input.
     pub fn image(&self) -> Result<Image, Error> {
-        Ok(tfq_tflite::lower(&self.module, &self.lower)?)
+        let image = tfq_tflite::lower(&self.module, &self.lower)?;
+        // Alignment may cost a few bytes; a model in which nothing changed never grows by it.
+        match &self.unchanged {
+            Some(input) if image.len() > input.len() as u64 => Ok(Image::of_file(input.clone())),
+            _ => Ok(image),
+        }
     }
 
     /// The file in memory.

@@ -129,13 +129,13 @@ pub fn run(
     options: RunOptions,
     observe: impl FnMut(Event<'_>),
 ) -> Result<Report, RunError> {
-    let journal_before = module.journal().len();
+    let start = module.clone();
     let count = pipeline.len();
     let report = Report::default();
     let mut manager = Manager { target, options, observe, report, count, begun: 0 };
     manager.nodes(module, pipeline, None)?;
     let report = manager.report;
-    update_versions(module, target, journal_before);
+    update_versions(module, &start, target);
     Ok(report)
 }
 
@@ -257,21 +257,25 @@ fn find_subgraph(module: &Module, name: &str) -> Option<SubgraphId> {
     named.map(|(id, _)| id).or_else(numbered)
 }
 
-/// Raises the versions of the ops that patches touched from the journal's entry `first` on, and
-/// `min_runtime_version` with them. [`run`] does this at its end.
-pub fn update_versions(module: &mut Module, target: &Target, first: usize) {
+/// Raises the versions of ops that need a higher one than they did in `start`, a snapshot of
+/// the module from before, and `min_runtime_version` with them. An op that only happens to have
+/// a lower version than the rules ask for keeps it. [`run`] does this at its end.
+pub fn update_versions(module: &mut Module, start: &Module, target: &Target) {
     let mut touched: IndexSet<(SubgraphId, OpId)> = IndexSet::new();
-    for patch in &module.journal()[first..] {
+    for patch in &module.journal()[start.journal().len()..] {
         let Some(sg) = patch.subgraph else { continue };
-        touched.extend(patch.ops.iter().map(|op| (sg, *op)));
+        let alive = patch.ops.iter().filter(|op| module.subgraph(sg).contains_op(**op));
+        touched.extend(alive.map(|op| (sg, *op)));
     }
     let mut raised = false;
     for (sg, op) in touched {
-        if sg.0 as usize >= module.subgraphs().len() || !module.subgraph(sg).contains_op(op) {
-            continue;
-        }
         let Some(version) = target.version(module, sg, op) else { continue };
-        if version > module.subgraph(sg).op(op).version {
+        let origin = SubgraphId(module.subgraph(sg).origin());
+        let known =
+            (origin.0 as usize) < start.subgraphs().len() && start.subgraph(origin).contains_op(op);
+        let before = if known { target.version(start, origin, op) } else { None };
+        let grew = before.is_none_or(|before| version > before);
+        if grew && version > module.subgraph(sg).op(op).version {
             module.set_version(sg, op, version);
             raised = true;
         }

@@ -29,6 +29,12 @@ const ZEROS: [u8; 64] = [0; 64];
 const PIECES_A_WRITE: usize = 300;
 
 impl Image {
+    /// A file as it is.
+    pub fn of_file(bytes: Bytes) -> Self {
+        let len = bytes.len() as u64;
+        Self { skeleton: Vec::new(), pieces: vec![Piece { at: 0, header: None, data: bytes }], len }
+    }
+
     /// Size in bytes of the file.
     pub fn len(&self) -> u64 {
         self.len

@@ -1,8 +1,8 @@
 //! The choices of TensorFlow's legacy quantizer (`lite/toco_legacy/quantize_weights.cc`), for
 //! `compat=toco`: which operands are weights, which ops are hybrid, and the arithmetic.
 //!
-//! Not followed where it is a bug: tensors on one buffer are quantised once, not one over the
-//! other; indices past the operands are skipped; weights that are not finite or sparse stay float32;
+//! Not followed where it is a bug: an op that the target cannot run with int8 weights gets a
+//! Dequantize; tensors on one buffer are quantised once, not one over the other; indices past the operands are skipped; weights that are not finite or sparse stay float32;
 //! inputs and outputs keep their names and types.
 
 use super::select::{Form, Group, Selection, WeightUse, is_float_constant, shown};
@@ -13,9 +13,10 @@ use tfq_ir::catalog::ops;
 use tfq_ir::{BufferId, ElementType, Module, OpId, OpKind, SubgraphId, Tensor, TensorId};
 use tfq_numeric::{NonFinite, Rule};
 use tfq_pass::Context;
+use tfq_target::{Granularity as Grain, Target, WeightForm};
 
 pub(super) fn select(pass: &QuantizeWeights, module: &Module, cx: &mut Context<'_>) -> Selection {
-    let legacy = Legacy { pass, module };
+    let legacy = Legacy { pass, module, target: cx.target() };
     let groups = match pass.r#type {
         WeightType::Int8 => legacy.int8(cx),
         WeightType::Float16 => legacy.float16(),
@@ -80,6 +81,7 @@ fn place(tensor: &Tensor) -> Place {
 struct Legacy<'a> {
     pass: &'a QuantizeWeights,
     module: &'a Module,
+    target: &'a Target,
 }
 
 impl Legacy<'_> {
@@ -191,7 +193,11 @@ impl Legacy<'_> {
             let (kind, reason) = if int8 && lookup && graph.uses(u.tensor).len() == 1 {
                 ("pass-through", "compat=toco: the table has one reader")
             } else if int8 && all_int8 && self.is_hybrid(u.sg, u.op) {
-                ("hybrid", "compat=toco")
+                if self.runs(groups, u) {
+                    ("hybrid", "compat=toco")
+                } else {
+                    ("dequantize", "compat=toco, but the target cannot run it hybrid")
+                }
             } else {
                 ("dequantize", "compat=toco")
             };
@@ -199,6 +205,24 @@ impl Legacy<'_> {
             found.push(NotedVerdict { sg: u.sg, op: u.op, kind, reason, slots });
         }
         found
+    }
+
+    /// Whether the target reads the weight in the form that it gets. The legacy tool does not
+    /// ask, and writes grouped convolutions that fail and matrix products that come out wrong.
+    fn runs(&self, groups: &[Group], u: &WeightUse) -> bool {
+        let graph = self.module.subgraph(u.sg);
+        if matches!(graph.op(u.op).kind, OpKind::Custom(_)) {
+            return true;
+        }
+        let group = groups.iter().find(|group| group.tensors.contains(&(u.sg, u.tensor)));
+        let grain = match group.map(|group| &group.form) {
+            Some(Form::PerChannel { axis, .. } | Form::StatedRanges { axis, .. }) => {
+                Grain::PerChannel { axis: *axis }
+            }
+            _ => Grain::PerTensor,
+        };
+        let form = WeightForm::new(ElementType::Int8, grain);
+        self.target.hybrid(self.module, u.sg, u.op, u.slot, &form).is_hybrid()
     }
 
     /// Whether the op reads int8 weights (`IsHybridEvaluationOp`).

@@ -75,12 +75,42 @@ pub(crate) enum Command {
         /// As JSON
         #[arg(long)]
         json: bool,
+        /// As the Markdown of docs/passes.md
+        #[arg(long, conflicts_with = "json")]
+        markdown: bool,
     },
+    /// Find the first pass, and in it the first patch, after which a check fails
+    Bisect(Bisect),
+    /// Print a script that completes arguments in a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man,
     /// Print the manual of a pass
     Explain {
         /// Its name
         pass: String,
     },
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Bisect {
+    /// The model before the passes
+    pub(crate) model: String,
+
+    /// Passes in order [default: default]
+    #[arg(long, value_name = "PIPELINE")]
+    pub(crate) passes: Option<String>,
+
+    /// A shell command that succeeds on a good model; {} stands for the model's file
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) check: String,
+
+    /// Where the ops around the bad patch go, as a model of their own
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

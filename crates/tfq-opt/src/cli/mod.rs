@@ -1,13 +1,14 @@
 //! Reads arguments, runs the optimiser, prints. The only place that does the first or the last.
 
 mod args;
+mod bisect;
 mod diagnostics;
 mod list;
 mod progress;
 mod summary;
 
 use args::{Args, Command};
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use diagnostics::Failure;
 use std::io::{self, Write};
 use std::path::Path;
@@ -31,7 +32,21 @@ pub(crate) fn main() -> ExitCode {
 
 fn run(args: &Args) -> Result<(), Failure> {
     match &args.command {
-        Some(Command::Passes { json }) => return list::passes(*json).map_err(output_failure),
+        Some(Command::Passes { markdown: true, .. }) => {
+            let text = tfq_opt::passes_markdown(&builtin());
+            return write!(io::stdout(), "{text}").map_err(output_failure);
+        }
+        Some(Command::Passes { json, .. }) => return list::passes(*json).map_err(output_failure),
+        Some(Command::Bisect(bisect)) => return bisect::run(bisect),
+        Some(Command::Completions { shell }) => {
+            let mut command = Args::command();
+            clap_complete::generate(*shell, &mut command, "tfq-opt", &mut io::stdout());
+            return Ok(());
+        }
+        Some(Command::Man) => {
+            let page = clap_mangen::Man::new(Args::command());
+            return page.render(&mut io::stdout()).map_err(output_failure);
+        }
         Some(Command::Explain { pass }) => return list::explain(pass),
         None => (),
     }

@@ -1,0 +1,65 @@
+//! `tfq-opt bisect`.
+
+use super::args::Bisect;
+use super::diagnostics::Failure;
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use tfq_opt::format::{Access, LowerOptions};
+use tfq_opt::pass::Pipeline;
+use tfq_opt::{BisectError, Bisection, Optimizer, bisect, builtin};
+
+pub(super) fn run(args: &Bisect) -> Result<(), Failure> {
+    if !args.check.contains("{}") {
+        let help = "write {} where the file's name goes: --check='run-model {}'";
+        return Err(Failure::usage("the check does not mention the model", help));
+    }
+    let text = args.passes.as_deref().unwrap_or("default");
+    let pipeline = Pipeline::parse(&builtin(), text)
+        .map_err(|error| Failure::Pipeline { place: "--passes".to_owned(), error })?;
+    let input = tfq_opt::format::read(Path::new(&args.model), Access::Whole)
+        .map_err(|error| Failure::file("cannot read", &args.model, &error))?;
+    let folder = tempfile::tempdir()
+        .map_err(|error| Failure::file("cannot make", "a temporary folder", &error))?;
+    let file = folder.path().join("model.tflite");
+    let good = |model: &[u8]| {
+        std::fs::write(&file, model)?;
+        check(&args.check, &file)
+    };
+    let found = bisect(&Optimizer::new(pipeline), &input, good).map_err(|error| match error {
+        BisectError::Model(error) => Failure::model(&args.model, &error),
+        other => Failure::Model { message: format!("{}: {other}", args.model), help: None },
+    })?;
+    if let Some(output) = &args.output {
+        let image = tfq_opt::format::lower(&found.reproducer, &LowerOptions::default())
+            .map_err(|error| Failure::model(&args.model, &error.into()))?;
+        tfq_opt::format::write_atomically(Path::new(output), &image, |_| ())
+            .map_err(|error| Failure::file("cannot write", output, &error))?;
+    }
+    report(&found, args.output.as_deref()).map_err(super::output_failure)
+}
+
+/// Whether the command succeeds on the file. What it prints goes to standard error.
+fn check(command: &str, file: &Path) -> io::Result<bool> {
+    let file = format!("'{}'", file.display().to_string().replace('\'', r"'\''"));
+    let status = Command::new("sh")
+        .args(["-c", &command.replace("{}", &file)])
+        .stdin(Stdio::null())
+        .stdout(io::stderr())
+        .status()?;
+    Ok(status.success())
+}
+
+fn report(found: &Bisection, output: Option<&str>) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "first bad pass:  {}", found.pass)?;
+    writeln!(out, "first bad patch: {}, {}", found.patch, found.rule)?;
+    for op in &found.ops {
+        writeln!(out, "  touches {op}")?;
+    }
+    writeln!(out, "checks run: {}", found.runs)?;
+    match output {
+        Some(output) => writeln!(out, "the ops around it, before the patch: {output}"),
+        None => Ok(()),
+    }
+}
