@@ -165,7 +165,7 @@ fn a_result_that_would_not_run_is_refused() {
     let Error::Unrunnable { target, first, .. } = &error else { panic!("{error}") };
     assert_eq!(target, "litert");
     assert_eq!(first.place, "CONV_3D `output`");
-    assert_eq!(first.fix, "insert-dequant");
+    assert_eq!(first.fix, Some("insert-dequant"));
     assert_eq!(error.help().unwrap(), "run `insert-dequant` after the other passes");
 }
 

@@ -131,11 +131,13 @@ impl InsertDequant {
             .copied()
             .filter(|id| graph.is_output(*id) && graph.tensor(*id).expressed.is_some())
             .collect();
-        let mut patch = Patch::new(sg, "insert a Dequantize");
+        let served = readers.is_empty() && outputs.is_empty();
+        let label = if served { "leave a constant to its readers" } else { "insert a Dequantize" };
+        let mut patch = Patch::new(sg, label);
         for &id in constant.tensors.iter().filter(|id| graph.tensor(**id).expressed.is_some()) {
             patch.set_expressed(id, None);
         }
-        if readers.is_empty() && outputs.is_empty() {
+        if served {
             return cx.apply(module, patch);
         }
         let source = constant.tensors[0];

@@ -21,7 +21,7 @@
 //! # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/models/digits/digits_cnn.tflite");
 //! # let float_model = std::fs::read(path).unwrap();
 //! let model = tfq_opt::tflite::root_as_model(&float_model).unwrap();
-//! let mut builder = flatbuffers::FlatBufferBuilder::new();
+//! let mut builder = tfq_opt::flatbuffers::FlatBufferBuilder::new();
 //! tfq_opt::quantize_weights_into(&mut builder, model, Default::default())?;
 //! assert!(builder.finished_data().len() < float_model.len() / 2);
 //! # Ok(())
@@ -60,6 +60,8 @@ pub use optimizer::{
     Error, Optimized, Optimizer, Source, builtin, quantize_weights, quantize_weights_into,
 };
 
+/// The flatbuffers crate whose builders this one fills.
+pub use flatbuffers;
 /// The intermediate representation.
 pub use tfq_ir as ir;
 /// Passes, pipelines and registries: what it takes to write a pass.

@@ -81,7 +81,7 @@ impl Error {
         match self {
             Self::Lift(error) => error.help().map(str::to_owned),
             Self::Unrunnable { first, .. } => {
-                Some(format!("run `{}` after the other passes", first.fix))
+                first.fix.map(|fix| format!("run `{fix}` after the other passes"))
             }
             Self::Lower(LowerError::TooLarge { .. }) => {
                 Some("pass --constants=outside, or leave the choice to the tool".to_owned())

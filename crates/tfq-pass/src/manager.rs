@@ -39,12 +39,18 @@ pub struct PassReport {
     pub remarks: Vec<Remark>,
     /// Numbers that it counted.
     pub statistics: IndexMap<&'static str, u64>,
+    /// How many patches of each label were applied, in order of their first.
+    pub rules: IndexMap<String, usize>,
+    /// By how much the constants of the model shrank, in bytes; negative where they grew.
+    pub bytes_saved: i64,
     /// How many ops a rule of the pass looked at and left.
     pub candidates: u64,
     /// Where a rule came nearest to matching.
     pub nearest: Option<NearMiss>,
-    /// How long it took, verification included.
+    /// How long it took, without verification.
     pub time: Duration,
+    /// How long verification after it took.
+    pub verify_time: Duration,
 }
 
 /// How a pipeline is run.
@@ -221,6 +227,7 @@ impl<F: FnMut(Event<'_>)> Manager<'_, F> {
         let before = module.clone();
         let mut cx = Context::new(self.target, only, self.options.explain);
         let outcome = step.pass.run(module, &mut cx);
+        let time = start.elapsed();
         let failure = match outcome {
             Err(source) => Some(RunError::Pass { pass: step.name.clone(), source }),
             Ok(()) => module.verify().err().map(|mut errors| RunError::Verify {
@@ -232,19 +239,29 @@ impl<F: FnMut(Event<'_>)> Manager<'_, F> {
             *module = before;
             return Err(failure);
         }
-        let pass = PassReport {
+        let mut pass = PassReport {
             name: step.name.clone(),
             patches: module.journal().len() - before.journal().len(),
             remarks: cx.remarks,
             statistics: cx.statistics,
+            rules: IndexMap::new(),
+            bytes_saved: constant_bytes(&before) - constant_bytes(module),
             candidates: cx.candidates,
             nearest: cx.nearest,
-            time: start.elapsed(),
+            time,
+            verify_time: start.elapsed() - time,
         };
+        for patch in &module.journal()[before.journal().len()..] {
+            *pass.rules.entry(patch.label.to_string()).or_default() += 1;
+        }
         (self.observe)(Event::End { module, report: &pass });
         self.report.passes.push(pass);
         Ok(())
     }
+}
+
+fn constant_bytes(module: &Module) -> i64 {
+    module.constants().iter().map(|(_, bytes)| bytes.map_or(0, |bytes| bytes.len() as i64)).sum()
 }
 
 /// The subgraph of this name or number.

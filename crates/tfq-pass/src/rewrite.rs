@@ -19,7 +19,6 @@ mod pattern;
 pub use driver::apply_rules;
 pub use pattern::{Match, OpPattern, Pattern, any, constant, op, op_of};
 
-use pattern::Matched;
 use tfq_ir::Patch;
 
 type GuardFn = Box<dyn Fn(&Match<'_>) -> bool + Send + Sync>;
@@ -86,10 +85,8 @@ impl Rule {
 
     /// The match at an op, or how near it comes.
     fn at<'a>(&self, site: pattern::Site<'a>) -> Result<Match<'a>, Miss> {
-        let found = match self.root.matches(site) {
-            Matched::Yes(found) => found,
-            Matched::No { nodes, what } => return Err(Miss { nodes, guard: None, what }),
-        };
+        let found =
+            self.root.matches(site).map_err(|(nodes, what)| Miss { nodes, guard: None, what })?;
         for (name, holds) in &self.guards {
             if !holds(&found) {
                 let what = format!("it does not hold that {name}");

@@ -15,8 +15,8 @@ pub struct Unrunnable {
     pub place: String,
     /// What would happen.
     pub what: String,
-    /// Which pass to run.
-    pub fix: &'static str,
+    /// Which pass to run, if one mends it.
+    pub fix: Option<&'static str>,
 }
 
 /// Checks every op that a patch touched. What came in like this is the input's own affair: a
@@ -35,6 +35,7 @@ pub fn check_runnable(module: &Module, target: &Target) -> Vec<Unrunnable> {
         }
         check_op(module, target, sg, op, &mut found);
     }
+    found.extend(stale_metadata(module));
     for (sg, graph) in module.subgraphs() {
         for &output in graph.outputs() {
             let tensor = graph.tensor(output);
@@ -42,12 +43,30 @@ pub fn check_runnable(module: &Module, target: &Target) -> Vec<Unrunnable> {
                 found.push(Unrunnable {
                     place: Context::tensor_place(module, sg, output),
                     what: format!("an output that was {expressed} would become {}", tensor.ty),
-                    fix: "insert-dequant",
+                    fix: Some("insert-dequant"),
                 });
             }
         }
     }
     found
+}
+
+/// Metadata that numbers ops or tensors, in a format that is not ours, is wrong once a pass has
+/// added or removed some.
+fn stale_metadata(module: &Module) -> Option<Unrunnable> {
+    let journal = module.journal();
+    let ops = journal.iter().any(|patch| patch.ops_added + patch.ops_erased > 0);
+    let tensors = journal.iter().any(|patch| patch.tensors_added + patch.tensors_erased > 0);
+    let named = |name: &str| module.metadata.iter().any(|e| e.name.as_deref() == Some(name));
+    let (name, what) = if ops && named("model_control_dependencies") {
+        ("model_control_dependencies", "ops")
+    } else if tensors && named("OfflineMemoryAllocation") {
+        ("OfflineMemoryAllocation", "tensors")
+    } else {
+        return None;
+    };
+    let what = format!("it names {what} by number, and passes added or removed some");
+    Some(Unrunnable { place: format!("metadata `{name}`"), what, fix: None })
 }
 
 fn check_op(
@@ -83,7 +102,7 @@ fn check_op(
             }
         };
         let place = Context::op_place(module, sg, op);
-        found.push(Unrunnable { place, what, fix: "insert-dequant" });
+        found.push(Unrunnable { place, what, fix: Some("insert-dequant") });
     }
 }
 

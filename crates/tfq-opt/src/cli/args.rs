@@ -41,6 +41,14 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PASS", num_args = 0..=1, require_equals = true, default_missing_value = "")]
     pub(crate) remarks: Option<String>,
 
+    /// Tell for each pass how often each of its rules was applied and what it saved
+    #[arg(long)]
+    pub(crate) stats: bool,
+
+    /// Tell how long each pass took
+    #[arg(long)]
+    pub(crate) timing: bool,
+
     /// Print the summary as JSON to standard output
     #[arg(long)]
     pub(crate) json: bool,

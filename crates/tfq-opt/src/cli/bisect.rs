@@ -15,8 +15,10 @@ pub(super) fn run(args: &Bisect) -> Result<(), Failure> {
         return Err(Failure::usage("the check does not mention the model", help));
     }
     let text = args.passes.as_deref().unwrap_or("default");
-    let pipeline = Pipeline::parse(&builtin(), text)
-        .map_err(|error| Failure::Pipeline { place: "--passes".to_owned(), error })?;
+    let pipeline = Pipeline::parse(&builtin(), text).map_err(|error| Failure::Pipeline {
+        place: "--passes".to_owned(),
+        error: Box::new(error),
+    })?;
     let input = tfq_opt::format::read(Path::new(&args.model), Access::Whole)
         .map_err(|error| Failure::file("cannot read", &args.model, &error))?;
     let folder = tempfile::tempdir()

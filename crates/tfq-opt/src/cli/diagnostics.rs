@@ -10,7 +10,7 @@ use tfq_opt::pass::PipelineError;
 #[derive(Debug)]
 pub(crate) enum Failure {
     /// The text of the pipeline is wrong; it is from a file or an option.
-    Pipeline { place: String, error: PipelineError },
+    Pipeline { place: String, error: Box<PipelineError> },
     /// The command was called wrongly.
     Usage { message: String, help: String },
     /// The model could not be processed.

@@ -107,7 +107,7 @@ fn pipeline(args: &Args) -> Result<Pipeline, Failure> {
         None => ("--passes", args.passes.clone().unwrap_or_else(|| "default".to_owned())),
     };
     let parsed = Pipeline::parse(&builtin(), &text);
-    parsed.map_err(|error| Failure::Pipeline { place: place.to_owned(), error })
+    parsed.map_err(|error| Failure::Pipeline { place: place.to_owned(), error: Box::new(error) })
 }
 
 fn set_threads(threads: Option<usize>) -> Result<(), Failure> {
@@ -158,6 +158,12 @@ fn report(
     let mut out = io::stderr().lock();
     if let Some(pass) = &args.remarks {
         summary.remarks(&mut out, pass)?;
+    }
+    if args.stats {
+        summary.stats(&mut out)?;
+    }
+    if args.timing {
+        summary.timing(&mut out)?;
     }
     if args.quiet { Ok(()) } else { summary.text(&mut out) }
 }

@@ -48,12 +48,61 @@ impl Summary<'_> {
         for (rule, skipped) in self.skipped() {
             writeln!(out, "  left unchanged: {skipped} {rule}")?;
         }
+        self.idle_passes(out)?;
         match self.output {
             Some("-") => Ok(()),
             Some(output) => writeln!(out, "  written to {output}"),
             None if self.args.dry_run => writeln!(out, "  nothing written: --dry-run"),
             None => writeln!(out, "  nothing written: give -o FILE"),
         }
+    }
+
+    /// Passes that the user named and that found nothing to do, with what came nearest.
+    fn idle_passes(&self, out: &mut impl Write) -> io::Result<()> {
+        let named = self.args.passes.is_some() || self.args.pipeline.is_some();
+        for pass in self.optimized.report.passes.iter().filter(|pass| named && pass.patches == 0) {
+            let missed = pass.remarks.iter().find(|remark| remark.kind == RemarkKind::Missed);
+            match (&pass.nearest, missed) {
+                (Some(near), _) => writeln!(
+                    out,
+                    "  {} changed nothing, 0 of {} candidates; nearest: {} at {}: {}",
+                    pass.name, pass.candidates, near.rule, near.place, near.reason
+                )?,
+                (None, Some(remark)) => writeln!(
+                    out,
+                    "  {} changed nothing; for example {}: {}",
+                    pass.name, remark.place, remark.message
+                )?,
+                (None, None) => writeln!(out, "  {} changed nothing", pass.name)?,
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn stats(&self, out: &mut impl Write) -> io::Result<()> {
+        for pass in &self.optimized.report.passes {
+            let saved = pass.bytes_saved;
+            writeln!(
+                out,
+                "{}: {} patches, {saved} bytes of constants saved",
+                pass.name, pass.patches
+            )?;
+            for (rule, applied) in &pass.rules {
+                writeln!(out, "  {applied:>7}  {rule}")?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn timing(&self, out: &mut impl Write) -> io::Result<()> {
+        let report = &self.optimized.report;
+        let all: f64 = report.passes.iter().map(|p| (p.time + p.verify_time).as_secs_f64()).sum();
+        writeln!(out, "{:9.3} ms  passes", 1e3 * all)?;
+        for pass in &report.passes {
+            writeln!(out, "{:9.3} ms    {}", 1e3 * pass.time.as_secs_f64(), pass.name)?;
+            writeln!(out, "{:9.3} ms      verifier", 1e3 * pass.verify_time.as_secs_f64())?;
+        }
+        Ok(())
     }
 
     pub(crate) fn json(&self, out: &mut impl Write) -> io::Result<()> {
@@ -72,7 +121,10 @@ impl Summary<'_> {
                 json!({
                     "name": pass.name,
                     "patches": pass.patches,
+                    "rules": pass.rules,
+                    "bytes_saved": pass.bytes_saved,
                     "seconds": pass.time.as_secs_f64(),
+                    "verify_seconds": pass.verify_time.as_secs_f64(),
                 })
             })
             .collect();
@@ -145,7 +197,7 @@ fn grouped(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::new();
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             out.push(' ');
         }
         out.push(digit);

@@ -62,7 +62,8 @@ impl OpPattern {
         self.kinds.iter().any(|kind| op.kind.is(*kind))
     }
 
-    pub(super) fn matches<'a>(&self, site: Site<'a>) -> Matched<'a> {
+    /// The match, or how many nodes of the pattern matched and what did not.
+    pub(super) fn matches<'a>(&self, site: Site<'a>) -> Result<Match<'a>, (usize, String)> {
         let mut found = Match {
             site,
             tensors: SmallVec::new(),
@@ -71,8 +72,8 @@ impl OpPattern {
             nodes: 0,
         };
         match self.try_at(site.op, &mut found) {
-            Ok(()) => Matched::Yes(found),
-            Err(what) => Matched::No { nodes: found.nodes, what },
+            Ok(()) => Ok(found),
+            Err(what) => Err((found.nodes, what)),
         }
     }
 
@@ -131,11 +132,6 @@ pub(super) struct Site<'a> {
     pub(super) module: &'a Module,
     pub(super) sg: SubgraphId,
     pub(super) op: OpId,
-}
-
-pub(super) enum Matched<'a> {
-    Yes(Match<'a>),
-    No { nodes: usize, what: String },
 }
 
 /// A place where a pattern matches, with the names that the pattern gave. The root's first
