@@ -62,6 +62,36 @@ fn pipeline(bencher: Bencher, text: &str) {
         .bench(|| optimizer.run(file.clone()).expect("it runs"));
 }
 
+/// Lifting, cleaning up and lowering a chain in which every other op does nothing.
+#[divan::bench(args = [1_000, 10_000, 100_000, 1_000_000], sample_count = 5, sample_size = 1)]
+fn clean_up(bencher: Bencher, ops: usize) {
+    let file = identities(ops);
+    let text = "until-stable(remove-identities,cancel-quantize-dequantize,eliminate-dead-buffers)";
+    let optimizer = Optimizer::parse(text).expect("it is a pipeline");
+    bencher.counter(divan::counter::ItemsCount::new(ops)).bench(|| {
+        let result = optimizer.run(file.clone()).expect("it runs");
+        assert_eq!(result.module.subgraphs().next().map(|(_, g)| g.op_count()), Some(ops / 2));
+        result.image().expect("it is small")
+    });
+}
+
+/// RELU and a RESHAPE to the same shape, in turn.
+fn identities(count: usize) -> Bytes {
+    let mut sg = SubgraphBuilder::new(None);
+    let tensor = |n: usize| Tensor::new(format!("t{n}"), ElementType::Float32, vec![1, 8]);
+    let input = sg.tensor(tensor(0));
+    let mut last = input;
+    for n in 0..count {
+        let result = sg.tensor(tensor(n + 1));
+        let code = if n % 2 == 0 { ops::RELU } else { ops::RESHAPE };
+        sg.op(Op::new(OpKind::Builtin(code)), &[Some(last)], &[result]);
+        last = result;
+    }
+    let module =
+        Module::new(vec![sg.finish(vec![input], vec![last])], ConstantPool::new(vec![None]));
+    lower(&module, &LowerOptions::default()).expect("it is small").to_vec().into()
+}
+
 #[divan::bench]
 fn start_up() -> usize {
     builtin().passes().count()
