@@ -22,7 +22,7 @@ declare_pass! {
     /// have that attribute.
     ///
     /// Left alone, each with a remark: constants with fewer elements than `min-elements`, those
-    /// with NaN or infinite values, biases, sparse constants, and those that would make the file
+    /// with NaN, infinite or only denormal values, biases, sparse constants, and those that would make the file
     /// larger. LSTM, RNN and SVDF ops get all of their weights quantised, small ones too, or
     /// none, since their kernels take one type for all.
     ///

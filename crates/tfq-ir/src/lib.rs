@@ -13,6 +13,7 @@ mod op;
 mod patch;
 mod subgraph;
 mod tensor;
+pub mod text;
 mod verify;
 
 pub use attributes::{Attr, AttrError, Attributes};

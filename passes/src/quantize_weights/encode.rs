@@ -5,7 +5,8 @@ use bytes::Bytes;
 use std::sync::Arc;
 use tfq_ir::{ElementType, Module, Quantization};
 use tfq_numeric::{
-    ChannelLayout, F32View, MinMax, QuantParams, quantize_i8_into, quantize_symmetric_i8, to_f16,
+    ChannelLayout, F32View, MinMax, QuantParams, Rule, quantize_i8_into, quantize_symmetric_i8,
+    to_f16,
 };
 
 /// A constant in its new form.
@@ -48,6 +49,7 @@ pub(super) fn encode(module: &Module, group: &Group) -> Result<Encoded, Refusal>
             let all = ChannelLayout::per_tensor(elements);
             let quantized =
                 quantize_symmetric_i8(view, all, *rule).map_err(|error| not_finite(error.index))?;
+            check_scales(*rule, &quantized.scales)?;
             let quantization = Quantization::symmetric(quantized.scales, 0);
             let what = "int8, one scale".to_owned();
             Ok(int8(quantized.data, quantization, old_bytes, what))
@@ -55,6 +57,7 @@ pub(super) fn encode(module: &Module, group: &Group) -> Result<Encoded, Refusal>
         Form::PerChannel { axis, rule } => {
             let quantized = quantize_symmetric_i8(view, layout(*axis), *rule)
                 .map_err(|error| not_finite(error.index))?;
+            check_scales(*rule, &quantized.scales)?;
             let what = format!("int8, {} scales along dimension {axis}", quantized.scales.len());
             let quantization = Quantization::symmetric(quantized.scales, *axis as i32);
             Ok(int8(quantized.data, quantization, old_bytes, what))
@@ -74,6 +77,19 @@ pub(super) fn encode(module: &Module, group: &Group) -> Result<Encoded, Refusal>
             Ok(int8(data.into(), quantization, old_bytes, what))
         }
     }
+}
+
+/// Refuses a constant of which nothing would be left: delegates want normal scales, and beside
+/// the smallest of those all its values round to 0.
+fn check_scales(rule: Rule, scales: &[f32]) -> Result<(), Refusal> {
+    let smallest = |scale: &f32| *scale == f32::MIN_POSITIVE;
+    // A channel of zeros has scale 1.
+    let nothing = scales.iter().all(|scale| smallest(scale) || *scale == 1.0);
+    if rule != Rule::Divide || !nothing || !scales.iter().any(smallest) {
+        return Ok(());
+    }
+    let message = "its values are so small that none would have a normal scale".to_owned();
+    Err(Refusal { rule: "too small values", message })
 }
 
 fn int8(data: Bytes, quantization: Quantization, old_bytes: u64, what: String) -> Encoded {

@@ -1,0 +1,185 @@
+//! A model as text: one line for each op, with names instead of numbers.
+//!
+//! `docs/text-format.md` has the grammar, examples, and what each level shows. In short:
+//!
+//! ```text
+//! tfg 1 quant
+//!
+//! subgraph @main {
+//!   %x = input : f32[1,?,16]
+//!   %w = const : i8[4,16] q(0.02)
+//!
+//!   %y = FULLY_CONNECTED.v9(%x, %w, _) {fused_activation_function = RELU} : f32[1,4]
+//!
+//!   output %y
+//! }
+//! ```
+
+mod fill;
+mod lex;
+mod names;
+mod parse;
+mod print;
+mod quote;
+mod side;
+mod stats;
+mod values;
+
+use crate::{ElementType, Module, SubgraphId};
+use bytes::Bytes;
+use std::fmt;
+use std::ops::Range;
+
+pub use stats::{Stats, stats};
+
+/// Version of the format, which the first line of a text says.
+pub const VERSION: u32 = 1;
+
+/// Constants of up to this many elements are written out.
+const INLINE_ELEMENTS: usize = 8;
+/// Payloads of up to this many bytes are written out.
+const INLINE_BYTES: usize = 64;
+
+/// How much a text shows; each level shows what the one before it does, and more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Level {
+    /// Ops and how they hang together.
+    Topology,
+    /// Attributes, types, shapes, and constants of a few elements.
+    Types,
+    /// Quantisation and operator versions.
+    Quant,
+    /// Minimum, maximum, mean and so on of larger constants.
+    Stats,
+    /// A hash of everything that is not written out.
+    Hash,
+    /// Everything that the file holds: order, buffers, operator codes. With the side file this
+    /// is the whole model.
+    Full,
+}
+
+impl Level {
+    /// All levels, from little to much.
+    pub const ALL: [Self; 6] =
+        [Self::Topology, Self::Types, Self::Quant, Self::Stats, Self::Hash, Self::Full];
+
+    /// Its name: `topology`, `types`, `quant`, `stats`, `hash` or `full`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Topology => "topology",
+            Self::Types => "types",
+            Self::Quant => "quant",
+            Self::Stats => "stats",
+            Self::Hash => "hash",
+            Self::Full => "full",
+        }
+    }
+
+    /// The level of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|level| level.name() == name)
+    }
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What parsing may use besides the text.
+#[derive(Clone, Debug)]
+pub struct ParseOptions {
+    /// The side file, with the bytes of which the text has the hash.
+    pub side: Option<Bytes>,
+    /// Whether constants that the text leaves out may be made up. They are then the same on
+    /// every machine, and resemble the statistics where the text has those.
+    pub fills: bool,
+    /// How many bytes fills may make in all.
+    pub max_fill_bytes: u64,
+}
+
+impl Default for ParseOptions {
+    fn default() -> Self {
+        Self { side: None, fills: false, max_fill_bytes: 1 << 30 }
+    }
+}
+
+/// What is wrong with a text, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParseError {
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+    /// The bytes of the text that the message is about.
+    pub span: Range<usize>,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub help: Option<String>,
+}
+
+impl fmt::Display for ParseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: {}", self.line, self.column, self.message)
+    }
+}
+
+impl std::error::Error for ParseError {}
+
+/// The model as text.
+pub fn print(module: &Module, level: Level) -> String {
+    print::print(module, level)
+}
+
+/// The model as text of level [`Level::Full`], and the side file: the bytes that the text only
+/// has the hash of. Parsing both gives the same model.
+pub fn print_with_side(module: &Module) -> (String, Vec<u8>) {
+    print::print_with_side(module)
+}
+
+/// One subgraph as text, without the lines that belong to the model.
+///
+/// # Panics
+/// If there is no subgraph of this number.
+pub fn print_subgraph(module: &Module, subgraph: SubgraphId, level: Level) -> String {
+    print::print_subgraph(module, subgraph, level)
+}
+
+/// The model as text whose larger constants are fills of similar statistics: some kilobytes
+/// that parse without a side file, with the structure of the model but none of its weights.
+pub fn print_skeleton(module: &Module) -> String {
+    print::print_skeleton(module)
+}
+
+/// Reads a model. It is well-formed ([`Module::verify`]), or there is an error.
+pub fn parse(text: &str, options: &ParseOptions) -> Result<Module, ParseError> {
+    parse::parse(text, options)
+}
+
+/// The level that the first line of a text says, if it says one.
+pub fn level_of(text: &str) -> Option<Level> {
+    let mut words = text
+        .lines()
+        .map(str::trim)
+        .find(|line| !line.is_empty() && !line.starts_with("//"))?
+        .split_whitespace();
+    (words.next() == Some("tfg")).then_some(())?;
+    Level::from_name(words.nth(1)?)
+}
+
+/// Names of element types in texts.
+const TYPE_NAMES: [&str; 23] = [
+    "f32", "f16", "i32", "u8", "i64", "str", "bool", "i16", "c64", "i8", "f64", "c128", "u64",
+    "resource", "variant", "u32", "u16", "i4", "bf16", "i2", "u4", "f8e4m3fn", "f8e5m2",
+];
+
+fn type_name(ty: ElementType) -> &'static str {
+    TYPE_NAMES[ty as usize]
+}
+
+fn type_from_name(name: &str) -> Option<ElementType> {
+    let code = TYPE_NAMES.iter().position(|known| *known == name)?;
+    ElementType::from_code(code as i8)
+}

@@ -1,0 +1,400 @@
+//! What a tensor's buffer holds: values, bytes of the side file, fills.
+
+use super::{Content, Name, Parsed, Parser, Span, fail, fail_with};
+use crate::text::fill::{Fill, fill, seed_of};
+use crate::text::lex::Token;
+use crate::text::values::{Packer, Scalar, pack_strings};
+use crate::{ElementType, Tensor};
+use bytes::Bytes;
+
+/// The statistics that a text has.
+#[derive(Default)]
+struct Hint {
+    min: Option<f64>,
+    max: Option<f64>,
+    mean: Option<f64>,
+    std: Option<f64>,
+}
+
+impl Parser {
+    /// The rest of a declaration. `kind` is where its kind stands.
+    pub(super) fn content(
+        &mut self,
+        tensor: &Tensor,
+        name: &Name,
+        constant: bool,
+        kind: Span,
+    ) -> Parsed<Content> {
+        if self.eat_mark('=') {
+            let bytes = self.values(tensor)?;
+            self.hint()?;
+            return Ok(Content::Bytes(bytes));
+        }
+        if self.eat_word("as") {
+            return Ok(Content::As(self.qualified()?));
+        }
+        let start = self.span().start;
+        let length = match self.is_word("bytes") {
+            true => Some(self.length()?),
+            false => None,
+        };
+        if self.is_word("fill") {
+            return Ok(Content::Bytes(self.fill(tensor, length)?));
+        }
+        let size = length.or_else(|| tensor.elements().and_then(|n| tensor.ty.bytes_for(n)));
+        let hashed = matches!(self.peek(), Token::Hash(_));
+        let bytes = match size {
+            Some(size) => self.hashed(size)?,
+            None if hashed => self.hashed(u64::MAX)?,
+            None => None,
+        };
+        let hint = self.hint()?;
+        if let Some(bytes) = bytes {
+            return Ok(Content::Bytes(bytes));
+        }
+        if !constant && length.is_none() && !hashed && hint.is_none() {
+            return Ok(Content::None);
+        }
+        let end = self.tokens[self.at.saturating_sub(1)].1.end;
+        let span = if end > start { start..end } else { kind };
+        if !self.fills {
+            return self.left_out(span, &format!("the bytes of `%{}` are", name.name));
+        }
+        let made = self.made_up(tensor, name, length, hint, &span)?;
+        Ok(Content::Bytes(made))
+    }
+
+    pub(super) fn left_out<T>(&self, span: Span, what: &str) -> Parsed<T> {
+        let help = match &self.side {
+            Some(_) => "give the side file that was written with this text, or allow fills",
+            None => "give the side file that was written with the text, or allow fills",
+        };
+        fail_with(span, format!("{what} not in the text"), help)
+    }
+
+    /// Takes bytes from what fills may make, which is done for nothing else.
+    pub(super) fn spend(&mut self, bytes: u64, span: &Span) -> Parsed<()> {
+        let Some(left) = self.left.checked_sub(bytes) else {
+            return fail(span.clone(), "the text asks for more bytes than it may");
+        };
+        self.left = left;
+        self.made_up = true;
+        Ok(())
+    }
+
+    /// `bytes(N)`.
+    fn length(&mut self) -> Parsed<u64> {
+        self.word("bytes")?;
+        self.mark('(')?;
+        let length = self.number("a number of bytes")?;
+        self.mark(')')?;
+        Ok(length)
+    }
+
+    /// The bytes of the hash that comes next, if one does and the side file has them. They must
+    /// be of this size, unless that is `u64::MAX`.
+    pub(super) fn hashed(&mut self, size: u64) -> Parsed<Option<Bytes>> {
+        let span = self.span();
+        let Token::Hash(digits) = self.peek().clone() else { return Ok(None) };
+        self.at += 1;
+        let Some(side) = &self.side else { return Ok(None) };
+        let (entry, bytes) = match side.find(&digits) {
+            Ok(found) => found,
+            Err(_) if self.fills => return Ok(None),
+            Err(what) => {
+                let help = "give the side file that was written with this text, or allow fills";
+                return fail_with(span, what, help);
+            }
+        };
+        let len = bytes.len() as u64;
+        if size != u64::MAX && len != size {
+            return fail(span, format!("the side file has {len} bytes for this, not {size}"));
+        }
+        let copy = self.used.contains(&entry);
+        self.used.insert(entry);
+        Ok(Some(if copy { Bytes::copy_from_slice(bytes) } else { bytes.clone() }))
+    }
+
+    /// Bytes without a type: as they are, or their number and hash.
+    pub(super) fn blob(&mut self) -> Parsed<Bytes> {
+        let span = self.span();
+        if let Token::Bytes(bytes) = self.peek() {
+            let bytes = Bytes::copy_from_slice(bytes);
+            self.at += 1;
+            return Ok(bytes);
+        }
+        if !self.is_word("bytes") {
+            return self.unexpected("bytes (`b\"…\"`)");
+        }
+        let length = self.length()?;
+        let fill = self.eat_word("fill");
+        if let Some(bytes) = self.hashed(length)? {
+            return Ok(bytes);
+        }
+        let span = span.start..self.tokens[self.at - 1].1.end;
+        if !fill && !self.fills {
+            return self.left_out(span, "these bytes are");
+        }
+        self.spend(length, &span)?;
+        Ok(vec![0; length as usize].into())
+    }
+
+    /// What stands behind the `=` of a declaration.
+    fn values(&mut self, tensor: &Tensor) -> Parsed<Bytes> {
+        let span = self.span();
+        // Of strings those that are sound stand in brackets, or alone in quotes.
+        if let Token::Bytes(bytes) = self.peek() {
+            let bytes = Bytes::copy_from_slice(bytes);
+            self.at += 1;
+            return Ok(bytes);
+        }
+        let Some(elements) = tensor.elements() else {
+            return fail(span, format!("the shape {:?} is not one of a constant", tensor.shape));
+        };
+        let list = self.eat_mark('[');
+        let (bytes, count) = match tensor.ty {
+            ElementType::String => self.strings(list)?,
+            _ => self.packed(tensor.ty, list)?,
+        };
+        let span = span.start..self.tokens[self.at - 1].1.end;
+        if count as u64 != elements {
+            let shape: Vec<String> = tensor.shape.iter().map(i32::to_string).collect();
+            return fail_with(
+                span,
+                format!("{count} values for {elements} elements ([{}])", shape.join(",")),
+                "`fill const(x)` gives every element the same value",
+            );
+        }
+        Ok(bytes.into())
+    }
+
+    fn strings(&mut self, list: bool) -> Parsed<(Vec<u8>, usize)> {
+        let mut strings: Vec<Vec<u8>> = Vec::new();
+        while !(list && self.eat_mark(']')) {
+            match self.peek() {
+                Token::String(text) => strings.push(text.clone().into_bytes()),
+                Token::Bytes(bytes) => strings.push(bytes.clone()),
+                _ => return self.unexpected("a string"),
+            }
+            self.at += 1;
+            if !list {
+                break;
+            }
+            self.comma(']')?;
+        }
+        Ok((pack_strings(&strings), strings.len()))
+    }
+
+    fn packed(&mut self, ty: ElementType, list: bool) -> Parsed<(Vec<u8>, usize)> {
+        let mut packer = Packer::new(ty);
+        let what = format!("a value of type {}", super::super::type_name(ty));
+        while !(list && self.eat_mark(']')) {
+            if self.eat_mark('(') {
+                let span = self.span();
+                let re = self.owned_scalar(&what)?;
+                self.mark(',')?;
+                let im = self.owned_scalar(&what)?;
+                self.mark(')')?;
+                if !packer.push_complex(re.borrow(), im.borrow()) {
+                    return fail(span, format!("this cannot be {what}"));
+                }
+            } else {
+                self.scalar(&what, |scalar| packer.push(scalar).then_some(()))?;
+            }
+            if !list {
+                break;
+            }
+            self.comma(']')?;
+        }
+        Ok(packer.finish())
+    }
+
+    fn owned_scalar(&mut self, what: &str) -> Parsed<OwnedScalar> {
+        self.scalar(what, |scalar| match scalar {
+            Scalar::Number(text) => Some(OwnedScalar::Number(text.to_owned())),
+            Scalar::Bits(text) => Some(OwnedScalar::Bits(text.to_owned())),
+            Scalar::Bool(_) => None,
+        })
+    }
+
+    /// `{min = …, max = …}`, which only fills look at.
+    fn hint(&mut self) -> Parsed<Option<Hint>> {
+        if !self.eat_mark('{') {
+            return Ok(None);
+        }
+        let mut hint = Hint::default();
+        while !self.eat_mark('}') {
+            let (key, span) = self.any_word("a statistic")?;
+            self.mark('=')?;
+            let value = self.float("a number")?;
+            self.eat_mark('%');
+            match key.as_str() {
+                "min" => hint.min = Some(value),
+                "max" => hint.max = Some(value),
+                "mean" => hint.mean = Some(value),
+                "std" => hint.std = Some(value),
+                "zeros" | "nonfinite" => (),
+                _ => return fail(span, format!("there is no statistic `{key}`")),
+            }
+            self.comma('}')?;
+        }
+        Ok(Some(hint))
+    }
+
+    /// `fill gaussian(…)` and so on.
+    fn fill(&mut self, tensor: &Tensor, length: Option<u64>) -> Parsed<Bytes> {
+        self.word("fill")?;
+        let (word, span) = self.any_word("a fill")?;
+        let (mut seed, mut mean, mut std) = (0, 0.0, 1.0);
+        let (mut min, mut max) = match word.as_str() {
+            "uniform" => (0.0, 1.0),
+            _ => (f64::NEG_INFINITY, f64::INFINITY),
+        };
+        let (mut start, mut step, mut value) = (0.0, 1.0, 0.0);
+        self.mark('(')?;
+        if word == "const" {
+            value = match self.peek() {
+                Token::Word(word) if word == "true" || word == "false" => {
+                    self.scalar("a value", |scalar| match scalar {
+                        Scalar::Bool(v) => Some(f64::from(u8::from(v))),
+                        _ => None,
+                    })?
+                }
+                _ => self.float("a value")?,
+            };
+        }
+        while *self.peek() != Token::Mark(')') && word != "const" {
+            let (key, span) = self.any_word("a parameter")?;
+            self.mark('=')?;
+            match (word.as_str(), key.as_str()) {
+                ("gaussian" | "uniform", "seed") => seed = self.number("a seed")?,
+                ("gaussian", "mean") => mean = self.float("a mean")?,
+                ("gaussian", "std") => std = self.float("a standard deviation")?,
+                ("gaussian" | "uniform", "min") => min = self.float("a number")?,
+                ("gaussian" | "uniform", "max") => max = self.float("a number")?,
+                ("ramp", "start") => start = self.float("a number")?,
+                ("ramp", "step") => step = self.float("a number")?,
+                ("gaussian" | "uniform" | "ramp", _) => {
+                    let help = match word.as_str() {
+                        "gaussian" => "it has seed, mean, std, min and max",
+                        "uniform" => "it has seed, min and max",
+                        _ => "it has start and step",
+                    };
+                    return fail_with(span, format!("{word} has no `{key}`"), help);
+                }
+                _ => break,
+            }
+            self.comma(')')?;
+        }
+        let how = match word.as_str() {
+            "gaussian" => Fill::Gaussian { seed, mean, std, min, max },
+            "uniform" => Fill::Uniform { seed, min, max },
+            "ramp" => Fill::Ramp { start, step },
+            "const" => Fill::Const(value),
+            _ => {
+                let help = "fills are gaussian, uniform, ramp and const";
+                return fail_with(span, format!("there is no fill `{word}`"), help);
+            }
+        };
+        self.mark(')')?;
+        self.filled(tensor, length, how, &span)
+    }
+
+    fn filled(
+        &mut self,
+        tensor: &Tensor,
+        length: Option<u64>,
+        how: Fill,
+        span: &Span,
+    ) -> Parsed<Bytes> {
+        let Some(bits) = tensor.ty.bits() else {
+            // There is nothing to fill strings with but emptiness.
+            return match length {
+                Some(length) => {
+                    self.spend(length, span)?;
+                    Ok(vec![0; length as usize].into())
+                }
+                None => self.empty_strings(tensor, span),
+            };
+        };
+        let elements = match length {
+            Some(length) => Some(length.saturating_mul(8) / u64::from(bits)),
+            None => tensor.elements(),
+        };
+        let sized = elements.and_then(|n| Some((n, tensor.ty.bytes_for(n)?)));
+        let Some((elements, bytes)) = sized else {
+            let shape = &tensor.shape;
+            return fail(span.clone(), format!("the shape {shape:?} is not one of a constant"));
+        };
+        self.spend(bytes, span)?;
+        let made = match fill(how, tensor.ty, elements as usize) {
+            Some(made) => made,
+            // No numbers that arithmetic is done with: zeros.
+            None if how == Fill::Const(0.0) => vec![0; bytes as usize],
+            None => {
+                let ty = super::super::type_name(tensor.ty);
+                return fail(span.clone(), format!("there are no fills of type {ty} but const(0)"));
+            }
+        };
+        let mut made = made;
+        made.resize(length.unwrap_or(bytes) as usize, 0);
+        Ok(made.into())
+    }
+
+    fn empty_strings(&mut self, tensor: &Tensor, span: &Span) -> Parsed<Bytes> {
+        let count = tensor.elements().unwrap_or(0);
+        self.spend(count.saturating_mul(4), span)?;
+        Ok(pack_strings(&vec![[0_u8; 0]; count as usize]).into())
+    }
+
+    /// Bytes for a constant of which the text says next to nothing.
+    fn made_up(
+        &mut self,
+        tensor: &Tensor,
+        name: &Name,
+        length: Option<u64>,
+        hint: Option<Hint>,
+        span: &Span,
+    ) -> Parsed<Bytes> {
+        use ElementType::*;
+        let seed = u64::from(seed_of(&name.name));
+        let symmetric = |most: f64| Fill::Uniform { seed, min: -most, max: most };
+        let how = match (hint, tensor.ty) {
+            (Some(hint), ty) if !matches!(ty, Float8E4M3Fn | Float8E5M2) => Fill::Gaussian {
+                seed,
+                mean: hint.mean.unwrap_or(0.0),
+                std: hint.std.unwrap_or(0.1),
+                min: hint.min.unwrap_or(f64::NEG_INFINITY),
+                max: hint.max.unwrap_or(f64::INFINITY),
+            },
+            (_, Float32 | Float16 | BFloat16 | Float64) => Fill::Gaussian {
+                seed,
+                mean: 0.0,
+                std: 0.1,
+                min: f64::NEG_INFINITY,
+                max: f64::INFINITY,
+            },
+            (_, Int8) => symmetric(127.0),
+            (_, Int4) => symmetric(7.0),
+            (_, Int16) => symmetric(32_767.0),
+            (_, UInt8) => Fill::Uniform { seed, min: 0.0, max: 255.0 },
+            // Indices, shapes and the like, where only 0 is safe.
+            _ => Fill::Const(0.0),
+        };
+        self.filled(tensor, length, how, span)
+    }
+}
+
+enum OwnedScalar {
+    Number(String),
+    Bits(String),
+}
+
+impl OwnedScalar {
+    fn borrow(&self) -> Scalar<'_> {
+        match self {
+            Self::Number(text) => Scalar::Number(text),
+            Self::Bits(text) => Scalar::Bits(text),
+        }
+    }
+}

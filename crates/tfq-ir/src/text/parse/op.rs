@@ -1,0 +1,359 @@
+//! Ops and their attributes.
+
+use super::tensor::Described;
+use super::{
+    Content, CustomOptions, Name, Op, OpKind, Parsed, Parser, RawOp, RawSubgraph, RawTensor, Span,
+    closest, fail, fail_with,
+};
+use crate::catalog::{self, AttrInfo, AttrType, EnumInfo, ListType, OptionsInfo};
+use crate::text::lex::Token;
+use crate::text::values::{Number, Scalar};
+use crate::{Attr, Attributes};
+
+impl Parser {
+    /// A line of a subgraph.
+    pub(super) fn statement(&mut self, subgraph: &mut RawSubgraph) -> Parsed<()> {
+        let start = self.span();
+        if self.eat_word("input") {
+            let name = self.tensor()?;
+            subgraph.inputs.push(name);
+            return Ok(());
+        }
+        if self.eat_word("output") {
+            let name = self.tensor()?;
+            subgraph.outputs.push(name);
+            return Ok(());
+        }
+        let mut names = Vec::new();
+        if matches!(self.peek(), Token::Tensor(_)) {
+            names.push(self.tensor()?);
+            while self.eat_mark(',') {
+                names.push(self.tensor()?);
+            }
+            self.mark('=')?;
+            if let Token::Word(word) = self.peek()
+                && matches!(word.as_str(), "input" | "const" | "variable" | "tensor")
+            {
+                if names.len() > 1 {
+                    return fail(names[1].span.clone(), "tensors are declared one by one");
+                }
+                let name = names.remove(0);
+                return self.declaration(subgraph, name);
+            }
+        }
+        self.op(subgraph, names, start)
+    }
+
+    /// The operator's name.
+    pub(super) fn kind(&mut self) -> Parsed<OpKind> {
+        let (word, span) = match self.peek() {
+            Token::Word(_) => self.any_word("an operator")?,
+            _ => return self.unexpected("an operator, `input`, `const`, `variable` or `tensor`"),
+        };
+        match word.as_str() {
+            "custom" => Ok(OpKind::Custom(self.string("the operator's name")?.into())),
+            "builtin" => Ok(OpKind::Builtin(self.number("an operator's number")?)),
+            _ => match catalog::op_by_name(&word) {
+                Some(info) => Ok(OpKind::Builtin(info.code)),
+                None => {
+                    let names = catalog::all_ops().iter().map(|op| op.name);
+                    let message = format!("there is no operator `{word}`");
+                    match closest(&word, names) {
+                        Some(near) => fail_with(span, message, format!("did you mean `{near}`?")),
+                        None => {
+                            let help = "operators have the names of the schema; one of your own is `custom \"Name\"`";
+                            fail_with(span, message, help)
+                        }
+                    }
+                }
+            },
+        }
+    }
+
+    /// `.v9`, or version 1.
+    pub(super) fn version(&mut self) -> Parsed<i32> {
+        if !self.eat_mark('.') {
+            return Ok(1);
+        }
+        let span = self.span();
+        // A negative version is two tokens, `v` and the number.
+        if self.eat_word("v") {
+            return self.number("a version");
+        }
+        let (word, _) = self.any_word("a version (`v2`)")?;
+        match word.strip_prefix('v').and_then(|digits| digits.parse().ok()) {
+            Some(version) => Ok(version),
+            None => {
+                fail_with(span, format!("`{word}` is not a version"), "versions look like `.v2`")
+            }
+        }
+    }
+
+    fn op(&mut self, subgraph: &mut RawSubgraph, results: Vec<Name>, start: Span) -> Parsed<()> {
+        let kind_span = self.span();
+        let kind = self.kind()?;
+        let mut op = Op::new(kind);
+        op.version = self.version()?;
+        let expected = match op.kind {
+            OpKind::Builtin(code) => catalog::op_by_code(code).and_then(|info| info.options),
+            OpKind::Custom(_) => None,
+        };
+        let operands = self.operands()?;
+        let mut scratch = Vec::new();
+        let mut nth_code = 0;
+        loop {
+            if self.eat_word("scratch") {
+                scratch = self.operands()?;
+            } else if self.eat_word("options") {
+                op.custom_options = self.custom_options()?;
+            } else if self.eat_word("mutates") {
+                op.mutating_variable_inputs = self.bools()?;
+            } else if self.eat_word("debug") {
+                op.debug_metadata_index = self.number("an index")?;
+            } else if self.eat_word("code") {
+                nth_code = self.number("an operator code")?;
+            } else {
+                break;
+            }
+        }
+        let mut tables = 0;
+        op.attrs = expected.map(Attributes::new);
+        while *self.peek() == Token::Mark('{') {
+            let span = self.span();
+            let attrs = self.attributes(&op.kind, expected)?;
+            match tables {
+                0 => op.attrs = attrs,
+                1 => op.extra_attrs = attrs.map(Box::new),
+                _ => return fail(span, "an op has two options tables at most"),
+            }
+            tables += 1;
+        }
+        let end = self.tokens[self.at - 1].1.end;
+        let described = self.result_types(&results)?;
+        for (name, described) in results.iter().zip(described) {
+            self.result(subgraph, name, described)?;
+        }
+        let span = if start.start < kind_span.start { kind_span.start..end } else { kind_span };
+        subgraph.ops.push(RawOp { span, op, nth_code, operands, results, scratch });
+        Ok(())
+    }
+
+    fn result(
+        &mut self,
+        subgraph: &mut RawSubgraph,
+        name: &Name,
+        described: Option<Described>,
+    ) -> Parsed<()> {
+        if let Some(other) = subgraph.tensors.get_mut(&name.name) {
+            if other.input && !other.result && described.is_none() {
+                other.result = true;
+                return Ok(());
+            }
+            let message = format!("there is a tensor `%{}` already", name.name);
+            return match other.input && !other.result {
+                true => fail_with(
+                    name.span.clone(),
+                    message,
+                    "an op that writes to an input gives no type for it",
+                ),
+                false => fail(name.span.clone(), message),
+            };
+        }
+        let (tensor, links) = described.unwrap_or_else(Described::unknown).named(name, false);
+        let content = Content::None;
+        let span = name.span.clone();
+        let made = RawTensor { span, tensor, links, content, result: true, input: false };
+        subgraph.tensors.insert(name.name.clone(), made);
+        Ok(())
+    }
+
+    fn result_types(&mut self, results: &[Name]) -> Parsed<Vec<Option<Described>>> {
+        let mut described = Vec::new();
+        let span = self.span();
+        if self.eat_mark(':') {
+            if self.eat_mark('(') {
+                while !self.eat_mark(')') {
+                    let one = self.result_type()?;
+                    described.push(one);
+                    self.comma(')')?;
+                }
+            } else {
+                described.push(self.result_type()?);
+            }
+            if described.len() != results.len() {
+                let message = format!("{} types for {} results", described.len(), results.len());
+                return fail(span, message);
+            }
+        } else {
+            described.resize_with(results.len(), || None);
+        }
+        Ok(described)
+    }
+
+    fn result_type(&mut self) -> Parsed<Option<Described>> {
+        if self.eat_word("_") { Ok(None) } else { self.description().map(Some) }
+    }
+
+    fn operands(&mut self) -> Parsed<Vec<Option<Name>>> {
+        let mut operands = Vec::new();
+        self.mark('(')?;
+        while !self.eat_mark(')') {
+            if self.eat_word("_") {
+                operands.push(None);
+            } else if matches!(self.peek(), Token::Tensor(_)) {
+                operands.push(Some(self.tensor()?));
+            } else {
+                return self.unexpected("a tensor, or `_` where there is none");
+            }
+            self.comma(')')?;
+        }
+        Ok(operands)
+    }
+
+    fn custom_options(&mut self) -> Parsed<CustomOptions> {
+        let mut options = CustomOptions::default();
+        self.mark('(')?;
+        if !self.eat_word("none") {
+            options.bytes = Some(self.blob()?);
+        }
+        while self.eat_mark(',') {
+            if self.eat_word("large") {
+                options.large = true;
+            } else {
+                self.word("format")?;
+                self.mark('=')?;
+                options.format = self.number("a format")?;
+            }
+        }
+        self.mark(')')?;
+        Ok(options)
+    }
+
+    fn bools(&mut self) -> Parsed<Vec<bool>> {
+        self.items(|parser| {
+            parser.scalar("`true` or `false`", |scalar| match scalar {
+                Scalar::Bool(v) => Some(v),
+                _ => None,
+            })
+        })
+    }
+
+    fn items<T>(&mut self, mut item: impl FnMut(&mut Self) -> Parsed<T>) -> Parsed<Vec<T>> {
+        let mut items = Vec::new();
+        self.mark('[')?;
+        while !self.eat_mark(']') {
+            items.push(item(self)?);
+            self.comma(']')?;
+        }
+        Ok(items)
+    }
+
+    /// `{name = value, …}`, `{Table: name = value, …}` or `{none}`.
+    fn attributes(
+        &mut self,
+        kind: &OpKind,
+        expected: Option<&'static OptionsInfo>,
+    ) -> Parsed<Option<Attributes>> {
+        self.mark('{')?;
+        if self.is_word("none") && *self.peek_after() == Token::Mark('}') {
+            self.at += 2;
+            return Ok(None);
+        }
+        let mut table = expected;
+        let named = matches!(self.peek_after(), Token::Mark(':' | '}'));
+        if let Token::Word(_) = self.peek()
+            && named
+        {
+            let (word, span) = self.any_word("an options table")?;
+            self.eat_mark(':');
+            table = catalog::options_by_name(&word);
+            if table.is_none() {
+                let names = catalog::all_options().iter().map(|info| info.name);
+                let message = format!("there is no options table `{word}`");
+                return match closest(&word, names) {
+                    Some(near) => fail_with(span, message, format!("did you mean `{near}`?")),
+                    None => fail(span, message),
+                };
+            }
+        }
+        let Some(table) = table else {
+            if self.eat_mark('}') {
+                return Ok(None);
+            }
+            return fail(self.span(), format!("{kind} has no attributes"));
+        };
+        let mut attrs = Attributes::new(table);
+        while !self.eat_mark('}') {
+            let (word, span) = self.any_word("an attribute")?;
+            let Some((_, info)) = table.attr(&word) else {
+                let names = table.attrs.iter().map(|info| info.name);
+                let help = match closest(&word, names.clone()) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!("it has {}", names.collect::<Vec<_>>().join(", ")),
+                };
+                return fail_with(span, format!("{kind} has no attribute `{word}`"), help);
+            };
+            self.mark('=')?;
+            let start = self.span();
+            let value = self.attribute(info)?;
+            if attrs.set(info.name, value).is_err() {
+                let span = start.start..self.tokens[self.at - 1].1.end;
+                return fail(span, format!("`{word}` cannot hold this value"));
+            }
+            self.comma('}')?;
+        }
+        Ok(Some(attrs))
+    }
+
+    fn attribute(&mut self, info: &'static AttrInfo) -> Parsed<Attr> {
+        Ok(match info.ty {
+            AttrType::Bool => {
+                Attr::Bool(self.scalar("`true` or `false`", |scalar| match scalar {
+                    Scalar::Bool(v) => Some(v),
+                    _ => None,
+                })?)
+            }
+            AttrType::F32 | AttrType::F64 => Attr::Float(self.scalar("a number", f32::parse)?),
+            AttrType::String => Attr::String(self.string("a value")?.into()),
+            AttrType::Bytes => Attr::Bytes(self.blob()?),
+            AttrType::List(ListType::Bool) => Attr::Bools(self.bools()?.into()),
+            AttrType::List(ListType::F32) => {
+                let list = self.items(|parser| parser.scalar("a number", f32::parse))?;
+                Attr::Floats(list.into())
+            }
+            AttrType::List(ListType::Enum(values)) => {
+                Attr::Ints(self.items(|parser| parser.int(info, Some(values)))?.into())
+            }
+            AttrType::List(_) => Attr::Ints(self.items(|parser| parser.int(info, None))?.into()),
+            AttrType::Enum(values) => Attr::Int(self.int(info, Some(values))?),
+            _ => Attr::Int(self.int(info, None)?),
+        })
+    }
+
+    fn int(&mut self, info: &AttrInfo, values: Option<&'static EnumInfo>) -> Parsed<i64> {
+        match (self.peek().clone(), values) {
+            (Token::Subgraph(_), None) if info.subgraph => Ok(self.subgraph_ref()? as i64),
+            (Token::Word(word), Some(values)) => match values.value_of(&word) {
+                Some(value) => {
+                    self.at += 1;
+                    Ok(value)
+                }
+                None => {
+                    let names = values.values.iter().map(|(name, _)| *name);
+                    let help = match closest(&word, names.clone()) {
+                        Some(near) => format!("did you mean `{near}`?"),
+                        None => format!("it has {}", names.collect::<Vec<_>>().join(", ")),
+                    };
+                    fail_with(self.span(), format!("{} has no `{word}`", values.name), help)
+                }
+            },
+            // 64-bit unsigned values are carried bit for bit.
+            _ => self.scalar("an integer", |scalar| match scalar {
+                Scalar::Number(text) => {
+                    text.parse().ok().or_else(|| text.parse::<u64>().ok().map(|v| v as i64))
+                }
+                _ => None,
+            }),
+        }
+    }
+}

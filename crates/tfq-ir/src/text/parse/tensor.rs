@@ -1,0 +1,399 @@
+//! Tensors: declarations, types, quantisation, sparsity.
+
+use super::{
+    Content, Name, Parsed, Parser, RawLink, RawSubgraph, RawTensor, Span, fail, fail_with,
+};
+use crate::text::lex::Token;
+use crate::text::values::{Number, Scalar};
+use crate::text::{TYPE_NAMES, type_from_name};
+use crate::{
+    DimensionMetadata, ElementType, Quantization, QuantizationDetails, SparseIndex, Sparsity,
+    Tensor, TensorLink, VariantSubType,
+};
+use std::sync::Arc;
+
+/// A list may say how many numbers it has without having them.
+const LONGEST_LIST: u64 = 1 << 24;
+
+/// What stands behind a colon.
+pub(super) struct Described {
+    pub(super) tensor: Tensor,
+    pub(super) links: Option<(RawLink, RawLink)>,
+    /// `[]` and not `[*]`.
+    scalar: bool,
+}
+
+impl Described {
+    /// What a tensor is of which the text says nothing.
+    pub(super) fn unknown() -> Self {
+        let tensor = Tensor::new("", ElementType::Float32, []);
+        Self { tensor, links: None, scalar: false }
+    }
+
+    pub(super) fn named(
+        mut self,
+        name: &Name,
+        constant: bool,
+    ) -> (Tensor, Option<(RawLink, RawLink)>) {
+        self.tensor.name = Some(name.name.as_str().into());
+        self.tensor.has_rank = self.scalar && !constant;
+        (self.tensor, self.links)
+    }
+}
+
+impl Parser {
+    /// `%name = const : …` and so on, from behind the `=`.
+    pub(super) fn declaration(&mut self, subgraph: &mut RawSubgraph, name: Name) -> Parsed<()> {
+        let (mut word, mut span) = self.any_word("a kind of tensor")?;
+        let input = word == "input";
+        if input {
+            match self.peek() {
+                Token::Word(next) if next == "const" || next == "variable" => {
+                    (word, span) = self.any_word("a kind of tensor")?;
+                }
+                _ => (),
+            }
+        }
+        if let Some(other) = subgraph.tensors.get(&name.name)
+            && !(input && other.result && !other.input)
+        {
+            return fail(name.span, format!("there is a tensor `%{}` already", name.name));
+        }
+        let mut described = match self.eat_mark(':') {
+            true => self.description()?,
+            false => Described::unknown(),
+        };
+        described.tensor.is_variable |= word == "variable";
+        let content = self.content(&described.tensor, &name, word == "const", span)?;
+        let constant = !described.tensor.is_variable && !matches!(content, Content::None);
+        let (tensor, links) = described.named(&name, constant);
+        if input {
+            subgraph.inputs.push(Name { name: name.name.clone(), span: name.span.clone() });
+        }
+        // An op may come to write to an input.
+        let result = subgraph.tensors.get(&name.name).is_some_and(|other| other.result);
+        let declared = RawTensor { span: name.span, tensor, links, content, result, input };
+        subgraph.tensors.insert(name.name, declared);
+        Ok(())
+    }
+
+    /// A type with its shape and what follows.
+    pub(super) fn description(&mut self) -> Parsed<Described> {
+        let mut tensor = Described::unknown().tensor;
+        tensor.ty = self.element_type()?;
+        let (shape, signature, scalar) = self.dims()?;
+        tensor.shape = shape.into();
+        tensor.shape_signature = signature.into();
+        let mut links = None;
+        loop {
+            if self.is_word("q") && *self.peek_after() == Token::Mark('(') {
+                self.at += 1;
+                let q = self.quantization(&mut links)?;
+                tensor.quantization = Some(Arc::new(q));
+            } else if self.is_word("signature") && *self.peek_after() == Token::Mark('[') {
+                self.at += 1;
+                tensor.shape_signature = self.list::<i32>()?.0.into();
+            } else if self.eat_word("external") {
+                tensor.external_buffer = self.number("an external buffer")?;
+            } else if self.eat_word("expressed") {
+                tensor.expressed = Some(self.element_type()?);
+            } else if self.eat_word("of") {
+                self.mark('(')?;
+                while !self.eat_mark(')') {
+                    let variant = self.variant()?;
+                    tensor.variant_tensors.push(variant);
+                    self.comma(')')?;
+                }
+            } else if self.is_word("sparse") && *self.peek_after() == Token::Mark('(') {
+                self.at += 1;
+                tensor.sparsity = Some(Arc::new(self.sparsity()?));
+            } else if self.eat_word("variable") {
+                tensor.is_variable = true;
+            } else {
+                return Ok(Described { tensor, links, scalar });
+            }
+        }
+    }
+
+    fn element_type(&mut self) -> Parsed<ElementType> {
+        let (word, span) = self.any_word("a type (`f32`)")?;
+        match type_from_name(&word) {
+            Some(ty) => Ok(ty),
+            None => {
+                let message = format!("there is no type `{word}`");
+                let by_schema = ElementType::from_name(&word.to_uppercase());
+                let near = by_schema
+                    .map(super::super::type_name)
+                    .or_else(|| super::closest(&word, TYPE_NAMES));
+                match near {
+                    Some(near) => fail_with(span, message, format!("did you mean `{near}`?")),
+                    None => {
+                        fail_with(span, message, format!("types are {}", TYPE_NAMES.join(", ")))
+                    }
+                }
+            }
+        }
+    }
+
+    /// Dimensions in brackets: the shape, the signature, and whether it is known to be a scalar.
+    fn dims(&mut self) -> Parsed<(Vec<i32>, Vec<i32>, bool)> {
+        let (mut shape, mut signature) = (Vec::new(), Vec::new());
+        let mut unknown = false;
+        self.mark('[')?;
+        if self.eat_mark('*') {
+            self.mark(']')?;
+            return Ok((shape, Vec::new(), false));
+        }
+        while !self.eat_mark(']') {
+            if self.eat_mark('?') {
+                unknown = true;
+                shape.push(if self.eat_mark('=') { self.number("a dimension")? } else { 1 });
+                signature.push(-1);
+            } else {
+                let dim = self.number("a dimension")?;
+                shape.push(dim);
+                signature.push(dim);
+            }
+            self.comma(']')?;
+        }
+        if !unknown {
+            signature.clear();
+        }
+        let scalar = shape.is_empty();
+        Ok((shape, signature, scalar))
+    }
+
+    fn variant(&mut self) -> Parsed<VariantSubType> {
+        let ty = self.element_type()?;
+        let starred = *self.peek_after() == Token::Mark('*');
+        let (shape, _, _) = self.dims()?;
+        let has_rank = !starred && !self.eat_word("unranked");
+        Ok(VariantSubType { shape, ty, has_rank })
+    }
+
+    fn quantization(&mut self, links: &mut Option<(RawLink, RawLink)>) -> Parsed<Quantization> {
+        let mut q = Quantization::default();
+        let mut zero = None;
+        let mut lists = 0;
+        self.mark('(')?;
+        while !self.eat_mark(')') {
+            let span = self.span();
+            match self.peek().clone() {
+                Token::Word(word) if !matches!(word.as_str(), "inf" | "nan") => {
+                    self.at += 1;
+                    self.quantization_item(&word, span, &mut q, links)?;
+                }
+                _ if lists == 0 => q.scale = self.list()?.0,
+                _ if lists == 1 => zero = Some(self.list::<i64>()?),
+                _ => return self.unexpected("`axis`, `min`, `max` or `)`"),
+            }
+            lists += 1;
+            self.comma(')')?;
+        }
+        q.zero_point = match zero {
+            None => vec![0; q.scale.len()],
+            Some((zeros, false)) if zeros.len() == 1 => vec![zeros[0]; q.scale.len()],
+            Some((zeros, _)) => zeros,
+        };
+        Ok(q)
+    }
+
+    fn quantization_item(
+        &mut self,
+        word: &str,
+        span: Span,
+        q: &mut Quantization,
+        links: &mut Option<(RawLink, RawLink)>,
+    ) -> Parsed<()> {
+        match word {
+            "axis" => {
+                self.mark('=')?;
+                q.quantized_dimension = self.number("a dimension")?;
+            }
+            "min" => {
+                self.mark('=')?;
+                q.min = self.list()?.0;
+            }
+            "max" => {
+                self.mark('=')?;
+                q.max = self.list()?.0;
+            }
+            "custom" => {
+                self.mark('(')?;
+                q.details = QuantizationDetails::Custom(self.blob()?);
+                self.mark(')')?;
+            }
+            "blockwise" | "multi_axis" => {
+                let (mut scales, mut zeros) = (RawLink::Raw(-1), RawLink::Raw(-1));
+                let (mut size, mut list) = (0, Vec::new());
+                self.mark('(')?;
+                while !self.eat_mark(')') {
+                    let (key, span) = self.any_word("a field")?;
+                    self.mark('=')?;
+                    match key.as_str() {
+                        "scales" => scales = self.raw_link()?,
+                        "zero_points" => zeros = self.raw_link()?,
+                        "block_size" => size = self.number("a size")?,
+                        "block_shape" if word == "blockwise" => list = self.list()?.0,
+                        "axes" if word == "multi_axis" => list = self.list()?.0,
+                        _ => return fail(span, format!("{word} has no `{key}`")),
+                    }
+                    self.comma(')')?;
+                }
+                *links = Some((scales, zeros));
+                let none = TensorLink::Raw(-1);
+                q.details = if word == "blockwise" {
+                    QuantizationDetails::Blockwise {
+                        scales: none,
+                        zero_points: none,
+                        block_size: size,
+                        block_shape: list,
+                    }
+                } else {
+                    QuantizationDetails::MultiAxis {
+                        scales: none,
+                        zero_points: none,
+                        block_size: size,
+                        quantized_dimensions: list,
+                    }
+                };
+            }
+            _ => {
+                let help = "after scale and zero point come axis, min, max, blockwise(…), multi_axis(…) or custom(…)";
+                return fail_with(span, format!("a quantisation has no `{word}`"), help);
+            }
+        }
+        Ok(())
+    }
+
+    fn sparsity(&mut self) -> Parsed<Sparsity> {
+        let mut sparsity = Sparsity::default();
+        self.mark('(')?;
+        while !self.eat_mark(')') {
+            let (word, span) = self.any_word("`order`, `blocks`, `dense(…)` or `csr(…)`")?;
+            match word.as_str() {
+                "order" => {
+                    self.mark('=')?;
+                    sparsity.traversal_order = self.list()?.0;
+                }
+                "blocks" => {
+                    self.mark('=')?;
+                    sparsity.block_map = self.list()?.0;
+                }
+                "dense" | "csr" | "dim" => {
+                    let dim = self.sparse_dim(&word)?;
+                    sparsity.dim_metadata.push(dim);
+                }
+                _ => return fail(span, format!("a sparse tensor has no `{word}`")),
+            }
+            self.comma(')')?;
+        }
+        Ok(sparsity)
+    }
+
+    fn sparse_dim(&mut self, word: &str) -> Parsed<DimensionMetadata> {
+        self.mark('(')?;
+        let format = match word {
+            "dense" => 0,
+            "csr" => 1,
+            _ => {
+                let format = self.number("a format")?;
+                self.mark(',')?;
+                format
+            }
+        };
+        let dense_size = self.number("a size")?;
+        let mut dim = DimensionMetadata { format, dense_size, ..DimensionMetadata::default() };
+        while self.eat_mark(',') {
+            let (key, span) = self.any_word("`segments` or `indices`")?;
+            self.mark('=')?;
+            let (ty, ty_span) = self.any_word("`i32`, `u16` or `u8`")?;
+            let index = match ty.as_str() {
+                "i32" => SparseIndex::Int32(self.list()?.0),
+                "u16" => SparseIndex::Uint16(self.list()?.0),
+                "u8" => SparseIndex::Uint8(self.list()?.0),
+                _ => return fail(ty_span, format!("indices are i32, u16 or u8, not `{ty}`")),
+            };
+            match key.as_str() {
+                "segments" => dim.array_segments = index,
+                "indices" => dim.array_indices = index,
+                _ => return fail(span, format!("a dimension has no `{key}`")),
+            }
+        }
+        self.mark(')')?;
+        Ok(dim)
+    }
+
+    /// A list of numbers, and whether it has brackets: `1`, `[1, 2]`, `[9 * 1]`,
+    /// `[9 : 1..5 #…]`.
+    pub(super) fn list<T: Number>(&mut self) -> Parsed<(Vec<T>, bool)> {
+        if !self.eat_mark('[') {
+            return Ok((vec![self.scalar("a number", T::parse)?], false));
+        }
+        match self.peek_after() {
+            Token::Mark('*') => {
+                let count = self.list_length::<T>()?;
+                self.at += 1;
+                let value = self.scalar("a number", T::parse)?;
+                self.mark(']')?;
+                return Ok((vec![value; count], true));
+            }
+            Token::Mark(':') => return Ok((self.elided_list()?, true)),
+            _ => (),
+        }
+        let mut list = Vec::new();
+        while !self.eat_mark(']') {
+            list.push(self.scalar("a number", T::parse)?);
+            self.comma(']')?;
+        }
+        Ok((list, true))
+    }
+
+    fn list_length<T: Number>(&mut self) -> Parsed<usize> {
+        let span = self.span();
+        let count: u64 = self.number("the length of a list")?;
+        if count > LONGEST_LIST {
+            return fail(span, format!("a list of {count} numbers is too long"));
+        }
+        Ok(count as usize)
+    }
+
+    /// From behind the bracket: length, colon, the least and the greatest.
+    fn elided_list<T: Number>(&mut self) -> Parsed<Vec<T>> {
+        let span = self.span();
+        let count = self.list_length::<T>()?;
+        self.at += 1;
+        let least = self.scalar("a number", T::parse)?;
+        if *self.peek() != Token::Dots {
+            return self.unexpected("`..`");
+        }
+        self.at += 1;
+        let greatest = self.scalar("a number", T::parse)?;
+        let fill = self.eat_word("fill");
+        let bytes = self.hashed(count as u64 * T::SIZE as u64)?;
+        let span = span.start..self.span().end;
+        self.mark(']')?;
+        if let Some(bytes) = bytes {
+            return Ok(bytes.chunks_exact(T::SIZE).map(T::get).collect());
+        }
+        if !fill && !self.fills {
+            return self.left_out(span, "the numbers of this list are");
+        }
+        let (low, high) = (least.to_f64(), greatest.to_f64());
+        let last = count.saturating_sub(1);
+        let value = |n: usize| match n {
+            0 => least,
+            n if n == last => greatest,
+            n => T::from_f64(low + (high - low) * (n as f64 / last as f64)),
+        };
+        Ok((0..count).map(value).collect())
+    }
+
+    /// A float of attributes and fills.
+    pub(super) fn float(&mut self, what: &str) -> Parsed<f64> {
+        self.scalar(what, |scalar| match scalar {
+            Scalar::Number(text) => text.parse().ok(),
+            _ => None,
+        })
+    }
+}

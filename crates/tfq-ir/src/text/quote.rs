@@ -1,0 +1,70 @@
+//! Names, strings and bytes in quotes.
+
+use std::fmt::Write;
+
+/// Whether a name can stand without quotes: letters, digits and `_ . $ /`, and in between also
+/// `- : ;`, which TensorFlow's names are full of. Two slashes begin a comment.
+pub(super) fn is_bare(name: &str) -> bool {
+    bare_len(name.as_bytes()) == name.len() && !name.is_empty()
+}
+
+/// Length of the bare name at the start of `text`.
+pub(super) fn bare_len(text: &[u8]) -> usize {
+    let word = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'$');
+    let mut at = 0;
+    loop {
+        let next = text.get(at + 1);
+        match text.get(at) {
+            Some(byte) if word(byte) => at += 1,
+            Some(b'/') if next != Some(&b'/') => at += 1,
+            Some(b'-' | b':' | b';') if at > 0 && next.is_some_and(word) => at += 1,
+            _ => return at,
+        }
+    }
+}
+
+/// A name behind its sigil, in quotes where it needs them.
+pub(super) fn name(out: &mut String, sigil: char, name: &str) {
+    out.push(sigil);
+    if is_bare(name) {
+        out.push_str(name);
+    } else {
+        string(out, name);
+    }
+}
+
+/// A string in quotes. Characters that do not show, or change how others show, are escaped.
+pub(super) fn string(out: &mut String, text: &str) {
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            c if is_hidden(c) => _ = write!(out, "\\u{{{:x}}}", c as u32),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+}
+
+fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
+}
+
+/// Bytes in quotes, with what is no ASCII as `\xNN`.
+pub(super) fn bytes(out: &mut String, bytes: &[u8]) {
+    out.push_str("b\"");
+    for &byte in bytes {
+        match byte {
+            b'"' => out.push_str("\\\""),
+            b'\\' => out.push_str("\\\\"),
+            b' '..=b'~' => out.push(byte as char),
+            byte => _ = write!(out, "\\x{byte:02x}"),
+        }
+    }
+    out.push('"');
+}

@@ -1,0 +1,109 @@
+//! The side file: bytes that a text has the hash of.
+//!
+//! `TFGSIDE1`, then the number of entries (8 bytes), then for each entry its BLAKE3 hash
+//! (32 bytes), offset and length (8 bytes each), then the bytes, each 16-byte aligned. Numbers
+//! are little-endian and offsets count from the start. Content finds bytes, so that a text does
+//! not change with what lies before them.
+
+use bytes::Bytes;
+use std::collections::HashMap;
+
+pub(super) type Hash = [u8; 32];
+
+const MAGIC: &[u8; 8] = b"TFGSIDE1";
+const HEADER: usize = 16;
+const ENTRY: usize = 48;
+const ALIGN: usize = 16;
+
+pub(super) fn hash(bytes: &[u8]) -> Hash {
+    *blake3::hash(bytes).as_bytes()
+}
+
+/// The first `digits` digits of a hash.
+pub(super) fn hex(hash: &Hash, digits: usize) -> String {
+    let digit = |n: usize| (hash[n / 2] >> (4 * (1 - n % 2))) & 15;
+    (0..digits).map(|n| char::from_digit(u32::from(digit(n)), 16).expect("below 16")).collect()
+}
+
+/// A side file under construction.
+#[derive(Default)]
+pub(super) struct Writer {
+    entries: Vec<(Hash, Bytes)>,
+    seen: HashMap<Hash, ()>,
+}
+
+impl Writer {
+    pub(super) fn add(&mut self, hash: Hash, bytes: impl FnOnce() -> Bytes) {
+        if self.seen.insert(hash, ()).is_none() {
+            self.entries.push((hash, bytes()));
+        }
+    }
+
+    pub(super) fn finish(self) -> Vec<u8> {
+        let mut at = (HEADER + ENTRY * self.entries.len()).next_multiple_of(ALIGN);
+        let total: usize = self.entries.iter().map(|(_, b)| b.len().next_multiple_of(ALIGN)).sum();
+        let mut out = Vec::with_capacity(at + total);
+        out.extend(MAGIC);
+        out.extend((self.entries.len() as u64).to_le_bytes());
+        for (hash, bytes) in &self.entries {
+            out.extend(hash);
+            out.extend((at as u64).to_le_bytes());
+            out.extend((bytes.len() as u64).to_le_bytes());
+            at = (at + bytes.len()).next_multiple_of(ALIGN);
+        }
+        for (_, bytes) in &self.entries {
+            out.resize(out.len().next_multiple_of(ALIGN), 0);
+            out.extend_from_slice(bytes);
+        }
+        out
+    }
+}
+
+/// A side file that is read.
+pub(super) struct Reader {
+    /// Hashes in full, sorted, with the bytes.
+    entries: Vec<(String, Bytes)>,
+}
+
+impl Reader {
+    pub(super) fn new(file: &Bytes) -> Result<Self, &'static str> {
+        if !file.starts_with(MAGIC) {
+            return Err("the side file does not begin with TFGSIDE1");
+        }
+        let number = |at: usize| -> Option<usize> {
+            let bytes = file.get(at..at.checked_add(8)?)?;
+            usize::try_from(u64::from_le_bytes(bytes.try_into().ok()?)).ok()
+        };
+        let damaged = "the side file is cut off or damaged";
+        let count = number(8).ok_or(damaged)?;
+        if count > file.len() / ENTRY {
+            return Err(damaged);
+        }
+        let mut entries = Vec::with_capacity(count);
+        for n in 0..count {
+            let at = HEADER + ENTRY * n;
+            let hash: Hash =
+                file.get(at..at + 32).and_then(|h| h.try_into().ok()).ok_or(damaged)?;
+            let (first, len) = (number(at + 32).ok_or(damaged)?, number(at + 40).ok_or(damaged)?);
+            let end = first.checked_add(len).filter(|end| *end <= file.len()).ok_or(damaged)?;
+            entries.push((hex(&hash, 64), file.slice(first..end)));
+        }
+        entries.sort_by(|a, b| a.0.cmp(&b.0));
+        Ok(Self { entries })
+    }
+
+    /// The bytes whose hash begins like this, if there are such and no others. Their place in
+    /// the file comes along, so that a second use of the same bytes can be told.
+    pub(super) fn find(&self, digits: &str) -> Result<(usize, &Bytes), &'static str> {
+        let at = self.entries.partition_point(|(hash, _)| hash.as_str() < digits);
+        match self.entries.get(at) {
+            Some((hash, bytes)) if hash.starts_with(digits) => match self.entries.get(at + 1) {
+                Some((next, _)) if next.starts_with(digits) => {
+                    Err("several entries of the side file begin with this hash")
+                }
+                _ => Ok((at, bytes)),
+            },
+            _ => Err("the side file has no bytes of this hash"),
+        }
+    }
+}
