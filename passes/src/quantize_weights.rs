@@ -7,7 +7,7 @@ use encode::{Encoded, encode};
 pub use options::{Compat, CustomOp, CustomOps, Granularity, OpList, WeightType};
 use select::{Group, Selection};
 use tfq_ir::{Attr, BufferId, ElementType, Module, OpId, Patch, SubgraphId, TensorId};
-use tfq_pass::{Context, HYBRID_NOTE, Pass, PassError, REASON_NOTE, declare_pass};
+use tfq_pass::{Context, HYBRID_NOTE, Pass, PassError, REASON_NOTE, SLOTS_NOTE, declare_pass};
 
 declare_pass! {
     contract: Quantizing, scope: Module;
@@ -81,7 +81,7 @@ impl QuantizeWeights {
             patch.set_note(verdict.op, REASON_NOTE, text(verdict.reason));
             if !verdict.slots.is_empty() {
                 let slots = verdict.slots.iter().map(|slot| i64::from(*slot)).collect();
-                patch.set_note(verdict.op, "hybrid-slots", Attr::Ints(slots));
+                patch.set_note(verdict.op, SLOTS_NOTE, Attr::Ints(slots));
             }
             cx.apply(module, patch)?;
         }

@@ -46,8 +46,8 @@ pub struct Module {
 /// handles and buffer numbers come out alike.
 #[derive(Clone, Debug)]
 pub enum Change {
-    /// A patch.
-    Patch(Box<Patch>),
+    /// A patch; shared, since every snapshot of the module holds all of them.
+    Patch(Arc<Patch>),
     /// A constant was added.
     Constant(Bytes),
     /// A constant that nothing refers to was let go.
@@ -258,7 +258,7 @@ impl Module {
     /// Checks a patch and applies it whole, or refuses it and leaves everything as it was.
     pub fn apply(&mut self, patch: Patch) -> Result<&Applied, Rejected> {
         let applied = crate::patch::apply(self, patch.clone())?;
-        self.changes.push(Change::Patch(Box::new(patch)));
+        self.changes.push(Change::Patch(Arc::new(patch)));
         self.journal.push(applied);
         Ok(&self.journal[self.journal.len() - 1])
     }
@@ -278,7 +278,7 @@ impl Module {
         for change in changes {
             match change.clone() {
                 Change::Patch(patch) => {
-                    self.apply(*patch)?;
+                    self.apply(Arc::unwrap_or_clone(patch))?;
                 }
                 Change::Constant(bytes) => {
                     self.add_constant(bytes);

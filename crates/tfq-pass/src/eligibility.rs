@@ -9,6 +9,8 @@ use tfq_target::{Target, Verdict, WeightForm};
 pub const HYBRID_NOTE: &str = "hybrid";
 /// Why [`HYBRID_NOTE`] says what it says.
 pub const REASON_NOTE: &str = "hybrid-reason";
+/// Weight operands that [`HYBRID_NOTE`] is about, where the target does not know of them.
+pub const SLOTS_NOTE: &str = "hybrid-slots";
 
 /// What has to be done about a quantised constant that an op reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,7 +90,7 @@ pub fn eligibility(
 
 /// Slots of a custom op that the user named as weights.
 fn noted_slot(notes: &indexmap::IndexMap<&'static str, Attr>, slot: u32) -> bool {
-    match notes.get("hybrid-slots") {
+    match notes.get(SLOTS_NOTE) {
         Some(Attr::Ints(slots)) => slots.contains(&i64::from(slot)),
         _ => false,
     }
