@@ -262,8 +262,6 @@ impl Pass for Planted {
 
 #[test]
 fn bisection_finds_a_planted_patch_in_500_ops() {
-    let file: Bytes =
-        tfq_opt::format::lower(&chain(), &Default::default()).unwrap().to_vec().into();
     let optimizer = Optimizer::new(
         Pipeline::new()
             .then("before", Planted(usize::MAX))
@@ -271,7 +269,7 @@ fn bisection_finds_a_planted_patch_in_500_ops() {
             .then("after", Planted(usize::MAX)),
     );
     let runs = Cell::new(0);
-    let found = bisect(&optimizer, &file, |bytes| {
+    let found = bisect(&optimizer, chain(), |bytes| {
         runs.set(runs.get() + 1);
         let module = tfq_opt::format::lift(&Bytes::copy_from_slice(bytes), &Default::default());
         Ok(module.unwrap().ops_of_kind(ops::NEG).next().is_none())
@@ -288,12 +286,10 @@ fn bisection_finds_a_planted_patch_in_500_ops() {
 
 #[test]
 fn bisection_says_where_there_is_nothing_to_find() {
-    let file: Bytes =
-        tfq_opt::format::lower(&chain(), &Default::default()).unwrap().to_vec().into();
     let optimizer = Optimizer::new(Pipeline::new().then("planted", Planted(3)));
-    let always = bisect(&optimizer, &file, |_| Ok(true)).unwrap_err();
+    let always = bisect(&optimizer, chain(), |_| Ok(true)).unwrap_err();
     assert!(matches!(always, BisectError::NothingBad));
-    let never = bisect(&optimizer, &file, |_| Ok(false)).unwrap_err();
+    let never = bisect(&optimizer, chain(), |_| Ok(false)).unwrap_err();
     assert!(matches!(never, BisectError::BadFromTheStart));
 }
 

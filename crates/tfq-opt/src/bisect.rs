@@ -52,10 +52,9 @@ pub enum BisectError {
 /// `insert-dequant` completes each state before it is checked.
 pub fn bisect(
     optimizer: &Optimizer,
-    input: &bytes::Bytes,
+    start: Module,
     mut good: impl FnMut(&[u8]) -> io::Result<bool>,
 ) -> Result<Bisection, BisectError> {
-    let start = tfq_tflite::lift(input, &optimizer.lift).map_err(Error::from)?;
     let mut run = start.clone();
     let mut ends: Vec<(String, usize)> = Vec::new();
     tfq_pass::run(

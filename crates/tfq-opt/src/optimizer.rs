@@ -25,6 +25,14 @@ pub enum Source<'a> {
     Bytes(Bytes),
     /// A model of the generated code, whose bytes are copied once.
     Model(tfq_schema::tflite::Model<'a>),
+    /// A model that was read before; see [`crate::load()`].
+    Module(Box<Module>),
+}
+
+impl From<Module> for Source<'_> {
+    fn from(module: Module) -> Self {
+        Self::Module(Box::new(module))
+    }
 }
 
 impl From<Bytes> for Source<'_> {
@@ -57,6 +65,14 @@ pub enum Error {
     /// It could not be read.
     #[error(transparent)]
     Lift(#[from] LiftError),
+    /// It is text, and not as it should be.
+    #[error("{error}")]
+    Text {
+        /// The whole text.
+        text: String,
+        /// What is wrong with it, and where.
+        error: Box<tfq_ir::text::ParseError>,
+    },
     /// A pass failed.
     #[error(transparent)]
     Run(#[from] RunError),
@@ -80,6 +96,7 @@ impl Error {
     pub fn help(&self) -> Option<String> {
         match self {
             Self::Lift(error) => error.help().map(str::to_owned),
+            Self::Text { error, .. } => error.help.clone(),
             Self::Unrunnable { first, .. } => {
                 first.fix.map(|fix| format!("run `{fix}` after the other passes"))
             }
@@ -150,11 +167,27 @@ impl Optimizer {
         source: impl Into<Source<'a>>,
         observe: impl FnMut(Event<'_>),
     ) -> Result<Optimized, Error> {
-        let input = match source.into() {
-            Source::Bytes(bytes) => bytes,
-            Source::Model(model) => Bytes::copy_from_slice(model._tab.buf()),
+        let (module, input) = match source.into() {
+            Source::Bytes(bytes) => (tfq_tflite::lift(&bytes, &self.lift)?, Some(bytes)),
+            Source::Model(model) => {
+                let bytes = Bytes::copy_from_slice(model._tab.buf());
+                (tfq_tflite::lift(&bytes, &self.lift)?, Some(bytes))
+            }
+            Source::Module(module) => (*module, None),
         };
-        let mut module = tfq_tflite::lift(&input, &self.lift)?;
+        let mut optimized = self.run_module(module, observe)?;
+        let module = &optimized.module;
+        let unchanged = module.changes().is_empty() && module.dequant_cache.is_none();
+        let kept = unchanged && !self.lift.drop_unknown && self.lower.placement == Placement::Auto;
+        optimized.unchanged = input.filter(|_| kept);
+        Ok(optimized)
+    }
+
+    fn run_module(
+        &self,
+        mut module: Module,
+        observe: impl FnMut(Event<'_>),
+    ) -> Result<Optimized, Error> {
         let report =
             tfq_pass::run(&mut module, &self.pipeline, self.target, self.run_options, observe)?;
         let mut wrong = tfq_pass::check_runnable(&module, self.target).into_iter();
@@ -165,9 +198,7 @@ impl Optimizer {
             };
             return Err(Error::Unrunnable { target: self.target.name().to_owned(), first, more });
         }
-        let unchanged = module.changes().is_empty() && module.dequant_cache.is_none();
-        let kept = unchanged && !self.lift.drop_unknown && self.lower.placement == Placement::Auto;
-        Ok(Optimized { module, report, lower: self.lower, unchanged: kept.then_some(input) })
+        Ok(Optimized { module, report, lower: self.lower, unchanged: None })
     }
 }
 

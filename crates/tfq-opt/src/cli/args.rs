@@ -1,5 +1,6 @@
 //! The arguments.
 
+use super::model::Reading;
 use clap::{Parser, Subcommand, ValueEnum};
 use tfq_opt::format::Placement;
 
@@ -10,7 +11,7 @@ pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
 
-    /// The model to optimise; - reads standard input
+    /// The model to optimise, as .tflite or as text; - reads standard input
     pub(crate) input: Option<String>,
 
     /// Where the result goes; - writes to standard output. Without it nothing is written
@@ -61,9 +62,8 @@ pub(crate) struct Args {
     #[arg(long, value_enum, default_value_t = Constants::Auto, value_name = "WHERE")]
     pub(crate) constants: Constants,
 
-    /// Go on with a model of a newer format, and lose what this version does not know
-    #[arg(long)]
-    pub(crate) drop_unknown: bool,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
 
     /// How many threads compute [default: one per core]
     #[arg(long, value_name = "N", value_parser = threads)]
@@ -88,7 +88,7 @@ pub(crate) enum Command {
         markdown: bool,
     },
     /// Find the first pass, and in it the first patch, after which a check fails
-    Bisect(Bisect),
+    Bisect(super::bisect::Args),
     /// Print a script that completes arguments in a shell
     Completions {
         /// The shell
@@ -101,24 +101,6 @@ pub(crate) enum Command {
         /// Its name
         pass: String,
     },
-}
-
-#[derive(Debug, clap::Args)]
-pub(crate) struct Bisect {
-    /// The model before the passes
-    pub(crate) model: String,
-
-    /// Passes in order [default: default]
-    #[arg(long, value_name = "PIPELINE")]
-    pub(crate) passes: Option<String>,
-
-    /// A shell command that succeeds on a good model; {} stands for the model's file
-    #[arg(long, value_name = "COMMAND")]
-    pub(crate) check: String,
-
-    /// Where the ops around the bad patch go, as a model of their own
-    #[arg(short, long, value_name = "FILE")]
-    pub(crate) output: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

@@ -1,26 +1,41 @@
 //! `tfq-opt bisect`.
 
-use super::args::Bisect;
 use super::diagnostics::Failure;
+use super::model::{self, Reading};
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use tfq_opt::format::{Access, LowerOptions};
-use tfq_opt::pass::Pipeline;
-use tfq_opt::{BisectError, Bisection, Optimizer, bisect, builtin};
+use tfq_opt::format::LowerOptions;
+use tfq_opt::{BisectError, Bisection, Optimizer, bisect};
 
-pub(super) fn run(args: &Bisect) -> Result<(), Failure> {
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The model before the passes
+    model: String,
+
+    /// Passes in order [default: default]
+    #[arg(long, value_name = "PIPELINE")]
+    passes: Option<String>,
+
+    /// A shell command that succeeds on a good model; {} stands for the model's file
+    #[arg(long, value_name = "COMMAND")]
+    check: String,
+
+    /// Where the ops around the bad patch go, as a model of their own
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<String>,
+
+    #[command(flatten)]
+    reading: Reading,
+}
+
+pub(super) fn run(args: &Args) -> Result<(), Failure> {
     if !args.check.contains("{}") {
         let help = "write {} where the file's name goes: --check='run-model {}'";
         return Err(Failure::usage("the check does not mention the model", help));
     }
-    let text = args.passes.as_deref().unwrap_or("default");
-    let pipeline = Pipeline::parse(&builtin(), text).map_err(|error| Failure::Pipeline {
-        place: "--passes".to_owned(),
-        error: Box::new(error),
-    })?;
-    let input = tfq_opt::format::read(Path::new(&args.model), Access::Whole)
-        .map_err(|error| Failure::file("cannot read", &args.model, &error))?;
+    let pipeline = model::pipeline("--passes", args.passes.as_deref().unwrap_or("default"))?;
+    let start = model::load(&args.model, &args.reading)?;
     let folder = tempfile::tempdir()
         .map_err(|error| Failure::file("cannot make", "a temporary folder", &error))?;
     let file = folder.path().join("model.tflite");
@@ -28,13 +43,13 @@ pub(super) fn run(args: &Bisect) -> Result<(), Failure> {
         std::fs::write(&file, model)?;
         check(&args.check, &file)
     };
-    let found = bisect(&Optimizer::new(pipeline), &input, good).map_err(|error| match error {
-        BisectError::Model(error) => Failure::model(&args.model, &error),
+    let found = bisect(&Optimizer::new(pipeline), start, good).map_err(|error| match error {
+        BisectError::Model(error) => Failure::model(&args.model, error),
         other => Failure::Model { message: format!("{}: {other}", args.model), help: None },
     })?;
     if let Some(output) = &args.output {
         let image = tfq_opt::format::lower(&found.reproducer, &LowerOptions::default())
-            .map_err(|error| Failure::model(&args.model, &error.into()))?;
+            .map_err(|error| Failure::model(&args.model, error.into()))?;
         tfq_opt::format::write_atomically(Path::new(output), &image, |_| ())
             .map_err(|error| Failure::file("cannot write", output, &error))?;
     }

@@ -3,21 +3,48 @@
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use std::io::{self, IsTerminal, Write};
+use std::ops::Range;
 use std::process::ExitCode;
+use tfq_opt::Error;
 use tfq_opt::pass::PipelineError;
 
 /// Why the command ends with an error.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// The text of the pipeline is wrong; it is from a file or an option.
-    Pipeline { place: String, error: Box<PipelineError> },
+    /// A pipeline or a model in text form is wrong.
+    Text(Box<Excerpt>),
     /// The command was called wrongly.
     Usage { message: String, help: String },
     /// The model could not be processed.
     Model { message: String, help: Option<String> },
 }
 
+/// What is wrong in a text, and where.
+#[derive(Debug)]
+pub(crate) struct Excerpt {
+    /// The file or option that the text is from.
+    place: String,
+    text: String,
+    span: Range<usize>,
+    message: String,
+    label: String,
+    help: Option<String>,
+    exit_code: u8,
+}
+
 impl Failure {
+    pub(crate) fn pipeline(place: &str, error: PipelineError) -> Self {
+        Self::Text(Box::new(Excerpt {
+            place: place.to_owned(),
+            text: error.text,
+            span: error.span,
+            message: error.message,
+            label: error.label,
+            help: error.help,
+            exit_code: 2,
+        }))
+    }
+
     pub(crate) fn usage(message: &str, help: &str) -> Self {
         Self::Usage { message: message.to_owned(), help: help.to_owned() }
     }
@@ -29,16 +56,28 @@ impl Failure {
         Self::Model { message: format!("{what} {name}: {cause}"), help: None }
     }
 
-    pub(crate) fn model(input: &str, error: &tfq_opt::Error) -> Self {
+    pub(crate) fn model(input: &str, error: Error) -> Self {
         let name = if input == "-" { "standard input" } else { input };
-        Self::Model { message: format!("{name}: {error}"), help: error.help() }
+        match error {
+            Error::Text { text, error } => Self::Text(Box::new(Excerpt {
+                place: name.to_owned(),
+                text,
+                span: error.span,
+                message: error.message,
+                label: String::new(),
+                help: error.help,
+                exit_code: 1,
+            })),
+            error => Self::Model { message: format!("{name}: {error}"), help: error.help() },
+        }
     }
 
     /// 1 where the model could not be processed, 2 where the call was wrong.
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
+            Self::Text(excerpt) => ExitCode::from(excerpt.exit_code),
             Self::Model { .. } => ExitCode::from(1),
-            Self::Pipeline { .. } | Self::Usage { .. } => ExitCode::from(2),
+            Self::Usage { .. } => ExitCode::from(2),
         }
     }
 }
@@ -47,17 +86,17 @@ impl Failure {
 pub(crate) fn print(failure: &Failure) {
     let mut report: Vec<Group<'_>> = Vec::new();
     let help = match failure {
-        Failure::Pipeline { place, error } => {
+        Failure::Text(excerpt) => {
             // An empty span stands at the end of the text: point one past it.
-            let at_end = error.span.start == error.text.len();
-            let text = format!("{}{}", error.text, if at_end { " " } else { "" });
-            let span = error.span.start..error.span.end.max(error.span.start + 1);
+            let at_end = excerpt.span.start == excerpt.text.len();
+            let text = format!("{}{}", excerpt.text, if at_end { " " } else { "" });
+            let span = excerpt.span.start..excerpt.span.end.max(excerpt.span.start + 1);
             let snippet = Snippet::source(text)
-                .line_numbering(error.text.contains('\n'))
-                .path(place.clone())
-                .annotation(AnnotationKind::Primary.span(span).label(error.label.clone()));
-            report.push(Level::ERROR.primary_title(error.message.clone()).element(snippet));
-            error.help.clone()
+                .line_numbering(excerpt.text.contains('\n'))
+                .path(excerpt.place.clone())
+                .annotation(AnnotationKind::Primary.span(span).label(excerpt.label.clone()));
+            report.push(Level::ERROR.primary_title(excerpt.message.clone()).element(snippet));
+            excerpt.help.clone()
         }
         Failure::Usage { message, help } => {
             report.push(Group::with_title(Level::ERROR.primary_title(message.clone())));
