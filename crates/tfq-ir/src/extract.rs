@@ -1,9 +1,6 @@
 //! Cutting a few ops out of a model.
 
-use crate::{
-    ConstantPool, Module, Op, OpId, QuantizationDetails, SubgraphBuilder, SubgraphId, Tensor,
-    TensorId, TensorLink,
-};
+use crate::{ConstantPool, Module, Op, OpId, SubgraphBuilder, SubgraphId, Tensor, TensorId};
 use indexmap::{IndexMap, IndexSet};
 use std::sync::Arc;
 
@@ -81,19 +78,10 @@ impl Cut<'_> {
             Some(bytes) => self.constants.push(bytes.clone()),
             None => crate::BufferId::NONE,
         };
-        if let Some(quantization) = &mut tensor.quantization {
-            let quantization = Arc::make_mut(quantization);
-            match &mut quantization.details {
-                QuantizationDetails::Blockwise { scales, zero_points, .. }
-                | QuantizationDetails::MultiAxis { scales, zero_points, .. } => {
-                    for link in [scales, zero_points] {
-                        if let TensorLink::Tensor(id) = *link {
-                            *link = TensorLink::Tensor(self.tensor(id));
-                        }
-                    }
-                }
-                QuantizationDetails::None | QuantizationDetails::Custom(_) => (),
-            }
+        if let Some(q) = &mut tensor.quantization
+            && q.details.has_links()
+        {
+            Arc::make_mut(q).details.each_link(|id| *id = self.tensor(*id));
         }
         let new = self.builder.tensor(tensor);
         self.placed.insert(old, new);

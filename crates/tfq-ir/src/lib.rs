@@ -6,11 +6,14 @@
 mod attributes;
 pub mod catalog;
 mod constant;
+mod effects;
 mod element;
 mod extract;
+mod history;
 mod module;
 mod op;
 mod patch;
+mod shuffle;
 mod subgraph;
 mod tensor;
 pub mod text;
@@ -18,7 +21,9 @@ mod verify;
 
 pub use attributes::{Attr, AttrError, Attributes};
 pub use constant::{BufferId, ConstantPool};
+pub use effects::{Effects, aliased_operand, effects};
 pub use element::ElementType;
+pub use history::History;
 pub use module::{
     CacheReason, Change, DequantCache, DequantCacheEntry, ExternalBuffer, Metadata, Module, OpCode,
     Signature, SubgraphId,

@@ -3,6 +3,7 @@
 use crate::patch::{Applied, Patch, Rejected};
 use crate::{BufferId, ConstantPool, Op, OpId, OpKind, Subgraph, TensorId, TensorLink};
 use bytes::Bytes;
+use indexmap::IndexMap;
 use std::hash::Hasher;
 use std::sync::Arc;
 
@@ -36,10 +37,12 @@ pub struct Module {
     pub constants_outside: bool,
     /// What `annotate-dequant-cache` found; lowering writes it into the metadata.
     pub dequant_cache: Option<DequantCache>,
-    subgraphs: Vec<Subgraph>,
-    constants: ConstantPool,
-    journal: Vec<Applied>,
-    changes: Vec<Change>,
+    /// Behind `Arc`, like all that a snapshot shares until it changes.
+    subgraphs: Vec<Arc<Subgraph>>,
+    constants: Arc<ConstantPool>,
+    journal: Arc<Vec<Arc<Applied>>>,
+    changes: Arc<Vec<Change>>,
+    pass: Option<Arc<str>>,
 }
 
 /// A change of what a module computes, such that the same changes to the same module give the same module:
@@ -176,7 +179,13 @@ impl Module {
         for (n, graph) in subgraphs.iter_mut().enumerate() {
             graph.set_origin(n as u32);
         }
-        Self { version: 3, subgraphs, constants, ..Self::default() }
+        let mut module = Self { version: 3, constants: Arc::new(constants), ..Self::default() };
+        module.set_subgraphs(subgraphs.into_iter());
+        module
+    }
+
+    pub(crate) fn set_subgraphs(&mut self, subgraphs: impl Iterator<Item = Subgraph>) {
+        self.subgraphs = subgraphs.map(Arc::new).collect();
     }
 
     /// Numbers of the subgraphs.
@@ -186,7 +195,7 @@ impl Module {
 
     /// Subgraphs with their numbers.
     pub fn subgraphs(&self) -> impl ExactSizeIterator<Item = (SubgraphId, &Subgraph)> {
-        self.subgraphs.iter().enumerate().map(|(n, sg)| (SubgraphId(n as u32), sg))
+        self.subgraphs.iter().enumerate().map(|(n, sg)| (SubgraphId(n as u32), &**sg))
     }
 
     /// A subgraph.
@@ -210,8 +219,8 @@ impl Module {
 
     /// Adds constant bytes, which changes nothing until a tensor refers to them.
     pub fn add_constant(&mut self, bytes: Bytes) -> BufferId {
-        self.changes.push(Change::Constant(bytes.clone()));
-        self.constants.push(bytes)
+        self.record(Change::Constant(bytes.clone()));
+        Arc::make_mut(&mut self.constants).push(bytes)
     }
 
     /// Lets go of constant bytes that nothing refers to any more, and tells whether it did. The
@@ -219,12 +228,12 @@ impl Module {
     pub fn release_constant(&mut self, id: BufferId) -> bool {
         let named = self.metadata.iter().any(|entry| entry.buffer == id)
             || self.metadata_buffer.iter().any(|n| u32::try_from(*n) == Ok(id.0));
-        let shown = |graph: &Subgraph| graph.tensors().any(|t| graph.tensor(t).buffer == id);
+        let shown = |graph: &Arc<Subgraph>| graph.tensors().any(|t| graph.tensor(t).buffer == id);
         if id == BufferId::NONE || named || self.subgraphs.iter().any(shown) {
             return false;
         }
-        self.changes.push(Change::Release(id));
-        self.constants.release(id);
+        self.record(Change::Release(id));
+        Arc::make_mut(&mut self.constants).release(id);
         true
     }
 
@@ -237,9 +246,9 @@ impl Module {
     /// Sets the metadata entry of this name, adding it where there is none. The bytes take the
     /// place of the old ones unless something else refers to those.
     pub fn set_metadata(&mut self, name: &str, bytes: Bytes) {
-        self.changes.push(Change::Metadata(name.to_owned(), bytes.clone()));
+        self.record(Change::Metadata(name.to_owned(), bytes.clone()));
         let Some(at) = self.metadata.iter().position(|e| e.name.as_deref() == Some(name)) else {
-            let buffer = self.constants.push(bytes);
+            let buffer = Arc::make_mut(&mut self.constants).push(bytes);
             self.metadata.push(Metadata { name: Some(name.into()), buffer });
             return;
         };
@@ -249,23 +258,65 @@ impl Module {
             || old == BufferId::NONE
             || self.subgraphs.iter().any(|sg| sg.tensors().any(|t| sg.tensor(t).buffer == old));
         if shared {
-            self.metadata[at].buffer = self.constants.push(bytes);
+            self.metadata[at].buffer = Arc::make_mut(&mut self.constants).push(bytes);
         } else {
-            self.constants.replace(old, bytes);
+            Arc::make_mut(&mut self.constants).replace(old, bytes);
         }
     }
 
     /// Checks a patch and applies it whole, or refuses it and leaves everything as it was.
     pub fn apply(&mut self, patch: Patch) -> Result<&Applied, Rejected> {
+        let mut patch = patch;
+        if patch.pass.is_none() {
+            patch.pass.clone_from(&self.pass);
+        }
         let applied = crate::patch::apply(self, patch.clone())?;
-        self.changes.push(Change::Patch(Arc::new(patch)));
-        self.journal.push(applied);
+        self.record(Change::Patch(Arc::new(patch)));
+        self.log(applied);
         Ok(&self.journal[self.journal.len() - 1])
     }
 
     /// Every patch that was applied, in order.
-    pub fn journal(&self) -> &[Applied] {
+    pub fn journal(&self) -> &[Arc<Applied>] {
         &self.journal
+    }
+
+    /// Says which pass the patches to come are from; the journal keeps it with each.
+    pub fn set_pass(&mut self, pass: Option<Arc<str>>) {
+        self.pass = pass;
+    }
+
+    /// What made or last changed each op of a subgraph that a patch touched, oldest first: the
+    /// provenance of the op. Those that are not named are as the file had them.
+    pub fn op_origins(&self, sg: SubgraphId) -> IndexMap<OpId, Vec<&Applied>> {
+        let graph = self.subgraph(sg);
+        let mut origins: IndexMap<OpId, Vec<&Applied>> = IndexMap::new();
+        for applied in self.journal.iter().filter(|applied| applied.subgraph == Some(sg)) {
+            for op in applied.ops.iter().filter(|op| graph.contains_op(**op)) {
+                origins.entry(*op).or_default().push(applied);
+            }
+        }
+        origins
+    }
+
+    /// As [`Self::op_origins`], for tensors.
+    pub fn tensor_origins(&self, sg: SubgraphId) -> IndexMap<TensorId, Vec<&Applied>> {
+        let graph = self.subgraph(sg);
+        let mut origins: IndexMap<TensorId, Vec<&Applied>> = IndexMap::new();
+        for applied in self.journal.iter().filter(|applied| applied.subgraph == Some(sg)) {
+            for id in applied.tensors.iter().filter(|id| graph.contains_tensor(**id)) {
+                origins.entry(*id).or_default().push(applied);
+            }
+        }
+        origins
+    }
+
+    fn record(&mut self, change: Change) {
+        Arc::make_mut(&mut self.changes).push(change);
+    }
+
+    fn log(&mut self, applied: Applied) {
+        Arc::make_mut(&mut self.journal).push(Arc::new(applied));
     }
 
     /// Everything that was done to the module since it was made, in order.
@@ -314,12 +365,12 @@ impl Module {
     }
 
     pub(crate) fn subgraph_mut(&mut self, id: SubgraphId) -> &mut Subgraph {
-        &mut self.subgraphs[id.0 as usize]
+        edit(&mut self.subgraphs[id.0 as usize])
     }
 
     /// Sets the operator version that an op needs. Not a structural change.
     pub fn set_version(&mut self, subgraph: SubgraphId, op: OpId, version: i32) {
-        self.changes.push(Change::Version(subgraph, op, version));
+        self.record(Change::Version(subgraph, op, version));
         self.subgraph_mut(subgraph).op_mut(op).op.version = version;
     }
 
@@ -358,10 +409,10 @@ impl Module {
         if dead.is_empty() {
             return (0, 0);
         }
-        self.changes.push(Change::PruneBuffers);
-        let moved = self.constants.retain(|id| used[id.0 as usize]);
+        self.record(Change::PruneBuffers);
+        let moved = Arc::make_mut(&mut self.constants).retain(|id| used[id.0 as usize]);
         let place = |id: BufferId| moved.get(id.0 as usize).copied().flatten();
-        for sg in &mut self.subgraphs {
+        for sg in self.subgraphs.iter_mut().map(edit) {
             let tensors: Vec<TensorId> = sg.tensors().collect();
             for tensor in tensors {
                 let old = sg.tensor(tensor).buffer;
@@ -379,7 +430,7 @@ impl Module {
             }
         }
         let bytes = dead.iter().sum();
-        self.journal.push(Applied::pruned(format!("{} buffers", dead.len()), bytes));
+        self.log(Applied::pruned(format!("{} buffers", dead.len()), bytes));
         (dead.len(), bytes)
     }
 
@@ -403,10 +454,10 @@ impl Module {
         if dropped == 0 {
             return 0;
         }
-        self.changes.push(Change::PruneOpCodes);
+        self.record(Change::PruneOpCodes);
         let mut keep = used.iter();
         self.op_codes.retain(|_| *keep.next().expect("one flag per code"));
-        for sg in &mut self.subgraphs {
+        for sg in self.subgraphs.iter_mut().map(edit) {
             let ops: Vec<OpId> = sg.ops().collect();
             for op in ops {
                 if let Some(code) = sg.op(op).code {
@@ -414,7 +465,7 @@ impl Module {
                 }
             }
         }
-        self.journal.push(Applied::pruned(format!("{dropped} operator codes"), 0));
+        self.log(Applied::pruned(format!("{dropped} operator codes"), 0));
         dropped
     }
 
@@ -444,11 +495,11 @@ impl Module {
             moved.push(next);
             next += i64::from(*reached);
         }
-        self.changes.push(Change::PruneSubgraphs);
+        self.record(Change::PruneSubgraphs);
         let mut keep = reached.iter();
         self.subgraphs.retain(|_| *keep.next().expect("one flag per subgraph"));
         let place = |old: i64| usize::try_from(old).ok().and_then(|old| moved.get(old).copied());
-        for sg in &mut self.subgraphs {
+        for sg in self.subgraphs.iter_mut().map(edit) {
             let ops: Vec<OpId> = sg.ops().collect();
             for op in ops {
                 if !sg.op(op).subgraph_refs().is_empty() {
@@ -456,7 +507,8 @@ impl Module {
                 }
             }
         }
-        for applied in &mut self.journal {
+        for applied in Arc::make_mut(&mut self.journal) {
+            let applied = Arc::make_mut(applied);
             let reached = applied.subgraph.filter(|sg| reached[sg.0 as usize]);
             applied.subgraph =
                 reached.and_then(|sg| place(i64::from(sg.0))).map(|n| SubgraphId(n as u32));
@@ -472,9 +524,16 @@ impl Module {
                 entry.subgraph.0 = moved[entry.subgraph.0 as usize] as u32;
             }
         }
-        self.journal.push(Applied::pruned(format!("{dropped} subgraphs"), 0));
+        self.log(Applied::pruned(format!("{dropped} subgraphs"), 0));
         dropped
     }
+}
+
+/// A subgraph to be changed, which makes it another for analyses.
+fn edit(graph: &mut Arc<Subgraph>) -> &mut Subgraph {
+    let graph = Arc::make_mut(graph);
+    graph.new_epoch();
+    graph
 }
 
 impl Op {

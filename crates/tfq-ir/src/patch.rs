@@ -59,6 +59,7 @@ pub enum Place {
 pub struct Patch {
     subgraph: SubgraphId,
     label: Cow<'static, str>,
+    pub(crate) pass: Option<Arc<str>>,
     tensors: Vec<Tensor>,
     ops: Vec<(Op, Place)>,
     /// Last one wins, as if they had been applied in order.
@@ -89,11 +90,13 @@ pub struct Applied {
     pub subgraph: Option<SubgraphId>,
     /// What the patch said it does.
     pub label: Cow<'static, str>,
-    /// Ops whose operands, results, attributes or operand types changed, new ones included.
+    /// The pass that made it, where one was running.
+    pub pass: Option<Arc<str>>,
+    /// Ops whose operands, results, attributes or operand types changed; new ones first.
     pub ops: Vec<OpId>,
     /// Ops that were erased; the handles are stale.
     pub erased: Vec<OpId>,
-    /// Tensors that were changed or added.
+    /// Tensors that were changed or added; new ones first.
     pub tensors: Vec<TensorId>,
     /// How many ops were added.
     pub ops_added: usize,
@@ -108,10 +111,21 @@ pub struct Applied {
 }
 
 impl Applied {
+    /// Ops that were added.
+    pub fn added_ops(&self) -> &[OpId] {
+        &self.ops[..self.ops_added]
+    }
+
+    /// Tensors that were added.
+    pub fn added_tensors(&self) -> &[TensorId] {
+        &self.tensors[..self.tensors_added]
+    }
+
     pub(crate) fn pruned(what: String, bytes: u64) -> Self {
         Self {
             subgraph: None,
             label: Cow::Owned(format!("drop {what}")),
+            pass: None,
             ops: Vec::new(),
             erased: Vec::new(),
             tensors: Vec::new(),
@@ -183,6 +197,7 @@ impl Patch {
         Self {
             subgraph,
             label: label.into(),
+            pass: None,
             tensors: Vec::new(),
             ops: Vec::new(),
             operands: IndexMap::new(),
@@ -769,6 +784,7 @@ fn commit(module: &mut Module, patch: Patch) -> Applied {
     Applied {
         subgraph: Some(subgraph),
         label: patch.label,
+        pass: patch.pass,
         ops: touched.into_iter().collect(),
         tensors: changed.into_iter().collect(),
         ops_added,

@@ -9,6 +9,7 @@
 //! * petgraph's serde changes edge order, so the graph is never serialised;
 //! * `add_edge` accepts cycles, so a patch that breaks the order is refused before it is applied.
 
+use crate::shuffle::Moved;
 use crate::{Op, Tensor};
 use petgraph::Direction::{Incoming, Outgoing};
 use petgraph::stable_graph::{NodeIndex, StableDiGraph};
@@ -17,6 +18,7 @@ use smallvec::SmallVec;
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A tensor of a subgraph. Stays valid until the tensor is erased; then it is stale, and never
 /// means another tensor.
@@ -110,6 +112,7 @@ pub struct Subgraph {
     next_uid: u32,
     /// Whether a tensor has ever named others in its quantisation; next to no model has one.
     has_links: bool,
+    epoch: u64,
 }
 
 impl Default for Subgraph {
@@ -128,6 +131,7 @@ impl Default for Subgraph {
             last: NONE,
             next_uid: 0,
             has_links: false,
+            epoch: 0,
         }
     }
 }
@@ -163,6 +167,12 @@ impl Subgraph {
     /// and this still finds it in a snapshot from before.
     pub fn origin(&self) -> u32 {
         self.origin
+    }
+
+    /// A number that is another after each change, and never comes back: what was found out
+    /// about the subgraph holds as long as this does. Snapshots keep it.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
     }
 
     /// Inputs in order.
@@ -421,6 +431,77 @@ impl Subgraph {
 
     pub(crate) fn set_origin(&mut self, origin: u32) {
         self.origin = origin;
+    }
+
+    /// Numbers are unique in the process: a state that is rolled back and changed otherwise
+    /// must not be taken for the one that was dropped.
+    pub(crate) fn new_epoch(&mut self) {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        self.epoch = 1 + LAST.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The same subgraph with its nodes and edges made in another order, and where each went.
+    pub(crate) fn shuffled(&self, rng: &mut fastrand::Rng) -> (Self, Moved) {
+        let mut order: Vec<NodeIndex> = self.graph.node_indices().collect();
+        rng.shuffle(&mut order);
+        let mut graph = StableDiGraph::new();
+        let mut place: HashMap<u32, (u32, u32)> = HashMap::new();
+        for (uid, old) in (0..).zip(&order) {
+            let mut node = self.graph[*old].clone();
+            match &mut node {
+                Node::Op(op) => Arc::make_mut(op).uid = uid,
+                Node::Tensor(tensor) => Arc::make_mut(tensor).uid = uid,
+            }
+            let new = graph.add_node(node);
+            place.insert(old.index() as u32, (uid, new.index() as u32));
+        }
+        let mut edges: Vec<_> = self.graph.edge_references().collect();
+        rng.shuffle(&mut edges);
+        for edge in edges {
+            let end = |node: NodeIndex| NodeIndex::new(place[&(node.index() as u32)].1 as usize);
+            graph.add_edge(end(edge.source()), end(edge.target()), *edge.weight());
+        }
+        let tensor = |old: TensorId| {
+            let (uid, node) = place[&old.node];
+            TensorId { uid, node }
+        };
+        let moved = Moved {
+            tensors: self.tensors().map(|old| (old, tensor(old))).collect(),
+            ops: self
+                .ops()
+                .map(|old| {
+                    let (uid, node) = place[&old.node];
+                    (old, OpId { uid, node })
+                })
+                .collect(),
+        };
+        let node = |old: u32| if old == NONE { NONE } else { place[&old].1 };
+        for at in order.iter().map(|old| NodeIndex::new(node(old.index() as u32) as usize)) {
+            match &mut graph[at] {
+                Node::Op(op) => {
+                    let op = Arc::make_mut(op);
+                    (op.prev, op.next) = (node(op.prev), node(op.next));
+                }
+                Node::Tensor(t) => {
+                    if t.tensor.quantization.as_ref().is_some_and(|q| q.details.has_links()) {
+                        let q = Arc::make_mut(t).tensor.quantization.as_mut().map(Arc::make_mut);
+                        q.expect("it has links").details.each_link(|id| *id = tensor(*id));
+                    }
+                }
+            }
+        }
+        let shuffled = Self {
+            graph,
+            inputs: self.inputs.iter().copied().map(tensor).collect(),
+            outputs: self.outputs.iter().copied().map(tensor).collect(),
+            tensors: self.tensors().map(tensor).collect(),
+            first: node(self.first),
+            last: node(self.last),
+            next_uid: order.len() as u32,
+            name: self.name.clone(),
+            ..*self
+        };
+        (shuffled, moved)
     }
 
     pub(crate) fn outputs_mut(&mut self) -> &mut Vec<TensorId> {

@@ -134,6 +134,25 @@ impl QuantizationDetails {
         };
         pair.into_iter().flatten()
     }
+
+    pub(crate) fn has_links(&self) -> bool {
+        self.links().next().is_some()
+    }
+
+    /// Changes the references to tensors.
+    pub(crate) fn each_link(&mut self, mut change: impl FnMut(&mut TensorId)) {
+        match self {
+            Self::None | Self::Custom(_) => (),
+            Self::Blockwise { scales, zero_points, .. }
+            | Self::MultiAxis { scales, zero_points, .. } => {
+                for link in [scales, zero_points] {
+                    if let TensorLink::Tensor(id) = link {
+                        change(id);
+                    }
+                }
+            }
+        }
+    }
 }
 
 /// A reference to a tensor by number where the runtime accepts numbers that are none.

@@ -1,0 +1,42 @@
+//! The same module in another order of making: for tests of determinism.
+
+use crate::{DequantCache, Module, OpId, Subgraph, TensorId, TensorLink};
+use std::collections::HashMap;
+
+/// Where tensors and ops of a subgraph went.
+pub(crate) struct Moved {
+    pub(crate) tensors: HashMap<TensorId, TensorId>,
+    pub(crate) ops: HashMap<OpId, OpId>,
+}
+
+impl Module {
+    /// The same module, as if its nodes and edges had been made in another order: handles
+    /// differ, and so does every order that petgraph has and this crate does not promise. What
+    /// is computed from it must not differ in a byte.
+    ///
+    /// # Panics
+    /// If the module was changed before: the journal knows the old handles.
+    #[must_use]
+    pub fn shuffled(&self, seed: u64) -> Self {
+        assert!(self.changes().is_empty(), "only a module that was just read can be shuffled");
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let shuffled: Vec<(Subgraph, Moved)> =
+            self.subgraphs().map(|(_, graph)| graph.shuffled(&mut rng)).collect();
+        let mut module = self.clone();
+        for signature in &mut module.signatures {
+            let Some((_, moved)) = shuffled.get(signature.subgraph as usize) else { continue };
+            for (_, link) in signature.inputs.iter_mut().chain(&mut signature.outputs) {
+                if let TensorLink::Tensor(id) = link {
+                    *id = moved.tensors[id];
+                }
+            }
+        }
+        if let Some(DequantCache { entries }) = &mut module.dequant_cache {
+            for entry in entries {
+                entry.op = shuffled[entry.subgraph.0 as usize].1.ops[&entry.op];
+            }
+        }
+        module.set_subgraphs(shuffled.into_iter().map(|(graph, _)| graph));
+        module
+    }
+}
