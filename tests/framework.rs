@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use std::cell::Cell;
 use tfq_opt::ir::catalog::{op_by_code, ops};
+use tfq_opt::ir::text::{Level, print};
 use tfq_opt::ir::{
     Attr, Attributes, ConstantPool, ElementType, Module, Op, OpId, OpKind, Patch, Quantization,
     Subgraph, SubgraphBuilder, SubgraphId, Tensor, TensorId,
@@ -56,7 +57,7 @@ fn apply(module: &mut Module, text: &str) -> Result<(), RunError> {
 
 fn apply_pipeline(module: &mut Module, pipeline: &Pipeline) -> Result<(), RunError> {
     let target = Target::named("litert").expect("it is shipped");
-    run(module, pipeline, target, RunOptions::default(), |_| ()).map(|_| ())
+    run(module, pipeline, target, &RunOptions::default(), |_| ()).map(|_| ())
 }
 
 /// The ops by name, in order.
@@ -155,7 +156,7 @@ fn a_pass_that_changes_nothing_tells_its_nearest_miss() {
     let mut module = there_and_back(0.5, 0.25);
     let pipeline = Pipeline::parse(&builtin(), "cancel-quantize-dequantize").unwrap();
     let target = Target::named("litert").unwrap();
-    let report = run(&mut module, &pipeline, target, RunOptions::default(), |_| ()).unwrap();
+    let report = run(&mut module, &pipeline, target, &RunOptions::default(), |_| ()).unwrap();
     let nearest = report.passes[0].nearest.as_ref().expect("a rule came near");
     assert_eq!(nearest.rule, "quantize of dequantize");
     assert!(nearest.reason.contains("both are stored alike"), "{}", nearest.reason);
@@ -213,7 +214,8 @@ fn changes_replay_to_the_same_module() {
     apply(&mut module, "remove-identities,eliminate-dead-buffers").unwrap();
     let mut again = start.clone();
     again.replay(module.changes()).unwrap();
-    assert_eq!(format!("{again:?}"), format!("{module:?}"));
+    assert_eq!(print(&again, Level::Full), print(&module, Level::Full));
+    assert_eq!(format!("{:?}", again.journal()), format!("{:?}", module.journal()));
 }
 
 /// A chain of 500 RELU.

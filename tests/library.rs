@@ -115,10 +115,11 @@ fn a_run_can_be_watched_and_reports() {
     let mut seen = Vec::new();
     let result = Optimizer::default()
         .run_observed(&bytes[..], |event| match event {
-            tfq_opt::pass::Event::Begin { pass, index, count } => {
+            tfq_opt::pass::Event::Begin { pass, index, count, .. } => {
                 seen.push(format!("{index}/{count} {pass}"));
             }
             tfq_opt::pass::Event::End { report, .. } => seen.push(format!("end {}", report.name)),
+            tfq_opt::pass::Event::Failed { error, .. } => panic!("{error}"),
         })
         .unwrap();
     assert_eq!(

@@ -4,7 +4,7 @@ use tfq_ir::{CacheReason, DequantCache, DequantCacheEntry, Module, OpId, Subgrap
 use tfq_pass::{Context, Pass, PassError, declare_pass};
 
 declare_pass! {
-    contract: Annotation, scope: Module;
+    contract: Annotation, scope: Module, requires: [SETTLED];
     /// Records which Dequantize results the runtime computes once and keeps, and their RAM.
     ///
     /// ## What it does

@@ -3,7 +3,7 @@ use tfq_ir::{Module, OpKind, Patch, SubgraphId, TensorId, TensorLink};
 use tfq_pass::{Context, Pass, PassError, declare_pass};
 
 declare_pass! {
-    contract: Exact, scope: Module;
+    contract: Exact, scope: Module, ensures: [COMPACT];
     /// Drops constants, tensors, operator codes and subgraphs that nothing reaches.
     ///
     /// ## What it does

@@ -2,14 +2,15 @@ use indexmap::IndexMap;
 use std::sync::Arc;
 use tfq_ir::catalog::{op_by_code, ops};
 use tfq_ir::{
-    Attr, Attributes, BufferId, ElementType, Module, Op, OpId, OpKind, Patch, Place, SubgraphId,
-    Tensor, TensorId, TensorRef, Use,
+    Attr, Attributes, BufferId, ElementType, Module, Op, OpId, OpKind, Place, SubgraphId, Tensor,
+    TensorId, TensorRef,
 };
-use tfq_pass::{Context, Eligibility, Pass, PassError, declare_pass, eligibility};
-use tfq_target::{Target, WeightForm};
+use tfq_pass::rewrite::{Match, Rule, apply_rules, constant, read_of, tensor};
+use tfq_pass::{Context, Eligibility, Pass, PassError, declare_pass};
+use tfq_target::WeightForm;
 
 declare_pass! {
-    contract: Exact, scope: Subgraph;
+    contract: Exact, scope: Subgraph, writes: [DEQUANTIZE, RESHAPE], ensures: [SETTLED];
     /// Puts a Dequantize between a quantised constant and the ops that cannot read it.
     ///
     /// ## What it does
@@ -22,243 +23,259 @@ declare_pass! {
     ///
     /// ## When it is safe
     /// Always: each op computes with the numbers that the constant stands for.
+    ///
+    /// ## Example
+    /// ```tfg
+    /// tfg 1 quant
+    /// subgraph @main {
+    ///   %x = input : f32[2]
+    ///   %w = const : i8[2] q(0.5) expressed f32 = [2, 4]
+    ///   %y = ADD(%x, %w) : f32[2]
+    ///   output %y
+    /// }
+    /// ```
+    /// becomes with `insert-dequant`
+    /// ```tfg
+    /// tfg 1 quant
+    /// subgraph @main {
+    ///   %x = input : f32[2]
+    ///   %w = const : i8[2] q(0.5) = [2, 4]
+    ///   %w_dequantize = DEQUANTIZE.v2(%w) : f32[2]
+    ///   %y = ADD(%x, %w_dequantize) : f32[2]
+    ///   output %y
+    /// }
+    /// ```
     pub struct InsertDequant {}
 }
 
 impl Pass for InsertDequant {
     fn run(&self, module: &mut Module, cx: &mut Context<'_>) -> Result<(), PassError> {
         for sg in cx.subgraphs(module) {
-            for constant in constants(module, cx.target(), sg) {
-                self.pass_through(module, cx, sg, &constant)?;
-                self.dequantize(module, cx, sg, &constant)?;
+            let rules = rules(Arc::new(Views::new(module, sg)));
+            apply_rules(module, sg, &rules, cx)?;
+            let graph = module.subgraph(sg);
+            if let Some(id) = graph.tensors().find(|id| graph.tensor(*id).expressed.is_some()) {
+                let place = Context::tensor_place(module, sg, id);
+                let ty = graph.tensor(id).ty;
+                return Err(PassError::Unsupported(format!(
+                    "{place} is {ty} in a form that no Dequantize of the target reads"
+                )));
             }
         }
         Ok(())
     }
 }
 
-/// A quantised constant of a subgraph: the tensors that show the same bytes the same way.
-#[derive(Debug)]
-struct Constant {
-    tensors: Vec<TensorId>,
+fn rules(views: Arc<Views>) -> Vec<Rule> {
+    let [there, shared, inserted, returned] = [(); 4].map(|()| views.clone());
+    vec![
+        read("dequantise behind a lookup")
+            .benefit(3)
+            .when("the op copies codes", |m| m.eligibility() == Eligibility::PassThrough)
+            .when("its result is float32", |m| m.tensor("result").ty == ElementType::Float32)
+            .guard("it looks up no more elements than the table has", |m| {
+                !is_wasteful(m) || is_noted(m)
+            })
+            .replace(|m, patch| {
+                let (from, to) = (m.tensor("w"), m.tensor("result"));
+                let mut codes = to.clone();
+                codes.name = Some(format!("{}_quantized", to.label()).into());
+                codes.ty = from.ty;
+                codes.quantization = from.quantization.clone();
+                let codes = patch.add_tensor(codes);
+                patch.set_result(m.root(), 0, codes);
+                let behind = Place::After(m.root());
+                patch.add_op(dequantize_op(), behind, &[Some(codes)], &[m.id("result").into()]);
+            })
+            .tell("dequantize behind", |_| "it copies codes, which are converted then".to_owned())
+            .count("dequantize-inserted"),
+        read("read what a Dequantize computes")
+            .benefit(2)
+            .when("the op has no kernel for it", |m| why_not(m).is_some())
+            .when("a Dequantize of it runs before", move |m| {
+                there.dequantized(m, Some(m.root())).is_some()
+            })
+            .replace(move |m, patch| {
+                let float = shared.dequantized(m, Some(m.root())).expect("a guard found it");
+                patch.set_operand(m.root(), m.slot(), float);
+            })
+            .tell("dequantize before", |m| {
+                format!("`{}` shares a Dequantize: {}", m.tensor("w").label(), reason(m))
+            })
+            .count("dequantize-shared"),
+        read("insert a Dequantize")
+            .when("the op has no kernel for it", |m| why_not(m).is_some())
+            .replace(move |m, patch| {
+                let stored = inserted.first(m);
+                let twin = float_twin(m.graph().tensor(stored), "_dequantize");
+                let float = patch.add_tensor(twin);
+                let before = Place::Before(m.root());
+                patch.add_op(dequantize_op(), before, &[Some(stored.into())], &[float]);
+                patch.set_operand(m.root(), m.slot(), float);
+            })
+            .tell("dequantize before", |m| {
+                format!("`{}` gets a Dequantize: {}", m.tensor("w").label(), reason(m))
+            })
+            .count("dequantize-inserted"),
+        waiting("insert a Dequantize for an output")
+            .when("the subgraph returns it", is_returned)
+            .when("no Dequantize of it is there", move |m| views.dequantized(m, None).is_none())
+            .replace(|m, patch| {
+                let float = patch.add_tensor(float_twin(m.tensor("w"), "_dequantize"));
+                patch.add_op(dequantize_op(), Place::End, &[Some(m.id("w").into())], &[float]);
+            })
+            .tell("dequantize before", |_| "since it is an output".to_owned())
+            .count("dequantize-inserted"),
+        waiting("return what a Dequantize computes")
+            .when("the subgraph returns it", is_returned)
+            .replace(move |m, patch| {
+                let Some(float) = returned.dequantized(m, None) else { return };
+                let (id, stored) = (m.id("w"), m.tensor("w"));
+                let copy = patch.add_tensor(float_twin(stored, ""));
+                patch.set_name(id, Some(format!("{}_quantized", stored.label()).into()));
+                let float: TensorRef = float.into();
+                patch.add_op(copy_op(&stored.shape), Place::End, &[Some(float)], &[copy]);
+                patch.replace_output(id, copy);
+            }),
+        waiting("leave a constant to its readers")
+            .guard("every op that reads it can", |m| {
+                let graph = m.graph();
+                graph.uses(m.id("w")).iter().all(|u| {
+                    let verdict = || {
+                        let (module, sg) = (m.module(), m.subgraph());
+                        tfq_pass::eligibility(module, m.target(), sg, u.op, u.slot)
+                    };
+                    graph.op(u.op).kind.is(ops::DEQUANTIZE) || refusal(m, u.op, verdict()).is_none()
+                })
+            })
+            .guard("the subgraph does not return it", |m| !is_returned(m))
+            .replace(|m, patch| patch.set_expressed(m.id("w"), None)),
+    ]
+}
+
+/// A rule for an op that reads a quantised constant.
+fn read(name: &'static str) -> Rule {
+    Rule::new(name, read_of(constant("w")))
+        .when("the constant is quantised", |m| {
+            let w = m.tensor("w");
+            let stored = matches!(w.ty, ElementType::Int8 | ElementType::Int4 | ElementType::Int2);
+            w.expressed.is_some() || (stored && w.scales() > 0)
+        })
+        .when("the op is no Dequantize", |m| !m.graph().op(m.root()).kind.is(ops::DEQUANTIZE))
+        .guard("a Dequantize can read it", is_readable)
+}
+
+/// A rule for a constant whose readers were written for float32.
+fn waiting(name: &'static str) -> Rule {
+    Rule::new(name, tensor(constant("w")))
+        .when("its readers were written for float32", |m| m.tensor("w").expressed.is_some())
+        .guard("a Dequantize can read it", is_readable)
+}
+
+fn is_readable(m: &Match<'_>) -> bool {
+    let w = m.tensor("w");
+    let form = WeightForm::of(w);
+    m.target().dequantize_supports(form.ty, form.granularity) && w.sparsity.is_none()
+}
+
+fn is_returned(m: &Match<'_>) -> bool {
+    m.graph().is_output(m.id("w"))
+}
+
+/// Why the op cannot read the constant, unless it can. A constant of a model that was quantised
+/// before is looked at only where it stands next to float32 activations: no other place mistakes
+/// it for float32.
+fn why_not(m: &Match<'_>) -> Option<String> {
+    if m.tensor("w").expressed.is_none() && !is_hybrid_place(m) {
+        return None;
+    }
+    refusal(m, m.root(), m.eligibility())
+}
+
+fn reason(m: &Match<'_>) -> String {
+    why_not(m).unwrap_or_default()
+}
+
+fn refusal(m: &Match<'_>, op: OpId, verdict: Eligibility) -> Option<String> {
+    match verdict {
+        Eligibility::Hybrid { .. } => None,
+        Eligibility::Dequantize { reason } => Some(reason),
+        // The codes are copied already where the result has the constant's type.
+        Eligibility::PassThrough => {
+            let graph = m.graph();
+            let result = graph.results(op).first().map(|id| graph.tensor(*id).ty);
+            (result != Some(m.tensor("w").ty))
+                .then(|| "it looks up more elements than the table has".to_owned())
+        }
+    }
+}
+
+/// Whether the op reads a weight there next to float32 activations.
+fn is_hybrid_place(m: &Match<'_>) -> bool {
+    let (graph, op) = (m.graph(), m.root());
+    let Some(facts) = m.target().facts_of(graph, op) else { return false };
+    let activation = facts.activation.and_then(|slot| graph.operand(op, slot));
+    facts.weights.contains(&m.slot())
+        && activation.is_some_and(|id| graph.tensor(id).ty == ElementType::Float32)
+}
+
+/// Whether a lookup returns more elements than its table has; then the table is converted, once.
+fn is_wasteful(m: &Match<'_>) -> bool {
+    let result = m.tensor("result");
+    result.is_static() && result.elements() > m.tensor("w").elements()
+}
+
+fn is_noted(m: &Match<'_>) -> bool {
+    m.graph().op(m.root()).notes.contains_key(tfq_pass::HYBRID_NOTE)
 }
 
 /// The bytes of a constant and how a tensor shows them, but for scales.
 type Shown = (BufferId, Arc<[i32]>, ElementType);
 
-/// Quantised constants that a Dequantize can read, in order of their first tensor.
-fn constants(module: &Module, target: &Target, sg: SubgraphId) -> Vec<Constant> {
-    let graph = module.subgraph(sg);
-    let mut found: IndexMap<Shown, Vec<TensorId>> = IndexMap::new();
-    for id in graph.tensors() {
-        let tensor = graph.tensor(id);
-        let quantised = tensor.expressed.is_some()
-            || (matches!(tensor.ty, ElementType::Int8 | ElementType::Int4 | ElementType::Int2)
-                && tensor.scales() > 0);
-        let form = WeightForm::of(tensor);
-        let readable =
-            target.dequantize_supports(form.ty, form.granularity) && tensor.sparsity.is_none();
-        if readable && quantised && module.constant(sg, id).is_some() {
-            let key = (tensor.buffer, tensor.shape.clone(), tensor.ty);
-            found.entry(key).or_default().push(id);
-        }
-    }
-    // The same bytes may carry other scales.
-    let mut constants: Vec<Constant> = Vec::new();
-    for tensors in found.into_values() {
-        let first = constants.len();
-        for id in tensors {
-            let scales = &graph.tensor(id).quantization;
-            let same = |c: &&mut Constant| graph.tensor(c.tensors[0]).quantization == *scales;
-            match constants[first..].iter_mut().find(same) {
-                Some(constant) => constant.tensors.push(id),
-                None => constants.push(Constant { tensors: vec![id] }),
-            }
-        }
-    }
-    constants
-}
+/// The constants of a subgraph, by what they show: a Dequantize of one serves all that show the
+/// same.
+#[derive(Debug)]
+struct Views(IndexMap<Shown, Vec<TensorId>>);
 
-impl InsertDequant {
-    /// Lets ops that copy codes copy them, and converts what they copied.
-    fn pass_through(
-        &self,
-        module: &mut Module,
-        cx: &mut Context<'_>,
-        sg: SubgraphId,
-        constant: &Constant,
-    ) -> Result<(), PassError> {
-        for &table in &constant.tensors {
-            for r#use in module.subgraph(sg).uses(table) {
-                let Some(result) = match_copy(module, cx, sg, table, r#use) else { continue };
-                let reader = Context::op_place(module, sg, r#use.op);
-                let graph = module.subgraph(sg);
-                let (from, to) = (graph.tensor(table), graph.tensor(result));
-                let mut codes = to.clone();
-                codes.name = Some(format!("{}_quantized", to.label()).into());
-                codes.ty = from.ty;
-                codes.quantization = from.quantization.clone();
-                let mut patch = Patch::new(sg, "dequantise behind a lookup");
-                let codes = patch.add_tensor(codes);
-                patch.set_result(r#use.op, 0, codes);
-                let place = Place::After(r#use.op);
-                patch.add_op(dequantize_op(), place, &[Some(codes)], &[result.into()]);
-                cx.apply(module, patch)?;
-                cx.applied(
-                    "dequantize behind",
-                    reader,
-                    "it copies codes, which are converted then",
-                );
-                cx.count("dequantize-inserted", 1);
-            }
-        }
-        Ok(())
-    }
-
-    /// Serves the ops that have no kernel, and the outputs.
-    fn dequantize(
-        &self,
-        module: &mut Module,
-        cx: &mut Context<'_>,
-        sg: SubgraphId,
-        constant: &Constant,
-    ) -> Result<(), PassError> {
-        let readers = match_readers(module, cx, sg, constant);
+impl Views {
+    fn new(module: &Module, sg: SubgraphId) -> Self {
         let graph = module.subgraph(sg);
-        let outputs: Vec<TensorId> = constant
-            .tensors
-            .iter()
-            .copied()
-            .filter(|id| graph.is_output(*id) && graph.tensor(*id).expressed.is_some())
-            .collect();
-        let served = readers.is_empty() && outputs.is_empty();
-        let label = if served { "leave a constant to its readers" } else { "insert a Dequantize" };
-        let mut patch = Patch::new(sg, label);
-        for &id in constant.tensors.iter().filter(|id| graph.tensor(**id).expressed.is_some()) {
-            patch.set_expressed(id, None);
+        let mut views: IndexMap<Shown, Vec<TensorId>> = IndexMap::new();
+        for id in graph.tensors().filter(|id| module.constant(sg, *id).is_some()) {
+            views.entry(shown(graph.tensor(id))).or_default().push(id);
         }
-        if served {
-            return cx.apply(module, patch);
-        }
-        let source = constant.tensors[0];
-        let at = Context::tensor_place(module, sg, source);
-        let name = graph.tensor(source).label();
-        let mut float = float_twin(graph.tensor(source));
-        float.name = Some(format!("{name}_dequantize").into());
-        let float = patch.add_tensor(float);
-        let place = readers.first().map_or(Place::End, |(reader, _)| Place::Before(reader.op));
-        patch.add_op(dequantize_op(), place, &[Some(TensorRef::Old(source))], &[float]);
-        for (reader, _) in &readers {
-            patch.set_operand(reader.op, reader.slot, float);
-        }
-        for &output in &outputs {
-            let name = graph.tensor(output).label();
-            let returned = patch.add_tensor(float_twin(graph.tensor(output)));
-            patch.set_name(output, Some(format!("{name}_quantized").into()));
-            let copy = copy_op(&graph.tensor(output).shape);
-            patch.add_op(copy, Place::End, &[Some(float)], &[returned]);
-            patch.replace_output(output, returned);
-        }
-        cx.apply(module, patch)?;
+        Self(views)
+    }
 
-        let why = match readers.first() {
-            Some((reader, reason)) => {
-                let op = Context::op_place(module, sg, reader.op);
-                format!("for {op}: {reason}")
-            }
-            None => "since it is an output".to_owned(),
-        };
-        let more = if readers.len() > 1 {
-            format!(" (and {} more)", readers.len() - 1)
-        } else {
-            String::new()
-        };
-        cx.applied("dequantize before", at, format!("{why}{more}"));
-        cx.count("dequantize-inserted", 1);
-        Ok(())
+    /// The tensors that show what `w` does, scales included.
+    fn twins<'a>(&'a self, m: &'a Match<'_>) -> impl Iterator<Item = TensorId> + 'a {
+        let (graph, w) = (m.graph(), m.tensor("w"));
+        let twins = self.0.get(&shown(w)).into_iter().flatten().copied();
+        twins.filter(move |id| graph.tensor(*id).quantization == w.quantization)
+    }
+
+    /// The one of them that is read, so that the others can go.
+    fn first(&self, m: &Match<'_>) -> TensorId {
+        self.twins(m).next().unwrap_or(m.id("w"))
+    }
+
+    /// What a Dequantize of the constant `w` computes, if there is one that runs before the op.
+    fn dequantized(&self, m: &Match<'_>, before: Option<OpId>) -> Option<TensorId> {
+        let graph = m.graph();
+        self.twins(m).find_map(|id| {
+            let uses = graph.uses(id);
+            let found = uses.iter().find(|u| {
+                graph.op(u.op).kind.is(ops::DEQUANTIZE)
+                    && before.is_none_or(|op| graph.runs_before(u.op, op))
+            })?;
+            let float = *graph.results(found.op).first()?;
+            (graph.tensor(float).ty == ElementType::Float32).then_some(float)
+        })
     }
 }
 
-/// The result of an op that copies codes of `table`, if converting the result is the cheaper.
-fn match_copy(
-    module: &Module,
-    cx: &Context<'_>,
-    sg: SubgraphId,
-    table: TensorId,
-    r#use: Use,
-) -> Option<TensorId> {
-    let graph = module.subgraph(sg);
-    let verdict = eligibility(module, cx.target(), sg, r#use.op, r#use.slot);
-    if verdict != Eligibility::PassThrough {
-        return None;
-    }
-    let result = *graph.results(r#use.op).first()?;
-    // A result that has the table's type already belongs to a model that was quantised before.
-    if graph.tensor(result).ty != ElementType::Float32 {
-        return None;
-    }
-    (!is_wasteful(graph.tensor(table), graph.tensor(result)) || is_noted(module, sg, r#use.op))
-        .then_some(result)
-}
-
-/// Whether a lookup returns more elements than its table has; then the table is converted, once.
-fn is_wasteful(table: &Tensor, result: &Tensor) -> bool {
-    result.is_static() && result.elements() > table.elements()
-}
-
-fn is_noted(module: &Module, sg: SubgraphId, op: OpId) -> bool {
-    module.subgraph(sg).op(op).notes.contains_key(tfq_pass::HYBRID_NOTE)
-}
-
-/// Who reads the constant and cannot, in execution order, with the reasons.
-fn match_readers(
-    module: &Module,
-    cx: &Context<'_>,
-    sg: SubgraphId,
-    constant: &Constant,
-) -> Vec<(Use, String)> {
-    let graph = module.subgraph(sg);
-    let mut readers = Vec::new();
-    for &id in &constant.tensors {
-        let pending = graph.tensor(id).expressed.is_some();
-        for r#use in graph.uses(id) {
-            if graph.op(r#use.op).kind.is(ops::DEQUANTIZE)
-                || (!pending && !is_hybrid_place(module, cx, sg, r#use))
-            {
-                continue;
-            }
-            let reason = match eligibility(module, cx.target(), sg, r#use.op, r#use.slot) {
-                Eligibility::Hybrid { .. } => continue,
-                Eligibility::PassThrough => {
-                    let copied = graph
-                        .results(r#use.op)
-                        .first()
-                        .is_some_and(|result| graph.tensor(*result).ty == graph.tensor(id).ty);
-                    if copied {
-                        continue;
-                    }
-                    "it looks up more elements than the table has".to_owned()
-                }
-                Eligibility::Dequantize { reason } => reason,
-            };
-            readers.push((r#use, reason));
-        }
-    }
-    readers.sort_by(|(a, _), (b, _)| {
-        let before = |a: &Use, b: &Use| graph.runs_before(a.op, b.op);
-        before(b, a).cmp(&before(a, b))
-    });
-    readers
-}
-
-/// Whether the op reads a weight there next to float32 activations: the only place where a
-/// quantised constant of the input may be mistaken for float32.
-fn is_hybrid_place(module: &Module, cx: &Context<'_>, sg: SubgraphId, r#use: Use) -> bool {
-    let graph = module.subgraph(sg);
-    let Some(facts) = cx.target().facts_of(graph, r#use.op) else { return false };
-    let activation = facts.activation.and_then(|slot| graph.operand(r#use.op, slot));
-    facts.weights.contains(&r#use.slot)
-        && activation.is_some_and(|id| graph.tensor(id).ty == ElementType::Float32)
+fn shown(tensor: &Tensor) -> Shown {
+    (tensor.buffer, tensor.shape.clone(), tensor.ty)
 }
 
 fn dequantize_op() -> Op {
@@ -281,10 +298,12 @@ fn copy_op(shape: &[i32]) -> Op {
 }
 
 /// The tensor that a Dequantize of `stored` computes.
-fn float_twin(stored: &Tensor) -> Tensor {
-    let mut float = Tensor::new(stored.label(), ElementType::Float32, stored.shape.clone());
-    float.name = stored.name.clone();
-    float.shape_signature = stored.shape_signature.clone();
-    float.has_rank = stored.has_rank;
-    float
+fn float_twin(stored: &Tensor, suffix: &str) -> Tensor {
+    let name = stored.name.as_ref().map(|name| format!("{name}{suffix}").into());
+    Tensor {
+        name: name.or_else(|| (!suffix.is_empty()).then(|| format!("?{suffix}").into())),
+        shape_signature: stored.shape_signature.clone(),
+        has_rank: stored.has_rank,
+        ..Tensor::new(stored.label(), ElementType::Float32, stored.shape.clone())
+    }
 }

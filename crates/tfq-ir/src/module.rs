@@ -385,9 +385,17 @@ impl Module {
 /// Removing what nothing refers to. These are changes of the module's own lists, so they are
 /// journalled like patches, and renumber what they must.
 impl Module {
-    /// Drops buffers that no tensor and no metadata refers to, and returns how many and their
-    /// bytes. Buffer 0 stays: the format needs it.
-    pub fn prune_buffers(&mut self) -> (usize, u64) {
+    /// How many buffers [`Self::prune_buffers`] would drop.
+    pub fn unused_buffers(&self) -> usize {
+        self.used_buffers().iter().filter(|used| !**used).count()
+    }
+
+    /// How many operator codes [`Self::prune_op_codes`] would drop.
+    pub fn unused_op_codes(&self) -> usize {
+        self.used_op_codes().iter().filter(|used| !**used).count()
+    }
+
+    fn used_buffers(&self) -> Vec<bool> {
         let mut used = vec![false; self.constants.len()];
         let mut mark = |id: u32| {
             if let Some(used) = used.get_mut(id as usize) {
@@ -400,6 +408,25 @@ impl Module {
         }
         self.metadata.iter().for_each(|entry| mark(entry.buffer.0));
         self.metadata_buffer.iter().for_each(|id| mark(u32::try_from(*id).unwrap_or(u32::MAX)));
+        used
+    }
+
+    fn used_op_codes(&self) -> Vec<bool> {
+        let mut used = vec![false; self.op_codes.len()];
+        for sg in &self.subgraphs {
+            for code in sg.ops().filter_map(|op| sg.op(op).code) {
+                if let Some(used) = used.get_mut(code as usize) {
+                    *used = true;
+                }
+            }
+        }
+        used
+    }
+
+    /// Drops buffers that no tensor and no metadata refers to, and returns how many and their
+    /// bytes. Buffer 0 stays: the format needs it.
+    pub fn prune_buffers(&mut self) -> (usize, u64) {
+        let used = self.used_buffers();
         let dead: Vec<u64> = self
             .constants
             .iter()
@@ -436,14 +463,7 @@ impl Module {
 
     /// Drops operator codes that no op has, and returns how many.
     pub fn prune_op_codes(&mut self) -> usize {
-        let mut used = vec![false; self.op_codes.len()];
-        for sg in &self.subgraphs {
-            for code in sg.ops().filter_map(|op| sg.op(op).code) {
-                if let Some(used) = used.get_mut(code as usize) {
-                    *used = true;
-                }
-            }
-        }
+        let used = self.used_op_codes();
         let mut moved = Vec::with_capacity(used.len());
         let mut next = 0_u32;
         for used in &used {

@@ -212,6 +212,16 @@ impl Patch {
         }
     }
 
+    /// The subgraph that it changes.
+    pub fn subgraph(&self) -> SubgraphId {
+        self.subgraph
+    }
+
+    /// What it does, in words.
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+
     /// Whether it would change nothing.
     pub fn is_empty(&self) -> bool {
         self.tensors.is_empty()

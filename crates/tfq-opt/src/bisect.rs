@@ -4,7 +4,7 @@ use crate::{Error, Optimizer};
 use indexmap::IndexSet;
 use std::io;
 use tfq_ir::{Change, Module, OpId, SubgraphId};
-use tfq_pass::{Event, Pipeline, RunOptions};
+use tfq_pass::{Event, RunOptions};
 
 /// The first patch after which a check fails.
 #[derive(Clone, Debug)]
@@ -61,9 +61,9 @@ pub fn bisect(
         &mut run,
         &optimizer.pipeline,
         optimizer.target,
-        RunOptions::default(),
+        &RunOptions::default(),
         |event| {
-            if let Event::End { module, report } = event {
+            if let Event::End { module, report, .. } = event {
                 ends.push((report.name.clone(), module.changes().len()));
             }
         },
@@ -73,8 +73,9 @@ pub fn bisect(
     let mut runs = 0;
     let mut is_good = |count: usize| -> Result<bool, BisectError> {
         runs += 1;
-        let bytes = state(optimizer, &start, &changes[..count])?;
-        Ok(good(&bytes)?)
+        let state = optimizer.completed(&start, &changes[..count])?;
+        let image = tfq_tflite::lower(&state, &optimizer.lower).map_err(Error::from)?;
+        Ok(good(&image.to_vec())?)
     };
 
     if !is_good(0)? {
@@ -138,21 +139,6 @@ fn first_bad(
         }
     }
     Ok(low)
-}
-
-/// The file of a state, completed so that it runs.
-fn state(optimizer: &Optimizer, start: &Module, changes: &[Change]) -> Result<Vec<u8>, Error> {
-    let mut module = start.clone();
-    module.replay(changes).expect("the changes were applied once");
-    let complete = Pipeline::new().then("insert-dequant", tfq_passes::InsertDequant {});
-    let pending = module
-        .subgraphs()
-        .any(|(_, graph)| graph.tensors().any(|tensor| graph.tensor(tensor).expressed.is_some()));
-    if pending {
-        tfq_pass::run(&mut module, &complete, optimizer.target, RunOptions::default(), |_| ())?;
-    }
-    tfq_pass::update_versions(&mut module, start, optimizer.target);
-    Ok(tfq_tflite::lower(&module, &optimizer.lower)?.to_vec())
 }
 
 /// The ops and those that compute what they read or read what they compute.

@@ -54,6 +54,7 @@ mod bisect;
 mod docs;
 mod load;
 mod optimizer;
+mod reproducer;
 
 pub use bisect::{BisectError, Bisection, bisect};
 pub use docs::passes_markdown;
@@ -61,6 +62,7 @@ pub use load::{LoadOptions, as_text, load};
 pub use optimizer::{
     Error, Optimized, Optimizer, Source, builtin, quantize_weights, quantize_weights_into,
 };
+pub use reproducer::{Reproducer, ReproducerError};
 
 /// The flatbuffers crate whose builders this one fills.
 pub use flatbuffers;

@@ -2,9 +2,10 @@
 
 use bytes::Bytes;
 use flatbuffers::FlatBufferBuilder;
-use tfq_ir::Module;
+use tfq_ir::{Change, Module};
 use tfq_pass::{
-    Event, Pipeline, PipelineError, Registry, Report, RunError, RunOptions, Unrunnable,
+    Event, Pipeline, PipelineError, Registry, Report, RunError, RunOptions, SpanKind, Timeline,
+    Unrunnable,
 };
 use tfq_passes::{EliminateDeadBuffers, InsertDequant, QuantizeWeights};
 use tfq_target::Target;
@@ -103,8 +104,17 @@ impl Error {
             Self::Lower(LowerError::TooLarge { .. }) => {
                 Some("pass --constants=outside, or leave the choice to the tool".to_owned())
             }
-            Self::Run(RunError::Verify { .. }) => {
-                Some("this is a mistake in the pass; the model is as it was".to_owned())
+            Self::Run(error) if error.is_mistake() => {
+                Some("this is a mistake in the pass; nothing was written".to_owned())
+            }
+            Self::Run(RunError::Requires { invariant, .. }) => {
+                let registry = builtin();
+                let ensuring = registry
+                    .passes()
+                    .filter(|info| info.ensures.iter().any(|ensured| ensured.name == *invariant));
+                let names: Vec<String> =
+                    ensuring.map(|info| format!("`{}`", info.name())).collect();
+                Some(format!("run {} before it", names.join(" or ")))
             }
             Self::Run(_) => None,
         }
@@ -122,6 +132,12 @@ pub struct Optimizer {
     pub lower: LowerOptions,
     /// How pipelines are run.
     pub run_options: RunOptions,
+    /// Of all patches that the pipeline applies, keep only so many, and complete that state so
+    /// that it runs.
+    pub stop_after_patch: Option<usize>,
+    /// Make the graph in an order of chance with this seed, which must not change the result:
+    /// for tests of determinism.
+    pub shuffle: Option<u64>,
 }
 
 impl Default for Optimizer {
@@ -141,6 +157,8 @@ impl Optimizer {
             lift: LiftOptions::default(),
             lower: LowerOptions::default(),
             run_options: RunOptions::default(),
+            stop_after_patch: None,
+            shuffle: None,
         }
     }
 
@@ -156,6 +174,11 @@ impl Optimizer {
         self
     }
 
+    /// The runtime that models are made for.
+    pub fn target(&self) -> &'static Target {
+        self.target
+    }
+
     /// Optimises a model.
     pub fn run<'a>(&self, source: impl Into<Source<'a>>) -> Result<Optimized, Error> {
         self.run_observed(source, |_| ())
@@ -167,15 +190,24 @@ impl Optimizer {
         source: impl Into<Source<'a>>,
         observe: impl FnMut(Event<'_>),
     ) -> Result<Optimized, Error> {
+        let mut timeline = Timeline::default();
         let (module, input) = match source.into() {
-            Source::Bytes(bytes) => (tfq_tflite::lift(&bytes, &self.lift)?, Some(bytes)),
-            Source::Model(model) => {
-                let bytes = Bytes::copy_from_slice(model._tab.buf());
-                (tfq_tflite::lift(&bytes, &self.lift)?, Some(bytes))
-            }
-            Source::Module(module) => (*module, None),
+            Source::Bytes(bytes) => (None, Some(bytes)),
+            Source::Model(model) => (None, Some(Bytes::copy_from_slice(model._tab.buf()))),
+            Source::Module(module) => (Some(*module), None),
         };
-        let mut optimized = self.run_module(module, observe)?;
+        let module = match (module, &input) {
+            (Some(module), _) => module,
+            (None, Some(bytes)) => {
+                timeline.span(SpanKind::File, "lift", || tfq_tflite::lift(bytes, &self.lift))?
+            }
+            (None, None) => unreachable!("a source is bytes or a module"),
+        };
+        let module = match self.shuffle {
+            Some(seed) => module.shuffled(seed),
+            None => module,
+        };
+        let mut optimized = self.run_module(module, timeline, observe)?;
         let module = &optimized.module;
         let unchanged = module.changes().is_empty() && module.dequant_cache.is_none();
         let kept = unchanged && !self.lift.drop_unknown && self.lower.placement == Placement::Auto;
@@ -186,11 +218,20 @@ impl Optimizer {
     fn run_module(
         &self,
         mut module: Module,
+        mut timeline: Timeline,
         observe: impl FnMut(Event<'_>),
     ) -> Result<Optimized, Error> {
-        let report =
-            tfq_pass::run(&mut module, &self.pipeline, self.target, self.run_options, observe)?;
+        let start = module.clone();
+        let options = &self.run_options;
+        let mut report = tfq_pass::run(&mut module, &self.pipeline, self.target, options, observe)?;
+        timeline.nest(&report.timeline);
+        if let Some(patches) = self.stop_after_patch {
+            module = self.state_after(&start, &module, patches)?;
+        }
+        let span = timeline.begin(SpanKind::File, "check that it runs");
         let mut wrong = tfq_pass::check_runnable(&module, self.target).into_iter();
+        timeline.end(span);
+        report.timeline = timeline;
         if let Some(first) = wrong.next() {
             let more = match wrong.len() {
                 0 => String::new(),
@@ -199,6 +240,32 @@ impl Optimizer {
             return Err(Error::Unrunnable { target: self.target.name().to_owned(), first, more });
         }
         Ok(Optimized { module, report, lower: self.lower, unchanged: None })
+    }
+
+    /// The state after the first `patches` patches of a run from `start` to `end`.
+    fn state_after(&self, start: &Module, end: &Module, patches: usize) -> Result<Module, Error> {
+        let changes = end.changes();
+        let is_patch = |n: &usize| matches!(changes[*n], Change::Patch(_));
+        let first = start.changes().len();
+        let count = (first..changes.len()).filter(is_patch).nth(patches);
+        self.completed(start, &changes[first..count.unwrap_or(changes.len())])
+    }
+
+    /// The state after these changes of `start`, completed so that it runs: a state between
+    /// passes may hold quantised constants whose readers were not served yet.
+    pub(crate) fn completed(&self, start: &Module, changes: &[Change]) -> Result<Module, Error> {
+        let mut module = start.clone();
+        module.replay(changes).expect("the changes were applied once");
+        let pending = module.subgraphs().any(|(_, graph)| {
+            graph.tensors().any(|tensor| graph.tensor(tensor).expressed.is_some())
+        });
+        if pending {
+            let complete = Pipeline::new().with(InsertDequant {});
+            let options = RunOptions::default();
+            tfq_pass::run(&mut module, &complete, self.target, &options, |_| ())?;
+        }
+        tfq_pass::update_versions(&mut module, start, self.target);
+        Ok(module)
     }
 }
 
@@ -240,10 +307,7 @@ impl Optimized {
 
 fn quantizer(options: QuantizeWeights) -> Optimizer {
     Optimizer::new(
-        Pipeline::new()
-            .then("quantize-weights", options)
-            .then("insert-dequant", InsertDequant {})
-            .then("eliminate-dead-buffers", EliminateDeadBuffers {}),
+        Pipeline::new().with(options).with(InsertDequant {}).with(EliminateDeadBuffers {}),
     )
 }
 

@@ -1,6 +1,9 @@
 //! What a pass is given besides the model, and what it tells.
 
-use indexmap::IndexMap;
+use crate::analysis::{Analyses, Analysis, AnalysisInput};
+use indexmap::{IndexMap, IndexSet};
+use std::any::TypeId;
+use std::sync::Arc;
 use tfq_ir::{Module, OpId, Patch, Rejected, SubgraphId, TensorId};
 use tfq_target::Target;
 
@@ -10,8 +13,13 @@ pub struct Context<'a> {
     target: &'a Target,
     only: Option<SubgraphId>,
     explain: bool,
+    why: Option<&'a str>,
+    analyses: &'a mut Analyses,
+    preserved: Vec<TypeId>,
     pub(crate) nearest: Option<NearMiss>,
     pub(crate) candidates: u64,
+    pub(crate) refusals: IndexMap<&'static str, usize>,
+    pub(crate) answers: IndexSet<Answer>,
     pub(crate) remarks: Vec<Remark>,
     pub(crate) statistics: IndexMap<&'static str, u64>,
 }
@@ -36,6 +44,8 @@ pub enum RemarkKind {
     Applied,
     /// It was left as it is.
     Missed,
+    /// A guard refused: told only where that is asked for.
+    Refused,
     /// A finding that changed nothing.
     Note,
 }
@@ -49,7 +59,18 @@ pub struct NearMiss {
     pub place: String,
     /// What did not match or hold.
     pub reason: String,
-    nodes: usize,
+    rank: (bool, usize),
+}
+
+/// What a rule did or found at the place that the user asked about.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Answer {
+    /// The rule.
+    pub rule: &'static str,
+    /// The op or tensor where it was tried.
+    pub place: String,
+    /// `applied`, or what refused.
+    pub outcome: String,
 }
 
 /// Why a pass gave up. The model is put back to what it was before the pass.
@@ -76,16 +97,39 @@ pub enum PassError {
 }
 
 impl<'a> Context<'a> {
-    pub(crate) fn new(target: &'a Target, only: Option<SubgraphId>, explain: bool) -> Self {
+    pub(crate) fn new(
+        target: &'a Target,
+        analyses: &'a mut Analyses,
+        only: Option<SubgraphId>,
+        explain: bool,
+        why: Option<&'a str>,
+    ) -> Self {
         Self {
             target,
             only,
             explain,
+            why,
+            analyses,
+            preserved: Vec::new(),
             nearest: None,
             candidates: 0,
+            refusals: IndexMap::new(),
+            answers: IndexSet::new(),
             remarks: Vec::new(),
             statistics: IndexMap::new(),
         }
+    }
+
+    /// What the analysis finds out about a subgraph. It is computed only where the subgraph has
+    /// changed since it was last asked for, by this pass or one before.
+    pub fn analysis<A: Analysis>(&mut self, module: &Module, sg: SubgraphId) -> Arc<A::Result> {
+        self.analyses.get::<A>(AnalysisInput { module, subgraph: sg, target: self.target })
+    }
+
+    /// Declares that what this pass changes from here on leaves the analysis as it is. A wrong
+    /// declaration gives later passes wrong results.
+    pub fn preserve<A: Analysis>(&mut self) {
+        self.preserved.push(TypeId::of::<A>());
     }
 
     /// Whether remarks on every rule and op are wanted, which cost more than the rules.
@@ -93,17 +137,37 @@ impl<'a> Context<'a> {
         self.explain
     }
 
-    /// Remembers where a rule came nearest to matching. `nodes` of its pattern did.
+    /// Remembers where a rule came nearest to matching: `rank` is whether only a guard refused,
+    /// and how many nodes of its pattern matched.
     pub(crate) fn near_miss(
         &mut self,
-        nodes: usize,
-        tell: impl FnOnce() -> (&'static str, String, String),
+        rule: &'static str,
+        rank: (bool, usize),
+        tell: impl FnOnce() -> (String, String),
     ) {
         self.candidates += 1;
-        if self.nearest.as_ref().is_none_or(|nearest| nodes > nearest.nodes) {
-            let (rule, place, reason) = tell();
-            self.nearest = Some(NearMiss { rule, place, reason, nodes });
+        if rank.0 {
+            *self.refusals.entry(rule).or_default() += 1;
         }
+        if self.nearest.as_ref().is_none_or(|nearest| rank > nearest.rank) {
+            let (place, reason) = tell();
+            self.nearest = Some(NearMiss { rule, place, reason, rank });
+        }
+    }
+
+    /// Whether the user asked about one of these tensors.
+    pub(crate) fn is_asked_about(
+        &self,
+        module: &Module,
+        sg: SubgraphId,
+        mut tensors: impl Iterator<Item = TensorId>,
+    ) -> bool {
+        let graph = module.subgraph(sg);
+        self.why.is_some_and(|name| tensors.any(|id| graph.tensor(id).label() == name))
+    }
+
+    pub(crate) fn answer(&mut self, rule: &'static str, place: String, outcome: String) {
+        self.answers.insert(Answer { rule, place, outcome });
     }
 
     /// The subgraphs that a pass of subgraphs is to run on.
@@ -119,9 +183,16 @@ impl<'a> Context<'a> {
 
     /// Applies a patch unless it is empty.
     pub fn apply(&mut self, module: &mut Module, patch: Patch) -> Result<(), PassError> {
-        if !patch.is_empty() {
-            module.apply(patch)?;
+        if patch.is_empty() {
+            return Ok(());
         }
+        let sg = patch.subgraph();
+        let epoch = |module: &Module| {
+            module.subgraphs().nth(sg.0 as usize).map_or(0, |(_, graph)| graph.epoch())
+        };
+        let before = epoch(module);
+        module.apply(patch)?;
+        self.analyses.carry_over(&self.preserved, sg, before, epoch(module));
         Ok(())
     }
 
@@ -133,6 +204,10 @@ impl<'a> Context<'a> {
     /// Tells that something was left as it is, and why.
     pub fn missed(&mut self, rule: &'static str, place: String, message: impl Into<String>) {
         self.remark(RemarkKind::Missed, rule, place, message.into());
+    }
+
+    pub(crate) fn refused(&mut self, guard: &'static str, place: String, rule: String) {
+        self.remark(RemarkKind::Refused, guard, place, rule);
     }
 
     /// Tells a finding.

@@ -1,7 +1,7 @@
 //! The description of a pass, from which command line, documentation and tests take all they say.
 
 use crate::options::{OptionArg, OptionError, OptionInfo};
-use crate::{Context, PassError};
+use crate::{Context, Invariant, PassError};
 use std::fmt;
 use tfq_ir::Module;
 
@@ -55,6 +55,12 @@ pub struct PassInfo {
     pub contract: NumericContract,
     /// Whether it can run on one subgraph.
     pub scope: PassScope,
+    /// Operators that it may add ([`tfq_ir::catalog::ops`]); the manager refuses others.
+    pub writes: &'static [i32],
+    /// What must hold before it runs; the manager checks it.
+    pub requires: &'static [&'static Invariant],
+    /// What holds after it; the manager checks it.
+    pub ensures: &'static [&'static Invariant],
     /// Its options, in the order of the declaration.
     pub options: &'static [OptionInfo],
     /// Where it is declared, for the message about two passes of one name.
@@ -83,18 +89,60 @@ impl PassInfo {
         lines.collect::<Vec<_>>().join("\n").trim().to_owned()
     }
 
+    /// The examples of the manual: what follows `## Example`, as a pair of `tfg` blocks with the
+    /// pipeline between them in backticks. A test runs each.
+    pub fn examples(&self) -> Vec<Example> {
+        let manual = self.manual();
+        let Some((_, section)) = manual.split_once("## Example") else { return Vec::new() };
+        let parts: Vec<&str> = section.split("```").collect();
+        let block = |text: &str| text.strip_prefix("tfg\n").map(str::to_owned);
+        let examples = parts[1..].chunks_exact(4).filter_map(|parts| {
+            let pipeline = parts[1].split('`').nth(1)?.to_owned();
+            Some(Example { before: block(parts[0])?, pipeline, after: block(parts[2])? })
+        });
+        examples.collect()
+    }
+
     /// The pass with all options at their defaults.
     pub fn with_defaults(&self) -> Box<dyn Pass> {
         (self.build)(&[]).expect("defaults are valid options").0
     }
 }
 
+/// An example of a pass's manual.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Example {
+    /// The model before, as text.
+    pub before: String,
+    /// What is run.
+    pub pipeline: String,
+    /// The model after, as text.
+    pub after: String,
+}
+
+/// A pass that [`declare_pass!`] declared.
+pub trait Declared: Pass {
+    /// Its description.
+    fn info() -> &'static PassInfo
+    where
+        Self: Sized;
+
+    /// Its options that differ from their defaults, as (name, value).
+    fn option_texts(&self) -> Vec<(String, String)>;
+}
+
 /// Declares the pass of this module: its struct, whose fields are its options with their
 /// defaults, and `INFO`, which describes it. The doc comment is the user's manual.
+///
+/// `writes: [DEQUANTIZE]` behind the scope names operators that the pass may add; `requires:
+/// [SETTLED]` and `ensures: [SETTLED]` name invariants. The manager holds the pass to all.
 #[macro_export]
 macro_rules! declare_pass {
     (
-        contract: $contract:ident, scope: $scope:ident;
+        contract: $contract:ident, scope: $scope:ident
+        $(, writes: [$($writes:ident),*])?
+        $(, requires: [$($requires:ident),*])?
+        $(, ensures: [$($ensures:ident),*])?;
         $(#[doc = $doc:literal])+
         $vis:vis struct $pass:ident {
             $( $(#[doc = $field_doc:literal])+ $field_vis:vis $field:ident : $ty:ty = $default:expr, )*
@@ -118,6 +166,9 @@ macro_rules! declare_pass {
             docs: concat!($($doc, "\n"),+),
             contract: $crate::NumericContract::$contract,
             scope: $crate::PassScope::$scope,
+            writes: &[$($($crate::private::ops::$writes),*)?],
+            requires: &[$($(&$crate::invariant::$requires),*)?],
+            ensures: &[$($(&$crate::invariant::$ensures),*)?],
             options: &[
                 $( $crate::OptionInfo {
                     field: stringify!($field),
@@ -138,17 +189,28 @@ macro_rules! declare_pass {
                     )*
                     return Err(arg.unknown());
                 }
+                let options = $crate::Declared::option_texts(&pass);
+                Ok((Box::new(pass), options))
+            },
+        };
+
+        impl $crate::Declared for $pass {
+            fn info() -> &'static $crate::PassInfo {
+                &INFO
+            }
+
+            fn option_texts(&self) -> Vec<(String, String)> {
                 #[allow(unused_mut)]
                 let mut options = Vec::new();
                 $( $crate::private::option_text(
                     stringify!($field),
-                    &pass.$field,
-                    &<$pass>::default().$field,
+                    &self.$field,
+                    &Self::default().$field,
                     &mut options,
                 ); )*
-                Ok((Box::new(pass), options))
-            },
-        };
+                options
+            }
+        }
     };
 }
 

@@ -2,28 +2,37 @@
 //!
 //! Internal crate: users import `tfq_opt`. It knows no particular pass.
 
+pub mod analysis;
 mod context;
+mod contract;
 mod eligibility;
 mod info;
+pub mod invariant;
 mod manager;
 mod options;
 mod pipeline;
 mod registry;
 pub mod rewrite;
 mod runnable;
+mod timeline;
 
-pub use context::{Context, NearMiss, PassError, Remark, RemarkKind};
+pub use context::{Answer, Context, NearMiss, PassError, Remark, RemarkKind};
 pub use eligibility::{Eligibility, HYBRID_NOTE, REASON_NOTE, SLOTS_NOTE, eligibility};
-pub use info::{NumericContract, Pass, PassInfo, PassScope};
-pub use manager::{Event, PassReport, Report, RunError, RunOptions, run, update_versions};
+pub use info::{Declared, Example, NumericContract, Pass, PassInfo, PassScope};
+pub use invariant::Invariant;
+pub use manager::{
+    Event, PassReport, Report, RuleCount, RunError, RunOptions, Why, run, update_versions,
+};
 pub use options::{OptionInfo, OptionValue};
 pub use pipeline::{Node, Pipeline, PipelineError, Step};
 pub use registry::{NamedPipeline, Registry, RegistryError};
 pub use runnable::{Unrunnable, check_runnable};
+pub use timeline::{Span, SpanKind, Timeline};
 
 /// For `declare_pass!` only.
 #[doc(hidden)]
 pub mod private {
     pub use crate::info::last_segment;
     pub use crate::options::{OptionArg, option_text, set_option};
+    pub use tfq_ir::catalog::ops;
 }

@@ -1,12 +1,16 @@
-//! Runs pipelines: verifies after each pass, keeps operator versions and the minimum runtime
-//! right, and reports.
+//! Runs pipelines: verifies after each pass, holds passes to what they declare, keeps operator
+//! versions and the minimum runtime right, and reports.
 
-use crate::context::{Context, NearMiss, PassError, Remark};
+use crate::analysis::Analyses;
+use crate::context::{Answer, Context, NearMiss, PassError, Remark};
 use crate::pipeline::{Node, Pipeline, Step};
+use crate::timeline::{SpanKind, Timeline};
+use crate::{Invariant, contract};
 use bytes::Bytes;
 use indexmap::{IndexMap, IndexSet};
-use std::time::{Duration, Instant};
-use tfq_ir::{Module, OpId, SubgraphId, VerifyError};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+use tfq_ir::{History, Module, OpId, SubgraphId, VerifyError};
 use tfq_target::{Target, max_runtime};
 
 /// What a pipeline did.
@@ -14,6 +18,10 @@ use tfq_target::{Target, max_runtime};
 pub struct Report {
     /// One entry per pass, in order.
     pub passes: Vec<PassReport>,
+    /// Where the time went.
+    pub timeline: Timeline,
+    /// The states between passes, where [`RunOptions::keep_history`] asks for them.
+    pub history: Option<History>,
 }
 
 impl Report {
@@ -39,25 +47,51 @@ pub struct PassReport {
     pub remarks: Vec<Remark>,
     /// Numbers that it counted.
     pub statistics: IndexMap<&'static str, u64>,
-    /// How many patches of each label were applied, in order of their first.
-    pub rules: IndexMap<String, usize>,
+    /// What became of each rule, or patches of each label, in order of their first.
+    pub rules: IndexMap<String, RuleCount>,
     /// By how much the constants of the model shrank, in bytes; negative where they grew.
     pub bytes_saved: i64,
-    /// How many ops a rule of the pass looked at and left.
+    /// How many places a rule of the pass looked at and left.
     pub candidates: u64,
     /// Where a rule came nearest to matching.
     pub nearest: Option<NearMiss>,
+    /// What its rules did at the place of [`RunOptions::why`].
+    pub answers: Vec<Answer>,
     /// How long it took, without verification.
     pub time: Duration,
     /// How long verification after it took.
     pub verify_time: Duration,
 }
 
+/// How often something happened to a rule.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RuleCount {
+    /// Its patch was applied.
+    pub applied: usize,
+    /// Its pattern matched, and a guard refused, when nothing was left to apply.
+    pub refused: usize,
+}
+
 /// How a pipeline is run.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct RunOptions {
     /// Make remarks on every rule and op, also where they cost time.
     pub explain: bool,
+    /// Record what the rules of a pass do at a tensor.
+    pub why: Option<Why>,
+    /// Do not verify after passes.
+    pub skip_verifier: bool,
+    /// Keep the states between passes.
+    pub keep_history: bool,
+}
+
+/// A question about a pass and a tensor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Why {
+    /// The name of the pass.
+    pub pass: String,
+    /// The name of the tensor: of one that an op reads or computes.
+    pub tensor: String,
 }
 
 /// What an observer of a run sees.
@@ -71,13 +105,28 @@ pub enum Event<'a> {
         index: usize,
         /// How many passes there are.
         count: usize,
+        /// The model before it.
+        module: &'a Module,
     },
     /// A pass has ended.
     End {
+        /// The model before it.
+        before: &'a Module,
         /// The model after it.
         module: &'a Module,
         /// What it did.
         report: &'a PassReport,
+    },
+    /// A pass has failed.
+    Failed {
+        /// The pass as a pipeline of its own, with its options and the subgraph that it ran on.
+        step: String,
+        /// The model before it.
+        before: &'a Module,
+        /// The model as it left it, which may be broken.
+        left: &'a Module,
+        /// Why.
+        error: &'a RunError,
     },
 }
 
@@ -92,13 +141,41 @@ pub enum RunError {
         /// Why.
         source: PassError,
     },
+    /// A pass panicked, which is a mistake in the pass.
+    #[error("pass `{pass}` panicked: {message}")]
+    Panic {
+        /// Its name.
+        pass: String,
+        /// What it said.
+        message: String,
+    },
     /// A pass left a model that is not well-formed, which is a mistake in the pass.
-    #[error("pass `{pass}` broke the model: {error}")]
+    #[error("pass `{pass}` broke the model{}: {error}", by(patch))]
     Verify {
         /// Its name.
         pass: String,
+        /// The patch that broke it, where one did: number in the pass from 1, and label.
+        patch: Option<(usize, String)>,
         /// The first broken rule.
         error: VerifyError,
+    },
+    /// A pass did what it does not declare, which is a mistake in the pass.
+    #[error("pass `{pass}` did not keep its contract: {what}")]
+    Contract {
+        /// Its name.
+        pass: String,
+        /// What it did.
+        what: String,
+    },
+    /// A pass stands where what it needs does not hold.
+    #[error("pass `{pass}` needs that {}, and {what}", invariant_text(invariant))]
+    Requires {
+        /// Its name.
+        pass: String,
+        /// The name of what it needs.
+        invariant: &'static str,
+        /// Where it does not hold.
+        what: String,
     },
     /// `until-stable` ran out of rounds.
     #[error("until-stable({body}) still changes the model after {rounds} rounds")]
@@ -122,6 +199,26 @@ pub enum RunError {
     },
 }
 
+impl RunError {
+    /// Whether the pass is to blame and not the model or the pipeline.
+    pub fn is_mistake(&self) -> bool {
+        match self {
+            Self::Panic { .. } | Self::Verify { .. } | Self::Contract { .. } => true,
+            Self::Pass { source, .. } => !matches!(source, PassError::Unsupported(_)),
+            _ => false,
+        }
+    }
+}
+
+fn by(patch: &Option<(usize, String)>) -> String {
+    patch.as_ref().map_or(String::new(), |(n, label)| format!(" with patch {n}, `{label}`"))
+}
+
+fn invariant_text(name: &str) -> &'static str {
+    let known = [&crate::invariant::SETTLED, &crate::invariant::COMPACT];
+    known.into_iter().find(|known| known.name == name).map_or("something holds", |found| found.docs)
+}
+
 /// Runs every pass of a pipeline in order.
 ///
 /// After each pass the model is verified. At the end, ops that a patch touched get the operator
@@ -132,24 +229,39 @@ pub fn run(
     module: &mut Module,
     pipeline: &Pipeline,
     target: &Target,
-    options: RunOptions,
+    options: &RunOptions,
     observe: impl FnMut(Event<'_>),
 ) -> Result<Report, RunError> {
     let start = module.clone();
-    let count = pipeline.len();
-    let report = Report::default();
-    let mut manager = Manager { target, options, observe, report, count, begun: 0 };
-    manager.nodes(module, pipeline, None)?;
-    let report = manager.report;
+    let mut manager = Manager {
+        target,
+        options,
+        observe,
+        report: Report::default(),
+        analyses: Analyses::default(),
+        timeline: Timeline::default(),
+        count: pipeline.len(),
+        begun: 0,
+    };
+    manager.report.history = options.keep_history.then(|| History::new(&start));
+    let whole = manager.timeline.begin(SpanKind::Pipeline, "passes");
+    let outcome = manager.nodes(module, pipeline, None);
+    module.set_pass(None);
+    outcome?;
+    manager.timeline.end(whole);
+    let Manager { mut report, timeline, .. } = manager;
+    report.timeline = timeline;
     update_versions(module, &start, target);
     Ok(report)
 }
 
 struct Manager<'a, F> {
     target: &'a Target,
-    options: RunOptions,
+    options: &'a RunOptions,
     observe: F,
     report: Report,
+    analyses: Analyses,
+    timeline: Timeline,
     /// Passes in the text of the pipeline.
     count: usize,
     begun: usize,
@@ -163,8 +275,13 @@ impl<F: FnMut(Event<'_>)> Manager<'_, F> {
         only: Option<SubgraphId>,
     ) -> Result<(), RunError> {
         for node in pipeline.nodes() {
+            if let Node::Pass(step) = node {
+                self.pass(module, step, only)?;
+                continue;
+            }
+            let scope = self.timeline.begin(SpanKind::Scope, node.head());
             match node {
-                Node::Pass(step) => self.pass(module, step, only)?,
+                Node::Pass(_) => unreachable!("it was run above"),
                 Node::Repeat { max, body } => {
                     self.rounds(module, body, only, *max)?;
                 }
@@ -180,6 +297,7 @@ impl<F: FnMut(Event<'_>)> Manager<'_, F> {
                     self.nodes(module, body, Some(id))?;
                 }
             }
+            self.timeline.end(scope);
         }
         Ok(())
     }
@@ -221,43 +339,160 @@ impl<F: FnMut(Event<'_>)> Manager<'_, F> {
         only: Option<SubgraphId>,
     ) -> Result<(), RunError> {
         let index = self.begun.min(self.count.saturating_sub(1));
-        (self.observe)(Event::Begin { pass: &step.name, index, count: self.count });
         self.begun += 1;
-        let start = Instant::now();
-        let before = module.clone();
-        let mut cx = Context::new(self.target, only, self.options.explain);
-        let outcome = step.pass.run(module, &mut cx);
-        let time = start.elapsed();
-        let failure = match outcome {
-            Err(source) => Some(RunError::Pass { pass: step.name.clone(), source }),
-            Ok(()) => module.verify().err().map(|mut errors| RunError::Verify {
-                pass: step.name.clone(),
-                error: errors.swap_remove(0),
-            }),
+        let (pass, count) = (step.name.as_str(), self.count);
+        let observe = &mut self.observe;
+        self.timeline.span(SpanKind::Observer, "observer", || {
+            observe(Event::Begin { pass, index, count, module });
+        });
+        tracing::debug!(pass, "begins");
+        let before = self.timeline.span(SpanKind::Snapshot, "snapshot", || module.clone());
+        let outcome = self.attempt(module, step, &before, only);
+        let report = match outcome {
+            Ok(report) => report,
+            Err(error) => {
+                let step = match only {
+                    Some(sg) => format!("subgraph(\"{}\")({})", sg.0, step.text()),
+                    None => step.text(),
+                };
+                tracing::error!(pass, %error, "fails");
+                (self.observe)(Event::Failed {
+                    step,
+                    before: &before,
+                    left: module,
+                    error: &error,
+                });
+                *module = before;
+                return Err(error);
+            }
         };
-        if let Some(failure) = failure {
-            *module = before;
-            return Err(failure);
+        tracing::info!(pass, patches = report.patches, bytes_saved = report.bytes_saved, "ends");
+        for patch in &module.journal()[before.journal().len()..] {
+            tracing::debug!(pass, label = %patch.label, ops = patch.ops.len(), "patch");
         }
-        let mut pass = PassReport {
-            name: step.name.clone(),
+        if let Some(history) = &mut self.report.history {
+            history.mark(module);
+        }
+        let observe = &mut self.observe;
+        self.timeline.span(SpanKind::Observer, "observer", || {
+            observe(Event::End { before: &before, module, report: &report });
+        });
+        self.report.passes.push(report);
+        Ok(())
+    }
+
+    /// Runs a pass and checks what it leaves.
+    fn attempt(
+        &mut self,
+        module: &mut Module,
+        step: &Step,
+        before: &Module,
+        only: Option<SubgraphId>,
+    ) -> Result<PassReport, RunError> {
+        let pass = || step.name.clone();
+        let info = step.info;
+        let invariants = info.map_or((&[][..], &[][..]), |info| (info.requires, info.ensures));
+        if let Some((invariant, what)) = broken(invariants.0, module, only) {
+            return Err(RunError::Requires { pass: pass(), invariant, what });
+        }
+        let why = self.options.why.as_ref().filter(|why| why.pass == step.name);
+        let tensor = why.map(|why| why.tensor.as_str());
+        module.set_pass(Some(step.name.as_str().into()));
+        let span = self.timeline.begin(SpanKind::Pass, step.name.clone());
+        let mut cx =
+            Context::new(self.target, &mut self.analyses, only, self.options.explain, tensor);
+        // The module is put back to what it was where the pass fails, so that nothing half
+        // done is ever seen.
+        let outcome = catch_unwind(AssertUnwindSafe(|| step.pass.run(module, &mut cx)));
+        let mut report = PassReport {
+            name: pass(),
             patches: module.journal().len() - before.journal().len(),
             remarks: cx.remarks,
             statistics: cx.statistics,
             rules: IndexMap::new(),
-            bytes_saved: constant_bytes(&before) - constant_bytes(module),
+            bytes_saved: constant_bytes(before) - constant_bytes(module),
             candidates: cx.candidates,
             nearest: cx.nearest,
-            time,
-            verify_time: start.elapsed() - time,
+            answers: cx.answers.into_iter().collect(),
+            time: Duration::ZERO,
+            verify_time: Duration::ZERO,
         };
-        for patch in &module.journal()[before.journal().len()..] {
-            *pass.rules.entry(patch.label.to_string()).or_default() += 1;
+        let refused = cx.refusals;
+        for computed in self.analyses.computed.drain(..) {
+            self.timeline.add(SpanKind::Analysis, computed.name, computed.start, computed.time);
         }
-        (self.observe)(Event::End { module, report: &pass });
-        self.report.passes.push(pass);
-        Ok(())
+        report.time = self.timeline.end(span);
+        match outcome {
+            Err(payload) => {
+                return Err(RunError::Panic { pass: pass(), message: panic_message(&*payload) });
+            }
+            Ok(Err(source)) => return Err(RunError::Pass { pass: pass(), source }),
+            Ok(Ok(())) => (),
+        }
+        if !self.options.skip_verifier {
+            let span = self.timeline.begin(SpanKind::Verifier, "verifier");
+            let verified = module.verify();
+            report.verify_time = self.timeline.end(span);
+            if let Err(mut errors) = verified {
+                let patch = breaking_patch(before, module);
+                let error = errors.swap_remove(0);
+                return Err(RunError::Verify { pass: pass(), patch, error });
+            }
+        }
+        let span = self.timeline.begin(SpanKind::Contract, "contract");
+        let breach = info.and_then(|info| contract::breach(info, before, module)).or_else(|| {
+            let (invariant, what) = broken(invariants.1, module, only)?;
+            Some(format!("it ensures `{invariant}`, and {what}"))
+        });
+        self.timeline.end(span);
+        if let Some(what) = breach {
+            return Err(RunError::Contract { pass: pass(), what });
+        }
+        for patch in &module.journal()[before.journal().len()..] {
+            report.rules.entry(patch.label.to_string()).or_default().applied += 1;
+        }
+        for (rule, count) in refused {
+            report.rules.entry(rule.to_owned()).or_default().refused = count;
+        }
+        Ok(report)
     }
+}
+
+/// The first invariant that does not hold, by name, and where.
+fn broken(
+    invariants: &[&'static Invariant],
+    module: &Module,
+    only: Option<SubgraphId>,
+) -> Option<(&'static str, String)> {
+    let subgraphs: Vec<SubgraphId> =
+        module.subgraph_ids().filter(|id| only.is_none_or(|only| only == *id)).collect();
+    invariants
+        .iter()
+        .find_map(|invariant| Some((invariant.name, (invariant.broken)(module, &subgraphs)?)))
+}
+
+/// The first patch of a pass after which the model does not verify.
+fn breaking_patch(before: &Module, after: &Module) -> Option<(usize, String)> {
+    let mut state = before.clone();
+    let mut patches = 0;
+    for change in &after.changes()[before.changes().len()..] {
+        state.replay(std::slice::from_ref(change)).ok()?;
+        let journal = state.journal();
+        if journal.len() > before.journal().len() + patches {
+            patches = journal.len() - before.journal().len();
+        }
+        if state.verify().is_err() {
+            let label = state.journal().last().filter(|_| patches > 0)?.label.to_string();
+            return Some((patches, label));
+        }
+    }
+    None
+}
+
+fn panic_message(payload: &(dyn std::any::Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "it says nothing about itself".to_owned())
 }
 
 fn constant_bytes(module: &Module) -> i64 {

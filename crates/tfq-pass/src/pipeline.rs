@@ -14,7 +14,7 @@
 //! `subgraph("name")(...)` runs it on one subgraph.
 
 use crate::options::{OptionArg, OptionError};
-use crate::{OptionInfo, OptionValue, Pass, PassInfo, PassScope, Registry};
+use crate::{Declared, OptionInfo, OptionValue, Pass, PassInfo, PassScope, Registry};
 use std::fmt;
 use std::ops::Range;
 
@@ -87,12 +87,22 @@ impl Pipeline {
         Self::default()
     }
 
-    /// Adds a pass with its options as its struct has them.
+    /// Adds a pass that no registry knows, under a name of its own.
     #[must_use]
     pub fn then(mut self, name: &str, pass: impl Pass + 'static) -> Self {
         let pass = Box::new(pass);
         let step = Step { name: name.to_owned(), pass, info: None, options: Vec::new() };
         self.nodes.push(Node::Pass(step));
+        self
+    }
+
+    /// Adds a pass that [`crate::declare_pass!`] declared, under its name and with what it
+    /// declares.
+    #[must_use]
+    pub fn with<P: Declared + 'static>(mut self, pass: P) -> Self {
+        let (info, options) = (P::info(), pass.option_texts());
+        let pass = Box::new(pass);
+        self.nodes.push(Node::Pass(Step { name: info.name(), pass, info: Some(info), options }));
         self
     }
 
@@ -126,17 +136,37 @@ impl Pipeline {
     }
 }
 
+impl Node {
+    /// Its text without the body.
+    pub(crate) fn head(&self) -> String {
+        match self {
+            Self::Pass(step) => step.text(),
+            Self::Repeat { max, .. } => format!("repeat{{max={max}}}"),
+            Self::UntilStable { max, .. } => format!("until-stable{{max={max}}}"),
+            Self::Subgraph { name, .. } => format!("subgraph(\"{name}\")"),
+        }
+    }
+}
+
+impl Step {
+    /// The pass as it would be written in a pipeline.
+    pub fn text(&self) -> String {
+        format!("{}{}", self.name, Options(&self.options))
+    }
+}
+
 impl fmt::Display for Pipeline {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (n, node) in self.nodes.iter().enumerate() {
             if n > 0 {
                 f.write_str(",")?;
             }
+            f.write_str(&node.head())?;
             match node {
-                Node::Pass(step) => write!(f, "{}{}", step.name, Options(&step.options))?,
-                Node::Repeat { max, body } => write!(f, "repeat{{max={max}}}({body})")?,
-                Node::UntilStable { max, body } => write!(f, "until-stable{{max={max}}}({body})")?,
-                Node::Subgraph { name, body } => write!(f, "subgraph(\"{name}\")({body})")?,
+                Node::Pass(_) => (),
+                Node::Repeat { body, .. }
+                | Node::UntilStable { body, .. }
+                | Node::Subgraph { body, .. } => write!(f, "({body})")?,
             }
         }
         Ok(())

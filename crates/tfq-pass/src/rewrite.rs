@@ -12,32 +12,61 @@
 //! .forward("x");
 //! assert_eq!(rule.name(), "quantise what was dequantised");
 //! ```
+//!
+//! A rule matches at an op ([`op`], [`op_of`]), at an op that reads a tensor in any slot
+//! ([`read_of`]), or at a tensor ([`tensor`]). Beside [`apply_rules`] there are [`canonicalize`]
+//! and its parts, for a pass that wants to leave the graph tidy.
 
+mod cleanup;
 mod driver;
 mod pattern;
 
+pub use cleanup::{canonicalize, erase_dead_ops, merge_equal_ops};
 pub use driver::apply_rules;
-pub use pattern::{Match, OpPattern, Pattern, any, constant, op, op_of};
+pub use pattern::{Match, OpPattern, Pattern, Root, any, constant, op, op_of, read_of, tensor};
 
+use bytes::Bytes;
+use pattern::Site;
 use tfq_ir::Patch;
 
 type GuardFn = Box<dyn Fn(&Match<'_>) -> bool + Send + Sync>;
-type Rewrite = Box<dyn Fn(&Match<'_>, &mut Patch) + Send + Sync>;
+type ReplaceFn = Box<dyn Fn(&Match<'_>, &mut Patch) + Send + Sync>;
+type FoldFn = Box<dyn Fn(&Match<'_>) -> Option<Bytes> + Send + Sync>;
+type TellFn = Box<dyn Fn(&Match<'_>) -> String + Send + Sync>;
+
+/// What becomes of a match.
+enum Rewrite {
+    Patch(ReplaceFn),
+    /// The result's bytes, which take the place of the op.
+    Fold(FoldFn),
+}
+
+/// A condition beyond the pattern.
+struct Condition {
+    name: &'static str,
+    /// Whether it makes the rewrite right, rather than saying what the rule is about.
+    is_guard: bool,
+    holds: GuardFn,
+}
 
 /// A rewrite of a few ops.
 pub struct Rule {
     name: &'static str,
     benefit: u32,
-    root: OpPattern,
-    guards: Vec<(&'static str, GuardFn)>,
+    root: Root,
+    conditions: Vec<Condition>,
     rewrite: Rewrite,
+    tell: Option<(&'static str, TellFn)>,
+    count: Option<&'static str>,
 }
 
 impl Rule {
-    /// A rule that matches where `root` does. It changes nothing until [`Self::replace`] or
-    /// [`Self::forward`] says what becomes of the match.
-    pub fn new(name: &'static str, root: OpPattern) -> Self {
-        Self { name, benefit: 1, root, guards: Vec::new(), rewrite: Box::new(|_, _| ()) }
+    /// A rule that matches where `root` does. It changes nothing until [`Self::replace`],
+    /// [`Self::forward`] or [`Self::fold`] says what becomes of the match.
+    pub fn new(name: &'static str, root: impl Into<Root>) -> Self {
+        let rewrite = Rewrite::Patch(Box::new(|_, _| ()));
+        let (root, conditions) = (root.into(), Vec::new());
+        Self { name, benefit: 1, root, conditions, rewrite, tell: None, count: None }
     }
 
     /// Tries the rule before those with a smaller benefit. It is 1 where it is not set.
@@ -47,15 +76,27 @@ impl Rule {
         self
     }
 
-    /// A condition beyond the pattern. Its name is what `--why` and remarks show where it
-    /// does not hold, so it says what must be true.
+    /// What the rule is about, where the pattern cannot say it. A place where it does not hold is
+    /// none of the rule's business: only `--why` tells of it.
+    #[must_use]
+    pub fn when(
+        mut self,
+        name: &'static str,
+        holds: impl Fn(&Match<'_>) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.conditions.push(Condition { name, is_guard: false, holds: Box::new(holds) });
+        self
+    }
+
+    /// What must hold for the rewrite to be right. Its name is what `--why` and remarks show
+    /// where it does not hold, so it says what must be true.
     #[must_use]
     pub fn guard(
         mut self,
         name: &'static str,
         holds: impl Fn(&Match<'_>) -> bool + Send + Sync + 'static,
     ) -> Self {
-        self.guards.push((name, Box::new(holds)));
+        self.conditions.push(Condition { name, is_guard: true, holds: Box::new(holds) });
         self
     }
 
@@ -65,7 +106,7 @@ impl Rule {
         mut self,
         rewrite: impl Fn(&Match<'_>, &mut Patch) + Send + Sync + 'static,
     ) -> Self {
-        self.rewrite = Box::new(rewrite);
+        self.rewrite = Rewrite::Patch(Box::new(rewrite));
         self
     }
 
@@ -78,22 +119,62 @@ impl Rule {
             .replace(move |m, patch| m.forward(patch, name))
     }
 
+    /// Computes the root's result beforehand: the bytes that `compute` gives become a constant
+    /// in the place of the root. `None` leaves the op. Only ops without effects fold, and only
+    /// where the subgraph does not return the result.
+    #[must_use]
+    pub fn fold(
+        mut self,
+        compute: impl Fn(&Match<'_>) -> Option<Bytes> + Send + Sync + 'static,
+    ) -> Self {
+        self = self.guard("the op has one result that only ops read", |m| m.can_fold());
+        self.rewrite = Rewrite::Fold(Box::new(compute));
+        self
+    }
+
+    /// Remarks each application under `heading`, with what `message` says of the match.
+    #[must_use]
+    pub fn tell(
+        mut self,
+        heading: &'static str,
+        message: impl Fn(&Match<'_>) -> String + Send + Sync + 'static,
+    ) -> Self {
+        self.tell = Some((heading, Box::new(message)));
+        self
+    }
+
+    /// Counts applications under this name in the summary.
+    #[must_use]
+    pub fn count(mut self, statistic: &'static str) -> Self {
+        self.count = Some(statistic);
+        self
+    }
+
     /// The name.
     pub fn name(&self) -> &'static str {
         self.name
     }
 
-    /// The match at an op, or how near it comes.
-    fn at<'a>(&self, site: pattern::Site<'a>) -> Result<Match<'a>, Miss> {
-        let found =
-            self.root.matches(site).map_err(|(nodes, what)| Miss { nodes, guard: None, what })?;
-        for (name, holds) in &self.guards {
-            if !holds(&found) {
-                let what = format!("it does not hold that {name}");
-                return Err(Miss { nodes: found.nodes(), guard: Some(name), what });
+    /// The match at a place, or how near it comes.
+    fn at<'a>(&self, site: Site<'a>) -> Result<Match<'a>, Miss> {
+        let mut nearest: Option<Miss> = None;
+        for found in self.root.matches(site) {
+            let miss = match found {
+                Ok(found) => match self.conditions.iter().find(|c| !(c.holds)(&found)) {
+                    None => return Ok(found),
+                    Some(Condition { name, is_guard, .. }) => {
+                        let what = format!("it does not hold that {name}");
+                        Miss { nodes: found.nodes(), guard: is_guard.then_some(*name), what }
+                    }
+                },
+                Err((nodes, what)) => Miss { nodes, guard: None, what },
+            };
+            if nearest.as_ref().is_none_or(|nearest| miss.rank() > nearest.rank()) {
+                nearest = Some(miss);
             }
         }
-        Ok(found)
+        let nothing = || Miss { nodes: 0, guard: None, what: "it reads no such tensor".to_owned() };
+        Err(nearest.unwrap_or_else(nothing))
     }
 }
 
@@ -103,13 +184,20 @@ impl std::fmt::Debug for Rule {
     }
 }
 
-/// Why a rule did not apply at an op whose kind is that of its root.
+/// Why a rule did not apply at a place where its root could be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Miss {
+struct Miss {
     /// How many nodes of the pattern matched: the more, the nearer.
-    pub(crate) nodes: usize,
-    /// The guard that refused, where the whole pattern matched.
-    pub(crate) guard: Option<&'static str>,
+    nodes: usize,
+    /// The guard that refused, where the whole pattern matched and the rule is about it.
+    guard: Option<&'static str>,
     /// The reason in words.
-    pub(crate) what: String,
+    what: String,
+}
+
+impl Miss {
+    /// Larger where it came nearer.
+    fn rank(&self) -> (bool, usize) {
+        (self.guard.is_some(), self.nodes)
+    }
 }

@@ -1,5 +1,6 @@
 //! The arguments.
 
+use super::debug::Debug;
 use super::model::Reading;
 use clap::{Parser, Subcommand, ValueEnum};
 use tfq_opt::format::Placement;
@@ -46,7 +47,7 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) stats: bool,
 
-    /// Tell how long each pass took
+    /// Tell how long reading, each pass, its analyses, the verifier and writing took
     #[arg(long)]
     pub(crate) timing: bool,
 
@@ -64,6 +65,9 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     pub(crate) reading: Reading,
+
+    #[command(flatten)]
+    pub(crate) debug: Debug,
 
     /// How many threads compute [default: one per core]
     #[arg(long, value_name = "N", value_parser = threads)]

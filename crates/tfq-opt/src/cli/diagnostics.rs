@@ -72,6 +72,19 @@ impl Failure {
         }
     }
 
+    /// Adds a sentence to the help.
+    pub(crate) fn with_note(mut self, note: &str) -> Self {
+        let add = |help: &mut Option<String>| {
+            *help = Some(help.take().map_or(note.to_owned(), |help| format!("{help}; {note}")));
+        };
+        match &mut self {
+            Self::Text(excerpt) => add(&mut excerpt.help),
+            Self::Model { help, .. } => add(help),
+            Self::Usage { help, .. } => *help = format!("{help}; {note}"),
+        }
+        self
+    }
+
     /// 1 where the model could not be processed, 2 where the call was wrong.
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {

@@ -3,12 +3,14 @@
 
 mod args;
 mod bisect;
+mod debug;
 mod diagnostics;
 mod list;
 mod model;
 mod optimize;
 mod progress;
 mod summary;
+mod timing;
 
 use args::{Args, Command};
 use clap::{CommandFactory, Parser};

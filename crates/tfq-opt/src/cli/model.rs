@@ -82,6 +82,11 @@ pub(crate) fn write(output: &str, image: &Image, done: impl FnMut(u64)) -> Resul
     written.map_err(|error| Failure::file("cannot write", output, &error))
 }
 
+/// Writes text to a file, or to standard output for `-`.
+pub(crate) fn write_text(output: &str, text: &str) -> Result<(), Failure> {
+    write(output, &Image::of_file(Bytes::copy_from_slice(text.as_bytes())), |_| ())
+}
+
 /// Reads a pipeline; `place` is the option or file that it is from.
 pub(crate) fn pipeline(place: &str, text: &str) -> Result<Pipeline, Failure> {
     Pipeline::parse(&builtin(), text).map_err(|error| Failure::pipeline(place, error))

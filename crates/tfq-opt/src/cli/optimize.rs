@@ -1,53 +1,128 @@
 //! The command without a name: runs a pipeline on a model and writes the result.
 
 use super::args::Args;
+use super::debug::{self, Watcher};
 use super::diagnostics::Failure;
-use super::{list, model, output_failure, progress, summary};
+use super::{list, model, output_failure, progress, summary, timing};
 use std::io::{self, Write};
 use tfq_opt::format::Access;
-use tfq_opt::pass::Pipeline;
-use tfq_opt::{Optimized, Optimizer};
+use tfq_opt::pass::{Pipeline, SpanKind, Timeline};
+use tfq_opt::{Optimizer, Reproducer, Source};
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     if args.print_pipeline {
         let pipeline = pipeline(args)?;
         return writeln!(io::stdout(), "{pipeline}").map_err(output_failure);
     }
-    let Some(input) = args.input.as_deref() else {
-        return Err(Failure::usage(
-            "no INPUT is given",
-            "give a .tflite file, or - for standard input",
-        ));
-    };
-    if args.json && args.output.as_deref() == Some("-") {
-        let help = "leave out --json, or write the model to a file";
-        return Err(Failure::usage("the model and --json would both go to standard output", help));
-    }
-    if let Some(pass) = args.remarks.as_deref().filter(|pass| !pass.is_empty()) {
-        list::find(pass)?;
-    }
-    let optimizer = optimizer(args)?;
-    set_threads(args.threads)?;
-    let (source, bytes_in) = model::source(input, &args.reading, access(args))?;
+    let mut timeline = Timeline::default();
+    let job = Job::new(args, &mut timeline)?;
+    let Job { input, optimizer, source, bytes_in } = job;
+    debug::log(args.debug.verbose);
     let progress = progress::Progress::new(bytes_in, args.quiet);
-    let failed = |error: tfq_opt::Error| Failure::model(input, error);
-    let optimized =
-        optimizer.run_observed(source, |event| progress.event(&event)).map_err(failed)?;
-    let image = optimized.image().map_err(failed)?;
+    let mut watcher = Watcher::new(&args.debug, optimizer.target().name());
+    let run = || {
+        optimizer.run_observed(source, |event| {
+            progress.event(&event);
+            watcher.event(&event);
+        })
+    };
+    let (outcome, panicked_at) = debug::catching(run);
+    watcher.finish()?;
+    let optimized = outcome.map_err(|error| {
+        let failure = Failure::model(&input, error);
+        let failure = match panicked_at {
+            Some(place) => failure.with_note(&format!("it panicked at {place}")),
+            None => failure,
+        };
+        match watcher.write_reproducer() {
+            Some(help) => failure.with_note(&help),
+            None => failure,
+        }
+    })?;
+    timeline.nest(&optimized.report.timeline);
+    let failed = |error: tfq_opt::Error| Failure::model(&input, error);
+    let image = timeline.span(SpanKind::File, "lower", || optimized.image()).map_err(failed)?;
     let output = args.output.as_deref().filter(|_| !args.dry_run);
     if let Some(output) = output {
-        model::write(output, &image, |bytes| progress.written(bytes, image.len()))?;
+        let done = |bytes| progress.written(bytes, image.len());
+        timeline.span(SpanKind::File, "write", || model::write(output, &image, done))?;
     }
     progress.finish();
-    report(args, &optimized, bytes_in, image.len(), output).map_err(output_failure)
+    if let Some(file) = &args.debug.trace {
+        timing::write_trace(&timeline, file)?;
+    }
+    let bytes_out = image.len();
+    let summary = summary::Summary {
+        args,
+        input: &input,
+        optimized: &optimized,
+        timeline: &timeline,
+        bytes_in,
+        bytes_out,
+        output,
+    };
+    report(args, &summary).map_err(output_failure)
 }
 
-fn optimizer(args: &Args) -> Result<Optimizer, Failure> {
-    let pipeline = pipeline(args)?;
-    let mut optimizer = Optimizer::new(pipeline).for_target(model::target(&args.target)?);
+/// What is to be done, read and checked.
+struct Job {
+    input: String,
+    optimizer: Optimizer,
+    source: Source<'static>,
+    bytes_in: u64,
+}
+
+impl Job {
+    fn new(args: &Args, timeline: &mut Timeline) -> Result<Self, Failure> {
+        args.debug.check()?;
+        if args.json && args.output.as_deref() == Some("-") {
+            let help = "leave out --json, or write the model to a file";
+            let message = "the model and --json would both go to standard output";
+            return Err(Failure::usage(message, help));
+        }
+        if let Some(pass) = args.remarks.as_deref().filter(|pass| !pass.is_empty()) {
+            list::find(pass)?;
+        }
+        if let Some(file) = &args.debug.run_reproducer {
+            return Self::reproduce(args, file);
+        }
+        let Some(input) = args.input.clone() else {
+            return Err(Failure::usage(
+                "no INPUT is given",
+                "give a .tflite file, or - for standard input",
+            ));
+        };
+        let optimizer = optimizer(args, pipeline(args)?, &args.target)?;
+        let (source, bytes_in) = timeline
+            .span(SpanKind::File, "read", || model::source(&input, &args.reading, access(args)))?;
+        Ok(Self { input, optimizer, source, bytes_in })
+    }
+
+    fn reproduce(args: &Args, file: &str) -> Result<Self, Failure> {
+        let text = std::fs::read_to_string(file)
+            .map_err(|error| Failure::file("cannot read", file, &error))?;
+        let reproducer = Reproducer::parse(&text).map_err(|error| Failure::Model {
+            message: format!("{file}: {error}"),
+            help: Some("a run in which a pass fails writes one; see --reproducer".to_owned()),
+        })?;
+        let pipeline = model::pipeline(file, &reproducer.pipeline)?;
+        let optimizer = optimizer(args, pipeline, &reproducer.target)?;
+        let module = reproducer.module().map_err(|error| Failure::model(file, error))?;
+        let bytes_in = text.len() as u64;
+        Ok(Self { input: file.to_owned(), optimizer, source: module.into(), bytes_in })
+    }
+}
+
+fn optimizer(args: &Args, pipeline: Pipeline, target: &str) -> Result<Optimizer, Failure> {
+    set_threads(args.threads)?;
+    let mut optimizer = Optimizer::new(pipeline).for_target(model::target(target)?);
     optimizer.lift.drop_unknown = args.reading.drop_unknown;
     optimizer.lower.placement = args.constants.into();
     optimizer.run_options.explain = args.remarks.is_some();
+    optimizer.run_options.why.clone_from(&args.debug.why);
+    optimizer.run_options.skip_verifier = args.debug.no_verify;
+    optimizer.stop_after_patch = args.debug.stop_after_patch;
+    optimizer.shuffle = args.debug.shuffle;
     Ok(optimizer)
 }
 
@@ -76,14 +151,7 @@ fn access(args: &Args) -> Access {
     if passes || writes { Access::Whole } else { Access::Parts }
 }
 
-fn report(
-    args: &Args,
-    optimized: &Optimized,
-    bytes_in: u64,
-    bytes_out: u64,
-    output: Option<&str>,
-) -> io::Result<()> {
-    let summary = summary::Summary { args, optimized, bytes_in, bytes_out, output };
+fn report(args: &Args, summary: &summary::Summary<'_>) -> io::Result<()> {
     if args.json {
         return summary.json(&mut io::stdout().lock());
     }
@@ -91,11 +159,17 @@ fn report(
     if let Some(pass) = &args.remarks {
         summary.remarks(&mut out, pass)?;
     }
+    if let Some(why) = &args.debug.why {
+        summary.why(&mut out, why)?;
+    }
+    if args.debug.provenance {
+        summary.provenance(&mut out)?;
+    }
     if args.stats {
         summary.stats(&mut out)?;
     }
     if args.timing {
-        summary.timing(&mut out)?;
+        timing::tree(summary.timeline, &mut out)?;
     }
     if args.quiet { Ok(()) } else { summary.text(&mut out) }
 }

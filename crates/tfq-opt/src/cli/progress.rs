@@ -24,12 +24,13 @@ impl Progress {
 
     pub(crate) fn event(&self, event: &Event<'_>) {
         match event {
-            Event::Begin { pass, index, count } => {
+            Event::Begin { pass, index, count, .. } => {
                 self.0.set_length(*count as u64);
                 self.0.set_position(*index as u64);
                 self.0.set_message((*pass).to_owned());
             }
             Event::End { .. } => self.0.inc(1),
+            Event::Failed { .. } => self.0.finish_and_clear(),
         }
     }
 

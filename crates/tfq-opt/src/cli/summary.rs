@@ -5,10 +5,14 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use tfq_opt::Optimized;
-use tfq_opt::pass::{Remark, RemarkKind};
+use tfq_opt::ir::Applied;
+use tfq_opt::pass::{Context, PassReport, Remark, RemarkKind, RuleCount, Timeline, Why};
 
 pub(crate) struct Summary<'a> {
     pub(crate) args: &'a Args,
+    /// The file that the model is from.
+    pub(crate) input: &'a str,
+    pub(crate) timeline: &'a Timeline,
     pub(crate) optimized: &'a Optimized,
     pub(crate) bytes_in: u64,
     pub(crate) bytes_out: u64,
@@ -19,7 +23,7 @@ pub(crate) struct Summary<'a> {
 impl Summary<'_> {
     pub(crate) fn text(&self, out: &mut impl Write) -> io::Result<()> {
         let report = &self.optimized.report;
-        let input = self.args.input.as_deref().unwrap_or_default();
+        let input = self.input;
         let percent = 100.0 * self.bytes_out as f64 / self.bytes_in.max(1) as f64;
         let (before, after) = (grouped(self.bytes_in), grouped(self.bytes_out));
         writeln!(out, "{input}: {before} to {after} bytes ({percent:.1} %)")?;
@@ -87,20 +91,80 @@ impl Summary<'_> {
                 "{}: {} patches, {saved} bytes of constants saved",
                 pass.name, pass.patches
             )?;
-            for (rule, applied) in &pass.rules {
-                writeln!(out, "  {applied:>7}  {rule}")?;
+            for (rule, RuleCount { applied, refused }) in &pass.rules {
+                let refused = match refused {
+                    0 => String::new(),
+                    n => format!(", refused {n}"),
+                };
+                writeln!(out, "  {applied:>7}  {rule}{refused}")?;
             }
         }
         Ok(())
     }
 
-    pub(crate) fn timing(&self, out: &mut impl Write) -> io::Result<()> {
-        let report = &self.optimized.report;
-        let all: f64 = report.passes.iter().map(|p| (p.time + p.verify_time).as_secs_f64()).sum();
-        writeln!(out, "{:9.3} ms  passes", 1e3 * all)?;
-        for pass in &report.passes {
-            writeln!(out, "{:9.3} ms    {}", 1e3 * pass.time.as_secs_f64(), pass.name)?;
-            writeln!(out, "{:9.3} ms      verifier", 1e3 * pass.verify_time.as_secs_f64())?;
+    /// What the rules of a pass found at a tensor.
+    pub(crate) fn why(&self, out: &mut impl Write, why: &Why) -> io::Result<()> {
+        let Why { pass, tensor } = why;
+        let passes = || self.optimized.report.passes.iter().filter(|p| p.name == *pass);
+        if passes().next().is_none() {
+            return writeln!(out, "{pass}@{tensor}: the pipeline does not run {pass}");
+        }
+        let mut told = false;
+        for report in passes() {
+            for answer in &report.answers {
+                let tfq_opt::pass::Answer { rule, place, outcome } = answer;
+                writeln!(out, "{pass}@{tensor}: {place}: {rule}: {outcome}")?;
+                told = true;
+            }
+            let quoted = format!("`{tensor}`");
+            let about = |remark: &&Remark| {
+                remark.place.contains(&quoted) || remark.message.contains(&quoted)
+            };
+            for remark in report.remarks.iter().filter(about) {
+                let (kind, rule) = (kind(remark), remark.rule);
+                writeln!(
+                    out,
+                    "{pass}@{tensor}: {}: {kind} ({rule}): {}",
+                    remark.place, remark.message
+                )?;
+                told = true;
+            }
+        }
+        if told {
+            return Ok(());
+        }
+        let module = &self.optimized.module;
+        let there = module.subgraphs().any(|(_, graph)| {
+            graph.tensors().any(|id| graph.tensor(id).label() == tensor.as_str())
+        });
+        let what = if there { "no rule begins there" } else { "the result has no such tensor" };
+        writeln!(out, "{pass}@{tensor}: {what}")
+    }
+
+    /// Which patches made or changed each op and tensor that is not as the file had it.
+    pub(crate) fn provenance(&self, out: &mut impl Write) -> io::Result<()> {
+        let module = &self.optimized.module;
+        let by = |patches: &[&Applied]| {
+            let name = |patch: &&Applied| {
+                format!("{}: {}", patch.pass.as_deref().unwrap_or("?"), patch.label)
+            };
+            let mut names: Vec<String> = patches.iter().map(name).collect();
+            names.dedup();
+            names.join("; ")
+        };
+        for (sg, graph) in module.subgraphs() {
+            let ops = module.op_origins(sg);
+            for op in graph.ops() {
+                if let Some(patches) = ops.get(&op) {
+                    writeln!(out, "{}: {}", Context::op_place(module, sg, op), by(patches))?;
+                }
+            }
+            let tensors = module.tensor_origins(sg);
+            for id in graph.tensors() {
+                if let Some(patches) = tensors.get(&id) {
+                    writeln!(out, "{}: {}", Context::tensor_place(module, sg, id), by(patches))?;
+                }
+            }
         }
         Ok(())
     }
@@ -121,7 +185,7 @@ impl Summary<'_> {
                 json!({
                     "name": pass.name,
                     "patches": pass.patches,
-                    "rules": pass.rules,
+                    "rules": rules(pass),
                     "bytes_saved": pass.bytes_saved,
                     "seconds": pass.time.as_secs_f64(),
                     "verify_seconds": pass.verify_time.as_secs_f64(),
@@ -129,7 +193,7 @@ impl Summary<'_> {
             })
             .collect();
         let mut object = json!({
-            "input": self.args.input,
+            "input": self.input,
             "output": self.output,
             "bytes_before": self.bytes_in,
             "bytes_after": self.bytes_out,
@@ -137,6 +201,9 @@ impl Summary<'_> {
             "skipped": self.skipped(),
             "passes": passes,
         });
+        if self.args.timing {
+            object["timing"] = super::timing::json(self.timeline);
+        }
         if let Some(filter) = &self.args.remarks {
             let remarks: Vec<Value> =
                 self.chosen(filter).map(|(pass, r)| remark_json(pass, r)).collect();
@@ -174,10 +241,18 @@ impl Summary<'_> {
     }
 }
 
+fn rules(pass: &PassReport) -> Value {
+    let rule = |(name, count): (&String, &RuleCount)| {
+        (name.clone(), json!({ "applied": count.applied, "refused": count.refused }))
+    };
+    Value::Object(pass.rules.iter().map(rule).collect())
+}
+
 fn kind(remark: &Remark) -> &'static str {
     match remark.kind {
         RemarkKind::Applied => "applied",
         RemarkKind::Missed => "missed",
+        RemarkKind::Refused => "refused",
         RemarkKind::Note => "note",
     }
 }

@@ -1,11 +1,20 @@
-//! Applies rules greedily: a worklist of ops, the rule with the largest benefit first.
+//! Applies rules greedily, the one with the largest benefit first.
+//!
+//! A sweep looks for matches everywhere, on all cores, and changes nothing; what it finds does
+//! not depend on threads, since it is put together in the order of the model. Then the matches
+//! are rewritten one after the other, together with the ops around each change, and a sweep
+//! follows that shows whether anything is left. Guards may look at anything, so only a sweep
+//! without a match proves that the rules are done.
 
-use super::pattern::Site;
-use super::{Miss, Rule};
+use super::pattern::{At, Site};
+use super::{Miss, Rewrite, Rule};
 use crate::context::{Context, PassError};
+use bytes::Bytes;
 use indexmap::{IndexMap, IndexSet};
+use rayon::prelude::*;
 use std::collections::VecDeque;
-use tfq_ir::{Module, OpId, Patch, SubgraphId};
+use tfq_ir::{Applied, Module, OpId, Patch, SubgraphId};
+use tfq_target::Target;
 
 /// Patches per op after which a run is taken for endless. Rules that shrink the graph stay far
 /// below one.
@@ -13,9 +22,11 @@ const PATCHES_PER_OP: usize = 8;
 const PATCHES_AT_LEAST: usize = 256;
 /// How many of the last states are compared when a run seems endless.
 const STATES: usize = 64;
+/// Below this many places a sweep is over before a second thread has started.
+const PARALLEL_AT_LEAST: usize = 2048;
 
-/// Applies the rules to a subgraph until none matches, and returns how often one did. Ops are
-/// visited in execution order; those around a change are visited again.
+/// Applies the rules to a subgraph until none matches, and returns how often one did. Places
+/// are visited in execution order, tensors in file order behind the ops.
 ///
 /// # Errors
 /// Where the rules undo each other, with their names.
@@ -27,99 +38,218 @@ pub fn apply_rules(
 ) -> Result<usize, PassError> {
     let mut by_benefit: Vec<&Rule> = rules.iter().collect();
     by_benefit.sort_by_key(|rule| std::cmp::Reverse(rule.benefit));
-    let mut work = Worklist::new(module, sg);
     let limit = PATCHES_AT_LEAST.max(PATCHES_PER_OP * module.subgraph(sg).op_count());
     let mut applied = 0;
     let mut endless = Endless::default();
-    while let Some(op) = work.next(module, sg) {
-        let Some((rule, patch)) = first_match(module, sg, op, &by_benefit, cx) else { continue };
-        let place = Context::op_place(module, sg, op);
-        let changed = module.apply(patch)?;
-        work.revisit(changed.ops.iter().copied());
-        let neighbours: Vec<OpId> = work.neighbours(module, sg);
-        work.revisit(neighbours);
-        applied += 1;
-        if cx.explains() {
-            cx.applied(rule.name, place, "applied");
+    loop {
+        let (matches, misses) = sweep(module, sg, &by_benefit, cx.target());
+        if matches.is_empty() {
+            for (rule, at, miss) in misses {
+                tell_miss(module, sg, rule, at, &miss, cx);
+            }
+            return Ok(applied);
         }
-        cx.count("rules-applied", 1);
-        if applied > limit {
-            endless.check(module, rule.name)?;
+        let mut work = Worklist::new(matches);
+        let before = applied;
+        while let Some(at) = work.next(module, sg) {
+            let Some(rule) = rewrite(module, sg, at, &by_benefit, cx)? else { continue };
+            let journal = module.journal();
+            work.revisit(&journal[journal.len() - 1], module, sg);
+            applied += 1;
+            if applied > limit {
+                endless.check(module, rule.name)?;
+            }
+        }
+        // Matches whose replacement is empty would be found for ever.
+        if applied == before {
+            return Ok(applied);
         }
     }
-    Ok(applied)
 }
 
-/// The patch of the first rule that matches at the op. Near misses are remembered.
-fn first_match<'r>(
+type Misses<'r> = Vec<(&'r Rule, At, Miss)>;
+
+/// Where a rule matches, and where one nearly did.
+fn sweep<'r>(
     module: &Module,
     sg: SubgraphId,
-    op: OpId,
     rules: &[&'r Rule],
-    cx: &mut Context<'_>,
-) -> Option<(&'r Rule, Patch)> {
-    let node = module.subgraph(sg).op(op);
-    for rule in rules.iter().filter(|rule| rule.root.starts_with(node)) {
-        match rule.at(Site { module, sg, op }) {
-            Ok(found) => {
-                let mut patch = Patch::new(sg, rule.name);
-                (rule.rewrite)(&found, &mut patch);
-                return Some((rule, patch));
-            }
-            Err(Miss { nodes, guard, what }) => {
-                cx.near_miss(nodes, || {
-                    (rule.name, Context::op_place(module, sg, op), what.clone())
-                });
-                if cx.explains() {
-                    let place = Context::op_place(module, sg, op);
-                    cx.missed(guard.unwrap_or(rule.name), place, format!("{}: {what}", rule.name));
-                }
+    target: &Target,
+) -> (Vec<At>, Misses<'r>) {
+    let graph = module.subgraph(sg);
+    let starts = |op: &OpId| rules.iter().any(|rule| rule.root.starts_with(graph.op(*op)));
+    let mut places: Vec<At> = graph.ops().filter(starts).map(At::Op).collect();
+    if rules.iter().any(|rule| rule.root.is_tensor()) {
+        places.extend(graph.tensors().map(At::Tensor));
+    }
+    let look = |at: &At| {
+        let mut misses: Misses<'r> = Vec::new();
+        for rule in candidates(module, sg, *at, rules) {
+            match rule.at(Site { module, sg, at: *at, target }) {
+                Ok(_) => return (true, misses),
+                Err(miss) => misses.push((rule, *at, miss)),
             }
         }
+        (false, misses)
+    };
+    let found: Vec<(bool, Misses<'r>)> = if places.len() < PARALLEL_AT_LEAST {
+        places.iter().map(look).collect()
+    } else {
+        places.par_iter().with_min_len(256).map(look).collect()
+    };
+    let mut matches = Vec::new();
+    let mut misses = Vec::new();
+    for (at, (matched, missed)) in places.into_iter().zip(found) {
+        if matched {
+            matches.push(at);
+        }
+        misses.extend(missed);
     }
-    None
+    (matches, misses)
 }
 
-/// Ops to be visited, each once at a time.
+fn candidates<'r, 's>(
+    module: &'s Module,
+    sg: SubgraphId,
+    at: At,
+    rules: &'s [&'r Rule],
+) -> impl Iterator<Item = &'r Rule> + use<'r, 's> {
+    let graph = module.subgraph(sg);
+    rules.iter().copied().filter(move |rule| match at {
+        At::Op(op) => rule.root.starts_with(graph.op(op)),
+        At::Tensor(_) => rule.root.is_tensor(),
+    })
+}
+
+/// Rewrites the place by the first rule that matches there.
+fn rewrite<'r>(
+    module: &mut Module,
+    sg: SubgraphId,
+    at: At,
+    rules: &[&'r Rule],
+    cx: &mut Context<'_>,
+) -> Result<Option<&'r Rule>, PassError> {
+    let target = cx.target();
+    let chosen = candidates(module, sg, at, rules)
+        .find_map(|rule| Some((rule, rule.at(Site { module, sg, at, target }).ok()?)));
+    let Some((rule, found)) = chosen else { return Ok(None) };
+    let mut patch = Patch::new(sg, rule.name);
+    let mut folded: Option<Bytes> = None;
+    match &rule.rewrite {
+        Rewrite::Patch(replace) => replace(&found, &mut patch),
+        Rewrite::Fold(compute) => {
+            let Some(bytes) = compute(&found) else { return Ok(None) };
+            folded = Some(bytes);
+        }
+    }
+    let message = rule.tell.as_ref().map(|(heading, message)| (*heading, message(&found)));
+    let place = place(module, sg, at);
+    let mentions = cx.is_asked_about(module, sg, mentioned(module, sg, at));
+    if let (Some(bytes), At::Op(op)) = (folded, at) {
+        let result = module.subgraph(sg).results(op)[0];
+        let buffer = module.add_constant(bytes);
+        patch.set_buffer(result, buffer);
+        patch.erase_op(op);
+    }
+    if patch.is_empty() {
+        return Ok(None);
+    }
+    cx.apply(module, patch)?;
+    if mentions {
+        cx.answer(rule.name, place.clone(), "applied".to_owned());
+    }
+    match message {
+        Some((heading, message)) => cx.applied(heading, place, message),
+        None if cx.explains() => cx.applied(rule.name, place, "applied"),
+        None => (),
+    }
+    cx.count(rule.count.unwrap_or("rules-applied"), 1);
+    Ok(Some(rule))
+}
+
+fn tell_miss(
+    module: &Module,
+    sg: SubgraphId,
+    rule: &Rule,
+    at: At,
+    miss: &Miss,
+    cx: &mut Context<'_>,
+) {
+    let place = || place(module, sg, at);
+    cx.near_miss(rule.name, miss.rank(), || (place(), miss.what.clone()));
+    if let Some(guard) = miss.guard.filter(|_| cx.explains()) {
+        cx.refused(guard, place(), rule.name.to_owned());
+    }
+    if cx.is_asked_about(module, sg, mentioned(module, sg, at)) {
+        cx.answer(rule.name, place(), miss.what.clone());
+    }
+}
+
+fn place(module: &Module, sg: SubgraphId, at: At) -> String {
+    match at {
+        At::Op(op) => Context::op_place(module, sg, op),
+        At::Tensor(tensor) => Context::tensor_place(module, sg, tensor),
+    }
+}
+
+/// The tensors that a place is about.
+fn mentioned(
+    module: &Module,
+    sg: SubgraphId,
+    at: At,
+) -> impl Iterator<Item = tfq_ir::TensorId> + use<'_> {
+    let graph = module.subgraph(sg);
+    let (op, tensor) = match at {
+        At::Op(op) => (Some(op), None),
+        At::Tensor(tensor) => (None, Some(tensor)),
+    };
+    let of_op = op.into_iter().flat_map(|op| {
+        graph.results(op).into_iter().chain(graph.operands(op).into_iter().flatten())
+    });
+    tensor.into_iter().chain(of_op)
+}
+
+/// Places to be visited, each once at a time.
 struct Worklist {
-    queue: VecDeque<OpId>,
-    queued: IndexSet<OpId>,
-    touched: Vec<OpId>,
+    queue: VecDeque<At>,
+    queued: IndexSet<At>,
 }
 
 impl Worklist {
-    fn new(module: &Module, sg: SubgraphId) -> Self {
-        let queue: VecDeque<OpId> = module.subgraph(sg).ops().collect();
-        let queued = queue.iter().copied().collect();
-        Self { queue, queued, touched: Vec::new() }
+    fn new(places: Vec<At>) -> Self {
+        Self { queued: places.iter().copied().collect(), queue: places.into() }
     }
 
-    fn next(&mut self, module: &Module, sg: SubgraphId) -> Option<OpId> {
-        while let Some(op) = self.queue.pop_front() {
-            self.queued.swap_remove(&op);
-            if module.subgraph(sg).contains_op(op) {
-                return Some(op);
+    fn next(&mut self, module: &Module, sg: SubgraphId) -> Option<At> {
+        let graph = module.subgraph(sg);
+        while let Some(at) = self.queue.pop_front() {
+            self.queued.swap_remove(&at);
+            let alive = match at {
+                At::Op(op) => graph.contains_op(op),
+                At::Tensor(tensor) => graph.contains_tensor(tensor),
+            };
+            if alive {
+                return Some(at);
             }
         }
         None
     }
 
-    fn revisit(&mut self, ops: impl IntoIterator<Item = OpId>) {
-        self.touched.clear();
-        for op in ops {
-            self.touched.push(op);
-            if self.queued.insert(op) {
-                self.queue.push_back(op);
+    /// Ops that changed, and those that read what they compute: their patterns may reach them.
+    fn revisit(&mut self, change: &Applied, module: &Module, sg: SubgraphId) {
+        let graph = module.subgraph(sg);
+        for &op in &change.ops {
+            self.push(op);
+            for result in graph.results(op) {
+                graph.uses(result).iter().for_each(|u| self.push(u.op));
             }
         }
     }
 
-    /// Ops that read what a touched op computes: their patterns may reach it.
-    fn neighbours(&self, module: &Module, sg: SubgraphId) -> Vec<OpId> {
-        let graph = module.subgraph(sg);
-        let alive = self.touched.iter().copied().filter(|op| graph.contains_op(*op));
-        let results = alive.flat_map(|op| graph.results(op));
-        results.flat_map(|tensor| graph.uses(tensor)).map(|u| u.op).collect()
+    fn push(&mut self, op: OpId) {
+        if self.queued.insert(At::Op(op)) {
+            self.queue.push_back(At::Op(op));
+        }
     }
 }
 

@@ -1,7 +1,10 @@
 //! Patterns over ops and their operands.
 
+use crate::eligibility::{Eligibility, eligibility};
+use bytes::Bytes;
 use smallvec::SmallVec;
 use tfq_ir::{ElementType, Module, Op, OpId, Patch, Subgraph, SubgraphId, Tensor, TensorId};
+use tfq_target::Target;
 
 /// What an operand must be.
 #[derive(Clone, Debug)]
@@ -42,6 +45,76 @@ pub fn op_of(kinds: &[i32]) -> OpPattern {
     OpPattern { kinds: kinds.into(), operands: Vec::new(), name: None }
 }
 
+/// Where a rule begins to match.
+#[derive(Clone, Debug)]
+pub enum Root {
+    /// At an op.
+    Op(OpPattern),
+    /// At an op of any kind that reads such a tensor; each of its operands is tried.
+    Read(Pattern),
+    /// At a tensor.
+    Tensor(Pattern),
+}
+
+/// An op of any kind that reads such a tensor. [`Match::slot`] tells as which operand.
+pub fn read_of(pattern: impl Into<Pattern>) -> Root {
+    Root::Read(pattern.into())
+}
+
+/// A tensor, whoever reads it.
+pub fn tensor(pattern: impl Into<Pattern>) -> Root {
+    Root::Tensor(pattern.into())
+}
+
+impl From<OpPattern> for Root {
+    fn from(pattern: OpPattern) -> Self {
+        Self::Op(pattern)
+    }
+}
+
+impl Root {
+    /// Whether the rule could begin at this op.
+    pub(super) fn starts_with(&self, op: &Op) -> bool {
+        match self {
+            Self::Op(pattern) => pattern.starts_with(op),
+            Self::Read(_) => true,
+            Self::Tensor(_) => false,
+        }
+    }
+
+    pub(super) fn is_tensor(&self) -> bool {
+        matches!(self, Self::Tensor(_))
+    }
+
+    /// The matches at a place, or how many nodes of the pattern matched and what did not.
+    pub(super) fn matches<'a>(
+        &self,
+        site: Site<'a>,
+    ) -> SmallVec<[Result<Match<'a>, (usize, String)>; 1]> {
+        let attempt = |slot, tries: &dyn Fn(&mut Match<'a>) -> Result<(), String>| {
+            let mut found = Match::new(site, slot);
+            match tries(&mut found) {
+                Ok(()) => Ok(found),
+                Err(what) => Err((found.nodes, what)),
+            }
+        };
+        match (self, site.at) {
+            (Self::Op(pattern), At::Op(op)) => {
+                smallvec::smallvec![attempt(0, &|found| pattern.try_at(op, found))]
+            }
+            (Self::Read(pattern), At::Op(op)) => (0..)
+                .zip(site.module.subgraph(site.sg).operands(op))
+                .filter_map(|(slot, operand)| Some((slot, operand?)))
+                .map(|(slot, operand)| attempt(slot, &|found| pattern.try_at(operand, found)))
+                .collect(),
+            (Self::Tensor(pattern), At::Tensor(id)) => {
+                smallvec::smallvec![attempt(0, &|found| pattern.try_at(id, found))]
+            }
+            _ => SmallVec::new(),
+        }
+    }
+}
+
 impl OpPattern {
     /// What its operand at this slot must be. Operands that are not mentioned may be anything.
     #[must_use]
@@ -60,21 +133,6 @@ impl OpPattern {
     /// Whether an op of this kind could match.
     pub(crate) fn starts_with(&self, op: &Op) -> bool {
         self.kinds.iter().any(|kind| op.kind.is(*kind))
-    }
-
-    /// The match, or how many nodes of the pattern matched and what did not.
-    pub(super) fn matches<'a>(&self, site: Site<'a>) -> Result<Match<'a>, (usize, String)> {
-        let mut found = Match {
-            site,
-            tensors: SmallVec::new(),
-            ops: SmallVec::new(),
-            inner: SmallVec::new(),
-            nodes: 0,
-        };
-        match self.try_at(site.op, &mut found) {
-            Ok(()) => Ok(found),
-            Err(what) => Err((found.nodes, what)),
-        }
     }
 
     fn try_at(&self, op: OpId, found: &mut Match<'_>) -> Result<(), String> {
@@ -126,12 +184,19 @@ impl From<OpPattern> for Pattern {
     }
 }
 
-/// An op of a model.
+/// A place in a model.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Site<'a> {
     pub(super) module: &'a Module,
     pub(super) sg: SubgraphId,
-    pub(super) op: OpId,
+    pub(super) at: At,
+    pub(super) target: &'a Target,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum At {
+    Op(OpId),
+    Tensor(TensorId),
 }
 
 /// A place where a pattern matches, with the names that the pattern gave. The root's first
@@ -139,6 +204,7 @@ pub(super) struct Site<'a> {
 #[derive(Debug)]
 pub struct Match<'a> {
     site: Site<'a>,
+    slot: u32,
     tensors: SmallVec<[(&'static str, TensorId); 4]>,
     ops: SmallVec<[(&'static str, OpId); 2]>,
     /// Ops below the root and the result by which each was found.
@@ -147,6 +213,11 @@ pub struct Match<'a> {
 }
 
 impl<'a> Match<'a> {
+    fn new(site: Site<'a>, slot: u32) -> Self {
+        let (tensors, ops, inner) = (SmallVec::new(), SmallVec::new(), SmallVec::new());
+        Self { site, slot, tensors, ops, inner, nodes: 0 }
+    }
+
     /// The model.
     pub fn module(&self) -> &'a Module {
         self.site.module
@@ -157,9 +228,35 @@ impl<'a> Match<'a> {
         self.site.module.subgraph(self.site.sg)
     }
 
-    /// The root.
+    /// The subgraph's number.
+    pub fn subgraph(&self) -> SubgraphId {
+        self.site.sg
+    }
+
+    /// The runtime that the model is for.
+    pub fn target(&self) -> &'a Target {
+        self.site.target
+    }
+
+    /// What the target says of the tensor of [`read_of`] as an operand of the root.
+    pub fn eligibility(&self) -> Eligibility {
+        eligibility(self.module(), self.target(), self.site.sg, self.root(), self.slot)
+    }
+
+    /// The op at which the rule matches.
+    ///
+    /// # Panics
+    /// If the rule matches at a tensor.
     pub fn root(&self) -> OpId {
-        self.site.op
+        match self.site.at {
+            At::Op(op) => op,
+            At::Tensor(_) => panic!("the rule matches at a tensor"),
+        }
+    }
+
+    /// As which operand the root reads the tensor of [`read_of`].
+    pub fn slot(&self) -> u32 {
+        self.slot
     }
 
     /// The op of this name.
@@ -179,7 +276,7 @@ impl<'a> Match<'a> {
         let found = self.tensors.iter().find(|(known, _)| *known == name);
         match found {
             Some((_, id)) => *id,
-            None if name == "result" => self.graph().results(self.site.op)[0],
+            None if name == "result" => self.graph().results(self.root())[0],
             None => panic!("the pattern names no tensor `{name}`"),
         }
     }
@@ -187,6 +284,11 @@ impl<'a> Match<'a> {
     /// The tensor of this name.
     pub fn tensor(&self, name: &str) -> &'a Tensor {
         self.graph().tensor(self.id(name))
+    }
+
+    /// The bytes of a constant.
+    pub fn bytes(&self, name: &str) -> Option<&'a Bytes> {
+        self.site.module.constant(self.site.sg, self.id(name))
     }
 
     /// The values of an int32 constant.
@@ -221,7 +323,7 @@ impl<'a> Match<'a> {
     /// returns needs a producer that can write it instead.
     pub(super) fn can_forward(&self, name: &str) -> bool {
         let (graph, from, result) = (self.graph(), self.id(name), self.id("result"));
-        if graph.results(self.site.op).len() != 1 || graph.is_input(result) {
+        if graph.results(self.root()).len() != 1 || graph.is_input(result) {
             return false;
         }
         if !graph.is_output(result) {
@@ -230,9 +332,19 @@ impl<'a> Match<'a> {
         graph.producer(from).is_some() && !graph.is_output(from) && !graph.is_input(from)
     }
 
+    pub(super) fn can_fold(&self) -> bool {
+        let (graph, root) = (self.graph(), self.root());
+        let results = graph.results(root);
+        let [result] = results[..] else { return false };
+        tfq_ir::effects(self.site.module, self.site.sg, root).is_pure()
+            && !graph.is_output(result)
+            && !graph.is_input(result)
+            && !graph.tensor(result).is_variable
+    }
+
     pub(super) fn forward(&self, patch: &mut Patch, name: &str) {
         let (graph, from, result) = (self.graph(), self.id(name), self.id("result"));
-        let root = self.site.op;
+        let root = self.root();
         patch.erase_op(root);
         let kept = if graph.is_output(result) {
             let (producer, slot) = graph.producer(from).expect("checked by can_forward");
@@ -255,7 +367,7 @@ impl<'a> Match<'a> {
     /// Drops the ops below the root whose results nobody else reads.
     fn erase_unused_inner(&self, patch: &mut Patch, kept: TensorId) {
         let graph = self.graph();
-        let mut gone = vec![self.site.op];
+        let mut gone = vec![self.root()];
         for &(op, tensor) in &self.inner {
             let only_ours = graph.results(op).len() == 1
                 && tensor != kept

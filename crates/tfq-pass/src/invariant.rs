@@ -1,0 +1,39 @@
+//! What passes need of a model and what they leave it with.
+
+use tfq_ir::{Module, SubgraphId};
+
+/// A property of models that passes name in `requires` and `ensures`.
+#[derive(Debug)]
+pub struct Invariant {
+    /// Its name: `settled`.
+    pub name: &'static str,
+    /// What it says, as part of a sentence.
+    pub docs: &'static str,
+    /// Where it does not hold in these subgraphs, in words; `None` where it does.
+    pub broken: fn(&Module, &[SubgraphId]) -> Option<String>,
+}
+
+/// Every quantised constant is read by ops that take it as it is.
+pub static SETTLED: Invariant = Invariant {
+    name: "settled",
+    docs: "no constant waits for a Dequantize",
+    broken: |module, subgraphs| {
+        subgraphs.iter().find_map(|sg| {
+            let graph = module.subgraph(*sg);
+            let waiting = graph.tensors().find(|id| graph.tensor(*id).expressed.is_some())?;
+            let place = crate::Context::tensor_place(module, *sg, waiting);
+            Some(format!("{place} waits for a Dequantize"))
+        })
+    },
+};
+
+/// Nothing in the file's lists of buffers and operator codes is unused.
+pub static COMPACT: Invariant = Invariant {
+    name: "compact",
+    docs: "every buffer and operator code is in use",
+    broken: |module, _| {
+        let (buffers, codes) = (module.unused_buffers(), module.unused_op_codes());
+        (buffers + codes > 0)
+            .then(|| format!("{buffers} buffers and {codes} operator codes are unused"))
+    },
+};

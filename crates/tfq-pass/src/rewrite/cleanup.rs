@@ -1,0 +1,140 @@
+//! Tidying a subgraph: what other compilers call dead code elimination, common subexpression
+//! elimination and canonicalisation.
+
+use super::{Rule, apply_rules};
+use crate::context::{Context, PassError};
+use indexmap::IndexMap;
+use tfq_ir::{Module, OpId, Patch, SubgraphId, TensorId, effects};
+
+/// Applies the rules, merges equal ops and erases dead ones, again and again until none of
+/// these changes anything. Returns how many patches that took.
+///
+/// # Errors
+/// As [`apply_rules`].
+pub fn canonicalize(
+    module: &mut Module,
+    sg: SubgraphId,
+    rules: &[Rule],
+    cx: &mut Context<'_>,
+) -> Result<usize, PassError> {
+    let mut all = 0;
+    loop {
+        let merged = merge_equal_ops(module, sg, cx)?;
+        let done = apply_rules(module, sg, rules, cx)? + merged + erase_dead_ops(module, sg, cx)?;
+        if done == 0 {
+            return Ok(all);
+        }
+        all += done;
+    }
+}
+
+/// Erases ops whose results nobody reads, with the results, and what only they read. Ops with
+/// effects stay ([`tfq_ir::Effects::is_droppable`]). Returns how many went.
+///
+/// # Errors
+/// Where a patch is refused, which is a mistake here.
+pub fn erase_dead_ops(
+    module: &mut Module,
+    sg: SubgraphId,
+    cx: &mut Context<'_>,
+) -> Result<usize, PassError> {
+    // From the end, so that an op is looked at when its readers are gone.
+    let mut ops: Vec<OpId> = module.subgraph(sg).ops().collect();
+    ops.reverse();
+    let mut erased = 0;
+    for op in ops {
+        let graph = module.subgraph(sg);
+        let results = graph.results(op);
+        let unread = |id: &TensorId| {
+            graph.uses(*id).is_empty() && !graph.is_output(*id) && !graph.is_input(*id)
+        };
+        if !results.iter().all(unread) || !effects(module, sg, op).is_droppable() {
+            continue;
+        }
+        let mut patch = Patch::new(sg, "erase a dead op");
+        patch.erase_op(op);
+        results.iter().for_each(|id| patch.erase_tensor(*id));
+        cx.apply(module, patch)?;
+        erased += 1;
+    }
+    Ok(erased)
+}
+
+/// Lets readers of an op that computes what an earlier one does read that one's results, and
+/// erases it. Only ops without effects are merged, and none whose result the subgraph returns.
+/// Returns how many went.
+///
+/// # Errors
+/// Where a patch is refused, which is a mistake here.
+pub fn merge_equal_ops(
+    module: &mut Module,
+    sg: SubgraphId,
+    cx: &mut Context<'_>,
+) -> Result<usize, PassError> {
+    let ops: Vec<OpId> = module.subgraph(sg).ops().collect();
+    let mut first: IndexMap<String, OpId> = IndexMap::new();
+    let mut merged = 0;
+    for op in ops {
+        let graph = module.subgraph(sg);
+        let results = graph.results(op);
+        let held = |id: &TensorId| graph.is_output(*id) || graph.tensor(*id).is_variable;
+        if results.is_empty()
+            || results.iter().any(held)
+            || !graph.intermediates(op).is_empty()
+            || !effects(module, sg, op).is_pure()
+        {
+            continue;
+        }
+        // In execution order, so that operands were merged before.
+        let earlier = match first.entry(computation(module, sg, op)) {
+            indexmap::map::Entry::Occupied(entry) => *entry.get(),
+            indexmap::map::Entry::Vacant(entry) => {
+                entry.insert(op);
+                continue;
+            }
+        };
+        let mut patch = Patch::new(sg, "merge equal ops");
+        for (old, new) in results.iter().zip(graph.results(earlier)) {
+            for u in graph.uses(*old) {
+                patch.set_operand(u.op, u.slot, new);
+            }
+            patch.erase_tensor(*old);
+        }
+        patch.erase_op(op);
+        cx.apply(module, patch)?;
+        merged += 1;
+    }
+    Ok(merged)
+}
+
+/// What an op computes, as text that two ops share only where their results have equal bits.
+fn computation(module: &Module, sg: SubgraphId, op: OpId) -> String {
+    let graph = module.subgraph(sg);
+    let node = graph.op(op);
+    let mut text = format!(
+        "{:?} {:?} {:?} {:?} {:?}",
+        node.kind, node.attrs, node.extra_attrs, node.custom_options, node.notes
+    );
+    for operand in graph.operands(op) {
+        let Some(id) = operand else {
+            text += " _";
+            continue;
+        };
+        let tensor = graph.tensor(id);
+        // Two tensors that show the same constant in the same way are one value.
+        match module.constant(sg, id) {
+            Some(_) => text += &format!(" constant {:?} {}", tensor.buffer, stored(tensor)),
+            None => text += &format!(" {id:?}"),
+        }
+    }
+    for result in graph.results(op) {
+        text += &format!(" -> {}", stored(graph.tensor(result)));
+    }
+    text
+}
+
+/// All of a tensor but its name and place.
+fn stored(tensor: &tfq_ir::Tensor) -> String {
+    let nameless = tfq_ir::Tensor { name: None, buffer: tfq_ir::BufferId::NONE, ..tensor.clone() };
+    format!("{nameless:?}")
+}
