@@ -64,6 +64,8 @@ pub use optimizer::{
 
 /// The flatbuffers crate whose builders this one fills.
 pub use flatbuffers;
+/// What differs between two models.
+pub use tfq_diff as diff;
 /// The intermediate representation.
 pub use tfq_ir as ir;
 /// Passes, pipelines and registries: what it takes to write a pass.

@@ -89,6 +89,8 @@ pub(crate) enum Command {
     },
     /// Find the first pass, and in it the first patch, after which a check fails
     Bisect(super::bisect::Args),
+    /// Tell what differs between two models
+    Diff(super::diff::Args),
     /// Print a script that completes arguments in a shell
     Completions {
         /// The shell

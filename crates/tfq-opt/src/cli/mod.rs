@@ -4,6 +4,7 @@
 mod args;
 mod bisect;
 mod diagnostics;
+mod diff;
 mod list;
 mod model;
 mod optimize;
@@ -20,6 +21,9 @@ use tfq_opt::builtin;
 pub(crate) fn main() -> ExitCode {
     // Wrong arguments end the process here, with status 2 and clap's own message.
     let args = Args::parse();
+    if let Some(Command::Diff(diff)) = &args.command {
+        return diff::main(diff);
+    }
     match run(&args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -47,6 +51,7 @@ fn run(args: &Args) -> Result<(), Failure> {
             return page.render(&mut io::stdout()).map_err(output_failure);
         }
         Some(Command::Explain { pass }) => return list::explain(pass),
+        Some(Command::Diff(_)) => unreachable!("it has a status of its own"),
         None => (),
     }
     optimize::run(args)

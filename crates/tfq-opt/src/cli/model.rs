@@ -82,6 +82,11 @@ pub(crate) fn write(output: &str, image: &Image, done: impl FnMut(u64)) -> Resul
     written.map_err(|error| Failure::file("cannot write", output, &error))
 }
 
+/// Writes something else than a model, in the same way.
+pub(crate) fn write_bytes(output: &str, bytes: impl Into<Bytes>) -> Result<(), Failure> {
+    write(output, &Image::of_file(bytes.into()), |_| ())
+}
+
 /// Reads a pipeline; `place` is the option or file that it is from.
 pub(crate) fn pipeline(place: &str, text: &str) -> Result<Pipeline, Failure> {
     Pipeline::parse(&builtin(), text).map_err(|error| Failure::pipeline(place, error))
