@@ -1,5 +1,6 @@
 //! The arguments.
 
+use super::emit::Emit;
 use super::model::Reading;
 use clap::{Parser, Subcommand, ValueEnum};
 use tfq_opt::format::Placement;
@@ -63,6 +64,9 @@ pub(crate) struct Args {
     pub(crate) constants: Constants,
 
     #[command(flatten)]
+    pub(crate) emit: Emit,
+
+    #[command(flatten)]
     pub(crate) reading: Reading,
 
     /// How many threads compute [default: one per core]
@@ -74,7 +78,8 @@ const EXAMPLES: &str = "\
 Examples:
   tfq-opt model.tflite -o small.tflite
   tfq-opt model.tflite --passes='quantize-weights{type=float16},insert-dequant,eliminate-dead-buffers' -o half.tflite
-  tfq-opt model.tflite --dry-run --remarks";
+  tfq-opt model.tflite --dry-run --remarks
+  tfq-opt model.tflite --passes= --emit=text";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -91,6 +96,10 @@ pub(crate) enum Command {
     Bisect(super::bisect::Args),
     /// Tell what differs between two models
     Diff(super::diff::Args),
+    /// Print a model as text, for example for git
+    Print(super::print::Args),
+    /// Write a model as text whose weights are made up: the structure in some kilobytes
+    Skeleton(super::skeleton::Args),
     /// Print a script that completes arguments in a shell
     Completions {
         /// The shell

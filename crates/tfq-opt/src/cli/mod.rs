@@ -5,10 +5,13 @@ mod args;
 mod bisect;
 mod diagnostics;
 mod diff;
+mod emit;
 mod list;
 mod model;
 mod optimize;
+mod print;
 mod progress;
+mod skeleton;
 mod summary;
 
 use args::{Args, Command};
@@ -41,6 +44,8 @@ fn run(args: &Args) -> Result<(), Failure> {
         }
         Some(Command::Passes { json, .. }) => return list::passes(*json).map_err(output_failure),
         Some(Command::Bisect(bisect)) => return bisect::run(bisect),
+        Some(Command::Print(print)) => return print::run(print),
+        Some(Command::Skeleton(skeleton)) => return skeleton::run(skeleton),
         Some(Command::Completions { shell }) => {
             let mut command = Args::command();
             clap_complete::generate(*shell, &mut command, "tfq-opt", &mut io::stdout());

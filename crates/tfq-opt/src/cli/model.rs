@@ -1,10 +1,11 @@
 //! What the commands share: models in, models out, pipelines and targets by name.
 
 use super::diagnostics::Failure;
+use super::emit::{Emit, Form};
 use bytes::Bytes;
 use std::io::{self, Write};
 use std::path::Path;
-use tfq_opt::format::{Access, Image, LiftOptions};
+use tfq_opt::format::{Access, Image, LiftOptions, LowerOptions};
 use tfq_opt::ir::Module;
 use tfq_opt::pass::Pipeline;
 use tfq_opt::target::Target;
@@ -80,6 +81,19 @@ pub(crate) fn write(output: &str, image: &Image, done: impl FnMut(u64)) -> Resul
         tfq_opt::format::write_atomically(Path::new(output), image, done)
     };
     written.map_err(|error| Failure::file("cannot write", output, &error))
+}
+
+/// Writes a model in the form that the file's ending says.
+pub(crate) fn write_module(output: &str, module: &Module) -> Result<(), Failure> {
+    let emit = Emit::default();
+    match emit.form(Some(output))? {
+        Form::Tflite => {
+            let image = tfq_opt::format::lower(module, &LowerOptions::default())
+                .map_err(|error| Failure::model(output, error.into()))?;
+            write(output, &image, |_| ())
+        }
+        form => emit.write(form, module, output),
+    }
 }
 
 /// Writes something else than a model, in the same way.

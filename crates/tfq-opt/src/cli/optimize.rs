@@ -2,6 +2,7 @@
 
 use super::args::Args;
 use super::diagnostics::Failure;
+use super::emit::Form;
 use super::{list, model, output_failure, progress, summary};
 use std::io::{self, Write};
 use tfq_opt::format::Access;
@@ -19,7 +20,14 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
             "give a .tflite file, or - for standard input",
         ));
     };
-    if args.json && args.output.as_deref() == Some("-") {
+    let form = args.emit.form(args.output.as_deref())?;
+    // What is not a model for the runtime is for people, who look at standard output.
+    let output = match args.output.as_deref() {
+        None if form != Form::Tflite => Some("-"),
+        output => output,
+    };
+    let output = output.filter(|_| !args.dry_run);
+    if args.json && output == Some("-") {
         let help = "leave out --json, or write the model to a file";
         return Err(Failure::usage("the model and --json would both go to standard output", help));
     }
@@ -34,9 +42,12 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let optimized =
         optimizer.run_observed(source, |event| progress.event(&event)).map_err(failed)?;
     let image = optimized.image().map_err(failed)?;
-    let output = args.output.as_deref().filter(|_| !args.dry_run);
-    if let Some(output) = output {
-        model::write(output, &image, |bytes| progress.written(bytes, image.len()))?;
+    match output {
+        Some(output) if form == Form::Tflite => {
+            model::write(output, &image, |bytes| progress.written(bytes, image.len()))?;
+        }
+        Some(output) => args.emit.write(form, &optimized.module, output)?,
+        None => (),
     }
     progress.finish();
     report(args, &optimized, bytes_in, image.len(), output).map_err(output_failure)
