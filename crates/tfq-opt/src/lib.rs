@@ -53,12 +53,17 @@
 mod bisect;
 mod docs;
 mod graph;
+mod inspect;
 mod load;
 mod optimizer;
 
 pub use bisect::{BisectError, Bisection, bisect};
 pub use docs::passes_markdown;
 pub use graph::{dot, graph_json};
+pub use inspect::{
+    ConstantInfo, Inspection, MetadataInfo, OpInfo, Port, QuantizationState, Scheme, SignatureInfo,
+    SizeInfo, SubgraphInfo, TrailerInfo, TypeInfo, inspect,
+};
 pub use load::{LoadOptions, as_text, load};
 pub use optimizer::{
     Error, Optimized, Optimizer, Source, builtin, quantize_weights, quantize_weights_into,

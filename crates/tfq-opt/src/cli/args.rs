@@ -96,6 +96,8 @@ pub(crate) enum Command {
     Bisect(super::bisect::Args),
     /// Tell what differs between two models
     Diff(super::diff::Args),
+    /// Tell what a model is: ends, size, ops, quantisation
+    Inspect(super::inspect::Args),
     /// Print a model as text, for example for git
     Print(super::print::Args),
     /// Write a model as text whose weights are made up: the structure in some kilobytes

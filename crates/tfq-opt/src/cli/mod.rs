@@ -6,6 +6,7 @@ mod bisect;
 mod diagnostics;
 mod diff;
 mod emit;
+mod inspect;
 mod list;
 mod model;
 mod optimize;
@@ -44,6 +45,7 @@ fn run(args: &Args) -> Result<(), Failure> {
         }
         Some(Command::Passes { json, .. }) => return list::passes(*json).map_err(output_failure),
         Some(Command::Bisect(bisect)) => return bisect::run(bisect),
+        Some(Command::Inspect(inspect)) => return inspect::run(inspect),
         Some(Command::Print(print)) => return print::run(print),
         Some(Command::Skeleton(skeleton)) => return skeleton::run(skeleton),
         Some(Command::Completions { shell }) => {

@@ -98,7 +98,15 @@ pub(crate) fn write_module(output: &str, module: &Module) -> Result<(), Failure>
 
 /// Writes something else than a model, in the same way.
 pub(crate) fn write_bytes(output: &str, bytes: impl Into<Bytes>) -> Result<(), Failure> {
-    write(output, &Image::of_file(bytes.into()), |_| ())
+    let bytes = bytes.into();
+    if output != "-" {
+        return write(output, &Image::of_file(bytes), |_| ());
+    }
+    match io::stdout().lock().write_all(&bytes) {
+        // Whoever reads has seen enough: `tfq-opt print model.tflite | head`.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.map_err(|error| Failure::file("cannot write", output, &error)),
+    }
 }
 
 /// Reads a pipeline; `place` is the option or file that it is from.

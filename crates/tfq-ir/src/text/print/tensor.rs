@@ -140,7 +140,7 @@ impl Printer<'_> {
             let name = place.names.get(id).map_or("", |name| name);
             self.out.push_str(" fill ");
             match stats(tensor.ty, bytes) {
-                Some(s) if usual && s.min == s.max => {
+                Some(s) if usual && s.min == s.max && s.nonfinite == 0 => {
                     _ = write!(self.out, "const({})", s.min);
                 }
                 Some(s) if usual => {
@@ -149,13 +149,17 @@ impl Printer<'_> {
                         |v: f64| if float { format!("{:?}", v as f32) } else { format!("{v}") };
                     _ = write!(
                         self.out,
-                        "gaussian(seed = {}, mean = {}, std = {}, min = {}, max = {})",
+                        "gaussian(seed = {}, mean = {}, std = {}, min = {}, max = {}",
                         fill::seed_of(name),
                         stats::short(s.mean),
                         stats::short(s.std),
                         edge(s.min),
                         edge(s.max)
                     );
+                    if s.nonfinite > 0 {
+                        _ = write!(self.out, ", nonfinite = {}", s.nonfinite);
+                    }
+                    self.out.push(')');
                 }
                 _ => self.out.push_str("const(0)"),
             }
