@@ -1,6 +1,7 @@
 //! The arguments.
 
 use super::debug::Debug;
+use super::emit::Emit;
 use super::model::Reading;
 use clap::{Parser, Subcommand, ValueEnum};
 use tfq_opt::format::Placement;
@@ -64,6 +65,9 @@ pub(crate) struct Args {
     pub(crate) constants: Constants,
 
     #[command(flatten)]
+    pub(crate) emit: Emit,
+
+    #[command(flatten)]
     pub(crate) reading: Reading,
 
     #[command(flatten)]
@@ -78,7 +82,8 @@ const EXAMPLES: &str = "\
 Examples:
   tfq-opt model.tflite -o small.tflite
   tfq-opt model.tflite --passes='quantize-weights{type=float16},insert-dequant,eliminate-dead-buffers' -o half.tflite
-  tfq-opt model.tflite --dry-run --remarks";
+  tfq-opt model.tflite --dry-run --remarks
+  tfq-opt model.tflite --passes= --emit=text";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -93,6 +98,14 @@ pub(crate) enum Command {
     },
     /// Find the first pass, and in it the first patch, after which a check fails
     Bisect(super::bisect::Args),
+    /// Tell what differs between two models
+    Diff(super::diff::Args),
+    /// Tell what a model is: ends, size, ops, quantisation
+    Inspect(super::inspect::Args),
+    /// Print a model as text, for example for git
+    Print(super::print::Args),
+    /// Write a model as text whose weights are made up: the structure in some kilobytes
+    Skeleton(super::skeleton::Args),
     /// Print a script that completes arguments in a shell
     Completions {
         /// The shell

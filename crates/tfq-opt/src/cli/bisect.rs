@@ -5,7 +5,6 @@ use super::model::{self, Reading};
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use tfq_opt::format::LowerOptions;
 use tfq_opt::{BisectError, Bisection, Optimizer, bisect};
 
 #[derive(Debug, clap::Args)]
@@ -21,7 +20,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "COMMAND")]
     check: String,
 
-    /// Where the ops around the bad patch go, as a model of their own
+    /// Where the ops around the bad patch go, as a model of their own; as text if the name ends
+    /// in .tfg
     #[arg(short, long, value_name = "FILE")]
     output: Option<String>,
 
@@ -48,10 +48,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         other => Failure::Model { message: format!("{}: {other}", args.model), help: None },
     })?;
     if let Some(output) = &args.output {
-        let image = tfq_opt::format::lower(&found.reproducer, &LowerOptions::default())
-            .map_err(|error| Failure::model(&args.model, error.into()))?;
-        tfq_opt::format::write_atomically(Path::new(output), &image, |_| ())
-            .map_err(|error| Failure::file("cannot write", output, &error))?;
+        model::write_module(output, &found.reproducer)?;
     }
     report(&found, args.output.as_deref()).map_err(super::output_failure)
 }

@@ -1,10 +1,11 @@
 //! What the commands share: models in, models out, pipelines and targets by name.
 
 use super::diagnostics::Failure;
+use super::emit::{Emit, Form};
 use bytes::Bytes;
 use std::io::{self, Write};
 use std::path::Path;
-use tfq_opt::format::{Access, Image, LiftOptions};
+use tfq_opt::format::{Access, Image, LiftOptions, LowerOptions};
 use tfq_opt::ir::Module;
 use tfq_opt::pass::Pipeline;
 use tfq_opt::target::Target;
@@ -82,9 +83,30 @@ pub(crate) fn write(output: &str, image: &Image, done: impl FnMut(u64)) -> Resul
     written.map_err(|error| Failure::file("cannot write", output, &error))
 }
 
-/// Writes text to a file, or to standard output for `-`.
-pub(crate) fn write_text(output: &str, text: &str) -> Result<(), Failure> {
-    write(output, &Image::of_file(Bytes::copy_from_slice(text.as_bytes())), |_| ())
+/// Writes a model in the form that the file's ending says.
+pub(crate) fn write_module(output: &str, module: &Module) -> Result<(), Failure> {
+    let emit = Emit::default();
+    match emit.form(Some(output))? {
+        Form::Tflite => {
+            let image = tfq_opt::format::lower(module, &LowerOptions::default())
+                .map_err(|error| Failure::model(output, error.into()))?;
+            write(output, &image, |_| ())
+        }
+        form => emit.write(form, module, output),
+    }
+}
+
+/// Writes something else than a model, in the same way.
+pub(crate) fn write_bytes(output: &str, bytes: impl Into<Bytes>) -> Result<(), Failure> {
+    let bytes = bytes.into();
+    if output != "-" {
+        return write(output, &Image::of_file(bytes), |_| ());
+    }
+    match io::stdout().lock().write_all(&bytes) {
+        // Whoever reads has seen enough: `tfq-opt print model.tflite | head`.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.map_err(|error| Failure::file("cannot write", output, &error)),
+    }
 }
 
 /// Reads a pipeline; `place` is the option or file that it is from.
