@@ -190,6 +190,16 @@ fn a_model_goes_to_text_and_back_on_the_command_line() {
     assert_eq!(ends(&tfq_opt(folder.path(), &dry), 0), "");
 }
 
+#[cfg(unix)]
+#[test]
+fn bisect_leaves_its_reproducer_as_text() {
+    let folder = folder_with_two();
+    let check = "--check=test $(wc -c < {}) -gt 50000";
+    ends(&tfq_opt(folder.path(), &["bisect", "a.tflite", check, "-o", "bad.tfg"]), 0);
+    let bad = ends(&tfq_opt(folder.path(), &["print", "bad.tfg", "--level=topology"]), 0);
+    assert!(bad.contains("= FULLY_CONNECTED(") && !bad.contains("SOFTMAX"), "{bad}");
+}
+
 #[test]
 fn a_graph_is_written_for_other_tools() {
     let folder = folder_with_two();
