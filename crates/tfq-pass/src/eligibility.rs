@@ -1,6 +1,7 @@
 //! Whether an op can read a quantised constant as it is: the analysis that passes and the
 //! check before lowering share.
 
+use std::borrow::Cow;
 use tfq_ir::{Attr, ElementType, Module, OpId, SubgraphId};
 use tfq_target::{Target, Verdict, WeightForm};
 
@@ -89,7 +90,7 @@ pub fn eligibility(
 }
 
 /// Slots of a custom op that the user named as weights.
-fn noted_slot(notes: &indexmap::IndexMap<&'static str, Attr>, slot: u32) -> bool {
+fn noted_slot(notes: &indexmap::IndexMap<Cow<'static, str>, Attr>, slot: u32) -> bool {
     match notes.get(SLOTS_NOTE) {
         Some(Attr::Ints(slots)) => slots.contains(&i64::from(slot)),
         _ => false,
