@@ -17,6 +17,32 @@ declare_pass! {
     ///
     /// ## When it is safe
     /// Always; it changes metadata only.
+    ///
+    /// ## Example
+    /// ```tfg
+    /// tfg 1 quant
+    /// subgraph @main {
+    ///   %x = input : f32[2]
+    ///   %w = const : i8[2] q(0.5) = [2, 4]
+    ///   %real = DEQUANTIZE.v2(%w) : f32[2]
+    ///   %y = ADD(%x, %real) : f32[2]
+    ///   output %y
+    /// }
+    /// ```
+    /// becomes with `annotate-dequant-cache`
+    /// ```tfg
+    /// tfg 1 quant
+    /// subgraph @main {
+    ///   %x = input : f32[2]
+    ///   %w = const : i8[2] q(0.5) = [2, 4]
+    ///   %real = DEQUANTIZE.v2(%w) : f32[2]
+    ///   %y = ADD(%x, %real) : f32[2]
+    ///   output %y
+    /// }
+    /// dequant_cache {
+    ///   @main %real cached_constant bytes 8 per_invoke 0
+    /// }
+    /// ```
     pub struct AnnotateDequantCache {}
 }
 

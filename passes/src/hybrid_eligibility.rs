@@ -13,6 +13,27 @@ declare_pass! {
     ///
     /// ## When it is safe
     /// Always; it changes notes only.
+    ///
+    /// ## Example
+    /// ```tfg
+    /// tfg 1 quant
+    /// subgraph @main {
+    ///   %x = input : f32[1,4]
+    ///   %w = const : i8[2,4] q(0.5) = [1, 2, 3, 4, 5, 6, 7, 8]
+    ///   %y = FULLY_CONNECTED.v3(%x, %w, _) : f32[1,2]
+    ///   output %y
+    /// }
+    /// ```
+    /// stays as it is with `hybrid-eligibility`, and `--remarks` tells the verdict on `%w`
+    /// ```tfg
+    /// tfg 1 quant
+    /// subgraph @main {
+    ///   %x = input : f32[1,4]
+    ///   %w = const : i8[2,4] q(0.5) = [1, 2, 3, 4, 5, 6, 7, 8]
+    ///   %y = FULLY_CONNECTED.v3(%x, %w, _) : f32[1,2]
+    ///   output %y
+    /// }
+    /// ```
     pub struct HybridEligibility {}
 }
 

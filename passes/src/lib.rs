@@ -11,6 +11,7 @@ mod insert_dequant;
 pub mod pipelines;
 mod quantize_weights;
 mod remove_identities;
+mod trigger_failure;
 
 use tfq_pass::PassInfo;
 
@@ -23,6 +24,7 @@ pub static ALL: &[&PassInfo] = &[
     &insert_dequant::INFO,
     &quantize_weights::INFO,
     &remove_identities::INFO,
+    &trigger_failure::INFO,
 ];
 
 /// The passes as types, for code that sets their options directly.
@@ -35,3 +37,4 @@ pub use quantize_weights::{
     Compat, CustomOp, CustomOps, Granularity, OpList, QuantizeWeights, WeightType,
 };
 pub use remove_identities::RemoveIdentities;
+pub use trigger_failure::{FailureKind, TriggerFailure};

@@ -30,6 +30,27 @@ declare_pass! {
     /// Results change by the rounding of the weights and, in hybrid ops, of the activations.
     /// Run `insert-dequant` after it: until then a consumer without a kernel for the new type
     /// would misread it, and the model is refused when it is to be written.
+    ///
+    /// ## Example
+    /// ```tfg
+    /// tfg 1 quant
+    /// subgraph @main {
+    ///   %x = input : f32[1,64]
+    ///   %w = const : f32[2,64] fill const(127)
+    ///   %y = FULLY_CONNECTED(%x, %w, _) : f32[1,2]
+    ///   output %y
+    /// }
+    /// ```
+    /// becomes with `quantize-weights{min-elements=1},insert-dequant`
+    /// ```tfg
+    /// tfg 1 quant
+    /// subgraph @main {
+    ///   %x = input : f32[1,64]
+    ///   %w = const : i8[2,64] q([2 * 1.0], axis = 0)
+    ///   %y = FULLY_CONNECTED.v12(%x, %w, _) {asymmetric_quantize_inputs = true} : f32[1,2]
+    ///   output %y
+    /// }
+    /// ```
     pub struct QuantizeWeights {
         /// Constants with fewer elements stay float32.
         pub min_elements: u64 = 1024,

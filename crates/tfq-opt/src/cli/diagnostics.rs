@@ -50,10 +50,7 @@ impl Failure {
     }
 
     pub(crate) fn file(what: &str, name: &str, error: &io::Error) -> Self {
-        // Errors about our temporary file name it, which tells the user nothing.
-        let text = error.to_string();
-        let cause = text.split(" at path ").next().unwrap_or_default();
-        Self::Model { message: format!("{what} {name}: {cause}"), help: None }
+        Self::Model { message: format!("{what} {name}: {}", cause(error)), help: None }
     }
 
     pub(crate) fn model(input: &str, error: Error) -> Self {
@@ -93,6 +90,11 @@ impl Failure {
             Self::Usage { .. } => ExitCode::from(2),
         }
     }
+}
+
+/// The error without the name of our temporary file, which tells the user nothing.
+pub(crate) fn cause(error: &io::Error) -> String {
+    error.to_string().split(" at path ").next().unwrap_or_default().to_owned()
 }
 
 /// Prints a failure to standard error.
