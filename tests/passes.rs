@@ -11,7 +11,8 @@
 //! ```
 //!
 //! Its golden `snapshots/passes/<pass>/<case>.snap` is what the pipeline changed and what it
-//! said. `cargo insta review` shows and accepts changes. `with` is optional.
+//! said. `cargo insta review` shows and accepts changes. `with` is optional, and so is a line
+//! `target: tflite-2.5`, `litert` being the target where none is named.
 
 mod common;
 #[path = "passes/properties.rs"]
@@ -48,6 +49,7 @@ struct Case {
     model: String,
     with: Option<String>,
     passes: String,
+    target: String,
     why: String,
 }
 
@@ -58,8 +60,9 @@ impl Case {
             let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
             line.map(str::to_owned)
         };
-        let said =
-            |line: &&str| !["model: ", "with: ", "passes: "].iter().any(|k| line.starts_with(k));
+        let said = |line: &&str| {
+            !["model: ", "with: ", "passes: ", "target: "].iter().any(|k| line.starts_with(k))
+        };
         let why: Vec<&str> = text.lines().filter(said).collect();
         if why.is_empty() {
             return Err("add a line that says what the case shows".into());
@@ -68,6 +71,7 @@ impl Case {
             model: key("model").ok_or("add a line `model: ops/fc_bias`")?,
             with: key("with"),
             passes: key("passes").ok_or("add a line `passes: quantize-weights`")?,
+            target: key("target").unwrap_or_else(|| "litert".to_owned()),
             why: why.join(" "),
         })
     }
@@ -94,7 +98,8 @@ fn case(path: &Path) -> Result<(), Failed> {
     }
     let input = case.input()?;
     let before = dump(&lifted(&input));
-    let optimizer = Optimizer::parse(&case.passes)?;
+    let target = Target::named(&case.target).ok_or("the target is not shipped")?;
+    let optimizer = Optimizer::parse(&case.passes)?.for_target(target);
     let golden = match optimizer.run(&input[..]) {
         Err(error) => {
             let help = error.help().map_or(String::new(), |help| format!("\nhelp: {help}"));
@@ -106,7 +111,6 @@ fn case(path: &Path) -> Result<(), Failed> {
             if let Err(errors) = module.verify() {
                 return Err(format!("the result is not well-formed: {}", errors[0]).into());
             }
-            let target = Target::named("litert").expect("it is shipped");
             if let Some(wrong) = check_runnable(&module, target).first() {
                 return Err(format!("the result does not run: {wrong}").into());
             }
@@ -119,11 +123,12 @@ fn case(path: &Path) -> Result<(), Failed> {
     };
     let inside = path.strip_prefix(root().join("tests")).expect("it is in the folder");
     let with = case.with.map_or(String::new(), |with| format!(" with {with}"));
+    let on = if case.target == "litert" { String::new() } else { format!(" on {}", case.target) };
     insta::with_settings!({
         snapshot_path => root().join("snapshots").join(inside.parent().unwrap_or(inside)),
         prepend_module_to_snapshot => false,
         omit_expression => true,
-        description => format!("{}{with}: {}\n{}", case.model, case.passes, case.why),
+        description => format!("{}{with}{on}: {}\n{}", case.model, case.passes, case.why),
         input_file => path,
     }, {
         let stem = path.file_stem().unwrap_or_default().to_string_lossy();

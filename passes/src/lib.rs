@@ -32,6 +32,6 @@ pub use eliminate_dead_buffers::EliminateDeadBuffers;
 pub use hybrid_eligibility::HybridEligibility;
 pub use insert_dequant::InsertDequant;
 pub use quantize_weights::{
-    Compat, CustomOp, CustomOps, Granularity, OpList, QuantizeWeights, WeightType,
+    Compat, CustomOp, CustomOps, Granularity, OpList, Prefer, QuantizeWeights, WeightType,
 };
 pub use remove_identities::RemoveIdentities;

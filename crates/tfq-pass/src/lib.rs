@@ -13,7 +13,7 @@ pub mod rewrite;
 mod runnable;
 
 pub use context::{Context, NearMiss, PassError, Remark, RemarkKind};
-pub use eligibility::{Eligibility, HYBRID_NOTE, REASON_NOTE, SLOTS_NOTE, eligibility};
+pub use eligibility::{Cost, Eligibility, HYBRID_NOTE, REASON_NOTE, SLOTS_NOTE, cost, eligibility};
 pub use info::{NumericContract, Pass, PassInfo, PassScope};
 pub use manager::{Event, PassReport, Report, RunError, RunOptions, run, update_versions};
 pub use options::{OptionInfo, OptionValue};

@@ -13,7 +13,7 @@ use tfq_ir::catalog::ops;
 use tfq_ir::{BufferId, ElementType, Module, OpId, OpKind, SubgraphId, Tensor, TensorId};
 use tfq_numeric::{NonFinite, Rule};
 use tfq_pass::Context;
-use tfq_target::{Granularity as Grain, Target, WeightForm};
+use tfq_target::Target;
 
 pub(super) fn select(pass: &QuantizeWeights, module: &Module, cx: &mut Context<'_>) -> Selection {
     let legacy = Legacy { pass, module, target: cx.target() };
@@ -21,6 +21,9 @@ pub(super) fn select(pass: &QuantizeWeights, module: &Module, cx: &mut Context<'
         WeightType::Int8 => legacy.int8(cx),
         WeightType::Float16 => legacy.float16(),
     };
+    let verdicts = legacy.verdicts(&groups);
+    let groups = legacy.readable(groups, &verdicts, cx);
+    // Ops whose weights must go together look at what is left.
     let verdicts = legacy.verdicts(&groups);
     let groups = groups
         .into_iter()
@@ -31,9 +34,13 @@ pub(super) fn select(pass: &QuantizeWeights, module: &Module, cx: &mut Context<'
                 noted.is_some_and(|v| v.kind == "hybrid")
                     && node.bool("asymmetric_quantize_inputs").is_some()
             };
-            let value = pass.granularity == Granularity::Channel;
+            let stored = group.form.stored();
+            let value = |u: &WeightUse| {
+                pass.granularity == Granularity::Channel
+                    && legacy.target.may_be_asymmetric(module, u.sg, u.op, u.slot, &stored)
+            };
             group.asymmetric =
-                group.uses.iter().filter(hybrid).map(|u| (u.sg, u.op, value)).collect();
+                group.uses.iter().filter(hybrid).map(|u| (u.sg, u.op, value(u))).collect();
             group
         })
         .collect();
@@ -146,7 +153,8 @@ impl Legacy<'_> {
                     && self.module.subgraph(*sg).tensor(*id).shape == shape
             };
             let tensors = shown[&buffer].iter().copied().filter(same);
-            Group { tensors: tensors.collect(), form: form(&first), uses, asymmetric: Vec::new() }
+            let tensors = tensors.collect();
+            Group { tensors, form: form(&first), uses, note: None, asymmetric: Vec::new() }
         };
         found.into_iter().map(group).collect()
     }
@@ -171,6 +179,30 @@ impl Legacy<'_> {
             }
             _ => Form::PerChannel { axis, rule: Rule::LegacyPerChannel },
         }
+    }
+
+    /// Leaves out what the target cannot read behind a Dequantize where it would need one.
+    fn readable(
+        &self,
+        groups: Vec<Group>,
+        verdicts: &[NotedVerdict],
+        cx: &mut Context<'_>,
+    ) -> Vec<Group> {
+        let is_hybrid = |u: &WeightUse| {
+            verdicts.iter().any(|v| (v.sg, v.op) == (u.sg, u.op) && v.kind == "hybrid")
+        };
+        let readable = |group: &Group| {
+            let stored = group.form.stored();
+            let all_hybrid = group.uses.iter().all(is_hybrid);
+            if all_hybrid || self.target.dequantize_supports(stored.ty, stored.granularity) {
+                return true;
+            }
+            let (sg, id) = group.tensors[0];
+            let place = Context::tensor_place(self.module, sg, id);
+            cx.missed("no kernel", place, format!("the target has no Dequantize for {stored}"));
+            false
+        };
+        groups.into_iter().filter(readable).collect()
     }
 
     fn verdicts(&self, groups: &[Group]) -> Vec<NotedVerdict> {
@@ -202,7 +234,7 @@ impl Legacy<'_> {
                 ("dequantize", "compat=toco")
             };
             let slots = if kind == "dequantize" { Vec::new() } else { slots };
-            found.push(NotedVerdict { sg: u.sg, op: u.op, kind, reason, slots });
+            found.push(NotedVerdict { sg: u.sg, op: u.op, kind, reason: reason.to_owned(), slots });
         }
         found
     }
@@ -215,13 +247,10 @@ impl Legacy<'_> {
             return true;
         }
         let group = groups.iter().find(|group| group.tensors.contains(&(u.sg, u.tensor)));
-        let grain = match group.map(|group| &group.form) {
-            Some(Form::PerChannel { axis, .. } | Form::StatedRanges { axis, .. }) => {
-                Grain::PerChannel { axis: *axis }
-            }
-            _ => Grain::PerTensor,
-        };
-        let form = WeightForm::new(ElementType::Int8, grain);
+        let form = group
+            .map_or(Form::PerTensor { rule: Rule::LegacyPerTensor }.stored(), |group| {
+                group.form.stored()
+            });
         self.target.hybrid(self.module, u.sg, u.op, u.slot, &form).is_hybrid()
     }
 

@@ -9,6 +9,7 @@ mod model;
 mod optimize;
 mod progress;
 mod summary;
+mod targets;
 
 use args::{Args, Command};
 use clap::{CommandFactory, Parser};
@@ -37,6 +38,7 @@ fn run(args: &Args) -> Result<(), Failure> {
         }
         Some(Command::Passes { json, .. }) => return list::passes(*json).map_err(output_failure),
         Some(Command::Bisect(bisect)) => return bisect::run(bisect),
+        Some(Command::Targets(targets)) => return targets::run(targets),
         Some(Command::Completions { shell }) => {
             let mut command = Args::command();
             clap_complete::generate(*shell, &mut command, "tfq-opt", &mut io::stdout());
