@@ -13,6 +13,10 @@ impl Target {
     ///
     /// `form` is how the weight is stored, `delegated` whether XNNPACK takes the op when it reads the codes; for other
     /// ways of reading the target knows.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "an operand and how it is read; a struct would be used once"
+    )]
     pub fn held_bytes(
         &self,
         module: &Module,

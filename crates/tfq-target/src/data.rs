@@ -27,8 +27,7 @@ struct File {
     dequantize: Option<Vec<Spanned<DequantizeRow>>>,
     #[serde(default)]
     since: Vec<Spanned<SinceRow>>,
-    #[serde(default)]
-    memory: Vec<Spanned<MemoryRow>>,
+    memory: Option<Vec<Spanned<MemoryRow>>>,
 }
 
 #[derive(Deserialize)]
@@ -299,7 +298,7 @@ pub(crate) struct Parsed {
     pub(crate) rules: Vec<Rule>,
     pub(crate) dequantize: Option<Vec<Dequantize>>,
     pub(crate) since: Vec<Since>,
-    pub(crate) memory: Vec<Memory>,
+    pub(crate) memory: Option<Vec<Memory>>,
     pub(crate) base: Option<&'static Target>,
 }
 
@@ -341,6 +340,9 @@ impl Reader<'_> {
         let dequantize = file.dequantize.map(|rows| {
             rows.into_iter().map(|row| self.dequantize(row)).collect::<Result<_, At>>()
         });
+        let memory = file
+            .memory
+            .map(|rows| rows.into_iter().map(|row| self.memory(row)).collect::<Result<_, At>>());
         Ok(Parsed {
             summary: file.summary,
             kernels: file.kernels,
@@ -351,11 +353,7 @@ impl Reader<'_> {
             rules: self.rules(file.rule)?,
             dequantize: dequantize.transpose()?,
             since: file.since.into_iter().map(|row| self.since(row)).collect::<Result<_, _>>()?,
-            memory: file
-                .memory
-                .into_iter()
-                .map(|row| self.memory(row))
-                .collect::<Result<_, _>>()?,
+            memory: memory.transpose()?,
             base,
         })
     }

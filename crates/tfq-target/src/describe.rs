@@ -155,10 +155,12 @@ pub fn describe(target: &Target) -> Description {
         target.rules.iter().filter(of)
     };
     // A row about every op without any condition hides all others.
-    let all_hidden = rules(None).any(|rule| {
+    let hides_all = |rule: &&Rule| {
         let scope = &rule.scope;
         scope.types == u32::MAX && scope.grains == grain::ALL && scope.when.is_empty()
-    });
+    };
+    let all_hidden = rules(None).any(|rule| hides_all(&rule));
+    let until = rules(None).position(|rule| hides_all(&rule)).map_or(usize::MAX, |n| n + 1);
     let mut ops = Vec::new();
     for (n, entry) in target.ops.iter().enumerate() {
         // One of its own hides that of the target it extends.
@@ -197,7 +199,7 @@ pub fn describe(target: &Target) -> Description {
         max_runtime: target.max_runtime.clone(),
         prefer: target.prefer,
         keeps_dequantized: target.keeps_dequantized,
-        every_op: rules(None).map(|rule| row(target, None, rule)).collect(),
+        every_op: rules(None).take(until).map(|rule| row(target, None, rule)).collect(),
         ops,
         dequantize: dequantize(target),
         since: since(target),

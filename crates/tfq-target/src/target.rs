@@ -142,7 +142,7 @@ impl Target {
             rules: parsed.rules,
             dequantize: parsed.dequantize.clone().unwrap_or_default(),
             since: parsed.since,
-            memory: parsed.memory,
+            memory: parsed.memory.clone().unwrap_or_default(),
         };
         if let Some(base) = parsed.base {
             target.base = Some(base.name.clone());
@@ -155,10 +155,12 @@ impl Target {
             target.ops.extend(base.ops.iter().cloned());
             target.rules.extend(base.rules.iter().cloned());
             target.since.extend(base.since.iter().cloned());
-            target.memory.extend(base.memory.iter().cloned());
-            // What Dequantize reads is replaced, not added to.
+            // What Dequantize reads and what the runtime holds are replaced, not added to.
             if parsed.dequantize.is_none() {
                 target.dequantize.clone_from(&base.dequantize);
+            }
+            if parsed.memory.is_none() {
+                target.memory.clone_from(&base.memory);
             }
         }
         target.rules.sort_by_key(|rule| !rule.scope.is_general());

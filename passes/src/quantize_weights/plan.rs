@@ -11,6 +11,8 @@ pub(super) struct Plan {
     pub(super) form: Form,
     /// How many readers need no Dequantize in front.
     direct: usize,
+    /// Why some reader needs one, where that is not for what the user said.
+    obstacle: Option<String>,
     /// Bytes that the runtime holds for it, where that is known.
     held: Option<u64>,
 }
@@ -26,6 +28,11 @@ pub(super) enum Refusal {
 }
 
 impl Plan {
+    /// Why a plan in which fewer readers need a Dequantize is better.
+    pub(super) fn drawback(&self) -> Option<&str> {
+        self.obstacle.as_deref()
+    }
+
     /// Whether it is to be used instead of one that would come before it.
     pub(super) fn is_better(&self, than: &Self, prefer: Prefer) -> bool {
         match (prefer, self.held, than.held) {
@@ -105,7 +112,8 @@ impl Select<'_> {
         }
         let held = self.held(uses, &readings, &stored);
         self.refuse_costly(uses, dequantized > 0, held, &readings)?;
-        Ok(Plan { form, direct, held })
+        let obstacle = readings.into_iter().filter_map(Result::err).find(|why| !why.is_empty());
+        Ok(Plan { form, direct, obstacle, held })
     }
 
     /// How many Dequantize ops there would be.

@@ -333,14 +333,23 @@ impl Select<'_> {
     ) -> Option<(Form, Option<String>)> {
         let mut best: Option<Plan> = None;
         let mut refusals = Vec::new();
+        // What speaks against the forms that would have come before it.
+        let mut drawbacks = Vec::new();
         for form in self.candidates(uses) {
             match self.plan(uses, tensors, form) {
-                Ok(plan) => {
-                    if best.as_ref().is_none_or(|best| plan.is_better(best, self.prefer)) {
-                        best = Some(plan);
+                Ok(plan) => match &best {
+                    Some(best) if !plan.is_better(best, self.prefer) => (),
+                    _ => {
+                        let worse = best.replace(plan);
+                        drawbacks.extend(worse.and_then(|plan| plan.drawback().map(str::to_owned)));
                     }
+                },
+                Err(refusal) => {
+                    if best.is_none() {
+                        drawbacks.push(refusal.to_string());
+                    }
+                    refusals.push(refusal);
                 }
-                Err(refusal) => refusals.push(refusal),
             }
         }
         let Some(best) = best else {
@@ -350,10 +359,10 @@ impl Select<'_> {
             cx.missed(refusal.rule(), place, refusal.to_string());
             return None;
         };
-        let note = refusals.first().filter(|_| matches!(best.form, Form::PerTensor { .. }));
         let per_channel = self.pass.granularity == Granularity::Channel;
-        let note = note.filter(|_| per_channel).map(|refusal| format!("; one scale: {refusal}"));
-        Some((best.form, note))
+        let fell_back = per_channel && matches!(best.form, Form::PerTensor { .. });
+        let why = drawbacks.into_iter().next().filter(|_| fell_back);
+        Some((best.form, why.map(|why| format!("; one scale: {why}"))))
     }
 
     /// Forms in the order in which the user would like them.

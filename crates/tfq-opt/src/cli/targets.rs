@@ -85,7 +85,8 @@ fn explanation(target: &Description) -> String {
     let _ = writeln!(out, "prefers       {}", prefer.as_str().unwrap_or_default());
     let often = if target.keeps_dequantized { "once" } else { "in every invocation" };
     let _ = writeln!(out, "Dequantize    of a constant is computed {often}");
-    out += "\nFor a weight the first row that fits decides; those about every op come first.\n";
+    out += "\nFor a weight the first row that fits decides; those about every op come first. [tensor, channel, ...] is\n\
+            what has a scale of its own.\n";
     out += "\nevery op\n";
     for row in &target.every_op {
         out += &row_text(row);
@@ -97,7 +98,7 @@ fn explanation(target: &Description) -> String {
         out += "\nDEQUANTIZE reads\n";
     }
     for row in &target.dequantize {
-        let _ = writeln!(out, "  {} {}", list_of(&row.types), list_of(&row.granularity));
+        let _ = writeln!(out, "  {}", conditions(&row.types, &row.granularity, &[]));
         out += &versions_text(&row.versions);
         out += &source_text(&row.origin);
     }
@@ -205,7 +206,7 @@ fn versions_text(versions: &[VersionDescription]) -> String {
 fn conditions(types: &[&str], granularity: &[&str], when: &[String]) -> String {
     let mut what = list_of(types);
     if !granularity.is_empty() {
-        let _ = write!(what, " per {}", granularity.join(", "));
+        let _ = write!(what, " [{}]", granularity.join(", "));
     }
     if !when.is_empty() {
         let _ = write!(what, " if {}", when.join(" and "));
