@@ -116,6 +116,8 @@ pub struct SinceDescription {
     pub when: Vec<String>,
     /// `None` where it is not known.
     pub runtime: Option<String>,
+    /// Whether the target's last release has it.
+    pub within_target: bool,
     #[serde(flatten)]
     pub origin: OriginDescription,
 }
@@ -154,13 +156,16 @@ pub fn describe(target: &Target) -> Description {
         };
         target.rules.iter().filter(of)
     };
-    // A row about every op without any condition hides all others.
-    let hides_all = |rule: &&Rule| {
+    // What stands behind a row without any condition never decides.
+    let decided = |rule: &&Rule| {
         let scope = &rule.scope;
         scope.types == u32::MAX && scope.grains == grain::ALL && scope.when.is_empty()
     };
-    let all_hidden = rules(None).any(|rule| hides_all(&rule));
-    let until = rules(None).position(|rule| hides_all(&rule)).map_or(usize::MAX, |n| n + 1);
+    let until_decided = |code: Option<i32>| {
+        let end = rules(code).position(|rule| decided(&rule)).map_or(usize::MAX, |n| n + 1);
+        rules(code).take(end)
+    };
+    let all_hidden = rules(None).any(|rule| decided(&rule));
     let mut ops = Vec::new();
     for (n, entry) in target.ops.iter().enumerate() {
         // One of its own hides that of the target it extends.
@@ -172,7 +177,7 @@ pub fn describe(target: &Target) -> Description {
             continue;
         }
         let facts = &entry.facts;
-        let rows = rules(Some(entry.code)).filter(|_| !all_hidden);
+        let rows = until_decided(Some(entry.code)).filter(|_| !all_hidden);
         ops.push(OpDescription {
             name: facts.name,
             when: entry.texts.clone(),
@@ -199,7 +204,7 @@ pub fn describe(target: &Target) -> Description {
         max_runtime: target.max_runtime.clone(),
         prefer: target.prefer,
         keeps_dequantized: target.keeps_dequantized,
-        every_op: rules(None).take(until).map(|rule| row(target, None, rule)).collect(),
+        every_op: until_decided(None).map(|rule| row(target, None, rule)).collect(),
         ops,
         dequantize: dequantize(target),
         since: since(target),
@@ -225,15 +230,14 @@ fn dequantize(target: &Target) -> Vec<DequantizeDescription> {
 }
 
 fn since(target: &Target) -> Vec<SinceDescription> {
-    if target.max_runtime.is_none() {
-        return Vec::new();
-    }
+    let Some(cap) = target.max_runtime.as_deref() else { return Vec::new() };
     let rows = target.since.iter().map(|row| SinceDescription {
         ops: op_names(&row.scope.ops),
         types: types(row.scope.types),
         granularity: grains(row.scope.grains),
         when: row.scope.texts.clone(),
         runtime: row.runtime.clone(),
+        within_target: row.runtime.as_deref().is_some_and(|since| versions::reaches(cap, since)),
         origin: origin(&row.origin),
     });
     rows.collect()

@@ -108,7 +108,8 @@ fn explanation(target: &Description) -> String {
     for row in &target.since {
         let runtime = row.runtime.as_deref().unwrap_or("an unknown release");
         let what = conditions(&row.types, &row.granularity, &row.when);
-        let _ = writeln!(out, "  {}: {what}: since {runtime}", row.ops.join(", "));
+        let beyond = if row.within_target { "" } else { ", beyond this target" };
+        let _ = writeln!(out, "  {}: {what}: since {runtime}{beyond}", row.ops.join(", "));
         out += &source_text(&row.origin);
     }
     if !target.memory.is_empty() {
@@ -116,16 +117,17 @@ fn explanation(target: &Description) -> String {
     }
     for row in &target.memory {
         let read = json!(row.read);
-        let read = read.as_str().unwrap_or_default();
-        let ops =
-            if row.ops.is_empty() { String::new() } else { format!(" by {}", row.ops.join(", ")) };
-        let kernels = match row.kernels.as_slice() {
-            [] => String::new(),
-            kernels => format!(" ({})", kernels.join(", ")),
-        };
-        let types =
-            if read == "float32" { String::new() } else { format!(" {}", list_of(&row.types)) };
-        let _ = writeln!(out, "  {} read {read}{types}{ops}{kernels}", row.bytes_per_element);
+        let mut what = read.as_str().unwrap_or_default().to_owned();
+        if what != "float32" {
+            let _ = write!(what, " {}", list_of(&row.types));
+        }
+        if !row.ops.is_empty() {
+            let _ = write!(what, " in {}", row.ops.join(", "));
+        }
+        if !row.kernels.is_empty() {
+            let _ = write!(what, ", {}", row.kernels.join(", "));
+        }
+        let _ = writeln!(out, "  {what}: {}", row.bytes_per_element);
         out += &source_text(&row.origin);
     }
     out
@@ -268,7 +270,7 @@ fn cell(target: &Description, op: &str, grain: &str) -> String {
     };
     let too_new = target.since.iter().any(|row| {
         let plain = row.ops.contains(&op.name) && row.when.is_empty();
-        plain && row.runtime.is_none() && is_about(&row.types, &row.granularity)
+        plain && !row.within_target && is_about(&row.types, &row.granularity)
     });
     let hybrid = op.rows.iter().filter(|row| row.hybrid && !too_new).find_map(|row| {
         let of = |version: &&VersionDescription| {
