@@ -4,7 +4,8 @@ use super::plan::{Plan, Refusal};
 use super::{NotedVerdict, QuantizeWeights};
 use crate::quantize_weights::options::{Granularity, WeightType};
 use indexmap::{IndexMap, IndexSet};
-use tfq_ir::{BufferId, ElementType, Module, OpId, SubgraphId, TensorId};
+use tfq_ir::catalog::ops;
+use tfq_ir::{BufferId, ElementType, Module, OpId, OpKind, SubgraphId, TensorId};
 use tfq_numeric::{F32View, NonFinite, Rule};
 use tfq_pass::Context;
 use tfq_target::{Granularity as Grain, Prefer, Target, WeightForm};
@@ -103,6 +104,7 @@ pub(super) fn select(pass: &QuantizeWeights, module: &Module, cx: &mut Context<'
     let target = cx.target();
     let prefer = pass.prefer.or(target.prefer());
     let mut select = Select { pass, module, target, prefer, broken: IndexSet::new() };
+    select.tell_of_absent_ops(cx);
     let mut uses = select.uses(cx);
     let shown = shown(module);
     uses.retain(|buffer, uses| select.convertible(*buffer, uses, &shown[buffer], cx));
@@ -129,11 +131,29 @@ pub(super) struct Select<'a> {
 }
 
 impl Select<'_> {
+    /// Tells of names in `deny` and `custom-ops` that no op of the model has: a mistyped one would
+    /// pass unnoticed.
+    fn tell_of_absent_ops(&self, cx: &mut Context<'_>) {
+        let custom =
+            self.pass.custom_ops.0.iter().map(|op| OpKind::Custom(op.name.as_str().into()));
+        let named = self.pass.deny.0.iter().cloned().map(|kind| ("deny", kind));
+        for (option, kind) in named.chain(custom.map(|kind| ("custom-ops", kind))) {
+            let mut ops = self
+                .module
+                .subgraphs()
+                .flat_map(|(_, graph)| graph.ops().map(move |op| &graph.op(op).kind));
+            if !ops.any(|known| *known == kind) {
+                cx.missed("no such op", format!("{option}={kind}"), "no op of the model is one");
+            }
+        }
+    }
+
     /// Every place where an op reads a float32 constant as a weight, by buffer.
     fn uses(&self, cx: &mut Context<'_>) -> IndexMap<BufferId, Vec<WeightUse>> {
         let mut found: IndexMap<BufferId, Vec<WeightUse>> = IndexMap::new();
         for (sg, graph) in self.module.subgraphs() {
             for op in graph.ops() {
+                self.tell_of_quantised(sg, op, cx);
                 let weights: Vec<WeightUse> = self
                     .slots(sg, op)
                     .into_iter()
@@ -159,6 +179,25 @@ impl Select<'_> {
             }
         }
         found
+    }
+
+    /// Tells of weights that are small already, so that nobody wonders why they stay.
+    fn tell_of_quantised(&self, sg: SubgraphId, op: OpId, cx: &mut Context<'_>) {
+        let graph = self.module.subgraph(sg);
+        for slot in self.target.weight_slots(graph, op) {
+            let Some(id) = graph.operand(op, slot) else { continue };
+            let behind = graph.producer(id).map(|(producer, _)| producer);
+            let behind = behind.filter(|producer| graph.op(*producer).kind.is(ops::DEQUANTIZE));
+            let stored = behind.map_or(Some(id), |dequantize| graph.operand(dequantize, 0));
+            let Some(stored) = stored else { continue };
+            let ty = graph.tensor(stored).ty;
+            if ty == ElementType::Float32 || self.module.constant(sg, stored).is_none() {
+                continue;
+            }
+            let place = Context::tensor_place(self.module, sg, stored);
+            let how = if behind.is_some() { ", behind a Dequantize" } else { "" };
+            cx.missed("already quantised", place, format!("it is {ty} in the input{how}"));
+        }
     }
 
     /// The operands that are read as weights. As float16, whose Dequantize serves any op, every

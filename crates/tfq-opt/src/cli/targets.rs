@@ -59,7 +59,8 @@ fn list(as_json: bool) -> String {
 }
 
 fn keep_op(description: &mut Description, op: &str) -> Result<(), Failure> {
-    let known: Vec<&str> = description.ops.iter().map(|known| known.name).collect();
+    let mut known: Vec<&str> = description.ops.iter().map(|known| known.name).collect();
+    known.dedup();
     if !known.contains(&op) {
         let message = format!("the target `{}` knows of no weights of `{op}`", description.name);
         return Err(Failure::usage(&message, &format!("it knows {}", known.join(", "))));
