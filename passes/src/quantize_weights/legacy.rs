@@ -11,7 +11,7 @@ use indexmap::{IndexMap, IndexSet};
 use std::sync::Arc;
 use tfq_ir::catalog::ops;
 use tfq_ir::{BufferId, ElementType, Module, OpId, OpKind, SubgraphId, Tensor, TensorId};
-use tfq_numeric::{NonFinite, Rule};
+use tfq_numeric::{ChannelLayout, F32View, NonFinite, Rule};
 use tfq_pass::Context;
 use tfq_target::Target;
 
@@ -172,13 +172,37 @@ impl Legacy<'_> {
             self.pass.granularity == Granularity::Channel && *axis < tensor.shape.len()
         });
         let Some(axis) = axis else { return Form::PerTensor { rule: Rule::LegacyPerTensor } };
-        let channels = tensor.shape[axis] as usize;
         match tensor.quantization.as_deref() {
-            Some(q) if q.min.len() == channels && q.max.len() == channels => {
+            Some(q) if self.covers(first, axis, &q.min, &q.max) => {
                 Form::StatedRanges { axis, min: q.min.clone(), max: q.max.clone() }
             }
             _ => Form::PerChannel { axis, rule: Rule::LegacyPerChannel },
         }
+    }
+
+    /// Whether ranges that stand in the file are those of the channels. The legacy tool believes
+    /// them unseen: it reads past the end of too few, and codes of values outside of them wrap
+    /// around.
+    fn covers(&self, u: &WeightUse, axis: usize, min: &[f32], max: &[f32]) -> bool {
+        let shape: Vec<usize> =
+            self.module.subgraph(u.sg).tensor(u.tensor).shape.iter().map(|d| *d as usize).collect();
+        let elements: usize = shape.iter().product();
+        if min.len() != shape[axis] || max.len() != shape[axis] {
+            return false;
+        }
+        let bytes = self.module.constant(u.sg, u.tensor).and_then(|b| b.get(..4 * elements));
+        let view = bytes.and_then(F32View::new);
+        let Some((view, layout)) = view.zip(ChannelLayout::new(&shape, axis)) else {
+            return false;
+        };
+        let stated = min.iter().zip(max).map(|(min, max)| min.abs().max(max.abs()));
+        // Values a little outside round to the outermost code still.
+        let reach = stated.map(|half| half * (127.49 / 127.0));
+        tfq_numeric::range(view, layout)
+            .max_abs
+            .iter()
+            .zip(reach)
+            .all(|(most, reach)| *most <= reach)
     }
 
     /// Leaves out what the target cannot read behind a Dequantize where it would need one.

@@ -143,7 +143,11 @@ impl Select<'_> {
                 .subgraphs()
                 .flat_map(|(_, graph)| graph.ops().map(move |op| &graph.op(op).kind));
             if !ops.any(|known| *known == kind) {
-                cx.missed("no such op", format!("{option}={kind}"), "no op of the model is one");
+                cx.missed(
+                    "no such op",
+                    format!("{option}={}", kind.name()),
+                    "no op of the model is one",
+                );
             }
         }
     }
