@@ -209,6 +209,13 @@ fn kernels_alone() {
     let tanh = conv(8).int("fused_activation_function", 4);
     refused(ask("litert-xnnpack", &tanh, 1, Int8, TENSOR), "grouped");
     refused(ask("litert-cpu", &conv(8), 1, Int8, TENSOR), "grouped");
+    // Blockwise weights of few rows are XNNPACK's alone.
+    let few_rows = |target: &str| {
+        let (module, op, form) = blockwise_module(FULLY_CONNECTED, Int4, &[3, 64], 32, Float16);
+        named(target).hybrid(&module, MAIN, op, 1, &form)
+    };
+    delegated(few_rows("litert-xnnpack"));
+    refused(few_rows("litert-cpu"), "4 rows");
     // A float16 bias is in XNNPACK's way only.
     let folded = dense().operand(2, Some(constant(&[16]).behind_dequantize_of(Float16)));
     on_cpu(ask("litert-cpu", &folded, 1, Int8, TENSOR));
@@ -218,12 +225,16 @@ fn kernels_alone() {
 #[test]
 fn nothing_is_hybrid_without_hybrid_kernels() {
     for target in ["tflm", "gpu", "float-only"] {
-        for case in [dense(), conv(4), depthwise(), rnn(), embedding()] {
+        for case in [dense(), conv(4), depthwise(), transpose_conv(), matmul(&[2, 8]), rnn()] {
             assert!(!ask(target, &case, 1, Int8, TENSOR).is_hybrid(), "{target}");
         }
         let facts = |code| named(target).op_facts(&OpKind::Builtin(code)).unwrap();
-        assert!(!facts(FULLY_CONNECTED).hybrid && !facts(GATHER).pass_through, "{target}");
+        assert!(!facts(FULLY_CONNECTED).hybrid, "{target}");
+        assert_eq!(facts(GATHER).pass_through, target == "tflm");
     }
+    on_cpu(ask("tflm", &embedding(), 1, Int8, TENSOR));
+    refused(ask("tflm", &embedding(), 1, Int8, channel(0)), "one scale");
+    refused(ask("gpu", &embedding(), 1, Int8, TENSOR), "GPU");
     assert_eq!((named("tflm").prefer(), litert().prefer()), (Prefer::Ram, Prefer::Size));
     assert!(!named("tflm").keeps_dequantized() && litert().keeps_dequantized());
 }
