@@ -155,6 +155,27 @@ fn a_small_weight_goes_with_the_large_ones() {
     let out = of("ops/lstm_full", "");
     assert_eq!(out.ty("peephole_input"), ElementType::Int8);
     assert_eq!(out.dequantize(), 0);
+    // Not even where its scale costs more bytes than it saves.
+    let out = quantised(rnn(256), "");
+    assert_eq!((out.ty("large"), out.ty("small")), (ElementType::Int8, ElementType::Int8));
+    assert_eq!(out.dequantize(), 0);
+    // All of them together have to be worth it.
+    let out = quantised(rnn(4), "min-elements=1");
+    assert_eq!((out.ty("large"), out.ty("small")), (ElementType::Float32, ElementType::Float32));
+    assert!(out.says("incomplete", "more bytes than its weights save"));
+
+    fn rnn(inputs: i32) -> Module {
+        let mut g = Build::new();
+        let (x, y) = (g.input("input", &[1, inputs]), g.tensor("output", &[1, 4]));
+        let mut state = Tensor::new("state", ElementType::Float32, [1, 4]);
+        state.is_variable = true;
+        let state = g.sg.tensor(state);
+        let (large, small) = (g.weights("large", &[4, inputs]), g.weights("small", &[4, 4]));
+        let bias = g.weights("bias", &[4]);
+        g.op(ops::RNN, &[Some(x), Some(large), Some(small), Some(bias), Some(state)], y, &[]);
+        g.output(y);
+        g.model()
+    }
 }
 
 /// 4.3f: an operator code of DEQUANTIZE is used in whatever version it has, and a new one is 2.

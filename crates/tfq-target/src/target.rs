@@ -121,10 +121,8 @@ impl Target {
 
     /// Names of the shipped targets.
     pub fn names() -> impl Iterator<Item = &'static str> {
-        let (litert, others) = FILES.split_at(3);
-        let name = |(name, _): &(&'static str, &'static str)| *name;
-        let caps = caps().iter().map(|target| target.name.as_str());
-        litert.iter().map(name).chain(caps).chain(others.iter().map(name))
+        let files = FILES.iter().map(|(name, _)| *name);
+        files.chain(caps().iter().map(|target| target.name.as_str()))
     }
 
     /// Reads a target from its data file. `data/litert.toml` explains the format.

@@ -3,8 +3,15 @@
 use super::select::{Form, Select, WeightUse};
 use indexmap::IndexSet;
 use std::fmt;
-use tfq_ir::{SubgraphId, TensorId};
-use tfq_target::{Prefer, Reading, WeightForm};
+use tfq_ir::{ElementType, SubgraphId, TensorId};
+use tfq_target::{Granularity, Prefer, Reading, WeightForm};
+
+/// Bytes in the file for a scale and its zero point.
+pub(super) const PER_SCALE: u64 = 12;
+/// Bytes in the file for the tables around a tensor's scales.
+pub(super) const PER_TENSOR: u64 = 48;
+/// Bytes in the file for a Dequantize and its tensor, without their names.
+const PER_DEQUANTIZE: u64 = 200;
 
 /// A form that can be used.
 pub(super) struct Plan {
@@ -13,7 +20,7 @@ pub(super) struct Plan {
     direct: usize,
     /// Why some reader needs one, where that is not for what the user said.
     obstacle: Option<String>,
-    /// Bytes that the runtime holds for it, where that is known.
+    /// Bytes that the runtime holds for it, where that matters and is known.
     held: Option<u64>,
 }
 
@@ -100,19 +107,22 @@ impl Select<'_> {
             return Err(Refusal::NoKernel(format!("it has no dimension {axis}")));
         }
         let scales = scales(&form, &tensor.shape);
-        // Costs in bytes: 4 a scale and 8 a zero point, the tables around them, and for a
-        // Dequantize its op, its tensor and two names.
         let elements = tensor.elements().unwrap_or(0);
         let float16 = matches!(form, Form::Float16 { .. });
         let saved = if float16 { 2 * elements } else { 3 * elements };
-        let parameters = if scales == 0 { 0 } else { 12 * scales + 48 * tensors.len() as u64 };
-        let cost = parameters + dequantized * (200 + 2 * tensor.label().len() as u64);
-        if saved <= cost {
+        let parameters =
+            if scales == 0 { 0 } else { PER_SCALE * scales + PER_TENSOR * tensors.len() as u64 };
+        let cost = parameters + dequantized * (PER_DEQUANTIZE + 2 * tensor.label().len() as u64);
+        // A small weight of a family goes with the large ones, or none of them could be read.
+        if saved <= cost && !uses.iter().any(|u| self.is_whole_family(u)) {
             return Err(Refusal::NoGain { scales });
         }
-        let held = self.held(uses, &readings, &stored);
+        let held = match self.prefer {
+            Prefer::Ram => self.held(uses, &readings, &stored),
+            Prefer::Size | Prefer::Latency => None,
+        };
         self.refuse_costly(uses, dequantized > 0, held, &readings)?;
-        let obstacle = readings.into_iter().filter_map(Result::err).find(|why| !why.is_empty());
+        let obstacle = obstacle(&readings).map(str::to_owned);
         Ok(Plan { form, direct, obstacle, held })
     }
 
@@ -166,6 +176,7 @@ impl Select<'_> {
         held.sum()
     }
 
+    /// Refuses what costs more than float32 of what matters most.
     fn refuse_costly(
         &self,
         uses: &[WeightUse],
@@ -173,35 +184,48 @@ impl Select<'_> {
         held: Option<u64>,
         readings: &[Result<bool, String>],
     ) -> Result<(), Refusal> {
-        let float32 =
-            WeightForm::new(tfq_ir::ElementType::Float32, tfq_target::Granularity::Unscaled);
-        let as_float = uses.iter().map(|u| {
+        let told = || match obstacle(readings) {
+            Some(why) => format!(" ({why})"),
+            None => String::new(),
+        };
+        match self.prefer {
+            Prefer::Size => Ok(()),
+            Prefer::Latency if dequantized && !self.target.keeps_dequantized() => {
+                let cost = "the runtime would dequantise it in every invocation";
+                Err(Refusal::Preferred(format!("prefer=latency: {cost}{}", told())))
+            }
+            Prefer::Latency => Ok(()),
+            Prefer::Ram => match (held, self.held_as_float(uses)) {
+                (Some(held), Some(float)) if held <= float => Ok(()),
+                (Some(held), Some(float)) => {
+                    let cost = format!(
+                        "the runtime would hold {held} bytes for it, and {float} as float32"
+                    );
+                    Err(Refusal::Preferred(format!("prefer=ram: {cost}{}", told())))
+                }
+                _ if dequantized => {
+                    let cost = "it is not known what the runtime would hold behind a Dequantize";
+                    Err(Refusal::Preferred(format!("prefer=ram: {cost}{}", told())))
+                }
+                _ => Ok(()),
+            },
+        }
+    }
+
+    fn held_as_float(&self, uses: &[WeightUse]) -> Option<u64> {
+        let float32 = WeightForm::new(ElementType::Float32, Granularity::Unscaled);
+        let held = uses.iter().map(|u| {
             let reading = Reading::Float32;
             self.target.held_bytes(self.module, u.sg, u.op, u.slot, reading, &float32, false)
         });
-        let why = readings.iter().find_map(|reading| reading.as_ref().err());
-        let why =
-            why.filter(|why| !why.is_empty()).map_or(String::new(), |why| format!(" ({why})"));
-        match self.prefer {
-            Prefer::Ram => match (held, as_float.sum::<Option<u64>>()) {
-                (Some(held), Some(float)) if held <= float => Ok(()),
-                (Some(held), Some(float)) => Err(Refusal::Preferred(format!(
-                    "prefer=ram: the runtime would hold {held} bytes for it, and {float} as \
-                     float32{why}"
-                ))),
-                _ if dequantized => Err(Refusal::Preferred(format!(
-                    "prefer=ram: it is not known what the runtime would hold behind a Dequantize{why}"
-                ))),
-                _ => Ok(()),
-            },
-            Prefer::Latency if dequantized && !self.target.keeps_dequantized() => {
-                Err(Refusal::Preferred(format!(
-                    "prefer=latency: the runtime would dequantise it in every invocation{why}"
-                )))
-            }
-            Prefer::Latency | Prefer::Size => Ok(()),
-        }
+        held.sum()
     }
+}
+
+/// Why some reader needs a Dequantize, where that is not for what the user said.
+fn obstacle(readings: &[Result<bool, String>]) -> Option<&str> {
+    let told = readings.iter().filter_map(|reading| reading.as_ref().err());
+    told.map(String::as_str).find(|why| !why.is_empty())
 }
 
 fn scales(form: &Form, shape: &[i32]) -> u64 {
@@ -215,8 +239,7 @@ fn scales(form: &Form, shape: &[i32]) -> u64 {
 }
 
 fn no_kernel(stored: &WeightForm, readings: &[Result<bool, String>]) -> String {
-    let told = readings.iter().find_map(|reading| reading.as_ref().err());
-    match told.filter(|reason| !reason.is_empty()) {
+    match obstacle(readings) {
         Some(reason) => format!("{reason}; and the target has no Dequantize for {stored}"),
         None => format!("the target has no Dequantize for {stored}"),
     }

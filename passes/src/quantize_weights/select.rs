@@ -1,6 +1,6 @@
 //! Which constants are quantised, and in which form.
 
-use super::plan::{Plan, Refusal};
+use super::plan::{self, Plan, Refusal};
 use super::{NotedVerdict, QuantizeWeights};
 use crate::quantize_weights::options::{Granularity, WeightType};
 use indexmap::{IndexMap, IndexSet};
@@ -324,6 +324,11 @@ impl Select<'_> {
         }
     }
 
+    /// Whether the op will read all of its weights as int8.
+    pub(super) fn is_whole_family(&self, u: &WeightUse) -> bool {
+        self.is_family(u.sg, u.op) && !self.broken.contains(&(u.sg, u.op))
+    }
+
     fn is_large(&self, u: &WeightUse) -> bool {
         let tensor = self.module.subgraph(u.sg).tensor(u.tensor);
         tensor.elements().unwrap_or(0) >= self.pass.min_elements
@@ -337,6 +342,7 @@ impl Select<'_> {
         uses: &IndexMap<BufferId, Vec<WeightUse>>,
     ) -> Option<String> {
         let graph = self.module.subgraph(sg);
+        let (mut saved, mut cost) = (0, 0);
         for slot in self.target.weight_slots(graph, op) {
             let id = graph.operand(op, slot)?;
             let tensor = graph.tensor(id);
@@ -351,6 +357,13 @@ impl Select<'_> {
             if selected && !self.is_finite(sg, id) {
                 return Some(format!("weight `{}` is not finite", tensor.label()));
             }
+            if selected {
+                saved += 3 * tensor.elements().unwrap_or(0);
+                cost += plan::PER_SCALE + plan::PER_TENSOR;
+            }
+        }
+        if saved <= cost && cost > 0 {
+            return Some("its scales would cost more bytes than its weights save".to_owned());
         }
         let int8 = WeightForm::new(ElementType::Int8, Grain::PerTensor);
         match self.target.group_verdict(self.module, sg, op, |_, _| int8) {
