@@ -34,7 +34,7 @@ pub use eliminate_dead_buffers::EliminateDeadBuffers;
 pub use hybrid_eligibility::HybridEligibility;
 pub use insert_dequant::InsertDequant;
 pub use quantize_weights::{
-    Compat, CustomOp, CustomOps, Granularity, OpList, QuantizeWeights, WeightType,
+    Compat, CustomOp, CustomOps, Granularity, OpList, Prefer, QuantizeWeights, WeightType,
 };
 pub use remove_identities::RemoveIdentities;
 pub use trigger_failure::{FailureKind, TriggerFailure};

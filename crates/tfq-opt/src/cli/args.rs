@@ -32,9 +32,13 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) print_pipeline: bool,
 
-    /// The runtime that the result is for
-    #[arg(long, default_value = "litert", value_name = "NAME")]
+    /// The runtime that the result is for: a name of `tfq-opt targets`, or a .toml file
+    #[arg(long, default_value = "litert", value_name = "TARGET")]
     pub(crate) target: String,
+
+    /// What to weigh against size, in the default pipeline [default: what suits the target]
+    #[arg(long, value_enum, value_name = "WHAT", conflicts_with_all = ["passes", "pipeline"])]
+    pub(crate) prefer: Option<Prefer>,
 
     /// Do everything but write
     #[arg(long)]
@@ -106,6 +110,8 @@ pub(crate) enum Command {
     Print(super::print::Args),
     /// Write a model as text whose weights are made up: the structure in some kilobytes
     Skeleton(super::skeleton::Args),
+    /// List targets, or explain one
+    Targets(super::targets::Args),
     /// Print a script that completes arguments in a shell
     Completions {
         /// The shell
@@ -118,6 +124,17 @@ pub(crate) enum Command {
         /// Its name
         pass: String,
     },
+}
+
+/// What the user weighs against the size of the file.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Prefer {
+    /// A small file
+    Size,
+    /// Little memory that the runtime holds
+    Ram,
+    /// Quick answers
+    Latency,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

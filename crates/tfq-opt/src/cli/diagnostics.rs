@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::process::ExitCode;
 use tfq_opt::Error;
 use tfq_opt::pass::PipelineError;
+use tfq_opt::target::TargetError;
 
 /// Why the command ends with an error.
 #[derive(Debug)]
@@ -41,6 +42,19 @@ impl Failure {
             message: error.message,
             label: error.label,
             help: error.help,
+            exit_code: 2,
+        }))
+    }
+
+    /// A file that describes a target, and what is wrong with it.
+    pub(crate) fn target(path: &str, text: String, error: &TargetError) -> Self {
+        Self::Text(Box::new(Excerpt {
+            place: path.to_owned(),
+            text,
+            span: error.span.clone(),
+            message: error.problem.to_string(),
+            label: String::new(),
+            help: error.help(),
             exit_code: 2,
         }))
     }

@@ -15,6 +15,7 @@ mod print;
 mod progress;
 mod skeleton;
 mod summary;
+mod targets;
 mod timing;
 
 use args::{Args, Command};
@@ -50,6 +51,7 @@ fn run(args: &Args) -> Result<(), Failure> {
         Some(Command::Inspect(inspect)) => return inspect::run(inspect),
         Some(Command::Print(print)) => return print::run(print),
         Some(Command::Skeleton(skeleton)) => return skeleton::run(skeleton),
+        Some(Command::Targets(targets)) => return targets::run(targets),
         Some(Command::Completions { shell }) => {
             let mut command = Args::command();
             clap_complete::generate(*shell, &mut command, "tfq-opt", &mut io::stdout());

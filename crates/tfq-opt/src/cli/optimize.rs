@@ -5,6 +5,7 @@ use super::debug::{self, Watcher};
 use super::diagnostics::Failure;
 use super::emit::Form;
 use super::{list, model, output_failure, progress, summary, timing};
+use clap::ValueEnum;
 use std::io::{self, Write};
 use tfq_opt::format::Access;
 use tfq_opt::pass::{Pipeline, SpanKind, Timeline};
@@ -149,9 +150,21 @@ fn pipeline(args: &Args) -> Result<Pipeline, Failure> {
             let text = std::fs::read_to_string(file);
             (file.as_str(), text.map_err(|error| Failure::file("cannot read", file, &error))?)
         }
-        None => ("--passes", args.passes.clone().unwrap_or_else(|| "default".to_owned())),
+        None => ("--passes", args.passes.clone().unwrap_or_else(|| default_pipeline(args))),
     };
     model::pipeline(place, &text)
+}
+
+/// The default pipeline, told what to prefer if the user says so.
+fn default_pipeline(args: &Args) -> String {
+    let Some(prefer) = args.prefer.and_then(|prefer| prefer.to_possible_value()) else {
+        return "default".to_owned();
+    };
+    let steps = tfq_opt::passes::pipelines::DEFAULT.steps.iter().map(|(pass, _)| match *pass {
+        "quantize-weights" => format!("{pass}{{prefer={}}}", prefer.get_name()),
+        _ => (*pass).to_owned(),
+    });
+    steps.collect::<Vec<_>>().join(",")
 }
 
 fn set_threads(threads: Option<usize>) -> Result<(), Failure> {
