@@ -11,6 +11,8 @@ pub enum Stage {
     Library,
     /// Reading the file.
     Load,
+    /// The C API has no way to say this, though the runtime itself may.
+    Interface,
     /// Making the ops and their tensors ready (`AllocateTensors`).
     Prepare,
     /// Giving inputs other shapes.
@@ -30,6 +32,7 @@ impl fmt::Display for Stage {
         f.write_str(match self {
             Self::Library => "the runtime cannot be used",
             Self::Load => "the runtime cannot load the model",
+            Self::Interface => "the C API of the runtime cannot handle the model",
             Self::Prepare => "the runtime cannot prepare the model",
             Self::Resize => "the runtime cannot resize the inputs",
             Self::Input => "the inputs do not fit",
@@ -51,6 +54,12 @@ pub struct RunError {
 }
 
 impl RunError {
+    /// Whether the runtime may do in Python what its C API refuses: that reads no variables, no
+    /// tensors of unknown rank and no outputs whose size only a run tells.
+    pub fn python_may_help(&self) -> bool {
+        matches!(self.stage, Stage::Load | Stage::Interface)
+    }
+
     /// An error at this stage.
     pub fn new(stage: Stage, message: impl Into<String>) -> Self {
         Self { stage, message: message.into() }

@@ -190,7 +190,9 @@ impl Session {
             Kernels::Xnnpack => "delegate",
         };
         let cpu = format!("num_threads = {threads}\nkernel_mode = \"{mode}\"\n");
+        // The first chooses the kernels, the second whether the delegate takes part.
         api.add_toml(options.handle, c"cpu_delegate", &cpu)?;
+        api.add_toml(options.handle, c"xnnpack", &cpu)?;
         // Errors go to standard error, which the parent reads.
         api.add_toml(options.handle, c"runtime_options_string", "error_reporter_mode = 1\n")?;
         let signatures = api.signatures(model.handle)?;
@@ -299,7 +301,7 @@ impl Session {
             let shape = shape.map_err(|_| {
                 let message =
                     format!("the size of output `{}` is known only after a run", port.name);
-                RunError::new(Stage::Output, message)
+                RunError::new(Stage::Interface, message)
             })?;
             outs.push(self.buffer(port.ty, shape)?);
         }
@@ -312,9 +314,8 @@ impl Session {
         let elements = shape.iter().try_fold(1_u64, |n, d| n.checked_mul(*d as u64));
         let bytes = elements.and_then(|n| ty.bytes_for(n)).and_then(|n| usize::try_from(n).ok());
         let (Some(bytes), Some(layout)) = (bytes, Layout::of(&shape)) else {
-            let message =
-                format!("a tensor of type {ty} and shape {shape:?} cannot pass the C API");
-            return Err(RunError::new(Stage::Input, message));
+            let message = format!("a tensor of type {ty} and shape {shape:?} cannot be passed");
+            return Err(RunError::new(Stage::Interface, message));
         };
         let tensor = TensorType { element: code, layout };
         // A buffer of no bytes is refused.
@@ -442,7 +443,7 @@ impl Api {
             check(Stage::Load, tensor_of(signature, index, &mut tensor))?;
             if (self.ranked_type)(tensor, &mut ty) != OK {
                 let message = format!("the rank of `{}` is unknown", string(name));
-                return Err(RunError::new(Stage::Load, message));
+                return Err(RunError::new(Stage::Interface, message));
             }
             let known = (self.weights)(tensor, &mut weights) == OK;
             if known && (self.weights_bytes)(weights, &mut address, &mut bytes) != OK {

@@ -6,12 +6,15 @@
 //! A model can crash the runtime, and some that converters wrote do. So models run in a
 //! [`Worker`], a process of its own that calls [`serve`]: a crash is a [`RunError`] that names
 //! the signal, and neither the caller nor another worker is touched. A second kind of worker
-//! is a Python interpreter with the package `ai_edge_litert`, for what the C API cannot do: the
-//! values of tensors inside of a model. Both speak the protocol of `protocol.rs`.
+//! is a Python interpreter with the package `ai_edge_litert`, for what the C API cannot do:
+//! models with variables (every LSTM), outputs whose size only a run tells, and the values of
+//! tensors inside of a model. Both speak the protocol of `protocol.rs`, and compute the same.
 
+mod compare;
 mod discover;
 mod error;
 mod ffi;
+mod layers;
 mod metrics;
 mod npy;
 mod protocol;
@@ -21,8 +24,10 @@ mod statistics;
 mod value;
 mod worker;
 
+pub use compare::{Case, Verdict, compare};
 pub use discover::{NotFound, Runtime, VARIABLE};
 pub use error::{RunError, Stage};
+pub use layers::{Layer, Layers, layers};
 pub use metrics::{Difference, Mismatch};
 pub use npy::{read_npy, write_npy};
 pub use protocol::{Memory, OpResult};
@@ -34,6 +39,28 @@ pub use worker::{Loaded, Worker};
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
+
+/// What a worker reaches the runtime through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    /// The C API of its shared library.
+    Library,
+    /// Its Python package.
+    Python,
+}
+
+/// Does some work through the C API, and where that refuses the model once more through
+/// Python. The first error is told where Python cannot be used either.
+pub fn with_either<T>(mut work: impl FnMut(Engine) -> Result<T, RunError>) -> Result<T, RunError> {
+    let refused = match work(Engine::Library) {
+        Err(error) if error.python_may_help() => error,
+        other => return other,
+    };
+    match work(Engine::Python) {
+        Err(error) if error.stage == Stage::Library => Err(refused),
+        other => other,
+    }
+}
 
 /// Which of a runtime's implementations of the ops compute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -23,6 +23,8 @@ pub(crate) enum Request {
     Run { model: usize, signature: usize },
     /// Calls a signature again, `runs` times, on the same inputs. Answered by `Times`.
     Again { model: usize, runs: u32 },
+    /// Answered by `Done`.
+    Hello,
     /// Answered by `Memory`.
     Memory,
     /// Lists the ops of the main subgraph. Answered by `Ops`.
@@ -62,6 +64,8 @@ pub struct OpResult {
     pub kind: String,
     /// The tensor's index in its subgraph.
     pub tensor: usize,
+    /// Indices of the tensors that the op reads.
+    pub operands: Vec<usize>,
     /// The tensor's name.
     pub name: String,
     /// Scale and zero point, where the tensor is quantised and has one of each.

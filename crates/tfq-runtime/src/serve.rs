@@ -75,6 +75,10 @@ impl Worker {
                 }
                 Reply::Times(times)
             }
+            Request::Hello => {
+                self.api.clone()?;
+                Reply::Done {}
+            }
             Request::Memory => Reply::Memory(memory()?),
         };
         Ok((reply, Vec::new()))

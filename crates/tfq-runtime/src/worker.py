@@ -7,6 +7,7 @@ import json
 import os
 import struct
 import sys
+import time
 
 answers = os.fdopen(os.dup(1), "wb")
 os.dup2(2, 1)  # what the runtime prints must not land between answers
@@ -49,6 +50,7 @@ class Model:
             )
         except Exception as error:
             raise Failed("load", error)
+        self.subgraph = 0
         self.keys = sorted(self.interpreter.get_signature_list() or {})
 
     def signatures(self):
@@ -98,6 +100,7 @@ class Model:
 
     def run_signature(self, key, values):
         runner = self.interpreter.get_signature_runner(key)
+        self.subgraph = runner._subgraph_index
         names = sorted(runner.get_input_details())
         try:
             outputs = runner(**dict(zip(names, values)))
@@ -105,7 +108,19 @@ class Model:
             raise Failed("invoke", error)
         return [outputs[name] for name in sorted(outputs)]
 
+    def again(self, runs):
+        """Seconds of each of some runs on the inputs of the last one."""
+        wrapper, subgraph = self.interpreter._interpreter, self.subgraph
+        times = []
+        for _ in range(runs):
+            start = time.perf_counter()
+            wrapper.Invoke(subgraph)
+            times.append(time.perf_counter() - start)
+        return times
+
     def ops(self):
+        if self.subgraph != 0:
+            raise Failed("output", "the signature is not of the main subgraph")
         details = {d["index"]: d for d in self.interpreter.get_tensor_details()}
         results = []
         for number, op in enumerate(self.interpreter._get_ops_details()):
@@ -120,6 +135,7 @@ class Model:
                         "op": number,
                         "kind": op["op_name"],
                         "tensor": int(index),
+                        "operands": [int(i) for i in op["inputs"] if i >= 0],
                         "name": detail["name"],
                         "quantization": [float(scales[0]), int(zeros[0])] if single else None,
                     }
@@ -161,6 +177,13 @@ def receive():
     return body, values
 
 
+def memory():
+    with open("/proc/self/status", encoding="ascii") as file:
+        lines = dict(line.split(":", 1) for line in file)
+    names = {"resident": "VmRSS", "anonymous": "RssAnon", "peak": "VmHWM"}
+    return {name: 1024 * int(lines[line].split()[0]) for name, line in names.items()}
+
+
 models = []
 
 
@@ -173,6 +196,12 @@ def answer(body, values):
         send({"loaded": {"model": len(models) - 1, "signatures": signatures}})
     elif what == "run":
         send({"done": {}}, models[body["model"]].run(body["signature"], values))
+    elif what == "hello":
+        send({"done": {}})
+    elif what == "again":
+        send({"times": models[body["model"]].again(body["runs"])})
+    elif what == "memory":
+        send({"memory": memory()})
     elif what == "ops":
         send({"ops": models[body["model"]].ops()})
     elif what == "tensors":

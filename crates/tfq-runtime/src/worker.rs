@@ -30,6 +30,19 @@ pub struct Loaded {
     pub signatures: Vec<Signature>,
 }
 
+impl Loaded {
+    /// The position of a signature; an error that names those there are.
+    pub fn position(&self, key: &str) -> Result<usize, RunError> {
+        let is_it = |signature: &Signature| signature.label() == key;
+        self.signatures.iter().position(is_it).ok_or_else(|| {
+            let names: Vec<&str> = self.signatures.iter().map(Signature::label).collect();
+            let names = names.join(", ");
+            let message = format!("the model has no signature `{key}`, only: {names}");
+            RunError::new(Stage::Input, message)
+        })
+    }
+}
+
 impl Worker {
     /// Starts a program that calls [`crate::serve`].
     pub fn start(command: Command) -> Result<Self, RunError> {
@@ -38,7 +51,8 @@ impl Worker {
         })
     }
 
-    /// Starts a Python interpreter that has the package `ai_edge_litert`.
+    /// Starts a Python interpreter that has the package `ai_edge_litert`; without it, the first
+    /// request fails at [`Stage::Library`].
     pub fn python(interpreter: &Path) -> Result<Self, RunError> {
         let mut command = Command::new(interpreter);
         command.args(["-c", SCRIPT]);
@@ -116,6 +130,11 @@ impl Worker {
         }
     }
 
+    /// Whether it has started and can work.
+    pub fn answers(&mut self) -> bool {
+        self.ask(Request::Hello, Vec::new()).is_ok()
+    }
+
     /// What the process occupies.
     pub fn memory(&mut self) -> Result<Memory, RunError> {
         match self.ask(Request::Memory, Vec::new())?.0 {
@@ -168,7 +187,11 @@ impl Worker {
             Ok(status) => ending(status),
             Err(error) => error.to_string(),
         };
-        match complaint(&self.said_since(start)) {
+        let said = self.said_since(start);
+        if let Some(missing) = said.lines().find(|line| line.starts_with("ModuleNotFoundError: ")) {
+            return RunError::new(Stage::Library, missing.trim());
+        }
+        match complaint(&said) {
             Some(said) => RunError::new(Stage::Crash, format!("{how} ({said})")),
             None => RunError::new(Stage::Crash, how),
         }

@@ -65,6 +65,9 @@ pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) reading: Reading,
 
+    #[command(flatten)]
+    pub(crate) verify: super::verify::Verify,
+
     /// How many threads compute [default: one per core]
     #[arg(long, value_name = "N", value_parser = threads)]
     pub(crate) threads: Option<usize>,
@@ -89,6 +92,16 @@ pub(crate) enum Command {
     },
     /// Find the first pass, and in it the first patch, after which a check fails
     Bisect(super::bisect::Args),
+    /// Run a model on LiteRT
+    Run(super::run::Args),
+    /// Run two models on the same inputs and measure how they differ
+    Compare(super::compare::Args),
+    /// Run models for another process, over standard input and output
+    #[command(hide = true)]
+    RuntimeWorker {
+        /// The runtime
+        library: std::path::PathBuf,
+    },
     /// Print a script that completes arguments in a shell
     Completions {
         /// The shell

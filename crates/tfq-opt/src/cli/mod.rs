@@ -3,12 +3,16 @@
 
 mod args;
 mod bisect;
+mod compare;
 mod diagnostics;
 mod list;
 mod model;
 mod optimize;
 mod progress;
+mod run;
+mod running;
 mod summary;
+mod verify;
 
 use args::{Args, Command};
 use clap::{CommandFactory, Parser};
@@ -37,6 +41,12 @@ fn run(args: &Args) -> Result<(), Failure> {
         }
         Some(Command::Passes { json, .. }) => return list::passes(*json).map_err(output_failure),
         Some(Command::Bisect(bisect)) => return bisect::run(bisect),
+        Some(Command::Run(run)) => return run::run(run),
+        Some(Command::Compare(compare)) => return compare::run(compare),
+        Some(Command::RuntimeWorker { library }) => {
+            return tfq_opt::runtime::serve(library)
+                .map_err(|error| Failure::file("cannot write", "the answer", &error));
+        }
         Some(Command::Completions { shell }) => {
             let mut command = Args::command();
             clap_complete::generate(*shell, &mut command, "tfq-opt", &mut io::stdout());

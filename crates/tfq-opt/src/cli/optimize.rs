@@ -29,11 +29,15 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let optimizer = optimizer(args)?;
     set_threads(args.threads)?;
     let (source, bytes_in) = model::source(input, &args.reading, access(args))?;
+    let verification = args.verify.prepare(input, &source, &args.reading)?;
     let progress = progress::Progress::new(bytes_in, args.quiet);
     let failed = |error: tfq_opt::Error| Failure::model(input, error);
     let optimized =
         optimizer.run_observed(source, |event| progress.event(&event)).map_err(failed)?;
     let image = optimized.image().map_err(failed)?;
+    if let Some(verification) = verification {
+        verification.check(&image)?;
+    }
     let output = args.output.as_deref().filter(|_| !args.dry_run);
     if let Some(output) = output {
         model::write(output, &image, |bytes| progress.written(bytes, image.len()))?;
