@@ -54,7 +54,7 @@ impl Verdict {
 
 /// Runs both models on each kind of kernels, with all signatures of the first or with one.
 /// Each model has a worker of its own from `start`, a second time through Python where the C
-/// API refuses one of them; `inputs` makes the values for a signature.
+/// API refuses the first; `inputs` makes the values for a signature.
 pub fn compare<E: From<RunError>>(
     start: impl Fn(Engine) -> Result<Worker, RunError>,
     models: [&Path; 2],
@@ -66,11 +66,14 @@ pub fn compare<E: From<RunError>>(
     for kind in kernels {
         let mut found = attempt(|| start(Engine::Library), models, *kind, signature, &inputs)?;
         let refused = |case: &Case| match &case.verdict {
-            Verdict::Skipped(error) | Verdict::Failed(error) => error.python_may_help(),
-            Verdict::Ran(_) => false,
+            Verdict::Skipped(error) => error.python_may_help(),
+            // A replacement must do wherever the original does.
+            Verdict::Failed(_) | Verdict::Ran(_) => false,
         };
         // Python may be missing; then what the C API said stands.
-        if found.iter().any(refused) && start(Engine::Python).is_ok_and(|mut w| w.answers()) {
+        if found.iter().any(refused)
+            && start(Engine::Python).is_ok_and(|mut worker| worker.answers())
+        {
             found = attempt(|| start(Engine::Python), models, *kind, signature, &inputs)?;
         }
         cases.append(&mut found);

@@ -54,10 +54,11 @@ pub struct RunError {
 }
 
 impl RunError {
-    /// Whether the runtime may do in Python what its C API refuses: that reads no variables, no
-    /// tensors of unknown rank and no outputs whose size only a run tells.
+    /// Whether Python may run what fails in the C API. That reads no variables, no tensors of
+    /// unknown rank, no outputs that are constants or whose size only a run tells, and aborts on
+    /// some models that the interpreter of the same runtime takes.
     pub fn python_may_help(&self) -> bool {
-        matches!(self.stage, Stage::Load | Stage::Interface)
+        !matches!(self.stage, Stage::Library | Stage::Input)
     }
 
     /// An error at this stage.

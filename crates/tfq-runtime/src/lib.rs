@@ -8,7 +8,7 @@
 //! the signal, and neither the caller nor another worker is touched. A second kind of worker
 //! is a Python interpreter with the package `ai_edge_litert`, for what the C API cannot do:
 //! models with variables (every LSTM), outputs whose size only a run tells, and the values of
-//! tensors inside of a model. Both speak the protocol of `protocol.rs`, and compute the same.
+//! tensors inside of a model. Both speak the protocol of `protocol.rs`, and compute the same bits.
 
 mod compare;
 mod discover;
@@ -49,15 +49,19 @@ pub enum Engine {
     Python,
 }
 
-/// Does some work through the C API, and where that refuses the model once more through
-/// Python. The first error is told where Python cannot be used either.
-pub fn with_either<T>(mut work: impl FnMut(Engine) -> Result<T, RunError>) -> Result<T, RunError> {
+/// Does some work through the C API, and where the model fails there once more through Python.
+/// The first error is told where Python cannot be used. `why` tells what went wrong with the
+/// model, if an error is about that.
+pub fn with_either<T, E>(
+    mut work: impl FnMut(Engine) -> Result<T, E>,
+    why: impl Fn(&E) -> Option<&RunError>,
+) -> Result<T, E> {
     let refused = match work(Engine::Library) {
-        Err(error) if error.python_may_help() => error,
+        Err(error) if why(&error).is_some_and(RunError::python_may_help) => error,
         other => return other,
     };
     match work(Engine::Python) {
-        Err(error) if error.stage == Stage::Library => Err(refused),
+        Err(error) if why(&error).is_some_and(|why| why.stage == Stage::Library) => Err(refused),
         other => other,
     }
 }

@@ -96,6 +96,8 @@ pub(crate) enum Command {
     Run(super::run::Args),
     /// Run two models on the same inputs and measure how they differ
     Compare(super::compare::Args),
+    /// Measure how long a model takes and what memory it needs, alone or beside another
+    Bench(super::bench::Args),
     /// Run models for another process, over standard input and output
     #[command(hide = true)]
     RuntimeWorker {

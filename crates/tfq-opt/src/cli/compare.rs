@@ -2,12 +2,10 @@
 
 use super::diagnostics::Failure;
 use super::model::Reading;
-use super::running::{self, Inputs, Running, Subject, UseRuntime, Wishes};
+use super::running::{self, Error, Inputs, Running, Subject, UseRuntime, Wishes};
 use serde_json::{Value as Json, json};
 use std::io::{self, Write};
-use tfq_opt::runtime::{
-    Case, Difference, Kernels, Layers, Mismatch, RunError, Verdict, compare, layers,
-};
+use tfq_opt::runtime::{Case, Difference, Kernels, Layers, Mismatch, Verdict, compare, layers};
 
 /// How many layers are marked as the ones where most noise comes in.
 const MARKED: usize = 3;
@@ -114,27 +112,6 @@ pub(super) fn judge(a: &str, b: &str, cases: &[Case], min_snr: f64) -> Result<()
     let reason = reason.unwrap_or_else(|| "it has nothing to run".to_owned());
     let message = format!("{a}: there is nothing to compare with: {reason}");
     Err(Failure::Model { message, help: None })
-}
-
-/// What can go wrong while models are compared.
-enum Error {
-    Run(RunError),
-    Command(Failure),
-}
-
-impl From<RunError> for Error {
-    fn from(error: RunError) -> Self {
-        Self::Run(error)
-    }
-}
-
-impl Error {
-    fn on(self, name: &str) -> Failure {
-        match self {
-            Self::Run(error) => running::failed(name, &error),
-            Self::Command(failure) => failure,
-        }
-    }
 }
 
 fn per_layer(

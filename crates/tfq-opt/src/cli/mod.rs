@@ -2,6 +2,7 @@
 //! Each command has its arguments and its `run` in a file of its name.
 
 mod args;
+mod bench;
 mod bisect;
 mod compare;
 mod diagnostics;
@@ -41,6 +42,7 @@ fn run(args: &Args) -> Result<(), Failure> {
         }
         Some(Command::Passes { json, .. }) => return list::passes(*json).map_err(output_failure),
         Some(Command::Bisect(bisect)) => return bisect::run(bisect),
+        Some(Command::Bench(bench)) => return bench::run(bench),
         Some(Command::Run(run)) => return run::run(run),
         Some(Command::Compare(compare)) => return compare::run(compare),
         Some(Command::RuntimeWorker { library }) => {

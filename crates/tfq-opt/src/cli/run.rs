@@ -2,7 +2,7 @@
 
 use super::diagnostics::Failure;
 use super::model::Reading;
-use super::running::{self, Inputs, Subject, UseRuntime};
+use super::running::{self, Error, Inputs, Subject, UseRuntime};
 use serde_json::json;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -57,7 +57,6 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let running = args.runtime.find()?;
     let subject = Subject::load(&args.model, &args.reading)?;
     wishes.check_names(&subject)?;
-    let failed = |error| running::failed(&subject.name, &error);
     let attempt = |engine| {
         let mut worker = running.worker(engine)?;
         let model = worker.load(subject.path(), args.kernels, args.threads)?;
@@ -68,15 +67,13 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         let mut results = Vec::new();
         for index in chosen {
             let signature = model.signatures[index].clone();
-            let values = match wishes.values(&subject, &signature) {
-                Ok(values) => values,
-                Err(failure) => return Ok(Err(failure)),
-            };
+            let values = wishes.values(&subject, &signature).map_err(Error::Command)?;
             results.push((worker.run(&model, index, values)?, signature));
         }
-        Ok(Ok(results))
+        Ok(results)
     };
-    let results = runtime::with_either(attempt).map_err(failed)??;
+    let results = runtime::with_either(attempt, Error::of_model)
+        .map_err(|error: Error| error.on(&subject.name))?;
     let mut outputs = Vec::new();
     for (values, signature) in &results {
         for (port, value) in signature.outputs.iter().zip(values) {

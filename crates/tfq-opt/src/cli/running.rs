@@ -361,9 +361,38 @@ pub(crate) fn kernels(text: &str) -> Result<Kernels, String> {
     found.ok_or_else(|| "kernels are reference, optimized and xnnpack".to_owned())
 }
 
-/// The model failed, not the command.
-pub(crate) fn failed(name: &str, error: &RunError) -> Failure {
-    let help = (error.stage == runtime::Stage::Library)
-        .then(|| "is this LiteRT 2.3, and has its Python package all it needs?".to_owned());
-    Failure::Model { message: format!("{name}: {error}"), help }
+/// What can go wrong while models run.
+pub(crate) enum Error {
+    /// A model fails.
+    Run(RunError),
+    /// The command does not suit the model.
+    Command(Failure),
+}
+
+impl From<RunError> for Error {
+    fn from(error: RunError) -> Self {
+        Self::Run(error)
+    }
+}
+
+impl Error {
+    /// What is wrong with the model, if that is it.
+    pub(crate) fn of_model(&self) -> Option<&RunError> {
+        match self {
+            Self::Run(error) => Some(error),
+            Self::Command(_) => None,
+        }
+    }
+
+    /// For the user; `name` is the model's.
+    pub(crate) fn on(self, name: &str) -> Failure {
+        match self {
+            Self::Run(error) => {
+                let help = (error.stage == runtime::Stage::Library)
+                    .then(|| "pip install ai-edge-litert==2.3.0".to_owned());
+                Failure::Model { message: format!("{name}: {error}"), help }
+            }
+            Self::Command(failure) => failure,
+        }
+    }
 }
