@@ -66,7 +66,9 @@ macro_rules! api {
             /// Loads a library, for good: its threads outlive the models that started them.
             pub(crate) fn load(path: &Path) -> Result<Self, RunError> {
                 let failed = |error: libloading::Error| {
-                    RunError::new(Stage::Library, format!("{}: {error}", path.display()))
+                    let cause = std::error::Error::source(&error);
+                    let cause = cause.map_or_else(|| error.to_string(), ToString::to_string);
+                    RunError::new(Stage::Library, format!("{}: {cause}", path.display()))
                 };
                 // SAFETY: the initialisers of a LiteRT library may run in any thread and at any
                 // time; the caller chose the file.

@@ -67,12 +67,12 @@ struct Measured {
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let wishes = args.inputs.wishes()?;
-    let running = args.runtime.find()?;
     let mut subjects = vec![Subject::load(&args.a, &args.reading)?];
     if let Some(b) = &args.b {
         subjects.push(Subject::load(b, &args.reading)?);
     }
     wishes.check_names(&subjects[0])?;
+    let running = args.runtime.find()?;
     let signature = args.inputs.signature.as_deref();
     let mut all = Vec::new();
     for kernels in &args.kernels {

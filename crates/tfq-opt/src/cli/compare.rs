@@ -55,14 +55,22 @@ does not run on some kernels, these are skipped; where it runs on none, that is 
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let wishes = args.inputs.wishes()?;
-    let running = args.runtime.find()?;
+    let layer_kernels = if args.per_layer { Some(layer_kernels(&args.kernels)?) } else { None };
     let a = Subject::load(&args.a, &args.reading)?;
     let b = Subject::load(&args.b, &args.reading)?;
     wishes.check_names(&a)?;
+    let running = args.runtime.find()?;
     let signature = args.inputs.signature.as_deref();
     let cases = cases(&running, [&a, &b], &args.kernels, signature, &wishes)?;
-    let layers =
-        if args.per_layer { Some(per_layer(args, &running, [&a, &b], &wishes)?) } else { None };
+    let layers = match layer_kernels {
+        Some(kernels) => {
+            let inputs = |signature: &_| wishes.values(&a, signature).map_err(Error::Command);
+            let models = [a.path(), b.path()];
+            let found = layers(running.python(), models, kernels, signature, inputs);
+            Some(found.map_err(|error| error.on(&a.name))?)
+        }
+        None => None,
+    };
     let mut out = io::stdout().lock();
     let printed = if args.json {
         print_json(&mut out, &cases, layers.as_ref())
@@ -114,21 +122,12 @@ pub(super) fn judge(a: &str, b: &str, cases: &[Case], min_snr: f64) -> Result<()
     Err(Failure::Model { message, help: None })
 }
 
-fn per_layer(
-    args: &Args,
-    running: &Running,
-    [a, b]: [&Subject; 2],
-    wishes: &Wishes,
-) -> Result<Layers, Failure> {
-    let kernels = args.kernels.iter().copied().find(|kind| *kind != Kernels::Xnnpack);
-    let Some(kernels) = kernels else {
+/// The first kernels that are no delegate: that would swallow tensors.
+fn layer_kernels(kernels: &[Kernels]) -> Result<Kernels, Failure> {
+    kernels.iter().copied().find(|kind| *kind != Kernels::Xnnpack).ok_or_else(|| {
         let help = "add reference or optimized to --kernels";
-        return Err(Failure::usage("XNNPACK does not show what it computes inside", help));
-    };
-    let signature = args.inputs.signature.as_deref();
-    let inputs = |signature: &_| wishes.values(a, signature).map_err(Error::Command);
-    layers(running.python(), [a.path(), b.path()], kernels, signature, inputs)
-        .map_err(|error| error.on(&a.name))
+        Failure::usage("XNNPACK does not show what it computes inside", help)
+    })
 }
 
 fn print(out: &mut impl Write, cases: &[Case]) -> io::Result<()> {

@@ -54,9 +54,9 @@ struct Output<'a> {
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let wishes = args.inputs.wishes()?;
-    let running = args.runtime.find()?;
     let subject = Subject::load(&args.model, &args.reading)?;
     wishes.check_names(&subject)?;
+    let running = args.runtime.find()?;
     let attempt = |engine| {
         let mut worker = running.worker(engine)?;
         let model = worker.load(subject.path(), args.kernels, args.threads)?;

@@ -148,24 +148,39 @@ impl Subject {
         names
     }
 
+    /// The tensor of the model that an input is.
+    fn tensor(
+        &self,
+        signature: &Signature,
+        port: &Port,
+    ) -> Option<(&Module, SubgraphId, TensorId)> {
+        let module = self.module.as_ref()?;
+        let key = signature.key.as_deref();
+        if let Some(described) = module.signatures.iter().find(|s| s.key.as_deref() == key) {
+            let named = |(name, _): &&(Option<_>, _)| name.as_deref() == Some(&*port.name);
+            let (_, link) = described.inputs.iter().find(named)?;
+            let TensorLink::Tensor(tensor) = link else { return None };
+            let sg = module.subgraph_ids().nth(described.subgraph as usize)?;
+            return Some((module, sg, *tensor));
+        }
+        let (sg, graph) = module.subgraphs().next()?;
+        let named = |id: &&TensorId| graph.tensor(**id).name.as_deref() == Some(&port.name);
+        Some((module, sg, *graph.inputs().iter().find(named)?))
+    }
+
+    /// The dimensions of an input, -1 where the caller chooses. The C API tells a placeholder
+    /// in its place.
+    fn shape(&self, signature: &Signature, port: &Port) -> Vec<i32> {
+        let signed = self.tensor(signature, port).map(|(module, sg, tensor)| {
+            module.subgraph(sg).tensor(tensor).shape_signature.to_vec()
+        });
+        signed.filter(|shape| shape.len() == port.shape.len()).unwrap_or_else(|| port.shape.clone())
+    }
+
     /// The integers that suit an input: ids where it selects rows of tables, codes where it is
     /// quantised.
     fn range(&self, signature: &Signature, port: &Port) -> Range {
-        let Some(module) = &self.module else { return Range::Bits };
-        let described =
-            module.signatures.iter().find(|s| s.key.as_deref() == signature.key.as_deref());
-        let found = match described {
-            Some(described) => described.inputs.iter().find_map(|(name, link)| {
-                let TensorLink::Tensor(tensor) = link else { return None };
-                let sg = module.subgraph_ids().nth(described.subgraph as usize)?;
-                (name.as_deref() == Some(&port.name)).then_some((sg, *tensor))
-            }),
-            None => module.subgraphs().next().and_then(|(sg, graph)| {
-                let named = |id: &&TensorId| graph.tensor(**id).name.as_deref() == Some(&port.name);
-                Some((sg, *graph.inputs().iter().find(named)?))
-            }),
-        };
-        let Some((sg, tensor)) = found else { return Range::Bits };
+        let Some((module, sg, tensor)) = self.tensor(signature, port) else { return Range::Bits };
         if let Some(rows) = rows(module, sg, tensor, 8) {
             return Range::Below(rows);
         }
@@ -298,6 +313,7 @@ impl Wishes {
         signature: &Signature,
         port: &Port,
     ) -> Result<Value, Failure> {
+        let port = &Port { shape: subject.shape(signature, port), ..port.clone() };
         let named = self.values.iter().rfind(|(name, _)| name.as_deref() == Some(&port.name));
         let wish = named.or_else(|| self.values.iter().rfind(|(name, _)| name.is_none()));
         let shape = self.shapes.iter().rfind(|(name, _)| *name == port.name);
