@@ -27,7 +27,7 @@ use std::fs;
 use std::sync::Arc;
 use tfq_opt::ir::text::{ParseOptions, parse};
 use tfq_opt::ir::{ElementType, Module, OpId, SubgraphId};
-use tfq_opt::runtime::{self, Kernels, Runtime, Value};
+use tfq_opt::runtime::{self, Kernels, Runtime};
 use tfq_opt::target::{Target, WeightForm};
 use tfq_opt::{Optimizer, Source};
 

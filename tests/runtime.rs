@@ -14,6 +14,7 @@ const CNN: &str = "tests/models/digits/digits_cnn.tflite";
 const LSTM: &str = "tests/models/digits/digits_lstm.tflite";
 
 /// Whether there is a runtime to test with.
+#[allow(clippy::print_stderr)]
 fn runtime() -> bool {
     let there = std::env::var_os(runtime::VARIABLE).is_some_and(|path| !path.is_empty());
     if !there {

@@ -369,7 +369,7 @@ output %y",
     let (forward, forwards) = lstm("f.", Lstm::default());
     let (backward, backwards) = lstm("b.", Lstm::default());
     let out = 2 * UNITS;
-    let none = vec!["_"; 9].join(", ");
+    let none = ["_"; 9].join(", ");
     cases.push(case(
         "BIDIRECTIONAL_SEQUENCE_LSTM plain",
         format!(

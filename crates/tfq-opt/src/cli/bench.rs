@@ -16,11 +16,9 @@ const WARM_UP: u32 = 2;
 #[derive(Debug, clap::Args)]
 #[command(after_help = HELP)]
 pub(crate) struct Args {
-    /// The model, as .tflite or as text
-    a: String,
-
-    /// A second one to measure in turn with the first
-    b: Option<String>,
+    /// The model, as .tflite or as text, and others to measure in turn with it
+    #[arg(required = true, value_name = "MODEL")]
+    models: Vec<String>,
 
     /// What computes, of reference, optimized and xnnpack
     #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "xnnpack", value_parser = running::kernels)]
@@ -49,8 +47,8 @@ pub(crate) struct Args {
 }
 
 const HELP: &str = "\
-Both models are loaded in one process and run in turn, A B B A A B …, so that what else the machine
-does falls on both alike. Times are of one inference; half of them lie between the quartiles. Memory
+The models are loaded in one process and run in turn, A B B A A B …, so that what else the machine
+does falls on all alike. Times are of one inference; half of them lie between the quartiles. Memory
 is of a process with that model alone, beyond what it had before loading: the most that was resident
 at any time, mapped weights included, and what is anonymous (no file's) after the runs.";
 
@@ -67,10 +65,9 @@ struct Measured {
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let wishes = args.inputs.wishes()?;
-    let mut subjects = vec![Subject::load(&args.a, &args.reading)?];
-    if let Some(b) = &args.b {
-        subjects.push(Subject::load(b, &args.reading)?);
-    }
+    let subjects: Result<Vec<Subject>, Failure> =
+        args.models.iter().map(|name| Subject::load(name, &args.reading)).collect();
+    let subjects = subjects?;
     wishes.check_names(&subjects[0])?;
     let running = args.runtime.find()?;
     let signature = args.inputs.signature.as_deref();
@@ -194,12 +191,19 @@ fn print(out: &mut impl Write, running: &Running, all: &[Measured]) -> io::Resul
         }
         writeln!(out, "  {}", m.name)?;
     }
-    for pair in all.chunks(2) {
-        if let [a, b] = pair
-            && a.name != b.name
-        {
-            let ratio = b.time.median / a.time.median;
-            writeln!(out, "{}, {} threads: B takes {ratio:.2} of A's time", a.kernels, a.threads)?;
+    // One setting after the other, the models of each in order.
+    let models = all
+        .iter()
+        .take_while(|m| m.kernels == all[0].kernels && m.threads == all[0].threads)
+        .count();
+    for setting in all.chunks(models.max(1)) {
+        for other in &setting[1..] {
+            let (first, ratio) = (&setting[0], other.time.median / setting[0].time.median);
+            let (kernels, threads, name) = (first.kernels, first.threads, &other.name);
+            writeln!(
+                out,
+                "{kernels}, {threads} threads: {name} takes {ratio:.2} of the first one's time"
+            )?;
         }
     }
     Ok(())
