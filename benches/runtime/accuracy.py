@@ -99,10 +99,10 @@ def snr(tool, model, other, seed):
         cases = json.loads(ran.stdout)["cases"]
     except ValueError:
         return None
-    outputs = [output for case in cases for output in case.get("outputs", [])]
+    outputs = [output for case in cases for output in case.get("outputs", []) if output.get("float", True)]
     if ran.returncode != 0 or not outputs or any("mismatch" in output for output in outputs):
         return None
-    return min(math.inf if output["differing"] == 0 else output["snr_db"] for output in outputs)
+    return min(math.inf if output["differing"] == 0 else output["snr_db"] or -math.inf for output in outputs)
 
 
 def agreement(options):

@@ -42,7 +42,7 @@ impl Verdict {
                     "output `{name}`: {} elements are not finite any more",
                     found.not_finite
                 )),
-                Ok(found) if found.snr_db < min_snr => {
+                Ok(found) if found.float && found.snr_db < min_snr => {
                     let snr = found.snr_db;
                     Some(format!("output `{name}`: {snr:.1} dB, at least {min_snr} are wanted"))
                 }
@@ -218,6 +218,9 @@ mod tests {
         assert_eq!(ran(&[1.0], &[1.01]).fault(30.0), None);
         let fault = ran(&[1.0], &[1.1]).fault(30.0).unwrap();
         assert_eq!(fault, "output `y`: 20.0 dB, at least 30 are wanted");
+        let classes =
+            Difference { float: false, ..Difference::of_numbers(&[3.0], &[5.0]).unwrap() };
+        assert_eq!(Verdict::Ran(vec![("y".to_owned(), Ok(classes))]).fault(30.0), None);
         let fault = ran(&[1.0], &[f64::NAN]).fault(f64::NEG_INFINITY).unwrap();
         assert_eq!(fault, "output `y`: 1 elements are not finite any more");
         let error = RunError::new(Stage::Crash, "signal 11 (segmentation fault)");

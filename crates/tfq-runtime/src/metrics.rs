@@ -21,6 +21,9 @@ pub struct Difference {
     pub not_finite: usize,
     /// How many elements there are.
     pub elements: usize,
+    /// Whether they are floating-point numbers. Noise makes an integer another one, or not: what
+    /// it does to the ratio says little.
+    pub float: bool,
 }
 
 /// Two values that cannot be compared.
@@ -50,10 +53,11 @@ impl Difference {
         let (Some(x), Some(y)) = (wanted.numbers(), found.numbers()) else {
             return Ok(Self::of_bytes(wanted, found));
         };
-        Self::of_numbers(&x, &y).ok_or_else(mismatch)
+        let found = Self::of_numbers(&x, &y).ok_or_else(mismatch)?;
+        Ok(Self { float: wanted.ty.is_float(), ..found })
     }
 
-    /// Compares numbers; `None` where there are not as many.
+    /// Compares numbers, taken for floating-point ones; `None` where there are not as many.
     pub fn of_numbers(wanted: &[f64], found: &[f64]) -> Option<Self> {
         if wanted.len() != found.len() {
             return None;
@@ -98,7 +102,7 @@ impl Difference {
     fn of_bytes(wanted: &Value, found: &Value) -> Self {
         let differing = wanted.data.iter().zip(&found.data).filter(|(x, y)| x != y).count();
         let snr_db = if differing > 0 { 0.0 } else { f64::INFINITY };
-        Self { differing, snr_db, ..Self::equal(wanted.elements()) }
+        Self { differing, snr_db, float: false, ..Self::equal(wanted.elements()) }
     }
 
     fn equal(elements: usize) -> Self {
@@ -109,6 +113,7 @@ impl Difference {
             differing: 0,
             not_finite: 0,
             elements,
+            float: true,
         }
     }
 }
@@ -161,6 +166,6 @@ mod tests {
     fn packed_elements_are_compared_as_bytes() {
         let value = |data| Value { ty: ElementType::Int4, shape: vec![2], data: vec![data] };
         let found = Difference::between(&value(0x21), &value(0x31)).unwrap();
-        assert_eq!((found.differing, found.elements), (1, 2));
+        assert_eq!((found.differing, found.elements, found.float), (1, 2, false));
     }
 }

@@ -189,7 +189,7 @@ fn print_layers(out: &mut impl Write, layers: &Layers) -> io::Result<()> {
     Ok(())
 }
 
-/// `null` stands for an infinite SNR: equal values.
+/// `null` stands for an infinite SNR: of equal values, or where some are not finite any more.
 fn print_json(out: &mut impl Write, cases: &[Case], layers: Option<&Layers>) -> io::Result<()> {
     let mut object = json!({ "cases": cases.iter().map(case_json).collect::<Vec<_>>() });
     if let Some(layers) = layers {
