@@ -416,6 +416,7 @@ impl Api {
                     check(Stage::Load, (self.output_count)(signature, &mut outputs))?;
                 }
                 let key = string(key);
+                self.apart(signature, inputs, outputs)?;
                 let ports =
                     |count, name: NameOf, tensor: TensorOf| -> Result<Vec<Port>, RunError> {
                         (0..count).map(|n| self.port(signature, n, name, tensor)).collect()
@@ -427,6 +428,25 @@ impl Api {
                 })
             })
             .collect()
+    }
+
+    /// An error where an output is an input: the runtime then computes nothing, and leaves the
+    /// buffer of the output as it was.
+    fn apart(self, signature: Handle, inputs: usize, outputs: usize) -> Result<(), RunError> {
+        let tensors = |count, tensor_of: TensorOf| {
+            let tensor = |n| {
+                let mut tensor = null_mut();
+                // SAFETY: as in `Session::open`.
+                check(Stage::Load, unsafe { tensor_of(signature, n, &mut tensor) })?;
+                Ok(tensor)
+            };
+            (0..count).map(tensor).collect::<Result<Vec<Handle>, RunError>>()
+        };
+        let inputs = tensors(inputs, self.input_tensor)?;
+        if tensors(outputs, self.output_tensor)?.iter().any(|tensor| inputs.contains(tensor)) {
+            return Err(RunError::new(Stage::Interface, "an output is an input"));
+        }
+        Ok(())
     }
 
     fn port(
