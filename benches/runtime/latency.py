@@ -9,6 +9,7 @@ table, and puts it between the marks of FILE.
 
 import argparse
 import json
+import math
 import os
 import pathlib
 import subprocess
@@ -55,8 +56,9 @@ def bench(options, files):
 
 def cell(row, float_row):
     seconds, ratio = row["seconds"], row["seconds"]["median"] / float_row["seconds"]["median"]
-    spread = (seconds["upper"] - seconds["lower"]) / 2
-    return f"{1e3 * seconds['median']:.3g} ± {1e3 * spread:.1g} ({ratio:.2f})"
+    median, spread = 1e3 * seconds["median"], 1e3 * (seconds["upper"] - seconds["lower"]) / 2
+    digits = max(0, 2 - math.floor(math.log10(median)))
+    return f"{median:.{digits}f} ± {spread:.{digits}f} ({ratio:.2f})"
 
 
 def main():

@@ -67,39 +67,47 @@ pub fn compare<E: From<RunError>>(
 ) -> Result<Vec<Case>, E> {
     let mut cases = Vec::new();
     for kind in kernels {
-        let mut found = attempt(|| start(Engine::Library), models, *kind, signature, &inputs)?;
-        let crashed = |case: &Case| match &case.verdict {
-            Verdict::Failed(error) => error.stage == Stage::Crash,
-            Verdict::Skipped(_) | Verdict::Ran(_) => false,
-        };
-        let refused = |case: &Case| match &case.verdict {
-            Verdict::Skipped(error) => error.python_may_help(),
-            // A replacement must do wherever the original does.
-            Verdict::Failed(_) | Verdict::Ran(_) => false,
-        };
-        let mut in_python = found.iter().any(refused);
-        let mut unstable = false;
-        if !in_python && found.iter().any(crashed) {
-            // The original may crash as well, now and then: some kernels read past the end of
-            // what they are given, and it hangs on what lies there.
+        let run = |engine, models| attempt(|| start(engine), models, *kind, signature, &inputs);
+        let mut engine = Engine::Library;
+        let mut found = run(engine, models)?;
+        // A replacement must do wherever the original does, so its own failures stand. Python
+        // may be missing; then what the C API said stands.
+        let mut unstable = found.iter().filter_map(skipped).any(crashed);
+        if found.iter().filter_map(skipped).any(RunError::python_may_help)
+            && start(Engine::Python).is_ok_and(|mut worker| worker.answers())
+        {
+            engine = Engine::Python;
+            found = run(engine, models)?;
+        }
+        // The original may crash as well, now and then: some kernels read past the end of what
+        // they are given, and it hangs on what lies there.
+        if found.iter().filter_map(failed).any(crashed) {
             for _ in 0..ATTEMPTS {
-                let twice = [models[0], models[0]];
-                let again = attempt(|| start(Engine::Library), twice, *kind, signature, &inputs)?;
-                unstable |= again.iter().any(|case| crashed(case) || refused(case));
+                let again = run(engine, [models[0], models[0]])?;
+                unstable |= again.iter().filter_map(|c| failed(c).or(skipped(c))).any(crashed);
             }
-            in_python = unstable;
         }
-        // Python may be missing; then what the C API said stands.
-        if in_python && start(Engine::Python).is_ok_and(|mut worker| worker.answers()) {
-            found = attempt(|| start(Engine::Python), models, *kind, signature, &inputs)?;
-        }
-        for case in found.iter_mut().filter(|case| unstable && crashed(case)) {
-            let error = RunError::new(Stage::Crash, "not always, as it happens with both models");
-            case.verdict = Verdict::Skipped(error);
+        for case in found.iter_mut().filter(|_| unstable) {
+            if failed(case).is_some_and(crashed) {
+                let error = RunError::new(Stage::Crash, "at times, as it does with both models");
+                case.verdict = Verdict::Skipped(error);
+            }
         }
         cases.append(&mut found);
     }
     Ok(cases)
+}
+
+fn skipped(case: &Case) -> Option<&RunError> {
+    if let Verdict::Skipped(error) = &case.verdict { Some(error) } else { None }
+}
+
+fn failed(case: &Case) -> Option<&RunError> {
+    if let Verdict::Failed(error) = &case.verdict { Some(error) } else { None }
+}
+
+fn crashed(error: &RunError) -> bool {
+    error.stage == Stage::Crash
 }
 
 fn attempt<E: From<RunError>>(
