@@ -171,6 +171,10 @@ impl Worker {
         match received {
             Ok(Some(Message { body: Reply::Error(mut error), .. })) => {
                 if let Some(said) = complaint(&self.said_since(start)) {
+                    // As the C API says of variables.
+                    if error.stage == Stage::Load && said.contains("not yet supported") {
+                        error.stage = Stage::Interface;
+                    }
                     error.message = said;
                 }
                 Err(error)

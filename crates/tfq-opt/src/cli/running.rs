@@ -12,7 +12,7 @@ use tfq_opt::format::{Access, Image, LowerOptions};
 use tfq_opt::ir::catalog::ops;
 use tfq_opt::ir::{ElementType, Module, SubgraphId, TensorId, TensorLink};
 use tfq_opt::runtime::{
-    self, Engine, Fill, Kernels, Port, Range, RunError, Runtime, Signature, Value, Worker,
+    self, Engine, Fill, Kernels, Port, Range, RunError, Runtime, Signature, Stage, Value, Worker,
 };
 
 /// The runtime to use.
@@ -76,7 +76,7 @@ impl Running {
             return Worker::python(&self.runtime.python);
         }
         let program = std::env::current_exe().map_err(|error| {
-            RunError::new(runtime::Stage::Library, format!("this binary is not found: {error}"))
+            RunError::new(Stage::Library, format!("this binary is not found: {error}"))
         })?;
         let mut command = Command::new(program);
         command.arg("runtime-worker").arg(&self.runtime.library);
@@ -404,8 +404,15 @@ impl Error {
     pub(crate) fn on(self, name: &str) -> Failure {
         match self {
             Self::Run(error) => {
-                let help = (error.stage == runtime::Stage::Library)
-                    .then(|| "pip install ai-edge-litert==2.3.0".to_owned());
+                let help = match error.stage {
+                    Stage::Library => Some("pip install ai-edge-litert==2.3.0"),
+                    // Python would have been asked if it had the package.
+                    Stage::Interface => {
+                        Some("the runtime's Python package can: pip install ai-edge-litert==2.3.0")
+                    }
+                    _ => None,
+                };
+                let help = help.map(str::to_owned);
                 Failure::Model { message: format!("{name}: {error}"), help }
             }
             Self::Command(failure) => failure,
