@@ -81,6 +81,8 @@ pub use tfq_ir as ir;
 pub use tfq_pass as pass;
 /// The built-in passes.
 pub use tfq_passes as passes;
+/// Running models on LiteRT, and comparing them.
+pub use tfq_runtime as runtime;
 /// The generated code of the model format.
 pub use tfq_schema::tflite;
 /// What runtimes can do.

@@ -77,6 +77,9 @@ pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) debug: Debug,
 
+    #[command(flatten)]
+    pub(crate) verify: super::verify::Verify,
+
     /// How many threads compute [default: one per core]
     #[arg(long, value_name = "N", value_parser = threads)]
     pub(crate) threads: Option<usize>,
@@ -112,6 +115,18 @@ pub(crate) enum Command {
     Skeleton(super::skeleton::Args),
     /// List targets, or explain one
     Targets(super::targets::Args),
+    /// Run a model on LiteRT
+    Run(super::run::Args),
+    /// Run two models on the same inputs and measure how they differ
+    Compare(super::compare::Args),
+    /// Measure how long a model takes and what memory it needs, alone or beside another
+    Bench(super::bench::Args),
+    /// Run models for another process, over standard input and output
+    #[command(hide = true)]
+    RuntimeWorker {
+        /// The runtime
+        library: std::path::PathBuf,
+    },
     /// Print a script that completes arguments in a shell
     Completions {
         /// The shell

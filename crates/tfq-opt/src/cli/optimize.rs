@@ -19,6 +19,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let mut timeline = Timeline::default();
     let Job { input, optimizer, source, bytes_in, form, output } = Job::new(args, &mut timeline)?;
     debug::log(args.debug.verbose);
+    let verification = args.verify.prepare(&input, &source, &args.reading)?;
     let progress = progress::Progress::new(bytes_in, args.quiet);
     let mut watcher = Watcher::new(&args.debug, optimizer.target().name());
     let run = || {
@@ -43,6 +44,9 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     timeline.nest(&optimized.report.timeline);
     let failed = |error: tfq_opt::Error| Failure::model(&input, error);
     let image = timeline.span(SpanKind::File, "lower", || optimized.image()).map_err(failed)?;
+    if let Some(verification) = verification {
+        verification.check(&image)?;
+    }
     if let Some(output) = output {
         let done = |bytes| progress.written(bytes, image.len());
         timeline.span(SpanKind::File, "write", || match form {
