@@ -93,6 +93,8 @@ pub(crate) enum Command {
     },
     /// Find the first pass, and in it the first patch, after which a check fails
     Bisect(super::bisect::Args),
+    /// Shrink a model for which a check fails
+    Reduce(super::reduce::Args),
     /// Print a script that completes arguments in a shell
     Completions {
         /// The shell

@@ -3,12 +3,14 @@
 
 mod args;
 mod bisect;
+mod check;
 mod debug;
 mod diagnostics;
 mod list;
 mod model;
 mod optimize;
 mod progress;
+mod reduce;
 mod summary;
 mod timing;
 
@@ -39,6 +41,7 @@ fn run(args: &Args) -> Result<(), Failure> {
         }
         Some(Command::Passes { json, .. }) => return list::passes(*json).map_err(output_failure),
         Some(Command::Bisect(bisect)) => return bisect::run(bisect),
+        Some(Command::Reduce(reduce)) => return reduce::run(reduce),
         Some(Command::Completions { shell }) => {
             let mut command = Args::command();
             clap_complete::generate(*shell, &mut command, "tfq-opt", &mut io::stdout());

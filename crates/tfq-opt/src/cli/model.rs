@@ -4,8 +4,8 @@ use super::diagnostics::Failure;
 use bytes::Bytes;
 use std::io::{self, Write};
 use std::path::Path;
-use tfq_opt::format::{Access, Image, LiftOptions};
-use tfq_opt::ir::Module;
+use tfq_opt::format::{Access, Image, LiftOptions, LowerOptions};
+use tfq_opt::ir::{Module, text};
 use tfq_opt::pass::Pipeline;
 use tfq_opt::target::Target;
 use tfq_opt::{LoadOptions, Source, builtin};
@@ -80,6 +80,20 @@ pub(crate) fn write(output: &str, image: &Image, done: impl FnMut(u64)) -> Resul
         tfq_opt::format::write_atomically(Path::new(output), image, done)
     };
     written.map_err(|error| Failure::file("cannot write", output, &error))
+}
+
+/// Writes a model in the form that the file's ending says.
+pub(crate) fn write_module(output: &str, module: &Module) -> Result<(), Failure> {
+    if Path::new(output).extension().is_some_and(|ending| ending == "tfg") {
+        let (content, side) = text::print_with_side(module);
+        // The text comes last, since it is what says which constants belong to it.
+        let side = Image::of_file(side.into());
+        write(&format!("{output}.bin"), &side, |_| ())?;
+        return write_text(output, &content);
+    }
+    let image = tfq_opt::format::lower(module, &LowerOptions::default())
+        .map_err(|error| Failure::model(output, error.into()))?;
+    write(output, &image, |_| ())
 }
 
 /// Writes text to a file, or to standard output for `-`.

@@ -268,7 +268,7 @@ fn remark_json(pass: &str, remark: &Remark) -> Value {
 }
 
 /// `13997345` becomes `13 997 345`.
-fn grouped(n: u64) -> String {
+pub(crate) fn grouped(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::new();
     for (at, digit) in digits.chars().enumerate() {
