@@ -46,7 +46,7 @@ pub struct Size {
     pub ops: usize,
     /// Bytes of constants that could be zeros, or 0, 1, ... 15 again and again, and are not.
     pub content: u64,
-    /// Bytes of the file.
+    /// Bytes of the file, as it is written here.
     pub bytes: u64,
 }
 
