@@ -6,6 +6,7 @@
 mod annotate_dequant_cache;
 mod cancel_quantize_dequantize;
 mod eliminate_dead_buffers;
+mod eliminate_dead_ops;
 mod hybrid_eligibility;
 mod insert_dequant;
 pub mod pipelines;
@@ -20,6 +21,7 @@ pub static ALL: &[&PassInfo] = &[
     &annotate_dequant_cache::INFO,
     &cancel_quantize_dequantize::INFO,
     &eliminate_dead_buffers::INFO,
+    &eliminate_dead_ops::INFO,
     &hybrid_eligibility::INFO,
     &insert_dequant::INFO,
     &quantize_weights::INFO,
@@ -31,6 +33,7 @@ pub static ALL: &[&PassInfo] = &[
 pub use annotate_dequant_cache::AnnotateDequantCache;
 pub use cancel_quantize_dequantize::CancelQuantizeDequantize;
 pub use eliminate_dead_buffers::EliminateDeadBuffers;
+pub use eliminate_dead_ops::EliminateDeadOps;
 pub use hybrid_eligibility::HybridEligibility;
 pub use insert_dequant::InsertDequant;
 pub use quantize_weights::{

@@ -127,6 +127,8 @@ pub(crate) enum Command {
         /// The runtime
         library: std::path::PathBuf,
     },
+    /// Shrink a model for which a check fails
+    Reduce(super::reduce::Args),
     /// Print a script that completes arguments in a shell
     Completions {
         /// The shell

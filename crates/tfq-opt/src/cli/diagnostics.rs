@@ -116,10 +116,12 @@ pub(crate) fn print(failure: &Failure) {
     let mut report: Vec<Group<'_>> = Vec::new();
     let help = match failure {
         Failure::Text(excerpt) => {
-            // An empty span stands at the end of the text: point one past it.
-            let at_end = excerpt.span.start == excerpt.text.len();
+            // An empty span points at the character behind it, or one past the end.
+            let start = excerpt.span.start;
+            let at_end = start == excerpt.text.len();
             let text = format!("{}{}", excerpt.text, if at_end { " " } else { "" });
-            let span = excerpt.span.start..excerpt.span.end.max(excerpt.span.start + 1);
+            let next = text[start..].chars().next().map_or(0, char::len_utf8);
+            let span = start..excerpt.span.end.max(start + next);
             let snippet = Snippet::source(text)
                 .line_numbering(excerpt.text.contains('\n'))
                 .path(excerpt.place.clone())

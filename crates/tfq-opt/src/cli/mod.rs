@@ -4,6 +4,7 @@
 mod args;
 mod bench;
 mod bisect;
+mod check;
 mod compare;
 mod debug;
 mod diagnostics;
@@ -15,6 +16,7 @@ mod model;
 mod optimize;
 mod print;
 mod progress;
+mod reduce;
 mod run;
 mod running;
 mod skeleton;
@@ -64,6 +66,7 @@ fn run(args: &Args) -> Result<(), Failure> {
             return tfq_opt::runtime::serve(library)
                 .map_err(|error| Failure::file("cannot write", "the answer", &error));
         }
+        Some(Command::Reduce(reduce)) => return reduce::run(reduce),
         Some(Command::Completions { shell }) => {
             let mut command = Args::command();
             clap_complete::generate(*shell, &mut command, "tfq-opt", &mut io::stdout());
