@@ -32,6 +32,7 @@ FORMS = {
     "float16, all sizes": f"quantize-weights{{min-elements=1 type=float16}},{TAIL}",
 }
 SEEDS = range(5)
+LEAST_BYTES = 50_000
 
 
 def arguments():
@@ -110,6 +111,10 @@ def agreement(options):
     lines = ["| model | kB | " + " | ".join(f"{name}, dB" for name in forms) + " |", "|---|---:|" + "---:|" * len(forms)]
     medians = {name: [] for name in forms}
     for model in sorted(options.corpus.rglob("*.tflite")):
+        size = model.stat().st_size
+        # Of the smaller ones, most are single ops. A few read memory that nobody wrote, and differ from themselves.
+        if size < LEAST_BYTES or snr(options.tfq_opt, model, model, 0) != math.inf:
+            continue
         cells = []
         with tempfile.TemporaryDirectory() as folder:
             for name in forms:
@@ -119,26 +124,19 @@ def agreement(options):
                     break
                 found = [snr(options.tfq_opt, model, other, seed) for seed in SEEDS]
                 found = [value for value in found if value is not None]
-                if not found:
+                if not found or min(found) == math.inf:
                     break
-                middle, worst = statistics.median(found), min(found)
-                if math.isfinite(middle):
-                    medians[name].append(middle)
-                cells.append("equal" if worst == math.inf else f"{middle:.1f} ({worst:.1f})")
-        # Of the small ones, most are single ops.
-        if cells and len(cells) == len(forms) and cells[0] != "equal" and model.stat().st_size >= 50_000:
-            name, size = model.name.partition("-")[2] or model.name, model.stat().st_size
-            lines.append(f"| {name} | {size / 1000:.0f} | " + " | ".join(cells) + " |")
+                cells.append((name, statistics.median(found), min(found)))
+        if len(cells) == len(forms):
+            for name, middle, _ in cells:
+                medians[name].append(middle)
+            shown = " | ".join(f"{middle:.1f} ({worst:.1f})" for _, middle, worst in cells)
+            lines.append(f"| {model.relative_to(options.corpus)} | {size / 1000:.0f} | {shown} |")
             print(lines[-1], flush=True)
-    lines.append("")
     for name, found in medians.items():
         found.sort()
-        quarter = found[len(found) // 4]
-        middle = statistics.median(found)
-        lines.append(
-            f"{name}: {len(found)} models of any size whose outputs change; median {middle:.1f} dB, "
-            f"three quarters above {quarter:.1f} dB, least {found[0]:.1f} dB."
-        )
+        middle, quarter = statistics.median(found), found[len(found) // 4]
+        lines += ["", f"{name}: median {middle:.1f} dB, three quarters above {quarter:.1f} dB, of {len(found)} models."]
     return lines
 
 
@@ -146,7 +144,7 @@ def main():
     options = arguments()
     text = "\n".join(digits(options))
     if options.corpus:
-        intro = "## Agreement on other models\n\nMedian over five seeds, and the worst of them in parentheses; models of 50 kB and more."
+        intro = "## Agreement on other models\n\nMedian over five seeds, and the worst of them in parentheses; the models of 50 kB and more whose outputs change."
         text += f"\n\n{intro}\n\n" + "\n".join(agreement(options))
     if options.table:
         page = options.table.read_text(encoding="utf-8")
