@@ -12,6 +12,7 @@ mod insert_dequant;
 pub mod pipelines;
 mod quantize_weights;
 mod remove_identities;
+mod trigger_failure;
 
 use tfq_pass::PassInfo;
 
@@ -25,6 +26,7 @@ pub static ALL: &[&PassInfo] = &[
     &insert_dequant::INFO,
     &quantize_weights::INFO,
     &remove_identities::INFO,
+    &trigger_failure::INFO,
 ];
 
 /// The passes as types, for code that sets their options directly.
@@ -35,6 +37,7 @@ pub use eliminate_dead_ops::EliminateDeadOps;
 pub use hybrid_eligibility::HybridEligibility;
 pub use insert_dequant::InsertDequant;
 pub use quantize_weights::{
-    Compat, CustomOp, CustomOps, Granularity, OpList, QuantizeWeights, WeightType,
+    Compat, CustomOp, CustomOps, Granularity, OpList, Prefer, QuantizeWeights, WeightType,
 };
 pub use remove_identities::RemoveIdentities;
+pub use trigger_failure::{FailureKind, TriggerFailure};

@@ -30,6 +30,7 @@ use bytes::Bytes;
 use std::fmt;
 use std::ops::Range;
 
+pub use print::Parts;
 pub use stats::{Stats, stats};
 
 /// Version of the format, which the first line of a text says.
@@ -167,6 +168,13 @@ pub fn level_of(text: &str) -> Option<Level> {
         .split_whitespace();
     (words.next() == Some("tfg")).then_some(())?;
     Level::from_name(words.nth(1)?)
+}
+
+/// A name as texts have it: behind its sigil, `%` or `@`, and in quotes where it needs them.
+pub fn quoted(sigil: char, name: &str) -> String {
+    let mut out = String::new();
+    quote::name(&mut out, sigil, name);
+    out
 }
 
 /// Names of element types in texts.

@@ -833,7 +833,7 @@ fn errors_say_where_and_what_to_do() {
             1,
             35,
             "gaussian has no `sd`",
-            "it has seed, mean, std, min and max",
+            "it has seed, mean, std, min, max and nonfinite",
         ),
         (
             "%c = const : f32[99999,99999] fill const(1)",

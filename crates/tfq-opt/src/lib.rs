@@ -52,6 +52,8 @@
 
 mod bisect;
 mod docs;
+mod graph;
+mod inspect;
 mod load;
 mod optimizer;
 mod reduce;
@@ -59,6 +61,11 @@ mod reproducer;
 
 pub use bisect::{BisectError, Bisection, bisect};
 pub use docs::passes_markdown;
+pub use graph::{dot, graph_json};
+pub use inspect::{
+    ConstantInfo, Inspection, MetadataInfo, OpInfo, Port, QuantizationState, Scheme, SignatureInfo,
+    SizeInfo, SubgraphInfo, TrailerInfo, TypeInfo, inspect,
+};
 pub use load::{LoadOptions, as_text, load};
 pub use optimizer::{
     Error, Optimized, Optimizer, Source, builtin, quantize_weights, quantize_weights_into,
@@ -68,6 +75,8 @@ pub use reproducer::{Reproducer, ReproducerError};
 
 /// The flatbuffers crate whose builders this one fills.
 pub use flatbuffers;
+/// What differs between two models.
+pub use tfq_diff as diff;
 /// The intermediate representation.
 pub use tfq_ir as ir;
 /// Passes, pipelines and registries: what it takes to write a pass.

@@ -10,8 +10,8 @@ use half::{bf16, f16};
 /// How the elements of a constant are made.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Fill {
-    /// Normally distributed, then held between `min` and `max`.
-    Gaussian { seed: u64, mean: f64, std: f64, min: f64, max: f64 },
+    /// Normally distributed, then held between `min` and `max`; the first `nonfinite` are NaN.
+    Gaussian { seed: u64, mean: f64, std: f64, min: f64, max: f64, nonfinite: u64 },
     /// Evenly distributed, `min` included and `max` not.
     Uniform { seed: u64, min: f64, max: f64 },
     /// `start`, `start + step` and so on; integers wrap around.
@@ -53,6 +53,7 @@ pub(super) fn fill(fill: Fill, ty: ElementType, elements: usize) -> Option<Vec<u
     let next = || {
         n += 1;
         match fill {
+            Fill::Gaussian { nonfinite, .. } if n <= nonfinite => f64::NAN,
             Fill::Gaussian { mean, std, min, max, .. } => {
                 let parts = |x: u64| (0..4).map(|k| x >> (16 * k) & 0xffff).sum::<u64>();
                 let sum = parts(random.next()) + parts(random.next());
@@ -155,6 +156,7 @@ mod tests {
             std: 0.1,
             min: f64::NEG_INFINITY,
             max: f64::INFINITY,
+            nonfinite: 0,
         };
         let digest = |how, ty| {
             let bytes = fill(how, ty, 1000).unwrap();
@@ -175,7 +177,8 @@ mod tests {
 
     #[test]
     fn a_normal_fill_has_the_mean_and_deviation_it_was_asked_for() {
-        let how = Fill::Gaussian { seed: 3, mean: 1.0, std: 0.5, min: -9.0, max: 9.0 };
+        let how =
+            Fill::Gaussian { seed: 3, mean: 1.0, std: 0.5, min: -9.0, max: 9.0, nonfinite: 0 };
         let bytes = fill(how, ElementType::Float32, 100_000).unwrap();
         let stats = crate::text::stats(ElementType::Float32, &bytes).unwrap();
         assert!((stats.mean - 1.0).abs() < 0.01 && (stats.std - 0.5).abs() < 0.01, "{stats:?}");

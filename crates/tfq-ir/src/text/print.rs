@@ -1,16 +1,18 @@
 //! From a model to text.
 
-use crate::catalog::{self, AttrInfo, AttrType, ListType};
+mod layout;
+mod op;
+mod pieces;
+mod quantization;
+mod tensor;
+
 use crate::text::names::{self, Names};
 use crate::text::side::{self, Hash};
-use crate::text::values::{self, Number};
-use crate::text::{INLINE_BYTES, INLINE_ELEMENTS, Level, VERSION, quote, stats, type_name};
+use crate::text::{Level, VERSION, quote};
 use crate::{
-    Attr, Attributes, BufferId, CacheReason, Module, Op, OpCode, OpId, OpKind, Quantization,
-    QuantizationDetails, SparseIndex, Sparsity, Subgraph, SubgraphId, Tensor, TensorId, TensorLink,
-    VariantSubType,
+    Attr, BufferId, CacheReason, Module, OpId, Subgraph, SubgraphId, TensorId, TensorLink, catalog,
 };
-use bytes::Bytes;
+use layout::Layout;
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
 use std::sync::Arc;
@@ -255,493 +257,6 @@ impl<'m> Printer<'m> {
         self.names[id.0 as usize] = Some(names);
     }
 
-    /// A tensor that no op computes.
-    fn declaration(&mut self, place: &Place<'_>, id: TensorId, input: bool) {
-        let tensor = place.graph.tensor(id);
-        let constant = self.module.constant(place.id, id).is_some();
-        self.out.push_str("  ");
-        self.tensor_name(place, id);
-        self.out.push_str(" = ");
-        let kind = match (tensor.is_variable, constant) {
-            (true, _) => Some("variable"),
-            (false, true) => Some("const"),
-            (false, false) => None,
-        };
-        self.out.push_str(match (input, kind) {
-            (true, None) => "input",
-            (true, Some("const")) => "input const",
-            (true, Some(_)) => "input variable",
-            (false, Some(kind)) => kind,
-            (false, None) => "tensor",
-        });
-        if self.level >= Level::Types {
-            self.out.push_str(" : ");
-            self.description(place, tensor, constant);
-            self.content(place, id, tensor);
-        }
-        self.out.push('\n');
-    }
-
-    /// Type, shape and what else is known of a tensor.
-    fn description(&mut self, place: &Place<'_>, tensor: &Tensor, constant: bool) {
-        self.out.push_str(type_name(tensor.ty));
-        let signature = &tensor.shape_signature;
-        let fits = signature_fits(tensor);
-        self.out.push('[');
-        if tensor.shape.is_empty() && !tensor.has_rank && !constant {
-            self.out.push('*');
-        }
-        for (n, dim) in tensor.shape.iter().enumerate() {
-            if n > 0 {
-                self.out.push(',');
-            }
-            match dim {
-                1 if fits && signature[n] == -1 => self.out.push('?'),
-                dim if fits && signature[n] == -1 => _ = write!(self.out, "?={dim}"),
-                dim => _ = write!(self.out, "{dim}"),
-            }
-        }
-        self.out.push(']');
-        if let Some(q) = tensor.quantization.as_deref().filter(|_| self.level >= Level::Quant) {
-            self.quantization(place, q);
-        }
-        if !fits && !signature.is_empty() {
-            self.out.push_str(" signature ");
-            self.every(signature);
-        }
-        if tensor.external_buffer != 0 {
-            _ = write!(self.out, " external {}", tensor.external_buffer);
-        }
-        if let Some(ty) = tensor.expressed {
-            _ = write!(self.out, " expressed {}", type_name(ty));
-        }
-        if !tensor.variant_tensors.is_empty() {
-            self.out.push_str(" of (");
-            for (n, variant) in tensor.variant_tensors.iter().enumerate() {
-                self.separate(n);
-                self.variant(variant);
-            }
-            self.out.push(')');
-        }
-        if let Some(sparsity) = &tensor.sparsity {
-            self.sparsity(sparsity);
-        }
-    }
-
-    fn variant(&mut self, variant: &VariantSubType) {
-        self.out.push_str(type_name(variant.ty));
-        if variant.shape.is_empty() && !variant.has_rank {
-            self.out.push_str("[*]");
-            return;
-        }
-        self.out.push('[');
-        for (n, dim) in variant.shape.iter().enumerate() {
-            _ = write!(self.out, "{}{dim}", if n > 0 { "," } else { "" });
-        }
-        self.out.push(']');
-        if !variant.has_rank {
-            self.out.push_str(" unranked");
-        }
-    }
-
-    fn quantization(&mut self, place: &Place<'_>, q: &Quantization) {
-        let ranges = self.level >= Level::Hash && (!q.min.is_empty() || !q.max.is_empty());
-        let nothing = q.scale.is_empty()
-            && q.zero_point.is_empty()
-            && q.details == QuantizationDetails::None
-            && !ranges;
-        // An empty table is noted where the layout is.
-        if nothing && (self.level < Level::Full || q.quantized_dimension == 0) {
-            return;
-        }
-        self.out.push_str(" q(");
-        let mut items = 0;
-        let plain = q.zero_point.len() == q.scale.len() && q.zero_point.iter().all(|z| *z == 0);
-        if !q.scale.is_empty() || !plain {
-            self.list(&q.scale);
-            items += 1;
-        }
-        if !plain {
-            self.out.push_str(", ");
-            match q.zero_point[..] {
-                // Without brackets it would count for all scales.
-                [zero] if q.scale.len() != 1 => _ = write!(self.out, "[{zero}]"),
-                _ => self.list(&q.zero_point),
-            }
-        }
-        let mut item = |out: &mut String, name: &str| {
-            if items > 0 {
-                out.push_str(", ");
-            }
-            items += 1;
-            out.push_str(name);
-        };
-        if q.quantized_dimension != 0 || q.scale.len() > 1 {
-            item(&mut self.out, "axis = ");
-            _ = write!(self.out, "{}", q.quantized_dimension);
-        }
-        match &q.details {
-            QuantizationDetails::None => (),
-            QuantizationDetails::Custom(bytes) => {
-                item(&mut self.out, "custom(");
-                self.blob(bytes);
-                self.out.push(')');
-            }
-            QuantizationDetails::Blockwise { scales, zero_points, block_size, block_shape } => {
-                item(&mut self.out, "blockwise(");
-                self.linked(place, scales, zero_points, *block_size);
-                if !block_shape.is_empty() {
-                    self.out.push_str(", block_shape = ");
-                    self.every(block_shape);
-                }
-                self.out.push(')');
-            }
-            QuantizationDetails::MultiAxis {
-                scales,
-                zero_points,
-                block_size,
-                quantized_dimensions,
-            } => {
-                item(&mut self.out, "multi_axis(");
-                self.linked(place, scales, zero_points, *block_size);
-                self.out.push_str(", axes = ");
-                self.every(quantized_dimensions);
-                self.out.push(')');
-            }
-        }
-        if ranges {
-            for (name, list) in [("min = ", &q.min), ("max = ", &q.max)] {
-                if !list.is_empty() {
-                    item(&mut self.out, name);
-                    self.list(list);
-                }
-            }
-        }
-        self.out.push(')');
-    }
-
-    fn linked(&mut self, place: &Place<'_>, scales: &TensorLink, zeros: &TensorLink, size: i32) {
-        self.out.push_str("scales = ");
-        self.local_link(place, scales);
-        self.out.push_str(", zero_points = ");
-        self.local_link(place, zeros);
-        if size != 0 {
-            _ = write!(self.out, ", block_size = {size}");
-        }
-    }
-
-    fn sparsity(&mut self, sparsity: &Sparsity) {
-        self.out.push_str(" sparse(order = ");
-        self.every(&sparsity.traversal_order);
-        if !sparsity.block_map.is_empty() {
-            self.out.push_str(", blocks = ");
-            self.every(&sparsity.block_map);
-        }
-        for dim in &sparsity.dim_metadata {
-            self.out.push_str(", ");
-            match dim.format {
-                0 => self.out.push_str("dense("),
-                1 => self.out.push_str("csr("),
-                other => _ = write!(self.out, "dim({other}, "),
-            }
-            _ = write!(self.out, "{}", dim.dense_size);
-            for (name, index) in
-                [("segments", &dim.array_segments), ("indices", &dim.array_indices)]
-            {
-                if *index != SparseIndex::None {
-                    _ = write!(self.out, ", {name} = ");
-                }
-                match index {
-                    SparseIndex::None => (),
-                    SparseIndex::Int32(list) => {
-                        self.out.push_str("i32 ");
-                        self.list(list);
-                    }
-                    SparseIndex::Uint16(list) => {
-                        self.out.push_str("u16 ");
-                        self.list(list);
-                    }
-                    SparseIndex::Uint8(list) => {
-                        self.out.push_str("u8 ");
-                        self.list(list);
-                    }
-                }
-            }
-            self.out.push(')');
-        }
-        self.out.push(')');
-    }
-
-    /// The bytes of a tensor's buffer, or what is told of them.
-    fn content(&mut self, place: &Place<'_>, id: TensorId, tensor: &Tensor) {
-        let Some(bytes) = self.module.constants().constant(tensor.buffer) else { return };
-        let elements = tensor.elements();
-        let usual = elements.and_then(|n| tensor.ty.bytes_for(n)) == Some(bytes.len() as u64);
-        let few = elements.is_some_and(|n| n <= INLINE_ELEMENTS as u64);
-        if let Some(text) = values::inline(tensor.ty, &tensor.shape, elements, bytes) {
-            self.out.push_str(" = ");
-            self.out.push_str(&text);
-        } else if bytes.len() <= INLINE_BYTES && (few || !usual) {
-            self.out.push_str(" = ");
-            quote::bytes(&mut self.out, bytes);
-        } else {
-            if tensor.is_variable && self.level < Level::Hash {
-                return;
-            }
-            self.elided(place, id, tensor, bytes, usual);
-        }
-        self.written.insert(tensor.buffer);
-    }
-
-    fn elided(
-        &mut self,
-        place: &Place<'_>,
-        id: TensorId,
-        tensor: &Tensor,
-        bytes: &Bytes,
-        usual: bool,
-    ) {
-        if self.level >= Level::Hash {
-            if let Some((owner, other)) = self.owners.get(&tensor.buffer).copied() {
-                self.out.push_str(" as ");
-                self.qualified(place, owner, other);
-                return;
-            }
-            self.owners.insert(tensor.buffer, (place.id, id));
-        }
-        if !usual {
-            _ = write!(self.out, " bytes({})", bytes.len());
-        }
-        if matches!(self.aside, Aside::Fills) {
-            let name = place.names.get(id).map_or("", |name| name);
-            self.out.push_str(" fill ");
-            match stats(tensor.ty, bytes) {
-                Some(s) if usual && s.min == s.max => {
-                    _ = write!(self.out, "const({})", s.min);
-                }
-                Some(s) if usual => {
-                    let float = tensor.ty.is_float();
-                    let edge =
-                        |v: f64| if float { format!("{:?}", v as f32) } else { format!("{v}") };
-                    _ = write!(
-                        self.out,
-                        "gaussian(seed = {}, mean = {}, std = {}, min = {}, max = {})",
-                        super::fill::seed_of(name),
-                        stats::short(s.mean),
-                        stats::short(s.std),
-                        edge(s.min),
-                        edge(s.max)
-                    );
-                }
-                _ => self.out.push_str("const(0)"),
-            }
-            return;
-        }
-        if self.level >= Level::Hash {
-            self.out.push(' ');
-            self.digest(bytes);
-        }
-        if self.level >= Level::Stats
-            && let Some(s) = stats(tensor.ty, bytes)
-        {
-            let edge = |v: f64| if tensor.ty.is_float() { stats::short(v) } else { v.to_string() };
-            _ = write!(
-                self.out,
-                " {{min = {}, max = {}, mean = {}, std = {}",
-                edge(s.min),
-                edge(s.max),
-                stats::short(s.mean),
-                stats::short(s.std)
-            );
-            if s.zeros > 0 {
-                let part = 100.0 * s.zeros as f64 / s.count as f64;
-                _ = write!(self.out, ", zeros = {}%", stats::short(part));
-            }
-            if s.nonfinite > 0 {
-                _ = write!(self.out, ", nonfinite = {}", s.nonfinite);
-            }
-            self.out.push('}');
-        }
-    }
-
-    fn op(&mut self, place: &Place<'_>, id: OpId) {
-        let op = place.graph.op(id);
-        let results = place.graph.results(id);
-        self.out.push_str("  ");
-        for (n, result) in results.iter().enumerate() {
-            self.separate(n);
-            self.tensor_name(place, *result);
-        }
-        if !results.is_empty() {
-            self.out.push_str(" = ");
-        }
-        self.kind(&op.kind);
-        if op.version != 1 && self.level >= Level::Quant {
-            _ = write!(self.out, ".v{}", op.version);
-        }
-        self.out.push('(');
-        for (n, operand) in place.graph.operands(id).into_iter().enumerate() {
-            self.separate(n);
-            self.operand(place, operand);
-        }
-        self.out.push(')');
-        let scratch = place.graph.intermediates(id);
-        if !scratch.is_empty() {
-            self.out.push_str(" scratch(");
-            for (n, operand) in scratch.into_iter().enumerate() {
-                self.separate(n);
-                self.operand(place, operand);
-            }
-            self.out.push(')');
-        }
-        if self.level >= Level::Types {
-            self.options(op);
-            let described: Vec<Option<&Tensor>> = results
-                .iter()
-                .map(|id| {
-                    Some(place.graph.tensor(*id)).filter(|_| !place.names.inputs.contains(id))
-                })
-                .collect();
-            self.result_types(place, &described);
-        }
-        self.out.push('\n');
-    }
-
-    fn result_types(&mut self, place: &Place<'_>, results: &[Option<&Tensor>]) {
-        if results.iter().all(Option::is_none) {
-            return;
-        }
-        self.out.push_str(if results.len() > 1 { " : (" } else { " : " });
-        for (n, tensor) in results.iter().enumerate() {
-            self.separate(n);
-            let Some(tensor) = tensor else {
-                // It has its type where it is declared as an input.
-                self.out.push('_');
-                continue;
-            };
-            self.description(place, tensor, false);
-            if tensor.is_variable {
-                self.out.push_str(" variable");
-            }
-        }
-        if results.len() > 1 {
-            self.out.push(')');
-        }
-    }
-
-    fn options(&mut self, op: &Op) {
-        let custom = &op.custom_options;
-        if *custom != Default::default() {
-            self.out.push_str(" options(");
-            match &custom.bytes {
-                Some(bytes) => self.blob(bytes),
-                None => self.out.push_str("none"),
-            }
-            if custom.format != 0 {
-                _ = write!(self.out, ", format = {}", custom.format);
-            }
-            if custom.large {
-                self.out.push_str(", large");
-            }
-            self.out.push(')');
-        }
-        if !op.mutating_variable_inputs.is_empty() {
-            self.out.push_str(" mutates ");
-            self.plain(&op.mutating_variable_inputs, |out, v| out.push_str(truth(*v)));
-        }
-        if self.level == Level::Full {
-            if op.debug_metadata_index != -1 {
-                _ = write!(self.out, " debug {}", op.debug_metadata_index);
-            }
-            if let Some(nth) = self.nth_code(op) {
-                _ = write!(self.out, " code {nth}");
-            }
-        }
-        let expected = match op.kind {
-            OpKind::Builtin(code) => catalog::op_by_code(code).and_then(|info| info.options),
-            OpKind::Custom(_) => None,
-        };
-        match &op.attrs {
-            None if expected.is_some() && self.level == Level::Full => {
-                self.out.push_str(" {none}");
-            }
-            None => (),
-            Some(attrs) => {
-                let usual = expected.is_some_and(|info| info.name == attrs.options().name);
-                if !usual || attrs.set_values().next().is_some() {
-                    self.attributes(attrs, !usual);
-                }
-            }
-        }
-        if let Some(attrs) = &op.extra_attrs {
-            if op.attrs.is_none() && (expected.is_none() || self.level < Level::Full) {
-                self.out.push_str(" {none}");
-            }
-            self.attributes(attrs, true);
-        }
-    }
-
-    /// Which of the operator codes of its kind an op has, where it is not the first.
-    fn nth_code(&self, op: &Op) -> Option<usize> {
-        let codes = &self.module.op_codes;
-        let own = op.code? as usize;
-        codes.get(own).filter(|code| code.kind() == op.kind)?;
-        let nth = codes[..own].iter().filter(|code| code.kind() == op.kind).count();
-        (nth > 0).then_some(nth)
-    }
-
-    fn attributes(&mut self, attrs: &Attributes, named: bool) {
-        self.out.push_str(" {");
-        if named {
-            self.out.push_str(attrs.options().name);
-            if attrs.set_values().next().is_some() {
-                self.out.push_str(": ");
-            }
-        }
-        for (n, (info, value)) in attrs.set_values().enumerate() {
-            self.separate(n);
-            self.out.push_str(info.name);
-            self.out.push_str(" = ");
-            self.attribute(info, value);
-        }
-        self.out.push('}');
-    }
-
-    fn attribute(&mut self, info: &AttrInfo, value: &Attr) {
-        match value {
-            Attr::Bool(v) => self.out.push_str(truth(*v)),
-            Attr::Int(v) => self.int(info, *v),
-            Attr::Float(v) => values::float32(&mut self.out, *v),
-            Attr::String(v) => quote::string(&mut self.out, v),
-            Attr::Bytes(v) => self.blob(v),
-            Attr::Bools(v) => self.plain(v, |out, v| out.push_str(truth(*v))),
-            Attr::Floats(v) => self.plain(v, |out, v| values::float32(out, *v)),
-            Attr::Ints(v) => {
-                self.out.push('[');
-                for (n, v) in v.iter().enumerate() {
-                    self.separate(n);
-                    self.int(info, *v);
-                }
-                self.out.push(']');
-            }
-        }
-    }
-
-    fn int(&mut self, info: &AttrInfo, value: i64) {
-        let subgraph = usize::try_from(value).ok().and_then(|n| self.subgraphs.get(n));
-        let named = match info.ty {
-            AttrType::Enum(values) | AttrType::List(ListType::Enum(values)) => {
-                values.name_of(value)
-            }
-            _ => None,
-        };
-        match (named, subgraph) {
-            (Some(name), _) => self.out.push_str(name),
-            (None, Some(name)) if info.subgraph => quote::name(&mut self.out, '@', name),
-            _ => _ = write!(self.out, "{value}"),
-        }
-    }
-
     fn dequant_cache(&mut self) {
         let Some(cache) = &self.module.dequant_cache else { return };
         self.out.push_str("\ndequant_cache {\n");
@@ -768,294 +283,66 @@ impl<'m> Printer<'m> {
         }
         self.out.push_str("}\n");
     }
+}
 
-    /// What matters only to the file.
-    fn file(&mut self, layout: &Layout) {
-        let module = self.module;
-        if module.constants_outside {
-            self.out.push_str("\nconstants outside\n");
-        }
-        if !module.metadata_buffer.is_empty() {
-            self.out.push_str("\nmetadata_buffer ");
-            self.every(&module.metadata_buffer);
-            self.out.push('\n');
-        }
-        if !module.op_codes.is_empty() {
-            self.out.push_str("\nopcodes {\n");
-            for code in &module.op_codes {
-                self.op_code(code);
-            }
-            self.out.push_str("}\n");
-        }
-        for (id, graph) in module.subgraphs() {
-            let names = self.names[id.0 as usize].take().expect("all subgraphs have names");
-            let place = Place { id, graph, names: &names };
-            let name = self.subgraphs[id.0 as usize].clone();
-            self.out.push_str("\nlayout ");
-            quote::name(&mut self.out, '@', &name);
-            self.real_name(graph.name.as_deref(), &name);
-            if graph.debug_metadata_index != -1 {
-                _ = write!(self.out, " debug {}", graph.debug_metadata_index);
-            }
-            let count = graph.tensors().filter(|t| graph.tensor(*t).has_rank).count();
-            let ranked = 2 * count > graph.tensor_count();
-            self.out.push_str(if ranked { " ranked {\n" } else { " {\n" });
-            for (n, tensor) in graph.tensors().enumerate() {
-                self.out.push_str("  ");
-                self.tensor_name(&place, tensor);
-                let data = graph.tensor(tensor);
-                if let Some(name) = names.get(tensor) {
-                    self.real_name(data.name.as_deref(), name);
-                }
-                if data.has_rank != ranked {
-                    self.out.push_str(if ranked { " unranked" } else { " ranked" });
-                }
-                if data.quantization.as_deref().is_some_and(|q| *q == Quantization::default()) {
-                    self.out.push_str(" q()");
-                }
-                if !data.shape_signature.is_empty()
-                    && data.shape_signature == data.shape
-                    && data.shape.iter().all(|d| *d != -1)
-                {
-                    self.out.push_str(" static");
-                }
-                match layout.tensors[id.0 as usize][n] {
-                    Slot::Next => (),
-                    Slot::None => self.out.push_str(" none"),
-                    Slot::Number(buffer) => _ = write!(self.out, " buffer {buffer}"),
-                    Slot::As(owner, other) => {
-                        self.out.push_str(" as ");
-                        self.qualified(&place, owner, other);
-                    }
-                }
-                self.out.push('\n');
-            }
-            self.out.push_str("}\n");
-            self.names[id.0 as usize] = Some(names);
-        }
-        self.buffers(layout.implied);
+/// Single parts of a model as text, with the names that the whole text has.
+pub struct Parts<'m>(Printer<'m>);
+
+impl<'m> Parts<'m> {
+    /// Prints parts of `module` as a text of this level shows them.
+    pub fn new(module: &'m Module, level: Level) -> Self {
+        Self(Printer::new(module, level, None, Aside::Nothing, 8, HashMap::new()))
     }
 
-    fn op_code(&mut self, code: &OpCode) {
-        let kind = code.kind();
-        let usual = OpCode::for_kind(&kind, code.version);
-        self.out.push_str("  ");
-        self.kind(&kind);
-        if code.version != 1 {
-            _ = write!(self.out, ".v{}", code.version);
-        }
-        if code.builtin != usual.builtin {
-            _ = write!(self.out, " builtin_code {}", code.builtin);
-        }
-        if code.deprecated_builtin != usual.deprecated_builtin {
-            _ = write!(self.out, " deprecated_builtin_code {}", code.deprecated_builtin);
-        }
-        if code.custom != usual.custom {
-            self.out.push_str(" custom_code ");
-            self.optional(code.custom.as_deref());
-        }
-        self.out.push('\n');
+    /// The name of a subgraph, without its `@`.
+    pub fn subgraph_name(&self, id: SubgraphId) -> &str {
+        &self.0.subgraphs[id.0 as usize]
     }
 
-    /// How many buffers there are, where that is not plain, those whose bytes stand nowhere
-    /// else, and which of them share their bytes.
-    fn buffers(&mut self, implied: usize) {
-        let module = self.module;
-        let start = self.out.len();
-        for (id, bytes) in module.constants().iter() {
-            let Some(bytes) = bytes.filter(|_| !self.written.contains(&id)) else { continue };
-            _ = write!(self.out, "  {} = ", id.0);
-            self.blob(bytes);
-            self.out.push('\n');
-        }
-        let mut groups: Vec<Vec<u32>> = Vec::new();
-        let mut group_of: HashMap<(usize, usize), usize> = HashMap::new();
-        for (id, bytes) in module.constants().iter() {
-            let Some(bytes) = bytes.filter(|bytes| !bytes.is_empty()) else { continue };
-            let group = *group_of.entry(key(bytes)).or_insert_with(|| {
-                groups.push(Vec::new());
-                groups.len() - 1
-            });
-            groups[group].push(id.0);
-        }
-        for group in groups.iter().filter(|group| group.len() > 1) {
-            self.out.push_str("  shared");
-            group.iter().for_each(|id| _ = write!(self.out, " {id}"));
-            self.out.push('\n');
-        }
-        let (more, count) = (self.out.len() > start, module.constants().len());
-        let mut head = String::new();
-        if more || count != implied {
-            head.push_str("\nbuffers");
-        }
-        if count != implied {
-            _ = write!(head, " {count}");
-        }
-        if more {
-            head.push_str(" {\n");
-            self.out.push('}');
-        }
-        if !head.is_empty() {
-            self.out.insert_str(start, &head);
-            self.out.push('\n');
-        }
+    /// The name of a tensor, without its `%`; it is unique in its subgraph.
+    pub fn tensor_name(&self, subgraph: SubgraphId, id: TensorId) -> &str {
+        self.0.names[subgraph.0 as usize]
+            .as_ref()
+            .and_then(|names| names.get(id))
+            .map_or("?", |n| n)
     }
 
-    // Small pieces.
-
-    fn separate(&mut self, n: usize) {
-        if n > 0 {
-            self.out.push_str(", ");
-        }
+    /// The line of an op, without indentation.
+    pub fn op(&mut self, subgraph: SubgraphId, id: OpId) -> String {
+        let line = self.with(subgraph, |printer, place| printer.op(place, id));
+        line.trim().to_owned()
     }
 
-    fn optional(&mut self, text: Option<&str>) {
-        match text {
-            Some(text) => quote::string(&mut self.out, text),
-            None => self.out.push_str("none"),
-        }
+    /// Type, shape and quantisation of a tensor: `i8[8,3,3,1] q(0.011)`.
+    pub fn tensor(&mut self, subgraph: SubgraphId, id: TensorId) -> String {
+        let constant = self.0.module.constant(subgraph, id).is_some();
+        self.with(subgraph, |printer, place| {
+            printer.description(place, place.graph.tensor(id), constant);
+        })
     }
 
-    fn real_name(&mut self, real: Option<&str>, printed: &str) {
-        if real != Some(printed) {
-            self.out.push_str(" name ");
-            self.optional(real);
-        }
+    /// What the text shows of a tensor's constant, for example `= [1, 2]`; nothing for a tensor that is none.
+    pub fn content(&mut self, subgraph: SubgraphId, id: TensorId) -> String {
+        let text = self.with(subgraph, |printer, place| {
+            printer.content(place, id, place.graph.tensor(id));
+        });
+        text.trim().to_owned()
     }
 
-    fn kind(&mut self, kind: &OpKind) {
-        match kind {
-            OpKind::Custom(name) => {
-                self.out.push_str("custom ");
-                quote::string(&mut self.out, name);
-            }
-            OpKind::Builtin(code) => match catalog::op_by_code(*code) {
-                Some(info) => self.out.push_str(info.name),
-                None => _ = write!(self.out, "builtin {code}"),
-            },
-        }
+    /// The value of an attribute: enums and subgraphs go by name.
+    pub fn attribute(&mut self, info: &catalog::AttrInfo, value: &Attr) -> String {
+        self.0.attribute(info, value);
+        std::mem::take(&mut self.0.out)
     }
 
-    fn tensor_name(&mut self, place: &Place<'_>, id: TensorId) {
-        match place.names.get(id) {
-            Some(name) => quote::name(&mut self.out, '%', name),
-            None => self.out.push_str("-1"),
-        }
-    }
-
-    fn operand(&mut self, place: &Place<'_>, id: Option<TensorId>) {
-        match id {
-            Some(id) => self.tensor_name(place, id),
-            None => self.out.push('_'),
-        }
-    }
-
-    fn local_link(&mut self, place: &Place<'_>, link: &TensorLink) {
-        match link {
-            TensorLink::Tensor(id) => self.tensor_name(place, *id),
-            TensorLink::Raw(raw) => _ = write!(self.out, "{raw}"),
-        }
-    }
-
-    fn link(&mut self, subgraph: usize, link: &TensorLink) {
-        let names = self.names.get(subgraph).and_then(Option::as_ref);
-        match (link, names) {
-            (TensorLink::Tensor(id), Some(names)) => match names.get(*id) {
-                Some(name) => quote::name(&mut self.out, '%', name),
-                None => self.out.push_str("-1"),
-            },
-            (TensorLink::Tensor(_), None) => self.out.push_str("-1"),
-            (TensorLink::Raw(raw), _) => _ = write!(self.out, "{raw}"),
-        }
-    }
-
-    /// A tensor, with its subgraph where that is another.
-    fn qualified(&mut self, place: &Place<'_>, subgraph: SubgraphId, id: TensorId) {
-        if subgraph == place.id {
-            self.tensor_name(place, id);
-        } else {
-            quote::name(&mut self.out, '@', &self.subgraphs[subgraph.0 as usize]);
-            self.out.push(' ');
-            self.link(subgraph.0 as usize, &TensorLink::Tensor(id));
-        }
-    }
-
-    fn plain<T>(&mut self, list: &[T], mut write: impl FnMut(&mut String, &T)) {
-        self.out.push('[');
-        for (n, value) in list.iter().enumerate() {
-            self.separate(n);
-            write(&mut self.out, value);
-        }
-        self.out.push(']');
-    }
-
-    /// All of a list of numbers.
-    fn every<T: Number>(&mut self, list: &[T]) {
-        self.plain(list, |out, v| v.write(out));
-    }
-
-    /// A list of numbers that may be long: one alone, a few, many alike, or what range they are
-    /// in.
-    fn list<T: Number>(&mut self, list: &[T]) {
-        match list {
-            [one] => one.write(&mut self.out),
-            few if few.len() <= INLINE_ELEMENTS => self.every(few),
-            [first, rest @ ..] if rest.iter().all(|v| v.same(*first)) => {
-                _ = write!(self.out, "[{} * ", list.len());
-                first.write(&mut self.out);
-                self.out.push(']');
-            }
-            _ => {
-                let pick = |better: fn(f64, f64) -> bool| {
-                    let each = list.iter().copied();
-                    each.reduce(|a, b| if better(b.to_f64(), a.to_f64()) { b } else { a })
-                };
-                _ = write!(self.out, "[{} : ", list.len());
-                pick(|a, b| a < b).into_iter().for_each(|v| v.write(&mut self.out));
-                self.out.push_str("..");
-                pick(|a, b| a > b).into_iter().for_each(|v| v.write(&mut self.out));
-                if matches!(self.aside, Aside::Fills) {
-                    self.out.push_str(" fill");
-                } else if self.level >= Level::Hash {
-                    let mut bytes = Vec::with_capacity(list.len() * T::SIZE);
-                    list.iter().for_each(|v| v.put(&mut bytes));
-                    let hash = side::hash(&bytes);
-                    self.out.push(' ');
-                    self.show_hash(hash, || bytes.into());
-                }
-                self.out.push(']');
-            }
-        }
-    }
-
-    /// Bytes without a type.
-    fn blob(&mut self, bytes: &Bytes) {
-        if bytes.len() <= INLINE_BYTES {
-            quote::bytes(&mut self.out, bytes);
-            return;
-        }
-        _ = write!(self.out, "bytes({})", bytes.len());
-        if matches!(self.aside, Aside::Fills) {
-            self.out.push_str(" fill");
-        } else if self.level >= Level::Hash {
-            self.out.push(' ');
-            self.digest(bytes);
-        }
-    }
-
-    fn digest(&mut self, bytes: &Bytes) {
-        let hash = *self.hashes.entry(key(bytes)).or_insert_with(|| side::hash(bytes));
-        self.show_hash(hash, || bytes.clone());
-    }
-
-    fn show_hash(&mut self, hash: Hash, bytes: impl FnOnce() -> Bytes) {
-        let digits = side::hex(&hash, self.digits);
-        self.out.push('#');
-        self.out.push_str(&digits);
-        self.collided |= *self.shown.entry(digits).or_insert(hash) != hash;
-        if let Aside::Bytes(side) = &mut self.aside {
-            side.add(hash, bytes);
-        }
+    fn with(&mut self, id: SubgraphId, print: impl FnOnce(&mut Printer<'m>, &Place<'_>)) -> String {
+        let printer = &mut self.0;
+        let names = printer.names[id.0 as usize].take().expect("all subgraphs have names");
+        print(printer, &Place { id, graph: printer.module.subgraph(id), names: &names });
+        printer.names[id.0 as usize] = Some(names);
+        // Each part stands for itself, so none refers to another.
+        printer.owners.clear();
+        std::mem::take(&mut printer.out)
     }
 }
 
@@ -1064,22 +351,6 @@ struct Place<'a> {
     id: SubgraphId,
     graph: &'a Subgraph,
     names: &'a Names,
-}
-
-fn key(bytes: &Bytes) -> (usize, usize) {
-    (bytes.as_ptr() as usize, bytes.len())
-}
-
-fn truth(v: bool) -> &'static str {
-    if v { "true" } else { "false" }
-}
-
-/// Whether `?` in place of some dimensions says what the signature says.
-fn signature_fits(tensor: &Tensor) -> bool {
-    let (shape, signature) = (&tensor.shape, &tensor.shape_signature);
-    !shape.is_empty()
-        && shape.len() == signature.len()
-        && shape.iter().zip(signature.iter()).all(|(dim, known)| *known == -1 || dim == known)
 }
 
 pub(super) const REASONS: [(CacheReason, &str); 4] = [
@@ -1091,58 +362,4 @@ pub(super) const REASONS: [(CacheReason, &str); 4] = [
 
 fn reason_name(reason: CacheReason) -> &'static str {
     REASONS.iter().find(|(known, _)| *known == reason).map_or("?", |(_, name)| name)
-}
-
-/// Which buffer each tensor has, said in such a way that one more tensor changes one line.
-struct Layout {
-    tensors: Vec<Vec<Slot>>,
-    /// `None` where it is the next one.
-    metadata: Vec<Option<u32>>,
-    /// How many buffers there are at least.
-    implied: usize,
-}
-
-#[derive(Clone, Copy)]
-enum Slot {
-    /// The one after that of the tensor before.
-    Next,
-    /// Number 0.
-    None,
-    /// The same as a tensor before.
-    As(SubgraphId, TensorId),
-    Number(u32),
-}
-
-impl Layout {
-    fn new(module: &Module) -> Self {
-        let mut next = 1;
-        let mut owners: HashMap<BufferId, (SubgraphId, TensorId)> = HashMap::new();
-        let mut tensors = Vec::new();
-        for (id, graph) in module.subgraphs() {
-            let mut slots = Vec::with_capacity(graph.tensor_count());
-            for tensor in graph.tensors() {
-                let buffer = graph.tensor(tensor).buffer;
-                slots.push(if buffer == BufferId::NONE {
-                    Slot::None
-                } else if let Some((owner, other)) = owners.get(&buffer) {
-                    Slot::As(*owner, *other)
-                } else {
-                    owners.insert(buffer, (id, tensor));
-                    let slot = if buffer.0 == next { Slot::Next } else { Slot::Number(buffer.0) };
-                    next = buffer.0.saturating_add(1);
-                    slot
-                });
-            }
-            tensors.push(slots);
-        }
-        let metadata = module.metadata.iter().map(|entry| {
-            let own = entry.buffer.0 == next;
-            next = entry.buffer.0.saturating_add(1);
-            (!own).then_some(entry.buffer.0)
-        });
-        let metadata = metadata.collect();
-        let named = owners.keys().map(|id| id.0).max().unwrap_or(0);
-        let kept = module.metadata.iter().map(|entry| entry.buffer.0).max().unwrap_or(0);
-        Self { tensors, metadata, implied: named.max(kept) as usize + 1 }
-    }
 }

@@ -1,6 +1,7 @@
 //! The arguments.
 
 use super::debug::Debug;
+use super::emit::Emit;
 use super::model::Reading;
 use clap::{Parser, Subcommand, ValueEnum};
 use tfq_opt::format::Placement;
@@ -31,9 +32,13 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) print_pipeline: bool,
 
-    /// The runtime that the result is for
-    #[arg(long, default_value = "litert", value_name = "NAME")]
+    /// The runtime that the result is for: a name of `tfq-opt targets`, or a .toml file
+    #[arg(long, default_value = "litert", value_name = "TARGET")]
     pub(crate) target: String,
+
+    /// What to weigh against size, in the default pipeline [default: what suits the target]
+    #[arg(long, value_enum, value_name = "WHAT", conflicts_with_all = ["passes", "pipeline"])]
+    pub(crate) prefer: Option<Prefer>,
 
     /// Do everything but write
     #[arg(long)]
@@ -64,6 +69,9 @@ pub(crate) struct Args {
     pub(crate) constants: Constants,
 
     #[command(flatten)]
+    pub(crate) emit: Emit,
+
+    #[command(flatten)]
     pub(crate) reading: Reading,
 
     #[command(flatten)]
@@ -78,7 +86,8 @@ const EXAMPLES: &str = "\
 Examples:
   tfq-opt model.tflite -o small.tflite
   tfq-opt model.tflite --passes='quantize-weights{type=float16},insert-dequant,eliminate-dead-buffers' -o half.tflite
-  tfq-opt model.tflite --dry-run --remarks";
+  tfq-opt model.tflite --dry-run --remarks
+  tfq-opt model.tflite --passes= --emit=text";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -95,6 +104,16 @@ pub(crate) enum Command {
     Bisect(super::bisect::Args),
     /// Shrink a model for which a check fails
     Reduce(super::reduce::Args),
+    /// Tell what differs between two models
+    Diff(super::diff::Args),
+    /// Tell what a model is: ends, size, ops, quantisation
+    Inspect(super::inspect::Args),
+    /// Print a model as text, for example for git
+    Print(super::print::Args),
+    /// Write a model as text whose weights are made up: the structure in some kilobytes
+    Skeleton(super::skeleton::Args),
+    /// List targets, or explain one
+    Targets(super::targets::Args),
     /// Print a script that completes arguments in a shell
     Completions {
         /// The shell
@@ -107,6 +126,17 @@ pub(crate) enum Command {
         /// Its name
         pass: String,
     },
+}
+
+/// What the user weighs against the size of the file.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Prefer {
+    /// A small file
+    Size,
+    /// Little memory that the runtime holds
+    Ram,
+    /// Quick answers
+    Latency,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

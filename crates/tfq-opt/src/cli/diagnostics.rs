@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::process::ExitCode;
 use tfq_opt::Error;
 use tfq_opt::pass::PipelineError;
+use tfq_opt::target::TargetError;
 
 /// Why the command ends with an error.
 #[derive(Debug)]
@@ -45,15 +46,25 @@ impl Failure {
         }))
     }
 
+    /// A file that describes a target, and what is wrong with it.
+    pub(crate) fn target(path: &str, text: String, error: &TargetError) -> Self {
+        Self::Text(Box::new(Excerpt {
+            place: path.to_owned(),
+            text,
+            span: error.span.clone(),
+            message: error.problem.to_string(),
+            label: String::new(),
+            help: error.help(),
+            exit_code: 2,
+        }))
+    }
+
     pub(crate) fn usage(message: &str, help: &str) -> Self {
         Self::Usage { message: message.to_owned(), help: help.to_owned() }
     }
 
     pub(crate) fn file(what: &str, name: &str, error: &io::Error) -> Self {
-        // Errors about our temporary file name it, which tells the user nothing.
-        let text = error.to_string();
-        let cause = text.split(" at path ").next().unwrap_or_default();
-        Self::Model { message: format!("{what} {name}: {cause}"), help: None }
+        Self::Model { message: format!("{what} {name}: {}", cause(error)), help: None }
     }
 
     pub(crate) fn model(input: &str, error: Error) -> Self {
@@ -93,6 +104,11 @@ impl Failure {
             Self::Usage { .. } => ExitCode::from(2),
         }
     }
+}
+
+/// The error without the name of our temporary file, which tells the user nothing.
+pub(crate) fn cause(error: &io::Error) -> String {
+    error.to_string().split(" at path ").next().unwrap_or_default().to_owned()
 }
 
 /// Prints a failure to standard error.

@@ -6,12 +6,18 @@ mod bisect;
 mod check;
 mod debug;
 mod diagnostics;
+mod diff;
+mod emit;
+mod inspect;
 mod list;
 mod model;
 mod optimize;
+mod print;
 mod progress;
 mod reduce;
+mod skeleton;
 mod summary;
+mod targets;
 mod timing;
 
 use args::{Args, Command};
@@ -24,6 +30,9 @@ use tfq_opt::builtin;
 pub(crate) fn main() -> ExitCode {
     // Wrong arguments end the process here, with status 2 and clap's own message.
     let args = Args::parse();
+    if let Some(Command::Diff(diff)) = &args.command {
+        return diff::main(diff);
+    }
     match run(&args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -42,6 +51,10 @@ fn run(args: &Args) -> Result<(), Failure> {
         Some(Command::Passes { json, .. }) => return list::passes(*json).map_err(output_failure),
         Some(Command::Bisect(bisect)) => return bisect::run(bisect),
         Some(Command::Reduce(reduce)) => return reduce::run(reduce),
+        Some(Command::Inspect(inspect)) => return inspect::run(inspect),
+        Some(Command::Print(print)) => return print::run(print),
+        Some(Command::Skeleton(skeleton)) => return skeleton::run(skeleton),
+        Some(Command::Targets(targets)) => return targets::run(targets),
         Some(Command::Completions { shell }) => {
             let mut command = Args::command();
             clap_complete::generate(*shell, &mut command, "tfq-opt", &mut io::stdout());
@@ -52,6 +65,7 @@ fn run(args: &Args) -> Result<(), Failure> {
             return page.render(&mut io::stdout()).map_err(output_failure);
         }
         Some(Command::Explain { pass }) => return list::explain(pass),
+        Some(Command::Diff(_)) => unreachable!("it has a status of its own"),
         None => (),
     }
     optimize::run(args)

@@ -1,11 +1,12 @@
 //! What the commands share: models in, models out, pipelines and targets by name.
 
 use super::diagnostics::Failure;
+use super::emit::{Emit, Form};
 use bytes::Bytes;
 use std::io::{self, Write};
 use std::path::Path;
 use tfq_opt::format::{Access, Image, LiftOptions, LowerOptions};
-use tfq_opt::ir::{Module, text};
+use tfq_opt::ir::Module;
 use tfq_opt::pass::Pipeline;
 use tfq_opt::target::Target;
 use tfq_opt::{LoadOptions, Source, builtin};
@@ -84,21 +85,28 @@ pub(crate) fn write(output: &str, image: &Image, done: impl FnMut(u64)) -> Resul
 
 /// Writes a model in the form that the file's ending says.
 pub(crate) fn write_module(output: &str, module: &Module) -> Result<(), Failure> {
-    if Path::new(output).extension().is_some_and(|ending| ending == "tfg") {
-        let (content, side) = text::print_with_side(module);
-        // The text comes last, since it is what says which constants belong to it.
-        let side = Image::of_file(side.into());
-        write(&format!("{output}.bin"), &side, |_| ())?;
-        return write_text(output, &content);
+    let emit = Emit::default();
+    match emit.form(Some(output))? {
+        Form::Tflite => {
+            let image = tfq_opt::format::lower(module, &LowerOptions::default())
+                .map_err(|error| Failure::model(output, error.into()))?;
+            write(output, &image, |_| ())
+        }
+        form => emit.write(form, module, output),
     }
-    let image = tfq_opt::format::lower(module, &LowerOptions::default())
-        .map_err(|error| Failure::model(output, error.into()))?;
-    write(output, &image, |_| ())
 }
 
-/// Writes text to a file, or to standard output for `-`.
-pub(crate) fn write_text(output: &str, text: &str) -> Result<(), Failure> {
-    write(output, &Image::of_file(Bytes::copy_from_slice(text.as_bytes())), |_| ())
+/// Writes something else than a model, in the same way.
+pub(crate) fn write_bytes(output: &str, bytes: impl Into<Bytes>) -> Result<(), Failure> {
+    let bytes = bytes.into();
+    if output != "-" {
+        return write(output, &Image::of_file(bytes), |_| ());
+    }
+    match io::stdout().lock().write_all(&bytes) {
+        // Whoever reads has seen enough: `tfq-opt print model.tflite | head`.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.map_err(|error| Failure::file("cannot write", output, &error)),
+    }
 }
 
 /// Reads a pipeline; `place` is the option or file that it is from.
@@ -106,11 +114,34 @@ pub(crate) fn pipeline(place: &str, text: &str) -> Result<Pipeline, Failure> {
     Pipeline::parse(&builtin(), text).map_err(|error| Failure::pipeline(place, error))
 }
 
-/// The target of this name.
+/// The target of this name, or in this file: what ends with `.toml` or holds a slash.
 pub(crate) fn target(name: &str) -> Result<&'static Target, Failure> {
+    if name.ends_with(".toml") || name.contains(['/', '\\']) {
+        return target_of_file(name);
+    }
     Target::named(name).ok_or_else(|| {
         let names: Vec<&str> = Target::names().collect();
-        let help = format!("targets are {}", names.join(", "));
+        let help = match nearest(name, &names) {
+            Some(near) => format!("did you mean `{near}`? `tfq-opt targets` lists them"),
+            None => {
+                format!("targets are {}; a file is told by `.toml` or a slash", names.join(", "))
+            }
+        };
         Failure::usage(&format!("there is no target `{name}`"), &help)
     })
+}
+
+fn target_of_file(path: &str) -> Result<&'static Target, Failure> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Failure::file("cannot read", path, &error))?;
+    let stem = Path::new(path).file_stem().unwrap_or_default().to_string_lossy();
+    match Target::parse(&stem, &text) {
+        Ok(target) => Ok(target.into_static()),
+        Err(error) => Err(Failure::target(path, text, &error)),
+    }
+}
+
+fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    let distance = |known: &&&str| strsim::damerau_levenshtein(name, known);
+    known.iter().filter(|k| distance(k) <= 1 + name.len() / 4).min_by_key(distance).copied()
 }

@@ -3,7 +3,9 @@
 use super::args::Args;
 use super::debug::{self, Watcher};
 use super::diagnostics::Failure;
+use super::emit::Form;
 use super::{list, model, output_failure, progress, summary, timing};
+use clap::ValueEnum;
 use std::io::{self, Write};
 use tfq_opt::format::Access;
 use tfq_opt::pass::{Pipeline, SpanKind, Timeline};
@@ -15,8 +17,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         return writeln!(io::stdout(), "{pipeline}").map_err(output_failure);
     }
     let mut timeline = Timeline::default();
-    let job = Job::new(args, &mut timeline)?;
-    let Job { input, optimizer, source, bytes_in } = job;
+    let Job { input, optimizer, source, bytes_in, form, output } = Job::new(args, &mut timeline)?;
     debug::log(args.debug.verbose);
     let progress = progress::Progress::new(bytes_in, args.quiet);
     let mut watcher = Watcher::new(&args.debug, optimizer.target().name());
@@ -42,10 +43,12 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     timeline.nest(&optimized.report.timeline);
     let failed = |error: tfq_opt::Error| Failure::model(&input, error);
     let image = timeline.span(SpanKind::File, "lower", || optimized.image()).map_err(failed)?;
-    let output = args.output.as_deref().filter(|_| !args.dry_run);
     if let Some(output) = output {
         let done = |bytes| progress.written(bytes, image.len());
-        timeline.span(SpanKind::File, "write", || model::write(output, &image, done))?;
+        timeline.span(SpanKind::File, "write", || match form {
+            Form::Tflite => model::write(output, &image, done),
+            form => args.emit.write(form, &optimized.module, output),
+        })?;
     }
     progress.finish();
     if let Some(file) = &args.debug.trace {
@@ -65,17 +68,26 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
 }
 
 /// What is to be done, read and checked.
-struct Job {
+struct Job<'a> {
     input: String,
     optimizer: Optimizer,
     source: Source<'static>,
     bytes_in: u64,
+    form: Form,
+    output: Option<&'a str>,
 }
 
-impl Job {
-    fn new(args: &Args, timeline: &mut Timeline) -> Result<Self, Failure> {
+impl<'a> Job<'a> {
+    fn new(args: &'a Args, timeline: &mut Timeline) -> Result<Self, Failure> {
         args.debug.check()?;
-        if args.json && args.output.as_deref() == Some("-") {
+        let form = args.emit.form(args.output.as_deref())?;
+        // What is not a model for the runtime is for people, who look at standard output.
+        let output = match args.output.as_deref() {
+            None if form != Form::Tflite => Some("-"),
+            output => output,
+        };
+        let output = output.filter(|_| !args.dry_run);
+        if args.json && output == Some("-") {
             let help = "leave out --json, or write the model to a file";
             let message = "the model and --json would both go to standard output";
             return Err(Failure::usage(message, help));
@@ -84,7 +96,7 @@ impl Job {
             list::find(pass)?;
         }
         if let Some(file) = &args.debug.run_reproducer {
-            return Self::reproduce(args, file);
+            return Self::reproduce(args, file, form, output);
         }
         let Some(input) = args.input.clone() else {
             return Err(Failure::usage(
@@ -95,10 +107,15 @@ impl Job {
         let optimizer = optimizer(args, pipeline(args)?, &args.target)?;
         let (source, bytes_in) = timeline
             .span(SpanKind::File, "read", || model::source(&input, &args.reading, access(args)))?;
-        Ok(Self { input, optimizer, source, bytes_in })
+        Ok(Self { input, optimizer, source, bytes_in, form, output })
     }
 
-    fn reproduce(args: &Args, file: &str) -> Result<Self, Failure> {
+    fn reproduce(
+        args: &'a Args,
+        file: &str,
+        form: Form,
+        output: Option<&'a str>,
+    ) -> Result<Self, Failure> {
         let text = std::fs::read_to_string(file)
             .map_err(|error| Failure::file("cannot read", file, &error))?;
         let reproducer = Reproducer::parse(&text).map_err(|error| Failure::Model {
@@ -109,7 +126,8 @@ impl Job {
         let optimizer = optimizer(args, pipeline, &reproducer.target)?;
         let module = reproducer.module().map_err(|error| Failure::model(file, error))?;
         let bytes_in = text.len() as u64;
-        Ok(Self { input: file.to_owned(), optimizer, source: module.into(), bytes_in })
+        let (input, source) = (file.to_owned(), module.into());
+        Ok(Self { input, optimizer, source, bytes_in, form, output })
     }
 }
 
@@ -132,9 +150,21 @@ fn pipeline(args: &Args) -> Result<Pipeline, Failure> {
             let text = std::fs::read_to_string(file);
             (file.as_str(), text.map_err(|error| Failure::file("cannot read", file, &error))?)
         }
-        None => ("--passes", args.passes.clone().unwrap_or_else(|| "default".to_owned())),
+        None => ("--passes", args.passes.clone().unwrap_or_else(|| default_pipeline(args))),
     };
     model::pipeline(place, &text)
+}
+
+/// The default pipeline, told what to prefer if the user says so.
+fn default_pipeline(args: &Args) -> String {
+    let Some(prefer) = args.prefer.and_then(|prefer| prefer.to_possible_value()) else {
+        return "default".to_owned();
+    };
+    let steps = tfq_opt::passes::pipelines::DEFAULT.steps.iter().map(|(pass, _)| match *pass {
+        "quantize-weights" => format!("{pass}{{prefer={}}}", prefer.get_name()),
+        _ => (*pass).to_owned(),
+    });
+    steps.collect::<Vec<_>>().join(",")
 }
 
 fn set_threads(threads: Option<usize>) -> Result<(), Failure> {

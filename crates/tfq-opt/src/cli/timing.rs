@@ -47,5 +47,5 @@ pub(crate) fn write_trace(timeline: &Timeline, file: &str) -> Result<(), Failure
         })
         .collect();
     let trace = json!({ "traceEvents": events, "displayTimeUnit": "ms" });
-    super::model::write_text(file, &format!("{trace}\n"))
+    super::model::write_bytes(file, format!("{trace}\n"))
 }

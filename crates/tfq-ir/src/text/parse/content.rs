@@ -14,6 +14,7 @@ struct Hint {
     max: Option<f64>,
     mean: Option<f64>,
     std: Option<f64>,
+    nonfinite: u64,
 }
 
 impl Parser {
@@ -233,7 +234,8 @@ impl Parser {
                 "max" => hint.max = Some(value),
                 "mean" => hint.mean = Some(value),
                 "std" => hint.std = Some(value),
-                "zeros" | "nonfinite" => (),
+                "nonfinite" => hint.nonfinite = value as u64,
+                "zeros" => (),
                 _ => return fail(span, format!("there is no statistic `{key}`")),
             }
             self.comma('}')?;
@@ -250,7 +252,7 @@ impl Parser {
             "uniform" => (0.0, 1.0),
             _ => (f64::NEG_INFINITY, f64::INFINITY),
         };
-        let (mut start, mut step, mut value) = (0.0, 1.0, 0.0);
+        let (mut start, mut step, mut value, mut nonfinite) = (0.0, 1.0, 0.0, 0);
         self.mark('(')?;
         if word == "const" {
             value = match self.peek() {
@@ -272,11 +274,12 @@ impl Parser {
                 ("gaussian", "std") => std = self.float("a standard deviation")?,
                 ("gaussian" | "uniform", "min") => min = self.float("a number")?,
                 ("gaussian" | "uniform", "max") => max = self.float("a number")?,
+                ("gaussian", "nonfinite") => nonfinite = self.number("how many")?,
                 ("ramp", "start") => start = self.float("a number")?,
                 ("ramp", "step") => step = self.float("a number")?,
                 ("gaussian" | "uniform" | "ramp", _) => {
                     let help = match word.as_str() {
-                        "gaussian" => "it has seed, mean, std, min and max",
+                        "gaussian" => "it has seed, mean, std, min, max and nonfinite",
                         "uniform" => "it has seed, min and max",
                         _ => "it has start and step",
                     };
@@ -287,7 +290,7 @@ impl Parser {
             self.comma(')')?;
         }
         let how = match word.as_str() {
-            "gaussian" => Fill::Gaussian { seed, mean, std, min, max },
+            "gaussian" => Fill::Gaussian { seed, mean, std, min, max, nonfinite },
             "uniform" => Fill::Uniform { seed, min, max },
             "ramp" => Fill::Ramp { start, step },
             "const" => Fill::Const(value),
@@ -366,6 +369,7 @@ impl Parser {
                 std: hint.std.unwrap_or(0.1),
                 min: hint.min.unwrap_or(f64::NEG_INFINITY),
                 max: hint.max.unwrap_or(f64::INFINITY),
+                nonfinite: hint.nonfinite,
             },
             (_, Float32 | Float16 | BFloat16 | Float64) => Fill::Gaussian {
                 seed,
@@ -373,6 +377,7 @@ impl Parser {
                 std: 0.1,
                 min: f64::NEG_INFINITY,
                 max: f64::INFINITY,
+                nonfinite: 0,
             },
             (_, Int8) => symmetric(127.0),
             (_, Int4) => symmetric(7.0),

@@ -1,0 +1,79 @@
+//! A subgraph with numbers for ops and tensors, so that pairs are plain lists.
+
+use std::collections::HashMap;
+use tfq_ir::{Module, Op, OpId, Subgraph, SubgraphId, Tensor, TensorId};
+
+pub(crate) struct Graph<'m> {
+    pub(crate) module: &'m Module,
+    pub(crate) id: SubgraphId,
+    pub(crate) graph: &'m Subgraph,
+    /// In execution order.
+    pub(crate) ops: Vec<Node<'m>>,
+    /// In file order.
+    pub(crate) tensors: Vec<TensorId>,
+    pub(crate) roles: Vec<Role>,
+    /// The op that computes a tensor.
+    pub(crate) producers: Vec<Option<u32>>,
+    /// Ops that read a tensor, in order, with the slot.
+    pub(crate) users: Vec<Vec<(u32, u32)>>,
+    pub(crate) numbers: HashMap<TensorId, u32>,
+}
+
+pub(crate) struct Node<'m> {
+    pub(crate) id: OpId,
+    pub(crate) op: &'m Op,
+    pub(crate) operands: Vec<Option<u32>>,
+    pub(crate) results: Vec<u32>,
+    pub(crate) scratch: Vec<Option<u32>>,
+}
+
+/// Where a tensor's contents come from. Only tensors of one role are the same thing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Role {
+    Computed,
+    Constant,
+    /// Inputs, variables, scratch.
+    Given,
+}
+
+impl<'m> Graph<'m> {
+    pub(crate) fn new(module: &'m Module, id: SubgraphId) -> Self {
+        let graph = module.subgraph(id);
+        let tensors: Vec<TensorId> = graph.tensors().collect();
+        let numbers: HashMap<TensorId, u32> =
+            tensors.iter().enumerate().map(|(n, id)| (*id, n as u32)).collect();
+        let mut roles: Vec<Role> = tensors
+            .iter()
+            .map(|t| if module.constant(id, *t).is_some() { Role::Constant } else { Role::Given })
+            .collect();
+        let mut producers = vec![None; tensors.len()];
+        let mut users = vec![Vec::new(); tensors.len()];
+        let mut ops = Vec::with_capacity(graph.op_count());
+        for (n, op) in graph.ops().enumerate() {
+            let n = n as u32;
+            let some = |t: Option<TensorId>| t.map(|t| numbers[&t]);
+            let node = Node {
+                id: op,
+                op: graph.op(op),
+                operands: graph.operands(op).into_iter().map(some).collect(),
+                results: graph.results(op).into_iter().map(|t| numbers[&t]).collect(),
+                scratch: graph.intermediates(op).into_iter().map(some).collect(),
+            };
+            for result in &node.results {
+                producers[*result as usize] = Some(n);
+                roles[*result as usize] = Role::Computed;
+            }
+            for (slot, operand) in node.operands.iter().enumerate() {
+                if let Some(operand) = operand {
+                    users[*operand as usize].push((n, slot as u32));
+                }
+            }
+            ops.push(node);
+        }
+        Self { module, id, graph, ops, tensors, roles, producers, users, numbers }
+    }
+
+    pub(crate) fn tensor(&self, n: u32) -> &'m Tensor {
+        self.graph.tensor(self.tensors[n as usize])
+    }
+}

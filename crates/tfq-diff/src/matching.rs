@@ -1,0 +1,453 @@
+//! Which op and tensor of one subgraph is which of the other.
+
+use crate::graph::{Graph, Role};
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use tfq_ir::Op;
+
+/// Pairs of numbers, from both sides.
+pub(crate) struct Pairing {
+    pub(crate) ab: Vec<Option<u32>>,
+    pub(crate) ba: Vec<Option<u32>>,
+}
+
+impl Pairing {
+    fn new(a: usize, b: usize) -> Self {
+        Self { ab: vec![None; a], ba: vec![None; b] }
+    }
+
+    /// Pairs them, unless one is taken.
+    fn pair(&mut self, a: u32, b: u32) -> bool {
+        if !self.free(a, b) {
+            return false;
+        }
+        self.ab[a as usize] = Some(b);
+        self.ba[b as usize] = Some(a);
+        true
+    }
+
+    fn free(&self, a: u32, b: u32) -> bool {
+        self.ab[a as usize].is_none() && self.ba[b as usize].is_none()
+    }
+
+    pub(crate) fn paired(&self, a: u32, b: u32) -> bool {
+        self.ab[a as usize] == Some(b)
+    }
+}
+
+pub(crate) struct Matching {
+    pub(crate) ops: Pairing,
+    pub(crate) tensors: Pairing,
+}
+
+pub(crate) fn matching(a: &Graph<'_>, b: &Graph<'_>) -> Matching {
+    let mut matcher = Matcher {
+        a,
+        b,
+        ops: Pairing::new(a.ops.len(), b.ops.len()),
+        tensors: Pairing::new(a.tensors.len(), b.tensors.len()),
+        first_free: vec![0; b.tensors.len()],
+    };
+    matcher.names();
+    matcher.ends();
+    matcher.results_by_name();
+    matcher.spread();
+    for radius in [3, 1] {
+        if matcher.all_done() {
+            break;
+        }
+        matcher.surroundings(radius);
+        matcher.spread();
+    }
+    matcher.sequence();
+    matcher.spread();
+    Matching { ops: matcher.ops, tensors: matcher.tensors }
+}
+
+/// How many readers of a tensor are looked at for one op. More means a tensor that half of the
+/// model reads, which says little about an op.
+const CANDIDATES: usize = 64;
+/// Sequences of up to this many ops are aligned exactly.
+const ALIGNED: usize = 4000;
+
+struct Matcher<'g, 'm> {
+    a: &'g Graph<'m>,
+    b: &'g Graph<'m>,
+    ops: Pairing,
+    tensors: Pairing,
+    /// For each tensor of `b` how many of its first readers are taken, so that a tensor with
+    /// many readers is not gone through again and again.
+    first_free: Vec<usize>,
+}
+
+impl Matcher<'_, '_> {
+    fn all_done(&self) -> bool {
+        self.ops.ab.iter().all(Option::is_some) || self.ops.ba.iter().all(Option::is_some)
+    }
+
+    /// Tensors of one name and role, where no other has the name.
+    fn names(&mut self) {
+        let by_name = |graph: &Graph<'_>| {
+            let mut found: HashMap<_, Option<u32>> = HashMap::with_capacity(graph.tensors.len());
+            for n in 0..graph.tensors.len() as u32 {
+                let Some(name) = graph.tensor(n).name.clone().filter(|name| !name.is_empty())
+                else {
+                    continue;
+                };
+                found.entry(name).and_modify(|n| *n = None).or_insert(Some(n));
+            }
+            found
+        };
+        let (in_a, in_b) = (by_name(self.a), by_name(self.b));
+        for n in 0..self.a.tensors.len() as u32 {
+            let Some(name) = self.a.tensor(n).name.as_ref() else { continue };
+            if let (Some(Some(first)), Some(Some(other))) = (in_a.get(name), in_b.get(name))
+                && *first == n
+                && self.a.roles[n as usize] == self.b.roles[*other as usize]
+            {
+                self.tensors.pair(n, *other);
+            }
+        }
+    }
+
+    /// Inputs that no name paired, where both sides have as many of them.
+    fn ends(&mut self) {
+        let rest = |list: &[tfq_ir::TensorId], graph: &Graph<'_>, taken: &[Option<u32>]| {
+            let each = list.iter().map(|t| graph.numbers[t]);
+            each.filter(|n| taken[*n as usize].is_none()).collect::<Vec<u32>>()
+        };
+        let in_a = rest(self.a.graph.inputs(), self.a, &self.tensors.ab);
+        let in_b = rest(self.b.graph.inputs(), self.b, &self.tensors.ba);
+        if in_a.len() == in_b.len() {
+            for (a, b) in in_a.into_iter().zip(in_b) {
+                self.pair_alike(a, b);
+            }
+        }
+    }
+
+    /// Ops of one kind whose first results have one name.
+    fn results_by_name(&mut self) {
+        for n in 0..self.a.ops.len() as u32 {
+            let Some(first) = self.a.ops[n as usize].results.first() else { continue };
+            let Some(other) = self.tensors.ab[*first as usize] else { continue };
+            let Some(op) = self.b.producers[other as usize] else { continue };
+            if self.b.ops[op as usize].results.first() == Some(&other) {
+                self.pair_ops(n, op);
+            }
+        }
+    }
+
+    /// Pairs ops by what was paired around them, forwards and then backwards.
+    fn spread(&mut self) {
+        for n in 0..self.a.ops.len() as u32 {
+            if self.ops.ab[n as usize].is_none()
+                && let Some(other) = self.by_operands(n)
+            {
+                self.pair_ops(n, other);
+            }
+        }
+        for n in (0..self.a.ops.len() as u32).rev() {
+            if self.ops.ab[n as usize].is_none()
+                && let Some(other) = self.by_readers(n)
+            {
+                self.pair_ops(n, other);
+            }
+        }
+    }
+
+    /// An op of the kind of `n` that reads the same.
+    fn by_operands(&mut self, n: u32) -> Option<u32> {
+        let node = &self.a.ops[n as usize];
+        let paired = node.operands.iter().enumerate().filter_map(|(slot, operand)| {
+            Some((slot as u32, self.tensors.ab[(*operand)? as usize]?))
+        });
+        // The operand that the fewest others read tells most.
+        let (slot, anchor) = paired.min_by_key(|(_, t)| self.b.users[*t as usize].len())?;
+        let users = &self.b.users[anchor as usize];
+        let free = &mut self.first_free[anchor as usize];
+        while users.get(*free).is_some_and(|(op, _)| self.ops.ba[*op as usize].is_some()) {
+            *free += 1;
+        }
+        let candidates = users[*free..].iter().take(CANDIDATES).filter(|(op, at)| {
+            let other = &self.b.ops[*op as usize];
+            *at == slot
+                && self.ops.ba[*op as usize].is_none()
+                && other.op.kind == node.op.kind
+                && self.same_operands(n, *op)
+        });
+        let mut best: Option<(u32, u32)> = None;
+        for (op, _) in candidates {
+            let likeness = self.likeness(n, *op);
+            if best.is_none_or(|(most, _)| likeness > most) {
+                best = Some((likeness, *op));
+            }
+        }
+        best.map(|(_, op)| op)
+    }
+
+    /// Whether two ops read the same: paired tensors, and constants where neither has a pair.
+    fn same_operands(&self, a: u32, b: u32) -> bool {
+        let (first, second) = (&self.a.ops[a as usize].operands, &self.b.ops[b as usize].operands);
+        first.len() == second.len()
+            && first.iter().zip(second).all(|pair| match pair {
+                (None, None) => true,
+                (Some(x), Some(y)) => {
+                    self.tensors.paired(*x, *y) || self.tensors.free(*x, *y) && self.alike(*x, *y)
+                }
+                _ => false,
+            })
+    }
+
+    /// How much more two ops of a kind agree in than they must.
+    fn likeness(&self, a: u32, b: u32) -> u32 {
+        let (first, second) = (&self.a.ops[a as usize], &self.b.ops[b as usize]);
+        let attributes = first.op.attrs == second.op.attrs;
+        let results = first.results.len() == second.results.len()
+            && first.results.iter().zip(&second.results).all(|(x, y)| {
+                let (x, y) = (self.a.tensor(*x), self.b.tensor(*y));
+                x.ty == y.ty && x.shape == y.shape
+            });
+        u32::from(attributes) * 2 + u32::from(results)
+    }
+
+    /// An op of the kind of `n` whose results go the same way.
+    fn by_readers(&self, n: u32) -> Option<u32> {
+        let node = &self.a.ops[n as usize];
+        for (place, result) in node.results.iter().enumerate() {
+            for (reader, slot) in self.a.users[*result as usize].iter().take(CANDIDATES) {
+                let Some(other) = self.ops.ab[*reader as usize] else { continue };
+                let operand = self.b.ops[other as usize].operands.get(*slot as usize).copied();
+                let Some(op) = operand.flatten().and_then(|t| self.b.producers[t as usize]) else {
+                    continue;
+                };
+                let made = &self.b.ops[op as usize];
+                if self.ops.ba[op as usize].is_none()
+                    && made.op.kind == node.op.kind
+                    && made.results.get(place).copied() == operand.flatten()
+                {
+                    return Some(op);
+                }
+            }
+        }
+        None
+    }
+
+    /// Ops that nothing paired so far, by what they and the ops near them are.
+    fn surroundings(&mut self, radius: usize) {
+        let in_a = self.hashes(self.a, radius, |t| self.tensors.ab[t as usize].map(|_| t));
+        let in_b = self.hashes(self.b, radius, |t| self.tensors.ba[t as usize]);
+        let mut groups: HashMap<u64, (Vec<u32>, Vec<u32>)> = HashMap::new();
+        for (n, hash) in in_a.iter().enumerate() {
+            if self.ops.ab[n].is_none() {
+                groups.entry(*hash).or_default().0.push(n as u32);
+            }
+        }
+        for (n, hash) in in_b.iter().enumerate() {
+            if self.ops.ba[n].is_none()
+                && let Some(group) = groups.get_mut(hash)
+            {
+                group.1.push(n as u32);
+            }
+        }
+        for n in 0..self.a.ops.len() as u32 {
+            let Some((first, second)) = groups.remove(&in_a[n as usize]) else { continue };
+            // Repeated blocks look alike: as many on both sides are the same in the same order.
+            if first.len() == second.len() {
+                for (x, y) in first.into_iter().zip(second) {
+                    self.pair_ops(x, y);
+                }
+            }
+        }
+    }
+
+    /// A hash of each op and of the ops up to `radius` steps from it. Tensors that are paired
+    /// count as their pair, which `name` gives.
+    fn hashes(
+        &self,
+        graph: &Graph<'_>,
+        radius: usize,
+        name: impl Fn(u32) -> Option<u32>,
+    ) -> Vec<u64> {
+        let mut hashes: Vec<u64> = graph
+            .ops
+            .iter()
+            .map(|node| {
+                let mut hasher = DefaultHasher::new();
+                hash_op(node.op, &mut hasher);
+                for operand in &node.operands {
+                    let Some(operand) = *operand else {
+                        hasher.write_u8(0);
+                        continue;
+                    };
+                    graph.roles[operand as usize].hash(&mut hasher);
+                    name(operand).hash(&mut hasher);
+                    if graph.roles[operand as usize] == Role::Constant {
+                        let tensor = graph.tensor(operand);
+                        (tensor.ty, &tensor.shape).hash(&mut hasher);
+                    }
+                }
+                for result in &node.results {
+                    let tensor = graph.tensor(*result);
+                    (tensor.ty, &tensor.shape).hash(&mut hasher);
+                    self.is_output(graph, *result).hash(&mut hasher);
+                }
+                hasher.finish()
+            })
+            .collect();
+        for _ in 0..radius {
+            let around = |node: &crate::graph::Node<'_>| {
+                let mut hasher = DefaultHasher::new();
+                for operand in &node.operands {
+                    let producer = operand.and_then(|t| graph.producers[t as usize]);
+                    producer.map(|op| hashes[op as usize]).hash(&mut hasher);
+                }
+                for result in &node.results {
+                    // Readers count in any order.
+                    let each = graph.users[*result as usize].iter();
+                    let sum = each.fold(0_u64, |sum, (op, slot)| {
+                        sum.wrapping_add(hashes[*op as usize].rotate_left(*slot))
+                    });
+                    sum.hash(&mut hasher);
+                }
+                hasher.finish()
+            };
+            hashes = graph.ops.iter().zip(&hashes).map(|(n, own)| mix(*own, around(n))).collect();
+        }
+        hashes
+    }
+
+    fn is_output(&self, graph: &Graph<'_>, tensor: u32) -> bool {
+        graph.users[tensor as usize].is_empty()
+            && graph.graph.outputs().contains(&graph.tensors[tensor as usize])
+    }
+
+    /// What is left, in sequence: ops of one kind whose results have the same types and shapes.
+    fn sequence(&mut self) {
+        let rest = |graph: &Graph<'_>, taken: &[Option<u32>]| -> Vec<(u32, u64)> {
+            let free = (0..graph.ops.len() as u32).filter(|n| taken[*n as usize].is_none());
+            let token = |n: u32| {
+                let mut hasher = DefaultHasher::new();
+                let node = &graph.ops[n as usize];
+                node.op.kind.hash(&mut hasher);
+                for result in &node.results {
+                    let tensor = graph.tensor(*result);
+                    (tensor.ty, &tensor.shape).hash(&mut hasher);
+                }
+                hasher.finish()
+            };
+            free.map(|n| (n, token(n))).collect()
+        };
+        let (in_a, in_b) = (rest(self.a, &self.ops.ab), rest(self.b, &self.ops.ba));
+        if in_a.len().max(in_b.len()) <= ALIGNED {
+            let tokens = |list: &[(u32, u64)]| list.iter().map(|(_, t)| *t).collect::<Vec<u64>>();
+            let aligned = similar::capture_diff_slices(
+                similar::Algorithm::Myers,
+                &tokens(&in_a),
+                &tokens(&in_b),
+            );
+            for step in aligned {
+                if let similar::DiffOp::Equal { old_index, new_index, len } = step {
+                    for n in 0..len {
+                        self.pair_ops(in_a[old_index + n].0, in_b[new_index + n].0);
+                    }
+                }
+            }
+            return;
+        }
+        // Too many for an alignment: the first of a kind with the first, and so on.
+        let mut waiting: HashMap<u64, std::collections::VecDeque<u32>> = HashMap::new();
+        for (n, token) in in_b {
+            waiting.entry(token).or_default().push_back(n);
+        }
+        for (n, token) in in_a {
+            if let Some(other) = waiting.get_mut(&token).and_then(|list| list.pop_front()) {
+                self.pair_ops(n, other);
+            }
+        }
+    }
+
+    fn pair_ops(&mut self, a: u32, b: u32) {
+        let (first, second) = (&self.a.ops[a as usize], &self.b.ops[b as usize]);
+        if first.op.kind != second.op.kind || !self.ops.pair(a, b) {
+            return;
+        }
+        for (x, y) in first.results.iter().zip(&second.results) {
+            self.tensors.pair(*x, *y);
+        }
+        let operands = first.operands.iter().zip(&second.operands);
+        let scratch = first.scratch.iter().zip(&second.scratch);
+        for (x, y) in operands.chain(scratch) {
+            if let (Some(x), Some(y)) = (x, y) {
+                self.pair_alike(*x, *y);
+            }
+        }
+    }
+
+    /// Pairs tensors that no op computes, if they can be the same.
+    fn pair_alike(&mut self, a: u32, b: u32) {
+        if self.alike(a, b) {
+            self.tensors.pair(a, b);
+        }
+    }
+
+    fn alike(&self, a: u32, b: u32) -> bool {
+        let (role, other) = (self.a.roles[a as usize], self.b.roles[b as usize]);
+        let (x, y) = (self.a.tensor(a), self.b.tensor(b));
+        role == other && role != Role::Computed && (x.shape == y.shape || x.ty == y.ty)
+    }
+}
+
+/// An op without its operands and results.
+fn hash_op(op: &Op, hasher: &mut DefaultHasher) {
+    op.kind.hash(hasher);
+    for attrs in op.attrs.iter().chain(op.extra_attrs.as_deref()) {
+        (attrs.options().union, attrs.options().tag).hash(hasher);
+        for (info, value) in attrs.set_values() {
+            (info.id, format!("{value:?}")).hash(hasher);
+        }
+    }
+    op.custom_options.bytes.hash(hasher);
+}
+
+fn mix(a: u64, b: u64) -> u64 {
+    (a.rotate_left(25) ^ b).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+/// Which of a list of distinct numbers stand in order, as many as can: a longest increasing
+/// subsequence.
+pub(crate) fn in_order(list: &[u32]) -> Vec<bool> {
+    // For each length the place of the least number that ends such a sequence.
+    let mut ends: Vec<usize> = Vec::new();
+    let mut before = vec![usize::MAX; list.len()];
+    for (n, value) in list.iter().enumerate() {
+        let at = ends.partition_point(|end| list[*end] < *value);
+        if at > 0 {
+            before[n] = ends[at - 1];
+        }
+        if at == ends.len() {
+            ends.push(n);
+        } else {
+            ends[at] = n;
+        }
+    }
+    let mut kept = vec![false; list.len()];
+    let mut at = ends.last().copied().unwrap_or(usize::MAX);
+    while at != usize::MAX {
+        kept[at] = true;
+        at = before[at];
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::in_order;
+
+    #[test]
+    fn the_longest_ordered_part_stays() {
+        assert_eq!(in_order(&[]), [] as [bool; 0]);
+        assert_eq!(in_order(&[0, 1, 2]), [true; 3]);
+        assert_eq!(in_order(&[3, 0, 1, 2]), [false, true, true, true]);
+        assert_eq!(in_order(&[1, 2, 0, 3]), [true, true, false, true]);
+    }
+}

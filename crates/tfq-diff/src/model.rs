@@ -1,0 +1,311 @@
+//! What differs between two models as wholes.
+
+use crate::compare::{self, Pair};
+use crate::{
+    Class, Diff, DiffOptions, FieldChange, Moved, OpCount, SCHEMA, Sides, Status, SubgraphDiff,
+    Totals,
+};
+use std::collections::{BTreeMap, HashMap};
+use tfq_ir::text::{Parts, quoted};
+use tfq_ir::{BufferId, Module, Signature, SubgraphId, TensorLink};
+
+pub(crate) fn diff(sides: &mut Sides<'_, '_>, options: &DiffOptions) -> Diff {
+    let found = match_subgraphs(sides.before, sides.after);
+    let mut moved = Moved::default();
+    let mut subgraphs: Vec<SubgraphDiff> = Vec::new();
+    let mut signatures = Vec::new();
+    let mut back: Vec<Option<u32>> = vec![None; sides.after.subgraphs().len()];
+    for (n, other) in found.iter().enumerate() {
+        if let Some(other) = other {
+            back[*other as usize] = Some(n as u32);
+        }
+    }
+    let mut pairs: HashMap<u32, Pair<'_>> = HashMap::new();
+    for (n, other) in back.iter().enumerate() {
+        let id = SubgraphId(n as u32);
+        let Some(other) = *other else {
+            subgraphs.push(compare::alone(Status::Added, sides.after, sides.b, id));
+            moved.note(Class::Structure);
+            continue;
+        };
+        if other != id.0 {
+            moved.note(Class::Formatting);
+        }
+        let pair = Pair::new(sides, SubgraphId(other), id, &found);
+        let diff = pair.diff(sides, options, &mut moved);
+        if differs(&diff) {
+            subgraphs.push(diff);
+        }
+        pairs.insert(other, pair);
+    }
+    for (n, _) in found.iter().enumerate().filter(|(_, other)| other.is_none()) {
+        let id = SubgraphId(n as u32);
+        subgraphs.push(compare::alone(Status::Removed, sides.before, sides.a, id));
+        moved.note(Class::Structure);
+    }
+    signatures.extend(self::signatures(sides, &found, &pairs));
+    if !signatures.is_empty() {
+        moved.note(Class::Structure);
+    }
+    let mut model = fields(sides.before, sides.after, &mut moved);
+    model.extend(signatures);
+    Diff {
+        schema: SCHEMA,
+        class: moved.class(),
+        moved,
+        before: totals(sides.before),
+        after: totals(sides.after),
+        histogram: histogram(sides.before, sides.after),
+        model,
+        subgraphs,
+    }
+}
+
+fn differs(diff: &SubgraphDiff) -> bool {
+    diff.before != diff.after
+        || !diff.fields.is_empty()
+        || !diff.renamed.is_empty()
+        || !diff.ops.is_empty()
+        || !diff.tensors.is_empty()
+        || diff.reordered > 0
+}
+
+/// In which subgraph of `b` each subgraph of `a` is found: by name where no other has it, then
+/// by number.
+fn match_subgraphs(a: &Module, b: &Module) -> Vec<Option<u32>> {
+    let names = |module: &Module| {
+        let mut found: HashMap<_, Option<u32>> = HashMap::new();
+        for (id, graph) in module.subgraphs() {
+            if let Some(name) = graph.name.clone().filter(|name| !name.is_empty()) {
+                found.entry(name).and_modify(|n| *n = None).or_insert(Some(id.0));
+            }
+        }
+        found
+    };
+    let (in_a, in_b) = (names(a), names(b));
+    let mut taken = vec![false; b.subgraphs().len()];
+    let mut found: Vec<Option<u32>> = a
+        .subgraphs()
+        .map(|(id, graph)| {
+            // Number 0 is what runs, whatever its name.
+            if id.0 == 0 {
+                return (!taken.is_empty()).then_some(0);
+            }
+            let name = graph.name.as_ref()?;
+            in_a.get(name).copied().flatten()?;
+            in_b.get(name).copied().flatten().filter(|n| *n != 0)
+        })
+        .collect();
+    found.iter().flatten().for_each(|n| taken[*n as usize] = true);
+    for (n, place) in found.iter_mut().enumerate() {
+        if place.is_none() && taken.get(n) == Some(&false) {
+            taken[n] = true;
+            *place = Some(n as u32);
+        }
+    }
+    found
+}
+
+fn totals(module: &Module) -> Totals {
+    let mut totals = Totals { subgraphs: module.subgraphs().len(), ..Totals::default() };
+    let mut seen = vec![false; module.constants().len()];
+    for (_, graph) in module.subgraphs() {
+        totals.ops += graph.op_count();
+        totals.tensors += graph.tensor_count();
+        for tensor in graph.tensors() {
+            let BufferId(buffer) = graph.tensor(tensor).buffer;
+            let Some(bytes) = module.constants().constant(BufferId(buffer)) else { continue };
+            if !std::mem::replace(&mut seen[buffer as usize], true) {
+                totals.constants += 1;
+                totals.constant_bytes += bytes.len() as u64;
+            }
+        }
+    }
+    totals
+}
+
+fn histogram(a: &Module, b: &Module) -> Vec<OpCount> {
+    let mut counts: BTreeMap<String, (usize, usize)> = BTreeMap::new();
+    for (module, after) in [(a, false), (b, true)] {
+        for (_, graph) in module.subgraphs() {
+            for op in graph.ops() {
+                let name = graph.op(op).kind.name();
+                if !counts.contains_key(name) {
+                    counts.insert(name.to_owned(), (0, 0));
+                }
+                let count = counts.get_mut(name).expect("it was put there");
+                *(if after { &mut count.1 } else { &mut count.0 }) += 1;
+            }
+        }
+    }
+    let differ = counts.into_iter().filter(|(_, (before, after))| before != after);
+    differ.map(|(kind, (before, after))| OpCount { kind, before, after }).collect()
+}
+
+/// Everything besides subgraphs and signatures.
+fn fields(a: &Module, b: &Module, moved: &mut Moved) -> Vec<FieldChange> {
+    let mut changes = Vec::new();
+    let mut compare = |class, what: String, before: Option<String>, after: Option<String>| {
+        if before != after {
+            changes.push(FieldChange { what, before, after });
+            moved.note(class);
+        }
+    };
+    let number = |n: u32| Some(n.to_string());
+    compare(Class::Structure, "version".into(), number(a.version), number(b.version));
+    let text = |text: &Option<std::sync::Arc<str>>| text.as_ref().map(|text| format!("{text:?}"));
+    compare(Class::Metadata, "description".into(), text(&a.description), text(&b.description));
+
+    let entries = |module: &Module| {
+        let mut entries: indexmap::IndexMap<String, Vec<Option<bytes::Bytes>>> =
+            indexmap::IndexMap::new();
+        for entry in &module.metadata {
+            let name = text(&entry.name).unwrap_or_else(|| "none".to_owned());
+            let bytes = module.constants().get(entry.buffer).cloned();
+            entries.entry(name).or_default().push(bytes);
+        }
+        entries
+    };
+    let (before, after) = (entries(a), entries(b));
+    let added = after.keys().filter(|name| !before.contains_key(*name));
+    for name in before.keys().chain(added) {
+        let none = Vec::new();
+        let (x, y) = (before.get(name).unwrap_or(&none), after.get(name).unwrap_or(&none));
+        for n in 0..x.len().max(y.len()) {
+            if x.get(n) != y.get(n) {
+                let show = |list: &[Option<bytes::Bytes>]| {
+                    list.get(n).map(|bytes| payload(bytes.as_deref().unwrap_or_default()))
+                };
+                compare(Class::Metadata, format!("metadata {name}"), show(x), show(y));
+            }
+        }
+    }
+    if before
+        .keys()
+        .filter(|name| after.contains_key(*name))
+        .ne(after.keys().filter(|name| before.contains_key(*name)))
+    {
+        let order = |list: &indexmap::IndexMap<String, _>| {
+            Some(list.keys().cloned().collect::<Vec<_>>().join(", "))
+        };
+        compare(Class::Formatting, "order of metadata".into(), order(&before), order(&after));
+    }
+
+    let groups = |module: &Module| {
+        let names = module.external_buffer_groups.iter().map(|n| n.as_deref().unwrap_or("none"));
+        (!module.external_buffer_groups.is_empty()).then(|| names.collect::<Vec<_>>().join(", "))
+    };
+    compare(Class::Structure, "external groups".into(), groups(a), groups(b));
+    for n in 0..a.external_buffers.len().max(b.external_buffers.len()) {
+        let show = |module: &Module| {
+            module.external_buffers.get(n).map(|buffer| {
+                let packing = buffer.packing.as_deref().unwrap_or("none");
+                format!(
+                    "{} group {} offset {} length {} packing {packing}",
+                    buffer.id, buffer.group, buffer.offset, buffer.length
+                )
+            })
+        };
+        compare(Class::Structure, format!("external buffer {n}"), show(a), show(b));
+    }
+    let trailer = |module: &Module| (!module.trailer.is_empty()).then(|| payload(&module.trailer));
+    if a.trailer != b.trailer {
+        compare(Class::Metadata, "trailer".into(), trailer(a), trailer(b));
+    }
+    changes
+}
+
+/// Bytes as text where they are some, and their number and hash where not.
+fn payload(bytes: &[u8]) -> String {
+    // Padding of texts is no part of them.
+    let end = bytes.iter().rposition(|b| *b != 0).map_or(0, |last| last + 1);
+    let printable = |text: &&str| text.chars().all(|c| !c.is_control());
+    match std::str::from_utf8(&bytes[..end]).ok().filter(printable) {
+        Some(text) if bytes.len() <= 64 && !text.is_empty() => {
+            let padding = bytes.len() - end;
+            let more = if padding > 0 { format!(" and {padding} zeros") } else { String::new() };
+            format!("{text:?}{more}")
+        }
+        _ => format!("{} bytes #{}", bytes.len(), &blake3::hash(bytes).to_hex()[..8]),
+    }
+}
+
+/// Signatures by their keys.
+fn signatures(
+    sides: &Sides<'_, '_>,
+    found: &[Option<u32>],
+    pairs: &HashMap<u32, Pair<'_>>,
+) -> Vec<FieldChange> {
+    let (a, b) = (&sides.before.signatures, &sides.after.signatures);
+    let of = |key: &Option<_>, list: &[Signature]| list.iter().position(|s| s.key == *key);
+    let mut changes = Vec::new();
+    let mut differ = |key: &Option<std::sync::Arc<str>>, before, after| {
+        let key = key.as_deref().map_or_else(|| "none".to_owned(), |key| format!("{key:?}"));
+        changes.push(FieldChange { what: format!("signature {key}"), before, after });
+    };
+    for (n, first) in a.iter().enumerate() {
+        // A key should be there once; a second one has only its place.
+        let place = if of(&first.key, a) == Some(n) { of(&first.key, b) } else { Some(n) };
+        let second = place.and_then(|n| b.get(n)).filter(|second| second.key == first.key);
+        let same = second.is_some_and(|second| same_signature(first, second, found, pairs));
+        if !same {
+            let after = second.map(|second| show(sides.after, sides.b, second));
+            differ(&first.key, Some(show(sides.before, sides.a, first)), after);
+        }
+    }
+    for (n, second) in b.iter().enumerate() {
+        let repeated = of(&second.key, b) != Some(n);
+        let missing = match repeated {
+            true => a.get(n).is_none_or(|first| first.key != second.key),
+            false => of(&second.key, a).is_none(),
+        };
+        if missing {
+            differ(&second.key, None, Some(show(sides.after, sides.b, second)));
+        }
+    }
+    changes
+}
+
+fn same_signature(
+    a: &Signature,
+    b: &Signature,
+    found: &[Option<u32>],
+    pairs: &HashMap<u32, Pair<'_>>,
+) -> bool {
+    let subgraphs = match found.get(a.subgraph as usize) {
+        Some(place) => *place == Some(b.subgraph),
+        None => a.subgraph == b.subgraph,
+    };
+    let same = |x: &TensorLink, y: &TensorLink| match (x, y) {
+        (TensorLink::Tensor(x), TensorLink::Tensor(y)) => {
+            pairs.get(&a.subgraph).is_some_and(|pair| pair.same(*x, *y))
+        }
+        (x, y) => x == y,
+    };
+    subgraphs
+        && [(&a.inputs, &b.inputs), (&a.outputs, &b.outputs)].iter().all(|(x, y)| {
+            x.len() == y.len()
+                && x.iter().zip(y.iter()).all(|(x, y)| x.0 == y.0 && same(&x.1, &y.1))
+        })
+}
+
+fn show(module: &Module, parts: &Parts<'_>, signature: &Signature) -> String {
+    let id = SubgraphId(signature.subgraph);
+    let known = (signature.subgraph as usize) < module.subgraphs().len();
+    let list = |list: &[(Option<std::sync::Arc<str>>, TensorLink)]| {
+        let each = list.iter().map(|(name, link)| {
+            let name = name.as_deref().unwrap_or("none");
+            match link {
+                TensorLink::Tensor(t) if known => {
+                    format!("{name:?} = {}", quoted('%', parts.tensor_name(id, *t)))
+                }
+                TensorLink::Tensor(_) => format!("{name:?} = ?"),
+                TensorLink::Raw(raw) => format!("{name:?} = {raw}"),
+            }
+        });
+        each.collect::<Vec<_>>().join(", ")
+    };
+    let name =
+        if known { quoted('@', parts.subgraph_name(id)) } else { signature.subgraph.to_string() };
+    format!("{name}({}) -> ({})", list(&signature.inputs), list(&signature.outputs))
+}

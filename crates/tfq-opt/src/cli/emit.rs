@@ -1,0 +1,105 @@
+//! In which form a model is written: the file itself, text, or a form for other tools.
+
+use super::diagnostics::Failure;
+use super::model;
+use clap::ValueEnum;
+use std::path::Path;
+use tfq_opt::ir::Module;
+use tfq_opt::ir::text::{self, Level};
+
+/// The form of an output.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct Emit {
+    /// The form of the result [default: that of FILE's ending, .tfg or .dot, else tflite]
+    #[arg(long = "emit", value_enum, value_name = "FORM")]
+    form: Option<Form>,
+
+    /// How much a text shows [default: full in a file, where the constants go beside it, and
+    /// quant on standard output]
+    #[arg(long, value_enum, value_name = "LEVEL")]
+    level: Option<Detail>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Form {
+    /// A model that runs
+    Tflite,
+    /// The text form, which all commands read; see docs/text-format.md
+    Text,
+    /// A graph for Graphviz
+    Dot,
+    /// The graph for scripts, without the contents of constants
+    Json,
+}
+
+/// Levels of texts as values of an argument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Detail {
+    /// Ops and how they hang together
+    Topology,
+    /// And attributes, types, shapes, small constants
+    Types,
+    /// And quantisation and operator versions
+    Quant,
+    /// And statistics of constants
+    Stats,
+    /// And a hash of everything that is not written out
+    Hash,
+    /// And everything else that the file holds
+    Full,
+}
+
+impl From<Detail> for Level {
+    fn from(detail: Detail) -> Self {
+        match detail {
+            Detail::Topology => Self::Topology,
+            Detail::Types => Self::Types,
+            Detail::Quant => Self::Quant,
+            Detail::Stats => Self::Stats,
+            Detail::Hash => Self::Hash,
+            Detail::Full => Self::Full,
+        }
+    }
+}
+
+impl Emit {
+    /// The form that the arguments ask for, where `output` is the file that is written.
+    pub(crate) fn form(&self, output: Option<&str>) -> Result<Form, Failure> {
+        let ending = output.and_then(|name| Path::new(name).extension()?.to_str());
+        let form = self.form.unwrap_or(match ending {
+            Some("tfg") => Form::Text,
+            Some("dot" | "gv") => Form::Dot,
+            _ => Form::Tflite,
+        });
+        if self.level.is_some() && form != Form::Text {
+            let help = "add --emit=text, or leave out --level";
+            return Err(Failure::usage("--level is for texts only", help));
+        }
+        Ok(form)
+    }
+
+    /// Writes a model in a form that is not the file's own, and the constants of a full text
+    /// beside it.
+    pub(crate) fn write(&self, form: Form, module: &Module, output: &str) -> Result<(), Failure> {
+        let content = match form {
+            Form::Tflite => unreachable!("a file is written as an image"),
+            Form::Dot => tfq_opt::dot(module),
+            Form::Json => format!("{:#}\n", tfq_opt::graph_json(module)),
+            Form::Text => return self.write_text(module, output),
+        };
+        model::write_bytes(output, content)
+    }
+
+    fn write_text(&self, module: &Module, output: &str) -> Result<(), Failure> {
+        let stdout = output == "-";
+        let usual = if stdout { Level::Quant } else { Level::Full };
+        let level = self.level.map_or(usual, Level::from);
+        if level != Level::Full || stdout {
+            return model::write_bytes(output, text::print(module, level));
+        }
+        let (content, side) = text::print_with_side(module);
+        // The text comes last, since it is what says which constants belong to it.
+        model::write_bytes(&format!("{output}.bin"), side)?;
+        model::write_bytes(output, content)
+    }
+}
