@@ -1,0 +1,159 @@
+//! Analyses: computed once for each state, carried over where the pass says so.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tfq_ir::text::{ParseOptions, parse};
+use tfq_ir::{Module, Patch, SubgraphId, TensorId};
+use tfq_pass::analysis::{
+    Analysis, AnalysisInput, ConstantStatistics, HybridVerdicts, OpEffects, UseLists,
+};
+use tfq_pass::{Context, Eligibility, Pass, PassError, Pipeline, Report, RunOptions, run};
+use tfq_target::Target;
+
+const MAIN: SubgraphId = SubgraphId(0);
+
+fn read(text: &str) -> Module {
+    let options = ParseOptions { fills: true, ..ParseOptions::default() };
+    parse(text, &options).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn tensor(module: &Module, name: &str) -> TensorId {
+    let graph = module.subgraph(MAIN);
+    graph.tensors().find(|id| graph.tensor(*id).label() == name).unwrap()
+}
+
+fn model() -> Module {
+    read(
+        "tfg 1 quant
+        subgraph @main {
+          %x = input : f32[1,4]
+          %w = const : i8[2,4] q(0.5) = [1, -2, 3, 4, 0, 0, 7, 8]
+          %f = const : f32[4] = [0.0, 1.0, nan, -3.0]
+          %flat = const : i32[1] = [4]
+          %a = RESHAPE(%x, %flat) : f32[4]
+          %b = RESHAPE(%a, %flat) : f32[4]
+          %c = ADD(%b, %f) : f32[4]
+          %y = FULLY_CONNECTED.v3(%x, %w, _) : f32[1,2]
+          output %c
+          output %y
+        }",
+    )
+}
+
+/// A pass that is a function.
+struct Do<F>(F);
+
+impl<F> std::fmt::Debug for Do<F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Do")
+    }
+}
+
+impl<F> Pass for Do<F>
+where
+    F: Fn(&mut Module, &mut Context<'_>) -> Result<(), PassError> + Send + Sync,
+{
+    fn run(&self, module: &mut Module, cx: &mut Context<'_>) -> Result<(), PassError> {
+        (self.0)(module, cx)
+    }
+}
+
+fn with_pass(
+    module: &mut Module,
+    pass: impl Fn(&mut Module, &mut Context<'_>) -> Result<(), PassError> + Send + Sync + 'static,
+) -> Report {
+    let target = Target::named("litert").unwrap();
+    let pipeline = Pipeline::new().then("test", Do(pass));
+    run(module, &pipeline, target, &RunOptions::default(), |_| ()).unwrap()
+}
+
+#[test]
+fn the_shipped_analyses_say_what_is_there() {
+    let mut module = model();
+    with_pass(&mut module, |module, cx| {
+        let graph = module.subgraph(MAIN);
+        let id = |name| tensor(module, name);
+
+        let uses = cx.analysis::<UseLists>(module, MAIN);
+        for tensor in graph.tensors() {
+            assert_eq!(uses.uses(tensor), &graph.uses(tensor)[..]);
+            assert_eq!(uses.producer(tensor), graph.producer(tensor));
+        }
+
+        let effects = cx.analysis::<OpEffects>(module, MAIN);
+        assert!(graph.ops().all(|op| effects.of(op).is_pure()));
+        assert_eq!(effects.storage(id("b")), id("x"), "two reshapes up");
+        assert_eq!(effects.storage(id("c")), id("c"));
+
+        let statistics = cx.analysis::<ConstantStatistics>(module, MAIN);
+        let of = |name| {
+            let tensor = graph.tensor(id(name));
+            statistics.of(tensor.buffer, tensor.ty)
+        };
+        let w = of("w").unwrap();
+        assert_eq!((w.min, w.max, w.mean, w.zeros, w.nonfinite), (-2.0, 8.0, 2.625, 2, 0));
+        let f = of("f").unwrap();
+        assert_eq!((f.min, f.max, f.zeros, f.nonfinite), (-3.0, 1.0, 1, 1));
+        assert_eq!(of("x"), None);
+
+        let verdicts = cx.analysis::<HybridVerdicts>(module, MAIN);
+        let (fc, _) = graph.producer(id("y")).unwrap();
+        assert_eq!(verdicts.keys().collect::<Vec<_>>(), [&(fc, 1)]);
+        assert!(matches!(verdicts[&(fc, 1)], Eligibility::Hybrid { .. }));
+        Ok(())
+    });
+}
+
+static COMPUTED: AtomicUsize = AtomicUsize::new(0);
+
+/// Counts how often it is computed.
+struct Counted;
+
+impl Analysis for Counted {
+    type Result = usize;
+    const NAME: &'static str = "counted";
+
+    fn compute(input: AnalysisInput<'_>, _: Option<&usize>) -> usize {
+        COMPUTED.fetch_add(1, Ordering::Relaxed);
+        input.module.subgraph(input.subgraph).op_count()
+    }
+}
+
+fn rename(module: &mut Module, cx: &mut Context<'_>, to: &str) -> Result<(), PassError> {
+    let mut patch = Patch::new(MAIN, "rename a tensor");
+    patch.set_name(module.subgraph(MAIN).outputs()[0], Some(to.into()));
+    cx.apply(module, patch)
+}
+
+#[test]
+fn results_are_kept_until_a_patch_that_does_not_preserve_them() {
+    let mut module = model();
+    let report = with_pass(&mut module, |module, cx| {
+        let times = || COMPUTED.load(Ordering::Relaxed);
+        let first = cx.analysis::<Counted>(module, MAIN);
+        let again = cx.analysis::<Counted>(module, MAIN);
+        assert!(Arc::ptr_eq(&first, &again));
+        assert_eq!(times(), 1);
+
+        rename(module, cx, "first")?;
+        cx.analysis::<Counted>(module, MAIN);
+        assert_eq!(times(), 2, "a patch makes it stale");
+
+        cx.preserve::<Counted>();
+        rename(module, cx, "second")?;
+        cx.analysis::<Counted>(module, MAIN);
+        assert_eq!(times(), 2, "the pass says that its patches preserve it");
+
+        // A state that is put back is known by its epoch, whatever came after it.
+        let before = module.clone();
+        rename(module, cx, "third")?;
+        *module = before;
+        module.set_version(MAIN, module.subgraph(MAIN).ops().next().unwrap(), 1);
+        cx.analysis::<Counted>(module, MAIN);
+        assert_eq!(times(), 3, "another change than the one that preserved it");
+        Ok(())
+    });
+    let spans = report.timeline.totals();
+    let counted = spans.iter().find(|(span, _)| span.name == "counted").unwrap();
+    assert_eq!((counted.0.depth, counted.1), (2, 3), "it is timed inside its pass");
+}

@@ -1,0 +1,214 @@
+//! The pattern driver and the helpers for tidying up.
+
+use bytes::Bytes;
+use tfq_ir::catalog::ops::{ADD, NEG, RESHAPE};
+use tfq_ir::text::{Level, ParseOptions, parse, print};
+use tfq_ir::{Module, SubgraphId};
+use tfq_pass::rewrite::{
+    Rule, any, apply_rules, canonicalize, constant, erase_dead_ops, merge_equal_ops, op, read_of,
+    tensor,
+};
+use tfq_pass::{Context, Pass, PassError, Pipeline, Report, RunOptions, Why, run};
+use tfq_target::Target;
+
+const MAIN: SubgraphId = SubgraphId(0);
+
+fn read(text: &str) -> Module {
+    let text = format!("tfg 1 quant\nsubgraph @main {{\n{text}\n}}");
+    let options = ParseOptions { fills: true, ..ParseOptions::default() };
+    parse(&text, &options).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// The ops of the main subgraph as text, one a line.
+fn ops(module: &Module) -> String {
+    let text = print(module, Level::Topology);
+    let lines = text.lines().filter(|line| line.contains('('));
+    lines.map(|line| format!("{}\n", line.trim())).collect()
+}
+
+type Work = fn(&mut Module, &mut Context<'_>) -> Result<usize, PassError>;
+
+#[derive(Debug)]
+struct Do(Work);
+
+impl Pass for Do {
+    fn run(&self, module: &mut Module, cx: &mut Context<'_>) -> Result<(), PassError> {
+        (self.0)(module, cx).map(|_| ())
+    }
+}
+
+fn apply(module: &mut Module, work: Work, options: &RunOptions) -> Report {
+    let pipeline = Pipeline::new().then("test", Do(work));
+    let target = Target::named("litert").unwrap();
+    run(module, &pipeline, target, options, |_| ()).unwrap()
+}
+
+/// Negates float32 constants beforehand.
+fn fold_neg() -> Rule {
+    Rule::new("negate a constant", op(NEG).operand(0, constant("x"))).fold(|m| {
+        let bytes = m.bytes("x")?;
+        let negated = bytes.chunks_exact(4).flat_map(|b| {
+            let value = f32::from_le_bytes([b[0], b[1], b[2], b[3]]);
+            (-value).to_le_bytes()
+        });
+        Some(negated.collect::<Vec<u8>>().into())
+    })
+}
+
+#[test]
+fn constants_fold_as_far_as_they_go() {
+    let mut module = read(
+        "%x = input : f32[2]
+         %c = const : f32[2] = [1.0, 2.0]
+         %n = NEG(%c) : f32[2]
+         %p = NEG(%n) : f32[2]
+         %y = ADD(%x, %p) : f32[2]
+         %z = NEG(%c) : f32[2]
+         output %y
+         output %z",
+    );
+    let work: Work = |module, cx| apply_rules(module, MAIN, &[fold_neg()], cx);
+    let report = apply(&mut module, work, &RunOptions::default());
+    // What the subgraph returns is computed by an op still.
+    assert_eq!(ops(&module), "%y = ADD(%x, %p)\n%z = NEG(%c)\n");
+    let graph = module.subgraph(MAIN);
+    let p = graph.tensors().find(|id| graph.tensor(*id).label() == "p").unwrap();
+    let bytes: Vec<u8> = [1.0_f32, 2.0].iter().flat_map(|v| v.to_le_bytes()).collect();
+    assert_eq!(module.constant(MAIN, p), Some(&Bytes::from(bytes)));
+    let count = report.passes[0].rules["negate a constant"];
+    assert_eq!((count.applied, count.refused), (2, 1));
+}
+
+#[test]
+fn equal_ops_merge_and_dead_ones_go() {
+    let mut module = read(
+        "%x = input : f32[2]
+         %c = const : f32[2] = [1.0, 2.0]
+         %d = const : f32[2] as %c
+         %a = ADD(%x, %c) : f32[2]
+         %b = ADD(%x, %d) : f32[2]
+         %other = ADD(%x, %c) {fused_activation_function = RELU} : f32[2]
+         %dead = NEG(%b) : f32[2]
+         %deader = NEG(%dead) : f32[2]
+         %r = RANDOM_UNIFORM(%x) : f32[2]
+         %s = RANDOM_UNIFORM(%x) : f32[2]
+         %handle = VAR_HANDLE() : resource[]
+         ASSIGN_VARIABLE(%handle, %x)
+         %m = MUL(%a, %b) : f32[2]
+         %n = MUL(%r, %s) : f32[2]
+         output %m
+         output %n
+         output %other",
+    );
+    let merge: Work = |module, cx| merge_equal_ops(module, MAIN, cx);
+    let dead: Work = |module, cx| erase_dead_ops(module, MAIN, cx);
+    assert_eq!(apply(&mut module, merge, &RunOptions::default()).passes[0].patches, 1);
+    assert_eq!(apply(&mut module, dead, &RunOptions::default()).passes[0].patches, 2);
+    // Numbers of chance are never the same, and a variable is written for its own sake.
+    assert_eq!(
+        ops(&module),
+        "%a = ADD(%x, %c)\n%other = ADD(%x, %c)\n%r = RANDOM_UNIFORM(%x)\n\
+         %s = RANDOM_UNIFORM(%x)\n%handle = VAR_HANDLE()\nASSIGN_VARIABLE(%handle, %x)\n\
+         %m = MUL(%a, %a)\n%n = MUL(%r, %s)\n"
+    );
+}
+
+#[test]
+fn canonical_form_needs_all_three() {
+    // Folding makes the ADDs equal, merging them leaves the second dead.
+    let mut module = read(
+        "%x = input : f32[2]
+         %c = const : f32[2] = [1.0, 2.0]
+         %n = NEG(%c) : f32[2]
+         %a = ADD(%x, %n) : f32[2]
+         %unused = NEG(%a) : f32[2]
+         %b = ADD(%x, %n) : f32[2]
+         %y = MUL(%a, %b) : f32[2]
+         output %y",
+    );
+    let work: Work = |module, cx| canonicalize(module, MAIN, &[fold_neg()], cx);
+    apply(&mut module, work, &RunOptions::default());
+    assert_eq!(ops(&module), "%a = ADD(%x, %n)\n%y = MUL(%a, %a)\n");
+    let again = apply(&mut module, work, &RunOptions::default());
+    assert_eq!(again.passes[0].patches, 0);
+}
+
+/// Reads of `%c` by another op than ADD read `%x`; a name that is too long is cut.
+fn rules() -> Vec<Rule> {
+    vec![
+        Rule::new("read the input instead", read_of(constant("c")))
+            .when("the op is no ADD", |m| !m.graph().op(m.root()).kind.is(ADD))
+            .guard("the op reads it first", |m| m.slot() == 0)
+            .replace(|m, patch| patch.set_operand(m.root(), m.slot(), m.graph().inputs()[0])),
+        Rule::new("cut a name", tensor(any("t")))
+            .when("it is long", |m| m.tensor("t").label().len() > 8)
+            .replace(|m, patch| patch.set_name(m.id("t"), Some(m.tensor("t").label()[..8].into()))),
+    ]
+}
+
+#[test]
+fn rules_match_at_reads_and_at_tensors_and_say_why_not() {
+    let mut module = read(
+        "%x = input : f32[2]
+         %c = const : f32[2] = [1.0, 2.0]
+         %a = ADD(%x, %c) : f32[2]
+         %b_is_long = NEG(%c) : f32[2]
+         %d = MUL(%b_is_long, %c) : f32[2]
+         output %a
+         output %d",
+    );
+    let work: Work = |module, cx| apply_rules(module, MAIN, &rules(), cx);
+    let why = Some(Why { pass: "test".to_owned(), tensor: "c".to_owned() });
+    let report = apply(&mut module, work, &RunOptions { why, ..RunOptions::default() });
+    assert_eq!(ops(&module), "%a = ADD(%x, %c)\n%b_is_lon = NEG(%x)\n%d = MUL(%b_is_lon, %c)\n");
+    let answers: Vec<String> = report.passes[0]
+        .answers
+        .iter()
+        .map(|answer| format!("{}: {}: {}", answer.place, answer.rule, answer.outcome))
+        .collect();
+    assert_eq!(
+        answers,
+        [
+            "NEG `b_is_long`: read the input instead: applied",
+            "ADD `a`: read the input instead: it does not hold that the op is no ADD",
+            "MUL `d`: read the input instead: it does not hold that the op reads it first",
+            "`c`: cut a name: it does not hold that it is long",
+        ]
+    );
+}
+
+#[test]
+fn the_larger_benefit_goes_first_and_threads_do_not_matter() {
+    let mut text = String::from("%x = input : f32[2]\n%shape = const : i32[1] = [2]\n");
+    let mut last = "x".to_owned();
+    for n in 0..5000 {
+        let kind = if n % 3 == 0 { "RESHAPE(%{last}, %shape)" } else { "NEG(%{last})" };
+        text += &format!("%t{n} = {} : f32[2]\n", kind.replace("{last}", &last));
+        last = format!("t{n}");
+    }
+    let text = format!("{text}output %{last}");
+    let work: Work = |module, cx| {
+        let rules = [
+            Rule::new("drop a RESHAPE", op(RESHAPE).operand(0, any("x"))).forward("x"),
+            Rule::new("drop a pair", op(NEG).operand(0, op(NEG).operand(0, any("x"))))
+                .benefit(2)
+                .forward("x"),
+        ];
+        apply_rules(module, MAIN, &rules, cx)
+    };
+    let results: Vec<String> = [1, 2, 7]
+        .into_iter()
+        .map(|threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let mut module = read(&text);
+            pool.install(|| apply(&mut module, work, &RunOptions::default()));
+            print(&module, Level::Full)
+        })
+        .collect();
+    assert!(results[0] == results[1] && results[0] == results[2]);
+    let kinds = ops(&read(&text)).lines().count();
+    assert_eq!(kinds, 5000);
+    let left = results[0].lines().filter(|line| line.contains("NEG(")).count();
+    // All pairs cancel in the end but for what the output holds to its place.
+    assert!(left <= 3, "{left} ops are left");
+}
