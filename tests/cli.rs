@@ -17,6 +17,8 @@ const FC: &str = "tests/models/ops/fc_bias.tflite";
 
 #[test]
 fn messages() {
+    // Some commands write there, wherever cargo itself builds.
+    fs::create_dir_all(root().join("target")).expect("the folder can be made");
     trycmd::TestCases::new()
         .env("RUST_BACKTRACE", "0")
         .env("NO_COLOR", "1")

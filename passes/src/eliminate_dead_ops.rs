@@ -1,5 +1,5 @@
-use indexmap::IndexSet;
-use tfq_ir::{Module, OpId, Patch, SubgraphId, TensorId, TensorLink, effects};
+use tfq_ir::Module;
+use tfq_pass::rewrite::erase_dead_ops;
 use tfq_pass::{Context, Pass, PassError, declare_pass};
 
 declare_pass! {
@@ -42,71 +42,8 @@ declare_pass! {
 impl Pass for EliminateDeadOps {
     fn run(&self, module: &mut Module, cx: &mut Context<'_>) -> Result<(), PassError> {
         for sg in cx.subgraphs(module) {
-            let named = match_named_tensors(module, sg);
-            // From the end, so that an op is looked at when its readers are gone.
-            let mut ops: Vec<OpId> = module.subgraph(sg).ops().collect();
-            ops.reverse();
-            for op in ops {
-                if !match_unread(module, sg, op, &named) {
-                    continue;
-                }
-                let place = Context::op_place(module, sg, op);
-                if let Some(reason) = match_effect(module, sg, op) {
-                    cx.missed("dead op with effects", place, reason);
-                    continue;
-                }
-                let mut patch = Patch::new(sg, "erase a dead op");
-                patch.erase_op(op);
-                for result in module.subgraph(sg).results(op) {
-                    patch.erase_tensor(result);
-                }
-                cx.applied("dead op", place, "nobody reads what it computes");
-                cx.count("ops-dropped", 1);
-                cx.apply(module, patch)?;
-            }
+            erase_dead_ops(module, sg, cx)?;
         }
         Ok(())
-    }
-}
-
-/// Tensors that something else than an op refers to.
-fn match_named_tensors(module: &Module, sg: SubgraphId) -> IndexSet<TensorId> {
-    let graph = module.subgraph(sg);
-    let mut named = IndexSet::new();
-    for signature in module.signatures.iter().filter(|s| s.subgraph == sg.0) {
-        for (_, link) in signature.inputs.iter().chain(&signature.outputs) {
-            if let TensorLink::Tensor(id) = link {
-                named.insert(*id);
-            }
-        }
-    }
-    for id in graph.tensors() {
-        if let Some(quantization) = &graph.tensor(id).quantization {
-            named.extend(quantization.details.links());
-        }
-    }
-    for op in graph.ops() {
-        named.extend(graph.intermediates(op).into_iter().flatten());
-    }
-    named.extend(graph.inputs());
-    named.extend(graph.outputs());
-    named
-}
-
-/// Whether the op computes something, and nobody reads it.
-fn match_unread(module: &Module, sg: SubgraphId, op: OpId, named: &IndexSet<TensorId>) -> bool {
-    let graph = module.subgraph(sg);
-    let results = graph.results(op);
-    let unread = |id: &TensorId| graph.uses(*id).is_empty() && !named.contains(id);
-    !results.is_empty() && results.iter().all(unread)
-}
-
-/// What the op does besides, if that keeps it.
-fn match_effect(module: &Module, sg: SubgraphId, op: OpId) -> Option<&'static str> {
-    let effects = effects(module, sg, op);
-    match effects.is_droppable() {
-        true => None,
-        false if effects.unknown => Some("nobody reads what it computes, but it may do more"),
-        false => Some("nobody reads what it computes, but it changes state"),
     }
 }

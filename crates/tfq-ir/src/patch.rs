@@ -327,7 +327,7 @@ impl Patch {
         self.versions.push((op, version));
     }
 
-    /// Erases an op. Its results must be erased, computed otherwise or unused.
+    /// Erases an op. Its results must be erased, computed otherwise, made constants or unused.
     pub fn erase_op(&mut self, op: OpId) {
         self.erased_ops.insert(op);
     }
@@ -596,7 +596,10 @@ impl Check<'_> {
         });
         for (op, tensor) in erased.chain(displaced) {
             let remade = p.results.values().any(|t| *t == TensorRef::Old(tensor));
-            if !remade && in_use(tensor) {
+            let folded = p.edits.iter().any(|(id, edit)| {
+                *id == tensor && matches!(edit, Edit::Buffer(to) if *to != BufferId::NONE)
+            });
+            if !remade && !folded && in_use(tensor) {
                 return Err(Reason::ErasedProducer(
                     self.op_label(op.into()),
                     self.tensor_label(tensor.into()),

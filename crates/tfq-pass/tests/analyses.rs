@@ -148,7 +148,8 @@ fn results_are_kept_until_a_patch_that_does_not_preserve_them() {
         let before = module.clone();
         rename(module, cx, "third")?;
         *module = before;
-        module.set_version(MAIN, module.subgraph(MAIN).ops().next().unwrap(), 1);
+        let first = module.subgraph(MAIN).ops().next().unwrap();
+        module.set_version(MAIN, first, 1);
         cx.analysis::<Counted>(module, MAIN);
         assert_eq!(times(), 3, "another change than the one that preserved it");
         Ok(())

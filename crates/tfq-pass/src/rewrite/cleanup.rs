@@ -3,8 +3,8 @@
 
 use super::{Rule, apply_rules};
 use crate::context::{Context, PassError};
-use indexmap::IndexMap;
-use tfq_ir::{Module, OpId, Patch, SubgraphId, TensorId, effects};
+use indexmap::{IndexMap, IndexSet};
+use tfq_ir::{Module, OpId, Patch, SubgraphId, TensorId, TensorLink, effects};
 
 /// Applies the rules, merges equal ops and erases dead ones, again and again until none of
 /// these changes anything. Returns how many patches that took.
@@ -29,7 +29,8 @@ pub fn canonicalize(
 }
 
 /// Erases ops whose results nobody reads, with the results, and what only they read. Ops with
-/// effects stay ([`tfq_ir::Effects::is_droppable`]). Returns how many went.
+/// effects stay ([`tfq_ir::Effects::is_droppable`]), each with a remark, and so do those whose
+/// results something else than an op refers to. Returns how many went.
 ///
 /// # Errors
 /// Where a patch is refused, which is a mistake here.
@@ -38,6 +39,7 @@ pub fn erase_dead_ops(
     sg: SubgraphId,
     cx: &mut Context<'_>,
 ) -> Result<usize, PassError> {
+    let named = named_tensors(module, sg);
     // From the end, so that an op is looked at when its readers are gone.
     let mut ops: Vec<OpId> = module.subgraph(sg).ops().collect();
     ops.reverse();
@@ -45,19 +47,51 @@ pub fn erase_dead_ops(
     for op in ops {
         let graph = module.subgraph(sg);
         let results = graph.results(op);
-        let unread = |id: &TensorId| {
-            graph.uses(*id).is_empty() && !graph.is_output(*id) && !graph.is_input(*id)
-        };
-        if !results.iter().all(unread) || !effects(module, sg, op).is_droppable() {
+        let unread = |id: &TensorId| graph.uses(*id).is_empty() && !named.contains(id);
+        if results.is_empty() || !results.iter().all(unread) {
+            continue;
+        }
+        let place = Context::op_place(module, sg, op);
+        let effects = effects(module, sg, op);
+        if !effects.is_droppable() {
+            let what = if effects.unknown { "it may do more" } else { "it changes state" };
+            let message = format!("nobody reads what it computes, but {what}");
+            cx.missed("dead op with effects", place, message);
             continue;
         }
         let mut patch = Patch::new(sg, "erase a dead op");
         patch.erase_op(op);
         results.iter().for_each(|id| patch.erase_tensor(*id));
         cx.apply(module, patch)?;
+        cx.applied("dead op", place, "nobody reads what it computes");
+        cx.count("ops-dropped", 1);
         erased += 1;
     }
     Ok(erased)
+}
+
+/// Tensors that something else than an operand or a result refers to.
+fn named_tensors(module: &Module, sg: SubgraphId) -> IndexSet<TensorId> {
+    let graph = module.subgraph(sg);
+    let mut named = IndexSet::new();
+    for signature in module.signatures.iter().filter(|s| s.subgraph == sg.0) {
+        for (_, link) in signature.inputs.iter().chain(&signature.outputs) {
+            if let TensorLink::Tensor(id) = link {
+                named.insert(*id);
+            }
+        }
+    }
+    for id in graph.tensors() {
+        if let Some(quantization) = &graph.tensor(id).quantization {
+            named.extend(quantization.details.links());
+        }
+    }
+    for op in graph.ops() {
+        named.extend(graph.intermediates(op).into_iter().flatten());
+    }
+    named.extend(graph.inputs());
+    named.extend(graph.outputs());
+    named
 }
 
 /// Lets readers of an op that computes what an earlier one does read that one's results, and
@@ -72,12 +106,13 @@ pub fn merge_equal_ops(
     cx: &mut Context<'_>,
 ) -> Result<usize, PassError> {
     let ops: Vec<OpId> = module.subgraph(sg).ops().collect();
+    let named = named_tensors(module, sg);
     let mut first: IndexMap<String, OpId> = IndexMap::new();
     let mut merged = 0;
     for op in ops {
         let graph = module.subgraph(sg);
         let results = graph.results(op);
-        let held = |id: &TensorId| graph.is_output(*id) || graph.tensor(*id).is_variable;
+        let held = |id: &TensorId| named.contains(id) || graph.tensor(*id).is_variable;
         if results.is_empty()
             || results.iter().any(held)
             || !graph.intermediates(op).is_empty()
