@@ -279,3 +279,64 @@ fn a_closed_pipe_is_no_panic() {
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(!stderr.contains("panicked"), "{stderr}");
 }
+
+fn json(output: &Output) -> serde_json::Value {
+    succeeds(output);
+    serde_json::from_slice(&output.stdout).expect("it is JSON")
+}
+
+#[test]
+fn options_have_a_schema() {
+    let schema = json(&run(&["passes", "--schema"]));
+    let passes = schema["$defs"].as_object().expect("there are passes");
+    assert_eq!(passes.len(), tfq_opt::builtin().passes().count());
+    let options = &passes["quantize-weights"]["properties"];
+    assert_eq!(options["min-elements"]["type"], "integer");
+    assert_eq!(options["min-elements"]["default"], 1024);
+    assert_eq!(options["hybrid"]["default"], true);
+    assert!(
+        options["type"]["enum"].as_array().is_some_and(|values| values.contains(&"int8".into()))
+    );
+}
+
+#[test]
+fn times_come_as_json_and_as_a_trace() {
+    let (_folder, trace) = folder_with("trace.json");
+    let told = json(&run(&[FC, "--json", "--timing", "--trace", text(&trace)]));
+    let names = |spans: &serde_json::Value| -> Vec<String> {
+        let spans = spans.as_array().expect("they are in a list").iter();
+        spans.map(|span| span["name"].as_str().expect("it has a name").to_owned()).collect()
+    };
+    let tree = names(&told["timing"]);
+    for name in ["read", "lift", "passes", "quantize-weights", "verifier", "snapshot", "lower"] {
+        assert!(tree.iter().any(|found| found == name), "{name} is missing in {tree:?}");
+    }
+    let trace: serde_json::Value =
+        serde_json::from_slice(&fs::read(trace).expect("it was written")).expect("it is JSON");
+    let events = trace["traceEvents"].as_array().expect("there are events");
+    assert!(events.iter().all(|e| e["ph"] == "X" && e["ts"].is_f64() && e["dur"].is_f64()));
+    assert!(names(&trace["traceEvents"]).contains(&"insert-dequant".to_owned()));
+}
+
+#[test]
+fn models_are_printed_to_a_folder() {
+    let (_folder, path) = folder_with("ir");
+    let folder = text(&path);
+    let all = ["--print-ir-before", "--print-ir-after-change", "--print-diff", "-q"];
+    succeeds(&run(
+        &[&[FC, "--passes=quantize-weights", "--print-ir-dir", folder], &all[..]].concat()
+    ));
+    let names = inside(&path);
+    assert_eq!(
+        names,
+        [
+            "001-quantize-weights-before.tfg",
+            "002-quantize-weights-after.tfg",
+            "003-quantize-weights-diff.diff"
+        ]
+    );
+    let diff = fs::read_to_string(path.join(&names[2])).expect("it was written");
+    assert!(
+        diff.contains("\n-  %weights = const : f32") && diff.contains("\n+  %weights = const : i8")
+    );
+}

@@ -195,6 +195,7 @@ macro_rules! declare_pass {
                     field: stringify!($field),
                     docs: concat!($($field_doc, "\n"),+),
                     ty: || <$ty as $crate::OptionValue>::type_name(),
+                    kind: || <$ty as $crate::OptionValue>::kind(),
                     default: || <$ty as $crate::OptionValue>::text(&<$pass>::default().$field),
                 }, )*
             ],

@@ -23,7 +23,7 @@ pub use invariant::Invariant;
 pub use manager::{
     Event, PassReport, Report, RuleCount, RunError, RunOptions, Why, run, update_versions,
 };
-pub use options::{OptionInfo, OptionValue};
+pub use options::{OptionInfo, OptionKind, OptionValue};
 pub use pipeline::{Node, Pipeline, PipelineError, Step};
 pub use registry::{NamedPipeline, Registry, RegistryError};
 pub use runnable::{Unrunnable, check_runnable};

@@ -10,7 +10,22 @@ pub struct OptionInfo {
     #[doc(hidden)]
     pub ty: fn() -> String,
     #[doc(hidden)]
+    pub kind: fn() -> OptionKind,
+    #[doc(hidden)]
     pub default: fn() -> String,
+}
+
+/// What sort of value an option takes: for machines that make forms or check files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OptionKind {
+    /// A whole number from 0 on.
+    Integer,
+    /// `on` or `off`.
+    Switch,
+    /// One of these.
+    Choice(Vec<&'static str>),
+    /// Text of a form that the documentation tells.
+    Text,
 }
 
 impl OptionInfo {
@@ -22,6 +37,11 @@ impl OptionInfo {
     /// What may be written for its value: `tensor|channel`.
     pub fn type_name(&self) -> String {
         (self.ty)()
+    }
+
+    /// What sort of value it takes.
+    pub fn kind(&self) -> OptionKind {
+        (self.kind)()
     }
 
     /// The value it has where it is not given, as it would be written.
@@ -40,6 +60,11 @@ pub trait OptionValue: Sized {
     /// What may be written, for messages and documentation.
     fn type_name() -> String;
 
+    /// What sort of value it is.
+    fn kind() -> OptionKind {
+        OptionKind::Text
+    }
+
     /// The value of a text, or what is wrong with it.
     fn parse(text: &str) -> Result<Self, String>;
 
@@ -50,6 +75,10 @@ pub trait OptionValue: Sized {
 impl OptionValue for u64 {
     fn type_name() -> String {
         "INTEGER".to_owned()
+    }
+
+    fn kind() -> OptionKind {
+        OptionKind::Integer
     }
 
     fn parse(text: &str) -> Result<Self, String> {
@@ -64,6 +93,10 @@ impl OptionValue for u64 {
 impl OptionValue for bool {
     fn type_name() -> String {
         "on|off".to_owned()
+    }
+
+    fn kind() -> OptionKind {
+        OptionKind::Switch
     }
 
     fn parse(text: &str) -> Result<Self, String> {
@@ -93,6 +126,10 @@ macro_rules! option_enum {
         impl $crate::OptionValue for $name {
             fn type_name() -> String {
                 [$($text),+].join("|")
+            }
+
+            fn kind() -> $crate::OptionKind {
+                $crate::OptionKind::Choice(vec![$($text),+])
             }
 
             fn parse(text: &str) -> Result<Self, String> {

@@ -102,6 +102,9 @@ pub(crate) enum Command {
         /// As the Markdown of docs/passes.md
         #[arg(long, conflicts_with = "json")]
         markdown: bool,
+        /// The options of each pass as a JSON Schema
+        #[arg(long, conflicts_with_all = ["json", "markdown"])]
+        schema: bool,
     },
     /// Find the first pass, and in it the first patch, after which a check fails
     Bisect(super::bisect::Args),

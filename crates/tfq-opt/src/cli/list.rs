@@ -1,10 +1,10 @@
 //! `tfq-opt passes` and `tfq-opt explain`.
 
 use super::diagnostics::Failure;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use std::io::{self, Write};
 use tfq_opt::builtin;
-use tfq_opt::pass::PassInfo;
+use tfq_opt::pass::{OptionInfo, OptionKind, PassInfo};
 
 pub(crate) fn passes(as_json: bool) -> io::Result<()> {
     let registry = builtin();
@@ -75,6 +75,42 @@ fn manual(out: &mut impl Write, info: &PassInfo) -> io::Result<()> {
     Ok(())
 }
 
+/// A JSON Schema with a definition for each pass: an object of its options, by name.
+pub(crate) fn schema() -> Value {
+    let option = |o: &OptionInfo| {
+        let default = o.default_text();
+        let mut schema = match o.kind() {
+            OptionKind::Integer => json!({
+                "type": "integer",
+                "minimum": 0,
+                "default": default.parse::<u64>().ok(),
+            }),
+            OptionKind::Switch => json!({ "type": "boolean", "default": default == "on" }),
+            OptionKind::Choice(values) => json!({ "enum": values, "default": default }),
+            OptionKind::Text => json!({ "type": "string", "default": default }),
+        };
+        schema["description"] = o.summary().into();
+        (o.name(), schema)
+    };
+    let pass = |info: &PassInfo| {
+        let options: Map<String, Value> = info.options.iter().map(option).collect();
+        let schema = json!({
+            "type": "object",
+            "description": info.summary(),
+            "properties": options,
+            "additionalProperties": false,
+        });
+        (info.name(), schema)
+    };
+    let registry = builtin();
+    let passes: Map<String, Value> = registry.passes().map(pass).collect();
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Passes of tfq-opt and their options",
+        "$defs": passes,
+    })
+}
+
 fn pass_json(info: &PassInfo) -> serde_json::Value {
     let options: Vec<_> = info
         .options
@@ -93,6 +129,7 @@ fn pass_json(info: &PassInfo) -> serde_json::Value {
         "summary": info.summary(),
         "manual": info.manual(),
         "contract": info.contract.to_string(),
+        "declares": info.declares(),
         "options": options,
     })
 }

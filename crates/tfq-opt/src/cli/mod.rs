@@ -53,6 +53,9 @@ fn run(args: &Args) -> Result<(), Failure> {
             let text = tfq_opt::passes_markdown(&builtin());
             return write!(io::stdout(), "{text}").map_err(output_failure);
         }
+        Some(Command::Passes { schema: true, .. }) => {
+            return writeln!(io::stdout(), "{:#}", list::schema()).map_err(output_failure);
+        }
         Some(Command::Passes { json, .. }) => return list::passes(*json).map_err(output_failure),
         Some(Command::Bisect(bisect)) => return bisect::run(bisect),
         Some(Command::Inspect(inspect)) => return inspect::run(inspect),
