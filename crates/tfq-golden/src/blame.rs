@@ -13,8 +13,7 @@ pub struct Blame {
     pub place: (usize, usize),
     /// The pass that was accepted there, where another runs now.
     pub instead_of: Option<String>,
-    /// Lines that only the accepted golden has (`-`) and only the new run (`+`), with the sign
-    /// of the delta that they are from behind it.
+    /// Lines that only the accepted delta has (`-`) and only the new one (`+`).
     pub lines: Vec<String>,
     /// The first patch of that pass, from 1, that touches a tensor of these lines.
     pub patch: Option<(usize, PatchNote)>,

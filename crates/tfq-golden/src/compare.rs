@@ -365,7 +365,7 @@ fn recorded(accepted: &[Section], new: &[Section]) -> Vec<ErrorChange> {
         let all: indexmap::IndexMap<String, String> = sections
             .iter()
             .flat_map(|section| section.body.lines())
-            .filter_map(|line| line.strip_prefix("error: ")?.rsplit_once(": "))
+            .filter_map(|line| line.strip_prefix("error of ")?.rsplit_once(": "))
             .map(|(tensor, error)| (tensor.to_owned(), error.to_owned()))
             .collect();
         all
@@ -383,7 +383,7 @@ fn only_errors(accepted: &Golden, new: &Golden) -> bool {
     let without = |golden: &Golden| -> Vec<String> {
         let lines =
             golden.sections.iter().flat_map(|s| std::iter::once(&*s.title).chain(s.body.lines()));
-        lines.filter(|line| !line.starts_with("error: ")).map(str::to_owned).collect()
+        lines.filter(|line| !line.starts_with("error of ")).map(str::to_owned).collect()
     };
     without(accepted) == without(new)
 }

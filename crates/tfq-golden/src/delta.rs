@@ -1,36 +1,143 @@
 //! What a pass changed, in lines of the model's text.
 
-use similar::{ChangeTag, TextDiff};
+use similar::{Algorithm, ChangeTag, DiffTag, TextDiff, capture_diff_slices};
 use std::fmt::Write;
 
-/// The lines that differ: `-` and `+`, without the lines around them and without numbers of
-/// lines, so that a delta changes only where its pass does something else. Each line begins
-/// with the name of its tensor. In a model of several subgraphs, `@name` stands above what
-/// changed in one.
+/// The lines that differ, without those around them and without numbers of lines, so that a
+/// delta changes only where its pass does something else: `-` and `+` before a line that came
+/// or went, and `~` where a line of one name reads otherwise, with `[-the words before-]` and
+/// `{+the words after+}`. In a model of several subgraphs, `@name` stands above what changed in
+/// one.
 pub(crate) fn delta(before: &str, after: &str) -> String {
     let several = after.lines().chain(before.lines()).filter_map(subgraph).count() > 2;
-    let mut out = String::new();
-    let (mut current, mut said) = (None, None);
+    let mut delta = Delta { several, ..Delta::default() };
     for change in TextDiff::from_lines(before, after).iter_all_changes() {
-        let line = change.value().trim_end();
-        let sign = match change.tag() {
-            ChangeTag::Equal => ' ',
-            ChangeTag::Delete => '-',
-            ChangeTag::Insert => '+',
-        };
-        if let Some(name) = subgraph(line) {
-            current = Some(name);
+        let line = change.value().trim();
+        match change.tag() {
+            ChangeTag::Equal => delta.flush(),
+            ChangeTag::Delete if line.is_empty() => (),
+            ChangeTag::Insert if line.is_empty() => (),
+            ChangeTag::Delete => delta.gone.push(line),
+            ChangeTag::Insert => delta.come.push(line),
         }
-        if sign == ' ' || line.is_empty() {
+        if let Some(name) = subgraph(line) {
+            delta.flush();
+            delta.current = Some(name);
+        }
+    }
+    delta.flush();
+    delta.out
+}
+
+#[derive(Default)]
+struct Delta<'t> {
+    several: bool,
+    out: String,
+    current: Option<&'t str>,
+    said: Option<&'t str>,
+    /// Lines that went and came in one place.
+    gone: Vec<&'t str>,
+    come: Vec<&'t str>,
+}
+
+impl<'t> Delta<'t> {
+    fn flush(&mut self) {
+        let (gone, mut come) = (std::mem::take(&mut self.gone), std::mem::take(&mut self.come));
+        for line in gone {
+            let same = |other: &&str| key(line).is_some() && key(line) == key(other);
+            let found = come.iter().position(same).map(|at| come.remove(at));
+            match found {
+                Some(new) => self.line(&changed(line, new)),
+                None => self.line(&format!("- {line}")),
+            }
+        }
+        for line in come {
+            self.line(&format!("+ {line}"));
+        }
+    }
+
+    fn line(&mut self, line: &str) {
+        if self.several && self.current != self.said {
+            self.said = self.current;
+            _ = writeln!(self.out, "{}", self.current.unwrap_or("the model"));
+        }
+        _ = writeln!(self.out, "{line}");
+    }
+}
+
+/// What a line defines: `%x`, `metadata "name"`.
+fn key(line: &str) -> Option<&str> {
+    line.split_once(" = ").map(|(key, _)| key)
+}
+
+/// Two lines of one key in one.
+fn changed(before: &str, after: &str) -> String {
+    let (old, new) = (words(before), words(after));
+    let key = key(before).unwrap_or_default();
+    // The op says more than its name.
+    let kind = after[key.len() + 3..].split(['(', ' ', ':', '.']).next().unwrap_or_default();
+    let kind =
+        if kind.is_empty() || kind.contains('"') { String::new() } else { format!(" = {kind}") };
+    let mut out = format!("~ {key}{kind}:");
+    for op in capture_diff_slices(Algorithm::Myers, &old, &new) {
+        if op.tag() == DiffTag::Equal {
             continue;
         }
-        if several && current != said {
-            said = current;
-            _ = writeln!(out, "{}", current.unwrap_or("the model"));
+        out.push(' ');
+        let (old, new) = (old[op.old_range()].concat(), new[op.new_range()].concat());
+        if !old.is_empty() {
+            _ = write!(out, "[-{}-]", old.trim());
         }
-        _ = writeln!(out, "{sign} {}", line.trim_start());
+        if !new.is_empty() {
+            _ = write!(out, "{{+{}+}}", new.trim());
+        }
     }
     out
+}
+
+/// Whether a piece of a line such as `CONV_2D.v3(...)` begins at the version.
+fn is_version(rest: &str) -> bool {
+    let digits = rest.strip_prefix(".v").and_then(|rest| rest.split_once('('));
+    digits
+        .is_some_and(|(digits, _)| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// A line in pieces: lists in parentheses and brackets by element, and what lies between.
+fn words(line: &str) -> Vec<&str> {
+    let bytes = line.as_bytes();
+    let mut words = Vec::new();
+    let (mut begin, mut at, mut depth) = (0, 0, 0_usize);
+    while at < bytes.len() {
+        // Shapes and scales are one word each; a version is one behind its op.
+        let ends = match bytes[at] {
+            b'.' if at > begin && is_version(&line[at..]) => {
+                words.push(&line[begin..at]);
+                begin = at;
+                false
+            }
+            b'"' => {
+                at = end_of_string(bytes, at);
+                continue;
+            }
+            b'[' => {
+                depth += 1;
+                false
+            }
+            b']' => {
+                depth = depth.saturating_sub(1);
+                false
+            }
+            b' ' | b'(' | b')' | b'{' | b'}' | b',' => depth == 0,
+            _ => false,
+        };
+        if ends {
+            words.extend([&line[begin..at], &line[at..=at]].into_iter().filter(|w| !w.is_empty()));
+            begin = at + 1;
+        }
+        at += 1;
+    }
+    words.extend(Some(&line[begin..]).filter(|word| !word.is_empty()));
+    words
 }
 
 /// `@name` of the line that a subgraph begins with.
@@ -53,7 +160,7 @@ pub(crate) fn changed_lines(body: &str) -> impl Iterator<Item = (Option<&str>, &
         if line.starts_with('@') {
             subgraph = Some(line);
         }
-        (line.starts_with("- ") || line.starts_with("+ ")).then_some((subgraph, line))
+        ["- ", "+ ", "~ "].iter().any(|sign| line.starts_with(sign)).then_some((subgraph, line))
     })
 }
 
@@ -122,6 +229,7 @@ mod tests {
         assert_eq!(names("+ output %y"), ["%y"]);
         assert_eq!(names("+ %w = const : f32[9] {min = 0.1, zeros = 4.17%}"), ["%w"]);
         assert_eq!(names("- description \"100 %x\""), [""; 0]);
+        assert_eq!(names("~ %y = CONV_2D: [-%w-]{+%w_dequant+}"), ["%y"]);
     }
 
     #[test]
@@ -129,11 +237,17 @@ mod tests {
         let text = |op: &str, other: &str| {
             format!("tfg 1 quant\n\nsubgraph @main {{\n  %y = {op}(%x) : f32[1]\n}}\n{other}")
         };
-        assert_eq!(
-            delta(&text("ABS", ""), &text("NEG", "")),
-            "- %y = ABS(%x) : f32[1]\n+ %y = NEG(%x) : f32[1]\n"
-        );
+        assert_eq!(delta(&text("ABS", ""), &text("NEG", "")), "~ %y = NEG: [-ABS-]{+NEG+}\n");
         let body = |op| text("ABS", &format!("\nsubgraph @body {{\n  %y = {op}(%x)\n}}\n"));
-        assert_eq!(delta(&body("ABS"), &body("NEG")), "@body\n- %y = ABS(%x)\n+ %y = NEG(%x)\n");
+        assert_eq!(delta(&body("ABS"), &body("NEG")), "@body\n~ %y = NEG: [-ABS-]{+NEG+}\n");
+        let op = |kind| format!("%y = {kind}(%x, %w) : f32[1]\n");
+        assert_eq!(delta(&op("CONV_2D"), &op("CONV_2D.v5")), "~ %y = CONV_2D: {+.v5+}\n");
+        let line = "%w = const : f32[24,3] {min = 1, max = 2}\n%old = const : f32[1]\n";
+        let new = "%w = const : i8[24,3] q([3 : 0.1..0.2], axis = 0) {min = 1, max = 3}\n%new = ABS(%w)\n";
+        assert_eq!(
+            delta(line, new),
+            "~ %w = const: [-f32[24,3]-]{+i8[24,3] q([3 : 0.1..0.2], axis = 0)+} [-2-]{+3+}\n\
+             - %old = const : f32[1]\n+ %new = ABS(%w)\n"
+        );
     }
 }

@@ -9,8 +9,7 @@
 //!
 //! ## 1. quantize-weights
 //! patches: quantize weight
-//! - %w = const : f32[40,32]
-//! + %w = const : i8[40,32] q(0.0078740157) expressed f32
+//! ~ %w = const: [-f32[40,32]-]{+i8[40,32] q(0.0078740157) expressed f32+}
 //!
 //! ## final
 //! ops: FULLY_CONNECTED 1

@@ -176,8 +176,8 @@ fn errors(diff: &Diff) -> String {
             let Some(error) = tensor.constant.as_ref().and_then(|c| c.error) else { continue };
             let name = quoted('%', tensor.label());
             match error.snr_db {
-                Some(snr) => _ = writeln!(out, "error: {name}{place}: SNR {snr:.1} dB"),
-                None => _ = writeln!(out, "error: {name}{place}: none"),
+                Some(snr) => _ = writeln!(out, "error of {name}{place}: SNR {snr:.1} dB"),
+                None => _ = writeln!(out, "error of {name}{place}: none"),
             }
         }
     }

@@ -111,8 +111,8 @@ fn show(folder: &Folder, name: &str) -> Result<(), Failure> {
     for line in reasons(&comparison) {
         say(&format!("  {line}\n"))?;
     }
-    let details = comparison.details(style());
-    if !details.is_empty() {
+    // Its first line was told above.
+    if let Some((_, details)) = comparison.details(style()).split_once('\n') {
         say(&format!("\nThe result:\n{details}"))?;
     }
     let steps = steps(&accepted, &new);
