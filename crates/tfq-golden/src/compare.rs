@@ -159,7 +159,7 @@ pub fn compare(accepted: &Golden, new: &Golden) -> Comparison {
         fills: golden.side.is_none(),
         ..ParseOptions::default()
     };
-    if !accepted.tidy {
+    if !accepted.tidy || old_text != new_text {
         found.kinds.push(Kind::Formatting);
     }
     if old_text != new_text && tokens(old_text) != tokens(new_text) {
@@ -187,6 +187,10 @@ pub fn compare(accepted: &Golden, new: &Golden) -> Comparison {
     }
     found.kinds.sort_unstable_by(|a, b| b.cmp(a));
     found.kinds.dedup();
+    if !found.is_same() {
+        // Next to what differs, layout is not worth a word.
+        found.kinds.retain(|kind| *kind != Kind::Formatting);
+    }
     found
 }
 

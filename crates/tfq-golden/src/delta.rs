@@ -72,10 +72,11 @@ fn key(line: &str) -> Option<&str> {
 
 /// Two lines of one key in one.
 fn changed(before: &str, after: &str) -> String {
-    let (old, new) = (words(before), words(after));
     let key = key(before).unwrap_or_default();
+    let (before, after) = (&before[key.len() + 3..], &after[key.len() + 3..]);
+    let (old, new) = (words(before), words(after));
     // The op says more than its name.
-    let kind = after[key.len() + 3..].split(['(', ' ', ':', '.']).next().unwrap_or_default();
+    let kind = after.split(['(', ' ', ':', '.']).next().unwrap_or_default();
     let kind =
         if kind.is_empty() || kind.contains('"') { String::new() } else { format!(" = {kind}") };
     let mut out = format!("~ {key}{kind}:");
@@ -102,7 +103,7 @@ fn is_version(rest: &str) -> bool {
         .is_some_and(|(digits, _)| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()))
 }
 
-/// A line in pieces: lists in parentheses and brackets by element, and what lies between.
+/// A line in pieces: operands, attributes and statistics each by itself.
 fn words(line: &str) -> Vec<&str> {
     let bytes = line.as_bytes();
     let mut words = Vec::new();
@@ -127,6 +128,7 @@ fn words(line: &str) -> Vec<&str> {
                 depth = depth.saturating_sub(1);
                 false
             }
+            b' ' if line[..at].ends_with(" =") || line[at..].starts_with(" =") => false,
             b' ' | b'(' | b')' | b'{' | b'}' | b',' => depth == 0,
             _ => false,
         };
@@ -246,7 +248,7 @@ mod tests {
         let new = "%w = const : i8[24,3] q([3 : 0.1..0.2], axis = 0) {min = 1, max = 3}\n%new = ABS(%w)\n";
         assert_eq!(
             delta(line, new),
-            "~ %w = const: [-f32[24,3]-]{+i8[24,3] q([3 : 0.1..0.2], axis = 0)+} [-2-]{+3+}\n\
+            "~ %w = const: [-f32[24,3]-]{+i8[24,3] q([3 : 0.1..0.2], axis = 0)+} [-max = 2-]{+max = 3+}\n\
              - %old = const : f32[1]\n+ %new = ABS(%w)\n"
         );
     }

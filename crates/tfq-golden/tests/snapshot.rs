@@ -66,7 +66,7 @@ fn all_differences_are_told_at_once() {
 #[test]
 fn another_layout_passes_and_another_model_does_not() {
     let folder = copied();
-    edit(folder.path(), "final", "(%input, %weights, _)", "( %input,\n    %weights, _ ) // the op");
+    edit(folder.path(), "final", "(%input, %weights, _)", "( %input, // the op\n    %weights, _ )");
     assert_eq!(assertion(folder.path()), None);
     edit(folder.path(), "final", "DEQUANTIZE.v5", "DEQUANTIZE.v6");
     assert!(assertion(folder.path()).expect("a version differs").contains("@final"));

@@ -100,7 +100,9 @@ fn outcome(folder: &Folder, entry: &Entry) -> Result<Outcome, Failure> {
             let text = text.map_err(|error| Failure::file("cannot read", &file, &error))?;
             model::pipeline(&file, &text)?
         }
-        (Some(passes), None) => model::pipeline("passes of the golden", passes)?,
+        (Some(passes), None) => {
+            model::pipeline(&format!("passes of golden `{}`", entry.name), passes)?
+        }
         (None, None) => unreachable!("the index has one of both"),
     };
     let input = place(&entry.model);
