@@ -231,24 +231,23 @@ fn kinds(diff: &Diff, old: &str, new: &str) -> Vec<Kind> {
         kinds.push(Kind::Metadata);
     }
     let (old_claims, new_claims) = (Claims::of(old), Claims::of(new));
+    // Contents of another type or shape have nothing to be compared with.
+    let like = |tensor: &&TensorDiff| !tensor.what.iter().any(|w| ["type", "shape"].contains(w));
+    let tensors = || diff.subgraphs.iter().flat_map(|sg| &sg.tensors).filter(like);
+    let scales = |t: &TensorDiff| t.what.iter().any(|what| ["scales", "ranges"].contains(what));
+    let contents = |t: &TensorDiff| t.constant.is_some();
     // A constant that the text does not write out was made up from its statistics.
-    let written = |tensor: &TensorDiff| {
-        let values = tensor.constant.as_ref().is_some_and(|c| c.values_before.is_some());
-        values || tensor.what.iter().any(|what| ["scales", "ranges"].contains(what))
-    };
-    let tensors = diff.subgraphs.iter().flat_map(|sg| &sg.tensors);
+    let written = |t: &TensorDiff| t.constant.as_ref().is_some_and(|c| c.values_before.is_some());
     let hashed = text::level_of(old) >= Some(Level::Hash);
-    let mut weights = tensors.into_iter().any(written);
-    weights |= hashed && diff.moved.weights;
     // Hashes and statistics of constants that came or went are told by the structure.
-    if !diff.moved.structure {
-        weights |= old_claims.hashes != new_claims.hashes;
-    }
+    let same = !diff.moved.structure;
+    let weights = tensors().any(|t| scales(t) || written(t) || (hashed && contents(t)))
+        || (same && old_claims.hashes != new_claims.hashes);
+    let numerics =
+        tensors().any(contents) || (same && old_claims.statistics != new_claims.statistics);
     if weights {
         kinds.push(Kind::Weights);
-    } else if diff.moved.weights
-        || (!diff.moved.structure && old_claims.statistics != new_claims.statistics)
-    {
+    } else if numerics {
         kinds.push(Kind::Numerics);
     }
     if kinds.is_empty() {
