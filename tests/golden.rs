@@ -432,6 +432,25 @@ fn what_cannot_be_added_leaves_nothing() {
 }
 
 #[test]
+fn a_golden_that_cannot_be_replaced_stays() {
+    let sandbox = Sandbox::with_golden(&["--skeleton"]);
+    let all = || {
+        sandbox
+            .inside("goldens")
+            .iter()
+            .map(|f| sandbox.text(&format!("goldens/{f}")))
+            .collect::<Vec<_>>()
+    };
+    let before = all();
+    let add = ["add", "model.tflite", "--skeleton", "--replace", "--passes=shrink"];
+    assert_eq!(sandbox.run(&add).status.code(), Some(2));
+    assert_eq!(all(), before);
+    sandbox.succeeds(&["add", "model.tflite", "--replace", "--passes="]);
+    assert_eq!(sandbox.check(0)["ok"], 1);
+    assert!(sandbox.text("goldens/index.toml").contains("passes = \"\""));
+}
+
+#[test]
 fn bisect_names_pass_and_patch() {
     let sandbox = Sandbox::with_golden(&["--passes=quantize-weights,insert-dequant"]);
     sandbox.edit("goldens/index.toml", "quantize-weights,", "quantize-weights{hybrid=off},");

@@ -1,12 +1,13 @@
 //! `tfq-opt golden add`.
 
-use super::{Place, counted, failure, outcome, say};
+use super::{Place, counted, failure, outcome_on, say};
 use crate::cli::diagnostics::Failure;
 use crate::cli::emit::Detail;
 use crate::cli::model::{self, Reading};
 use clap::ValueEnum;
 use std::path::{Path, PathBuf};
 use tfq_golden::{Entry, Folder};
+use tfq_opt::format::Access;
 use tfq_opt::ir::text;
 
 #[derive(Debug, clap::Args)]
@@ -71,19 +72,18 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         return Err(Failure::usage(&message, help));
     }
     // Nothing is written before it is known that the pipeline runs.
-    let model = model::load(&args.model, &reading(args))?;
-    model::target(&entry.target)?;
-    let new_folder = !folder.path().exists();
-    let prepared = prepare(args, &mut folder, &mut entry, &model);
-    let outcome = prepared.and_then(|()| outcome(&folder, &entry)).inspect_err(|_| {
-        if args.skeleton {
-            _ = std::fs::remove_file(folder.resolve(&entry.model));
-        }
-        if new_folder {
-            // It goes only if it is empty.
-            _ = std::fs::remove_dir(folder.path());
-        }
-    })?;
+    let bytes = if args.skeleton {
+        text::print_skeleton(&model::load(&args.model, &reading(args))?).into()
+    } else {
+        model::read(&args.model, Access::Whole)?
+    };
+    let outcome = outcome_on(&folder, &entry, &args.model, bytes.clone())?;
+    if args.skeleton {
+        let dir = folder.path().display().to_string();
+        std::fs::create_dir_all(folder.path())
+            .map_err(|error| Failure::file("cannot make", &dir, &error))?;
+        model::write_bytes(&folder.resolve(&entry.model).display().to_string(), bytes)?;
+    }
     entry.input.clone_from(&outcome.golden.header.input);
     entry.tool.clone_from(&outcome.golden.header.tool);
     let name = entry.name.clone();
@@ -102,38 +102,17 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     ))
 }
 
-/// Puts the skeleton where the golden will read it, and names files relative to the folder.
-fn prepare(
-    args: &Args,
-    folder: &mut Folder,
-    entry: &mut Entry,
-    model: &tfq_opt::ir::Module,
-) -> Result<(), Failure> {
-    let dir = folder.path().display().to_string();
-    std::fs::create_dir_all(folder.path())
-        .map_err(|error| Failure::file("cannot make", &dir, &error))?;
-    if args.skeleton {
-        let place = folder.resolve(&entry.model);
-        model::write_bytes(&place.display().to_string(), text::print_skeleton(model))?;
-    } else {
-        entry.model = relative(&args.model, folder.path())?;
-    }
-    if let Some(file) = &args.pipeline {
-        entry.pipeline = Some(relative(file, folder.path())?);
-    }
-    Ok(())
-}
-
 fn entry(args: &Args) -> Result<Entry, Failure> {
     let stem = Path::new(&args.model).file_stem().unwrap_or_default().to_string_lossy();
     let name = args.name.clone().unwrap_or_else(|| stem.into_owned());
     let passes = args.passes.clone().unwrap_or_else(|| "default".to_owned());
+    let relative = |file: &str| relative(file, &args.place.dir);
     let level = args.level.to_possible_value().expect("no level is hidden");
     Ok(Entry {
-        model: if args.skeleton { format!("{name}.tfg") } else { args.model.clone() },
+        model: if args.skeleton { format!("{name}.tfg") } else { relative(&args.model)? },
         name,
         passes: args.pipeline.is_none().then_some(passes),
-        pipeline: args.pipeline.clone(),
+        pipeline: args.pipeline.as_deref().map(relative).transpose()?,
         target: args.target.clone(),
         level: level.get_name().to_owned(),
         input: String::new(),
@@ -151,11 +130,8 @@ fn reading(args: &Args) -> Reading {
 
 /// A file as seen from the folder, with `/` between the parts.
 fn relative(file: &str, folder: &Path) -> Result<String, Failure> {
-    let whole = |path: &Path| -> Result<PathBuf, Failure> {
-        path.canonicalize()
-            .map_err(|error| Failure::file("cannot read", &path.display().to_string(), &error))
-    };
-    let (file, folder) = (whole(Path::new(file))?, whole(folder)?);
+    let failed = |error| Failure::file("cannot read", file, &error);
+    let (file, folder) = (Path::new(file).canonicalize().map_err(failed)?, whole(folder));
     let path = pathdiff::diff_paths(&file, &folder).unwrap_or(file);
     let parts = path.components().map(|part| part.as_os_str().to_string_lossy());
     Ok(if path.is_absolute() {
@@ -163,4 +139,15 @@ fn relative(file: &str, folder: &Path) -> Result<String, Failure> {
     } else {
         parts.collect::<Vec<_>>().join("/")
     })
+}
+
+/// The path without links, as far as there is something at it.
+fn whole(path: &Path) -> PathBuf {
+    match (path.canonicalize(), path.parent(), path.file_name()) {
+        (Err(_), Some(parent), Some(name)) if parent.as_os_str().is_empty() => {
+            whole(Path::new(".")).join(name)
+        }
+        (Err(_), Some(parent), Some(name)) => whole(parent).join(name),
+        (found, ..) => found.unwrap_or_else(|_| path.to_owned()),
+    }
 }

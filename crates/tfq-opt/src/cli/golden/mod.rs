@@ -9,6 +9,7 @@ mod review;
 
 use super::diagnostics::Failure;
 use super::model::{self, Reading};
+use bytes::Bytes;
 use globset::{Glob, GlobSet, GlobSetBuilder};
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -92,10 +93,21 @@ struct Outcome {
 
 /// Runs the pipeline of an entry on its model.
 fn outcome(folder: &Folder, entry: &Entry) -> Result<Outcome, Failure> {
-    let place = |relative: &str| shown(&folder.resolve(relative));
+    let input = shown(&folder.resolve(&entry.model));
+    let bytes = model::read(&input, Access::Whole)?;
+    outcome_on(folder, entry, &input, bytes)
+}
+
+/// Runs the pipeline of an entry on these bytes of a model, which `input` names.
+fn outcome_on(
+    folder: &Folder,
+    entry: &Entry,
+    input: &str,
+    bytes: Bytes,
+) -> Result<Outcome, Failure> {
     let pipeline = match (&entry.passes, &entry.pipeline) {
         (_, Some(file)) => {
-            let file = place(file);
+            let file = shown(&folder.resolve(file));
             let text = std::fs::read_to_string(&file);
             let text = text.map_err(|error| Failure::file("cannot read", &file, &error))?;
             model::pipeline(&file, &text)?
@@ -105,20 +117,18 @@ fn outcome(folder: &Folder, entry: &Entry) -> Result<Outcome, Failure> {
         }
         (None, None) => unreachable!("the index has one of both"),
     };
-    let input = place(&entry.model);
-    let bytes = model::read(&input, Access::Whole)?;
     let level = Level::from_name(&entry.level).expect("the index has names of levels only");
     let hash = input_hash(&bytes);
     let header = Header::new(&entry.model, &hash, &pipeline, &entry.target, level);
     let reading = Reading { fills: entry.fills, drop_unknown: entry.drop_unknown, side_file: None };
-    let source = Source::from_either(bytes, &reading.options(&input)?)
-        .map_err(|error| Failure::model(&input, error))?;
+    let source = Source::from_either(bytes, &reading.options(input)?)
+        .map_err(|error| Failure::model(input, error))?;
     let mut optimizer = Optimizer::new(pipeline).for_target(model::target(&entry.target)?);
     optimizer.lift.drop_unknown = entry.drop_unknown;
     let mut recorder = Recorder::new(level);
     let result = optimizer
         .run_observed(source, |event| recorder.event(&event))
-        .map_err(|error| Failure::model(&input, error))?;
+        .map_err(|error| Failure::model(input, error))?;
     let recording = recorder.finish(&result.module);
     Ok(Outcome { golden: Golden::new(header, &recording), recording })
 }
@@ -138,8 +148,9 @@ fn shown(path: &Path) -> String {
     let short: PathBuf = parts.iter().collect();
     let same = match (path.canonicalize(), short.canonicalize()) {
         (Ok(long), Ok(short)) => long == short,
-        (Err(_), Err(_)) => true,
-        _ => false,
+        // A folder that is not there yet leads nowhere.
+        (Err(_), _) => true,
+        (Ok(_), Err(_)) => false,
     };
     if same { short.display().to_string() } else { path.display().to_string() }
 }
