@@ -303,8 +303,9 @@ impl Entry {
     }
 }
 
+/// The last place, since of two goldens of a name the second is one too many.
 fn find(text: &str, what: &str) -> std::ops::Range<usize> {
-    text.find(what).map_or(0..0, |at| at..at + what.len())
+    text.rfind(what).map_or(0..0, |at| at..at + what.len())
 }
 
 fn read(path: PathBuf) -> Result<Option<Golden>, FolderError> {

@@ -2,8 +2,7 @@
 //!
 //! ```no_run
 //! use tfq_golden::assert_pipeline_snapshot;
-//! use tfq_golden::snapshot::Settings;
-//! use tfq_ir::text::Level;
+//! use tfq_golden::snapshot::{Level, Settings};
 //!
 //! #[test]
 //! fn what_the_default_pipeline_does() {
@@ -26,10 +25,12 @@ use insta::internals::SnapshotContents;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use tfq_ir::Module;
-use tfq_ir::text::{self, Level, ParseOptions};
+use tfq_ir::text::{self, ParseOptions};
 use tfq_pass::{Pipeline, Registry};
 use tfq_target::Target;
 use tfq_tflite::{Access, LiftOptions};
+
+pub use tfq_ir::text::Level;
 
 /// A result of this many lines or less is shown in the final snapshot.
 const SMALL: usize = 60;

@@ -135,7 +135,7 @@ pub(super) fn human(report: &Report<'_>) -> String {
     } else if differ > 0 && !report.writes {
         _ = writeln!(
             out,
-            "nothing was written; run `tfq-opt golden check{}` where CI is not set, then review",
+            "nothing was written for review; `tfq-opt golden check --pending=always{}` does",
             dir(report)
         );
     }
