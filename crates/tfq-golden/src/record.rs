@@ -117,7 +117,11 @@ impl Recorder {
             let changes: Vec<String> = diff
                 .histogram
                 .iter()
-                .map(|ops| format!("{} {:+}", ops.kind, ops.after as i64 - ops.before as i64))
+                .map(|ops| {
+                    // A custom op may have any name.
+                    let kind = ops.kind.escape_debug();
+                    format!("{kind} {:+}", ops.after as i64 - ops.before as i64)
+                })
                 .collect();
             _ = writeln!(out, "ops: {}", changes.join(", "));
         }
@@ -145,7 +149,7 @@ impl Recorder {
             }
         }
         ops.sort_unstable_keys();
-        let ops = ops.into_iter().map(|(kind, n)| (kind.to_owned(), n)).collect();
+        let ops = ops.into_iter().map(|(kind, n)| (kind.escape_debug().to_string(), n)).collect();
         Recording { sections: self.sections, ops, text, side, patches: self.patches }
     }
 }
@@ -229,7 +233,8 @@ fn note(applied: &Applied, old: &Names<'_>, new: &Names<'_>) -> PatchNote {
         for op in applied.ops.iter().chain(&applied.erased).filter(|op| graph.contains_op(**op)) {
             let results = graph.results(*op);
             let label = results.first().map_or("?".to_owned(), |id| name(*id));
-            labels.insert(format!("{} {label}", graph.op(*op).kind));
+            let kind = graph.op(*op).kind.name().escape_debug();
+            labels.insert(format!("{kind} {label}"));
             note.tensors.extend(results.iter().map(|id| name(*id)));
         }
     }
