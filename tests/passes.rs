@@ -1,7 +1,17 @@
 //! The built-in passes: one test for each case file under `tests/passes`, and what must hold
 //! for every model and pipeline.
 //!
-//! A case `tests/passes/<pass>/<case>.case` names a model of `tests/models` and a pipeline:
+//! A case is `tests/passes/<pass>/<case>.tfg`, a model as text behind comments that say what is
+//! run and what this shows:
+//!
+//! ```text
+//! // passes: remove-identities
+//! // The sentence that says what this shows.
+//! tfg 1 quant
+//! subgraph @main { ... }
+//! ```
+//!
+//! or `<case>.case`, which names a model of `tests/models`:
 //!
 //! ```text
 //! model: ops/fc_bias
@@ -10,8 +20,9 @@
 //! The sentence that says what this shows.
 //! ```
 //!
-//! Its golden `snapshots/passes/<pass>/<case>.snap` is what the pipeline changed and what it
-//! said. `cargo insta review` shows and accepts changes. `with` is optional.
+//! `with` is optional, and so is a line `target: tflite-2.5`, `litert` being the target where
+//! none is named. The golden `snapshots/passes/<pass>/<case>.snap` is what the pipeline changed
+//! in the text of the model, and what it said. `cargo insta review` shows and accepts changes.
 
 mod common;
 #[path = "passes/properties.rs"]
@@ -19,12 +30,13 @@ mod properties;
 #[path = "passes/values.rs"]
 mod values;
 
-use common::dump::dump;
-use common::{files, lifted, model, root, with_value};
+use common::{files, lifted, lowered, root, with_value};
 use libtest_mimic::{Arguments, Failed, Trial};
 use similar::{ChangeTag, TextDiff};
 use std::fs;
 use std::path::Path;
+use tfq_opt::ir::Module;
+use tfq_opt::ir::text::{Level, ParseOptions, parse, print, print_with_side};
 use tfq_opt::pass::{Report, check_runnable};
 use tfq_opt::{Optimizer, target::Target};
 
@@ -34,7 +46,7 @@ fn main() {
         Trial::test("every_pass_has_a_case_that_changes_and_one_that_stays", pairs),
     ];
     let cases = root().join("tests/passes");
-    for path in files(&cases, "case") {
+    for path in ["case", "tfg"].into_iter().flat_map(|kind| files(&cases, kind)) {
         let inside = path.strip_prefix(&cases).expect("it is in the folder").with_extension("");
         trials.push(Trial::test(inside.display().to_string(), move || case(&path)));
     }
@@ -45,44 +57,63 @@ fn main() {
 
 /// A case file as it is written.
 struct Case {
+    /// What the golden's head says of the model.
     model: String,
-    with: Option<String>,
+    input: Vec<u8>,
     passes: String,
+    target: String,
     why: String,
 }
+
+const KEYS: [&str; 4] = ["model", "with", "passes", "target"];
 
 impl Case {
     fn read(path: &Path) -> Result<Self, Failed> {
         let text = fs::read_to_string(path)?;
+        let is_text = path.extension().is_some_and(|e| e == "tfg");
+        let said: Vec<&str> = match is_text {
+            true => text.lines().map_while(|line| line.strip_prefix("// ")).collect(),
+            false => text.lines().collect(),
+        };
         let key = |name: &str| {
-            let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+            let line = said.iter().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
             line.map(str::to_owned)
         };
-        let said =
-            |line: &&str| !["model: ", "with: ", "passes: "].iter().any(|k| line.starts_with(k));
-        let why: Vec<&str> = text.lines().filter(said).collect();
+        let is_key = |line: &&&str| KEYS.iter().any(|key| line.starts_with(&format!("{key}: ")));
+        let why: Vec<&str> = said.iter().filter(|line| !is_key(line)).copied().collect();
         if why.is_empty() {
             return Err("add a line that says what the case shows".into());
         }
+        let (model, input) = if is_text {
+            let options = ParseOptions { fills: true, ..ParseOptions::default() };
+            let module = parse(&text, &options).map_err(|e| format!("{}: {e}", path.display()))?;
+            ("the text".to_owned(), lowered(&module))
+        } else {
+            let model = key("model").ok_or("add a line `model: ops/fc_bias`")?;
+            let with = key("with");
+            let input = changed(common::model(&model), with.as_deref())?;
+            (with.map_or(model.clone(), |with| format!("{model} with {with}")), input)
+        };
         Ok(Self {
-            model: key("model").ok_or("add a line `model: ops/fc_bias`")?,
-            with: key("with"),
+            model,
+            input,
             passes: key("passes").ok_or("add a line `passes: quantize-weights`")?,
+            target: key("target").unwrap_or_else(|| "litert".to_owned()),
             why: why.join(" "),
         })
     }
+}
 
-    fn input(&self) -> Result<Vec<u8>, Failed> {
-        let mut bytes = model(&self.model);
-        for change in self.with.iter().flat_map(|with| with.split("; ")) {
-            let wanted = "write `with: NAME[INDEX] = VALUE`, more of them behind `; `";
-            let (place, value) = change.split_once(" = ").ok_or(wanted)?;
-            let place = place.strip_suffix(']').and_then(|place| place.rsplit_once('['));
-            let (name, index) = place.ok_or(wanted)?;
-            bytes = with_value(&bytes, name, index.parse()?, value.parse()?);
-        }
-        Ok(bytes)
+/// The model with other numbers in its constants.
+fn changed(mut bytes: Vec<u8>, with: Option<&str>) -> Result<Vec<u8>, Failed> {
+    for change in with.iter().flat_map(|with| with.split("; ")) {
+        let wanted = "write `with: NAME[INDEX] = VALUE`, more of them behind `; `";
+        let (place, value) = change.split_once(" = ").ok_or(wanted)?;
+        let place = place.strip_suffix(']').and_then(|place| place.rsplit_once('['));
+        let (name, index) = place.ok_or(wanted)?;
+        bytes = with_value(&bytes, name, index.parse()?, value.parse()?);
     }
+    Ok(bytes)
 }
 
 fn case(path: &Path) -> Result<(), Failed> {
@@ -92,10 +123,11 @@ fn case(path: &Path) -> Result<(), Failed> {
     if tfq_opt::builtin().pass(&pass).is_none() {
         return Err(format!("the folder is named after no pass: {pass}").into());
     }
-    let input = case.input()?;
-    let before = dump(&lifted(&input));
-    let optimizer = Optimizer::parse(&case.passes)?;
-    let golden = match optimizer.run(&input[..]) {
+    let before = lifted(&case.input);
+    before.verify().map_err(|errors| format!("the model is not well-formed: {}", errors[0]))?;
+    let target = Target::named(&case.target).ok_or("the target is not shipped")?;
+    let optimizer = Optimizer::parse(&case.passes)?.for_target(target);
+    let golden = match optimizer.run(&case.input[..]) {
         Err(error) => {
             let help = error.help().map_or(String::new(), |help| format!("\nhelp: {help}"));
             format!("# Refused\n{error}{help}\n")
@@ -106,30 +138,40 @@ fn case(path: &Path) -> Result<(), Failed> {
             if let Err(errors) = module.verify() {
                 return Err(format!("the result is not well-formed: {}", errors[0]).into());
             }
-            let target = Target::named("litert").expect("it is shipped");
             if let Some(wrong) = check_runnable(&module, target).first() {
                 return Err(format!("the result does not run: {wrong}").into());
             }
             if optimizer.run(&output[..])?.to_vec()? != output {
                 return Err("a second run changes the result again".into());
             }
-            let (delta, remarks) = (delta(&before, &dump(&module)), remarks(&result.report));
+            let (text, side) = print_with_side(&module);
+            let options = ParseOptions { side: Some(side.into()), ..ParseOptions::default() };
+            if lowered(&parse(&text, &options)?) != output {
+                return Err("the result's text does not parse back to it".into());
+            }
+            let [before, after] = [&before, &module].map(shown);
+            let (delta, remarks) = (delta(&before, &after), remarks(&result.report));
             format!("# Delta\n{delta}\n# Remarks\n{remarks}")
         }
     };
     let inside = path.strip_prefix(root().join("tests")).expect("it is in the folder");
-    let with = case.with.map_or(String::new(), |with| format!(" with {with}"));
     insta::with_settings!({
         snapshot_path => root().join("snapshots").join(inside.parent().unwrap_or(inside)),
         prepend_module_to_snapshot => false,
         omit_expression => true,
-        description => format!("{}{with}: {}\n{}", case.model, case.passes, case.why),
+        description => format!("{}: {}\n{}", case.model, case.passes, case.why),
         input_file => path,
     }, {
         let stem = path.file_stem().unwrap_or_default().to_string_lossy();
         insta::assert_snapshot!(stem.as_ref(), golden);
     });
     Ok(())
+}
+
+/// The text of a model, and what no text below level `full` tells: how long the file's lists are.
+fn shown(module: &Module) -> String {
+    let (buffers, codes) = (module.constants().len(), module.op_codes.len());
+    format!("// {buffers} buffers, {codes} operator codes\n{}", print(module, Level::Hash))
 }
 
 /// Below this many lines a delta shows the whole model.
@@ -170,19 +212,17 @@ fn every_golden_has_its_case() -> Result<(), Failed> {
     let goldens = root().join("snapshots/passes");
     for golden in files(&goldens, "snap") {
         let inside = golden.strip_prefix(&goldens)?;
-        if !root().join("tests/passes").join(inside).with_extension("case").exists() {
+        let case = root().join("tests/passes").join(inside);
+        if !["case", "tfg"].iter().any(|kind| case.with_extension(kind).exists()) {
             return Err(format!("{} has no case in tests/passes", golden.display()).into());
         }
     }
     Ok(())
 }
 
-/// Passes that no model under `tests/models` gives anything to do.
-const WITHOUT_CASES: [&str; 2] = ["cancel_quantize_dequantize", "remove_identities"];
-
 /// Every change has its twin: a case that looks similar and stays.
 fn pairs() -> Result<(), Failed> {
-    for info in tfq_opt::builtin().passes().filter(|i| !WITHOUT_CASES.contains(&i.module)) {
+    for info in tfq_opt::builtin().passes() {
         let folder = root().join("snapshots/passes").join(info.module);
         let texts: Vec<String> =
             files(&folder, "snap").iter().flat_map(fs::read_to_string).collect();
@@ -190,8 +230,9 @@ fn pairs() -> Result<(), Failed> {
         if stay == 0 {
             return Err(format!("{}: add a case that stays as it is", info.module).into());
         }
-        let annotates = info.module == "hybrid_eligibility";
-        if stay == texts.len() && !annotates {
+        // The notes of the one are not in the file, and the other has nothing to do.
+        let stays = ["hybrid_eligibility", "trigger_failure"].contains(&info.module);
+        if stay == texts.len() && !stays {
             return Err(format!("{}: add a case that changes something", info.module).into());
         }
     }

@@ -7,11 +7,11 @@ use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
-use tfq_opt::Optimizer;
 use tfq_opt::diff::{DiffOptions, diff};
 use tfq_opt::ir::catalog::ops;
 use tfq_opt::ir::text::{self, Level, ParseOptions};
 use tfq_opt::ir::{Module, Op, OpKind, Patch, Place, SubgraphId};
+use tfq_opt::{Optimizer, Scheme};
 
 const MAIN: SubgraphId = SubgraphId(0);
 
@@ -143,6 +143,35 @@ fn one_op_more_or_less_changes_few_lines() {
     }
 }
 
+#[test]
+fn inspect_tells_how_a_model_computes() {
+    let scheme = |module: &Module| {
+        let target = tfq_opt::target::Target::named("litert").expect("it is shipped");
+        let state = tfq_opt::inspect(module, target).quantization;
+        (state.scheme, [state.float_ops, state.hybrid_ops, state.integer_ops, state.conversions])
+    };
+    let float = lifted(&model("digits/digits_cnn"));
+    assert_eq!(scheme(&float), (Scheme::Float, [7, 0, 0, 0]));
+    let small = Optimizer::default().run(float.clone()).expect("it runs").module;
+    assert_eq!(scheme(&small), (Scheme::DynamicRange, [5, 2, 0, 0]));
+    let half = "quantize-weights{type=float16},insert-dequant";
+    let half =
+        Optimizer::parse(half).expect("it is a pipeline").run(float).expect("it runs").module;
+    assert_eq!(scheme(&half).0, Scheme::Float16);
+    let integer = "%x = input : f32[1,4]
+        %q = QUANTIZE(%x) : i8[1,4] q(0.5)
+        %w = const : i8[4,4] q(0.5) fill uniform(seed = 1, min = -127, max = 127)
+        %y = FULLY_CONNECTED(%q, %w, _) : i8[1,4] q(0.5)
+        %out = DEQUANTIZE(%y) : f32[1,4]";
+    let parsed = |text: &str| parse(text, &ParseOptions::default());
+    let whole = parsed(&format!("{integer} output %out"));
+    assert_eq!(scheme(&whole), (Scheme::FullInteger, [0, 0, 1, 2]));
+    let mixed = parsed(&format!("{integer} %tanh = TANH(%out) : f32[1,4] output %tanh"));
+    assert_eq!(scheme(&mixed), (Scheme::Mixed, [1, 0, 1, 2]));
+    let indices = parsed("%x = input : i32[4] %y = NEG(%x) : i32[4] output %y");
+    assert_eq!(scheme(&indices), (Scheme::None, [0; 4]));
+}
+
 fn tfq_opt(folder: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tfq-opt"));
     command.args(arguments).current_dir(folder).env("NO_COLOR", "1");
@@ -188,6 +217,16 @@ fn a_model_goes_to_text_and_back_on_the_command_line() {
     assert_eq!(printed, fs::read_to_string(at("quant.tfg")).unwrap());
     let dry = ["b.tflite", "--passes=", "--emit=text", "--dry-run"];
     assert_eq!(ends(&tfq_opt(folder.path(), &dry), 0), "");
+}
+
+#[cfg(unix)]
+#[test]
+fn bisect_leaves_its_reproducer_as_text() {
+    let folder = folder_with_two();
+    let check = "--check=test $(wc -c < {}) -gt 50000";
+    ends(&tfq_opt(folder.path(), &["bisect", "a.tflite", check, "-o", "bad.tfg"]), 0);
+    let bad = ends(&tfq_opt(folder.path(), &["print", "bad.tfg", "--level=topology"]), 0);
+    assert!(bad.contains("= FULLY_CONNECTED(") && !bad.contains("SOFTMAX"), "{bad}");
 }
 
 #[test]

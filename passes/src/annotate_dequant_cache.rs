@@ -13,15 +13,45 @@ declare_pass! {
     /// each op. Any other operand is converted anew at every run. The pass works out which is
     /// which and writes it to the model's metadata as `tfq.dequant_cache`, in the format of
     /// `schema/tfq_annotations.fbs`. The runtime ignores the entry. A model without Dequantize
-    /// gets none.
+    /// gets none, nor does one for a target whose runtime keeps nothing (`tflm`).
     ///
     /// ## When it is safe
     /// Always; it changes metadata only.
+    ///
+    /// ## Example
+    /// ```tfg
+    /// tfg 1 quant
+    /// subgraph @main {
+    ///   %x = input : f32[2]
+    ///   %w = const : i8[2] q(0.5) = [2, 4]
+    ///   %real = DEQUANTIZE.v2(%w) : f32[2]
+    ///   %y = ADD(%x, %real) : f32[2]
+    ///   output %y
+    /// }
+    /// ```
+    /// becomes with `annotate-dequant-cache`
+    /// ```tfg
+    /// tfg 1 quant
+    /// subgraph @main {
+    ///   %x = input : f32[2]
+    ///   %w = const : i8[2] q(0.5) = [2, 4]
+    ///   %real = DEQUANTIZE.v2(%w) : f32[2]
+    ///   %y = ADD(%x, %real) : f32[2]
+    ///   output %y
+    /// }
+    /// dequant_cache {
+    ///   @main %real cached_constant bytes 8 per_invoke 0
+    /// }
+    /// ```
     pub struct AnnotateDequantCache {}
 }
 
 impl Pass for AnnotateDequantCache {
     fn run(&self, module: &mut Module, cx: &mut Context<'_>) -> Result<(), PassError> {
+        if !cx.target().keeps_dequantized() {
+            module.dequant_cache = None;
+            return Ok(());
+        }
         let called = called_subgraphs(module);
         let found: Vec<(SubgraphId, OpId)> =
             module.ops_of_kind(ops::DEQUANTIZE).map(|(sg, op, _)| (sg, op)).collect();

@@ -15,6 +15,27 @@ declare_pass! {
     /// ## When it is safe
     /// Results are bit-identical: type, shape, scales, zero points and quantised dimension of
     /// `x` and of the result must agree, all of them.
+    ///
+    /// ## Example
+    /// ```tfg
+    /// tfg 1 quant
+    /// subgraph @main {
+    ///   %x = input : i8[2] q(0.5)
+    ///   %real = DEQUANTIZE(%x) : f32[2]
+    ///   %again = QUANTIZE(%real) : i8[2] q(0.5)
+    ///   %y = NEG(%again) : i8[2] q(0.5)
+    ///   output %y
+    /// }
+    /// ```
+    /// becomes with `cancel-quantize-dequantize`
+    /// ```tfg
+    /// tfg 1 quant
+    /// subgraph @main {
+    ///   %x = input : i8[2] q(0.5)
+    ///   %y = NEG(%x) : i8[2] q(0.5)
+    ///   output %y
+    /// }
+    /// ```
     pub struct CancelQuantizeDequantize {}
 }
 

@@ -14,6 +14,30 @@ declare_pass! {
     /// ## When it is safe
     /// Results are bit-identical. Ops are never removed, even where nobody reads their results.
     /// Subgraphs stay where the model has custom ops, which may call them by number.
+    ///
+    /// ## Example
+    /// ```tfg
+    /// tfg 1 quant
+    /// subgraph @main {
+    ///   %x = input : f32[2]
+    ///   %left_over = const : f32[2] = [1.0, 2.0]
+    ///   %y = NEG(%x) : f32[2]
+    ///   output %y
+    /// }
+    /// subgraph @never_called {
+    ///   %x = input : f32[2]
+    ///   output %x
+    /// }
+    /// ```
+    /// becomes with `eliminate-dead-buffers`
+    /// ```tfg
+    /// tfg 1 quant
+    /// subgraph @main {
+    ///   %x = input : f32[2]
+    ///   %y = NEG(%x) : f32[2]
+    ///   output %y
+    /// }
+    /// ```
     pub struct EliminateDeadBuffers {}
 }
 

@@ -1,5 +1,5 @@
 use tfq_ir::{Attr, ElementType, Module, OpId, Patch, SubgraphId};
-use tfq_pass::{Context, Eligibility, Pass, PassError, declare_pass, eligibility};
+use tfq_pass::{Context, Cost, Eligibility, Pass, PassError, cost, declare_pass, eligibility};
 
 declare_pass! {
     contract: Annotation, scope: Subgraph;
@@ -8,11 +8,36 @@ declare_pass! {
     /// ## What it does
     /// Asks the target about each operand that holds a quantised constant next to float
     /// activations, and records verdict and reason on the op, as a note that is not written to
-    /// the file. `--remarks` shows them. Nothing else changes: `insert-dequant` asks the same
+    /// the file. `--remarks` shows them, with what the choice costs: bytes in the file, and bytes
+    /// that the runtime holds beside it. Nothing else changes: `insert-dequant` asks the same
     /// question and acts on the answer.
+    ///
+    /// For a target that ends with a release, it also names the ops that came with a version
+    /// which that release does not load.
     ///
     /// ## When it is safe
     /// Always; it changes notes only.
+    ///
+    /// ## Example
+    /// ```tfg
+    /// tfg 1 quant
+    /// subgraph @main {
+    ///   %x = input : f32[1,4]
+    ///   %w = const : i8[2,4] q(0.5) = [1, 2, 3, 4, 5, 6, 7, 8]
+    ///   %y = FULLY_CONNECTED.v3(%x, %w, _) : f32[1,2]
+    ///   output %y
+    /// }
+    /// ```
+    /// stays as it is with `hybrid-eligibility`, and `--remarks` tells the verdict on `%w`
+    /// ```tfg
+    /// tfg 1 quant
+    /// subgraph @main {
+    ///   %x = input : f32[1,4]
+    ///   %w = const : i8[2,4] q(0.5) = [1, 2, 3, 4, 5, 6, 7, 8]
+    ///   %y = FULLY_CONNECTED.v3(%x, %w, _) : f32[1,2]
+    ///   output %y
+    /// }
+    /// ```
     pub struct HybridEligibility {}
 }
 
@@ -24,6 +49,7 @@ impl Pass for HybridEligibility {
         for sg in cx.subgraphs(module) {
             let ops: Vec<OpId> = module.subgraph(sg).ops().collect();
             for op in ops {
+                self.judge_version(module, cx, sg, op);
                 for slot in quantised_constants(module, sg, op) {
                     self.judge(module, cx, sg, op, slot)?;
                 }
@@ -59,9 +85,28 @@ impl HybridEligibility {
         patch.set_note(op, VERDICT_NOTE, Attr::String(format!("{rule}: {text}").into()));
         cx.apply(module, patch)?;
         let place = Context::op_place(module, sg, op);
-        cx.note(rule, place, format!("operand {slot}: {text}"));
+        let costs = cost(module, cx.target(), sg, op, slot, &verdict);
+        let costs = costs.map_or(String::new(), |cost| costs_text(&cost));
+        cx.note(rule, place, format!("operand {slot}: {text}{costs}"));
         Ok(())
     }
+
+    /// Tells of an op that the target's last release does not load, as it came.
+    fn judge_version(&self, module: &Module, cx: &mut Context<'_>, sg: SubgraphId, op: OpId) {
+        let node = module.subgraph(sg).op(op);
+        if let Some(why) = cx.target().lacks(&node.kind, node.version) {
+            cx.note("too new", Context::op_place(module, sg, op), why);
+        }
+    }
+}
+
+fn costs_text(cost: &Cost) -> String {
+    let file = format!("; {} bytes in the file, {} as float32", cost.file, cost.file_as_float);
+    let held = match (cost.held, cost.held_as_float) {
+        (Some(held), Some(float)) => format!("; the runtime holds {held}, {float} as float32"),
+        _ => String::new(),
+    };
+    file + &held
 }
 
 /// Operands that hold a quantised constant which the op's float kernel cannot read.

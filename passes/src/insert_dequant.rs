@@ -137,7 +137,9 @@ fn rules(views: Arc<Views>) -> Vec<Rule> {
                 patch.add_op(copy_op(&stored.shape), Place::End, &[Some(float)], &[copy]);
                 patch.replace_output(id, copy);
             }),
-        waiting("leave a constant to its readers")
+        // The readers may take it where no Dequantize does.
+        Rule::new("leave a constant to its readers", tensor(constant("w")))
+            .when(WAITING, is_waiting)
             .guard("every op that reads it can", |m| {
                 let graph = m.graph();
                 graph.uses(m.id("w")).iter().all(|u| {
@@ -168,8 +170,14 @@ fn read(name: &'static str) -> Rule {
 /// A rule for a constant whose readers were written for float32.
 fn waiting(name: &'static str) -> Rule {
     Rule::new(name, tensor(constant("w")))
-        .when("its readers were written for float32", |m| m.tensor("w").expressed.is_some())
+        .when(WAITING, is_waiting)
         .guard("a Dequantize can read it", is_readable)
+}
+
+const WAITING: &str = "its readers were written for float32";
+
+fn is_waiting(m: &Match<'_>) -> bool {
+    m.tensor("w").expressed.is_some()
 }
 
 fn is_readable(m: &Match<'_>) -> bool {

@@ -6,11 +6,13 @@
 mod annotate_dequant_cache;
 mod cancel_quantize_dequantize;
 mod eliminate_dead_buffers;
+mod eliminate_dead_ops;
 mod hybrid_eligibility;
 mod insert_dequant;
 pub mod pipelines;
 mod quantize_weights;
 mod remove_identities;
+mod trigger_failure;
 
 use tfq_pass::PassInfo;
 
@@ -19,19 +21,23 @@ pub static ALL: &[&PassInfo] = &[
     &annotate_dequant_cache::INFO,
     &cancel_quantize_dequantize::INFO,
     &eliminate_dead_buffers::INFO,
+    &eliminate_dead_ops::INFO,
     &hybrid_eligibility::INFO,
     &insert_dequant::INFO,
     &quantize_weights::INFO,
     &remove_identities::INFO,
+    &trigger_failure::INFO,
 ];
 
 /// The passes as types, for code that sets their options directly.
 pub use annotate_dequant_cache::AnnotateDequantCache;
 pub use cancel_quantize_dequantize::CancelQuantizeDequantize;
 pub use eliminate_dead_buffers::EliminateDeadBuffers;
+pub use eliminate_dead_ops::EliminateDeadOps;
 pub use hybrid_eligibility::HybridEligibility;
 pub use insert_dequant::InsertDequant;
 pub use quantize_weights::{
-    Compat, CustomOp, CustomOps, Granularity, OpList, QuantizeWeights, WeightType,
+    Compat, CustomOp, CustomOps, Granularity, OpList, Prefer, QuantizeWeights, WeightType,
 };
 pub use remove_identities::RemoveIdentities;
+pub use trigger_failure::{FailureKind, TriggerFailure};

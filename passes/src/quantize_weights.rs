@@ -1,10 +1,11 @@
 mod encode;
 mod legacy;
 mod options;
+mod plan;
 mod select;
 
 use encode::{Encoded, encode};
-pub use options::{Compat, CustomOp, CustomOps, Granularity, OpList, WeightType};
+pub use options::{Compat, CustomOp, CustomOps, Granularity, OpList, Prefer, WeightType};
 use select::{Group, Selection};
 use tfq_ir::{Attr, BufferId, ElementType, Module, OpId, Patch, SubgraphId, TensorId};
 use tfq_pass::{Context, HYBRID_NOTE, Pass, PassError, REASON_NOTE, SLOTS_NOTE, declare_pass};
@@ -22,14 +23,40 @@ declare_pass! {
     /// have that attribute.
     ///
     /// Left alone, each with a remark: constants with fewer elements than `min-elements`, those
-    /// with NaN, infinite or only denormal values, biases, sparse constants, and those that would make the file
-    /// larger. LSTM, RNN and SVDF ops get all of their weights quantised, small ones too, or
-    /// none, since their kernels take one type for all.
+    /// with NaN, infinite or only denormal values, biases, sparse constants, those that would make
+    /// the file larger, and those that the target reads in no smaller form. LSTM, RNN and SVDF
+    /// ops get all of their weights quantised, small ones too, since their kernels take one type
+    /// for all; where one cannot be, the large ones go through a Dequantize.
+    ///
+    /// Each weight gets the best form that the target runs: one that a kernel reads, one that a
+    /// Dequantize reads, or float32. Scales per channel give way to one scale where they would
+    /// cost more bytes than they save, or ask for a newer runtime.
     ///
     /// ## When it is safe
     /// Results change by the rounding of the weights and, in hybrid ops, of the activations.
     /// Run `insert-dequant` after it: until then a consumer without a kernel for the new type
     /// would misread it, and the model is refused when it is to be written.
+    ///
+    /// ## Example
+    /// ```tfg
+    /// tfg 1 quant
+    /// subgraph @main {
+    ///   %x = input : f32[1,64]
+    ///   %w = const : f32[2,64] fill const(127)
+    ///   %y = FULLY_CONNECTED(%x, %w, _) : f32[1,2]
+    ///   output %y
+    /// }
+    /// ```
+    /// becomes with `quantize-weights{min-elements=1},insert-dequant`
+    /// ```tfg
+    /// tfg 1 quant
+    /// subgraph @main {
+    ///   %x = input : f32[1,64]
+    ///   %w = const : i8[2,64] q([2 * 1.0], axis = 0)
+    ///   %y = FULLY_CONNECTED.v12(%x, %w, _) {asymmetric_quantize_inputs = true} : f32[1,2]
+    ///   output %y
+    /// }
+    /// ```
     pub struct QuantizeWeights {
         /// Constants with fewer elements stay float32.
         pub min_elements: u64 = 1024,
@@ -44,6 +71,11 @@ declare_pass! {
         /// Custom ops with weights: their names, operand indices of the weights, and `hybrid`
         /// where they read int8 themselves. For example `MyOp:1:2:hybrid,Other:0`.
         pub custom_ops: CustomOps = CustomOps::default(),
+        /// What to weigh against the size of the file. `ram` leaves a weight float32 where the
+        /// runtime would hold more memory for it (behind a Dequantize, as a rule), `latency`
+        /// puts a Dequantize before ops that XNNPACK or a fast kernel takes with float32 weights
+        /// only, and `target` does what suits the target best. Not looked at with `compat=toco`.
+        pub prefer: Prefer = Prefer::Target,
         /// The type that weights get.
         pub r#type: WeightType = WeightType::Int8,
         /// `toco` computes what TensorFlow's legacy quantizer computes, bit for bit and op for
@@ -78,7 +110,7 @@ impl QuantizeWeights {
             let mut patch = Patch::new(verdict.sg, "note how an op reads its weights");
             let text = |text: &str| Attr::String(text.into());
             patch.set_note(verdict.op, HYBRID_NOTE, text(verdict.kind));
-            patch.set_note(verdict.op, REASON_NOTE, text(verdict.reason));
+            patch.set_note(verdict.op, REASON_NOTE, text(&verdict.reason));
             if !verdict.slots.is_empty() {
                 let slots = verdict.slots.iter().map(|slot| i64::from(*slot)).collect();
                 patch.set_note(verdict.op, SLOTS_NOTE, Attr::Ints(slots));
@@ -113,7 +145,8 @@ impl QuantizeWeights {
         }
         module.release_constant(replaced);
         let reads = group.describe(module);
-        cx.applied("quantised", place, format!("{what}, {old} to {new} bytes; {reads}"));
+        let note = group.note.as_deref().unwrap_or_default();
+        cx.applied("quantised", place, format!("{what}, {old} to {new} bytes; {reads}{note}"));
         cx.count("constants-quantized", 1);
         cx.count("constant-bytes-before", old);
         cx.count("constant-bytes-after", new);
@@ -149,7 +182,7 @@ pub(crate) struct NotedVerdict {
     op: OpId,
     /// `hybrid`, `dequantize` or `pass-through`.
     kind: &'static str,
-    reason: &'static str,
+    reason: String,
     /// Weight operands that the target does not know of.
     slots: Vec<u32>,
 }

@@ -20,6 +20,27 @@ declare_pass! {
     /// Results are bit-identical: operand and result must agree in type, shape, signature and
     /// every field of quantisation, and the constants that steer the op must say that it does
     /// nothing. Arithmetic such as adding 0 is not touched, since it changes -0.0 and NaN.
+    ///
+    /// ## Example
+    /// ```tfg
+    /// tfg 1 quant
+    /// subgraph @main {
+    ///   %x = input : f32[2,3]
+    ///   %order = const : i32[2] = [0, 1]
+    ///   %same = TRANSPOSE(%x, %order) : f32[2,3]
+    ///   %y = NEG(%same) : f32[2,3]
+    ///   output %y
+    /// }
+    /// ```
+    /// becomes with `remove-identities,eliminate-dead-buffers`
+    /// ```tfg
+    /// tfg 1 quant
+    /// subgraph @main {
+    ///   %x = input : f32[2,3]
+    ///   %y = NEG(%x) : f32[2,3]
+    ///   output %y
+    /// }
+    /// ```
     pub struct RemoveIdentities {}
 }
 

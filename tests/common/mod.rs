@@ -3,8 +3,6 @@
 // Each test file is a crate of its own and uses a part.
 #![allow(dead_code)]
 
-pub(crate) mod dump;
-
 use bytes::Bytes;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -301,6 +301,18 @@ def stablehlo_composite(m):
     inner.output(dense(inner, x, inner.weights("weights", [32, 32]), "output", 32))
 
 
+@model("odd", "STABLEHLO_COMPOSITE that hands a constant to its decomposition, where it is none")
+def composite_argument(m):
+    main, inner = m.subgraph("main"), m.subgraph("decomposition")
+    x, y = main.input("input", [1, 32]), main.tensor("output", [1, 32])
+    opts = options("StableHLOComposite", name="example.linear", version=1, decompositionSubgraphIndex=1,
+                   compositeAttributes=list(flexbuffers.Dumps({})))
+    main.op("STABLEHLO_COMPOSITE", [x, main.weights("weights", [32, 32])], [y], opts)
+    main.output(y)
+    x, weights = inner.input("input", [1, 32]), inner.input("argument", [32, 32])
+    inner.output(dense(inner, x, weights, "output", 32))
+
+
 @model("odd", "dead things: an op whose result nobody reads, an unused constant, buffers no tensor names")
 def dead_code(m):
     m.buffer(b"named by nothing")

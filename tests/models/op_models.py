@@ -208,6 +208,25 @@ def gather_table(m):
     g.output(y)
 
 
+@model("ops", "GATHER that looks up more rows than its table has, for an ADD")
+def gather_more_rows(m):
+    g = m.subgraph()
+    ids, table = g.input("ids", [96], INT32), g.weights("table", [48, 32])
+    rows, y = g.tensor("rows", [96, 32]), g.tensor("output", [96, 32])
+    g.op("GATHER", [table, ids], [rows], options("Gather"))
+    g.op("ADD", [rows, g.weights("offset", [32])], [y], options("Add"))
+    g.output(y)
+
+
+@model("ops", "FULLY_CONNECTED with float32 weights and a float16 bias behind a DEQUANTIZE")
+def fc_float16_bias(m):
+    g = m.subgraph()
+    x, weights = g.input("input", [1, 32]), g.weights("weights", [40, 32])
+    half, bias = g.const("bias_half", m.random([40]).astype(np.float16)), g.tensor("bias", [40])
+    g.op("DEQUANTIZE", [half], [bias], options("Dequantize"), version=3)
+    g.output(dense(g, x, weights, "output", 40, bias))
+
+
 @model("ops", "GATHER_ND: its table is no weight to the legacy quantizer")
 def gather_nd(m):
     g = m.subgraph()

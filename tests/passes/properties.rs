@@ -206,11 +206,17 @@ impl Check<'_> {
         let changed = |sg: SubgraphId, old: OpId, new: OpId| {
             reads(self.before.subgraph(sg), old) != reads(self.after.subgraph(sg), new)
         };
-        // Ops of one operator code rise together.
+        // Ops of one operator code rise together, those that were inserted among them.
+        let kept: HashSet<_> = pairs.iter().map(|(sg, _, new)| (*sg, *new)).collect();
+        let inserted = self.after.subgraphs().flat_map(|(sg, graph)| {
+            let new = graph.ops().filter(|op| !kept.contains(&(sg, *op)));
+            new.map(|op| graph.op(op).code).collect::<Vec<_>>()
+        });
         let codes: HashSet<Option<u32>> = pairs
             .iter()
             .filter(|(sg, old, new)| changed(*sg, *old, *new))
             .map(|(sg, old, _)| self.before.subgraph(*sg).op(*old).code)
+            .chain(inserted)
             .collect();
         for (sg, old, new) in pairs {
             let (before, after) = (self.before.subgraph(sg), self.after.subgraph(sg));

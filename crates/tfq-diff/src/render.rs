@@ -99,7 +99,7 @@ pub(crate) fn histogram(diff: &Diff) -> Vec<[String; 4]> {
     let rows = diff.histogram.iter().map(|count| {
         let change = count.after as i64 - count.before as i64;
         [
-            count.kind.clone(),
+            count.kind.escape_debug().to_string(),
             grouped(count.before as u64),
             grouped(count.after as u64),
             format!("{change:+}"),
@@ -161,6 +161,17 @@ pub(crate) fn tensor(tensor: &TensorDiff) -> Vec<String> {
 pub(crate) fn field(change: &FieldChange) -> String {
     let side = |side: &Option<String>| side.clone().unwrap_or_else(|| "none".to_owned());
     format!("{}: {} -> {}", change.what, side(&change.before), side(&change.after))
+}
+
+/// Lines about renames, of which a model may have as many as it has tensors.
+pub(crate) fn renames(subgraph: &SubgraphDiff) -> Vec<String> {
+    const SHOWN: usize = 40;
+    let mut lines: Vec<String> = subgraph.renamed.iter().take(SHOWN).map(rename).collect();
+    let more = subgraph.renamed.len() - lines.len();
+    if more > 0 {
+        lines.push(format!("{} more renamed", grouped(more as u64)));
+    }
+    lines
 }
 
 pub(crate) fn rename(rename: &Rename) -> String {

@@ -5,9 +5,9 @@ use indexmap::{IndexMap, IndexSet};
 use std::sync::Arc;
 
 impl Module {
-    /// A model of these ops alone. What they read and do not compute becomes its inputs, unless
-    /// it is a constant; what others or nobody read becomes its outputs. `None` where an op
-    /// calls another subgraph, or none is given.
+    /// A model of these ops alone. What other ops or the caller compute for them becomes its
+    /// inputs; what others or nobody read becomes its outputs. `None` where an op calls another
+    /// subgraph, or none is given.
     pub fn extract(&self, sg: SubgraphId, ops: &IndexSet<OpId>) -> Option<Self> {
         let graph = self.subgraph(sg);
         let calls = |op: &OpId| !graph.op(*op).subgraph_refs().is_empty();
@@ -48,7 +48,11 @@ impl Module {
                 if kept {
                     outputs.push(new);
                 }
-            } else if self.constant(sg, old).is_none() && !tensor.is_variable {
+            } else if self.constant(sg, old).is_none()
+                && !tensor.is_variable
+                && (graph.is_input(old) || graph.producer(old).is_some())
+            {
+                // Tensors that nobody computes are scratch, or constants outside of the model.
                 inputs.push(new);
             }
         }

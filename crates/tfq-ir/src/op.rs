@@ -4,6 +4,7 @@ use crate::attributes::{Attr, Attributes};
 use crate::catalog;
 use bytes::Bytes;
 use indexmap::IndexMap;
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -62,7 +63,7 @@ pub struct Op {
     /// Index into the debug metadata, -1 for none.
     pub debug_metadata_index: i32,
     /// Discardable attributes: what passes tell each other about the op. Not written.
-    pub notes: IndexMap<&'static str, Attr>,
+    pub notes: IndexMap<Cow<'static, str>, Attr>,
 }
 
 /// The payload of a custom op.

@@ -68,7 +68,7 @@ pub struct Patch {
     outputs: IndexMap<TensorId, TensorRef>,
     edits: Vec<(TensorId, Edit)>,
     attrs: Vec<(OpId, &'static str, Attr)>,
-    notes: Vec<(OpId, &'static str, Attr)>,
+    notes: Vec<(OpId, Cow<'static, str>, Attr)>,
     versions: Vec<(OpId, i32)>,
     erased_ops: IndexSet<OpId>,
     erased_tensors: IndexSet<TensorId>,
@@ -318,8 +318,8 @@ impl Patch {
     }
 
     /// Leaves a note for later passes on an op.
-    pub fn set_note(&mut self, op: OpId, name: &'static str, value: Attr) {
-        self.notes.push((op, name, value));
+    pub fn set_note(&mut self, op: OpId, name: impl Into<Cow<'static, str>>, value: Attr) {
+        self.notes.push((op, name.into(), value));
     }
 
     /// Sets the operator version that an op needs.

@@ -2,7 +2,9 @@
 
 use tfq_ir::catalog::ops;
 use tfq_ir::text::{Level, ParseOptions, parse, print};
-use tfq_ir::{Effects, History, Module, Op, OpKind, Patch, Place, SubgraphId, Tensor, effects};
+use tfq_ir::{
+    Attr, Effects, History, Module, Op, OpKind, Patch, Place, SubgraphId, Tensor, effects,
+};
 
 const MAIN: SubgraphId = SubgraphId(0);
 
@@ -169,4 +171,34 @@ fn effects_come_from_the_op_its_variables_and_what_it_calls() {
     );
     assert!(found[0].is_droppable() && !found[0].is_pure());
     assert!(!found[2].is_droppable() && !found[4].is_droppable());
+}
+
+#[test]
+fn notes_of_passes_survive_the_text() {
+    let mut module = two_ops();
+    let op = module.subgraph(MAIN).ops().next().unwrap();
+    let mut patch = Patch::new(MAIN, "leave notes");
+    let notes = [
+        ("text", Attr::String("a \"b\"".into())),
+        ("flag", Attr::Bool(true)),
+        ("number", Attr::Int(-3)),
+        ("half", Attr::Float(0.5)),
+        ("infinite", Attr::Float(f32::NEG_INFINITY)),
+        ("slots", Attr::Ints([1, 2].into())),
+        ("none", Attr::Ints([].into())),
+        ("halves", Attr::Floats([0.5, 1e20].into())),
+        ("flags", Attr::Bools([true, false].into())),
+        ("raw", Attr::Bytes(vec![0, 255].into())),
+    ];
+    for (name, value) in &notes {
+        patch.set_note(op, *name, value.clone());
+    }
+    module.apply(patch).unwrap();
+    let again = read(&print(&module, Level::Full));
+    let op = again.subgraph(MAIN).ops().next().unwrap();
+    let found = &again.subgraph(MAIN).op(op).notes;
+    assert_eq!(found.len(), notes.len());
+    for (name, value) in notes {
+        assert_eq!(found[name], value, "{name}");
+    }
 }

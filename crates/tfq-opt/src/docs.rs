@@ -16,7 +16,8 @@ pub fn passes_markdown(registry: &Registry) -> String {
         // The manual's headings stand one level below the pass's.
         let manual = info.manual().replace("\n## ", "\n### ");
         let _ = write!(out, "\n## {}\n\n{manual}\n\n", info.name());
-        let _ = writeln!(out, "Numeric contract: {}.", info.contract);
+        out.push_str(&info.declares().join(" \n"));
+        out.push('\n');
         if info.options.is_empty() {
             continue;
         }

@@ -425,8 +425,8 @@ fn arithmetic(module: &Module, id: SubgraphId, graph: &Subgraph, op: OpId) -> Ar
 
 /// Whether a tensor's integers stand for real numbers.
 fn is_quantised(tensor: &Tensor) -> bool {
-    use ElementType::{Int2, Int4, Int8, Int16, Int32, UInt4, UInt8};
-    let integer = matches!(tensor.ty, Int2 | Int4 | Int8 | Int16 | Int32 | UInt4 | UInt8);
+    use ElementType::{Int2, Int4, Int8, Int16, Int32, Int64, UInt4, UInt8};
+    let integer = matches!(tensor.ty, Int2 | Int4 | Int8 | Int16 | Int32 | Int64 | UInt4 | UInt8);
     integer
         && tensor.quantization.as_deref().is_some_and(|q| {
             let linked = matches!(

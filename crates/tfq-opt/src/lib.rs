@@ -56,6 +56,7 @@ mod graph;
 mod inspect;
 mod load;
 mod optimizer;
+mod reduce;
 mod reproducer;
 
 pub use bisect::{BisectError, Bisection, bisect};
@@ -69,6 +70,7 @@ pub use load::{LoadOptions, as_text, load};
 pub use optimizer::{
     Error, Optimized, Optimizer, Source, builtin, quantize_weights, quantize_weights_into,
 };
+pub use reduce::{ReduceError, ReduceOptions, Reduction, Size, reduce};
 pub use reproducer::{Reproducer, ReproducerError};
 
 /// The flatbuffers crate whose builders this one fills.
@@ -83,6 +85,8 @@ pub use tfq_ir as ir;
 pub use tfq_pass as pass;
 /// The built-in passes.
 pub use tfq_passes as passes;
+/// Running models on LiteRT, and comparing them.
+pub use tfq_runtime as runtime;
 /// The generated code of the model format.
 pub use tfq_schema::tflite;
 /// What runtimes can do.

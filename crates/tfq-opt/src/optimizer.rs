@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use flatbuffers::FlatBufferBuilder;
-use tfq_ir::{Change, Module};
+use tfq_ir::{Change, Module, VerifyError};
 use tfq_pass::{
     Event, Pipeline, PipelineError, Registry, Report, RunError, RunOptions, SpanKind, Timeline,
     Unrunnable,
@@ -77,6 +77,9 @@ pub enum Error {
     /// A pass failed.
     #[error(transparent)]
     Run(#[from] RunError),
+    /// The passes left it broken, and the verifier was off.
+    #[error("the result is not well-formed: {0}")]
+    Malformed(VerifyError),
     /// The target would refuse the result or compute it wrongly.
     #[error("the target `{target}` cannot run the result: {first}{more}")]
     Unrunnable {
@@ -106,6 +109,9 @@ impl Error {
             }
             Self::Run(error) if error.is_mistake() => {
                 Some("this is a mistake in the pass; nothing was written".to_owned())
+            }
+            Self::Malformed(_) => {
+                Some("with the verifier on, the pass that broke it is named".to_owned())
             }
             Self::Run(RunError::Requires { invariant, .. }) => {
                 let registry = builtin();
@@ -225,8 +231,16 @@ impl Optimizer {
         let options = &self.run_options;
         let mut report = tfq_pass::run(&mut module, &self.pipeline, self.target, options, observe)?;
         timeline.nest(&report.timeline);
-        if let Some(patches) = self.stop_after_patch {
-            module = self.state_after(&start, &module, patches)?;
+        if self.run_options.skip_verifier
+            && let Err(mut errors) = module.verify()
+        {
+            return Err(Error::Malformed(errors.swap_remove(0)));
+        }
+        let patches = report.passes.iter().map(|pass| pass.patches).sum();
+        let mut kept = None;
+        if let Some(count) = self.stop_after_patch {
+            kept = Some((count.min(patches), patches));
+            module = self.state_after(&start, &module, count)?;
         }
         let span = timeline.begin(SpanKind::File, "check that it runs");
         let mut wrong = tfq_pass::check_runnable(&module, self.target).into_iter();
@@ -239,16 +253,20 @@ impl Optimizer {
             };
             return Err(Error::Unrunnable { target: self.target.name().to_owned(), first, more });
         }
-        Ok(Optimized { module, report, lower: self.lower, unchanged: None })
+        Ok(Optimized { module, report, kept, lower: self.lower, unchanged: None })
     }
 
     /// The state after the first `patches` patches of a run from `start` to `end`.
     fn state_after(&self, start: &Module, end: &Module, patches: usize) -> Result<Module, Error> {
-        let changes = end.changes();
+        let changes = &end.changes()[start.changes().len()..];
         let is_patch = |n: &usize| matches!(changes[*n], Change::Patch(_));
-        let first = start.changes().len();
-        let count = (first..changes.len()).filter(is_patch).nth(patches);
-        self.completed(start, &changes[first..count.unwrap_or(changes.len())])
+        let last = patches.checked_sub(1).map(|n| (0..changes.len()).filter(is_patch).nth(n));
+        let count = match last {
+            None => 0,
+            Some(Some(last)) => last + 1,
+            Some(None) => changes.len(),
+        };
+        self.completed(start, &changes[..count])
     }
 
     /// The state after these changes of `start`, completed so that it runs: a state between
@@ -276,6 +294,9 @@ pub struct Optimized {
     pub module: Module,
     /// What the passes did.
     pub report: Report,
+    /// How many patches were kept of how many, where [`Optimizer::stop_after_patch`] was set.
+    /// The report tells of all.
+    pub kept: Option<(usize, usize)>,
     lower: LowerOptions,
     /// The input, where nothing was changed and nothing asked for another layout.
     unchanged: Option<Bytes>,

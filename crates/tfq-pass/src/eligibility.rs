@@ -1,8 +1,9 @@
 //! Whether an op can read a quantised constant as it is: the analysis that passes and the
 //! check before lowering share.
 
+use std::borrow::Cow;
 use tfq_ir::{Attr, ElementType, Module, OpId, SubgraphId};
-use tfq_target::{Target, Verdict, WeightForm};
+use tfq_target::{Reading, Target, Verdict, WeightForm};
 
 /// Note on an op that binds later passes: `hybrid`, `dequantize` or `pass-through`, whatever
 /// the target says. Left by a pass that was told so by the user.
@@ -28,6 +29,50 @@ pub enum Eligibility {
         /// Why, for a person.
         reason: String,
     },
+}
+
+/// What it costs that an op reads a quantised constant as it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cost {
+    /// Bytes of the constant in the file.
+    pub file: u64,
+    /// The same as float32.
+    pub file_as_float: u64,
+    /// Bytes that the runtime holds for it beside the file, for this reader; `None` where that
+    /// is not known.
+    pub held: Option<u64>,
+    /// The same as float32.
+    pub held_as_float: Option<u64>,
+    /// Whether XNNPACK takes the op. Behind a Dequantize that is the op with float32 weights.
+    pub delegated: bool,
+}
+
+/// What the verdict on a constant costs on the target.
+pub fn cost(
+    module: &Module,
+    target: &Target,
+    sg: SubgraphId,
+    op: OpId,
+    slot: u32,
+    verdict: &Eligibility,
+) -> Option<Cost> {
+    let graph = module.subgraph(sg);
+    let tensor = graph.tensor(graph.operand(op, slot)?);
+    let elements = tensor.elements()?;
+    let form = WeightForm::of(tensor);
+    let (reading, delegated) = match verdict {
+        Eligibility::Hybrid { delegated } => (Reading::Hybrid, *delegated),
+        Eligibility::PassThrough => (Reading::Hybrid, false),
+        Eligibility::Dequantize { .. } => (Reading::Dequantize, target.takes_as_float(graph, op)),
+    };
+    let held = |reading| target.held_bytes(module, sg, op, slot, reading, &form, delegated);
+    Some(Cost {
+        file: module.constant(sg, graph.operand(op, slot)?).map_or(0, |bytes| bytes.len() as u64),
+        file_as_float: ElementType::Float32.bytes_for(elements)?,
+        held: held(reading),
+        held_as_float: held(Reading::Float32),
+        delegated,
+    })
 }
 
 /// The verdict for the constant at an operand of an op, in the form that it has now.
@@ -89,7 +134,7 @@ pub fn eligibility(
 }
 
 /// Slots of a custom op that the user named as weights.
-fn noted_slot(notes: &indexmap::IndexMap<&'static str, Attr>, slot: u32) -> bool {
+fn noted_slot(notes: &indexmap::IndexMap<Cow<'static, str>, Attr>, slot: u32) -> bool {
     match notes.get(SLOTS_NOTE) {
         Some(Attr::Ints(slots)) => slots.contains(&i64::from(slot)),
         _ => false,

@@ -4,6 +4,7 @@ use crate::options::{OptionArg, OptionError, OptionInfo};
 use crate::{Context, Invariant, PassError};
 use std::fmt;
 use tfq_ir::Module;
+use tfq_ir::catalog::op_by_code;
 
 /// A rewrite of the model.
 ///
@@ -87,6 +88,26 @@ impl PassInfo {
     pub fn manual(&self) -> String {
         let lines = self.docs.lines().map(|line| line.strip_prefix(' ').unwrap_or(line));
         lines.collect::<Vec<_>>().join("\n").trim().to_owned()
+    }
+
+    /// What the pass declares and the manager holds it to, as sentences.
+    pub fn declares(&self) -> Vec<String> {
+        let mut lines = vec![format!("Numeric contract: {}.", self.contract)];
+        let names: Vec<&str> =
+            self.writes.iter().filter_map(|code| Some(op_by_code(*code)?.name)).collect();
+        if !names.is_empty() {
+            lines.push(format!("Adds ops of these kinds only: {}.", names.join(", ")));
+        }
+        let docs = |invariants: &[&Invariant]| {
+            invariants.iter().map(|known| known.docs).collect::<Vec<_>>().join("; ")
+        };
+        if !self.requires.is_empty() {
+            lines.push(format!("Needs before it: {}.", docs(self.requires)));
+        }
+        if !self.ensures.is_empty() {
+            lines.push(format!("Holds after it: {}.", docs(self.ensures)));
+        }
+        lines
     }
 
     /// The examples of the manual: what follows `## Example`, as a pair of `tfg` blocks with the

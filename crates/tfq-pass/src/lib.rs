@@ -17,7 +17,7 @@ mod runnable;
 mod timeline;
 
 pub use context::{Answer, Context, NearMiss, PassError, Remark, RemarkKind};
-pub use eligibility::{Eligibility, HYBRID_NOTE, REASON_NOTE, SLOTS_NOTE, eligibility};
+pub use eligibility::{Cost, Eligibility, HYBRID_NOTE, REASON_NOTE, SLOTS_NOTE, cost, eligibility};
 pub use info::{Declared, Example, NumericContract, Pass, PassInfo, PassScope};
 pub use invariant::Invariant;
 pub use manager::{

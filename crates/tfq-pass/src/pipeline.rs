@@ -3,18 +3,23 @@
 //! ```text
 //! pipeline = [item ("," item)*]
 //! item     = name ["{" [option (space option)*] "}"] ["(" string ")"] ["(" pipeline ")"]
-//! option   = name "=" value
-//! value    = characters other than space, "{", "}" and '"'; or any but '"' in double quotes
+//! option   = name "=" (value | string)
+//! value    = characters other than space, "{", "}" and '"'
+//! string   = characters in double quotes, where \" and \\ stand for " and \
 //! ```
 //!
-//! White space may stand between all of these; `#` begins a comment that ends with the line.
+//! White space may stand between all of these but around `=`; `#` begins a comment that ends
+//! with the line.
 //!
 //! Three names are not passes: `repeat{max=N}(...)` runs what it holds N times or until nothing
 //! changes, `until-stable{max=N}(...)` runs it until nothing changes and fails after N rounds,
 //! `subgraph("name")(...)` runs it on one subgraph.
 
 use crate::options::{OptionArg, OptionError};
-use crate::{Declared, OptionInfo, OptionValue, Pass, PassInfo, PassScope, Registry};
+use crate::{
+    Declared, NamedPipeline, OptionInfo, OptionValue, Pass, PassInfo, PassScope, Registry,
+};
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
@@ -109,7 +114,7 @@ impl Pipeline {
     /// Reads a pipeline. A name may be that of a pass or of a pipeline, which is then put in
     /// its place.
     pub fn parse(registry: &Registry, text: &str) -> Result<Self, PipelineError> {
-        let items = Parser { text, at: 0 }.whole()?;
+        let items = Parser { text, at: 0, depth: 0 }.whole()?;
         let resolve = Resolve { registry, text };
         resolve.items(&items, false)
     }
@@ -143,7 +148,7 @@ impl Node {
             Self::Pass(step) => step.text(),
             Self::Repeat { max, .. } => format!("repeat{{max={max}}}"),
             Self::UntilStable { max, .. } => format!("until-stable{{max={max}}}"),
-            Self::Subgraph { name, .. } => format!("subgraph(\"{name}\")"),
+            Self::Subgraph { name, .. } => format!("subgraph({})", Quoted(name)),
         }
     }
 }
@@ -180,12 +185,21 @@ impl fmt::Display for Options<'_> {
         for (n, (name, value)) in self.0.iter().enumerate() {
             f.write_str(if n == 0 { "{" } else { " " })?;
             if value.is_empty() || value.contains(ends_value) {
-                write!(f, "{name}=\"{value}\"")?;
+                write!(f, "{name}={}", Quoted(value))?;
             } else {
                 write!(f, "{name}={value}")?;
             }
         }
         if self.0.is_empty() { Ok(()) } else { f.write_str("}") }
+    }
+}
+
+/// A string as it is written.
+struct Quoted<'a>(&'a str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\"", self.0.replace('\\', r"\\").replace('"', r#"\""#))
     }
 }
 
@@ -199,18 +213,20 @@ struct Item<'a> {
     name: &'a str,
     span: Range<usize>,
     options: Vec<Written<'a>>,
-    argument: Option<(&'a str, Range<usize>)>,
+    argument: Option<(Cow<'a, str>, Range<usize>)>,
     body: Option<Vec<Item<'a>>>,
 }
 
 struct Written<'a> {
     name: &'a str,
     name_span: Range<usize>,
-    value: &'a str,
+    value: Cow<'a, str>,
     value_span: Range<usize>,
 }
 
 const DEFAULT_ROUNDS: u64 = 10;
+/// Loops and subgraphs in each other: more than anyone needs, and less than the stack holds.
+const MOST_NESTED: usize = 64;
 
 struct Resolve<'a> {
     registry: &'a Registry,
@@ -254,8 +270,13 @@ impl Resolve<'_> {
                     let message = "which subgraph is meant is missing".to_owned();
                     return self.error(&item.span, message, "here", help);
                 };
+                if let Some(option) = item.options.first() {
+                    let message = format!("`subgraph` has no option `{}`", option.name);
+                    let help = Some("it takes a name: subgraph(\"main\")(passes)".to_owned());
+                    return self.error(&option.name_span, message, "unknown option", help);
+                }
                 let body = self.body(item, true)?;
-                nodes.push(Node::Subgraph { name: (*name).to_owned(), body });
+                nodes.push(Node::Subgraph { name: name.clone().into_owned(), body });
                 return Ok(());
             }
             _ => (),
@@ -270,12 +291,31 @@ impl Resolve<'_> {
                 let help = Some("write its passes out to give them options".to_owned());
                 return self.error(&option.name_span, message, "not here", help);
             }
-            for (step, _) in named.steps {
-                nodes.extend(Pipeline::parse(self.registry, step)?.nodes);
-            }
-            return Ok(());
+            return self.named(item, named, in_subgraph, nodes);
         }
         self.pass(item, in_subgraph, nodes)
+    }
+
+    fn named(
+        &self,
+        item: &Item<'_>,
+        named: &NamedPipeline,
+        in_subgraph: bool,
+        nodes: &mut Vec<Node>,
+    ) -> Result<(), PipelineError> {
+        for (text, _) in named.steps {
+            let items = Parser { text, at: 0, depth: 0 }.whole();
+            let resolve = Resolve { registry: self.registry, text };
+            // The steps are not in the text that the user sees.
+            match items.and_then(|items| resolve.items(&items, in_subgraph)) {
+                Ok(pipeline) => nodes.extend(pipeline.nodes),
+                Err(error) => {
+                    let message = format!("the pipeline `{}`: {}", item.name, error.message);
+                    return self.error(&item.span, message, &error.label, error.help);
+                }
+            }
+        }
+        Ok(())
     }
 
     fn pass(
@@ -296,7 +336,7 @@ impl Resolve<'_> {
             return self.error(&item.span, message, "it cannot run on one subgraph", help);
         }
         let args: Vec<OptionArg<'_>> =
-            item.options.iter().map(|o| OptionArg { name: o.name, value: o.value }).collect();
+            item.options.iter().map(|o| OptionArg { name: o.name, value: &o.value }).collect();
         let written = |name: &str| {
             item.options.iter().find(|o| o.name == name).expect("the option was written")
         };
@@ -340,7 +380,7 @@ impl Resolve<'_> {
                 let help = Some(format!("its option is max=INTEGER, by default {DEFAULT_ROUNDS}"));
                 return self.error(&option.name_span, message, "unknown option", help);
             }
-            max = match u64::parse(option.value) {
+            max = match u64::parse(&option.value) {
                 Ok(max) if max > 0 => max,
                 _ => {
                     let message = format!("`{}` is no value of option `max`", option.value);
@@ -403,6 +443,8 @@ fn closest<'a>(name: &str, names: &'a [String]) -> Option<&'a String> {
 struct Parser<'a> {
     text: &'a str,
     at: usize,
+    /// How many parentheses are open.
+    depth: usize,
 }
 
 impl<'a> Parser<'a> {
@@ -438,6 +480,7 @@ impl<'a> Parser<'a> {
     fn item(&mut self) -> Result<Item<'a>, PipelineError> {
         let (name, span) = self.name("the name of a pass is wanted")?;
         let mut item = Item { name, span, options: Vec::new(), argument: None, body: None };
+        self.space();
         if self.eat('{') {
             loop {
                 self.space();
@@ -449,8 +492,15 @@ impl<'a> Parser<'a> {
                 }
                 item.options.push(self.option()?);
             }
+            self.space();
         }
-        while item.body.is_none() && self.eat('(') {
+        while item.body.is_none() && self.rest().starts_with('(') {
+            if self.depth == MOST_NESTED {
+                let most = format!("no more than {MOST_NESTED} parentheses may be open");
+                return Err(self.error(&most));
+            }
+            self.at += 1;
+            self.depth += 1;
             self.space();
             if item.argument.is_none() && self.rest().starts_with('"') {
                 item.argument = Some(self.string()?);
@@ -461,6 +511,8 @@ impl<'a> Parser<'a> {
             if !self.eat(')') {
                 return Err(self.error("`)` is missing"));
             }
+            self.depth -= 1;
+            self.space();
         }
         Ok(item)
     }
@@ -476,21 +528,38 @@ impl<'a> Parser<'a> {
             let start = self.at;
             let len = self.rest().find(ends_value).unwrap_or(self.rest().len());
             self.at += len;
-            (&self.text[start..self.at], start..self.at)
+            (self.text[start..self.at].into(), start..self.at)
         };
         Ok(Written { name, name_span, value, value_span })
     }
 
     /// Text in double quotes.
-    fn string(&mut self) -> Result<(&'a str, Range<usize>), PipelineError> {
+    fn string(&mut self) -> Result<(Cow<'a, str>, Range<usize>), PipelineError> {
         let start = self.at;
         self.at += 1;
-        let Some(len) = self.rest().find('"') else {
-            return Err(self.error("the closing `\"` is missing"));
-        };
-        let text = &self.rest()[..len];
-        self.at += len + 1;
-        Ok((text, start..self.at))
+        let rest = self.rest();
+        let mut text = Cow::Borrowed("");
+        let mut done = 0;
+        loop {
+            let Some(len) = rest[done..].find(['"', '\\']) else {
+                return Err(self.error("the closing `\"` is missing"));
+            };
+            text += &rest[done..done + len];
+            done += len + 1;
+            if rest.as_bytes()[done - 1] == b'"' {
+                self.at += done;
+                return Ok((text, start..self.at));
+            }
+            let Some(escaped) = rest[done..].chars().next().filter(|c| matches!(c, '"' | '\\'))
+            else {
+                self.at += done - 1;
+                return Err(
+                    self.error("in quotes, a backslash stands before `\"` or another backslash")
+                );
+            };
+            text.to_mut().push(escaped);
+            done += 1;
+        }
     }
 
     fn name(&mut self, wanted: &str) -> Result<(&'a str, Range<usize>), PipelineError> {

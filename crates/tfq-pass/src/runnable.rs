@@ -5,7 +5,7 @@ use crate::Context;
 use crate::eligibility::{Eligibility, eligibility};
 use indexmap::IndexSet;
 use tfq_ir::{ElementType, Module, OpId, SubgraphId};
-use tfq_target::Target;
+use tfq_target::{Target, WeightForm};
 
 /// Something that the target would refuse or compute wrongly, and the pass that mends it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -77,7 +77,18 @@ fn check_op(
     found: &mut Vec<Unrunnable>,
 ) {
     let graph = module.subgraph(sg);
+    if let Some(what) = target.lacks_op(module, sg, op) {
+        let place = Context::op_place(module, sg, op);
+        found.push(Unrunnable { place, what, fix: None });
+    }
     if graph.op(op).kind.is(tfq_ir::catalog::ops::DEQUANTIZE) {
+        let what = graph.operand(op, 0).and_then(|from| {
+            let form = WeightForm::of(graph.tensor(from));
+            let reads = target.dequantize_supports(form.ty, form.granularity);
+            (!reads).then(|| format!("the target has no Dequantize for {form}"))
+        });
+        let place = Context::op_place(module, sg, op);
+        found.extend(what.map(|what| Unrunnable { place, what, fix: None }));
         return;
     }
     let weights = target.weight_slots(graph, op);

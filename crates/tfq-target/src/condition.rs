@@ -48,6 +48,32 @@ use tfq_ir::{
     Tensor, TensorId, TensorLink,
 };
 
+/// The attribute that makes a hybrid kernel quantise activations asymmetrically.
+pub(crate) const ASYMMETRIC: &str = "asymmetric_quantize_inputs";
+
+/// Conditions that take nothing but their name, and what `parse` makes of them.
+const WEIGHT_TESTS: [(&str, WeightTest); 13] = [
+    ("weight-computed", WeightTest::Computed),
+    ("weight-sparse", WeightTest::Sparse),
+    ("zero-point", WeightTest::ZeroPoint),
+    ("bad-scale", WeightTest::BadScale),
+    ("weights-disagree", WeightTest::Disagree),
+    ("block-misfit", WeightTest::BlockMisfit),
+    ("activation-not-float32", WeightTest::ActivationNotFloat32),
+    ("bias-float16", WeightTest::BiasFloat16),
+    ("bias-not-float32", WeightTest::BiasNotFloat32),
+    ("bias-computed", WeightTest::BiasComputed),
+    ("maybe-grouped", WeightTest::MaybeGrouped),
+    ("depth-multiplier-differs", WeightTest::DepthMultiplierDiffers),
+    ("several-batches", WeightTest::SeveralBatches),
+];
+
+/// Names for suggestions where a condition is misspelt.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    let weight = WEIGHT_TESTS.iter().map(|(name, _)| *name);
+    weight.chain(["grouped", "row-not-multiple=2", "block-not-multiple=32"])
+}
+
 /// A condition, perhaps negated.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Condition {
@@ -147,23 +173,10 @@ fn parse_test(bare: &str, text: &str, ops: &[&'static OpInfo]) -> Result<Test, P
     if let Some(attr) = bare.strip_prefix("attr.") {
         return parse_attr(attr, text, ops);
     }
-    let weight = match bare {
-        "grouped" => return Ok(Test::Grouped),
-        "weight-computed" => Some(W::Computed),
-        "weight-sparse" => Some(W::Sparse),
-        "zero-point" => Some(W::ZeroPoint),
-        "bad-scale" => Some(W::BadScale),
-        "weights-disagree" => Some(W::Disagree),
-        "block-misfit" => Some(W::BlockMisfit),
-        "activation-not-float32" => Some(W::ActivationNotFloat32),
-        "bias-float16" => Some(W::BiasFloat16),
-        "bias-not-float32" => Some(W::BiasNotFloat32),
-        "bias-computed" => Some(W::BiasComputed),
-        "maybe-grouped" => Some(W::MaybeGrouped),
-        "depth-multiplier-differs" => Some(W::DepthMultiplierDiffers),
-        "several-batches" => Some(W::SeveralBatches),
-        _ => None,
-    };
+    if bare == "grouped" {
+        return Ok(Test::Grouped);
+    }
+    let weight = WEIGHT_TESTS.iter().find(|(name, _)| *name == bare).map(|(_, test)| *test);
     if let Some(weight) = weight {
         return Ok(Test::Weight(weight));
     }
@@ -270,6 +283,15 @@ pub(crate) struct Site<'a> {
     operands: Operands,
     results: SmallVec<[TensorId; 2]>,
     weight: Option<Weight<'a>>,
+    supposed: Supposed,
+}
+
+/// What is supposed of the op that it is not yet.
+#[derive(Default)]
+struct Supposed {
+    /// Operands as they would be stored.
+    stored: SmallVec<[(TensorId, Tensor); 1]>,
+    asymmetric: Option<bool>,
 }
 
 struct Weight<'a> {
@@ -294,6 +316,7 @@ impl<'a> Site<'a> {
             operands: graph.operands(id),
             results: graph.results(id),
             weight: None,
+            supposed: Supposed::default(),
         }
     }
 
@@ -308,8 +331,29 @@ impl<'a> Site<'a> {
         self
     }
 
-    fn port(&self, port: Port) -> Option<&'a Tensor> {
-        Some(self.graph.tensor(self.port_id(port)?))
+    /// Supposes that the operand is stored like this.
+    pub(crate) fn suppose(&mut self, id: TensorId, stored: Tensor) {
+        self.supposed.stored.push((id, stored));
+    }
+
+    /// Supposes that this is the value of `asymmetric_quantize_inputs`, where the op has that attribute.
+    pub(crate) fn suppose_asymmetric(&mut self, value: bool) {
+        self.supposed.asymmetric = Some(value);
+    }
+
+    /// The weights of the op that are float32 constants.
+    pub(crate) fn float_weights(&self, facts: &OpFacts) -> SmallVec<[TensorId; 4]> {
+        let weights = facts.weights.iter().filter_map(|slot| self.operand(*slot));
+        weights
+            .filter(|(id, weight)| weight.ty == ElementType::Float32 && self.is_constant(*id))
+            .map(|(id, _)| id)
+            .collect()
+    }
+
+    fn port(&self, port: Port) -> Option<&Tensor> {
+        let id = self.port_id(port)?;
+        let supposed = self.supposed.stored.iter().find(|(of, _)| *of == id);
+        Some(supposed.map_or_else(|| self.graph.tensor(id), |(_, stored)| stored))
     }
 
     fn port_id(&self, port: Port) -> Option<TensorId> {
@@ -346,6 +390,9 @@ impl<'a> Site<'a> {
     }
 
     fn attr(&self, name: &str) -> Option<i64> {
+        if let Some(supposed) = self.supposed.asymmetric.filter(|_| name == ASYMMETRIC) {
+            return Some(supposed.into());
+        }
         let value = match self.op.attrs.as_ref().and_then(|attrs| attrs.get(name)) {
             Some(value) => value,
             None => match self.op.kind {

@@ -1,10 +1,12 @@
-//! Data files of targets: reading and checking.
+//! Data files of targets: reading and checking. The format is explained at the top of `data/litert.toml`.
 
 use crate::condition::{Condition, type_bit};
 use crate::error::{Problem, TargetError};
 use crate::form::grain;
 use crate::target::{OpFacts, Target};
-use serde::Deserialize;
+use crate::versions;
+use serde::{Deserialize, Serialize};
+use std::ops::Range;
 use tfq_ir::ElementType;
 use tfq_ir::catalog::{self, OpInfo};
 use toml::Spanned;
@@ -14,21 +16,26 @@ use toml::Spanned;
 struct File {
     extends: Option<Spanned<String>>,
     summary: String,
-    kernels: Vec<Kernels>,
+    kernels: Option<Vec<Kernels>>,
+    max_runtime: Option<Spanned<String>>,
+    prefer: Option<Prefer>,
+    keeps_dequantized: Option<bool>,
     #[serde(default)]
     op: Vec<Spanned<OpRow>>,
     #[serde(default)]
     rule: Vec<Spanned<RuleRow>>,
+    dequantize: Option<Vec<Spanned<DequantizeRow>>>,
     #[serde(default)]
-    dequantize: Vec<Spanned<DequantizeRow>>,
+    since: Vec<Spanned<SinceRow>>,
+    memory: Option<Vec<Spanned<MemoryRow>>>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct OpRow {
-    name: String,
+    name: Spanned<String>,
     #[serde(default)]
-    when: Vec<String>,
+    when: Vec<Spanned<String>>,
     weights: Vec<u32>,
     activation: Option<u32>,
     #[serde(default)]
@@ -41,7 +48,7 @@ struct OpRow {
     asymmetric: bool,
     #[serde(default)]
     pass_through: bool,
-    #[allow(dead_code)]
+    delegated_as_float: Option<Vec<Spanned<String>>>,
     source: String,
 }
 
@@ -49,32 +56,59 @@ struct OpRow {
 #[serde(deny_unknown_fields)]
 struct RuleRow {
     #[serde(default)]
-    ops: Vec<String>,
+    ops: Vec<Spanned<String>>,
     #[serde(default)]
-    types: Vec<String>,
+    types: Vec<Spanned<String>>,
     #[serde(default)]
     granularity: Vec<Grain>,
     #[serde(default)]
-    when: Vec<String>,
+    when: Vec<Spanned<String>>,
     optimized: Outcome,
     reference: Option<Outcome>,
     xnnpack: Option<XnnOutcome>,
+    slow: Option<String>,
     reason: Option<String>,
-    #[allow(dead_code)]
     source: String,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct DequantizeRow {
-    types: Vec<String>,
+    types: Vec<Spanned<String>>,
     granularity: Vec<Grain>,
-    #[allow(dead_code)]
+    source: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SinceRow {
+    ops: Vec<Spanned<String>>,
+    #[serde(default)]
+    types: Vec<Spanned<String>>,
+    #[serde(default)]
+    granularity: Vec<Grain>,
+    #[serde(default)]
+    when: Vec<Spanned<String>>,
+    runtime: Spanned<String>,
+    source: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MemoryRow {
+    #[serde(default)]
+    ops: Vec<Spanned<String>>,
+    read: Reading,
+    #[serde(default)]
+    types: Vec<Spanned<String>>,
+    #[serde(default)]
+    kernels: Vec<Kernels>,
+    bytes: f64,
     source: String,
 }
 
 /// An implementation of the ops.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Kernels {
     Reference,
@@ -117,27 +151,57 @@ enum Grain {
     Other,
 }
 
-/// What happens to ops that it matches.
+/// What matters most to who runs a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Prefer {
+    /// A small file.
+    Size,
+    /// Little memory that the runtime holds for itself.
+    Ram,
+    /// Quick answers.
+    Latency,
+}
+
+/// How an op gets the numbers of a weight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reading {
+    /// They are stored as float32.
+    Float32,
+    /// It reads the codes.
+    Hybrid,
+    /// A Dequantize makes them float32.
+    Dequantize,
+}
+
+/// Where a row stands and where it is from.
 #[derive(Clone, Debug)]
-pub(crate) struct Rule {
-    /// Codes of the ops that it is about; every op where empty.
+pub(crate) struct Origin {
+    /// Name of the target in whose file it stands.
+    pub(crate) target: String,
+    pub(crate) line: usize,
+    pub(crate) source: String,
+}
+
+/// What a row is about.
+#[derive(Clone, Debug)]
+pub(crate) struct Scope {
+    /// Codes of the ops; every op where empty.
     pub(crate) ops: Vec<i32>,
     pub(crate) types: u32,
     pub(crate) grains: u8,
     pub(crate) when: Vec<Condition>,
-    pub(crate) optimized: Outcome,
-    pub(crate) reference: Outcome,
-    pub(crate) xnnpack: Outcome,
-    pub(crate) delegated: bool,
-    pub(crate) reason: String,
+    /// The conditions as they are written.
+    pub(crate) texts: Vec<String>,
 }
 
-impl Rule {
-    /// Whether it decides, for ops of this code, all that a later rule would.
+impl Scope {
+    /// Whether it holds, for ops of this code, wherever `later` does.
     pub(crate) fn covers(&self, later: &Self, code: i32) -> bool {
         self.types & later.types == later.types
             && self.grains & later.grains == later.grains
-            && (self.ops.is_empty() || self.ops.contains(&code))
+            && self.is_about(code)
             && self.when.iter().all(|condition| later.when.contains(condition))
     }
 
@@ -146,12 +210,37 @@ impl Rule {
         self.ops.is_empty()
     }
 
+    pub(crate) fn is_about(&self, code: i32) -> bool {
+        self.is_general() || self.ops.contains(&code)
+    }
+}
+
+/// What happens to ops that it matches.
+#[derive(Clone, Debug)]
+pub(crate) struct Rule {
+    pub(crate) scope: Scope,
+    pub(crate) optimized: Outcome,
+    pub(crate) reference: Outcome,
+    pub(crate) xnnpack: Outcome,
+    pub(crate) delegated: bool,
+    /// Why the kernel is slower than the one for float32, where it is.
+    pub(crate) slow: Option<String>,
+    pub(crate) reason: String,
+    pub(crate) origin: Origin,
+}
+
+impl Rule {
     pub(crate) fn outcome(&self, kernels: Kernels) -> Outcome {
         match kernels {
             Kernels::Reference => self.reference,
             Kernels::Optimized => self.optimized,
             Kernels::Xnnpack => self.xnnpack,
         }
+    }
+
+    /// Whether all of these run it.
+    pub(crate) fn runs(&self, kernels: &[Kernels]) -> bool {
+        kernels.iter().all(|kernels| self.outcome(*kernels) == Outcome::Ok)
     }
 }
 
@@ -160,133 +249,291 @@ impl Rule {
 pub(crate) struct OpEntry {
     pub(crate) code: i32,
     pub(crate) when: Vec<Condition>,
+    pub(crate) texts: Vec<String>,
     pub(crate) facts: OpFacts,
+    /// Where XNNPACK takes the op with float32 weights; nowhere if `None`.
+    pub(crate) delegated_as_float: Option<Vec<Condition>>,
+    pub(crate) origin: Origin,
+}
+
+/// A `[[dequantize]]` entry.
+#[derive(Clone, Debug)]
+pub(crate) struct Dequantize {
+    pub(crate) types: u32,
+    pub(crate) grains: u8,
+    pub(crate) origin: Origin,
+}
+
+/// Since when a kernel reads a weight so, where the operator version does not tell.
+#[derive(Clone, Debug)]
+pub(crate) struct Since {
+    pub(crate) scope: Scope,
+    /// The release; `None` where it is not known.
+    pub(crate) runtime: Option<String>,
+    pub(crate) origin: Origin,
+}
+
+/// What the runtime holds for a weight, beside the file.
+#[derive(Clone, Debug)]
+pub(crate) struct Memory {
+    pub(crate) ops: Vec<i32>,
+    pub(crate) read: Reading,
+    pub(crate) types: u32,
+    /// All where empty.
+    pub(crate) kernels: Vec<Kernels>,
+    /// For each element.
+    pub(crate) bytes: f64,
+    pub(crate) origin: Origin,
 }
 
 /// The part of a target that its file says.
 #[derive(Clone, Debug)]
 pub(crate) struct Parsed {
     pub(crate) summary: String,
-    pub(crate) kernels: Vec<Kernels>,
+    pub(crate) kernels: Option<Vec<Kernels>>,
+    pub(crate) max_runtime: Option<String>,
+    pub(crate) prefer: Option<Prefer>,
+    pub(crate) keeps_dequantized: Option<bool>,
     pub(crate) ops: Vec<OpEntry>,
     pub(crate) rules: Vec<Rule>,
-    /// Sets of types and granularities.
-    pub(crate) dequantize: Vec<(u32, u8)>,
+    pub(crate) dequantize: Option<Vec<Dequantize>>,
+    pub(crate) since: Vec<Since>,
+    pub(crate) memory: Option<Vec<Memory>>,
     pub(crate) base: Option<&'static Target>,
 }
 
+/// What is wrong, and where in the file.
+type At = (Range<usize>, Problem);
+
 pub(crate) fn parse(name: &str, text: &str) -> Result<Parsed, TargetError> {
-    let at = |offset: usize, problem| {
-        let line = 1 + text.as_bytes().iter().take(offset).filter(|byte| **byte == b'\n').count();
-        TargetError { target: name.to_owned(), line, problem }
-    };
     let file: File = toml::from_str(text).map_err(|error| {
-        let offset = error.span().map_or(text.len(), |span| span.start);
-        at(offset, Problem::Syntax(error.message().to_owned()))
+        let span = error.span().unwrap_or(text.len()..text.len());
+        TargetError::new(name, text, span, Problem::Syntax(error.message().to_owned()))
     })?;
-    let base = match file.extends {
-        Some(base) => match Target::named(base.get_ref()) {
-            Some(target) => Some(target),
-            None => {
-                return Err(at(base.span().start, Problem::UnknownBase(base.into_inner())));
-            }
-        },
-        None => None,
-    };
-    let mut ops = Vec::with_capacity(file.op.len());
-    for row in file.op {
-        let start = row.span().start;
-        ops.push(op_entry(row.into_inner()).map_err(|problem| at(start, problem))?);
-    }
-    let mut rules: Vec<Rule> = Vec::with_capacity(file.rule.len());
-    let mut starts = Vec::with_capacity(file.rule.len());
-    for row in file.rule {
-        let start = row.span().start;
-        let rule = rule(row.into_inner()).map_err(|problem| at(start, problem))?;
-        // General rules come before all others, wherever they stand.
-        let covers = |earlier: &Rule| match rule.ops.as_slice() {
-            [] => earlier.is_general() && earlier.covers(&rule, 0),
-            ops => ops.iter().any(|op| earlier.covers(&rule, *op)),
+    Reader { name, text }
+        .read(file)
+        .map_err(|(span, problem)| TargetError::new(name, text, span, problem))
+}
+
+struct Reader<'a> {
+    name: &'a str,
+    text: &'a str,
+}
+
+impl Reader<'_> {
+    fn read(&self, file: File) -> Result<Parsed, At> {
+        let base = match file.extends {
+            Some(base) => Some(
+                Target::named(base.get_ref())
+                    .ok_or_else(|| (base.span(), Problem::UnknownBase(base.get_ref().clone())))?,
+            ),
+            None => None,
         };
-        if let Some(earlier) = rules.iter().position(covers) {
-            let line = at(starts[earlier], Problem::NoReason).line;
-            return Err(at(start, Problem::Unreachable(line)));
+        if file.kernels.as_ref().map_or(base.is_none(), Vec::is_empty) {
+            return Err((0..0, Problem::NoKernels));
         }
-        starts.push(start);
-        rules.push(rule);
+        let max_runtime = match file.max_runtime {
+            Some(text) => Some(release(text)?),
+            None => None,
+        };
+        let ops = file.op.into_iter().map(|row| self.op(row)).collect::<Result<_, _>>()?;
+        let dequantize = file.dequantize.map(|rows| {
+            rows.into_iter().map(|row| self.dequantize(row)).collect::<Result<_, At>>()
+        });
+        let memory = file
+            .memory
+            .map(|rows| rows.into_iter().map(|row| self.memory(row)).collect::<Result<_, At>>());
+        Ok(Parsed {
+            summary: file.summary,
+            kernels: file.kernels,
+            max_runtime,
+            prefer: file.prefer,
+            keeps_dequantized: file.keeps_dequantized,
+            ops,
+            rules: self.rules(file.rule)?,
+            dequantize: dequantize.transpose()?,
+            since: file.since.into_iter().map(|row| self.since(row)).collect::<Result<_, _>>()?,
+            memory: memory.transpose()?,
+            base,
+        })
     }
-    let mut dequantize = Vec::with_capacity(file.dequantize.len());
-    for row in file.dequantize {
-        let types =
-            type_set(&row.get_ref().types).map_err(|problem| at(row.span().start, problem))?;
-        dequantize.push((types, grain_set(&row.get_ref().granularity)));
+
+    fn origin(&self, span: &Range<usize>, source: String) -> Origin {
+        let line = crate::error::line_of(self.text, span.start);
+        Origin { target: self.name.to_owned(), line, source }
     }
-    Ok(Parsed { summary: file.summary, kernels: file.kernels, ops, rules, dequantize, base })
+
+    fn op(&self, row: Spanned<OpRow>) -> Result<OpEntry, At> {
+        let span = row.span();
+        let row = row.into_inner();
+        let info = op_at(&row.name)?;
+        let (when, texts) = conditions(&row.when, &[info])?;
+        let delegated_as_float = match &row.delegated_as_float {
+            Some(texts) => Some(conditions(texts, &[info])?.0),
+            None => None,
+        };
+        let lists = [&row.when[..], row.delegated_as_float.as_deref().unwrap_or_default()];
+        let all = when.iter().chain(delegated_as_float.iter().flatten());
+        for (condition, text) in all.zip(lists.into_iter().flatten()) {
+            if condition.needs_weight() {
+                return Err((text.span(), Problem::NeedsWeight(text.get_ref().clone())));
+            }
+        }
+        let facts = OpFacts {
+            name: info.name,
+            weights: row.weights,
+            activation: row.activation,
+            biases: row.biases,
+            all_or_none: row.all_or_none,
+            asymmetric_attr: row.asymmetric,
+            pass_through: row.pass_through,
+            hybrid: false,
+            channel_axis: row.channel_axis,
+            channel_axis_adj_y: row.channel_axis_adj_y,
+        };
+        let origin = self.origin(&span, row.source);
+        Ok(OpEntry { code: info.code, when, texts, facts, delegated_as_float, origin })
+    }
+
+    fn rules(&self, rows: Vec<Spanned<RuleRow>>) -> Result<Vec<Rule>, At> {
+        let mut rules: Vec<Rule> = Vec::with_capacity(rows.len());
+        for row in rows {
+            let span = row.span();
+            let rule = self.rule(row)?;
+            // General rules come before all others, wherever they stand.
+            let covers = |earlier: &&Rule| match rule.scope.ops.as_slice() {
+                [] => earlier.scope.is_general() && earlier.scope.covers(&rule.scope, 0),
+                ops => ops.iter().any(|op| earlier.scope.covers(&rule.scope, *op)),
+            };
+            if let Some(earlier) = rules.iter().find(covers) {
+                return Err((span, Problem::Unreachable(earlier.origin.line)));
+            }
+            rules.push(rule);
+        }
+        Ok(rules)
+    }
+
+    fn rule(&self, row: Spanned<RuleRow>) -> Result<Rule, At> {
+        let span = row.span();
+        let row = row.into_inner();
+        let scope = scope(&row.ops, &row.types, &row.granularity, &row.when)?;
+        let optimized = row.optimized;
+        let reference = row.reference.unwrap_or(optimized);
+        let (xnnpack, delegated) = match row.xnnpack {
+            None | Some(XnnOutcome::Cpu) => (optimized, false),
+            Some(XnnOutcome::Delegated) => (Outcome::Ok, true),
+            Some(XnnOutcome::Prepare) => (Outcome::Prepare, false),
+            Some(XnnOutcome::Silent) => (Outcome::Silent, false),
+            Some(XnnOutcome::Untested) => (Outcome::Untested, false),
+        };
+        let runs = [optimized, reference, xnnpack].iter().all(|outcome| *outcome == Outcome::Ok);
+        if !runs && row.reason.is_none() {
+            return Err((span, Problem::NoReason));
+        }
+        Ok(Rule {
+            scope,
+            optimized,
+            reference,
+            xnnpack,
+            delegated,
+            slow: row.slow,
+            reason: row.reason.unwrap_or_default(),
+            origin: self.origin(&span, row.source),
+        })
+    }
+
+    fn dequantize(&self, row: Spanned<DequantizeRow>) -> Result<Dequantize, At> {
+        let span = row.span();
+        let row = row.into_inner();
+        Ok(Dequantize {
+            types: type_set(&row.types)?,
+            grains: grain_set(&row.granularity),
+            origin: self.origin(&span, row.source),
+        })
+    }
+
+    fn since(&self, row: Spanned<SinceRow>) -> Result<Since, At> {
+        let span = row.span();
+        let row = row.into_inner();
+        let runtime = match row.runtime.get_ref().as_str() {
+            "unknown" => None,
+            _ => Some(release(row.runtime)?),
+        };
+        Ok(Since {
+            scope: scope(&row.ops, &row.types, &row.granularity, &row.when)?,
+            runtime,
+            origin: self.origin(&span, row.source),
+        })
+    }
+
+    fn memory(&self, row: Spanned<MemoryRow>) -> Result<Memory, At> {
+        let span = row.span();
+        let row = row.into_inner();
+        if !(row.bytes >= 0.0 && row.bytes.is_finite()) {
+            return Err((span, Problem::Number(row.bytes.to_string())));
+        }
+        let infos = row.ops.iter().map(op_at).collect::<Result<Vec<_>, _>>()?;
+        Ok(Memory {
+            ops: infos.iter().map(|info| info.code).collect(),
+            read: row.read,
+            types: if row.types.is_empty() { u32::MAX } else { type_set(&row.types)? },
+            kernels: row.kernels,
+            bytes: row.bytes,
+            origin: self.origin(&span, row.source),
+        })
+    }
 }
 
-fn op_entry(row: OpRow) -> Result<OpEntry, Problem> {
-    let info = op_named(&row.name)?;
-    let when = conditions(&row.when, &[info])?;
-    if let Some((_, text)) =
-        when.iter().zip(&row.when).find(|(condition, _)| condition.needs_weight())
-    {
-        return Err(Problem::NeedsWeight(text.clone()));
+fn release(text: Spanned<String>) -> Result<String, At> {
+    if versions::is_release(text.get_ref()) {
+        Ok(text.into_inner())
+    } else {
+        Err((text.span(), Problem::Release(text.into_inner())))
     }
-    let facts = OpFacts {
-        name: info.name,
-        weights: row.weights,
-        activation: row.activation,
-        biases: row.biases,
-        all_or_none: row.all_or_none,
-        asymmetric_attr: row.asymmetric,
-        pass_through: row.pass_through,
-        hybrid: false,
-        channel_axis: row.channel_axis,
-        channel_axis_adj_y: row.channel_axis_adj_y,
-    };
-    Ok(OpEntry { code: info.code, when, facts })
 }
 
-fn rule(row: RuleRow) -> Result<Rule, Problem> {
-    let infos = row.ops.iter().map(|name| op_named(name)).collect::<Result<Vec<_>, _>>()?;
-    let when = conditions(&row.when, &infos)?;
-    let optimized = row.optimized;
-    let reference = row.reference.unwrap_or(optimized);
-    let (xnnpack, delegated) = match row.xnnpack {
-        None | Some(XnnOutcome::Cpu) => (optimized, false),
-        Some(XnnOutcome::Delegated) => (Outcome::Ok, true),
-        Some(XnnOutcome::Prepare) => (Outcome::Prepare, false),
-        Some(XnnOutcome::Silent) => (Outcome::Silent, false),
-        Some(XnnOutcome::Untested) => (Outcome::Untested, false),
-    };
-    let runs = [optimized, reference, xnnpack].iter().all(|outcome| *outcome == Outcome::Ok);
-    if !runs && row.reason.is_none() {
-        return Err(Problem::NoReason);
-    }
-    Ok(Rule {
+fn scope(
+    ops: &[Spanned<String>],
+    types: &[Spanned<String>],
+    grains: &[Grain],
+    when: &[Spanned<String>],
+) -> Result<Scope, At> {
+    let infos = ops.iter().map(op_at).collect::<Result<Vec<_>, _>>()?;
+    let (when, texts) = conditions(when, &infos)?;
+    Ok(Scope {
         ops: infos.iter().map(|info| info.code).collect(),
-        types: if row.types.is_empty() { u32::MAX } else { type_set(&row.types)? },
-        grains: if row.granularity.is_empty() { grain::ALL } else { grain_set(&row.granularity) },
+        types: if types.is_empty() { u32::MAX } else { type_set(types)? },
+        grains: if grains.is_empty() { grain::ALL } else { grain_set(grains) },
         when,
-        optimized,
-        reference,
-        xnnpack,
-        delegated,
-        reason: row.reason.unwrap_or_default(),
+        texts,
     })
 }
 
-fn conditions(texts: &[String], ops: &[&'static OpInfo]) -> Result<Vec<Condition>, Problem> {
-    texts.iter().map(|text| Condition::parse(text, ops)).collect()
+fn conditions(
+    texts: &[Spanned<String>],
+    ops: &[&'static OpInfo],
+) -> Result<(Vec<Condition>, Vec<String>), At> {
+    let parse = |text: &Spanned<String>| {
+        let condition = Condition::parse(text.get_ref(), ops);
+        condition
+            .map(|condition| (condition, text.get_ref().clone()))
+            .map_err(|problem| (text.span(), problem))
+    };
+    texts.iter().map(parse).collect()
+}
+
+fn op_at(name: &Spanned<String>) -> Result<&'static OpInfo, At> {
+    op_named(name.get_ref()).map_err(|problem| (name.span(), problem))
 }
 
 pub(crate) fn op_named(name: &str) -> Result<&'static OpInfo, Problem> {
     catalog::op_by_name(name).ok_or_else(|| Problem::UnknownOp(name.to_owned()))
 }
 
-fn type_set(names: &[String]) -> Result<u32, Problem> {
+fn type_set(names: &[Spanned<String>]) -> Result<u32, At> {
     names.iter().try_fold(0, |set, name| {
-        let ty = ElementType::from_name(name).ok_or_else(|| Problem::UnknownType(name.clone()))?;
+        let ty = ElementType::from_name(name.get_ref())
+            .ok_or_else(|| (name.span(), Problem::UnknownType(name.get_ref().clone())))?;
         Ok(set | type_bit(ty))
     })
 }
@@ -302,4 +549,27 @@ fn grain_set(grains: &[Grain]) -> u8 {
             Grain::Other => grain::OTHER,
         }
     })
+}
+
+/// The file of version caps: one row for each target.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Caps {
+    extends: String,
+    cap: Vec<CapRow>,
+}
+
+/// A shipped target that is another one, up to a release of the runtime.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CapRow {
+    pub(crate) max_runtime: String,
+    pub(crate) summary: String,
+}
+
+/// The shipped version caps, and the name of the target that they extend.
+pub(crate) fn caps() -> (String, Vec<CapRow>) {
+    let caps: Caps = toml::from_str(include_str!("../data/tflite.toml"))
+        .expect("a test reads every shipped target");
+    (caps.extends, caps.cap)
 }

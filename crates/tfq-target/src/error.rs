@@ -1,15 +1,72 @@
 //! What can be wrong with a data file.
 
+use std::ops::Range;
+
 /// A data file that cannot be used, and where.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("target {target:?}, line {line}: {problem}")]
 pub struct TargetError {
     /// Name of the target.
     pub target: String,
-    /// Line of the file, from 1. For a row, the line where it starts.
+    /// Line of the file, from 1.
     pub line: usize,
+    /// The bytes of the file that are wrong.
+    pub span: Range<usize>,
     /// What is wrong there.
     pub problem: Problem,
+}
+
+impl TargetError {
+    pub(crate) fn new(target: &str, text: &str, span: Range<usize>, problem: Problem) -> Self {
+        Self { target: target.to_owned(), line: line_of(text, span.start), span, problem }
+    }
+
+    /// What to do about it, where there is something to say: a name that is close to the one that is wrong, as a
+    /// rule.
+    pub fn help(&self) -> Option<String> {
+        match &self.problem {
+            Problem::UnknownOp(name) => {
+                did_you_mean(name, tfq_ir::catalog::all_ops().iter().map(|op| op.name))
+                    .or_else(|| Some("names are as in the schema, for example CONV_2D".to_owned()))
+            }
+            Problem::UnknownType(name) => {
+                let types = (0..64).filter_map(tfq_ir::ElementType::from_code);
+                did_you_mean(name, types.map(|ty| ty.name()))
+            }
+            Problem::UnknownBase(name) => {
+                let names: Vec<&str> = crate::Target::names().collect();
+                did_you_mean(name, names.iter().copied())
+                    .or_else(|| Some(format!("targets are {}", names.join(", "))))
+            }
+            Problem::UnknownCondition(name) => {
+                did_you_mean(name.trim_start_matches('!'), crate::condition::names())
+                    .or_else(|| Some("docs/targets.md lists the conditions".to_owned()))
+            }
+            Problem::Syntax(message) => unknown_field(message),
+            _ => None,
+        }
+    }
+}
+
+/// The line of a place in a text, from 1.
+pub(crate) fn line_of(text: &str, offset: usize) -> usize {
+    1 + text.as_bytes().iter().take(offset).filter(|byte| **byte == b'\n').count()
+}
+
+fn did_you_mean<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
+    let close = |known: &&str| strsim::damerau_levenshtein(name, known) <= 1 + name.len() / 4;
+    let best = known.filter(close).min_by_key(|known| strsim::damerau_levenshtein(name, known))?;
+    Some(format!("did you mean `{best}`?"))
+}
+
+/// Messages about unknown keys and values say which there are, each between backticks behind the unknown one.
+fn unknown_field(message: &str) -> Option<String> {
+    if !message.starts_with("unknown ") {
+        return None;
+    }
+    let mut quoted = message.split('`').skip(1).step_by(2);
+    let unknown = quoted.next()?;
+    did_you_mean(unknown, quoted)
 }
 
 /// What is wrong with a data file.
@@ -25,6 +82,12 @@ pub enum Problem {
     /// A number was expected.
     #[error("{0:?} is no number")]
     Number(String),
+    /// A release of the runtime was expected.
+    #[error("{0:?} is no release; they are written 2.5 or 2.5.0")]
+    Release(String),
+    /// The file neither says which kernels a model must run on nor extends a target that does.
+    #[error("the file needs `kernels`, or a target that it extends")]
+    NoKernels,
     /// The format has no such operator.
     #[error("there is no operator {0:?}")]
     UnknownOp(String),

@@ -6,12 +6,19 @@
 //! lists of ops of their own.
 
 mod condition;
+mod cost;
 mod data;
+mod describe;
 mod error;
 mod form;
 mod target;
 mod versions;
 
+pub use data::{Prefer, Reading};
+pub use describe::{
+    DequantizeDescription, Description, MemoryDescription, OpDescription, OriginDescription,
+    RowDescription, SinceDescription, VersionDescription, describe,
+};
 pub use error::{Problem, TargetError};
 pub use form::{Granularity, WeightForm};
 pub use target::{OpFacts, Target, Verdict};

@@ -1,29 +1,50 @@
 //! Targets: what they are asked.
 
 use crate::condition::{Condition, Site, single_scale, type_bit};
-use crate::data::{self, Kernels, OpEntry, Outcome, Rule};
+use crate::data::{
+    self, CapRow, Dequantize, Kernels, Memory, OpEntry, Outcome, Prefer, Rule, Since,
+};
 use crate::error::TargetError;
 use crate::form::{Granularity, WeightForm, grain, quantized_axis};
 use crate::versions;
 use smallvec::SmallVec;
-use std::sync::OnceLock;
-use tfq_ir::{ElementType, Module, OpId, OpKind, Subgraph, SubgraphId, Tensor};
+use std::sync::{Arc, OnceLock};
+use tfq_ir::catalog::ops::DEQUANTIZE;
+use tfq_ir::{
+    ElementType, Module, Op, OpId, OpKind, Quantization, Subgraph, SubgraphBuilder, SubgraphId,
+    Tensor,
+};
 
-/// Shipped targets: name and data file.
-const SHIPPED: [(&str, &str); 1] = [("litert", include_str!("../data/litert.toml"))];
+/// Shipped targets: name and data file. The version caps of `data/tflite.toml` come on top.
+const FILES: [(&str, &str); 6] = [
+    ("litert", include_str!("../data/litert.toml")),
+    ("litert-cpu", include_str!("../data/litert-cpu.toml")),
+    ("litert-xnnpack", include_str!("../data/litert-xnnpack.toml")),
+    ("tflm", include_str!("../data/tflm.toml")),
+    ("gpu", include_str!("../data/gpu.toml")),
+    ("float-only", include_str!("../data/float-only.toml")),
+];
 
 /// A runtime, as far as this project must know it: which kernels read which weights, and which versions of operators
 /// there are.
 #[derive(Clone, Debug)]
 pub struct Target {
-    name: String,
-    summary: String,
+    pub(crate) name: String,
+    pub(crate) summary: String,
+    /// The target whose rows come behind its own.
+    pub(crate) base: Option<String>,
     /// A model for the target must run on all of these.
-    kernels: Vec<Kernels>,
-    ops: Vec<OpEntry>,
+    pub(crate) kernels: Vec<Kernels>,
+    /// The last release of the runtime that a model for the target may ask for.
+    pub(crate) max_runtime: Option<String>,
+    pub(crate) prefer: Prefer,
+    pub(crate) keeps_dequantized: bool,
+    pub(crate) ops: Vec<OpEntry>,
     /// In order of precedence, those about every op before all others.
-    rules: Vec<Rule>,
-    dequantize: Vec<(u32, u8)>,
+    pub(crate) rules: Vec<Rule>,
+    pub(crate) dequantize: Vec<Dequantize>,
+    pub(crate) since: Vec<Since>,
+    pub(crate) memory: Vec<Memory>,
 }
 
 /// What a target knows of an op: where its weights are, and what kernels want of them.
@@ -86,10 +107,11 @@ impl Verdict {
 impl Target {
     /// A shipped target.
     pub fn named(name: &str) -> Option<&'static Self> {
-        static TARGETS: [OnceLock<Target>; SHIPPED.len()] =
-            [const { OnceLock::new() }; SHIPPED.len()];
-        let n = SHIPPED.iter().position(|(shipped, _)| *shipped == name)?;
-        let (name, text) = SHIPPED[n];
+        static TARGETS: [OnceLock<Target>; FILES.len()] = [const { OnceLock::new() }; FILES.len()];
+        let Some(n) = FILES.iter().position(|(shipped, _)| *shipped == name) else {
+            return caps().iter().find(|target| target.name == name);
+        };
+        let (name, text) = FILES[n];
         Some(
             TARGETS[n].get_or_init(|| {
                 Self::parse(name, text).expect("a test reads every shipped target")
@@ -99,40 +121,79 @@ impl Target {
 
     /// Names of the shipped targets.
     pub fn names() -> impl Iterator<Item = &'static str> {
-        SHIPPED.iter().map(|(name, _)| *name)
+        let files = FILES.iter().map(|(name, _)| *name);
+        files.chain(caps().iter().map(|target| target.name.as_str()))
     }
 
     /// Reads a target from its data file. `data/litert.toml` explains the format.
     pub fn parse(name: &str, text: &str) -> Result<Self, TargetError> {
         let parsed = data::parse(name, text)?;
-        let mut ops = parsed.ops;
-        let mut rules = parsed.rules;
-        let mut dequantize = parsed.dequantize;
-        if let Some(base) = parsed.base {
-            ops.extend(base.ops.iter().cloned());
-            rules.extend(base.rules.iter().cloned());
-            // What Dequantize reads is replaced, not added to.
-            if dequantize.is_empty() {
-                dequantize.clone_from(&base.dequantize);
-            }
-        }
-        rules.sort_by_key(|rule| !rule.is_general());
-        for entry in &mut ops {
-            let code = entry.code;
-            entry.facts.hybrid = rules.iter().enumerate().any(|(n, rule)| {
-                rule.ops.contains(&code)
-                    && runs(rule, &parsed.kernels)
-                    && !rules[..n].iter().any(|earlier| earlier.covers(rule, code))
-            });
-        }
-        Ok(Self {
+        let mut target = Self {
             name: name.to_owned(),
             summary: parsed.summary,
-            kernels: parsed.kernels,
-            ops,
-            rules,
-            dequantize,
-        })
+            base: None,
+            kernels: parsed.kernels.unwrap_or_default(),
+            max_runtime: parsed.max_runtime,
+            prefer: parsed.prefer.unwrap_or(Prefer::Size),
+            keeps_dequantized: parsed.keeps_dequantized.unwrap_or(true),
+            ops: parsed.ops,
+            rules: parsed.rules,
+            dequantize: parsed.dequantize.clone().unwrap_or_default(),
+            since: parsed.since,
+            memory: parsed.memory.clone().unwrap_or_default(),
+        };
+        if let Some(base) = parsed.base {
+            target.base = Some(base.name.clone());
+            if target.kernels.is_empty() {
+                target.kernels.clone_from(&base.kernels);
+            }
+            target.max_runtime = target.max_runtime.or_else(|| base.max_runtime.clone());
+            target.prefer = parsed.prefer.unwrap_or(base.prefer);
+            target.keeps_dequantized = parsed.keeps_dequantized.unwrap_or(base.keeps_dequantized);
+            target.ops.extend(base.ops.iter().cloned());
+            target.rules.extend(base.rules.iter().cloned());
+            target.since.extend(base.since.iter().cloned());
+            // What Dequantize reads and what the runtime holds are replaced, not added to.
+            if parsed.dequantize.is_none() {
+                target.dequantize.clone_from(&base.dequantize);
+            }
+            if parsed.memory.is_none() {
+                target.memory.clone_from(&base.memory);
+            }
+        }
+        target.rules.sort_by_key(|rule| !rule.scope.is_general());
+        target.find_hybrid_ops();
+        Ok(target)
+    }
+
+    /// The target up to a release of the runtime.
+    fn capped(&self, row: CapRow) -> Self {
+        Self {
+            name: format!("tflite-{}", row.max_runtime),
+            summary: row.summary,
+            base: Some(self.name.clone()),
+            max_runtime: Some(row.max_runtime),
+            ..self.clone()
+        }
+    }
+
+    /// Makes a target that was read from a file last as long as the program, as shipped ones do. That costs its few
+    /// kilobytes once, and saves everybody who is given a target from counting who else has it.
+    pub fn into_static(self) -> &'static Self {
+        Box::leak(Box::new(self))
+    }
+
+    fn find_hybrid_ops(&mut self) {
+        for entry in &mut self.ops {
+            let code = entry.code;
+            entry.facts.hybrid = self.rules.iter().enumerate().any(|(n, rule)| {
+                rule.scope.ops.contains(&code)
+                    && rule.runs(&self.kernels)
+                    && !self.rules[..n]
+                        .iter()
+                        .any(|earlier| earlier.scope.covers(&rule.scope, code))
+            });
+        }
     }
 
     /// Its name, for example `litert`.
@@ -143,6 +204,23 @@ impl Target {
     /// What it stands for, in one line.
     pub fn summary(&self) -> &str {
         &self.summary
+    }
+
+    /// What matters most to who runs models there, where the user does not say.
+    pub fn prefer(&self) -> Prefer {
+        self.prefer
+    }
+
+    /// Whether the runtime converts a constant behind a Dequantize once and keeps the result. If not, it does so in
+    /// every invocation.
+    pub fn keeps_dequantized(&self) -> bool {
+        self.keeps_dequantized
+    }
+
+    /// The last release of the runtime that a model may ask for, by TensorFlow's numbering: `2.5` for all of 2.5.
+    /// `None` where the newest counts.
+    pub fn max_runtime(&self) -> Option<&str> {
+        self.max_runtime.as_deref()
     }
 
     /// What it knows of ops of this kind; `None` for kinds without weights and for custom ops. Where instances of a
@@ -210,22 +288,123 @@ impl Target {
         let Some(id) = graph.operand(op, slot) else {
             return Verdict::dequantize(format!("{kind} has no operand {slot}"));
         };
-        let tensor = graph.tensor(id);
-        let grains = grains_of(tensor, *form, axis_of(facts, graph, op, tensor));
-        let site = Site::new(module, sg, op).with_weight(id, *form, facts);
-        let rule = self.rules.iter().find(|rule| {
-            (rule.is_general() || rule.ops.contains(&code))
-                && rule.types & type_bit(form.ty) != 0
-                && rule.grains & grains != 0
-                && all_hold(&rule.when, &site)
-        });
-        match rule {
-            Some(rule) if runs(rule, &self.kernels) => Verdict::Hybrid {
-                delegated: rule.delegated && self.kernels.contains(&Kernels::Xnnpack),
+        let question = Question { module, sg, op, id, code, facts, form: *form };
+        match self.rule(&question) {
+            Some(rule) if rule.runs(&self.kernels) => match self.too_new(&question, None) {
+                Some(reason) => Verdict::dequantize(reason),
+                None => Verdict::Hybrid {
+                    delegated: rule.delegated && self.kernels.contains(&Kernels::Xnnpack),
+                },
             },
             Some(rule) => Verdict::dequantize(format!("{}: {}", rule.reason, self.effect(rule))),
             None => Verdict::dequantize(format!("no kernel of {kind} for {form} weights is known")),
         }
+    }
+
+    /// The question about a weight of a known op.
+    pub(crate) fn question<'a>(
+        &'a self,
+        module: &'a Module,
+        sg: SubgraphId,
+        op: OpId,
+        slot: u32,
+        form: &WeightForm,
+    ) -> Option<Question<'a>> {
+        let graph = module.subgraph(sg);
+        let facts = self.facts_of(graph, op).filter(|facts| facts.weights.contains(&slot))?;
+        let OpKind::Builtin(code) = graph.op(op).kind else { return None };
+        let id = graph.operand(op, slot)?;
+        Some(Question { module, sg, op, id, code, facts, form: *form })
+    }
+
+    /// Why the kernel that reads this weight as codes is slower than the one for float32, where it is known to be.
+    pub fn slow(
+        &self,
+        module: &Module,
+        sg: SubgraphId,
+        op: OpId,
+        slot: u32,
+        form: &WeightForm,
+    ) -> Option<&str> {
+        let rule = self.rule(&self.question(module, sg, op, slot, form)?)?;
+        // XNNPACK has kernels of its own.
+        let delegated = rule.delegated && self.kernels.contains(&Kernels::Xnnpack);
+        rule.slow.as_deref().filter(|_| !delegated)
+    }
+
+    /// Whether a hybrid op may have `asymmetric_quantize_inputs` set when it reads the weight in this form: the
+    /// attribute asks for a higher version of the op.
+    pub fn may_be_asymmetric(
+        &self,
+        module: &Module,
+        sg: SubgraphId,
+        op: OpId,
+        slot: u32,
+        form: &WeightForm,
+    ) -> bool {
+        self.question(module, sg, op, slot, form)
+            .is_some_and(|question| self.too_new(&question, Some(true)).is_none())
+    }
+
+    fn rule(&self, question: &Question<'_>) -> Option<&Rule> {
+        let grains = question.grains();
+        let site = question.site();
+        self.rules.iter().find(|rule| {
+            rule.scope.is_about(question.code)
+                && rule.scope.types & type_bit(question.form.ty) != 0
+                && rule.scope.grains & grains != 0
+                && all_hold(&rule.scope.when, &site)
+        })
+    }
+
+    /// Why the runtime is too old for the op as it will be, if it is.
+    fn too_new(&self, question: &Question<'_>, asymmetric: Option<bool>) -> Option<String> {
+        let cap = self.max_runtime.as_deref()?;
+        let code = question.code;
+        let name = question.facts.name;
+        let mut site = question.site();
+        let alone = SmallVec::from_slice(&[question.id]);
+        let all =
+            if question.facts.all_or_none { site.float_weights(question.facts) } else { alone };
+        let graph = question.module.subgraph(question.sg);
+        for id in all {
+            let stored = as_stored(graph.tensor(id), question.form);
+            site.suppose(id, stored);
+        }
+        if let Some(value) = asymmetric {
+            site.suppose_asymmetric(value);
+        }
+        let grains = question.grains();
+        let since = self.since.iter().find(|since| {
+            since.scope.is_about(code)
+                && since.scope.types & type_bit(question.form.ty) != 0
+                && since.scope.grains & grains != 0
+                && all_hold(&since.scope.when, &site)
+        });
+        match since.map(|since| since.runtime.as_deref()) {
+            Some(None) => {
+                return Some(format!(
+                    "it is not known since which release the kernel of {name} reads {} weights so, and the target \
+                     ends with {cap}",
+                    question.form
+                ));
+            }
+            Some(Some(release)) if !versions::reaches(cap, release) => {
+                return Some(format!(
+                    "the kernel of {name} reads {} weights so since {release}, and the target ends with {cap}",
+                    question.form
+                ));
+            }
+            _ => (),
+        }
+        let version = versions::rules().version(code, &site)?;
+        if versions::runtimes().newest(code, cap).is_some_and(|newest| version <= newest) {
+            return None;
+        }
+        let release = versions::runtimes().release(code, version).unwrap_or("no release");
+        Some(format!(
+            "it takes version {version} of {name}, which came with {release}, and the target ends with {cap}"
+        ))
     }
 
     /// The verdict on all weights of an op that are there, each asked in the form that `form` gives it: the first
@@ -257,16 +436,14 @@ impl Target {
     /// Whether Dequantize turns constants of this form into float32 (INT16 with zero point 0 only). Blockwise and
     /// multi-axis scales would be taken for 0.
     pub fn dequantize_supports(&self, ty: ElementType, granularity: Granularity) -> bool {
-        let grain = match granularity {
-            Granularity::PerTensor => grain::TENSOR,
-            Granularity::PerChannel { .. } => grain::CHANNEL,
-            Granularity::Blockwise { .. } => grain::BLOCK,
-            Granularity::Unscaled => grain::UNSCALED,
-            Granularity::Other => grain::OTHER,
-        };
-        self.dequantize
+        let grain = grain_of(granularity);
+        let read = self
+            .dequantize
             .iter()
-            .any(|(types, grains)| types & type_bit(ty) != 0 && grains & grain != 0)
+            .any(|row| row.types & type_bit(ty) != 0 && row.grains & grain != 0);
+        let Some(cap) = self.max_runtime.as_deref().filter(|_| read) else { return read };
+        let newest = versions::runtimes().newest(DEQUANTIZE, cap);
+        newest.zip(dequantize_version(ty, granularity)).is_some_and(|(most, own)| own <= most)
     }
 
     /// The version that the op needs as it stands, by the converters' rules. `None` where there is no rule, or where
@@ -286,12 +463,52 @@ impl Target {
         }
     }
 
-    /// The first and last version of the op that the runtime loads.
+    /// The first and last version of the op that the runtime loads. `None` where it has none, or nothing is known of
+    /// the op; see [`Self::lacks`].
     pub fn registered_versions(&self, kind: &OpKind) -> Option<(i32, i32)> {
-        match kind {
-            OpKind::Builtin(code) => versions::runtimes().registered(*code),
-            OpKind::Custom(_) => None,
+        let OpKind::Builtin(code) = *kind else { return None };
+        let (min, max) = versions::runtimes().registered(code)?;
+        match self.max_runtime.as_deref() {
+            Some(cap) => Some((min, versions::runtimes().newest(code, cap)?)),
+            None => Some((min, max)),
         }
+    }
+
+    /// Why a runtime of the target's last release does not load the op in this version, if the target has a last
+    /// release and it does not.
+    pub fn lacks(&self, kind: &OpKind, version: i32) -> Option<String> {
+        let (OpKind::Builtin(code), Some(cap)) = (kind, self.max_runtime.as_deref()) else {
+            return None;
+        };
+        let release = versions::runtimes().release(*code, version)?;
+        (!versions::reaches(cap, release)).then(|| {
+            format!(
+                "version {version} of {kind} came with {release}, and the target ends with {cap}"
+            )
+        })
+    }
+
+    /// Why a runtime of the target's last release does not load the op as it stands, where that is due to how its
+    /// operands are stored: with float32 ones it would, or it is a Dequantize.
+    pub fn lacks_op(&self, module: &Module, sg: SubgraphId, op: OpId) -> Option<String> {
+        self.max_runtime.as_deref()?;
+        let graph = module.subgraph(sg);
+        let kind = &graph.op(op).kind;
+        let lacks = self.lacks(kind, self.version(module, sg, op)?)?;
+        let OpKind::Builtin(code) = *kind else { return None };
+        let mut as_float = Site::new(module, sg, op);
+        for id in graph.operands(op).into_iter().flatten() {
+            let mut tensor = graph.tensor(id).clone();
+            if tensor.quantization.is_some() {
+                tensor.ty = ElementType::Float32;
+                tensor.quantization = None;
+            }
+            as_float.suppose(id, tensor);
+        }
+        as_float.suppose_asymmetric(false);
+        let without = versions::rules().version(code, &as_float);
+        let blameless = without.is_some_and(|version| self.lacks(kind, version).is_some());
+        (code == DEQUANTIZE || !blameless).then_some(lacks)
     }
 
     /// The first release that runs every op of the model in the version it has; empty where nothing is known of any.
@@ -307,7 +524,7 @@ impl Target {
     }
 
     /// What happens where the rule refuses, and on which kernels if not on all.
-    fn effect(&self, rule: &Rule) -> String {
+    pub(crate) fn effect(&self, rule: &Rule) -> String {
         let Some(first) =
             self.kernels.iter().map(|k| rule.outcome(*k)).find(|outcome| *outcome != Outcome::Ok)
         else {
@@ -341,11 +558,97 @@ impl Target {
     }
 }
 
-fn runs(rule: &Rule, kernels: &[Kernels]) -> bool {
-    kernels.iter().all(|kernels| rule.outcome(*kernels) == Outcome::Ok)
+/// A weight of an op, and the form it has or could get.
+pub(crate) struct Question<'a> {
+    pub(crate) module: &'a Module,
+    pub(crate) sg: SubgraphId,
+    pub(crate) op: OpId,
+    pub(crate) id: tfq_ir::TensorId,
+    pub(crate) code: i32,
+    pub(crate) facts: &'a OpFacts,
+    pub(crate) form: WeightForm,
 }
 
-fn all_hold(when: &[Condition], site: &Site<'_>) -> bool {
+impl<'a> Question<'a> {
+    pub(crate) fn site(&self) -> Site<'a> {
+        Site::new(self.module, self.sg, self.op).with_weight(self.id, self.form, self.facts)
+    }
+
+    pub(crate) fn tensor(&self) -> &'a Tensor {
+        self.module.subgraph(self.sg).tensor(self.id)
+    }
+
+    fn grains(&self) -> u8 {
+        let (graph, tensor) = (self.module.subgraph(self.sg), self.tensor());
+        grains_of(tensor, self.form, axis_of(self.facts, graph, self.op, tensor))
+    }
+}
+
+/// The shipped version caps.
+fn caps() -> &'static [Target] {
+    static CAPS: OnceLock<Vec<Target>> = OnceLock::new();
+    CAPS.get_or_init(|| {
+        let (base, rows) = data::caps();
+        let base = Target::named(&base).expect("a test reads every shipped target");
+        rows.into_iter().map(|row| base.capped(row)).collect()
+    })
+}
+
+/// The tensor as it would be stored in this form, as far as operator versions depend on it.
+pub(crate) fn as_stored(tensor: &Tensor, form: WeightForm) -> Tensor {
+    let mut stored = tensor.clone();
+    if stored.ty == form.ty {
+        return stored;
+    }
+    stored.ty = form.ty;
+    let symmetric = |scales: usize, axis: usize| {
+        Some(Arc::new(Quantization::symmetric(vec![1.0; scales], axis as i32)))
+    };
+    stored.quantization = match form.granularity {
+        Granularity::PerTensor => symmetric(1, 0),
+        Granularity::PerChannel { axis } => {
+            let channels = stored.shape.get(axis).map_or(1, |dim| (*dim).max(1) as usize);
+            symmetric(channels, axis)
+        }
+        Granularity::Blockwise { .. } | Granularity::Unscaled | Granularity::Other => None,
+    };
+    stored
+}
+
+/// The version of a Dequantize that reads constants of this form.
+pub(crate) fn dequantize_version(ty: ElementType, granularity: Granularity) -> Option<i32> {
+    // Two channels are as good as any number.
+    let shape: &[i32] = match granularity {
+        Granularity::PerChannel { .. } => &[2],
+        _ => &[1],
+    };
+    let along_the_first = match granularity {
+        Granularity::PerChannel { .. } => Granularity::PerChannel { axis: 0 },
+        other => other,
+    };
+    let float = Tensor::new("w", ElementType::Float32, shape);
+    let mut sg = SubgraphBuilder::new(None);
+    let from = match ty {
+        ElementType::Float32 => float.clone(),
+        _ => as_stored(&float, WeightForm::new(ty, along_the_first)),
+    };
+    let (from, to) = (sg.tensor(from), sg.tensor(float));
+    let op = sg.op(Op::new(OpKind::Builtin(DEQUANTIZE)), &[Some(from)], &[to]);
+    let graph = sg.finish(vec![from], vec![to]);
+    versions::rules().version(DEQUANTIZE, &Site::bare(&graph, op))
+}
+
+fn grain_of(granularity: Granularity) -> u8 {
+    match granularity {
+        Granularity::PerTensor => grain::TENSOR,
+        Granularity::PerChannel { .. } => grain::CHANNEL,
+        Granularity::Blockwise { .. } => grain::BLOCK,
+        Granularity::Unscaled => grain::UNSCALED,
+        Granularity::Other => grain::OTHER,
+    }
+}
+
+pub(crate) fn all_hold(when: &[Condition], site: &Site<'_>) -> bool {
     when.iter().all(|condition| condition.holds(site))
 }
 
@@ -405,9 +708,13 @@ mod tests {
             // Each op of the table has rules of its own, and ends with one that always decides.
             for entry in &target.ops {
                 let last =
-                    target.rules.iter().rfind(|rule| rule.ops.contains(&entry.code)).unwrap();
-                assert!(last.when.is_empty() && last.grains == grain::ALL, "{}", entry.facts.name);
-                assert_eq!(last.types, u32::MAX, "{}", entry.facts.name);
+                    target.rules.iter().rfind(|rule| rule.scope.ops.contains(&entry.code)).unwrap();
+                assert!(
+                    last.scope.when.is_empty() && last.scope.grains == grain::ALL,
+                    "{}",
+                    entry.facts.name
+                );
+                assert_eq!(last.scope.types, u32::MAX, "{}", entry.facts.name);
                 assert_eq!(
                     entry.facts.asymmetric_attr,
                     has_asymmetric_attr(entry.code),
@@ -430,23 +737,23 @@ mod tests {
         let ok = "optimized = \"ok\"";
         assert_eq!(
             rule(&format!("{ok}\nops = [\"CONV_4D\"]")),
-            (4, Problem::UnknownOp("CONV_4D".into()))
+            (7, Problem::UnknownOp("CONV_4D".into()))
         );
         assert_eq!(
             rule(&format!("{ok}\ntypes = [\"INT7\"]")),
-            (4, Problem::UnknownType("INT7".into()))
+            (7, Problem::UnknownType("INT7".into()))
         );
         assert_eq!(
             rule(&format!("{ok}\nwhen = [\"full-moon\"]")),
-            (4, Problem::UnknownCondition("full-moon".into()))
+            (7, Problem::UnknownCondition("full-moon".into()))
         );
         assert_eq!(
             rule(&format!("{ok}\nops = [\"CONV_2D\"]\nwhen = [\"attr.adj_y\"]")),
-            (4, Problem::UnknownAttribute("attr.adj_y".into(), "CONV_2D".into()))
+            (8, Problem::UnknownAttribute("attr.adj_y".into(), "CONV_2D".into()))
         );
         assert_eq!(
             rule(&format!("{ok}\nops = [\"CONV_2D\"]\nwhen = [\"attr.padding=SOME\"]")),
-            (4, Problem::UnknownAttribute("attr.padding=SOME".into(), "CONV_2D".into()))
+            (8, Problem::UnknownAttribute("attr.padding=SOME".into(), "CONV_2D".into()))
         );
         assert_eq!(rule("optimized = \"silent\""), (4, Problem::NoReason));
         assert_eq!(
@@ -465,7 +772,15 @@ mod tests {
                 "[[op]]\nname = \"SVDF\"\nweights = [1]\nsource = \"s\"\nwhen = [\"{when}\"]\n"
             ))
         };
-        assert_eq!(op("zero-point"), (3, Problem::NeedsWeight("zero-point".into())));
+        assert_eq!(op("zero-point"), (7, Problem::NeedsWeight("zero-point".into())));
+        let memory = |keys: &str| {
+            problem(&format!("[[memory]]\nread = \"hybrid\"\nsource = \"s\"\n{keys}\n"))
+        };
+        assert_eq!(memory("bytes = -1.0"), (3, Problem::Number("-1".into())));
+        let since = "[[since]]\nops = [\"SVDF\"]\nruntime = \"soon\"\nsource = \"s\"\n";
+        assert_eq!(problem(since), (5, Problem::Release("soon".into())));
+        let error = Target::parse("mine", "summary = \"x\"\n").unwrap_err();
+        assert_eq!((error.line, error.problem), (1, Problem::NoKernels));
         let base = "extends = \"toaster\"\nsummary = \"x\"\nkernels = []\n";
         let error = Target::parse("mine", base).unwrap_err();
         assert_eq!(
@@ -476,6 +791,27 @@ mod tests {
             error.to_string(),
             "target \"mine\", line 1: there is no target \"toaster\" to extend"
         );
+    }
+
+    #[test]
+    fn errors_suggest_what_was_meant() {
+        let help = |rows: &str| {
+            let text = format!("{HEAD}[[rule]]\nsource = \"s\"\noptimized = \"ok\"\n{rows}\n");
+            Target::parse("mine", &text).unwrap_err().help()
+        };
+        let meant = |name: &str| Some(format!("did you mean `{name}`?"));
+        assert_eq!(help("ops = [\"CONV_2\"]"), meant("CONV_2D"));
+        assert_eq!(help("types = [\"INT88\"]"), meant("INT8"));
+        assert_eq!(help("when = [\"!bias-computd\"]"), meant("bias-computed"));
+        assert_eq!(help("typs = []"), meant("types"));
+        assert_eq!(help("granularity = [\"chanel\"]"), meant("channel"));
+        assert!(help("when = [\"full-moon\"]").unwrap().contains("docs/targets.md"));
+        let extends = |name: &str| {
+            Target::parse("mine", &format!("extends = \"{name}\"\nsummary = \"x\"")).unwrap_err()
+        };
+        assert_eq!(extends("litert-xnpack").help(), meant("litert-xnnpack"));
+        assert!(extends("toaster").help().unwrap().starts_with("targets are litert, "));
+        assert_eq!(extends("toaster").span, 10..19);
     }
 
     #[test]

@@ -56,11 +56,7 @@ fn rows<'a, const N: usize>(
                     true
                 })
             });
-            let misfit = || TargetError {
-                target: table.to_owned(),
-                line: n + 1,
-                problem: Problem::Columns(N),
-            };
+            let misfit = || at_line(table, n + 1, Problem::Columns(N));
             if !complete || fields.next().is_some() {
                 return Some(Err(misfit()));
             }
@@ -70,6 +66,10 @@ fn rows<'a, const N: usize>(
             }
             Some(Ok((n + 1, columns)))
         })
+}
+
+fn at_line(table: &str, line: usize, problem: Problem) -> TargetError {
+    TargetError { target: table.to_owned(), line, span: 0..0, problem }
 }
 
 fn number(text: &str) -> Result<i32, Problem> {
@@ -83,7 +83,7 @@ impl VersionRules {
         let mut lines: Vec<usize> = Vec::new();
         for row in rows(table, text, ["op", "conditions", "version"]) {
             let (line, [op, conditions, version]) = row?;
-            let at = |problem| TargetError { target: table.to_owned(), line, problem };
+            let at = |problem| at_line(table, line, problem);
             let info = op_named(op).map_err(at)?;
             let mut when = Vec::new();
             for text in conditions.split_ascii_whitespace() {
@@ -126,7 +126,7 @@ impl RuntimeVersions {
         let header = ["op", "version", "min_runtime", "registered_min", "registered_max"];
         for row in rows(table, text, header) {
             let (line, [op, version, release, min, max]) = row?;
-            let at = |problem| TargetError { target: table.to_owned(), line, problem };
+            let at = |problem| at_line(table, line, problem);
             if op != last.0 {
                 last = (op, op_named(op).map_err(at)?.code);
                 if !min.is_empty() {
@@ -147,6 +147,16 @@ impl RuntimeVersions {
         Some(self.releases[found].2)
     }
 
+    /// The last registered version that a runtime of this release has.
+    pub(crate) fn newest(&self, code: i32, cap: &str) -> Option<i32> {
+        let (min, max) = self.registered(code)?;
+        let first = self.releases.partition_point(|(op, _, _)| *op < code);
+        let of_op = self.releases[first..].iter().take_while(|(op, _, _)| *op == code);
+        let there = of_op
+            .filter(|(_, version, release)| (min..=max).contains(version) && reaches(cap, release));
+        there.map(|(_, version, _)| *version).max()
+    }
+
     pub(crate) fn registered(&self, code: i32) -> Option<(i32, i32)> {
         let found = self.registered.binary_search_by_key(&code, |(op, _, _)| *op).ok()?;
         let (_, min, max) = self.registered[found];
@@ -158,6 +168,18 @@ impl RuntimeVersions {
 /// one is later.
 pub fn max_runtime<'a>(releases: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     releases.max_by(|left, right| compare_releases(left, right))
+}
+
+/// Whether this is the number of a release, or the beginning of one.
+pub(crate) fn is_release(text: &str) -> bool {
+    text.contains('.') && text.split('.').all(|part| part.parse::<u32>().is_ok())
+}
+
+/// Whether a runtime up to the release `cap` has what came with `release`. A cap of `2.5` means all of 2.5.
+pub(crate) fn reaches(cap: &str, release: &str) -> bool {
+    let parts = cap.split('.').count();
+    let beginning: Vec<&str> = release.split('.').take(parts).collect();
+    compare_releases(&beginning.join("."), cap) != Ordering::Greater
 }
 
 fn compare_releases(left: &str, right: &str) -> Ordering {
@@ -212,6 +234,20 @@ mod tests {
         assert_eq!(row("CONV_2D,zero-point,1"), (3, Problem::NeedsWeight("zero-point".into())));
         assert_eq!(row("CONV_2D,,1\nCONV_2D,grouped,6"), (4, Problem::Unreachable(3)));
         assert_eq!(line_of("op,version\n"), (1, Problem::Columns(3)));
+    }
+
+    #[test]
+    fn a_cap_reaches_what_came_with_it() {
+        assert!(reaches("2.5", "2.5.0") && reaches("2.5", "2.5.3") && reaches("2.5.0", "2.5.0"));
+        assert!(reaches("2.10", "2.9.0") && reaches("2.14", "2.14.4") && reaches("2.0", "1.15.0"));
+        assert!(!reaches("2.5", "2.10.0") && !reaches("2.14.0", "2.14.4"));
+        assert!(is_release("2.5") && is_release("2.14.4"));
+        assert!(!is_release("2") && !is_release("2.x") && !is_release(""));
+        let dense = tfq_ir::catalog::ops::FULLY_CONNECTED;
+        assert_eq!(runtimes().newest(dense, "2.16"), Some(11));
+        assert_eq!(runtimes().newest(dense, "1.4"), None);
+        assert_eq!(runtimes().newest(dense, "99.0"), Some(14));
+        assert_eq!(runtimes().newest(tfq_ir::catalog::ops::BATCH_MATMUL, "2.2"), None);
     }
 
     #[test]

@@ -11,9 +11,9 @@ use indexmap::{IndexMap, IndexSet};
 use std::sync::Arc;
 use tfq_ir::catalog::ops;
 use tfq_ir::{BufferId, ElementType, Module, OpId, OpKind, SubgraphId, Tensor, TensorId};
-use tfq_numeric::{NonFinite, Rule};
+use tfq_numeric::{ChannelLayout, F32View, NonFinite, Rule};
 use tfq_pass::Context;
-use tfq_target::{Granularity as Grain, Target, WeightForm};
+use tfq_target::Target;
 
 pub(super) fn select(pass: &QuantizeWeights, module: &Module, cx: &mut Context<'_>) -> Selection {
     let legacy = Legacy { pass, module, target: cx.target() };
@@ -21,6 +21,9 @@ pub(super) fn select(pass: &QuantizeWeights, module: &Module, cx: &mut Context<'
         WeightType::Int8 => legacy.int8(cx),
         WeightType::Float16 => legacy.float16(),
     };
+    let verdicts = legacy.verdicts(&groups);
+    let groups = legacy.readable(groups, &verdicts, cx);
+    // Ops whose weights must go together look at what is left.
     let verdicts = legacy.verdicts(&groups);
     let groups = groups
         .into_iter()
@@ -31,9 +34,13 @@ pub(super) fn select(pass: &QuantizeWeights, module: &Module, cx: &mut Context<'
                 noted.is_some_and(|v| v.kind == "hybrid")
                     && node.bool("asymmetric_quantize_inputs").is_some()
             };
-            let value = pass.granularity == Granularity::Channel;
+            let stored = group.form.stored();
+            let value = |u: &WeightUse| {
+                pass.granularity == Granularity::Channel
+                    && legacy.target.may_be_asymmetric(module, u.sg, u.op, u.slot, &stored)
+            };
             group.asymmetric =
-                group.uses.iter().filter(hybrid).map(|u| (u.sg, u.op, value)).collect();
+                group.uses.iter().filter(hybrid).map(|u| (u.sg, u.op, value(u))).collect();
             group
         })
         .collect();
@@ -146,7 +153,8 @@ impl Legacy<'_> {
                     && self.module.subgraph(*sg).tensor(*id).shape == shape
             };
             let tensors = shown[&buffer].iter().copied().filter(same);
-            Group { tensors: tensors.collect(), form: form(&first), uses, asymmetric: Vec::new() }
+            let tensors = tensors.collect();
+            Group { tensors, form: form(&first), uses, note: None, asymmetric: Vec::new() }
         };
         found.into_iter().map(group).collect()
     }
@@ -164,13 +172,61 @@ impl Legacy<'_> {
             self.pass.granularity == Granularity::Channel && *axis < tensor.shape.len()
         });
         let Some(axis) = axis else { return Form::PerTensor { rule: Rule::LegacyPerTensor } };
-        let channels = tensor.shape[axis] as usize;
         match tensor.quantization.as_deref() {
-            Some(q) if q.min.len() == channels && q.max.len() == channels => {
+            Some(q) if self.covers(first, axis, &q.min, &q.max) => {
                 Form::StatedRanges { axis, min: q.min.clone(), max: q.max.clone() }
             }
             _ => Form::PerChannel { axis, rule: Rule::LegacyPerChannel },
         }
+    }
+
+    /// Whether ranges that stand in the file are those of the channels. The legacy tool believes
+    /// them unseen: it reads past the end of too few, and codes of values outside of them wrap
+    /// around.
+    fn covers(&self, u: &WeightUse, axis: usize, min: &[f32], max: &[f32]) -> bool {
+        let shape: Vec<usize> =
+            self.module.subgraph(u.sg).tensor(u.tensor).shape.iter().map(|d| *d as usize).collect();
+        let elements: usize = shape.iter().product();
+        if min.len() != shape[axis] || max.len() != shape[axis] {
+            return false;
+        }
+        let bytes = self.module.constant(u.sg, u.tensor).and_then(|b| b.get(..4 * elements));
+        let view = bytes.and_then(F32View::new);
+        let Some((view, layout)) = view.zip(ChannelLayout::new(&shape, axis)) else {
+            return false;
+        };
+        let stated = min.iter().zip(max).map(|(min, max)| min.abs().max(max.abs()));
+        // Values a little outside round to the outermost code still.
+        let reach = stated.map(|half| half * (127.49 / 127.0));
+        tfq_numeric::range(view, layout)
+            .max_abs
+            .iter()
+            .zip(reach)
+            .all(|(most, reach)| *most <= reach)
+    }
+
+    /// Leaves out what the target cannot read behind a Dequantize where it would need one.
+    fn readable(
+        &self,
+        groups: Vec<Group>,
+        verdicts: &[NotedVerdict],
+        cx: &mut Context<'_>,
+    ) -> Vec<Group> {
+        let is_hybrid = |u: &WeightUse| {
+            verdicts.iter().any(|v| (v.sg, v.op) == (u.sg, u.op) && v.kind == "hybrid")
+        };
+        let readable = |group: &Group| {
+            let stored = group.form.stored();
+            let all_hybrid = group.uses.iter().all(is_hybrid);
+            if all_hybrid || self.target.dequantize_supports(stored.ty, stored.granularity) {
+                return true;
+            }
+            let (sg, id) = group.tensors[0];
+            let place = Context::tensor_place(self.module, sg, id);
+            cx.missed("no kernel", place, format!("the target has no Dequantize for {stored}"));
+            false
+        };
+        groups.into_iter().filter(readable).collect()
     }
 
     fn verdicts(&self, groups: &[Group]) -> Vec<NotedVerdict> {
@@ -202,7 +258,7 @@ impl Legacy<'_> {
                 ("dequantize", "compat=toco")
             };
             let slots = if kind == "dequantize" { Vec::new() } else { slots };
-            found.push(NotedVerdict { sg: u.sg, op: u.op, kind, reason, slots });
+            found.push(NotedVerdict { sg: u.sg, op: u.op, kind, reason: reason.to_owned(), slots });
         }
         found
     }
@@ -215,13 +271,10 @@ impl Legacy<'_> {
             return true;
         }
         let group = groups.iter().find(|group| group.tensors.contains(&(u.sg, u.tensor)));
-        let grain = match group.map(|group| &group.form) {
-            Some(Form::PerChannel { axis, .. } | Form::StatedRanges { axis, .. }) => {
-                Grain::PerChannel { axis: *axis }
-            }
-            _ => Grain::PerTensor,
-        };
-        let form = WeightForm::new(ElementType::Int8, grain);
+        let form = group
+            .map_or(Form::PerTensor { rule: Rule::LegacyPerTensor }.stored(), |group| {
+                group.form.stored()
+            });
         self.target.hybrid(self.module, u.sg, u.op, u.slot, &form).is_hybrid()
     }
 

@@ -34,6 +34,32 @@ tfq_pass::option_enum! {
     }
 }
 
+tfq_pass::option_enum! {
+    /// What matters most.
+    pub enum Prefer {
+        /// What the target says.
+        Target = "target",
+        /// A small file.
+        Size = "size",
+        /// Little memory at run time.
+        Ram = "ram",
+        /// Quick answers.
+        Latency = "latency",
+    }
+}
+
+impl Prefer {
+    /// The choice, where the target would choose this.
+    pub(super) fn or(self, target: tfq_target::Prefer) -> tfq_target::Prefer {
+        match self {
+            Self::Target => target,
+            Self::Size => tfq_target::Prefer::Size,
+            Self::Ram => tfq_target::Prefer::Ram,
+            Self::Latency => tfq_target::Prefer::Latency,
+        }
+    }
+}
+
 /// Operators by name, separated by commas.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OpList(pub Vec<OpKind>);

@@ -1,12 +1,14 @@
 //! Which constants are quantised, and in which form.
 
+use super::plan::{self, Plan, Refusal};
 use super::{NotedVerdict, QuantizeWeights};
 use crate::quantize_weights::options::{Granularity, WeightType};
 use indexmap::{IndexMap, IndexSet};
-use tfq_ir::{BufferId, ElementType, Module, OpId, SubgraphId, TensorId};
+use tfq_ir::catalog::ops;
+use tfq_ir::{BufferId, ElementType, Module, OpId, OpKind, SubgraphId, TensorId};
 use tfq_numeric::{F32View, NonFinite, Rule};
 use tfq_pass::Context;
-use tfq_target::{Granularity as Grain, Target, WeightForm};
+use tfq_target::{Granularity as Grain, Prefer, Target, WeightForm};
 
 /// What the pass will do.
 #[derive(Debug, Default)]
@@ -21,6 +23,8 @@ pub(super) struct Group {
     pub(super) tensors: Vec<(SubgraphId, TensorId)>,
     pub(super) uses: Vec<WeightUse>,
     pub(super) form: Form,
+    /// Why it is not the form that would have come first, as an addition to what is told.
+    pub(super) note: Option<String>,
     /// What `asymmetric_quantize_inputs` becomes on the ops that read it directly.
     pub(super) asymmetric: Vec<(SubgraphId, OpId, bool)>,
 }
@@ -55,6 +59,19 @@ pub(super) struct WeightUse {
     pub(super) tensor: TensorId,
 }
 
+impl Form {
+    /// What kernels see of it.
+    pub(super) fn stored(&self) -> WeightForm {
+        match self {
+            Self::Float16 { .. } => WeightForm::new(ElementType::Float16, Grain::Unscaled),
+            Self::PerTensor { .. } => WeightForm::new(ElementType::Int8, Grain::PerTensor),
+            Self::PerChannel { axis, .. } | Self::StatedRanges { axis, .. } => {
+                WeightForm::new(ElementType::Int8, Grain::PerChannel { axis: *axis })
+            }
+        }
+    }
+}
+
 impl Group {
     /// Who reads the constant as a weight, in words.
     pub(super) fn describe(&self, module: &Module) -> String {
@@ -85,35 +102,62 @@ pub(super) fn shown(module: &Module) -> Shown {
 
 pub(super) fn select(pass: &QuantizeWeights, module: &Module, cx: &mut Context<'_>) -> Selection {
     let target = cx.target();
-    let select = Select { pass, module, target };
+    let prefer = pass.prefer.or(target.prefer());
+    let mut select = Select { pass, module, target, prefer, broken: IndexSet::new() };
+    select.tell_of_absent_ops(cx);
     let mut uses = select.uses(cx);
     let shown = shown(module);
     uses.retain(|buffer, uses| select.convertible(*buffer, uses, &shown[buffer], cx));
-    select.keep_families_whole(&mut uses, cx);
+    select.break_families(&mut uses, cx);
 
     let mut selection = Selection::default();
     for (buffer, uses) in uses {
         let tensors = shown[&buffer].clone();
-        let Some(form) = select.form(&uses, &tensors, cx) else { continue };
+        let Some((form, note)) = select.form(&uses, &tensors, cx) else { continue };
         let asymmetric = select.asymmetric(&uses, &form);
-        selection.groups.push(Group { tensors, uses, form, asymmetric });
+        selection.groups.push(Group { tensors, uses, form, note, asymmetric });
     }
     selection.verdicts = select.verdicts(&selection.groups);
     selection
 }
 
-struct Select<'a> {
-    pass: &'a QuantizeWeights,
-    module: &'a Module,
-    target: &'a Target,
+pub(super) struct Select<'a> {
+    pub(super) pass: &'a QuantizeWeights,
+    pub(super) module: &'a Module,
+    pub(super) target: &'a Target,
+    pub(super) prefer: Prefer,
+    /// Ops with a hybrid kernel for all of their weights or none, where it cannot be all.
+    broken: IndexSet<(SubgraphId, OpId)>,
 }
 
 impl Select<'_> {
+    /// Tells of names in `deny` and `custom-ops` that no op of the model has: a mistyped one would
+    /// pass unnoticed.
+    fn tell_of_absent_ops(&self, cx: &mut Context<'_>) {
+        let custom =
+            self.pass.custom_ops.0.iter().map(|op| OpKind::Custom(op.name.as_str().into()));
+        let named = self.pass.deny.0.iter().cloned().map(|kind| ("deny", kind));
+        for (option, kind) in named.chain(custom.map(|kind| ("custom-ops", kind))) {
+            let mut ops = self
+                .module
+                .subgraphs()
+                .flat_map(|(_, graph)| graph.ops().map(move |op| &graph.op(op).kind));
+            if !ops.any(|known| *known == kind) {
+                cx.missed(
+                    "no such op",
+                    format!("{option}={}", kind.name()),
+                    "no op of the model is one",
+                );
+            }
+        }
+    }
+
     /// Every place where an op reads a float32 constant as a weight, by buffer.
     fn uses(&self, cx: &mut Context<'_>) -> IndexMap<BufferId, Vec<WeightUse>> {
         let mut found: IndexMap<BufferId, Vec<WeightUse>> = IndexMap::new();
         for (sg, graph) in self.module.subgraphs() {
             for op in graph.ops() {
+                self.tell_of_quantised(sg, op, cx);
                 let weights: Vec<WeightUse> = self
                     .slots(sg, op)
                     .into_iter()
@@ -139,6 +183,25 @@ impl Select<'_> {
             }
         }
         found
+    }
+
+    /// Tells of weights that are small already, so that nobody wonders why they stay.
+    fn tell_of_quantised(&self, sg: SubgraphId, op: OpId, cx: &mut Context<'_>) {
+        let graph = self.module.subgraph(sg);
+        for slot in self.target.weight_slots(graph, op) {
+            let Some(id) = graph.operand(op, slot) else { continue };
+            let behind = graph.producer(id).map(|(producer, _)| producer);
+            let behind = behind.filter(|producer| graph.op(*producer).kind.is(ops::DEQUANTIZE));
+            let stored = behind.map_or(Some(id), |dequantize| graph.operand(dequantize, 0));
+            let Some(stored) = stored else { continue };
+            let ty = graph.tensor(stored).ty;
+            if ty == ElementType::Float32 || self.module.constant(sg, stored).is_none() {
+                continue;
+            }
+            let place = Context::tensor_place(self.module, sg, stored);
+            let how = if behind.is_some() { ", behind a Dequantize" } else { "" };
+            cx.missed("already quantised", place, format!("it is {ty} in the input{how}"));
+        }
     }
 
     /// The operands that are read as weights. As float16, whose Dequantize serves any op, every
@@ -228,37 +291,47 @@ impl Select<'_> {
         })
     }
 
-    /// Drops the weights of recurrent ops that cannot have all of theirs quantised. Dropping
-    /// may break another op's family, so it goes on until nothing changes.
-    fn keep_families_whole(
-        &self,
+    /// Finds the recurrent ops that cannot have all of their weights quantised. Theirs go through
+    /// a Dequantize, as far as they are large enough. What is dropped may break another op's
+    /// family, so it goes on until nothing changes.
+    fn break_families(
+        &mut self,
         uses: &mut IndexMap<BufferId, Vec<WeightUse>>,
         cx: &mut Context<'_>,
     ) {
         let all: IndexSet<WeightUse> = uses.values().flatten().copied().collect();
         let families: IndexSet<(SubgraphId, OpId)> =
             all.iter().filter(|u| self.is_family(u.sg, u.op)).map(|u| (u.sg, u.op)).collect();
-        let mut broken = IndexSet::new();
         loop {
-            let before = broken.len();
+            let before = self.broken.len();
             for &(sg, op) in &families {
-                if broken.contains(&(sg, op)) {
+                if self.broken.contains(&(sg, op)) {
                     continue;
                 }
                 if let Some(reason) = self.family_obstacle(sg, op, uses) {
                     let place = Context::op_place(self.module, sg, op);
                     cx.missed("incomplete", place, reason);
-                    broken.insert((sg, op));
+                    self.broken.insert((sg, op));
                 }
             }
-            if broken.len() == before {
+            if self.broken.len() == before {
                 return;
             }
             uses.retain(|_, uses| {
-                uses.retain(|u| !broken.contains(&(u.sg, u.op)));
+                uses.retain(|u| !self.broken.contains(&(u.sg, u.op)) || self.is_large(u));
                 !uses.is_empty()
             });
         }
+    }
+
+    /// Whether the op will read all of its weights as int8.
+    pub(super) fn is_whole_family(&self, u: &WeightUse) -> bool {
+        self.is_family(u.sg, u.op) && !self.broken.contains(&(u.sg, u.op))
+    }
+
+    fn is_large(&self, u: &WeightUse) -> bool {
+        let tensor = self.module.subgraph(u.sg).tensor(u.tensor);
+        tensor.elements().unwrap_or(0) >= self.pass.min_elements
     }
 
     /// Why the op's weights cannot all be int8, if they cannot.
@@ -269,6 +342,7 @@ impl Select<'_> {
         uses: &IndexMap<BufferId, Vec<WeightUse>>,
     ) -> Option<String> {
         let graph = self.module.subgraph(sg);
+        let (mut saved, mut cost) = (0, 0);
         for slot in self.target.weight_slots(graph, op) {
             let id = graph.operand(op, slot)?;
             let tensor = graph.tensor(id);
@@ -283,6 +357,13 @@ impl Select<'_> {
             if selected && !self.is_finite(sg, id) {
                 return Some(format!("weight `{}` is not finite", tensor.label()));
             }
+            if selected {
+                saved += 3 * tensor.elements().unwrap_or(0);
+                cost += plan::PER_SCALE + plan::PER_TENSOR;
+            }
+        }
+        if saved <= cost && cost > 0 {
+            return Some("its scales would cost more bytes than its weights save".to_owned());
         }
         let int8 = WeightForm::new(ElementType::Int8, Grain::PerTensor);
         match self.target.group_verdict(self.module, sg, op, |_, _| int8) {
@@ -297,13 +378,51 @@ impl Select<'_> {
         tfq_numeric::range(view, tfq_numeric::ChannelLayout::per_tensor(view.len())).finite
     }
 
-    /// The form that most readers can take directly, among those that make the file smaller.
+    /// The form that most readers can take directly, among those that make the file smaller; or
+    /// the one for which the runtime holds least, where that matters most. With it, why it is not
+    /// the one that would have come first.
     fn form(
         &self,
         uses: &[WeightUse],
         tensors: &[(SubgraphId, TensorId)],
         cx: &mut Context<'_>,
-    ) -> Option<Form> {
+    ) -> Option<(Form, Option<String>)> {
+        let mut best: Option<Plan> = None;
+        let mut refusals = Vec::new();
+        // What speaks against the forms that would have come before it.
+        let mut drawbacks = Vec::new();
+        for form in self.candidates(uses) {
+            match self.plan(uses, tensors, form) {
+                Ok(plan) => match &best {
+                    Some(best) if !plan.is_better(best, self.prefer) => (),
+                    _ => {
+                        let worse = best.replace(plan);
+                        drawbacks.extend(worse.and_then(|plan| plan.drawback().map(str::to_owned)));
+                    }
+                },
+                Err(refusal) => {
+                    if best.is_none() {
+                        drawbacks.push(refusal.to_string());
+                    }
+                    refusals.push(refusal);
+                }
+            }
+        }
+        let Some(best) = best else {
+            // What is least a matter of course says most.
+            let refusal = refusals.into_iter().max_by_key(Refusal::weight)?;
+            let place = Context::tensor_place(self.module, uses[0].sg, uses[0].tensor);
+            cx.missed(refusal.rule(), place, refusal.to_string());
+            return None;
+        };
+        let per_channel = self.pass.granularity == Granularity::Channel;
+        let fell_back = per_channel && matches!(best.form, Form::PerTensor { .. });
+        let why = drawbacks.into_iter().next().filter(|_| fell_back);
+        Some((best.form, why.map(|why| format!("; one scale: {why}"))))
+    }
+
+    /// Forms in the order in which the user would like them.
+    fn candidates(&self, uses: &[WeightUse]) -> Vec<Form> {
         let mut axes: IndexSet<usize> = IndexSet::new();
         for u in uses {
             let graph = self.module.subgraph(u.sg);
@@ -312,92 +431,79 @@ impl Select<'_> {
         let per_channel =
             axes.into_iter().map(|axis| Form::PerChannel { axis, rule: Rule::Divide });
         let per_tensor = Form::PerTensor { rule: Rule::Divide };
-        let candidates: Vec<Form> = match (self.pass.r#type, self.pass.granularity) {
+        match (self.pass.r#type, self.pass.granularity) {
             (WeightType::Float16, _) => vec![Form::Float16 { non_finite: NonFinite::Refuse }],
             (_, Granularity::Channel) => per_channel.chain([per_tensor]).collect(),
             (_, Granularity::Tensor) => [per_tensor].into_iter().chain(per_channel).collect(),
-        };
-        let mut best: Option<(usize, Form)> = None;
-        for form in candidates {
-            let direct = uses.iter().filter(|u| self.reads_directly(u, &form)).count();
-            let all_direct = direct == uses.len() && self.all_are_weights(tensors, uses);
-            let better = best.as_ref().is_none_or(|(most, _)| direct > *most);
-            if better && self.saves(tensors, &form, all_direct) {
-                best = Some((direct, form));
-            }
         }
-        if best.is_none() {
-            let place = Context::tensor_place(self.module, uses[0].sg, uses[0].tensor);
-            let message = "scales and Dequantize would cost more bytes than the weights save";
-            cx.missed("no gain", place, message);
-        }
-        best.map(|(_, form)| form)
     }
 
-    /// Whether the op would read the constant in this form without a Dequantize in front.
-    fn reads_directly(&self, u: &WeightUse, form: &Form) -> bool {
+    /// How the op would read the constant in this form: without a Dequantize in front, and then
+    /// whether XNNPACK takes the op; or why not.
+    pub(super) fn reads(&self, u: &WeightUse, form: &Form) -> Result<bool, String> {
         let graph = self.module.subgraph(u.sg);
-        let grain = match form {
-            Form::Float16 { .. } => return false,
-            Form::PerTensor { .. } => Grain::PerTensor,
-            Form::PerChannel { axis, .. } | Form::StatedRanges { axis, .. } => {
-                Grain::PerChannel { axis: *axis }
-            }
-        };
         if !self.may_be_hybrid(u.sg, u.op) {
-            return false;
+            return Err(String::new());
         }
         if let Some(custom) = self.pass.custom_ops.get(&graph.op(u.op).kind) {
-            return custom.hybrid;
+            return if custom.hybrid { Ok(false) } else { Err(String::new()) };
         }
-        let Some(facts) = self.target.facts_of(graph, u.op) else { return false };
-        if facts.pass_through {
-            return grain == Grain::PerTensor;
+        if self.broken.contains(&(u.sg, u.op)) {
+            return Err("not all of its weights can be quantised".to_owned());
         }
-        let form = WeightForm::new(ElementType::Int8, grain);
-        if facts.all_or_none {
-            return self.target.group_verdict(self.module, u.sg, u.op, |_, _| form).is_hybrid();
-        }
-        self.target.hybrid(self.module, u.sg, u.op, u.slot, &form).is_hybrid()
-    }
-
-    /// Whether every reader of the tensors is one of the uses and needs no Dequantize behind it
-    /// either, and no subgraph returns them.
-    fn all_are_weights(&self, tensors: &[(SubgraphId, TensorId)], uses: &[WeightUse]) -> bool {
-        tensors.iter().all(|(sg, id)| {
-            let graph = self.module.subgraph(*sg);
-            let known = |u: &tfq_ir::Use| {
-                let copies = self.target.facts_of(graph, u.op).is_some_and(|f| f.pass_through);
-                !copies && uses.iter().any(|w| (w.sg, w.op, w.slot) == (*sg, u.op, u.slot))
-            };
-            !graph.is_output(*id) && graph.uses(*id).iter().all(known)
-        })
-    }
-
-    /// Whether the file gets smaller. Costs in bytes: 4 a scale and 8 a zero point, the tables
-    /// around them, and for a Dequantize its op, its tensor and two names.
-    fn saves(&self, tensors: &[(SubgraphId, TensorId)], form: &Form, direct: bool) -> bool {
-        let (sg, id) = tensors[0];
-        let tensor = self.module.subgraph(sg).tensor(id);
-        let elements = tensor.elements().unwrap_or(0);
-        let scales = match form {
-            Form::Float16 { .. } => 0,
-            Form::PerTensor { .. } => 1,
-            Form::PerChannel { axis, .. } | Form::StatedRanges { axis, .. } => {
-                match tensor.shape.get(*axis) {
-                    Some(channels) if *channels > 0 => *channels as u64,
-                    _ => return false,
-                }
-            }
+        let Some(facts) = self.target.facts_of(graph, u.op) else {
+            return Err(format!("{} has no kernel for it", graph.op(u.op).kind));
         };
-        let saved = if matches!(form, Form::Float16 { .. }) { 2 * elements } else { 3 * elements };
-        let parameters = if scales == 0 { 0 } else { 12 * scales + 48 * tensors.len() as u64 };
-        let dequantize = if direct { 0 } else { 200 + 2 * tensor.label().len() as u64 };
-        saved > parameters + dequantize
+        let form = form.stored();
+        if facts.pass_through {
+            let copies = form.granularity == Grain::PerTensor;
+            return if copies {
+                Ok(false)
+            } else {
+                Err("it copies codes with one scale".to_owned())
+            };
+        }
+        let verdict = if facts.all_or_none {
+            self.target.group_verdict(self.module, u.sg, u.op, |_, _| form)
+        } else {
+            self.target.hybrid(self.module, u.sg, u.op, u.slot, &form)
+        };
+        match verdict {
+            tfq_target::Verdict::Hybrid { delegated } => match self.too_slow(u, &form, delegated) {
+                Some(reason) => Err(reason),
+                None => Ok(delegated),
+            },
+            tfq_target::Verdict::Dequantize { reason } => Err(reason),
+        }
+    }
+
+    /// Why float32 kernels answer sooner than the one that reads the codes, if they do and that
+    /// matters most.
+    fn too_slow(&self, u: &WeightUse, form: &WeightForm, delegated: bool) -> Option<String> {
+        if self.prefer != Prefer::Latency || delegated {
+            return None;
+        }
+        let graph = self.module.subgraph(u.sg);
+        if self.target.takes_as_float(graph, u.op) {
+            return Some(
+                "prefer=latency: XNNPACK takes the op with float32 weights only".to_owned(),
+            );
+        }
+        let slow = self.target.slow(self.module, u.sg, u.op, u.slot, form)?;
+        Some(format!("prefer=latency: {slow}"))
+    }
+
+    fn reads_directly(&self, u: &WeightUse, form: &Form) -> bool {
+        !matches!(form, Form::Float16 { .. }) && self.reads(u, form).is_ok()
     }
 
     fn asymmetric(&self, uses: &[WeightUse], form: &Form) -> Vec<(SubgraphId, OpId, bool)> {
-        let value = self.pass.granularity == Granularity::Channel;
+        let wanted = self.pass.granularity == Granularity::Channel;
+        let stored = form.stored();
+        // An older runtime may know the kernel with symmetric activations only.
+        let value = |u: &WeightUse| {
+            wanted && self.target.may_be_asymmetric(self.module, u.sg, u.op, u.slot, &stored)
+        };
         uses.iter()
             .filter(|u| {
                 let graph = self.module.subgraph(u.sg);
@@ -406,7 +512,7 @@ impl Select<'_> {
                     && graph.op(u.op).bool("asymmetric_quantize_inputs").is_some()
                     && self.reads_directly(u, form)
             })
-            .map(|u| (u.sg, u.op, value))
+            .map(|u| (u.sg, u.op, value(u)))
             .collect()
     }
 
@@ -414,24 +520,37 @@ impl Select<'_> {
     fn verdicts(&self, groups: &[Group]) -> Vec<NotedVerdict> {
         let mut found = Vec::new();
         let mut seen = IndexSet::new();
-        for u in groups.iter().flat_map(|group| &group.uses) {
+        for (u, form) in groups.iter().flat_map(|g| g.uses.iter().map(move |u| (u, &g.form))) {
             if !seen.insert((u.sg, u.op)) {
                 continue;
             }
             let kind = &self.module.subgraph(u.sg).op(u.op).kind;
             let custom = self.pass.custom_ops.get(kind).filter(|custom| custom.hybrid);
             let (kind, reason, slots) = if !self.pass.hybrid {
-                ("dequantize", "hybrid=off", Vec::new())
+                ("dequantize", "hybrid=off".to_owned(), Vec::new())
             } else if self.pass.deny.contains(kind) {
-                ("dequantize", "the op is denied", Vec::new())
+                ("dequantize", "the op is denied".to_owned(), Vec::new())
             } else if let Some(custom) = custom {
-                ("hybrid", "custom-ops says so", custom.weights.clone())
+                ("hybrid", "custom-ops says so".to_owned(), custom.weights.clone())
+            } else if let Some(reason) = self.slow_reader(u, form) {
+                ("dequantize", reason, Vec::new())
             } else {
                 continue;
             };
             found.push(NotedVerdict { sg: u.sg, op: u.op, kind, reason, slots });
         }
         found
+    }
+
+    fn slow_reader(&self, u: &WeightUse, form: &Form) -> Option<String> {
+        if self.prefer != Prefer::Latency {
+            return None;
+        }
+        let stored = form.stored();
+        match self.target.hybrid(self.module, u.sg, u.op, u.slot, &stored) {
+            tfq_target::Verdict::Hybrid { delegated } => self.too_slow(u, &stored, delegated),
+            tfq_target::Verdict::Dequantize { .. } => None,
+        }
     }
 }
 

@@ -149,7 +149,10 @@ impl Page<'_> {
     fn arcs(&mut self, side: usize, id: SubgraphId, places: &Places) {
         let height = (places.last - places.first + 1) * HEIGHT;
         let class = ["a", "b"][side];
-        _ = writeln!(self.out, "<svg class=\"arcs {class}\" height=\"{height}\">");
+        _ = writeln!(
+            self.out,
+            "<svg class=\"arcs {class}\" height=\"{height}\" fill=\"none\" stroke=\"#888\">"
+        );
         let graph = self.modules[side].subgraph(id);
         let from = |tensor: TensorId| match graph.producer(tensor) {
             Some((op, _)) => places.ops.get(&op).copied(),
@@ -207,9 +210,10 @@ impl Page<'_> {
             let parts = &mut self.parts[side];
             let line = parts.op(id, op);
             let results = graph.results(op);
+            // Names may be long, and are the same on both sides for the most part.
             let first = results.first().map(|t| {
                 let name = quoted('%', parts.tensor_name(id, *t));
-                format!("{} <i>{}</i>", escaped(&name), escaped(&parts.tensor(id, *t)))
+                format!("<i>{}</i> {}", escaped(&parts.tensor(id, *t)), escaped(&name))
             });
             let kind = escaped(graph.op(op).kind.name());
             let first = first.unwrap_or_default();

@@ -45,8 +45,8 @@ fn details(out: &mut String, subgraph: &SubgraphDiff) {
         });
         lines.extend(op.changes.iter().map(|change| format!("      {}", field(change))));
     }
-    for rename in &subgraph.renamed {
-        lines.push(format!("! {}", super::rename(rename)));
+    for line in super::renames(subgraph) {
+        lines.push(format!("! {line}"));
     }
     if subgraph.reordered > 0 {
         lines.push(format!("! {} constants or variables in another order", subgraph.reordered));

@@ -113,8 +113,8 @@ impl Text {
                 }
             }
         }
-        for rename in &subgraph.renamed {
-            self.line(CHANGED, &format!("~ {}", super::rename(rename)));
+        for line in super::renames(subgraph) {
+            self.line(CHANGED, &format!("~ {line}"));
         }
         if subgraph.reordered > 0 {
             let line = format!("~ {} constants or variables in another order", subgraph.reordered);

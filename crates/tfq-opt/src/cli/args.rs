@@ -32,9 +32,13 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) print_pipeline: bool,
 
-    /// The runtime that the result is for
-    #[arg(long, default_value = "litert", value_name = "NAME")]
+    /// The runtime that the result is for: a name of `tfq-opt targets`, or a .toml file
+    #[arg(long, default_value = "litert", value_name = "TARGET")]
     pub(crate) target: String,
+
+    /// What to weigh against size, in the default pipeline [default: what suits the target]
+    #[arg(long, value_enum, value_name = "WHAT", conflicts_with_all = ["passes", "pipeline"])]
+    pub(crate) prefer: Option<Prefer>,
 
     /// Do everything but write
     #[arg(long)]
@@ -73,6 +77,9 @@ pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) debug: Debug,
 
+    #[command(flatten)]
+    pub(crate) verify: super::verify::Verify,
+
     /// How many threads compute [default: one per core]
     #[arg(long, value_name = "N", value_parser = threads)]
     pub(crate) threads: Option<usize>,
@@ -108,6 +115,22 @@ pub(crate) enum Command {
     Print(super::print::Args),
     /// Write a model as text whose weights are made up: the structure in some kilobytes
     Skeleton(super::skeleton::Args),
+    /// List targets, or explain one
+    Targets(super::targets::Args),
+    /// Run a model on LiteRT
+    Run(super::run::Args),
+    /// Run two models on the same inputs and measure how they differ
+    Compare(super::compare::Args),
+    /// Measure how long a model takes and what memory it needs, alone or beside another
+    Bench(super::bench::Args),
+    /// Run models for another process, over standard input and output
+    #[command(hide = true)]
+    RuntimeWorker {
+        /// The runtime
+        library: std::path::PathBuf,
+    },
+    /// Shrink a model for which a check fails
+    Reduce(super::reduce::Args),
     /// Print a script that completes arguments in a shell
     Completions {
         /// The shell
@@ -120,6 +143,17 @@ pub(crate) enum Command {
         /// Its name
         pass: String,
     },
+}
+
+/// What the user weighs against the size of the file.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Prefer {
+    /// A small file
+    Size,
+    /// Little memory that the runtime holds
+    Ram,
+    /// Quick answers
+    Latency,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

@@ -1,10 +1,9 @@
 //! `tfq-opt bisect`.
 
+use super::check::Check;
 use super::diagnostics::Failure;
 use super::model::{self, Reading};
 use std::io::{self, Write};
-use std::path::Path;
-use std::process::{Command, Stdio};
 use tfq_opt::{BisectError, Bisection, Optimizer, bisect};
 
 #[derive(Debug, clap::Args)]
@@ -30,19 +29,10 @@ pub(crate) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    if !args.check.contains("{}") {
-        let help = "write {} where the file's name goes: --check='run-model {}'";
-        return Err(Failure::usage("the check does not mention the model", help));
-    }
+    let check = Check::new(&args.check)?;
     let pipeline = model::pipeline("--passes", args.passes.as_deref().unwrap_or("default"))?;
     let start = model::load(&args.model, &args.reading)?;
-    let folder = tempfile::tempdir()
-        .map_err(|error| Failure::file("cannot make", "a temporary folder", &error))?;
-    let file = folder.path().join("model.tflite");
-    let good = |model: &[u8]| {
-        std::fs::write(&file, model)?;
-        check(&args.check, &file)
-    };
+    let good = |model: &[u8]| check.passes(model);
     let found = bisect(&Optimizer::new(pipeline), start, good).map_err(|error| match error {
         BisectError::Model(error) => Failure::model(&args.model, error),
         other => Failure::Model { message: format!("{}: {other}", args.model), help: None },
@@ -51,17 +41,6 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         model::write_module(output, &found.reproducer)?;
     }
     report(&found, args.output.as_deref()).map_err(super::output_failure)
-}
-
-/// Whether the command succeeds on the file. What it prints goes to standard error.
-fn check(command: &str, file: &Path) -> io::Result<bool> {
-    let file = format!("'{}'", file.display().to_string().replace('\'', r"'\''"));
-    let status = Command::new("sh")
-        .args(["-c", &command.replace("{}", &file)])
-        .stdin(Stdio::null())
-        .stdout(io::stderr())
-        .status()?;
-    Ok(status.success())
 }
 
 fn report(found: &Bisection, output: Option<&str>) -> io::Result<()> {

@@ -1,6 +1,6 @@
 //! Options that show what passes do, and what is done when one fails.
 
-use super::diagnostics::Failure;
+use super::diagnostics::{self, Failure};
 use super::list;
 use similar::TextDiff;
 use std::cell::RefCell;
@@ -209,7 +209,12 @@ impl<'a> Watcher<'a> {
         let written = write_atomically(Path::new(file), &image, |_| ());
         Some(match written {
             Ok(()) => format!("to see it again: tfq-opt --run-reproducer {file}"),
-            Err(error) => format!("the reproducer cannot be written to {file}: {error}"),
+            Err(error) => {
+                format!(
+                    "the reproducer cannot be written to {file}: {}",
+                    diagnostics::cause(&error)
+                )
+            }
         })
     }
 

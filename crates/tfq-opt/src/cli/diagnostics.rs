@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::process::ExitCode;
 use tfq_opt::Error;
 use tfq_opt::pass::PipelineError;
+use tfq_opt::target::TargetError;
 
 /// Why the command ends with an error.
 #[derive(Debug)]
@@ -76,15 +77,25 @@ impl Failure {
         }
     }
 
+    /// A file that describes a target, and what is wrong with it.
+    pub(crate) fn target(path: &str, text: String, error: &TargetError) -> Self {
+        Self::Text(Box::new(Excerpt {
+            place: path.to_owned(),
+            text,
+            span: error.span.clone(),
+            message: error.problem.to_string(),
+            label: String::new(),
+            help: error.help(),
+            exit_code: 2,
+        }))
+    }
+
     pub(crate) fn usage(message: &str, help: &str) -> Self {
         Self::Usage { message: message.to_owned(), help: help.to_owned() }
     }
 
     pub(crate) fn file(what: &str, name: &str, error: &io::Error) -> Self {
-        // Errors about our temporary file name it, which tells the user nothing.
-        let text = error.to_string();
-        let cause = text.split(" at path ").next().unwrap_or_default();
-        Self::Model { message: format!("{what} {name}: {cause}"), help: None }
+        Self::Model { message: format!("{what} {name}: {}", cause(error)), help: None }
     }
 
     pub(crate) fn model(input: &str, error: Error) -> Self {
@@ -126,15 +137,22 @@ impl Failure {
     }
 }
 
+/// The error without the name of our temporary file, which tells the user nothing.
+pub(crate) fn cause(error: &io::Error) -> String {
+    error.to_string().split(" at path ").next().unwrap_or_default().to_owned()
+}
+
 /// Prints a failure to standard error.
 pub(crate) fn print(failure: &Failure) {
     let mut report: Vec<Group<'_>> = Vec::new();
     let help = match failure {
         Failure::Text(excerpt) => {
-            // An empty span stands at the end of the text: point one past it.
-            let at_end = excerpt.span.start == excerpt.text.len();
+            // An empty span points at the character behind it, or one past the end.
+            let start = excerpt.span.start;
+            let at_end = start == excerpt.text.len();
             let text = format!("{}{}", excerpt.text, if at_end { " " } else { "" });
-            let span = excerpt.span.start..excerpt.span.end.max(excerpt.span.start + 1);
+            let next = text[start..].chars().next().map_or(0, char::len_utf8);
+            let span = start..excerpt.span.end.max(start + next);
             let snippet = Snippet::source(text)
                 .line_numbering(excerpt.text.contains('\n'))
                 .path(excerpt.place.clone())

@@ -61,13 +61,10 @@ pub(crate) fn explain(name: &str) -> Result<(), Failure> {
 }
 
 fn manual(out: &mut impl Write, info: &PassInfo) -> io::Result<()> {
-    writeln!(
-        out,
-        "# {}\n\n{}\n\nNumeric contract: {}.",
-        info.name(),
-        info.manual(),
-        info.contract
-    )?;
+    writeln!(out, "# {}\n\n{}\n", info.name(), info.manual())?;
+    for line in info.declares() {
+        writeln!(out, "{line}")?;
+    }
     if !info.options.is_empty() {
         writeln!(out, "\n## Options")?;
     }

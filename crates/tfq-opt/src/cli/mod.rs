@@ -2,7 +2,10 @@
 //! Each command has its arguments and its `run` in a file of its name.
 
 mod args;
+mod bench;
 mod bisect;
+mod check;
+mod compare;
 mod debug;
 mod diagnostics;
 mod diff;
@@ -14,9 +17,14 @@ mod model;
 mod optimize;
 mod print;
 mod progress;
+mod reduce;
+mod run;
+mod running;
 mod skeleton;
 mod summary;
+mod targets;
 mod timing;
+mod verify;
 
 use args::{Args, Command};
 use clap::{CommandFactory, Parser};
@@ -55,6 +63,15 @@ fn run(args: &Args) -> Result<(), Failure> {
         Some(Command::Inspect(inspect)) => return inspect::run(inspect),
         Some(Command::Print(print)) => return print::run(print),
         Some(Command::Skeleton(skeleton)) => return skeleton::run(skeleton),
+        Some(Command::Targets(targets)) => return targets::run(targets),
+        Some(Command::Bench(bench)) => return bench::run(bench),
+        Some(Command::Run(run)) => return run::run(run),
+        Some(Command::Compare(compare)) => return compare::run(compare),
+        Some(Command::RuntimeWorker { library }) => {
+            return tfq_opt::runtime::serve(library)
+                .map_err(|error| Failure::file("cannot write", "the answer", &error));
+        }
+        Some(Command::Reduce(reduce)) => return reduce::run(reduce),
         Some(Command::Completions { shell }) => {
             let mut command = Args::command();
             clap_complete::generate(*shell, &mut command, "tfq-opt", &mut io::stdout());

@@ -114,11 +114,39 @@ pub(crate) fn pipeline(place: &str, text: &str) -> Result<Pipeline, Failure> {
     Pipeline::parse(&builtin(), text).map_err(|error| Failure::pipeline(place, error))
 }
 
-/// The target of this name.
+/// Whether the name of a target is that of a file which describes it.
+pub(crate) fn is_target_file(name: &str) -> bool {
+    name.ends_with(".toml") || name.contains(['/', '\\'])
+}
+
+/// The target of this name, or in this file: what ends with `.toml` or holds a slash.
 pub(crate) fn target(name: &str) -> Result<&'static Target, Failure> {
+    if is_target_file(name) {
+        return target_of_file(name);
+    }
     Target::named(name).ok_or_else(|| {
         let names: Vec<&str> = Target::names().collect();
-        let help = format!("targets are {}", names.join(", "));
+        let help = match nearest(name, &names) {
+            Some(near) => format!("did you mean `{near}`? `tfq-opt targets` lists them"),
+            None => {
+                format!("targets are {}; a file is told by `.toml` or a slash", names.join(", "))
+            }
+        };
         Failure::usage(&format!("there is no target `{name}`"), &help)
     })
+}
+
+fn target_of_file(path: &str) -> Result<&'static Target, Failure> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Failure::file("cannot read", path, &error))?;
+    let stem = Path::new(path).file_stem().unwrap_or_default().to_string_lossy();
+    match Target::parse(&stem, &text) {
+        Ok(target) => Ok(target.into_static()),
+        Err(error) => Err(Failure::target(path, text, &error)),
+    }
+}
+
+fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    let distance = |known: &&&str| strsim::damerau_levenshtein(name, known);
+    known.iter().filter(|k| distance(k) <= 1 + name.len() / 4).min_by_key(distance).copied()
 }

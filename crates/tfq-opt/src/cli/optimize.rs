@@ -5,6 +5,7 @@ use super::debug::{self, Watcher};
 use super::diagnostics::Failure;
 use super::emit::Form;
 use super::{list, model, output_failure, progress, summary, timing};
+use clap::ValueEnum;
 use std::io::{self, Write};
 use tfq_opt::format::Access;
 use tfq_opt::pass::{Pipeline, SpanKind, Timeline};
@@ -18,6 +19,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let mut timeline = Timeline::default();
     let Job { input, optimizer, source, bytes_in, form, output } = Job::new(args, &mut timeline)?;
     debug::log(args.debug.verbose);
+    let verification = args.verify.prepare(&input, &source, &args.reading)?;
     let progress = progress::Progress::new(bytes_in, args.quiet);
     let mut watcher = Watcher::new(&args.debug, optimizer.target().name());
     let run = || {
@@ -42,6 +44,9 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     timeline.nest(&optimized.report.timeline);
     let failed = |error: tfq_opt::Error| Failure::model(&input, error);
     let image = timeline.span(SpanKind::File, "lower", || optimized.image()).map_err(failed)?;
+    if let Some(verification) = verification {
+        verification.check(&image)?;
+    }
     if let Some(output) = output {
         let done = |bytes| progress.written(bytes, image.len());
         timeline.span(SpanKind::File, "write", || match form {
@@ -149,9 +154,21 @@ fn pipeline(args: &Args) -> Result<Pipeline, Failure> {
             let text = std::fs::read_to_string(file);
             (file.as_str(), text.map_err(|error| Failure::file("cannot read", file, &error))?)
         }
-        None => ("--passes", args.passes.clone().unwrap_or_else(|| "default".to_owned())),
+        None => ("--passes", args.passes.clone().unwrap_or_else(|| default_pipeline(args))),
     };
     model::pipeline(place, &text)
+}
+
+/// The default pipeline, told what to prefer if the user says so.
+fn default_pipeline(args: &Args) -> String {
+    let Some(prefer) = args.prefer.and_then(|prefer| prefer.to_possible_value()) else {
+        return "default".to_owned();
+    };
+    let steps = tfq_opt::passes::pipelines::DEFAULT.steps.iter().map(|(pass, _)| match *pass {
+        "quantize-weights" => format!("{pass}{{prefer={}}}", prefer.get_name()),
+        _ => (*pass).to_owned(),
+    });
+    steps.collect::<Vec<_>>().join(",")
 }
 
 fn set_threads(threads: Option<usize>) -> Result<(), Failure> {

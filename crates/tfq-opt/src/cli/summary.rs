@@ -27,6 +27,10 @@ impl Summary<'_> {
         let percent = 100.0 * self.bytes_out as f64 / self.bytes_in.max(1) as f64;
         let (before, after) = (grouped(self.bytes_in), grouped(self.bytes_out));
         writeln!(out, "{input}: {before} to {after} bytes ({percent:.1} %)")?;
+        if let Some((kept, patches)) = self.optimized.kept {
+            writeln!(out, "  kept {kept} of {patches} patches")?;
+            return self.whereabouts(out);
+        }
         let count = |name| report.statistic(name);
         if count("constants-quantized") > 0 {
             let constants = match count("constants-quantized") {
@@ -53,6 +57,10 @@ impl Summary<'_> {
             writeln!(out, "  left unchanged: {skipped} {rule}")?;
         }
         self.idle_passes(out)?;
+        self.whereabouts(out)
+    }
+
+    fn whereabouts(&self, out: &mut impl Write) -> io::Result<()> {
         match self.output {
             Some("-") => Ok(()),
             Some(output) => writeln!(out, "  written to {output}"),

@@ -206,6 +206,17 @@ pub(crate) fn blockwise_case(
     block: i32,
     scales: ElementType,
 ) -> Verdict {
+    let (module, op, form) = blockwise_module(code, ty, shape, block, scales);
+    litert().hybrid(&module, MAIN, op, 1, &form)
+}
+
+pub(crate) fn blockwise_module(
+    code: i32,
+    ty: ElementType,
+    shape: &[i32],
+    block: i32,
+    scales: ElementType,
+) -> (Module, OpId, WeightForm) {
     let mut pool = ConstantPool::new(vec![None]);
     let mut sg = SubgraphBuilder::new(None);
     let scale = sg.tensor(Tensor::new("scales", scales, [1]));
@@ -225,8 +236,7 @@ pub(crate) fn blockwise_case(
     let x = sg.tensor(Tensor::new("x", Float32, [1, shape[1]]));
     let y = sg.tensor(Tensor::new("y", Float32, [1, shape[0]]));
     let op = sg.op(Op::new(OpKind::Builtin(code)), &[Some(x), Some(weight)], &[y]);
-    let module = Module::new(vec![sg.finish(vec![x], vec![y])], pool);
-    litert().hybrid(&module, MAIN, op, 1, &form)
+    (Module::new(vec![sg.finish(vec![x], vec![y])], pool), op, form)
 }
 
 #[track_caller]

@@ -112,6 +112,8 @@ impl Parser {
                 op.debug_metadata_index = self.number("an index")?;
             } else if self.eat_word("code") {
                 nth_code = self.number("an operator code")?;
+            } else if self.eat_word("notes") {
+                self.notes(&mut op)?;
             } else {
                 break;
             }
@@ -248,6 +250,63 @@ impl Parser {
         Ok(items)
     }
 
+    /// `("name" = value, …)`.
+    fn notes(&mut self, op: &mut Op) -> Parsed<()> {
+        self.mark('(')?;
+        while !self.eat_mark(')') {
+            let name = self.string("the name of a note")?;
+            self.mark('=')?;
+            let value = self.note()?;
+            op.notes.insert(name.into(), value);
+            self.comma(')')?;
+        }
+        Ok(())
+    }
+
+    /// The value of a note, whose type shows in how it is written.
+    fn note(&mut self) -> Parsed<Attr> {
+        let is_float = |text: &str| text.contains(['.', 'e', 'n']);
+        Ok(match self.peek().clone() {
+            Token::String(text) => {
+                self.at += 1;
+                Attr::String(text.into())
+            }
+            Token::Bytes(bytes) => {
+                self.at += 1;
+                Attr::Bytes(bytes.into())
+            }
+            Token::Mark('[') => {
+                let items = self.items(Self::note)?;
+                let bools: Option<Vec<bool>> = collect(&items, |item| match item {
+                    Attr::Bool(v) => Some(*v),
+                    _ => None,
+                });
+                let floats: Option<Vec<f32>> = collect(&items, |item| match item {
+                    Attr::Float(v) => Some(*v),
+                    _ => None,
+                });
+                let ints: Option<Vec<i64>> = collect(&items, |item| match item {
+                    Attr::Int(v) => Some(*v),
+                    _ => None,
+                });
+                match (ints, floats, bools) {
+                    (Some(ints), ..) => Attr::Ints(ints.into()),
+                    (_, Some(floats), _) => Attr::Floats(floats.into()),
+                    (.., Some(bools)) => Attr::Bools(bools.into()),
+                    _ => return fail(self.span(), "the items of a list are of one type"),
+                }
+            }
+            Token::Word(word) if matches!(word.as_str(), "true" | "false") => {
+                self.at += 1;
+                Attr::Bool(word == "true")
+            }
+            Token::Number(text) | Token::Word(text) if is_float(&text) => {
+                Attr::Float(self.scalar("a number", f32::parse)?)
+            }
+            _ => Attr::Int(self.number("the value of a note")?),
+        })
+    }
+
     /// `{name = value, …}`, `{Table: name = value, …}` or `{none}`.
     fn attributes(
         &mut self,
@@ -356,4 +415,9 @@ impl Parser {
             }),
         }
     }
+}
+
+/// The items as one type, if they are.
+fn collect<T>(items: &[Attr], read: impl Fn(&Attr) -> Option<T>) -> Option<Vec<T>> {
+    items.iter().map(read).collect()
 }

@@ -73,6 +73,30 @@ impl Printer<'_> {
         }
     }
 
+    /// What passes left for later ones: a state between two passes is not whole without.
+    fn notes(&mut self, op: &Op) {
+        if op.notes.is_empty() {
+            return;
+        }
+        self.out.push_str(" notes(");
+        for (n, (name, value)) in op.notes.iter().enumerate() {
+            self.separate(n);
+            quote::string(&mut self.out, name);
+            self.out.push_str(" = ");
+            match value {
+                Attr::Bool(v) => self.out.push_str(truth(*v)),
+                Attr::Int(v) => _ = write!(self.out, "{v}"),
+                Attr::Float(v) => self.out.push_str(&format!("{v:?}").to_lowercase()),
+                Attr::String(v) => quote::string(&mut self.out, v),
+                Attr::Bytes(v) => quote::bytes(&mut self.out, v),
+                Attr::Bools(v) => _ = write!(self.out, "{v:?}"),
+                Attr::Ints(v) => _ = write!(self.out, "{v:?}"),
+                Attr::Floats(v) => self.out.push_str(&format!("{v:?}").to_lowercase()),
+            }
+        }
+        self.out.push(')');
+    }
+
     pub(super) fn options(&mut self, op: &Op) {
         let custom = &op.custom_options;
         if *custom != Default::default() {
@@ -100,6 +124,7 @@ impl Printer<'_> {
             if let Some(nth) = self.nth_code(op) {
                 _ = write!(self.out, " code {nth}");
             }
+            self.notes(op);
         }
         let expected = match op.kind {
             OpKind::Builtin(code) => catalog::op_by_code(code).and_then(|info| info.options),

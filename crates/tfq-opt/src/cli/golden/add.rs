@@ -23,7 +23,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE", conflicts_with = "passes")]
     pipeline: Option<String>,
 
-    /// The runtime that the result is for
+    /// The runtime that the result is for, by name or as a .toml file
     #[arg(long, default_value = "litert", value_name = "NAME")]
     target: String,
 
@@ -113,7 +113,10 @@ fn entry(args: &Args) -> Result<Entry, Failure> {
         name,
         passes: args.pipeline.is_none().then_some(passes),
         pipeline: args.pipeline.as_deref().map(relative).transpose()?,
-        target: args.target.clone(),
+        target: match model::is_target_file(&args.target) {
+            true => relative(&args.target)?,
+            false => args.target.clone(),
+        },
         level: level.get_name().to_owned(),
         input: String::new(),
         tool: String::new(),

@@ -123,7 +123,11 @@ fn outcome_on(
     let reading = Reading { fills: entry.fills, drop_unknown: entry.drop_unknown, side_file: None };
     let source = Source::from_either(bytes, &reading.options(input)?)
         .map_err(|error| Failure::model(input, error))?;
-    let mut optimizer = Optimizer::new(pipeline).for_target(model::target(&entry.target)?);
+    let target = match model::is_target_file(&entry.target) {
+        true => shown(&folder.resolve(&entry.target)),
+        false => entry.target.clone(),
+    };
+    let mut optimizer = Optimizer::new(pipeline).for_target(model::target(&target)?);
     optimizer.lift.drop_unknown = entry.drop_unknown;
     let mut recorder = Recorder::new(level);
     let result = optimizer

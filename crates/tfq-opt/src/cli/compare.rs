@@ -1,0 +1,243 @@
+//! `tfq-opt compare`.
+
+use super::diagnostics::Failure;
+use super::model::Reading;
+use super::running::{self, Error, Inputs, Running, Subject, UseRuntime, Wishes};
+use serde_json::{Value as Json, json};
+use std::io::{self, Write};
+use tfq_opt::runtime::{Case, Difference, Kernels, Layers, Mismatch, Verdict, compare, layers};
+
+/// How many layers are marked as the ones where most noise comes in.
+const MARKED: usize = 3;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = HELP)]
+pub(crate) struct Args {
+    /// The model that is right, as .tflite or as text
+    a: String,
+
+    /// The model that should do the same
+    b: String,
+
+    /// What computes, of reference, optimized and xnnpack
+    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "reference,optimized,xnnpack", value_parser = running::kernels)]
+    kernels: Vec<Kernels>,
+
+    /// Fail where an output has less than this signal-to-noise ratio in decibels
+    #[arg(long, value_name = "DB", allow_negative_numbers = true)]
+    min_snr: Option<f64>,
+
+    /// Compare what each op computes, on the first kernels that are no delegate; needs the
+    /// Python package
+    #[arg(long)]
+    per_layer: bool,
+
+    /// Print the result as JSON
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    inputs: Inputs,
+
+    #[command(flatten)]
+    runtime: UseRuntime,
+
+    #[command(flatten)]
+    reading: Reading,
+}
+
+const HELP: &str = "\
+Exit status: 0 where B runs wherever A does and no output misses --min-snr, else 1. Where A itself
+does not run on some kernels, these are skipped; where it runs on none, that is an error.
+
+  tfq-opt compare model.tflite small.tflite --min-snr=20
+  tfq-opt bisect model.tflite --check='tfq-opt compare model.tflite {} --min-snr=20'";
+
+pub(super) fn run(args: &Args) -> Result<(), Failure> {
+    let wishes = args.inputs.wishes()?;
+    let layer_kernels = if args.per_layer { Some(layer_kernels(&args.kernels)?) } else { None };
+    let a = Subject::load(&args.a, &args.reading)?;
+    let b = Subject::load(&args.b, &args.reading)?;
+    wishes.check_names(&a)?;
+    let running = args.runtime.find()?;
+    let signature = args.inputs.signature.as_deref();
+    let cases = cases(&running, [&a, &b], &args.kernels, signature, &wishes)?;
+    let layers = match layer_kernels {
+        Some(kernels) => {
+            let inputs = |signature: &_| wishes.values(&a, signature).map_err(Error::Command);
+            let models = [a.path(), b.path()];
+            let found = layers(running.python(), models, kernels, signature, inputs);
+            Some(found.map_err(|error| error.on(&a.name))?)
+        }
+        None => None,
+    };
+    let mut out = io::stdout().lock();
+    let printed = if args.json {
+        print_json(&mut out, &cases, layers.as_ref())
+    } else {
+        print(&mut out, &cases).and_then(|()| match &layers {
+            Some(layers) => print_layers(&mut out, layers),
+            None => Ok(()),
+        })
+    };
+    printed.map_err(super::output_failure)?;
+    judge(&args.a, &args.b, &cases, args.min_snr.unwrap_or(f64::NEG_INFINITY))
+}
+
+/// Runs both models.
+pub(super) fn cases(
+    running: &Running,
+    [a, b]: [&Subject; 2],
+    kernels: &[Kernels],
+    signature: Option<&str>,
+    wishes: &Wishes,
+) -> Result<Vec<Case>, Failure> {
+    let models = [a.path(), b.path()];
+    let inputs = |signature: &_| wishes.values(a, signature).map_err(Error::Command);
+    compare(|engine| running.worker(engine), models, kernels, signature, inputs)
+        .map_err(|error| error.on(&a.name))
+}
+
+/// An error where the second model is no replacement for the first.
+pub(super) fn judge(a: &str, b: &str, cases: &[Case], min_snr: f64) -> Result<(), Failure> {
+    for case in cases {
+        if let Some(fault) = case.verdict.fault(min_snr) {
+            let on = match &case.signature {
+                Some(signature) => format!("`{signature}` on the {} kernels", case.kernels),
+                None => format!("on the {} kernels", case.kernels),
+            };
+            return Err(Failure::Model { message: format!("{b}: {on}: {fault}"), help: None });
+        }
+    }
+    let ran = |case: &Case| !matches!(case.verdict, Verdict::Skipped(_));
+    if cases.iter().any(ran) {
+        return Ok(());
+    }
+    let reason = cases.iter().find_map(|case| match &case.verdict {
+        Verdict::Skipped(error) => Some(error.to_string()),
+        _ => None,
+    });
+    let reason = reason.unwrap_or_else(|| "it has nothing to run".to_owned());
+    let message = format!("{a}: there is nothing to compare with: {reason}");
+    Err(Failure::Model { message, help: None })
+}
+
+/// The first kernels that are no delegate: that would swallow tensors.
+fn layer_kernels(kernels: &[Kernels]) -> Result<Kernels, Failure> {
+    kernels.iter().copied().find(|kind| *kind != Kernels::Xnnpack).ok_or_else(|| {
+        let help = "add reference or optimized to --kernels";
+        Failure::usage("XNNPACK does not show what it computes inside", help)
+    })
+}
+
+fn print(out: &mut impl Write, cases: &[Case]) -> io::Result<()> {
+    writeln!(out, "{:<10} {:>9} {:>9} {:>9}  output", "kernels", "SNR dB", "cosine", "max err")?;
+    for case in cases {
+        let signature = case.signature.as_ref().map(|key| format!("{key}: ")).unwrap_or_default();
+        let kernels = case.kernels;
+        match &case.verdict {
+            Verdict::Ran(outputs) => {
+                for (name, difference) in outputs {
+                    write!(out, "{kernels:<10} ")?;
+                    numbers(out, difference)?;
+                    writeln!(out, "  {signature}{name}")?;
+                }
+            }
+            Verdict::Skipped(error) => {
+                writeln!(out, "{kernels:<10} {signature}A does not run: {error}")?;
+            }
+            Verdict::Failed(error) => {
+                writeln!(out, "{kernels:<10} {signature}B does not run: {error}")?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn numbers(out: &mut impl Write, difference: &Result<Difference, Mismatch>) -> io::Result<()> {
+    match difference {
+        Ok(found) if found.differing == 0 => write!(out, "{:>9} {:>9} {:>9}", "equal", 1, 0),
+        Ok(found) if found.not_finite > 0 => write!(out, "{:>29}", "not finite any more"),
+        Ok(found) => {
+            write!(out, "{:>9.1} {:>9.6} {:>9.2e}", found.snr_db, found.cosine, found.max_abs)
+        }
+        Err(mismatch) => write!(out, "{mismatch}"),
+    }
+}
+
+fn print_layers(out: &mut impl Write, layers: &Layers) -> io::Result<()> {
+    writeln!(out)?;
+    writeln!(
+        out,
+        "{:>5} {:>9} {:>9} {:>9}  what it computes",
+        "op", "SNR dB", "cosine", "max err"
+    )?;
+    let worst = layers.worst(MARKED);
+    for (n, layer) in layers.matched.iter().enumerate() {
+        write!(out, "{:>5} ", layer.op)?;
+        numbers(out, &layer.difference)?;
+        write!(out, "  {} {}", layer.kind, layer.name)?;
+        match worst.iter().position(|at| *at == n) {
+            Some(0) => writeln!(out, "  <-- most noise comes in here")?,
+            Some(rank) => writeln!(out, "  <-- and here ({})", rank + 1)?,
+            None => writeln!(out)?,
+        }
+    }
+    if !layers.unmatched.is_empty() {
+        writeln!(out, "not in B: {}", layers.unmatched.join(", "))?;
+    }
+    Ok(())
+}
+
+/// `null` stands for an infinite SNR: of equal values, or where some are not finite any more.
+fn print_json(out: &mut impl Write, cases: &[Case], layers: Option<&Layers>) -> io::Result<()> {
+    let mut object = json!({ "cases": cases.iter().map(case_json).collect::<Vec<_>>() });
+    if let Some(layers) = layers {
+        let worst = layers.worst(MARKED);
+        let matched: Vec<Json> = layers
+            .matched
+            .iter()
+            .map(|layer| {
+                let mut object = difference_json(&layer.difference);
+                object["op"] = layer.op.into();
+                object["kind"] = layer.kind.clone().into();
+                object["name"] = layer.name.clone().into();
+                object["added_noise"] = layer.added.into();
+                object
+            })
+            .collect();
+        object["layers"] = json!({
+            "matched": matched,
+            "worst": worst,
+            "unmatched": layers.unmatched,
+        });
+    }
+    writeln!(out, "{object:#}")
+}
+
+fn case_json(case: &Case) -> Json {
+    let mut object = json!({ "signature": case.signature, "kernels": case.kernels.name() });
+    match &case.verdict {
+        Verdict::Ran(outputs) => {
+            let outputs: Vec<Json> = outputs
+                .iter()
+                .map(|(name, difference)| {
+                    let mut object = difference_json(difference);
+                    object["name"] = name.clone().into();
+                    object
+                })
+                .collect();
+            object["outputs"] = outputs.into();
+        }
+        Verdict::Skipped(error) => object["a_fails"] = json!(error),
+        Verdict::Failed(error) => object["b_fails"] = json!(error),
+    }
+    object
+}
+
+fn difference_json(difference: &Result<Difference, Mismatch>) -> Json {
+    match difference {
+        Ok(difference) => json!(difference),
+        Err(mismatch) => json!({ "mismatch": mismatch.to_string() }),
+    }
+}

@@ -1,0 +1,205 @@
+//! `tfq-opt run`.
+
+use super::diagnostics::Failure;
+use super::model::Reading;
+use super::running::{self, Error, Inputs, Subject, UseRuntime};
+use serde_json::json;
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use tfq_opt::ir::ElementType;
+use tfq_opt::runtime::{self, Kernels, Signature, Value, write_npy};
+
+/// Outputs of at most this many elements are printed whole.
+const FEW: usize = 16;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The model, as .tflite or as text; - reads standard input
+    model: String,
+
+    /// What computes: reference, optimized or xnnpack
+    #[arg(long, value_name = "NAME", default_value = "xnnpack", value_parser = running::kernels)]
+    kernels: Kernels,
+
+    /// How many threads compute
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    threads: u32,
+
+    /// Save each output as a .npy file in this folder
+    #[arg(short, long, value_name = "FOLDER")]
+    output: Option<PathBuf>,
+
+    /// Print a description of the outputs as JSON
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    inputs: Inputs,
+
+    #[command(flatten)]
+    runtime: UseRuntime,
+
+    #[command(flatten)]
+    reading: Reading,
+}
+
+/// One output, and where it was saved.
+struct Output<'a> {
+    signature: &'a Signature,
+    name: &'a str,
+    value: &'a Value,
+    file: Option<PathBuf>,
+}
+
+pub(super) fn run(args: &Args) -> Result<(), Failure> {
+    let wishes = args.inputs.wishes()?;
+    let subject = Subject::load(&args.model, &args.reading)?;
+    wishes.check_names(&subject)?;
+    let running = args.runtime.find()?;
+    let attempt = |engine| {
+        let mut worker = running.worker(engine)?;
+        let model = worker.load(subject.path(), args.kernels, args.threads)?;
+        let chosen = match &args.inputs.signature {
+            Some(key) => vec![model.position(key)?],
+            None => (0..model.signatures.len()).collect(),
+        };
+        let mut results = Vec::new();
+        for index in chosen {
+            let signature = model.signatures[index].clone();
+            let values = wishes.values(&subject, &signature).map_err(Error::Command)?;
+            results.push((worker.run(&model, index, values)?, signature));
+        }
+        Ok(results)
+    };
+    let results = runtime::with_either(attempt, Error::of_model)
+        .map_err(|error: Error| error.on(&subject.name))?;
+    let mut outputs = Vec::new();
+    for (values, signature) in &results {
+        for (port, value) in signature.outputs.iter().zip(values) {
+            outputs.push(Output { signature, name: &port.name, value, file: None });
+        }
+    }
+    if let Some(folder) = &args.output {
+        save(folder, &mut outputs)?;
+    }
+    let mut out = io::stdout().lock();
+    let printed =
+        if args.json { print_json(&mut out, &outputs) } else { print(&mut out, &outputs) };
+    printed.map_err(super::output_failure)
+}
+
+/// One file for each output, `NAME.npy`, or `SIGNATURE.NAME.npy` where there are several.
+fn save(folder: &Path, outputs: &mut [Output<'_>]) -> Result<(), Failure> {
+    let failed = |what: &Path, error: &io::Error| {
+        Failure::file("cannot write", &what.display().to_string(), error)
+    };
+    fs::create_dir_all(folder).map_err(|error| failed(folder, &error))?;
+    let several = outputs.iter().any(|o| o.signature.key != outputs[0].signature.key);
+    let mut taken = std::collections::BTreeSet::new();
+    for output in outputs {
+        let mut name = plain(output.name);
+        if several {
+            name = format!("{}.{name}", plain(output.signature.label()));
+        }
+        let mut unique = name.clone();
+        let mut number = 2;
+        while !taken.insert(unique.clone()) {
+            unique = format!("{name}.{number}");
+            number += 1;
+        }
+        let file = folder.join(format!("{unique}.npy"));
+        let written = File::create(&file).map(BufWriter::new).and_then(|mut to| {
+            write_npy(&mut to, output.value)?;
+            to.flush()
+        });
+        written.map_err(|error| failed(&file, &error))?;
+        output.file = Some(file);
+    }
+    Ok(())
+}
+
+/// A tensor's name, as the name of a file.
+fn plain(name: &str) -> String {
+    let keep = |c: char| if c.is_alphanumeric() || "._-".contains(c) { c } else { '_' };
+    let name: String = name.chars().map(keep).collect();
+    if name.trim_matches('.').is_empty() { "output".to_owned() } else { name }
+}
+
+fn print(out: &mut impl Write, outputs: &[Output<'_>]) -> io::Result<()> {
+    let mut last = None;
+    for output in outputs {
+        if last != Some(output.signature.label()) {
+            writeln!(out, "{}", output.signature.label())?;
+            last = Some(output.signature.label());
+        }
+        writeln!(out, "  {} : {}", output.name, output.value.form())?;
+        let numbers = output.value.numbers().unwrap_or_default();
+        if numbers.len() <= FEW {
+            let shown: Vec<String> = numbers.iter().map(|x| number(output.value.ty, *x)).collect();
+            writeln!(out, "    {}", shown.join(" "))?;
+        } else if let Some((min, max, mean)) = summary(&numbers) {
+            let ty = output.value.ty;
+            let (min, max) = (number(ty, min), number(ty, max));
+            writeln!(out, "    from {min} to {max}, mean {:?}", mean as f32)?;
+        }
+        if let Some(file) = &output.file {
+            writeln!(out, "    saved to {}", file.display())?;
+        }
+    }
+    Ok(())
+}
+
+fn number(ty: ElementType, x: f64) -> String {
+    if ty.is_float() { format!("{:?}", x as f32) } else { format!("{x}") }
+}
+
+/// Least, greatest and mean; NaN where one is.
+fn summary(numbers: &[f64]) -> Option<(f64, f64, f64)> {
+    let first = *numbers.first()?;
+    let min = numbers.iter().fold(first, |a, b| if b.is_nan() || *b < a { *b } else { a });
+    let max = numbers.iter().fold(first, |a, b| if b.is_nan() || *b > a { *b } else { a });
+    Some((min, max, numbers.iter().sum::<f64>() / numbers.len() as f64))
+}
+
+fn print_json(out: &mut impl Write, outputs: &[Output<'_>]) -> io::Result<()> {
+    let list: Vec<serde_json::Value> = outputs
+        .iter()
+        .map(|output| {
+            let numbers = output.value.numbers().unwrap_or_default();
+            let (min, max, mean) = summary(&numbers).unwrap_or((f64::NAN, f64::NAN, f64::NAN));
+            json!({
+                "signature": output.signature.key,
+                "name": output.name,
+                "type": output.value.ty.name(),
+                "shape": output.value.shape,
+                "min": min,
+                "max": max,
+                "mean": mean,
+                "file": output.file,
+            })
+        })
+        .collect();
+    writeln!(out, "{:#}", json!({ "outputs": list }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_become_names_of_files() {
+        assert_eq!(plain("StatefulPartitionedCall:0"), "StatefulPartitionedCall_0");
+        assert_eq!(plain("../../etc/x"), ".._.._etc_x");
+        assert_eq!(plain(""), "output");
+        assert_eq!(plain(".."), "output");
+    }
+
+    #[test]
+    fn a_nan_shows_in_the_summary() {
+        assert_eq!(summary(&[1.0, -2.0, 4.0]), Some((-2.0, 4.0, 1.0)));
+        let (min, max, mean) = summary(&[1.0, f64::NAN]).unwrap();
+        assert!(min.is_nan() && max.is_nan() && mean.is_nan());
+        assert_eq!(summary(&[]), None);
+    }
+}

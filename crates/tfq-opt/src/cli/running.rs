@@ -1,0 +1,421 @@
+//! What the commands that run models share: the runtime, models as files, inputs.
+
+use super::diagnostics::Failure;
+use super::model::{self, Reading};
+use std::fs::File;
+use std::io::{BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use tempfile::NamedTempFile;
+use tfq_opt::Source;
+use tfq_opt::format::{Access, Image, LowerOptions};
+use tfq_opt::ir::catalog::ops;
+use tfq_opt::ir::{ElementType, Module, SubgraphId, TensorId, TensorLink};
+use tfq_opt::runtime::{
+    self, Engine, Fill, Kernels, Port, Range, RunError, Runtime, Signature, Stage, Value, Worker,
+};
+
+/// The runtime to use.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct UseRuntime {
+    /// libLiteRt.so, or the folder of the ai_edge_litert package or its virtual environment
+    /// [default: what TFQ_RUNTIME names, else the package that python3 has]
+    #[arg(long, value_name = "PATH")]
+    runtime: Option<PathBuf>,
+}
+
+/// What models are run on.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Inputs {
+    /// An input: a .npy file, random, zeros, ones or ramp; without NAME for all others. May be
+    /// given several times [default: random]
+    #[arg(long = "input", value_name = "[NAME=]VALUE")]
+    inputs: Vec<String>,
+
+    /// Dimensions of an input whose shape is not fixed [default: 1 for each free dimension]
+    #[arg(long = "shape", value_name = "NAME=1x8x8")]
+    shapes: Vec<String>,
+
+    /// Where random inputs start
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+
+    /// The signature to run [default: all]
+    #[arg(long, value_name = "KEY")]
+    pub(crate) signature: Option<String>,
+}
+
+/// The runtime and how to start its workers.
+pub(crate) struct Running {
+    runtime: Runtime,
+}
+
+impl UseRuntime {
+    pub(crate) fn find(&self) -> Result<Running, Failure> {
+        let runtime = Runtime::find(self.runtime.as_deref()).map_err(|error| Failure::Model {
+            message: error.to_string(),
+            help: Some(error.help().to_owned()),
+        })?;
+        Ok(Running { runtime })
+    }
+}
+
+impl Running {
+    /// `LiteRT 2.3.0`.
+    pub(crate) fn label(&self) -> String {
+        self.runtime.label()
+    }
+
+    pub(crate) fn python(&self) -> &Path {
+        &self.runtime.python
+    }
+
+    /// A process of its own for models: this binary again, or Python.
+    pub(crate) fn worker(&self, engine: Engine) -> Result<Worker, RunError> {
+        if engine == Engine::Python {
+            return Worker::python(&self.runtime.python);
+        }
+        let program = std::env::current_exe().map_err(|error| {
+            RunError::new(Stage::Library, format!("this binary is not found: {error}"))
+        })?;
+        let mut command = Command::new(program);
+        command.arg("runtime-worker").arg(&self.runtime.library);
+        Worker::start(command)
+    }
+}
+
+/// A model as a file that the runtime can map.
+pub(crate) struct Subject {
+    pub(crate) name: String,
+    path: PathBuf,
+    /// What inputs are made up by.
+    module: Option<Module>,
+    /// Keeps the file of a model that came as text, from standard input or from a pass.
+    _file: Option<NamedTempFile>,
+}
+
+impl Subject {
+    pub(crate) fn load(name: &str, reading: &Reading) -> Result<Self, Failure> {
+        let (source, _) = model::source(name, reading, Access::Parts)?;
+        Self::of_source(name, &source, reading)
+    }
+
+    /// A model that was read from `name`.
+    pub(crate) fn of_source(
+        name: &str,
+        source: &Source<'_>,
+        reading: &Reading,
+    ) -> Result<Self, Failure> {
+        let failed = |error| Failure::model(name, error);
+        let (module, file) = match source {
+            Source::Module(module) => {
+                let image = tfq_opt::format::lower(module, &LowerOptions::default())
+                    .map_err(|error| failed(error.into()))?;
+                (Module::clone(module), Some(of_image(&image)?))
+            }
+            Source::Bytes(bytes) => {
+                let module = tfq_opt::load(bytes, &reading.options(name)?).map_err(failed)?;
+                let file =
+                    if name == "-" { Some(temporary(|file| file.write_all(bytes))?) } else { None };
+                (module, file)
+            }
+            Source::Model(_) => unreachable!("the command line reads files"),
+        };
+        let path = file.as_ref().map_or_else(|| PathBuf::from(name), |file| file.path().into());
+        let name = if name == "-" { "standard input" } else { name };
+        Ok(Self { name: name.to_owned(), path, module: Some(module), _file: file })
+    }
+
+    /// A model that is to be written.
+    pub(crate) fn of_image(name: &str, image: &Image) -> Result<Self, Failure> {
+        let file = of_image(image)?;
+        let path = file.path().into();
+        Ok(Self { name: name.to_owned(), path, module: None, _file: Some(file) })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The names of its inputs, in all signatures.
+    fn input_names(&self) -> Vec<&str> {
+        let Some(module) = &self.module else { return Vec::new() };
+        let of_signatures = module.signatures.iter().flat_map(|s| &s.inputs);
+        let mut names: Vec<&str> = of_signatures.filter_map(|(name, _)| name.as_deref()).collect();
+        if let (true, Some((_, graph))) = (names.is_empty(), module.subgraphs().next()) {
+            names = graph.inputs().iter().map(|id| graph.tensor(*id).label()).collect();
+        }
+        names
+    }
+
+    /// The tensor of the model that an input is.
+    fn tensor(
+        &self,
+        signature: &Signature,
+        port: &Port,
+    ) -> Option<(&Module, SubgraphId, TensorId)> {
+        let module = self.module.as_ref()?;
+        let key = signature.key.as_deref();
+        if let Some(described) = module.signatures.iter().find(|s| s.key.as_deref() == key) {
+            let named = |(name, _): &&(Option<_>, _)| name.as_deref() == Some(&*port.name);
+            let (_, link) = described.inputs.iter().find(named)?;
+            let TensorLink::Tensor(tensor) = link else { return None };
+            let sg = module.subgraph_ids().nth(described.subgraph as usize)?;
+            return Some((module, sg, *tensor));
+        }
+        let (sg, graph) = module.subgraphs().next()?;
+        let named = |id: &&TensorId| graph.tensor(**id).name.as_deref() == Some(&port.name);
+        Some((module, sg, *graph.inputs().iter().find(named)?))
+    }
+
+    /// The dimensions of an input, -1 where the caller chooses. The C API tells a placeholder
+    /// in its place.
+    fn shape(&self, signature: &Signature, port: &Port) -> Vec<i32> {
+        let signed = self.tensor(signature, port).map(|(module, sg, tensor)| {
+            module.subgraph(sg).tensor(tensor).shape_signature.to_vec()
+        });
+        signed.filter(|shape| shape.len() == port.shape.len()).unwrap_or_else(|| port.shape.clone())
+    }
+
+    /// The integers that suit an input: ids where it selects rows of tables, codes where it is
+    /// quantised.
+    fn range(&self, signature: &Signature, port: &Port) -> Range {
+        let Some((module, sg, tensor)) = self.tensor(signature, port) else { return Range::Bits };
+        if let Some(rows) = rows(module, sg, tensor, 8) {
+            return Range::Below(rows);
+        }
+        let tensor = module.subgraph(sg).tensor(tensor);
+        let codes = tensor.scales() > 0 || tensor.ty == ElementType::UInt8;
+        if codes { Range::All } else { Range::Bits }
+    }
+}
+
+/// How many rows the smallest table has in which a tensor selects some.
+fn rows(module: &Module, sg: SubgraphId, tensor: TensorId, depth: u32) -> Option<u64> {
+    let graph = module.subgraph(sg);
+    let of_use = |reader: &tfq_opt::ir::Use| {
+        let op = graph.op(reader.op);
+        let kind = |code| op.kind.is(code);
+        let dimension = |slot, axis: i64| {
+            let shape = &graph.tensor(graph.operand(reader.op, slot)?).shape;
+            let axis = if axis < 0 { axis + shape.len() as i64 } else { axis };
+            u64::try_from(*shape.get(usize::try_from(axis).ok()?)?).ok()
+        };
+        if kind(ops::GATHER) && reader.slot == 1 {
+            return dimension(0, op.int("axis").unwrap_or(0));
+        }
+        if kind(ops::EMBEDDING_LOOKUP) && reader.slot == 0 {
+            return dimension(1, 0);
+        }
+        let passes_on = [ops::CAST, ops::RESHAPE, ops::EXPAND_DIMS, ops::SQUEEZE, ops::TRANSPOSE]
+            .into_iter()
+            .any(kind);
+        if !passes_on || reader.slot != 0 || depth == 0 {
+            return None;
+        }
+        rows(module, sg, *graph.results(reader.op).first()?, depth - 1)
+    };
+    graph.uses(tensor).iter().filter_map(of_use).min()
+}
+
+fn of_image(image: &Image) -> Result<NamedTempFile, Failure> {
+    temporary(|file| image.write_to(file, |_| ()))
+}
+
+/// A file that goes when it is dropped.
+fn temporary(
+    write: impl FnOnce(&mut NamedTempFile) -> std::io::Result<()>,
+) -> Result<NamedTempFile, Failure> {
+    let make = || {
+        let mut file = tempfile::Builder::new().prefix("tfq-opt-").suffix(".tflite").tempfile()?;
+        write(&mut file)?;
+        Ok(file)
+    };
+    make().map_err(|error| Failure::file("cannot write", "a temporary file", &error))
+}
+
+/// What the user wants inputs to be.
+pub(crate) struct Wishes {
+    values: Vec<(Option<String>, Wish)>,
+    shapes: Vec<(String, Vec<usize>)>,
+    seed: u64,
+}
+
+enum Wish {
+    Fill(Fill),
+    Value { file: String, value: Value },
+}
+
+impl Inputs {
+    /// Reads the files, so that they are read once.
+    pub(crate) fn wishes(&self) -> Result<Wishes, Failure> {
+        let mut wishes = Wishes { values: Vec::new(), shapes: Vec::new(), seed: self.seed };
+        for text in &self.inputs {
+            let (name, value) = match text.rsplit_once('=') {
+                Some((name, value)) => (Some(name.to_owned()), value),
+                None => (None, text.as_str()),
+            };
+            let wish = match value {
+                "random" => Wish::Fill(Fill::Random { seed: self.seed }),
+                "zeros" => Wish::Fill(Fill::Zeros),
+                "ones" => Wish::Fill(Fill::Ones),
+                "ramp" => Wish::Fill(Fill::Ramp),
+                file if file.ends_with(".npy") => {
+                    let open = File::open(file).map(BufReader::new);
+                    let value = open
+                        .and_then(runtime::read_npy)
+                        .map_err(|error| Failure::file("cannot read", file, &error))?;
+                    Wish::Value { file: file.to_owned(), value }
+                }
+                _ => {
+                    let help = "give a .npy file, random, zeros, ones or ramp: --input=image=zeros";
+                    return Err(Failure::usage(
+                        &format!("`{value}` is no value of an input"),
+                        help,
+                    ));
+                }
+            };
+            wishes.values.push((name, wish));
+        }
+        for text in &self.shapes {
+            let parsed = text.rsplit_once('=').and_then(|(name, shape)| {
+                let dimensions: Result<Vec<usize>, _> = shape.split('x').map(str::parse).collect();
+                Some((name.to_owned(), dimensions.ok()?))
+            });
+            let Some(parsed) = parsed else {
+                let help = "give a name and dimensions: --shape=image=1x224x224x3";
+                return Err(Failure::usage(&format!("`{text}` is no shape of an input"), help));
+            };
+            wishes.shapes.push(parsed);
+        }
+        Ok(wishes)
+    }
+}
+
+impl Wishes {
+    /// Random inputs from seed 0.
+    pub(crate) fn random() -> Self {
+        Self { values: Vec::new(), shapes: Vec::new(), seed: 0 }
+    }
+
+    /// For each input of a signature its value.
+    pub(crate) fn values(
+        &self,
+        subject: &Subject,
+        signature: &Signature,
+    ) -> Result<Vec<Value>, Failure> {
+        signature.inputs.iter().map(|port| self.value(subject, signature, port)).collect()
+    }
+
+    fn value(
+        &self,
+        subject: &Subject,
+        signature: &Signature,
+        port: &Port,
+    ) -> Result<Value, Failure> {
+        let port = &Port { shape: subject.shape(signature, port), ..port.clone() };
+        let named = self.values.iter().rfind(|(name, _)| name.as_deref() == Some(&port.name));
+        let wish = named.or_else(|| self.values.iter().rfind(|(name, _)| name.is_none()));
+        let shape = self.shapes.iter().rfind(|(name, _)| *name == port.name);
+        let shape = shape.map_or_else(|| port.least_shape(), |(_, shape)| shape.clone());
+        let fill = match wish {
+            Some((_, Wish::Value { file, value })) => {
+                return if fits(value, port) {
+                    Ok(value.clone())
+                } else {
+                    let (name, wanted, found) = (&port.name, port.form(), value.form());
+                    let message = format!(
+                        "{}: input `{name}` is {wanted}, {file} holds {found}",
+                        subject.name
+                    );
+                    let help = "convert it, for example with x.astype(np.float32).reshape(…)";
+                    Err(Failure::Model { message, help: Some(help.to_owned()) })
+                };
+            }
+            Some((_, Wish::Fill(fill))) => *fill,
+            None => Fill::Random { seed: self.seed },
+        };
+        if shape.len() != port.shape.len() {
+            let message = format!("{}: input `{}` is {}", subject.name, port.name, port.form());
+            let help = "give as many dimensions with --shape";
+            return Err(Failure::Model { message, help: Some(help.to_owned()) });
+        }
+        let range = subject.range(signature, port);
+        runtime::fill(&port.name, port.ty, &shape, fill, range).ok_or_else(|| {
+            let (name, form) = (&port.name, port.form());
+            Failure::Model {
+                message: format!(
+                    "{}: input `{name}` is {form}, which no value can be made for",
+                    subject.name
+                ),
+                help: None,
+            }
+        })
+    }
+
+    /// An error where a name is given that no input has.
+    pub(crate) fn check_names(&self, subject: &Subject) -> Result<(), Failure> {
+        let names = subject.input_names();
+        let given = self.values.iter().filter_map(|(name, _)| name.as_deref());
+        let mut given = given.chain(self.shapes.iter().map(|(name, _)| name.as_str()));
+        let Some(unknown) = given.find(|name| !names.contains(name)) else { return Ok(()) };
+        let help = format!("inputs are {}", names.join(", "));
+        Err(Failure::usage(&format!("there is no input `{unknown}`"), &help))
+    }
+}
+
+fn fits(value: &Value, port: &Port) -> bool {
+    let same = |(have, want): (&usize, &i32)| *want < 0 || *have as i64 == i64::from(*want);
+    value.ty == port.ty
+        && value.shape.len() == port.shape.len()
+        && value.shape.iter().zip(&port.shape).all(same)
+}
+
+/// A list of kernels, as an argument.
+pub(crate) fn kernels(text: &str) -> Result<Kernels, String> {
+    let found = Kernels::ALL.into_iter().find(|kind| kind.name() == text);
+    found.ok_or_else(|| "kernels are reference, optimized and xnnpack".to_owned())
+}
+
+/// What can go wrong while models run.
+pub(crate) enum Error {
+    /// A model fails.
+    Run(RunError),
+    /// The command does not suit the model.
+    Command(Failure),
+}
+
+impl From<RunError> for Error {
+    fn from(error: RunError) -> Self {
+        Self::Run(error)
+    }
+}
+
+impl Error {
+    /// What is wrong with the model, if that is it.
+    pub(crate) fn of_model(&self) -> Option<&RunError> {
+        match self {
+            Self::Run(error) => Some(error),
+            Self::Command(_) => None,
+        }
+    }
+
+    /// For the user; `name` is the model's.
+    pub(crate) fn on(self, name: &str) -> Failure {
+        match self {
+            Self::Run(error) => {
+                let help = match error.stage {
+                    Stage::Library => Some("pip install ai-edge-litert==2.3.0"),
+                    // Python would have been asked if it had the package.
+                    Stage::Interface => {
+                        Some("the runtime's Python package can: pip install ai-edge-litert==2.3.0")
+                    }
+                    _ => None,
+                };
+                let help = help.map(str::to_owned);
+                Failure::Model { message: format!("{name}: {error}"), help }
+            }
+            Self::Command(failure) => failure,
+        }
+    }
+}

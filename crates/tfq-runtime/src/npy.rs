@@ -1,0 +1,164 @@
+//! Values in NumPy's files.
+
+use crate::value::Value;
+use npyz::{DType, NpyFile, Order, WriteOptions, WriterBuilder};
+use std::io::{self, Read, Write};
+use tfq_ir::ElementType;
+
+/// Calls a macro with every element type that a `.npy` file can hold, its name there
+/// without the byte order, and its Rust type.
+macro_rules! with_types {
+    ($use:ident) => {
+        $use! {
+            Float32 "f4" f32, Float64 "f8" f64, Float16 "f2" half::f16, Int8 "i1" i8,
+            Int16 "i2" i16, Int32 "i4" i32, Int64 "i8" i64, UInt8 "u1" u8, UInt16 "u2" u16,
+            UInt32 "u4" u32, UInt64 "u8" u64
+        }
+    };
+}
+
+/// Reads an array of numbers or booleans, in either byte order and in C or Fortran order.
+pub fn read_npy(from: impl Read) -> io::Result<Value> {
+    let file = NpyFile::new(from)?;
+    let shape: io::Result<Vec<usize>> =
+        file.shape().iter().map(|d| usize::try_from(*d).map_err(io::Error::other)).collect();
+    let (shape, order) = (shape?, file.order());
+    let name = match file.dtype() {
+        DType::Plain(name) => name.to_string(),
+        other => return Err(unsupported(&other.descr())),
+    };
+    macro_rules! read {
+        ($($ty:ident $code:literal $rust:ty),*) => {
+            match &name[1..] {
+                $($code => {
+                    let numbers: Vec<$rust> = file.into_vec()?;
+                    (ElementType::$ty, numbers.iter().flat_map(|x| x.to_le_bytes()).collect())
+                })*
+                "b1" => {
+                    let flags: Vec<bool> = file.into_vec()?;
+                    (ElementType::Bool, flags.into_iter().map(u8::from).collect())
+                }
+                _ => return Err(unsupported(&name)),
+            }
+        };
+    }
+    let (ty, data): (ElementType, Vec<u8>) = with_types!(read);
+    let bytes = ty.bytes_for(shape.iter().product::<usize>() as u64);
+    if bytes != Some(data.len() as u64) {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "the file ends too early"));
+    }
+    let value = Value { ty, shape, data };
+    Ok(if order == Order::Fortran { row_major(value) } else { value })
+}
+
+/// Writes a value; an error where NumPy has no type for its elements.
+pub fn write_npy(to: impl Write, value: &Value) -> io::Result<()> {
+    let shape: Vec<u64> = value.shape.iter().map(|d| *d as u64).collect();
+    macro_rules! write {
+        ($($ty:ident $code:literal $rust:ty),*) => {
+            match value.ty {
+                $(ElementType::$ty => {
+                    let (chunks, _) = value.data.as_chunks::<{ size_of::<$rust>() }>();
+                    let mut out = WriteOptions::new().default_dtype().shape(&shape).writer(to).begin_nd()?;
+                    out.extend(chunks.iter().map(|bytes| <$rust>::from_le_bytes(*bytes)))?;
+                    out.finish()
+                })*
+                ElementType::Bool => {
+                    let mut out = WriteOptions::new().default_dtype().shape(&shape).writer(to).begin_nd()?;
+                    out.extend(value.data.iter().map(|byte| *byte != 0))?;
+                    out.finish()
+                }
+                _ => Err(unsupported(value.ty.name())),
+            }
+        };
+    }
+    with_types!(write)
+}
+
+fn unsupported(name: &str) -> io::Error {
+    let message = format!("elements of type {name} have no counterpart");
+    io::Error::new(io::ErrorKind::InvalidData, message)
+}
+
+/// The same value, whose elements were stored first index fastest.
+fn row_major(value: Value) -> Value {
+    let width = value.data.len() / value.elements().max(1);
+    let mut data = Vec::with_capacity(value.data.len());
+    let mut index = vec![0; value.shape.len()];
+    for _ in 0..value.elements() {
+        let (mut at, mut stride) = (0, 1);
+        for (i, d) in index.iter().zip(&value.shape) {
+            at += i * stride;
+            stride *= d;
+        }
+        data.extend_from_slice(&value.data[at * width..][..width]);
+        for (i, d) in index.iter_mut().zip(&value.shape).rev() {
+            *i += 1;
+            if *i < *d {
+                break;
+            }
+            *i = 0;
+        }
+    }
+    Value { data, ..value }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file as NumPy writes it.
+    fn file(header: &str, data: &[u8]) -> Vec<u8> {
+        let mut header = header.to_owned();
+        while !(10 + header.len() + 1).is_multiple_of(64) {
+            header.push(' ');
+        }
+        header.push('\n');
+        let mut file = b"\x93NUMPY\x01\x00".to_vec();
+        file.extend((header.len() as u16).to_le_bytes());
+        file.extend(header.as_bytes());
+        file.extend(data);
+        file
+    }
+
+    #[test]
+    fn values_come_back() {
+        for (ty, data) in [
+            (ElementType::Float32, vec![0, 0, 128, 63, 0, 0, 0, 64]),
+            (ElementType::Float16, vec![0, 60, 0, 64]),
+            (ElementType::Int64, vec![1; 16]),
+            (ElementType::UInt8, vec![1, 255]),
+            (ElementType::Bool, vec![1, 0]),
+        ] {
+            let value = Value { ty, shape: vec![1, 2], data };
+            let mut file = Vec::new();
+            write_npy(&mut file, &value).unwrap();
+            assert_eq!(read_npy(&file[..]).unwrap(), value);
+        }
+        let scalar = Value { ty: ElementType::Int8, shape: vec![], data: vec![7] };
+        let mut file = Vec::new();
+        write_npy(&mut file, &scalar).unwrap();
+        assert_eq!(read_npy(&file[..]).unwrap(), scalar);
+    }
+
+    #[test]
+    fn other_orders_become_ours() {
+        let fortran =
+            file("{'descr': '|i1', 'fortran_order': True, 'shape': (2, 3), }", &[0, 3, 1, 4, 2, 5]);
+        assert_eq!(read_npy(&fortran[..]).unwrap().data, [0, 1, 2, 3, 4, 5]);
+        let big = file("{'descr': '>i2', 'fortran_order': False, 'shape': (1,), }", &[1, 2]);
+        assert_eq!(read_npy(&big[..]).unwrap().data, [2, 1]);
+    }
+
+    #[test]
+    fn what_is_no_array_of_numbers_is_an_error() {
+        let complex = file("{'descr': '<c8', 'fortran_order': False, 'shape': (1,), }", &[0; 8]);
+        let error = read_npy(&complex[..]).unwrap_err();
+        assert_eq!(error.to_string(), "elements of type <c8 have no counterpart");
+        let short = file("{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }", &[0; 4]);
+        assert!(read_npy(&short[..]).is_err());
+        assert!(read_npy(&b"not a file of NumPy"[..]).is_err());
+        let packed = Value { ty: ElementType::Int4, shape: vec![2], data: vec![0] };
+        assert!(write_npy(&mut Vec::new(), &packed).is_err());
+    }
+}

@@ -1,0 +1,218 @@
+"""Runs models with the Python package ai_edge_litert, for tfq-opt: see protocol.rs.
+
+What the C API does not offer: the values of tensors inside of a model.
+"""
+
+import json
+import os
+import struct
+import sys
+import time
+
+answers = os.fdopen(os.dup(1), "wb")
+os.dup2(2, 1)  # what the runtime prints must not land between answers
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+RESOLVERS = {
+    "reference": OpResolverType.BUILTIN_REF,
+    "optimized": OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+    "xnnpack": OpResolverType.AUTO,
+}
+NAMES = {"bool": "BOOL", "object": "STRING", "bytes": "STRING", "str": "STRING"}
+
+
+class Failed(Exception):
+    def __init__(self, stage, message):
+        self.stage, self.message = stage, " ".join(str(message).split())
+
+
+def type_name(dtype):
+    dtype = np.dtype(dtype)
+    return "STRING" if dtype.kind in "OSU" else NAMES.get(dtype.name, dtype.name.upper())
+
+
+def port(name, detail):
+    signature = detail["shape_signature"]
+    shape = signature if len(signature) == len(detail["shape"]) else detail["shape"]
+    return {"name": name, "ty": type_name(detail["dtype"]), "shape": [int(d) for d in shape]}
+
+
+class Model:
+    def __init__(self, path, kernels, threads, keep):
+        try:
+            self.interpreter = Interpreter(
+                model_path=path,
+                num_threads=threads,
+                experimental_op_resolver_type=RESOLVERS[kernels],
+                experimental_preserve_all_tensors=keep,
+            )
+        except Exception as error:
+            raise Failed("load", error)
+        self.subgraph = 0
+        self.keys = sorted(self.interpreter.get_signature_list() or {})
+
+    def signatures(self):
+        if not self.keys:
+            inputs, outputs = self.interpreter.get_input_details(), self.interpreter.get_output_details()
+            return [
+                {
+                    "key": None,
+                    "inputs": [port(detail["name"], detail) for detail in inputs],
+                    "outputs": [port(detail["name"], detail) for detail in outputs],
+                }
+            ]
+        found = []
+        for key in self.keys:
+            try:
+                runner = self.interpreter.get_signature_runner(key)
+            except Exception as error:
+                raise Failed("prepare", error)
+            sides = [
+                [port(name, detail) for name, detail in sorted(side.items())]
+                for side in (runner.get_input_details(), runner.get_output_details())
+            ]
+            found.append({"key": key, "inputs": sides[0], "outputs": sides[1]})
+        return found
+
+    def run(self, signature, values):
+        if self.keys:
+            return self.run_signature(self.keys[signature], values)
+        details = self.interpreter.get_input_details()
+        try:
+            for detail, value in zip(details, values):
+                if list(detail["shape"]) != list(value.shape):
+                    self.interpreter.resize_tensor_input(detail["index"], value.shape)
+            self.interpreter.allocate_tensors()
+        except Exception as error:
+            raise Failed("prepare", error)
+        try:
+            for detail, value in zip(details, values):
+                self.interpreter.set_tensor(detail["index"], value)
+        except Exception as error:
+            raise Failed("input", error)
+        try:
+            self.interpreter.invoke()
+        except Exception as error:
+            raise Failed("invoke", error)
+        return [self.interpreter.get_tensor(d["index"]) for d in self.interpreter.get_output_details()]
+
+    def run_signature(self, key, values):
+        runner = self.interpreter.get_signature_runner(key)
+        self.subgraph = runner._subgraph_index
+        names = sorted(runner.get_input_details())
+        try:
+            outputs = runner(**dict(zip(names, values)))
+        except Exception as error:
+            raise Failed("invoke", error)
+        return [outputs[name] for name in sorted(outputs)]
+
+    def again(self, runs):
+        """Seconds of each of some runs on the inputs of the last one."""
+        wrapper, subgraph = self.interpreter._interpreter, self.subgraph
+        times = []
+        for _ in range(runs):
+            start = time.perf_counter()
+            wrapper.Invoke(subgraph)
+            times.append(time.perf_counter() - start)
+        return times
+
+    def ops(self):
+        if self.subgraph != 0:
+            raise Failed("output", "the signature is not of the main subgraph")
+        details = {d["index"]: d for d in self.interpreter.get_tensor_details()}
+        results = []
+        for number, op in enumerate(self.interpreter._get_ops_details()):
+            for index in op["outputs"]:
+                detail = details.get(int(index))
+                if detail is None:
+                    continue
+                scales, zeros = (detail["quantization_parameters"][k] for k in ("scales", "zero_points"))
+                single = len(scales) == 1 and len(zeros) == 1
+                results.append(
+                    {
+                        "op": number,
+                        "kind": op["op_name"],
+                        "tensor": int(index),
+                        "operands": [int(i) for i in op["inputs"] if i >= 0],
+                        "name": detail["name"],
+                        "quantization": [float(scales[0]), int(zeros[0])] if single else None,
+                    }
+                )
+        return results
+
+    def tensor(self, index):
+        try:
+            return self.interpreter.get_tensor(index)
+        except Exception:
+            return np.zeros([0], np.float32)  # an op that did not run, or a type without values
+
+
+def send(body, arrays=()):
+    arrays = [np.ascontiguousarray(a).reshape(np.shape(a)) for a in arrays]
+    for array in arrays:
+        if array.dtype.kind in "OSU":
+            raise Failed("output", "strings cannot be passed on")
+    body["values"] = [
+        {"ty": type_name(a.dtype), "shape": list(a.shape), "bytes": a.nbytes} for a in arrays
+    ]
+    text = json.dumps(body).encode()
+    answers.write(struct.pack("<I", len(text)) + text)
+    for array in arrays:
+        answers.write(array.tobytes())
+    answers.flush()
+
+
+def receive():
+    head = sys.stdin.buffer.read(4)
+    if len(head) < 4:
+        sys.exit(0)
+    body = json.loads(sys.stdin.buffer.read(struct.unpack("<I", head)[0]))
+    values = []
+    for header in body.get("values", []):
+        data = sys.stdin.buffer.read(header["bytes"])
+        dtype = np.dtype(header["ty"].lower())
+        values.append(np.frombuffer(data, dtype).reshape(header["shape"]).copy())
+    return body, values
+
+
+def memory():
+    with open("/proc/self/status", encoding="ascii") as file:
+        lines = dict(line.split(":", 1) for line in file)
+    names = {"resident": "VmRSS", "anonymous": "RssAnon", "peak": "VmHWM"}
+    return {name: 1024 * int(lines[line].split()[0]) for name, line in names.items()}
+
+
+models = []
+
+
+def answer(body, values):
+    what = body["do"]
+    if what == "load":
+        model = Model(body["path"], body["kernels"], body["threads"], body["keep"])
+        signatures = model.signatures()
+        models.append(model)
+        send({"loaded": {"model": len(models) - 1, "signatures": signatures}})
+    elif what == "run":
+        send({"done": {}}, models[body["model"]].run(body["signature"], values))
+    elif what == "hello":
+        send({"done": {}})
+    elif what == "again":
+        send({"times": models[body["model"]].again(body["runs"])})
+    elif what == "memory":
+        send({"memory": memory()})
+    elif what == "ops":
+        send({"ops": models[body["model"]].ops()})
+    elif what == "tensors":
+        send({"done": {}}, [models[body["model"]].tensor(index) for index in body["tensors"]])
+    else:
+        raise Failed("library", f"the Python worker cannot do `{what}`")
+
+
+while True:
+    body, values = receive()
+    try:
+        answer(body, values)
+    except Failed as failed:
+        send({"error": {"stage": failed.stage, "message": failed.message}})

@@ -1,0 +1,307 @@
+//! The side of a worker that asks: a process that runs models, and may crash alone.
+
+use crate::protocol::{Memory, Message, OpResult, Reply, Request, receive, send};
+use crate::value::{Signature, Value};
+use crate::{Kernels, RunError, Stage};
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use tempfile::NamedTempFile;
+
+/// What speaks the protocol in Python, with `ai_edge_litert`.
+const SCRIPT: &str = include_str!("worker.py");
+/// How much of what a worker wrote to standard error is looked at.
+const TAIL: u64 = 16 << 10;
+
+/// A process that runs models. It ends when this is dropped.
+pub struct Worker {
+    child: Child,
+    input: Option<ChildStdin>,
+    output: ChildStdout,
+    /// Its standard error, which is read where something fails.
+    errors: NamedTempFile,
+}
+
+/// A model that a worker has loaded.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    index: usize,
+    /// The ways to call it.
+    pub signatures: Vec<Signature>,
+}
+
+impl Loaded {
+    /// The position of a signature; an error that names those there are.
+    pub fn position(&self, key: &str) -> Result<usize, RunError> {
+        let is_it = |signature: &Signature| signature.label() == key;
+        self.signatures.iter().position(is_it).ok_or_else(|| {
+            let names: Vec<&str> = self.signatures.iter().map(Signature::label).collect();
+            let names = names.join(", ");
+            let message = format!("the model has no signature `{key}`, only: {names}");
+            RunError::new(Stage::Input, message)
+        })
+    }
+}
+
+impl Worker {
+    /// Starts a program that calls [`crate::serve`].
+    pub fn start(command: Command) -> Result<Self, RunError> {
+        Self::spawn(command).map_err(|error| {
+            RunError::new(Stage::Library, format!("the worker cannot be started: {error}"))
+        })
+    }
+
+    /// Starts a Python interpreter that has the package `ai_edge_litert`; without it, the first
+    /// request fails at [`Stage::Library`].
+    pub fn python(interpreter: &Path) -> Result<Self, RunError> {
+        let mut command = Command::new(interpreter);
+        command.args(["-c", SCRIPT]);
+        Self::spawn(command).map_err(|error| {
+            let interpreter = interpreter.display();
+            RunError::new(Stage::Library, format!("{interpreter} cannot be started: {error}"))
+        })
+    }
+
+    fn spawn(mut command: Command) -> std::io::Result<Self> {
+        // A file and not a pipe: what was written before an answer is there when it is looked
+        // for, and nothing blocks where it is never read.
+        let errors = NamedTempFile::new()?;
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(errors.reopen()?);
+        let mut child = command.spawn()?;
+        let input = child.stdin.take();
+        let output = child.stdout.take().expect("it is piped");
+        Ok(Self { child, input, output, errors })
+    }
+
+    /// Loads a model for one kind of kernels. `threads` of at least 1 compute.
+    pub fn load(
+        &mut self,
+        path: &Path,
+        kernels: Kernels,
+        threads: u32,
+    ) -> Result<Loaded, RunError> {
+        self.load_with(path, kernels, threads, false)
+    }
+
+    /// As [`Worker::load`], so that [`Worker::tensors`] has an answer; Python only.
+    pub fn load_keeping_tensors(
+        &mut self,
+        path: &Path,
+        kernels: Kernels,
+    ) -> Result<Loaded, RunError> {
+        self.load_with(path, kernels, 1, true)
+    }
+
+    fn load_with(
+        &mut self,
+        path: &Path,
+        kernels: Kernels,
+        threads: u32,
+        keep: bool,
+    ) -> Result<Loaded, RunError> {
+        let Some(path) = path.to_str() else {
+            let message = format!("{} is no path that the runtime can take", path.display());
+            return Err(RunError::new(Stage::Load, message));
+        };
+        let request = Request::Load { path: path.to_owned(), kernels, threads, keep };
+        match self.ask(request, Vec::new())?.0 {
+            Reply::Loaded { model, signatures } => Ok(Loaded { index: model, signatures }),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Calls a signature, by its position in `model.signatures`. Inputs and outputs are in the
+    /// signature's order.
+    pub fn run(
+        &mut self,
+        model: &Loaded,
+        signature: usize,
+        inputs: Vec<Value>,
+    ) -> Result<Vec<Value>, RunError> {
+        let request = Request::Run { model: model.index, signature };
+        Ok(self.ask(request, inputs)?.1)
+    }
+
+    /// Repeats the last run of this model, and tells how many seconds each took.
+    pub fn again(&mut self, model: &Loaded, runs: u32) -> Result<Vec<f64>, RunError> {
+        match self.ask(Request::Again { model: model.index, runs }, Vec::new())?.0 {
+            Reply::Times(times) => Ok(times),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Whether it has started and can work.
+    pub fn answers(&mut self) -> bool {
+        self.ask(Request::Hello, Vec::new()).is_ok()
+    }
+
+    /// What the process occupies.
+    pub fn memory(&mut self) -> Result<Memory, RunError> {
+        match self.ask(Request::Memory, Vec::new())?.0 {
+            Reply::Memory(memory) => Ok(memory),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// What the ops of the main subgraph compute, in execution order.
+    pub fn ops(&mut self, model: &Loaded) -> Result<Vec<OpResult>, RunError> {
+        match self.ask(Request::Ops { model: model.index }, Vec::new())?.0 {
+            Reply::Ops(ops) => Ok(ops),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// The values that tensors of the main subgraph had in the last run.
+    pub fn tensors(&mut self, model: &Loaded, tensors: Vec<usize>) -> Result<Vec<Value>, RunError> {
+        Ok(self.ask(Request::Tensors { model: model.index, tensors }, Vec::new())?.1)
+    }
+
+    fn ask(
+        &mut self,
+        request: Request,
+        values: Vec<Value>,
+    ) -> Result<(Reply, Vec<Value>), RunError> {
+        let start = self.errors.as_file().metadata().map_or(0, |file| file.len());
+        let sent = match &mut self.input {
+            Some(input) => send(input, Message::new(request, values)),
+            None => Ok(()),
+        };
+        // Where sending failed the worker is gone, and so receiving says why.
+        let received = sent.and_then(|()| receive::<Reply>(&mut self.output));
+        match received {
+            Ok(Some(Message { body: Reply::Error(mut error), .. })) => {
+                if let Some(said) = complaint(&self.said_since(start)) {
+                    // As the C API says of variables.
+                    if error.stage == Stage::Load && said.contains("not yet supported") {
+                        error.stage = Stage::Interface;
+                    }
+                    error.message = said;
+                }
+                Err(error)
+            }
+            Ok(Some(message)) => Ok((message.body, message.contents)),
+            Ok(None) | Err(_) => Err(self.ended(start)),
+        }
+    }
+
+    /// Why there is no answer.
+    fn ended(&mut self, start: u64) -> RunError {
+        self.input = None;
+        let how = match self.child.wait() {
+            Ok(status) => ending(status),
+            Err(error) => error.to_string(),
+        };
+        let said = self.said_since(start);
+        if let Some(missing) = said.lines().find(|line| line.starts_with("ModuleNotFoundError: ")) {
+            return RunError::new(Stage::Library, missing.trim());
+        }
+        match complaint(&said) {
+            Some(said) => RunError::new(Stage::Crash, format!("{how} ({said})")),
+            None => RunError::new(Stage::Crash, how),
+        }
+    }
+
+    fn said_since(&mut self, start: u64) -> String {
+        let end = self.errors.as_file().metadata().map_or(start, |file| file.len());
+        let start = start.max(end.saturating_sub(TAIL));
+        let mut said = Vec::new();
+        let errors = self.errors.as_file_mut();
+        let read = errors
+            .seek(SeekFrom::Start(start))
+            .and_then(|_| errors.take(TAIL).read_to_end(&mut said));
+        if read.is_err() {
+            said.clear();
+        }
+        String::from_utf8_lossy(&said).into_owned()
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.input = None;
+        // A model that never ends would keep it.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn unexpected(reply: &Reply) -> RunError {
+    RunError::new(Stage::Library, format!("the worker gave an answer to something else: {reply:?}"))
+}
+
+/// The first thing in a runtime's log that tells why something failed.
+fn complaint(log: &str) -> Option<String> {
+    let line = log.lines().map(str::trim).find_map(|line| line.strip_prefix("ERROR: "))?;
+    // A place in the runtime's sources, in brackets, says nothing to the user.
+    let text = match line.strip_prefix('[').and_then(|rest| rest.split_once("] ")) {
+        Some((_, text)) => text,
+        None => line,
+    };
+    Some(text.to_owned())
+}
+
+#[cfg(unix)]
+fn ending(status: ExitStatus) -> String {
+    use std::os::unix::process::ExitStatusExt;
+    let Some(signal) = status.signal() else { return format!("it ended with {status}") };
+    let name = match signal {
+        4 => " (illegal instruction)",
+        6 => " (abort)",
+        7 => " (bus error)",
+        8 => " (arithmetic error)",
+        9 => " (killed, perhaps for want of memory)",
+        11 => " (segmentation fault)",
+        _ => "",
+    };
+    format!("signal {signal}{name}")
+}
+
+#[cfg(not(unix))]
+fn ending(status: ExitStatus) -> String {
+    format!("it ended with {status}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_runtime_s_complaint_is_found_in_its_log() {
+        let log = "INFO: [env.cc:30] hello\nERROR: x.cc:303 a != b\nERROR: Node number 0 failed\n";
+        assert_eq!(complaint(log).as_deref(), Some("x.cc:303 a != b"));
+        assert_eq!(complaint("ERROR: [a.cc:1] why\n").as_deref(), Some("why"));
+        assert_eq!(complaint("INFO: fine\n"), None);
+    }
+
+    #[cfg(unix)]
+    fn shell(script: &str) -> Worker {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        Worker::start(command).unwrap()
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_crash_is_an_error_that_names_the_signal() {
+        let mut worker = shell("echo 'ERROR: out of cheese' >&2; kill -SEGV $$");
+        let error = worker.memory().unwrap_err();
+        assert_eq!(error.stage, Stage::Crash);
+        assert_eq!(error.message, "signal 11 (segmentation fault) (out of cheese)");
+        // And it stays dead.
+        assert_eq!(worker.memory().unwrap_err().stage, Stage::Crash);
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn an_end_without_an_answer_is_an_error() {
+        let error = shell("exit 3").memory().unwrap_err();
+        assert_eq!(error.message, "it ended with exit status: 3");
+        assert!(shell("echo this is no message").memory().is_err());
+    }
+
+    #[test]
+    fn a_worker_that_does_not_exist() {
+        let error = Worker::start(Command::new("/nowhere/worker")).err().unwrap();
+        assert_eq!(error.stage, Stage::Library);
+    }
+}

@@ -1,0 +1,82 @@
+//! What a way of reading a weight costs on a target.
+
+use crate::condition::{Site, type_bit};
+use crate::data::{Kernels, Reading};
+use crate::form::WeightForm;
+use crate::target::{Target, all_hold};
+use tfq_ir::{ElementType, Module, OpId, OpKind, Subgraph, SubgraphId};
+
+impl Target {
+    /// Bytes that the runtime holds for a weight beside the file, in memory of its own: copies in another order, what
+    /// a Dequantize keeps. The most that any of the target's kernels holds; `None` where nothing is known of the op,
+    /// the operand is no weight, or its size is not known.
+    ///
+    /// `form` is how the weight is stored, `delegated` whether XNNPACK takes the op when it reads the codes; for other
+    /// ways of reading the target knows.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "an operand and how it is read; a struct would be used once"
+    )]
+    pub fn held_bytes(
+        &self,
+        module: &Module,
+        sg: SubgraphId,
+        op: OpId,
+        slot: u32,
+        reading: Reading,
+        form: &WeightForm,
+        delegated: bool,
+    ) -> Option<u64> {
+        let question = self.question(module, sg, op, slot, form)?;
+        let elements = question.tensor().elements()?;
+        let delegated = match reading {
+            Reading::Hybrid => delegated,
+            Reading::Float32 | Reading::Dequantize => self.takes_as_float(module.subgraph(sg), op),
+        };
+        let ty = match reading {
+            Reading::Float32 => ElementType::Float32,
+            Reading::Hybrid | Reading::Dequantize => form.ty,
+        };
+        let mut most: Option<f64> = None;
+        for kernels in &self.kernels {
+            let bytes = self.bytes_per_element(question.code, reading, ty, *kernels, delegated)?;
+            most = Some(most.map_or(bytes, |most| most.max(bytes)));
+        }
+        most.map(|bytes| (bytes * elements as f64).ceil() as u64)
+    }
+
+    /// Whether XNNPACK takes the op with float32 weights, its own or dequantised ones.
+    pub fn takes_as_float(&self, graph: &Subgraph, op: OpId) -> bool {
+        if !self.kernels.contains(&Kernels::Xnnpack) {
+            return false;
+        }
+        let OpKind::Builtin(code) = graph.op(op).kind else { return false };
+        let site = Site::bare(graph, op);
+        let entry = self.ops.iter().find(|e| e.code == code && all_hold(&e.when, &site));
+        entry
+            .and_then(|entry| entry.delegated_as_float.as_deref())
+            .is_some_and(|when| all_hold(when, &site))
+    }
+
+    fn bytes_per_element(
+        &self,
+        code: i32,
+        reading: Reading,
+        ty: ElementType,
+        kernels: Kernels,
+        delegated: bool,
+    ) -> Option<f64> {
+        let row = |kernels: Kernels| {
+            self.memory.iter().find(|row| {
+                row.read == reading
+                    && row.types & type_bit(ty) != 0
+                    && (row.kernels.is_empty() || row.kernels.contains(&kernels))
+                    && (row.ops.is_empty() || row.ops.contains(&code))
+            })
+        };
+        // What XNNPACK does not take runs on the optimised kernels.
+        let own = Some(kernels).filter(|kernels| *kernels != Kernels::Xnnpack || delegated);
+        let row = own.and_then(row).or_else(|| row(Kernels::Optimized));
+        row.map(|row| row.bytes)
+    }
+}

@@ -1,0 +1,246 @@
+//! What a form of a constant would mean: who reads it, what it costs.
+
+use super::select::{Form, Select, WeightUse};
+use indexmap::IndexSet;
+use std::fmt;
+use tfq_ir::{ElementType, SubgraphId, TensorId};
+use tfq_target::{Granularity, Prefer, Reading, WeightForm};
+
+/// Bytes in the file for a scale and its zero point.
+pub(super) const PER_SCALE: u64 = 12;
+/// Bytes in the file for the tables around a tensor's scales.
+pub(super) const PER_TENSOR: u64 = 48;
+/// Bytes in the file for a Dequantize and its tensor, without their names.
+const PER_DEQUANTIZE: u64 = 200;
+
+/// A form that can be used.
+pub(super) struct Plan {
+    pub(super) form: Form,
+    /// How many readers need no Dequantize in front.
+    direct: usize,
+    /// Why some reader needs one, where that is not for what the user said.
+    obstacle: Option<String>,
+    /// Bytes that the runtime holds for it, where that matters and is known.
+    held: Option<u64>,
+}
+
+/// Why a form is not used.
+pub(super) enum Refusal {
+    /// Some reader can take it neither directly nor behind a Dequantize.
+    NoKernel(String),
+    /// The file would not get smaller.
+    NoGain { scales: u64 },
+    /// The user or the target would rather have float32.
+    Preferred(String),
+}
+
+impl Plan {
+    /// Why a plan in which fewer readers need a Dequantize is better.
+    pub(super) fn drawback(&self) -> Option<&str> {
+        self.obstacle.as_deref()
+    }
+
+    /// Whether it is to be used instead of one that would come before it.
+    pub(super) fn is_better(&self, than: &Self, prefer: Prefer) -> bool {
+        match (prefer, self.held, than.held) {
+            (Prefer::Ram, Some(own), Some(other)) if own != other => own < other,
+            _ => self.direct > than.direct,
+        }
+    }
+}
+
+impl Refusal {
+    /// The heading under which it is counted.
+    pub(super) fn rule(&self) -> &'static str {
+        match self {
+            Self::NoKernel(_) => "no kernel",
+            Self::NoGain { .. } => "no gain",
+            Self::Preferred(_) => "better float32",
+        }
+    }
+
+    /// Which of several to tell.
+    pub(super) fn weight(&self) -> u8 {
+        match self {
+            Self::NoKernel(_) => 0,
+            Self::NoGain { .. } => 1,
+            Self::Preferred(_) => 2,
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoKernel(reason) | Self::Preferred(reason) => f.write_str(reason),
+            Self::NoGain { scales: 0 | 1 } => {
+                f.write_str("scales and Dequantize would cost more bytes than the weights save")
+            }
+            Self::NoGain { scales } => {
+                write!(f, "{scales} scales would cost more bytes than the weights save")
+            }
+        }
+    }
+}
+
+impl Select<'_> {
+    /// What the form would mean for the readers, or why it is not used.
+    pub(super) fn plan(
+        &self,
+        uses: &[WeightUse],
+        tensors: &[(SubgraphId, TensorId)],
+        form: Form,
+    ) -> Result<Plan, Refusal> {
+        let (sg, id) = tensors[0];
+        let tensor = self.module.subgraph(sg).tensor(id);
+        let stored = form.stored();
+        let readings: Vec<Result<bool, String>> =
+            uses.iter().map(|u| self.reads(u, &form)).collect();
+        let direct = readings.iter().filter(|reading| reading.is_ok()).count();
+        let dequantized = self.dequantized(uses, &readings, tensors);
+        if dequantized > 0 && !self.target.dequantize_supports(stored.ty, stored.granularity) {
+            return Err(Refusal::NoKernel(no_kernel(&stored, &readings)));
+        }
+        if let Form::PerChannel { axis, .. } | Form::StatedRanges { axis, .. } = &form
+            && tensor.shape.get(*axis).is_none_or(|channels| *channels <= 0)
+        {
+            return Err(Refusal::NoKernel(format!("it has no dimension {axis}")));
+        }
+        let scales = scales(&form, &tensor.shape);
+        let elements = tensor.elements().unwrap_or(0);
+        let float16 = matches!(form, Form::Float16 { .. });
+        let saved = if float16 { 2 * elements } else { 3 * elements };
+        let parameters =
+            if scales == 0 { 0 } else { PER_SCALE * scales + PER_TENSOR * tensors.len() as u64 };
+        let cost = parameters + dequantized * (PER_DEQUANTIZE + 2 * tensor.label().len() as u64);
+        // A small weight of a family goes with the large ones, or none of them could be read.
+        if saved <= cost && !uses.iter().any(|u| self.is_whole_family(u)) {
+            return Err(Refusal::NoGain { scales });
+        }
+        let held = match self.prefer {
+            Prefer::Ram => self.held(uses, &readings, &stored),
+            Prefer::Size | Prefer::Latency => None,
+        };
+        self.refuse_costly(uses, dequantized > 0, held, &readings)?;
+        let obstacle = obstacle(&readings).map(str::to_owned);
+        Ok(Plan { form, direct, obstacle, held })
+    }
+
+    /// How many Dequantize ops there would be.
+    fn dequantized(
+        &self,
+        uses: &[WeightUse],
+        readings: &[Result<bool, String>],
+        tensors: &[(SubgraphId, TensorId)],
+    ) -> u64 {
+        let mut in_front: IndexSet<SubgraphId> = IndexSet::new();
+        let mut behind = 0;
+        for (u, reading) in uses.iter().zip(readings) {
+            let graph = self.module.subgraph(u.sg);
+            match reading {
+                Err(_) => {
+                    in_front.insert(u.sg);
+                }
+                // One that copies codes has its Dequantize behind it.
+                Ok(_) if self.target.facts_of(graph, u.op).is_some_and(|f| f.pass_through) => {
+                    behind += 1;
+                }
+                Ok(_) => (),
+            }
+        }
+        for &(sg, id) in tensors {
+            let graph = self.module.subgraph(sg);
+            let known =
+                |r: &tfq_ir::Use| uses.iter().any(|u| (u.sg, u.op, u.slot) == (sg, r.op, r.slot));
+            if graph.is_output(id) || !graph.uses(id).iter().all(known) {
+                in_front.insert(sg);
+            }
+        }
+        in_front.len() as u64 + behind
+    }
+
+    /// Bytes that the runtime would hold.
+    fn held(
+        &self,
+        uses: &[WeightUse],
+        readings: &[Result<bool, String>],
+        stored: &WeightForm,
+    ) -> Option<u64> {
+        let held = uses.iter().zip(readings).map(|(u, reading)| {
+            let (reading, delegated) = match reading {
+                Ok(delegated) => (Reading::Hybrid, *delegated),
+                Err(_) => (Reading::Dequantize, false),
+            };
+            self.target.held_bytes(self.module, u.sg, u.op, u.slot, reading, stored, delegated)
+        });
+        held.sum()
+    }
+
+    /// Refuses what costs more than float32 of what matters most.
+    fn refuse_costly(
+        &self,
+        uses: &[WeightUse],
+        dequantized: bool,
+        held: Option<u64>,
+        readings: &[Result<bool, String>],
+    ) -> Result<(), Refusal> {
+        let told = || match obstacle(readings) {
+            Some(why) => format!(" ({why})"),
+            None => String::new(),
+        };
+        match self.prefer {
+            Prefer::Size => Ok(()),
+            Prefer::Latency if dequantized && !self.target.keeps_dequantized() => {
+                let cost = "the runtime would dequantise it in every invocation";
+                Err(Refusal::Preferred(format!("prefer=latency: {cost}{}", told())))
+            }
+            Prefer::Latency => Ok(()),
+            Prefer::Ram => match (held, self.held_as_float(uses)) {
+                (Some(held), Some(float)) if held <= float => Ok(()),
+                (Some(held), Some(float)) => {
+                    let cost = format!(
+                        "the runtime would hold {held} bytes for it, and {float} as float32"
+                    );
+                    Err(Refusal::Preferred(format!("prefer=ram: {cost}{}", told())))
+                }
+                _ if dequantized => {
+                    let cost = "it is not known what the runtime would hold behind a Dequantize";
+                    Err(Refusal::Preferred(format!("prefer=ram: {cost}{}", told())))
+                }
+                _ => Ok(()),
+            },
+        }
+    }
+
+    fn held_as_float(&self, uses: &[WeightUse]) -> Option<u64> {
+        let float32 = WeightForm::new(ElementType::Float32, Granularity::Unscaled);
+        let held = uses.iter().map(|u| {
+            let reading = Reading::Float32;
+            self.target.held_bytes(self.module, u.sg, u.op, u.slot, reading, &float32, false)
+        });
+        held.sum()
+    }
+}
+
+/// Why some reader needs a Dequantize, where that is not for what the user said.
+fn obstacle(readings: &[Result<bool, String>]) -> Option<&str> {
+    let told = readings.iter().filter_map(|reading| reading.as_ref().err());
+    told.map(String::as_str).find(|why| !why.is_empty())
+}
+
+fn scales(form: &Form, shape: &[i32]) -> u64 {
+    match form {
+        Form::Float16 { .. } => 0,
+        Form::PerTensor { .. } => 1,
+        Form::PerChannel { axis, .. } | Form::StatedRanges { axis, .. } => {
+            shape.get(*axis).map_or(0, |channels| (*channels).max(0) as u64)
+        }
+    }
+}
+
+fn no_kernel(stored: &WeightForm, readings: &[Result<bool, String>]) -> String {
+    match obstacle(readings) {
+        Some(reason) => format!("{reason}; and the target has no Dequantize for {stored}"),
+        None => format!("the target has no Dequantize for {stored}"),
+    }
+}

@@ -1,0 +1,107 @@
+use tfq_ir::catalog::ops::NEG;
+use tfq_ir::{
+    ElementType, Module, Op, OpId, OpKind, Patch, Place, Signature, SubgraphId, Tensor, TensorLink,
+};
+use tfq_pass::{Context, Pass, PassError, declare_pass, option_enum};
+
+declare_pass! {
+    contract: Exact, scope: Module;
+    /// Fails in a way that you choose: for trying out what the tool does then.
+    ///
+    /// ## What it does
+    /// Nothing, unless `kind` says otherwise. `panic` panics; `verify` leaves a signature that
+    /// names a tensor which is gone; `contract` adds an op, which it does not declare; `reject`
+    /// hands in a patch that is refused; `unsupported` gives up. In each case the run ends with an
+    /// error, nothing is written, and where a pass is to blame the tool leaves a reproducer.
+    ///
+    /// ## When it is safe
+    /// Always: a model that it touches is never written.
+    ///
+    /// ## Example
+    /// ```tfg
+    /// tfg 1 quant
+    /// subgraph @main {
+    ///   %x = input : f32[2]
+    ///   %y = NEG(%x) : f32[2]
+    ///   output %y
+    /// }
+    /// ```
+    /// stays as it is with `trigger-failure{kind=none}`
+    /// ```tfg
+    /// tfg 1 quant
+    /// subgraph @main {
+    ///   %x = input : f32[2]
+    ///   %y = NEG(%x) : f32[2]
+    ///   output %y
+    /// }
+    /// ```
+    pub struct TriggerFailure {
+        /// What goes wrong.
+        pub kind: FailureKind = FailureKind::None,
+    }
+}
+
+option_enum! {
+    /// What goes wrong in [`TriggerFailure`].
+    pub enum FailureKind {
+        /// Nothing.
+        None = "none",
+        /// It panics.
+        Panic = "panic",
+        /// It leaves a model that is not well-formed.
+        Verify = "verify",
+        /// It adds an op that it does not declare.
+        Contract = "contract",
+        /// It hands in a patch that is refused.
+        Reject = "reject",
+        /// It says that it cannot handle the model.
+        Unsupported = "unsupported",
+    }
+}
+
+const MAIN: SubgraphId = SubgraphId(0);
+
+impl Pass for TriggerFailure {
+    fn run(&self, module: &mut Module, cx: &mut Context<'_>) -> Result<(), PassError> {
+        match self.kind {
+            FailureKind::None => Ok(()),
+            FailureKind::Panic => panic!("as it was told to"),
+            FailureKind::Verify => {
+                let mut patch = Patch::new(MAIN, "add a tensor");
+                patch.add_tensor(Tensor::new("gone", ElementType::Float32, [1]));
+                let id = module.apply(patch)?.added_tensors()[0];
+                let mut patch = Patch::new(MAIN, "erase the tensor");
+                patch.erase_tensor(id);
+                cx.apply(module, patch)?;
+                module.signatures.push(Signature {
+                    key: Some("broken".into()),
+                    inputs: Vec::new(),
+                    outputs: vec![(Some("gone".into()), TensorLink::Tensor(id))],
+                    subgraph: MAIN.0,
+                    deprecated_tag: None,
+                });
+                Ok(())
+            }
+            FailureKind::Contract => {
+                let graph = module.subgraph(MAIN);
+                let Some(input) = graph.inputs().first().copied() else { return Ok(()) };
+                let mut patch = Patch::new(MAIN, "add an op that is not declared");
+                let result = patch.add_tensor(graph.tensor(input).clone());
+                let op = Op::new(OpKind::Builtin(NEG));
+                patch.add_op(op, Place::End, &[Some(input.into())], &[result]);
+                cx.apply(module, patch)
+            }
+            FailureKind::Reject => {
+                let graph = module.subgraph(MAIN);
+                let last: Option<OpId> = graph.ops().last();
+                let Some(op) = last else { return Ok(()) };
+                let mut patch = Patch::new(MAIN, "erase an op whose result is in use");
+                patch.erase_op(op);
+                cx.apply(module, patch)
+            }
+            FailureKind::Unsupported => {
+                Err(PassError::Unsupported("it was told to give up".to_owned()))
+            }
+        }
+    }
+}

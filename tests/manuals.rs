@@ -1,0 +1,37 @@
+//! What the descriptions of passes say is true: examples run, documents follow.
+
+use tfq_opt::ir::Module;
+use tfq_opt::ir::text::{Level, ParseOptions, parse, print};
+use tfq_opt::{Optimizer, builtin};
+
+fn read(text: &str) -> Module {
+    let options = ParseOptions { fills: true, ..ParseOptions::default() };
+    parse(text, &options).unwrap_or_else(|error| panic!("{error}\n{text}"))
+}
+
+#[test]
+fn every_pass_has_an_example_and_it_is_what_the_pass_does() {
+    for info in builtin().passes() {
+        let (name, examples) = (info.name(), info.examples());
+        assert!(!examples.is_empty(), "{name}: add `## Example` to its manual");
+        for example in examples {
+            assert!(example.pipeline.contains(&name), "{name}: {}", example.pipeline);
+            let optimizer = Optimizer::parse(&example.pipeline).unwrap();
+            let result = optimizer.run(read(&example.before)).unwrap();
+            let found = print(&result.module, Level::Quant);
+            let wanted = print(&read(&example.after), Level::Quant);
+            assert!(found == wanted, "{name}: the example gives\n{found}");
+        }
+    }
+}
+
+#[test]
+fn every_manual_says_what_the_pass_does_and_when_it_is_safe() {
+    for info in builtin().passes() {
+        let manual = info.manual();
+        for heading in ["## What it does", "## When it is safe"] {
+            assert!(manual.contains(heading), "{}: {heading} is missing", info.name());
+        }
+        assert!(info.summary().ends_with('.'), "{}", info.name());
+    }
+}

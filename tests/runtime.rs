@@ -1,0 +1,351 @@
+//! Models on the real runtime. Where `TFQ_RUNTIME` names none these tests say so and pass: the
+//! other tests need no runtime. `.ci/run` installs one.
+
+mod common;
+
+use common::root;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+use tfq_opt::ir::ElementType;
+use tfq_opt::runtime::{self, Fill, Range, Value};
+
+const CNN: &str = "tests/models/digits/digits_cnn.tflite";
+const LSTM: &str = "tests/models/digits/digits_lstm.tflite";
+
+/// Whether there is a runtime to test with.
+#[allow(clippy::print_stderr)]
+fn runtime() -> bool {
+    let there = std::env::var_os(runtime::VARIABLE).is_some_and(|path| !path.is_empty());
+    if !there {
+        eprintln!("not run: {} names no runtime", runtime::VARIABLE);
+    }
+    there
+}
+
+fn run(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tfq-opt"));
+    command.args(arguments).current_dir(root()).env_remove("RUST_BACKTRACE");
+    command.output().expect("the binary starts")
+}
+
+#[track_caller]
+fn succeeds(arguments: &[&str]) -> String {
+    let output = run(arguments);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {stderr}");
+    String::from_utf8(output.stdout).expect("it prints text")
+}
+
+#[track_caller]
+fn fails(arguments: &[&str]) -> String {
+    let output = run(arguments);
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{arguments:?}: {stderr}");
+    assert!(stderr.starts_with("error: ") && !stderr.contains("panicked"), "{stderr}");
+    stderr
+}
+
+#[track_caller]
+fn json(arguments: &[&str]) -> serde_json::Value {
+    serde_json::from_str(&succeeds(arguments)).expect("it is JSON")
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("temporary folders have plain names")
+}
+
+/// A model in text form, in a file.
+fn written(folder: &tempfile::TempDir, name: &str, model: &str) -> String {
+    let path = folder.path().join(name);
+    fs::write(&path, model).expect("there is room");
+    text(&path).to_owned()
+}
+
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().expect("there is room")
+}
+
+fn npy(path: &Path) -> Value {
+    runtime::read_npy(fs::File::open(path).expect("it was saved")).expect("it is a .npy file")
+}
+
+/// A small dense layer whose result is known: 2·x, and the sum of both elements.
+const DOUBLE: &str = "tfg 1 types
+subgraph @main {
+  %x = input : f32[?,2]
+  %w = const : f32[3,2] = [2.0, 0.0, 0.0, 2.0, 1.0, 1.0]
+  %y = FULLY_CONNECTED(%x, %w, _) : f32[?,3]
+  output %y
+}
+";
+
+#[test]
+fn outputs_are_computed_and_saved_on_all_kernels() {
+    if !runtime() {
+        return;
+    }
+    let folder = folder();
+    let model = written(&folder, "double.tfg", DOUBLE);
+    let x = Value {
+        ty: ElementType::Float32,
+        shape: vec![2, 2],
+        data: [1.0_f32, 2.0, -3.0, 0.5].iter().flat_map(|x| x.to_le_bytes()).collect(),
+    };
+    let file = folder.path().join("x.npy");
+    runtime::write_npy(fs::File::create(&file).unwrap(), &x).unwrap();
+    let input = format!("--input=x={}", text(&file));
+    for kernels in ["reference", "optimized", "xnnpack"] {
+        let out = folder.path().join(kernels);
+        let kernels = format!("--kernels={kernels}");
+        let printed = succeeds(&["run", &model, &input, &kernels, "-o", text(&out)]);
+        assert!(printed.contains("y : FLOAT32[2,3]\n    2.0 4.0 3.0 -6.0 1.0 -2.5\n"), "{printed}");
+        let y = npy(&out.join("y.npy"));
+        assert_eq!(y.shape, [2, 3], "the free dimension is that of the file");
+        assert_eq!(y.numbers().unwrap(), [2.0, 4.0, 3.0, -6.0, 1.0, -2.5]);
+    }
+}
+
+#[test]
+fn shapes_seeds_and_fills_are_as_asked() {
+    if !runtime() {
+        return;
+    }
+    let folder = folder();
+    let model = written(&folder, "double.tfg", DOUBLE);
+    let output = |arguments: &[&str]| {
+        let out = folder.path().join("out");
+        let all = [&["run", &model, "-o", text(&out)], arguments].concat();
+        succeeds(&all);
+        npy(&out.join("y.npy"))
+    };
+    assert_eq!(output(&[]).shape, [1, 3]);
+    assert_eq!(output(&["--shape=x=4x2"]).shape, [4, 3]);
+    assert_eq!(output(&["--input=ones"]).numbers().unwrap(), [2.0, 2.0, 2.0]);
+    assert_eq!(output(&["--seed=7"]), output(&["--seed=7"]));
+    assert_ne!(output(&["--seed=7"]), output(&["--seed=8"]));
+    let random = Fill::Random { seed: 7 };
+    let x = runtime::fill("x", ElementType::Float32, &[1, 2], random, Range::Bits).unwrap();
+    let doubled: Vec<f64> = x.numbers().unwrap().iter().map(|x| 2.0 * x).collect();
+    assert_eq!(output(&["--seed=7"]).numbers().unwrap()[..2], doubled[..]);
+    let error = fails(&["run", &model, "--shape=x=2"]);
+    assert!(error.contains("input `x` is FLOAT32[-1,2]"), "{error}");
+}
+
+#[test]
+fn an_input_of_another_type_is_an_error_that_says_both() {
+    if !runtime() {
+        return;
+    }
+    let folder = folder();
+    let model = written(&folder, "double.tfg", DOUBLE);
+    let x = runtime::fill("x", ElementType::Float64, &[1, 2], Fill::Zeros, Range::Bits).unwrap();
+    let file = folder.path().join("x.npy");
+    runtime::write_npy(fs::File::create(&file).unwrap(), &x).unwrap();
+    let error = fails(&["run", &model, &format!("--input=x={}", text(&file))]);
+    assert!(error.contains("input `x` is FLOAT32[-1,2]"), "{error}");
+    assert!(error.contains("holds FLOAT64[1,2]"), "{error}");
+}
+
+#[test]
+fn ids_stay_inside_the_table() {
+    if !runtime() {
+        return;
+    }
+    let folder = folder();
+    let model = "tfg 1 types
+subgraph @main {
+  %ids = input : i32[64]
+  %table = const : f32[5,4] fill ramp(start = 0, step = 1)
+  %rows = EMBEDDING_LOOKUP(%ids, %table) : f32[64,4]
+  output %rows
+}
+";
+    let model = written(&folder, "lookup.tfg", model);
+    let out = folder.path().join("out");
+    succeeds(&["run", &model, "-o", text(&out)]);
+    let rows = npy(&out.join("rows.npy")).numbers().unwrap();
+    let mut firsts: Vec<i64> = rows.iter().step_by(4).map(|x| *x as i64).collect();
+    firsts.sort_unstable();
+    firsts.dedup();
+    assert_eq!(firsts, [0, 4, 8, 12, 16], "every row of the table is looked up");
+}
+
+#[test]
+fn variables_run_in_python_where_the_c_api_refuses_them() {
+    if !runtime() {
+        return;
+    }
+    let json = json(&["run", LSTM, "--json"]);
+    assert_eq!(json["outputs"][0]["shape"], serde_json::json!([1, 10]));
+}
+
+#[test]
+fn equal_models_are_equal_and_quantised_ones_are_not() {
+    if !runtime() {
+        return;
+    }
+    let same = json(&["compare", CNN, CNN, "--json", "--min-snr=1000"]);
+    let cases = same["cases"].as_array().unwrap();
+    assert_eq!(cases.len(), 3, "one for each kind of kernels");
+    for case in cases {
+        assert_eq!(case["outputs"][0]["differing"], 0);
+    }
+    let folder = folder();
+    let small = folder.path().join("small.tflite");
+    succeeds(&[CNN, "-o", text(&small)]);
+    let json = json(&["compare", CNN, text(&small), "--json", "--min-snr=20"]);
+    for case in json["cases"].as_array().unwrap() {
+        let snr = case["outputs"][0]["snr_db"].as_f64().unwrap();
+        assert!((20.0..200.0).contains(&snr), "{case}");
+    }
+    let error = fails(&["compare", CNN, text(&small), "--min-snr=150"]);
+    assert!(
+        error.contains("`serving_default` on the reference kernels: output `output_0`"),
+        "{error}"
+    );
+    assert!(error.contains("at least 150 are wanted"), "{error}");
+}
+
+#[test]
+fn another_interface_is_no_replacement() {
+    if !runtime() {
+        return;
+    }
+    let folder = folder();
+    let a = written(&folder, "a.tfg", DOUBLE);
+    let b = written(&folder, "b.tfg", &DOUBLE.replace("f32[?,2]", "f32[?,1,2]"));
+    let error = fails(&["compare", &a, &b]);
+    assert!(error.contains("b.tfg: on the reference kernels: the inputs do not fit"), "{error}");
+}
+
+#[test]
+fn the_layer_that_spoils_a_model_is_marked() {
+    if !runtime() {
+        return;
+    }
+    let folder = folder();
+    let chain = |second: f64| {
+        format!(
+            "tfg 1 types
+subgraph @main {{
+  %x = input : f32[1,64]
+  %w1 = const : f32[32,64] fill gaussian(seed = 1, std = 0.1)
+  %w2 = const : f32[32,32] fill gaussian(seed = 2, std = {second})
+  %w3 = const : f32[8,32] fill gaussian(seed = 3, std = 0.1)
+  %first = FULLY_CONNECTED(%x, %w1, _) : f32[1,32]
+  %second = FULLY_CONNECTED(%first, %w2, _) : f32[1,32]
+  %third = FULLY_CONNECTED(%second, %w3, _) : f32[1,8]
+  output %third
+}}
+"
+        )
+    };
+    let a = written(&folder, "a.tfg", &chain(0.1));
+    let b = written(&folder, "b.tfg", &chain(0.11));
+    let json = json(&["compare", &a, &b, "--json", "--per-layer"]);
+    let layers = &json["layers"];
+    let names: Vec<&str> =
+        layers["matched"].as_array().unwrap().iter().map(|l| l["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["first", "second", "third"], "in execution order");
+    assert_eq!(layers["matched"][0]["differing"], 0);
+    assert_eq!(layers["worst"][0], 1, "{layers:#}");
+    // The second layer's weights are a tenth larger, and nothing else.
+    let snr = layers["matched"][1]["snr_db"].as_f64().unwrap();
+    assert!((snr - 20.0).abs() < 0.1, "{snr}");
+    let printed = succeeds(&["compare", &a, &b, "--per-layer"]);
+    let marked = "FULLY_CONNECTED second  <-- most noise comes in here";
+    assert!(printed.contains(marked), "{printed}");
+}
+
+/// A depthwise convolution without a bias, whose optimised hybrid kernel reads through null.
+const CRASHES: &str = "tfg 1 quant
+subgraph @main {
+  %x = input : f32[1,8,8,4]
+  %w = const : i8[1,3,3,4] q([0.01, 0.01, 0.01, 0.01], axis = 3) fill uniform(seed = 1, min = -127, max = 128)
+  %y = DEPTHWISE_CONV_2D.v6(%x, %w) {padding = SAME, stride_w = 1, stride_h = 1, depth_multiplier = 1} : f32[1,8,8,4]
+  output %y
+}
+";
+
+#[test]
+fn a_crash_of_the_runtime_is_an_error_like_others() {
+    if !runtime() {
+        return;
+    }
+    let folder = folder();
+    let crashes = written(&folder, "crashes.tfg", CRASHES);
+    let error = fails(&["run", &crashes, "--kernels=optimized"]);
+    assert!(error.contains("the runtime crashed: signal "), "{error}");
+    // Where only the second model crashes, the first has run and the command says which did.
+    let float = CRASHES
+        .replace("(%x, %w)", "(%x, %w, %b)")
+        .replace("%y =", "%b = const : f32[4] fill const(0)\n  %y =")
+        .replace("i8[1,3,3,4] q([0.01, 0.01, 0.01, 0.01], axis = 3)", "f32[1,3,3,4]")
+        .replace("min = -127, max = 128", "min = -1, max = 1");
+    let float = written(&folder, "float.tfg", &float);
+    let error = fails(&["compare", &float, &crashes, "--kernels=optimized"]);
+    assert!(
+        error.contains("crashes.tfg: on the optimized kernels: the runtime crashed"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_result_is_written_only_where_it_passes() {
+    if !runtime() {
+        return;
+    }
+    let folder = folder();
+    let out = folder.path().join("small.tflite");
+    let error = fails(&[CNN, "-o", text(&out), "--verify-run=150"]);
+    assert!(error.contains("the result: `serving_default` on the reference kernels"), "{error}");
+    assert!(!out.exists(), "nothing is written");
+    succeeds(&[CNN, "-o", text(&out), "--verify-run"]);
+    let verified = fs::read(&out).unwrap();
+    succeeds(&[CNN, "-o", text(&out)]);
+    assert_eq!(verified, fs::read(&out).unwrap(), "the check changes nothing");
+    succeeds(&[LSTM, "-o", text(&out), "--verify-run"]);
+}
+
+#[test]
+fn an_input_that_does_not_run_cannot_be_verified() {
+    if !runtime() {
+        return;
+    }
+    let folder = folder();
+    let out = folder.path().join("out.tflite");
+    let custom = "tests/models/odd/custom_options.tflite";
+    let error = fails(&[custom, "-o", text(&out), "--verify-run"]);
+    assert!(error.contains("there is nothing to compare with"), "{error}");
+    assert!(error.contains("MyDense"), "{error}");
+    assert!(!out.exists());
+}
+
+#[test]
+fn standard_input_can_be_verified_too() {
+    if !runtime() {
+        return;
+    }
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tfq-opt"));
+    command.args(["-", "-o", "-", "--verify-run", "-q"]).current_dir(root());
+    command.stdin(fs::File::open(root().join(CNN)).unwrap());
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(&output.stdout[4..8], b"TFL3");
+}
+
+#[test]
+fn bench_measures_both_models() {
+    if !runtime() {
+        return;
+    }
+    let json = json(&["bench", CNN, LSTM, "--runs=3", "--threads=1", "--json"]);
+    let measured = json["measured"].as_array().unwrap();
+    let models: Vec<&str> = measured.iter().map(|m| m["model"].as_str().unwrap()).collect();
+    assert_eq!(models, [CNN, LSTM]);
+    for model in measured {
+        assert_eq!(model["seconds"]["count"], 3);
+        assert!(model["seconds"]["median"].as_f64().unwrap() > 0.0);
+    }
+}

@@ -1,0 +1,165 @@
+//! Targets as a user meets them: their documentation, files of one's own, and what each promises for every model.
+
+mod common;
+
+use common::{lifted, model, models, root};
+use std::fs;
+use std::process::Command;
+use tfq_opt::Optimizer;
+use tfq_opt::ir::catalog::ops;
+use tfq_opt::ir::{ElementType, OpKind};
+use tfq_opt::pass::check_runnable;
+use tfq_opt::target::Target;
+
+const BEGIN: &str = "<!-- made by `tfq-opt targets --markdown`: begin -->\n";
+const END: &str = "<!-- made by `tfq-opt targets --markdown`: end -->";
+
+fn documentation() -> String {
+    fs::read_to_string(root().join("docs/targets.md")).expect("it is there")
+}
+
+#[test]
+fn the_tables_of_the_documentation_are_up_to_date() {
+    let made = Command::new(env!("CARGO_BIN_EXE_tfq-opt")).args(["targets", "--markdown"]).output();
+    let made = String::from_utf8(made.expect("the binary starts").stdout).unwrap();
+    let text = documentation();
+    let (before, rest) = text.split_once(BEGIN).expect("the tables have a beginning");
+    let (tables, after) = rest.split_once(END).expect("and an end");
+    let wanted = format!("\n{made}\n");
+    if tables != wanted && std::env::var_os("UPDATE_DOCS").is_some() {
+        let anew = format!("{before}{BEGIN}{wanted}{END}{after}");
+        fs::write(root().join("docs/targets.md"), anew).unwrap();
+        return;
+    }
+    assert!(tables == wanted, "write them anew: UPDATE_DOCS=1 cargo test --test targets");
+}
+
+#[test]
+fn the_example_of_the_documentation_is_read() {
+    let text = documentation();
+    let example = text.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let target = Target::parse("players", example).unwrap().into_static();
+    let filter = |name: &str| {
+        let optimizer = Optimizer::default().for_target(target);
+        let output = optimizer.run(model(name)).unwrap().to_vec().unwrap();
+        let module = lifted(&output);
+        let (sg, id) = common::tensor(&module, "weights").unwrap();
+        (module.subgraph(sg).tensor(id).ty, module.ops_of_kind(ops::DEQUANTIZE).count())
+    };
+    // Hybrid, and float32 where a Dequantize would cost memory.
+    assert_eq!(filter("ops/conv_2d_grouped"), (ElementType::Int8, 0));
+    assert_eq!(filter("ops/depthwise_conv_2d"), (ElementType::Float32, 0));
+}
+
+/// The conditions of the documentation are those that files can have.
+#[test]
+fn every_condition_of_the_documentation_is_read() {
+    let text = documentation();
+    let table = text.split("### Conditions").nth(1).unwrap();
+    let rows = table.lines().filter(|line| line.starts_with("| `"));
+    for row in rows {
+        let row = row.replace("\\|", "\u{1}");
+        let names = row.split('|').nth(1).unwrap();
+        for name in names.split('`').skip(1).step_by(2).map(|name| name.replace('\u{1}', "|")) {
+            let op = if name.contains("padding") { "CONV_2D" } else { "BATCH_MATMUL" };
+            let file = format!(
+                "summary = \"x\"\nkernels = [\"optimized\"]\n[[rule]]\nops = [\"{op}\"]\nwhen = [\"{name}\"]\n\
+                 optimized = \"ok\"\nsource = \"s\"\n"
+            );
+            Target::parse("mine", &file).unwrap_or_else(|error| panic!("{error}"));
+        }
+    }
+}
+
+/// What a target with a cap gets loads there: no op that a pass touched has a version that came later.
+#[test]
+fn no_cap_is_exceeded_whatever_the_model_and_the_options() {
+    let quantizers = [
+        "quantize-weights",
+        "quantize-weights{granularity=tensor}",
+        "quantize-weights{hybrid=off}",
+        "quantize-weights{min-elements=1}",
+        "quantize-weights{type=float16}",
+        "quantize-weights{compat=toco}",
+        "quantize-weights{prefer=ram}",
+        "quantize-weights{prefer=latency}",
+    ];
+    for name in Target::names() {
+        let target = Target::named(name).unwrap();
+        for quantizer in quantizers {
+            let passes = format!("{quantizer},insert-dequant,eliminate-dead-buffers");
+            let optimizer = Optimizer::parse(&passes).unwrap().for_target(target);
+            for input in models() {
+                let place = || format!("{input}, {quantizer} for {name}");
+                let before = model(&input);
+                let result = optimizer.run(&before[..]);
+                let result = result.unwrap_or_else(|error| panic!("{}: {error}", place()));
+                assert_eq!(check_runnable(&result.module, target), [], "{}", place());
+                let output = result.to_vec().unwrap();
+                let too_new = |bytes: &[u8]| {
+                    let module = lifted(bytes);
+                    let versions = module.op_codes.iter().map(|code| (code.kind(), code.version));
+                    versions
+                        .filter(|(kind, version)| target.lacks(kind, *version).is_some())
+                        .count()
+                };
+                assert!(too_new(&output) <= too_new(&before), "{}", place());
+            }
+        }
+    }
+}
+
+/// The check before writing: what a pass made is refused where the target ends before it.
+#[test]
+fn what_a_patch_made_too_new_is_refused() {
+    let optimizer = Optimizer::parse("quantize-weights,insert-dequant").unwrap();
+    let per_channel = optimizer.run(&model("ops/fc_bias")[..]).unwrap().module;
+    let wrong = |name: &str| check_runnable(&per_channel, Target::named(name).unwrap());
+    assert_eq!(wrong("litert"), []);
+    assert_eq!(wrong("tflite-2.17"), []);
+    let found = wrong("tflite-2.5");
+    assert!(found[0].to_string().starts_with("FULLY_CONNECTED `output`: version 12"), "{found:?}");
+
+    let dequantised = optimizer.run(&model("ops/conv_3d")[..]).unwrap().module;
+    let wrong = |name: &str| check_runnable(&dequantised, Target::named(name).unwrap());
+    assert_eq!(wrong("tflite-2.7"), []);
+    let found = wrong("tflite-2.5");
+    assert!(found[0].what.contains("version 5 of DEQUANTIZE came with 2.7.0"), "{found:?}");
+    assert!(wrong("tflm")[0].what.contains("has no Dequantize for INT8 per channel"));
+}
+
+#[test]
+fn targets_without_hybrid_kernels_get_none() {
+    for name in ["tflm", "gpu", "float-only"] {
+        let target = Target::named(name).unwrap();
+        let optimizer =
+            Optimizer::parse("quantize-weights{prefer=size},insert-dequant,eliminate-dead-buffers");
+        let optimizer = optimizer.unwrap().for_target(target);
+        for input in models() {
+            let output = optimizer.run(model(&input)).unwrap().to_vec().unwrap();
+            let (before, after) = (lifted(&model(&input)), lifted(&output));
+            let hybrid = |module: &tfq_opt::ir::Module| {
+                let mut found = 0;
+                for (sg, graph) in module.subgraphs() {
+                    for op in graph.ops() {
+                        // TFLM reads int8 tables.
+                        let lookup = [ops::GATHER, ops::EMBEDDING_LOOKUP];
+                        let reads = |code| graph.op(op).kind == OpKind::Builtin(code);
+                        if reads(ops::DEQUANTIZE)
+                            || (name == "tflm" && lookup.into_iter().any(reads))
+                        {
+                            continue;
+                        }
+                        let mut operands = graph.operands(op).into_iter().flatten();
+                        found += usize::from(operands.any(|id| {
+                            graph.tensor(id).ty == ElementType::Int8
+                                && module.constant(sg, id).is_some()
+                        }));
+                    }
+                }
+                found
+            };
+            assert!(hybrid(&after) <= hybrid(&before), "{input} for {name}");
+        }
+    }
+}
