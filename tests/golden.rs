@@ -171,6 +171,16 @@ fn a_file_of_passes_is_read_anew() {
     assert_eq!(sandbox.kinds(1)[0], "structure");
 }
 
+#[test]
+fn a_target_may_be_a_file() {
+    let sandbox = Sandbox::new();
+    fs::copy(root().join("tests/cli/files/targets/players.toml"), sandbox.path("players.toml"))
+        .expect("the target is there");
+    sandbox.succeeds(&["add", "model.tflite", "--target=players.toml"]);
+    assert!(sandbox.text("goldens/index.toml").contains("target = \"../players.toml\""));
+    assert_eq!(sandbox.kinds(0), [""; 0]);
+}
+
 /// The model with one weight changed, which is not the largest of its row.
 fn with_other_weight() -> Vec<u8> {
     with_value(&model("ops/fc_bias"), "weights", 3, 0.01)
@@ -423,6 +433,7 @@ fn what_cannot_be_added_leaves_nothing() {
         (&["add", "model.tflite", "--passes=shrink"][..], 2),
         (&["add", "missing.tflite"], 1),
         (&["add", "model.tflite", "--target=toaster"], 2),
+        (&["add", "model.tflite", "--target=missing.toml"], 1),
         (&["add", "model.tflite", "--skeleton", "--passes=shrink"], 2),
         (&["add", "model.tflite", "--name=a/b"], 2),
     ] {
