@@ -77,6 +77,8 @@ pub use reproducer::{Reproducer, ReproducerError};
 pub use flatbuffers;
 /// What differs between two models.
 pub use tfq_diff as diff;
+/// What pipelines do to models, accepted once and compared ever after.
+pub use tfq_golden as golden;
 /// The intermediate representation.
 pub use tfq_ir as ir;
 /// Passes, pipelines and registries: what it takes to write a pass.

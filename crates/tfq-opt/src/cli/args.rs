@@ -110,6 +110,8 @@ pub(crate) enum Command {
     Bisect(super::bisect::Args),
     /// Tell what differs between two models
     Diff(super::diff::Args),
+    /// Accept what a pipeline does to a model, and check that it still does
+    Golden(super::golden::Args),
     /// Tell what a model is: ends, size, ops, quantisation
     Inspect(super::inspect::Args),
     /// Print a model as text, for example for git

@@ -46,6 +46,37 @@ impl Failure {
         }))
     }
 
+    /// A text that is wrong in a place, other than a model or a pipeline.
+    pub(crate) fn excerpt(place: &str, text: String, span: Range<usize>, message: String) -> Self {
+        Self::Text(Box::new(Excerpt {
+            place: place.to_owned(),
+            text,
+            span,
+            message,
+            label: String::new(),
+            help: None,
+            exit_code: 1,
+        }))
+    }
+
+    /// Message and help in words only, for a report.
+    pub(crate) fn told(self) -> (String, Option<String>) {
+        match self {
+            Self::Text(excerpt) => {
+                let before = excerpt.text.get(..excerpt.span.start).unwrap_or_default();
+                let (line, last) = (before.matches('\n').count() + 1, before.lines().last());
+                let column = match before.ends_with('\n') {
+                    true => 1,
+                    false => last.map_or(0, |line| line.chars().count()) + 1,
+                };
+                let message = format!("{}:{line}:{column}: {}", excerpt.place, excerpt.message);
+                (message, excerpt.help)
+            }
+            Self::Usage { message, help } => (message, Some(help)),
+            Self::Model { message, help } => (message, help),
+        }
+    }
+
     /// A file that describes a target, and what is wrong with it.
     pub(crate) fn target(path: &str, text: String, error: &TargetError) -> Self {
         Self::Text(Box::new(Excerpt {

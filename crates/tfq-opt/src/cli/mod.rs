@@ -10,6 +10,7 @@ mod debug;
 mod diagnostics;
 mod diff;
 mod emit;
+mod golden;
 mod inspect;
 mod list;
 mod model;
@@ -38,8 +39,12 @@ pub(crate) fn main() -> ExitCode {
     if let Some(Command::Diff(diff)) = &args.command {
         return diff::main(diff);
     }
-    match run(&args) {
-        Ok(()) => ExitCode::SUCCESS,
+    let outcome = match &args.command {
+        Some(Command::Golden(golden)) => golden::run(golden),
+        _ => run(&args).map(|()| ExitCode::SUCCESS),
+    };
+    match outcome {
+        Ok(code) => code,
         Err(failure) => {
             diagnostics::print(&failure);
             failure.exit_code()
@@ -80,7 +85,9 @@ fn run(args: &Args) -> Result<(), Failure> {
             return page.render(&mut io::stdout()).map_err(output_failure);
         }
         Some(Command::Explain { pass }) => return list::explain(pass),
-        Some(Command::Diff(_)) => unreachable!("it has a status of its own"),
+        Some(Command::Diff(_) | Command::Golden(_)) => {
+            unreachable!("they have a status of their own")
+        }
         None => (),
     }
     optimize::run(args)

@@ -114,9 +114,14 @@ pub(crate) fn pipeline(place: &str, text: &str) -> Result<Pipeline, Failure> {
     Pipeline::parse(&builtin(), text).map_err(|error| Failure::pipeline(place, error))
 }
 
+/// Whether the name of a target is that of a file which describes it.
+pub(crate) fn is_target_file(name: &str) -> bool {
+    name.ends_with(".toml") || name.contains(['/', '\\'])
+}
+
 /// The target of this name, or in this file: what ends with `.toml` or holds a slash.
 pub(crate) fn target(name: &str) -> Result<&'static Target, Failure> {
-    if name.ends_with(".toml") || name.contains(['/', '\\']) {
+    if is_target_file(name) {
         return target_of_file(name);
     }
     Target::named(name).ok_or_else(|| {

@@ -1,0 +1,392 @@
+//! What moved between a golden and a new result, and why.
+
+use crate::delta::end_of_string;
+use crate::golden::{Golden, Section, text_begins};
+use serde::Serialize;
+use tfq_diff::{Diff, DiffOptions, Status, Style, TensorDiff};
+use tfq_ir::text::{self, Level, ParseError, ParseOptions, quoted};
+
+/// What moved, from least to gravest. Only [`Kind::Formatting`] is no difference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// White space, comments, the layout of the file.
+    Formatting,
+    /// The passes took another way to the same result.
+    Steps,
+    /// Names, or the order of things that may stand in any order.
+    Names,
+    /// Description, metadata entries or what follows the model in its file.
+    Metadata,
+    /// Statistics of constants.
+    Numerics,
+    /// Contents of constants, or values of scales and zero points.
+    Weights,
+    /// Ops, attributes, wiring, types, shapes, the kind of quantisation, signatures.
+    Structure,
+    /// The golden's text does not parse, so that nothing more can be said.
+    Unreadable,
+}
+
+impl Kind {
+    /// For people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Formatting => "formatting only",
+            Self::Steps => "steps",
+            Self::Names => "names",
+            Self::Metadata => "metadata",
+            Self::Numerics => "numerics",
+            Self::Weights => "weights",
+            Self::Structure => "structure",
+            Self::Unreadable => "unreadable",
+        }
+    }
+}
+
+/// Something that a golden was made with and that is another now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Cause {
+    /// `tool`, `text format`, `model`, `input`, `pipeline`, `target` or `level`.
+    pub what: &'static str,
+    /// When the golden was accepted.
+    pub before: String,
+    /// Now.
+    pub after: String,
+}
+
+/// The error of a constant that is another now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ErrorChange {
+    /// The constant, as texts name it.
+    pub tensor: String,
+    /// The error of what a pass made of it, when the golden was accepted: `SNR 43.1 dB`.
+    pub before: String,
+    /// The same now.
+    pub after: String,
+}
+
+/// How a new result compares with a golden.
+#[derive(Clone, Debug)]
+pub struct Comparison {
+    /// What moved, gravest first.
+    pub kinds: Vec<Kind>,
+    /// What was changed that may be the reason.
+    pub causes: Vec<Cause>,
+    /// The first pass that did something else, as its section's title.
+    pub first_pass: Option<String>,
+    /// Errors of constants that are others now.
+    pub errors: Vec<ErrorChange>,
+    /// What differs between both results; `None` where a text does not parse.
+    pub diff: Option<Diff>,
+    /// Why a text does not parse.
+    pub unreadable: Option<ParseError>,
+}
+
+impl Comparison {
+    /// Whether the new result is the accepted one, be it laid out in another way.
+    pub fn is_same(&self) -> bool {
+        self.kinds.iter().all(|kind| *kind == Kind::Formatting)
+    }
+
+    /// What differs in one line.
+    pub fn headline(&self) -> String {
+        match (&self.diff, &self.unreadable) {
+            (_, Some(error)) => format!("the accepted text does not parse: {error}"),
+            (Some(diff), _) if !diff.is_identical() => {
+                let contents = self.contents();
+                match diff.moved.structure || diff.moved.formatting || diff.moved.metadata {
+                    // Where nothing but contents moved, counts are all there is to say.
+                    false if !contents.is_empty() => format!(
+                        "{} {} changed: {}",
+                        contents.len(),
+                        if contents.len() == 1 { "constant" } else { "constants" },
+                        listed(&contents)
+                    ),
+                    _ => diff.headline(),
+                }
+            }
+            _ if self.kinds.contains(&Kind::Weights) => "hashes of constants changed".to_owned(),
+            _ if self.kinds.contains(&Kind::Numerics) => "statistics changed".to_owned(),
+            _ if self.kinds.contains(&Kind::Steps) => {
+                "the result is the same, and the passes took another way to it".to_owned()
+            }
+            _ => "the results are the same".to_owned(),
+        }
+    }
+
+    /// Constants whose contents or scales moved.
+    fn contents(&self) -> Vec<String> {
+        let subgraphs = self.diff.iter().flat_map(|diff| &diff.subgraphs);
+        let changed = subgraphs.flat_map(|sg| &sg.tensors).filter(|t| t.status == Status::Changed);
+        changed.map(|tensor| quoted('%', tensor.label())).collect()
+    }
+
+    /// Everything that differs between the results, in lines.
+    pub fn details(&self, style: Style) -> String {
+        match &self.diff {
+            Some(diff) if !diff.is_identical() => diff.to_text(style),
+            _ => String::new(),
+        }
+    }
+}
+
+/// The first names of a list, and how many follow.
+fn listed(names: &[String]) -> String {
+    const SHOWN: usize = 4;
+    let shown = names[..names.len().min(SHOWN)].join(", ");
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+/// Compares a new result with a golden.
+pub fn compare(accepted: &Golden, new: &Golden) -> Comparison {
+    let mut found = Comparison {
+        kinds: Vec::new(),
+        causes: causes(accepted, new),
+        first_pass: first_pass(&accepted.sections, &new.sections),
+        errors: Vec::new(),
+        diff: None,
+        unreadable: None,
+    };
+    let (old_text, new_text) = (accepted.text.trim_end(), new.text.trim_end());
+    // At level full the constants are there, and their errors can be measured.
+    let measure = accepted.side.is_some() && new.side.is_some();
+    let options = |golden: &Golden| ParseOptions {
+        side: golden.side.clone(),
+        fills: golden.side.is_none(),
+        ..ParseOptions::default()
+    };
+    if !accepted.tidy || old_text != new_text {
+        found.kinds.push(Kind::Formatting);
+    }
+    if old_text != new_text && tokens(old_text) != tokens(new_text) {
+        let both = text::parse(old_text, &options(accepted))
+            .and_then(|old| Ok((old, text::parse(new_text, &options(new))?)));
+        match both {
+            Err(error) => {
+                found.kinds.push(Kind::Unreadable);
+                found.unreadable = Some(error);
+            }
+            Ok((old, new)) => {
+                let diff = tfq_diff::diff(&old, &new, &DiffOptions { measure });
+                found.kinds.extend(kinds(&diff, old_text, new_text));
+                found.diff = Some(diff);
+            }
+        }
+    }
+    found.errors = match (&found.diff, measure) {
+        (Some(diff), true) => measured(diff),
+        _ => recorded(&accepted.sections, &new.sections),
+    };
+    if found.first_pass.is_some() && found.is_same() {
+        let numeric = !found.errors.is_empty() && only_errors(accepted, new);
+        found.kinds.push(if numeric { Kind::Numerics } else { Kind::Steps });
+    }
+    found.kinds.sort_unstable_by(|a, b| b.cmp(a));
+    found.kinds.dedup();
+    if !found.is_same() {
+        // Next to what differs, layout is not worth a word.
+        found.kinds.retain(|kind| *kind != Kind::Formatting);
+    }
+    found
+}
+
+fn causes(accepted: &Golden, new: &Golden) -> Vec<Cause> {
+    let (a, b) = (&accepted.header, &new.header);
+    let version = |n: u32| n.to_string();
+    let all = [
+        ("tool", a.tool.clone(), b.tool.clone()),
+        ("text format", version(a.text), version(b.text)),
+        ("model", a.model.clone(), b.model.clone()),
+        ("input", a.input.clone(), b.input.clone()),
+        ("pipeline", a.passes.clone(), b.passes.clone()),
+        ("target", a.target.clone(), b.target.clone()),
+        ("level", a.level.clone(), b.level.clone()),
+    ];
+    let differ = all.into_iter().filter(|(_, before, after)| before != after);
+    differ.map(|(what, before, after)| Cause { what, before, after }).collect()
+}
+
+/// The title of the first section that differs; of the accepted golden where the new result
+/// ends before.
+fn first_pass(accepted: &[Section], new: &[Section]) -> Option<String> {
+    let len = accepted.len().max(new.len());
+    let at = (0..len).find(|n| accepted.get(*n) != new.get(*n))?;
+    new.get(at).or(accepted.get(at)).map(|section| section.title.clone())
+}
+
+/// What moved between two texts, by what differs between the models.
+fn kinds(diff: &Diff, old: &str, new: &str) -> Vec<Kind> {
+    let mut kinds = Vec::new();
+    if diff.moved.structure {
+        kinds.push(Kind::Structure);
+    }
+    if diff.moved.formatting {
+        kinds.push(Kind::Names);
+    }
+    if diff.moved.metadata {
+        kinds.push(Kind::Metadata);
+    }
+    let (old_claims, new_claims) = (Claims::of(old), Claims::of(new));
+    // Contents of another type or shape have nothing to be compared with.
+    let like = |tensor: &&TensorDiff| !tensor.what.iter().any(|w| ["type", "shape"].contains(w));
+    let tensors = || diff.subgraphs.iter().flat_map(|sg| &sg.tensors).filter(like);
+    let scales = |t: &TensorDiff| t.what.iter().any(|what| ["scales", "ranges"].contains(what));
+    let contents = |t: &TensorDiff| t.constant.is_some();
+    // A constant that the text does not write out was made up from its statistics.
+    let written = |t: &TensorDiff| t.constant.as_ref().is_some_and(|c| c.values_before.is_some());
+    let hashed = text::level_of(old) >= Some(Level::Hash);
+    // Hashes and statistics of constants that came or went are told by the structure.
+    let same = !diff.moved.structure;
+    let weights = tensors().any(|t| scales(t) || written(t) || (hashed && contents(t)))
+        || (same && old_claims.hashes != new_claims.hashes);
+    let numerics =
+        tensors().any(contents) || (same && old_claims.statistics != new_claims.statistics);
+    if weights {
+        kinds.push(Kind::Weights);
+    } else if numerics {
+        kinds.push(Kind::Numerics);
+    }
+    if kinds.is_empty() {
+        kinds.push(Kind::Formatting);
+    }
+    kinds
+}
+
+/// What a text says of bytes that it does not have, which no model made from it shows.
+#[derive(Debug, Default)]
+struct Claims<'t> {
+    hashes: Vec<&'t str>,
+    statistics: Vec<&'t str>,
+}
+
+impl<'t> Claims<'t> {
+    fn of(text: &'t str) -> Self {
+        let tokens = tokens(text);
+        let mut claims = Self::default();
+        let mut inside = false;
+        for (n, token) in tokens.iter().copied().enumerate() {
+            if token.starts_with('#') {
+                claims.hashes.push(token);
+            }
+            if token == "{" {
+                let names = ["min", "max", "mean", "std", "zeros", "nonfinite"];
+                inside = tokens.get(n + 1).is_some_and(|next| names.contains(next));
+            }
+            if inside {
+                claims.statistics.push(token);
+            }
+            inside &= token != "}";
+        }
+        claims
+    }
+}
+
+/// A text without comments and white space: strings, words and marks.
+fn tokens(text: &str) -> Vec<&str> {
+    let bytes = text.as_bytes();
+    let mut tokens = Vec::new();
+    let mut at = 0;
+    while at < bytes.len() {
+        let begin = at;
+        match bytes[at] {
+            b if b.is_ascii_whitespace() => {
+                at += 1;
+                continue;
+            }
+            b'/' if text[at..].starts_with("//") => {
+                at = text[at..].find('\n').map_or(bytes.len(), |n| at + n);
+                continue;
+            }
+            b'"' => at = end_of_string(bytes, at),
+            b'(' | b')' | b'{' | b'}' | b'[' | b']' | b',' | b'=' => at += 1,
+            _ => {
+                while at < bytes.len()
+                    && !bytes[at].is_ascii_whitespace()
+                    && !b"(){}[],=\"".contains(&bytes[at])
+                    && !text[at..].starts_with("//")
+                {
+                    at += text[at..].chars().next().map_or(1, char::len_utf8);
+                }
+            }
+        }
+        tokens.push(&text[begin..at]);
+    }
+    tokens
+}
+
+/// Whether two texts are the same, be they laid out in different ways: what stands before the
+/// line that begins with `tfg`, letter by letter but for blanks at the ends of lines; what
+/// follows, by the model that it describes and what it says of constants that it leaves out.
+pub fn same_text(a: &str, b: &str) -> bool {
+    let split = |text: &str| text_begins(text).unwrap_or(text.len());
+    let ((prose_a, text_a), (prose_b, text_b)) = (a.split_at(split(a)), b.split_at(split(b)));
+    if !prose_a
+        .trim_end()
+        .lines()
+        .map(str::trim_end)
+        .eq(prose_b.trim_end().lines().map(str::trim_end))
+    {
+        return false;
+    }
+    if text_a == text_b || tokens(text_a) == tokens(text_b) {
+        return true;
+    }
+    if text::level_of(text_a) != text::level_of(text_b) {
+        return false;
+    }
+    let options = ParseOptions { fills: true, ..ParseOptions::default() };
+    let (Ok(x), Ok(y)) = (text::parse(text_a, &options), text::parse(text_b, &options)) else {
+        return false;
+    };
+    let diff = tfq_diff::diff(&x, &y, &DiffOptions { measure: false });
+    kinds(&diff, text_a, text_b) == [Kind::Formatting]
+}
+
+/// Errors between two constants of the results.
+fn measured(diff: &Diff) -> Vec<ErrorChange> {
+    let tensors = diff.subgraphs.iter().flat_map(|sg| &sg.tensors);
+    tensors
+        .filter_map(|tensor| {
+            let error = tensor.constant.as_ref()?.error?;
+            let after = match error.snr_db {
+                Some(snr) => format!("SNR {snr:.1} dB against it"),
+                None => format!("max error {:e} against it", error.max_abs),
+            };
+            let tensor = quoted('%', tensor.label());
+            Some(ErrorChange { tensor, before: "accepted".to_owned(), after })
+        })
+        .collect()
+}
+
+/// Errors that passes brought into constants, where these are others now.
+fn recorded(accepted: &[Section], new: &[Section]) -> Vec<ErrorChange> {
+    let errors = |sections: &[Section]| {
+        let all: indexmap::IndexMap<String, String> = sections
+            .iter()
+            .flat_map(|section| section.body.lines())
+            .filter_map(|line| line.strip_prefix("error of ")?.rsplit_once(": "))
+            .map(|(tensor, error)| (tensor.to_owned(), error.to_owned()))
+            .collect();
+        all
+    };
+    let (old, new) = (errors(accepted), errors(new));
+    let changed = old.into_iter().filter_map(|(tensor, before)| {
+        let after = new.get(&tensor)?.clone();
+        (after != before).then_some(ErrorChange { tensor, before, after })
+    });
+    changed.collect()
+}
+
+/// Whether sections differ in what they say of errors, and in nothing else.
+fn only_errors(accepted: &Golden, new: &Golden) -> bool {
+    let without = |golden: &Golden| -> Vec<String> {
+        let lines =
+            golden.sections.iter().flat_map(|s| std::iter::once(&*s.title).chain(s.body.lines()));
+        lines.filter(|line| !line.starts_with("error of ")).map(str::to_owned).collect()
+    };
+    without(accepted) == without(new)
+}

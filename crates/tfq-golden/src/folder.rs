@@ -1,0 +1,326 @@
+//! A folder of goldens and its index.
+
+use crate::golden::{Golden, GoldenError, side_path};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+use tfq_ir::text::Level;
+use tfq_tflite::{Image, write_atomically};
+
+/// The name of the index in its folder.
+pub const INDEX: &str = "index.toml";
+
+const VERSION: u32 = 1;
+const HEAD: &str = "# What `tfq-opt golden check` runs. Paths are relative to this folder.\n";
+
+/// One golden: what is run, and on what.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Entry {
+    /// The golden's name; its file is `NAME.golden`.
+    pub name: String,
+    /// The model, relative to the folder, with `/` between the parts.
+    pub model: String,
+    /// Passes in order, if they are not those of a file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passes: Option<String>,
+    /// The file with the passes, relative to the folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pipeline: Option<String>,
+    /// The target by name.
+    pub target: String,
+    /// The level of the text by name.
+    pub level: String,
+    /// [`crate::input_hash`] of the model for which the golden was accepted.
+    pub input: String,
+    /// The tool that made the accepted golden.
+    pub tool: String,
+    /// The model that the skeleton beside the golden was made from, as it was named then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skeleton_of: Option<String>,
+    /// Whether constants that a text leaves out are made up.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fills: bool,
+    /// Whether what this version does not know is dropped.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub drop_unknown: bool,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Index {
+    version: u32,
+    #[serde(default, rename = "golden")]
+    entries: Vec<Entry>,
+}
+
+/// A folder of goldens.
+#[derive(Debug)]
+pub struct Folder {
+    path: PathBuf,
+    entries: Vec<Entry>,
+}
+
+/// Why a folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum FolderError {
+    /// It has no index.
+    #[error("there are no goldens in {}: it has no {INDEX}", .0.display())]
+    NoIndex(PathBuf),
+    /// The index cannot be read or written.
+    #[error("{}: {error}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// The index is wrong.
+    #[error("{}: {message}", path.display())]
+    Index {
+        /// The index.
+        path: PathBuf,
+        /// The whole text.
+        text: String,
+        /// What is wrong in it, as bytes.
+        span: std::ops::Range<usize>,
+        /// What is wrong.
+        message: String,
+    },
+    /// A golden cannot be read or written.
+    #[error("{}: {error}", path.display())]
+    Golden {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: GoldenError,
+    },
+}
+
+impl Folder {
+    /// The folder at `path`, with what its index says.
+    pub fn open(path: &Path) -> Result<Self, FolderError> {
+        let index = path.join(INDEX);
+        match fs::read_to_string(&index) {
+            Ok(text) => Self::parse(path, &text),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Err(FolderError::NoIndex(path.to_owned()))
+            }
+            Err(error) => Err(FolderError::File { path: index, error }),
+        }
+    }
+
+    /// As [`Self::open`], or an empty one where there is none.
+    pub fn open_or_new(path: &Path) -> Result<Self, FolderError> {
+        match Self::open(path) {
+            Err(FolderError::NoIndex(_)) => Ok(Self { path: path.to_owned(), entries: Vec::new() }),
+            other => other,
+        }
+    }
+
+    fn parse(path: &Path, text: &str) -> Result<Self, FolderError> {
+        let wrong = |span, message: String| FolderError::Index {
+            path: path.join(INDEX),
+            text: text.to_owned(),
+            span,
+            message,
+        };
+        let index: Index = toml::from_str(text).map_err(|error| {
+            wrong(error.span().unwrap_or(0..0), error.message().trim_end().to_owned())
+        })?;
+        if index.version != VERSION {
+            let message =
+                format!("the index is of version {}, and this tool knows {VERSION}", index.version);
+            return Err(wrong(find(text, "version"), message));
+        }
+        for (n, entry) in index.entries.iter().enumerate() {
+            let problem = if let Some(problem) = name_problem(&entry.name) {
+                Some(problem.to_owned())
+            } else if index.entries[..n].iter().any(|other| other.name == entry.name) {
+                Some(format!("two goldens are named `{}`", entry.name))
+            } else if Level::from_name(&entry.level).is_none() {
+                Some(format!("golden `{}`: there is no level `{}`", entry.name, entry.level))
+            } else if entry.passes.is_some() == entry.pipeline.is_some() {
+                Some(format!("golden `{}` needs `passes` or `pipeline`, and one only", entry.name))
+            } else {
+                None
+            };
+            if let Some(message) = problem {
+                return Err(wrong(find(text, &format!("\"{}\"", entry.name)), message));
+            }
+        }
+        Ok(Self { path: path.to_owned(), entries: index.entries })
+    }
+
+    /// Writes the index whole or not at all, and makes the folder if it is not there.
+    pub fn save(&self) -> Result<(), FolderError> {
+        let path = self.path.join(INDEX);
+        let index = Index { version: VERSION, entries: self.entries.clone() };
+        let text = HEAD.to_owned() + &toml::to_string(&index).expect("plain data has a TOML form");
+        fs::create_dir_all(&self.path)
+            .and_then(|()| write_atomically(&path, &Image::of_file(text.into()), |_| ()))
+            .map_err(|error| FolderError::File { path, error })
+    }
+
+    /// Its path, as it was given.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The goldens in order of name.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// The golden of this name.
+    pub fn entry(&self, name: &str) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.name == name)
+    }
+
+    /// Adds an entry, or replaces that of the same name. The index is not written yet.
+    pub fn put(&mut self, entry: Entry) {
+        self.entries.retain(|other| other.name != entry.name);
+        let at = self.entries.partition_point(|other| other.name < entry.name);
+        self.entries.insert(at, entry);
+    }
+
+    /// Where a file lies that an entry names.
+    pub fn resolve(&self, relative: &str) -> PathBuf {
+        self.path.join(relative)
+    }
+
+    /// The file of a golden.
+    pub fn golden_path(&self, name: &str) -> PathBuf {
+        self.path.join(format!("{name}.golden"))
+    }
+
+    /// The file of a new result that waits for review.
+    pub fn pending_path(&self, name: &str) -> PathBuf {
+        self.path.join(format!("{name}.golden.new"))
+    }
+
+    /// The accepted golden, if there is one.
+    pub fn golden(&self, name: &str) -> Result<Option<Golden>, FolderError> {
+        read(self.golden_path(name))
+    }
+
+    /// The new result that waits for review, if there is one.
+    pub fn pending(&self, name: &str) -> Result<Option<Golden>, FolderError> {
+        read(self.pending_path(name))
+    }
+
+    /// Writes a golden as accepted. The index is not written yet.
+    pub fn write_golden(&mut self, name: &str, golden: &Golden) -> Result<(), FolderError> {
+        let path = self.golden_path(name);
+        fs::create_dir_all(&self.path)
+            .map_err(|error| FolderError::File { path: self.path.clone(), error })?;
+        golden.write(&path).map_err(|error| FolderError::Golden { path: path.clone(), error })?;
+        if golden.side.is_none() {
+            remove(&side_path(&path))?;
+        }
+        if let Some(entry) = self.entries.iter_mut().find(|entry| entry.name == name) {
+            entry.input.clone_from(&golden.header.input);
+            entry.tool.clone_from(&golden.header.tool);
+        }
+        Ok(())
+    }
+
+    /// Writes a new result for review.
+    pub fn write_pending(&self, name: &str, golden: &Golden) -> Result<PathBuf, FolderError> {
+        let path = self.pending_path(name);
+        golden.write(&path).map_err(|error| FolderError::Golden { path: path.clone(), error })?;
+        Ok(path)
+    }
+
+    /// Makes the new result the accepted one, and writes the index.
+    pub fn accept(&mut self, name: &str) -> Result<(), FolderError> {
+        if let Some(pending) = self.pending(name)? {
+            self.write_golden(name, &pending)?;
+            self.save()?;
+            self.reject(name)?;
+        }
+        Ok(())
+    }
+
+    /// Removes the new result.
+    pub fn reject(&self, name: &str) -> Result<(), FolderError> {
+        let path = self.pending_path(name);
+        remove(&path)?;
+        remove(&side_path(&path))
+    }
+
+    /// Names of goldens for which a new result waits, in order.
+    pub fn waiting(&self) -> Vec<&str> {
+        let names = self.entries.iter().map(|entry| entry.name.as_str());
+        names.filter(|name| self.pending_path(name).is_file()).collect()
+    }
+
+    /// Entries whose model is gone, in order.
+    pub fn without_model(&self) -> Vec<&Entry> {
+        self.entries.iter().filter(|entry| !self.resolve(&entry.model).exists()).collect()
+    }
+
+    /// Files of goldens and of new results that belong to none of these names, sorted.
+    pub fn strays(&self, names: &[&str]) -> Result<Vec<PathBuf>, FolderError> {
+        let failed = |error| FolderError::File { path: self.path.clone(), error };
+        let mut found = Vec::new();
+        for file in fs::read_dir(&self.path).map_err(failed)? {
+            let path = file.map_err(failed)?.path();
+            let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
+            let stem = [".golden.new.bin", ".golden.new", ".golden.bin", ".golden"]
+                .into_iter()
+                .find_map(|ending| name.strip_suffix(ending));
+            if stem.is_some_and(|stem| !names.contains(&stem)) && path.is_file() {
+                found.push(path);
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+
+    /// Takes these entries out of the index, and writes it.
+    pub fn forget(&mut self, names: &[String]) -> Result<(), FolderError> {
+        self.entries.retain(|entry| !names.contains(&entry.name));
+        self.save()
+    }
+}
+
+/// What is wrong with a name of a golden, which is a name of a file as well.
+pub(crate) fn name_problem(name: &str) -> Option<&'static str> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-.+@=".contains(c);
+    if name.is_empty() || name.starts_with(['.', '-']) || !name.chars().all(plain) {
+        return Some(
+            "names of goldens are made of letters, digits and _ - . + @ =, and begin with a letter or digit",
+        );
+    }
+    None
+}
+
+impl Entry {
+    /// What is wrong with its name, if anything.
+    pub fn name_problem(&self) -> Option<&'static str> {
+        name_problem(&self.name)
+    }
+}
+
+/// The last place, since of two goldens of a name the second is one too many.
+fn find(text: &str, what: &str) -> std::ops::Range<usize> {
+    text.rfind(what).map_or(0..0, |at| at..at + what.len())
+}
+
+fn read(path: PathBuf) -> Result<Option<Golden>, FolderError> {
+    match Golden::read(&path) {
+        Ok(golden) => Ok(Some(golden)),
+        Err(GoldenError::File(error)) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(FolderError::Golden { path, error }),
+    }
+}
+
+fn remove(path: &Path) -> Result<(), FolderError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(FolderError::File { path: path.to_owned(), error })
+        }
+        _ => Ok(()),
+    }
+}

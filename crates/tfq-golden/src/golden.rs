@@ -1,0 +1,284 @@
+//! A golden as a file.
+//!
+//! ```text
+//! +++
+//! golden = 1
+//! tool = "tfq-opt 0.1.0"
+//! ...
+//! +++
+//!
+//! ## 1. quantize-weights
+//! patches: quantize weight
+//! ~ %w = const: [-f32[40,32]-]{+i8[40,32] q(0.0078740157) expressed f32+}
+//!
+//! ## final
+//! ops: FULLY_CONNECTED 1
+//!
+//! tfg 1 quant
+//! ...
+//! ```
+
+use crate::Recording;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+use tfq_ir::text::{self, Level};
+use tfq_pass::{Node, NumericContract, Pipeline};
+use tfq_tflite::{Image, write_atomically};
+
+/// Version of the form of golden files.
+pub const VERSION: u32 = 1;
+
+const FENCE: &str = "+++";
+const FINAL: &str = "final";
+
+/// How a golden was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Header {
+    /// [`VERSION`].
+    pub golden: u32,
+    /// The tool and its version.
+    pub tool: String,
+    /// The version of the text format.
+    pub text: u32,
+    /// The model, relative to the golden's folder.
+    pub model: String,
+    /// [`input_hash`] of the model's file.
+    pub input: String,
+    /// All passes with their options, names of pipelines resolved.
+    pub passes: String,
+    /// The target by name.
+    pub target: String,
+    /// The level of the text by name.
+    pub level: String,
+    /// What the passes taken together may do to numbers: `exact`, `quantizing`, `annotation`,
+    /// or `unknown` where a pass says nothing.
+    pub contract: String,
+}
+
+impl Header {
+    /// The head of a golden that this version of the tool makes.
+    pub fn new(model: &str, input: &str, pipeline: &Pipeline, target: &str, level: Level) -> Self {
+        Self {
+            golden: VERSION,
+            tool: format!("tfq-opt {}", env!("CARGO_PKG_VERSION")),
+            text: text::VERSION,
+            model: model.to_owned(),
+            input: input.to_owned(),
+            passes: pipeline.to_string(),
+            target: target.to_owned(),
+            level: level.name().to_owned(),
+            contract: contract(pipeline).unwrap_or("unknown").to_owned(),
+        }
+    }
+}
+
+/// `blake3:` and the hash of a model's file.
+pub fn input_hash(file: &[u8]) -> String {
+    format!("blake3:{}", blake3::Hasher::new().update_rayon(file).finalize().to_hex())
+}
+
+/// The loosest contract of the passes; none changes nothing.
+fn contract(pipeline: &Pipeline) -> Option<&'static str> {
+    let mut loosest = "annotation";
+    for node in pipeline.nodes() {
+        let one = match node {
+            Node::Pass(step) => match step.info?.contract {
+                NumericContract::Quantizing => "quantizing",
+                NumericContract::Exact => "exact",
+                NumericContract::Annotation => "annotation",
+            },
+            Node::Repeat { body, .. }
+            | Node::UntilStable { body, .. }
+            | Node::Subgraph { body, .. } => contract(body)?,
+        };
+        let loose = |name| ["annotation", "exact", "quantizing"].iter().position(|n| *n == name);
+        if loose(one) > loose(loosest) {
+            loosest = one;
+        }
+    }
+    Some(loosest)
+}
+
+/// What one pass did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Section {
+    /// `2. insert-dequant`: number and name of the pass.
+    pub title: String,
+    /// Patches, numbers of ops, changed lines and errors, in lines; or `no change`.
+    pub body: String,
+}
+
+impl Section {
+    /// The name of the pass.
+    pub fn pass(&self) -> &str {
+        let numbered = self.title.split_once(". ");
+        numbered.map_or(&self.title, |(_, pass)| pass)
+    }
+}
+
+/// What a pipeline does to a model, as it was accepted.
+#[derive(Clone, Debug)]
+pub struct Golden {
+    /// How it was made.
+    pub header: Header,
+    /// What each pass did, in order.
+    pub sections: Vec<Section>,
+    /// What stands above the text: how many ops there are of each kind.
+    pub summary: String,
+    /// The result as text.
+    pub text: String,
+    /// The constants that a text of level `full` only has the hash of.
+    pub side: Option<Bytes>,
+    /// Whether the file is laid out as [`Self::print`] does it.
+    pub(crate) tidy: bool,
+}
+
+/// Why a file is no golden.
+#[derive(Debug, thiserror::Error)]
+pub enum GoldenError {
+    /// It cannot be read or written.
+    #[error("{0}")]
+    File(#[from] io::Error),
+    /// It does not begin with a head.
+    #[error("this is no golden: its first line is not `{FENCE}`")]
+    NoHead,
+    /// The head is wrong.
+    #[error("the head is wrong: {0}")]
+    Head(String),
+    /// It is from a later version of the tool.
+    #[error("the golden is of version {0}, and this tool knows version {VERSION}")]
+    Newer(u32),
+    /// There is no text at the end.
+    #[error("the golden has no section `## {FINAL}`")]
+    NoText,
+    /// The side file is missing.
+    #[error("the constants that belong to it are missing: {}", .0.display())]
+    NoSide(PathBuf),
+}
+
+impl Golden {
+    /// A golden of what was recorded.
+    pub fn new(header: Header, recording: &Recording) -> Self {
+        Self {
+            header,
+            sections: recording.sections.clone(),
+            summary: summary(recording),
+            text: recording.text.clone(),
+            side: recording.side.clone(),
+            tidy: true,
+        }
+    }
+
+    /// The file.
+    pub fn print(&self) -> String {
+        let head = toml::to_string(&self.header).expect("plain data has a TOML form");
+        let body = body(&self.sections, &self.summary, Some(&self.text));
+        format!("{FENCE}\n{head}{FENCE}\n\n{body}")
+    }
+
+    /// Reads what [`Self::print`] wrote, but for the side file.
+    pub fn parse(file: &str) -> Result<Self, GoldenError> {
+        let plain = file.replace("\r\n", "\n");
+        let rest = plain.strip_prefix(FENCE).and_then(|rest| rest.strip_prefix('\n'));
+        let (head, rest) =
+            rest.and_then(|rest| rest.split_once("\n+++")).ok_or(GoldenError::NoHead)?;
+        let table: toml::Table =
+            head.parse().map_err(|e: toml::de::Error| GoldenError::Head(e.message().to_owned()))?;
+        if let Some(version) = table.get("golden").and_then(toml::Value::as_integer)
+            && version > i64::from(VERSION)
+        {
+            return Err(GoldenError::Newer(u32::try_from(version).unwrap_or(u32::MAX)));
+        }
+        let header = Header::deserialize(table)
+            .map_err(|error| GoldenError::Head(error.message().to_owned()))?;
+        let mut sections = Vec::new();
+        let mut parts = rest.split("\n## ");
+        parts.next();
+        let mut end = None;
+        // The text comes last and may hold what looks like a title.
+        while let Some(part) = parts.next() {
+            let (title, body) = part.split_once('\n').unwrap_or((part, ""));
+            if title.trim() == FINAL {
+                let more: String = parts.by_ref().flat_map(|part| ["\n## ", part]).collect();
+                end = Some(body.to_owned() + &more);
+            } else {
+                let body = format!("{}\n", body.trim_end());
+                sections.push(Section { title: title.trim().to_owned(), body });
+            }
+        }
+        let end = end.ok_or(GoldenError::NoText)?;
+        let at = text_begins(&end).ok_or(GoldenError::NoText)?;
+        let mut golden = Self {
+            header,
+            sections,
+            summary: end[..at].trim_end().to_owned(),
+            text: end[at..].to_owned(),
+            side: None,
+            tidy: true,
+        };
+        golden.tidy = golden.print() == file;
+        Ok(golden)
+    }
+
+    /// Reads a file, with the side file beside it where its level has one.
+    pub fn read(path: &Path) -> Result<Self, GoldenError> {
+        let mut golden = Self::parse(&fs::read_to_string(path)?)?;
+        if golden.header.level == Level::Full.name() {
+            let side = side_path(path);
+            golden.side = match fs::read(&side) {
+                Ok(bytes) => Some(bytes.into()),
+                Err(_) => return Err(GoldenError::NoSide(side)),
+            };
+        }
+        Ok(golden)
+    }
+
+    /// Writes a file whole or not at all, with its side file, if any.
+    pub fn write(&self, path: &Path) -> Result<(), GoldenError> {
+        // The text comes last, since it is what says which constants belong to it.
+        if let Some(side) = &self.side {
+            write_atomically(&side_path(path), &Image::of_file(side.clone()), |_| ())?;
+        }
+        Ok(write_atomically(path, &Image::of_file(self.print().into()), |_| ())?)
+    }
+}
+
+/// Where the constants of a golden of level `full` lie.
+pub(crate) fn side_path(golden: &Path) -> PathBuf {
+    let mut name = golden.as_os_str().to_owned();
+    name.push(".bin");
+    name.into()
+}
+
+/// Where in a golden's last section its text begins.
+pub(crate) fn text_begins(section: &str) -> Option<usize> {
+    let mut at = 0;
+    for line in section.split_inclusive('\n') {
+        if line.trim_start().starts_with("tfg ") {
+            return Some(at);
+        }
+        at += line.len();
+    }
+    None
+}
+
+pub(crate) fn summary(recording: &Recording) -> String {
+    let ops: Vec<String> = recording.ops.iter().map(|(kind, n)| format!("{kind} {n}")).collect();
+    if ops.is_empty() { "ops: none".to_owned() } else { format!("ops: {}", ops.join(", ")) }
+}
+
+/// What stands below the head: sections and text.
+pub(crate) fn body(sections: &[Section], summary: &str, text: Option<&str>) -> String {
+    let mut out = String::new();
+    for Section { title, body } in sections {
+        _ = write!(out, "## {title}\n{body}\n");
+    }
+    _ = writeln!(out, "## {FINAL}\n{summary}");
+    if let Some(text) = text {
+        _ = write!(out, "\n{text}");
+    }
+    out
+}

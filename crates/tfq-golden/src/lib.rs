@@ -1,0 +1,30 @@
+//! Goldens of pipelines: what each pass does to a model is accepted once, and compared with
+//! what it does ever after.
+//!
+//! A [`Recorder`] watches a pipeline run and gives a [`Recording`]: for each pass the lines of
+//! the model's text that it changed, and the text at the end. There are two ways to keep one:
+//!
+//! - as a [`Golden`], a file with a head that says how it was made, in a [`Folder`] whose index
+//!   says what to run. `tfq-opt golden` works on these; see `docs/goldens.md`.
+//! - as insta snapshots of a Rust test: `assert_pipeline_snapshot!` (feature `insta`).
+//!
+//! Both compare meaning and not letters: a text that was only laid out anew is the same.
+
+mod blame;
+mod compare;
+mod delta;
+mod folder;
+mod golden;
+mod record;
+#[cfg(feature = "insta")]
+pub mod snapshot;
+
+pub use blame::{Blame, blame};
+pub use compare::{Cause, Comparison, ErrorChange, Kind, compare, same_text};
+pub use folder::{Entry, Folder, FolderError, INDEX};
+pub use golden::{Golden, GoldenError, Header, Section, VERSION, input_hash};
+pub use record::{PatchNote, RecordError, Recorder, Recording, builtin, record};
+
+#[cfg(feature = "insta")]
+#[doc(hidden)]
+pub use insta;
