@@ -6,7 +6,8 @@ use divan::counter::BytesCount;
 use tfq_opt::format::{LiftOptions, LowerOptions, lift, lower};
 use tfq_opt::ir::catalog::{op_by_code, ops};
 use tfq_opt::ir::{
-    Attributes, ConstantPool, ElementType, Module, Op, OpKind, SubgraphBuilder, Tensor,
+    Attributes, ConstantPool, ElementType, Module, Op, OpKind, Patch, SubgraphBuilder, SubgraphId,
+    Tensor,
 };
 use tfq_opt::{Optimizer, builtin};
 
@@ -72,6 +73,22 @@ fn clean_up(bencher: Bencher, ops: usize) {
         let result = optimizer.run(file.clone()).expect("it runs");
         assert_eq!(result.module.subgraphs().next().map(|(_, g)| g.op_count()), Some(ops / 2));
         result.image().expect("it is small")
+    });
+}
+
+/// What keeping the state before a pass costs: taking it, and copying what it shares with the
+/// model once the pass changes something.
+#[divan::bench(args = [1_000, 10_000, 100_000, 1_000_000], sample_count = 5, sample_size = 1)]
+fn snapshot(bencher: Bencher, ops: usize) {
+    let module = lift(&identities(ops), &LiftOptions::default()).expect("it is a model");
+    let main = SubgraphId(0);
+    let input = module.subgraph(main).inputs()[0];
+    bencher.counter(divan::counter::ItemsCount::new(ops)).bench(|| {
+        let mut next = module.clone();
+        let mut patch = Patch::new(main, "rename the input");
+        patch.set_name(input, None);
+        next.apply(patch).expect("it is a tensor");
+        next
     });
 }
 
