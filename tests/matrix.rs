@@ -3,10 +3,10 @@
 //!
 //! A *rule* test builds the models of one op that the rule decides: every case of `cases.rs` in
 //! every form of `forms.rs` for which the target, asked, comes to this rule. Where the rule says
-//! that all kernels run them, all must do what the float model with the same weights does; where
-//! it says that some fail, some must. A *pipeline* test runs passes on the float model: no op of
-//! the result may read a form that a rule excludes, and on all kernels the result must do what
-//! the float model does.
+//! of all kernels of a target that they run them, all must do what the float model with the same
+//! weights does; where it says that some fail, some must. A *pipeline* test runs passes on the
+//! float model for each target: no op of the result may read a form that a rule excludes, and on
+//! all kernels of the target the result must do what the float model does.
 //!
 //! Without `TFQ_RUNTIME` only the coverage is checked, and `docs/target-matrix.md` held against
 //! it; `MATRIX=write cargo test --test matrix` writes that.
@@ -31,6 +31,13 @@ use tfq_opt::runtime::{self, Kernels, Runtime};
 use tfq_opt::target::{Target, WeightForm};
 use tfq_opt::{Optimizer, Source};
 
+/// The shipped targets that the runtime can prove, and the kernels that each is about: all of them
+/// have the rules of the first.
+const TARGETS: [(&str, &[Kernels]); 3] = [
+    ("litert", &Kernels::ALL),
+    ("litert-cpu", &[Kernels::Reference, Kernels::Optimized]),
+    ("litert-xnnpack", &[Kernels::Xnnpack]),
+];
 const DATA: &str = "crates/tfq-target/data/litert.toml";
 const DOCUMENT: &str = "docs/target-matrix.md";
 /// Weights are exact here, so what is left is the 8 bits that hybrid kernels give activations:
@@ -114,10 +121,17 @@ impl Rule {
         format!("rules/{:02}_{short}", self.number)
     }
 
-    /// Whether all kernels run what it decides. Else it is a no for the passes, and claims of
-    /// single kernels are about the better part of what it decides.
-    fn runs(&self) -> bool {
-        self.claims.iter().all(|claim| claim == "ok" || claim == "delegated")
+    /// Whether all of these kernels run what it decides. Else it is a no for the passes of a target
+    /// that is about them, and claims of single kernels are about the better part of what it decides.
+    fn runs(&self, kernels: &[Kernels]) -> bool {
+        let claims = self.claims.iter().zip(Kernels::ALL);
+        let mut claims = claims.filter(|(_, of)| kernels.contains(of));
+        claims.all(|(claim, _)| claim == "ok" || claim == "delegated")
+    }
+
+    /// The targets whose passes may rely on it.
+    fn targets(&self) -> impl Iterator<Item = (&'static str, &'static [Kernels])> + '_ {
+        TARGETS.into_iter().filter(|(_, kernels)| self.runs(kernels))
     }
 
     /// Whether it says of some kernels that they fail, and how.
@@ -166,20 +180,23 @@ impl Plan {
         let rule = &self.rules[number];
         let mut faults = String::new();
         let mut failures = 0;
+        let relied: Vec<Kernels> =
+            rule.targets().flat_map(|(_, kernels)| kernels.to_vec()).collect();
         for built in &rule.models {
-            if !rule.runs() && !rule.fails() {
-                break;
-            }
             for kernels in Kernels::ALL {
+                let runs = relied.contains(&kernels);
+                if !runs && !rule.fails() {
+                    continue;
+                }
                 let outcome = match self.outcome(built, kernels, runtime) {
                     Ok(outcome) => outcome,
                     // Without a float model there is nothing to claim against.
-                    Err(_) if !rule.runs() => continue,
+                    Err(_) if !runs => continue,
                     Err(reason) => Err(reason),
                 };
                 let right = outcome.as_ref().is_ok_and(|snr| *snr >= HYBRID_DB);
                 failures += usize::from(!right);
-                if rule.runs() && !right {
+                if runs && !right {
                     let outcome =
                         outcome.map_or_else(|reason| reason, |snr| format!("{snr:.1} dB"));
                     writeln!(faults, "{} on {kernels}: {outcome}", built.name)?;
@@ -232,21 +249,25 @@ fn unfused(text: &str) -> String {
 fn check_pipelines(case: &Case, runtime: &Runtime) -> Result<(), Failed> {
     let float = parsed(&case.name, &forms::float(&case.text));
     let mut faults = String::new();
-    for (name, passes, least) in PIPELINES {
-        let optimizer = Optimizer::parse(passes)?;
-        let result = optimizer.run(Source::from(float.clone()))?.module;
-        if let Some(excluded) = excluded(&result, &float) {
-            writeln!(faults, "{name}: {excluded}")?;
-        }
-        for kernels in Kernels::ALL {
-            let Ok(wanted) = runner::outputs(runtime, &float, kernels) else { continue };
-            let outcome = runner::outputs(runtime, &result, kernels)
-                .map_err(|error| error.to_string())
-                .and_then(|found| runner::snr(&wanted, &found));
-            match outcome {
-                Ok(snr) if snr >= least => (),
-                Ok(snr) => writeln!(faults, "{name} on {kernels}: {snr:.1} dB of {least}")?,
-                Err(reason) => writeln!(faults, "{name} on {kernels}: {reason}")?,
+    for (target, of_target) in TARGETS {
+        let target = Target::named(target).expect("it is shipped");
+        for (name, passes, least) in PIPELINES {
+            let optimizer = Optimizer::parse(passes)?.for_target(target);
+            let result = optimizer.run(Source::from(float.clone()))?.module;
+            let label = format!("{name} for {}", target.name());
+            if let Some(excluded) = excluded(&result, &float, target) {
+                writeln!(faults, "{label}: {excluded}")?;
+            }
+            for kernels in of_target {
+                let Ok(wanted) = runner::outputs(runtime, &float, *kernels) else { continue };
+                let outcome = runner::outputs(runtime, &result, *kernels)
+                    .map_err(|error| error.to_string())
+                    .and_then(|found| runner::snr(&wanted, &found));
+                match outcome {
+                    Ok(snr) if snr >= least => (),
+                    Ok(snr) => writeln!(faults, "{label} on {kernels}: {snr:.1} dB of {least}")?,
+                    Err(reason) => writeln!(faults, "{label} on {kernels}: {reason}")?,
+                }
             }
         }
     }
@@ -254,11 +275,10 @@ fn check_pipelines(case: &Case, runtime: &Runtime) -> Result<(), Failed> {
 }
 
 /// An op that reads a weight in a form for which the target has no kernel, and did not before.
-fn excluded(result: &Module, before: &Module) -> Option<String> {
+fn excluded(result: &Module, before: &Module, target: &Target) -> Option<String> {
     if result.journal().is_empty() && result.structural_hash() == before.structural_hash() {
         return None;
     }
-    let target = Target::named("litert").expect("it is shipped");
     for (sg, graph) in result.subgraphs() {
         for op in graph.ops() {
             for slot in target.weight_slots(graph, op) {
@@ -385,14 +405,18 @@ fn markdown(plan: &Plan) -> Result<String, std::fmt::Error> {
             if rule.when.is_empty() { String::new() } else { format!("`{}`", cell(&rule.when)) };
         writeln!(
             out,
-            "| {ops} | {} | {} | {when} | {optimized} | {reference} | {xnnpack} | {} | {models} | [{name}](../tests/matrix.rs) |",
+            "| {ops} | {} | {} | {when} | {optimized} | {reference} | {xnnpack} | {} | {} | {models} | [{name}](../tests/matrix.rs) |",
             cell(&rule.types),
             cell(&rule.granularity),
+            rule.targets().map(|(name, _)| name).collect::<Vec<_>>().join(", "),
             rule.reason.replace('|', "\\|"),
             name = rule.test_name(),
         )?;
     }
-    write!(out, "\n## Cases\n\nEach is run with every pipeline as well, as `pipelines/NAME`.\n\n")?;
+    write!(
+        out,
+        "\n## Cases\n\nEach is run with every pipeline for the three targets as well, as `pipelines/NAME`.\n\n"
+    )?;
     for case in &plan.cases {
         writeln!(out, "- {}", case.name)?;
     }

@@ -291,6 +291,52 @@ fn a_crash_of_the_runtime_is_an_error_like_others() {
     );
 }
 
+/// Loops for as long as the input is no NaN: a random one never is.
+const ENDLESS: &str = "tfg 1 types
+subgraph @main {
+  %x = input : f32[1]
+  %y = WHILE(%x) {cond_subgraph_index = 1, body_subgraph_index = 2} : f32[1]
+  output %y
+}
+subgraph @cond {
+  %x = input : f32[1]
+  %go = EQUAL(%x, %x) : bool[1]
+  output %go
+}
+subgraph @body {
+  %x = input : f32[1]
+  %y = ABS(%x) : f32[1]
+  output %y
+}
+";
+
+#[test]
+fn a_model_that_never_ends_is_given_up() {
+    if !runtime() {
+        return;
+    }
+    let folder = folder();
+    let endless = written(&folder, "endless.tfg", ENDLESS);
+    let ends = ENDLESS.replace("EQUAL", "NOT_EQUAL");
+    let ends = written(&folder, "ends.tfg", &ends);
+    let of = |message: &str, model: &str| {
+        format!(
+            "error: {model}: {message}the model does not end: no answer within 0.5 s\n |\n\
+             help: wait longer with --timeout=SECONDS, or for ever with --timeout=0\n"
+        )
+    };
+    assert_eq!(fails(&["run", &endless, "--timeout=0.5"]), of("", &endless));
+    let only = ["--kernels=optimized", "--timeout=0.5"];
+    let compare = |a: &str, b: &str| fails(&[&["compare", a, b][..], &only].concat());
+    assert_eq!(compare(&ends, &endless), of("on the optimized kernels: ", &endless));
+    assert_eq!(compare(&endless, &ends), of("there is nothing to compare with: ", &endless));
+    let out = folder.path().join("out.tflite");
+    let verify = [&endless, "--verify-run", "--timeout=0.5", "-q", "-o", text(&out)];
+    assert_eq!(fails(&verify), of("there is nothing to compare with: ", &endless));
+    assert!(!out.exists());
+    succeeds(&["compare", &ends, &ends, "--timeout=0"]);
+}
+
 #[test]
 fn a_result_is_written_only_where_it_passes() {
     if !runtime() {

@@ -156,6 +156,14 @@ output %y"
         let act = format!("fused_activation_function = {name}");
         cases.push(conv(name, [8, 3, 3, 4], 4, "f32", &act));
     }
+    let act = "fused_activation_function = RELU6";
+    cases.push(conv("2 groups RELU6", [8, 3, 3, 2], 4, "f32", act));
+    cases.push(conv("2 groups float16 bias", [8, 3, 3, 2], 4, "f16", ""));
+    cases.push(conv("2 groups computed bias", [8, 3, 3, 2], 4, "computed", ""));
+    for name in ["TANH", "SIGN_BIT"] {
+        let act = format!("fused_activation_function = {name}");
+        cases.push(conv(&format!("2 groups {name}"), [8, 3, 3, 2], 4, "f32", &act));
+    }
     cases
 }
 

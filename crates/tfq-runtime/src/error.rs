@@ -25,6 +25,8 @@ pub enum Stage {
     Output,
     /// The process that ran the model ended.
     Crash,
+    /// The process gave no answer in time, and was ended.
+    Timeout,
 }
 
 impl fmt::Display for Stage {
@@ -39,6 +41,7 @@ impl fmt::Display for Stage {
             Self::Invoke => "the model fails when it runs",
             Self::Output => "an output cannot be fetched",
             Self::Crash => "the runtime crashed",
+            Self::Timeout => "the model does not end",
         })
     }
 }
@@ -56,9 +59,9 @@ pub struct RunError {
 impl RunError {
     /// Whether Python may run what fails in the C API. That reads no variables, no tensors of
     /// unknown rank, no outputs that are constants or whose size only a run tells, and aborts on
-    /// some models that the interpreter of the same runtime takes.
+    /// some models that the interpreter of the same runtime takes. It is no faster.
     pub fn python_may_help(&self) -> bool {
-        !matches!(self.stage, Stage::Library | Stage::Input)
+        !matches!(self.stage, Stage::Library | Stage::Input | Stage::Timeout)
     }
 
     /// An error at this stage.

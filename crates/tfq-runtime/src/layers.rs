@@ -45,10 +45,10 @@ impl Layers {
 }
 
 /// Runs a signature of both models, with every tensor kept, and compares what their ops
-/// compute. Tensors match by name; where several have one name, by order. Needs the Python
-/// worker, and kernels that are no delegate, which would swallow tensors.
+/// compute. Tensors match by name; where several have one name, by order. `start` makes Python
+/// workers; the kernels must be no delegate, which would swallow tensors.
 pub fn layers<E: From<RunError>>(
-    python: &Path,
+    start: impl Fn() -> Result<Worker, RunError>,
     models: [&Path; 2],
     kernels: Kernels,
     signature: Option<&str>,
@@ -56,7 +56,7 @@ pub fn layers<E: From<RunError>>(
 ) -> Result<Layers, E> {
     let mut sides = Vec::new();
     for model in models {
-        let mut worker = Worker::python(python)?;
+        let mut worker = start()?;
         let loaded = worker.load_keeping_tensors(model, kernels)?;
         let index = signature.map_or(Ok(0), |key| loaded.position(key))?;
         let Some(described) = loaded.signatures.get(index) else {

@@ -3,9 +3,12 @@
 use crate::protocol::{Memory, Message, OpResult, Reply, Request, receive, send};
 use crate::value::{Signature, Value};
 use crate::{Kernels, RunError, Stage};
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
 use tempfile::NamedTempFile;
 
 /// What speaks the protocol in Python, with `ai_edge_litert`.
@@ -20,6 +23,12 @@ pub struct Worker {
     output: ChildStdout,
     /// Its standard error, which is read where something fails.
     errors: NamedTempFile,
+    /// How many bytes of that came before the last answer, and so are about something else.
+    answered: u64,
+    /// How long an answer may take.
+    limit: Option<Duration>,
+    /// Why there will be no more answers.
+    end: Option<RunError>,
 }
 
 /// A model that a worker has loaded.
@@ -62,7 +71,7 @@ impl Worker {
         })
     }
 
-    fn spawn(mut command: Command) -> std::io::Result<Self> {
+    fn spawn(mut command: Command) -> io::Result<Self> {
         // A file and not a pipe: what was written before an answer is there when it is looked
         // for, and nothing blocks where it is never read.
         let errors = NamedTempFile::new()?;
@@ -70,7 +79,15 @@ impl Worker {
         let mut child = command.spawn()?;
         let input = child.stdin.take();
         let output = child.stdout.take().expect("it is piped");
-        Ok(Self { child, input, output, errors })
+        Ok(Self { child, input, output, errors, answered: 0, limit: None, end: None })
+    }
+
+    /// Ends the process where an answer takes longer than this, with an error at
+    /// [`Stage::Timeout`]; without a limit a model that never ends is waited for.
+    #[must_use]
+    pub fn with_limit(mut self, limit: Option<Duration>) -> Self {
+        self.limit = limit;
+        self
     }
 
     /// Loads a model for one kind of kernels. `threads` of at least 1 compute.
@@ -161,16 +178,14 @@ impl Worker {
         request: Request,
         values: Vec<Value>,
     ) -> Result<(Reply, Vec<Value>), RunError> {
-        let start = self.errors.as_file().metadata().map_or(0, |file| file.len());
-        let sent = match &mut self.input {
-            Some(input) => send(input, Message::new(request, values)),
-            None => Ok(()),
-        };
-        // Where sending failed the worker is gone, and so receiving says why.
-        let received = sent.and_then(|()| receive::<Reply>(&mut self.output));
+        if let Some(end) = &self.end {
+            return Err(end.clone());
+        }
+        let (received, late) = self.exchange(request, values);
+        let said = self.said();
         match received {
             Ok(Some(Message { body: Reply::Error(mut error), .. })) => {
-                if let Some(said) = complaint(&self.said_since(start)) {
+                if let Some(said) = complaint(&said) {
                     // As the C API says of variables.
                     if error.stage == Stage::Load && said.contains("not yet supported") {
                         error.stage = Stage::Interface;
@@ -180,18 +195,60 @@ impl Worker {
                 Err(error)
             }
             Ok(Some(message)) => Ok((message.body, message.contents)),
-            Ok(None) | Err(_) => Err(self.ended(start)),
+            Ok(None) | Err(_) => {
+                let error = self.ended(late, &said);
+                self.end = Some(error.clone());
+                Err(error)
+            }
         }
     }
 
+    /// Sends a request and waits for the answer; whether that took too long, so that the process
+    /// was ended.
+    fn exchange(
+        &mut self,
+        request: Request,
+        values: Vec<Value>,
+    ) -> (io::Result<Option<Message<Reply>>>, bool) {
+        let Self { child, input, output, limit, .. } = self;
+        let speak = || {
+            // Where sending failed the worker is gone, and so receiving says why.
+            if let Some(input) = input {
+                let _ = send(input, Message::new(request, values));
+            }
+            receive::<Reply>(output)
+        };
+        let Some(limit) = *limit else { return (speak(), false) };
+        let (done, wait) = mpsc::channel::<()>();
+        thread::scope(|scope| {
+            let watch = scope.spawn(move || {
+                let late = wait.recv_timeout(limit) == Err(RecvTimeoutError::Timeout);
+                if late {
+                    // Its end of the pipes closes, which ends both sending and receiving.
+                    let _ = child.kill();
+                }
+                late
+            });
+            let received = speak();
+            drop(done);
+            // An answer in the last moment is of no use: there will be no other.
+            if watch.join().unwrap_or(false) { (Ok(None), true) } else { (received, false) }
+        })
+    }
+
     /// Why there is no answer.
-    fn ended(&mut self, start: u64) -> RunError {
+    fn ended(&mut self, late: bool, said: &str) -> RunError {
         self.input = None;
         let how = match self.child.wait() {
             Ok(status) => ending(status),
             Err(error) => error.to_string(),
         };
-        let said = self.said_since(start);
+        if let (true, Some(limit)) = (late, self.limit) {
+            let message = format!("no answer within {} s", limit.as_secs_f64());
+            return RunError::new(Stage::Timeout, message);
+        }
+        // What it said at its end may have come after the pipe was closed.
+        let said = format!("{said}{}", self.said());
         if let Some(missing) = said.lines().find(|line| line.starts_with("ModuleNotFoundError: ")) {
             return RunError::new(Stage::Library, missing.trim());
         }
@@ -201,9 +258,12 @@ impl Worker {
         }
     }
 
-    fn said_since(&mut self, start: u64) -> String {
-        let end = self.errors.as_file().metadata().map_or(start, |file| file.len());
-        let start = start.max(end.saturating_sub(TAIL));
+    /// What it wrote to standard error since the last answer, or before the first one since it
+    /// started.
+    fn said(&mut self) -> String {
+        let end = self.errors.as_file().metadata().map_or(self.answered, |file| file.len());
+        let start = self.answered.max(end.saturating_sub(TAIL));
+        self.answered = end;
         let mut said = Vec::new();
         let errors = self.errors.as_file_mut();
         let read = errors
@@ -287,8 +347,30 @@ mod tests {
         let error = worker.memory().unwrap_err();
         assert_eq!(error.stage, Stage::Crash);
         assert_eq!(error.message, "signal 11 (segmentation fault) (out of cheese)");
-        // And it stays dead.
-        assert_eq!(worker.memory().unwrap_err().stage, Stage::Crash);
+        assert_eq!(worker.memory().unwrap_err(), error, "and it stays dead");
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn what_is_said_before_the_first_request_counts() {
+        let mut worker = shell("echo 'ModuleNotFoundError: No module named x' >&2; exit 1");
+        worker.child.wait().unwrap();
+        let error = worker.memory().unwrap_err();
+        assert_eq!(error.stage, Stage::Library);
+        assert_eq!(error.message, "ModuleNotFoundError: No module named x");
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_worker_that_gives_no_answer_is_ended() {
+        let limit = Some(Duration::from_millis(50));
+        // The second stops in the middle of an answer.
+        for script in ["exec sleep 600", "printf '\\020\\000'; exec sleep 600"] {
+            let mut worker = shell(script).with_limit(limit);
+            let error = worker.memory().unwrap_err();
+            assert_eq!(error.to_string(), "the model does not end: no answer within 0.05 s");
+            assert_eq!(worker.memory().unwrap_err(), error, "and not for another signal");
+        }
     }
 
     #[test]

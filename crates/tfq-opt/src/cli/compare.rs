@@ -5,7 +5,9 @@ use super::model::Reading;
 use super::running::{self, Error, Inputs, Running, Subject, UseRuntime, Wishes};
 use serde_json::{Value as Json, json};
 use std::io::{self, Write};
-use tfq_opt::runtime::{Case, Difference, Kernels, Layers, Mismatch, Verdict, compare, layers};
+use tfq_opt::runtime::{
+    Case, Difference, Engine, Kernels, Layers, Mismatch, RunError, Verdict, compare, layers,
+};
 
 /// How many layers are marked as the ones where most noise comes in.
 const MARKED: usize = 3;
@@ -66,7 +68,8 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         Some(kernels) => {
             let inputs = |signature: &_| wishes.values(&a, signature).map_err(Error::Command);
             let models = [a.path(), b.path()];
-            let found = layers(running.python(), models, kernels, signature, inputs);
+            let found =
+                layers(|| running.worker(Engine::Python), models, kernels, signature, inputs);
             Some(found.map_err(|error| error.on(&a.name))?)
         }
         None => None,
@@ -106,7 +109,11 @@ pub(super) fn judge(a: &str, b: &str, cases: &[Case], min_snr: f64) -> Result<()
                 Some(signature) => format!("`{signature}` on the {} kernels", case.kernels),
                 None => format!("on the {} kernels", case.kernels),
             };
-            return Err(Failure::Model { message: format!("{b}: {on}: {fault}"), help: None });
+            let help = match &case.verdict {
+                Verdict::Failed(error) => running::help(error),
+                _ => None,
+            };
+            return Err(Failure::Model { message: format!("{b}: {on}: {fault}"), help });
         }
     }
     let ran = |case: &Case| !matches!(case.verdict, Verdict::Skipped(_));
@@ -114,12 +121,13 @@ pub(super) fn judge(a: &str, b: &str, cases: &[Case], min_snr: f64) -> Result<()
         return Ok(());
     }
     let reason = cases.iter().find_map(|case| match &case.verdict {
-        Verdict::Skipped(error) => Some(error.to_string()),
+        Verdict::Skipped(error) => Some(error),
         _ => None,
     });
-    let reason = reason.unwrap_or_else(|| "it has nothing to run".to_owned());
+    let help = reason.and_then(running::help);
+    let reason = reason.map_or_else(|| "it has nothing to run".to_owned(), RunError::to_string);
     let message = format!("{a}: there is nothing to compare with: {reason}");
-    Err(Failure::Model { message, help: None })
+    Err(Failure::Model { message, help })
 }
 
 /// The first kernels that are no delegate: that would swallow tensors.

@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::{BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 use tempfile::NamedTempFile;
 use tfq_opt::Source;
 use tfq_opt::format::{Access, Image, LowerOptions};
@@ -22,6 +23,10 @@ pub(crate) struct UseRuntime {
     /// [default: what TFQ_RUNTIME names, else the package that python3 has]
     #[arg(long, value_name = "PATH")]
     runtime: Option<PathBuf>,
+
+    /// Give up on a model that takes longer than this to load or to run once; 0 waits for ever
+    #[arg(long, value_name = "SECONDS", default_value = "300", value_parser = seconds)]
+    timeout: Duration,
 }
 
 /// What models are run on.
@@ -48,6 +53,7 @@ pub(crate) struct Inputs {
 /// The runtime and how to start its workers.
 pub(crate) struct Running {
     runtime: Runtime,
+    limit: Option<Duration>,
 }
 
 impl UseRuntime {
@@ -56,7 +62,7 @@ impl UseRuntime {
             message: error.to_string(),
             help: Some(error.help().to_owned()),
         })?;
-        Ok(Running { runtime })
+        Ok(Running { runtime, limit: Some(self.timeout).filter(|limit| !limit.is_zero()) })
     }
 }
 
@@ -66,12 +72,12 @@ impl Running {
         self.runtime.label()
     }
 
-    pub(crate) fn python(&self) -> &Path {
-        &self.runtime.python
-    }
-
     /// A process of its own for models: this binary again, or Python.
     pub(crate) fn worker(&self, engine: Engine) -> Result<Worker, RunError> {
+        Ok(self.start(engine)?.with_limit(self.limit))
+    }
+
+    fn start(&self, engine: Engine) -> Result<Worker, RunError> {
         if engine == Engine::Python {
             return Worker::python(&self.runtime.python);
         }
@@ -371,6 +377,12 @@ fn fits(value: &Value, port: &Port) -> bool {
         && value.shape.iter().zip(&port.shape).all(same)
 }
 
+/// A time, as an argument.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let parsed = text.parse().ok().and_then(|time| Duration::try_from_secs_f64(time).ok());
+    parsed.ok_or_else(|| "it is a number of seconds from 0 on".to_owned())
+}
+
 /// A list of kernels, as an argument.
 pub(crate) fn kernels(text: &str) -> Result<Kernels, String> {
     let found = Kernels::ALL.into_iter().find(|kind| kind.name() == text);
@@ -404,18 +416,22 @@ impl Error {
     pub(crate) fn on(self, name: &str) -> Failure {
         match self {
             Self::Run(error) => {
-                let help = match error.stage {
-                    Stage::Library => Some("pip install ai-edge-litert==2.3.0"),
-                    // Python would have been asked if it had the package.
-                    Stage::Interface => {
-                        Some("the runtime's Python package can: pip install ai-edge-litert==2.3.0")
-                    }
-                    _ => None,
-                };
-                let help = help.map(str::to_owned);
+                let help = help(&error);
                 Failure::Model { message: format!("{name}: {error}"), help }
             }
             Self::Command(failure) => failure,
         }
     }
+}
+
+/// What can be done where a model does not run.
+pub(crate) fn help(error: &RunError) -> Option<String> {
+    let help = match error.stage {
+        Stage::Library => "pip install ai-edge-litert==2.3.0",
+        // Python would have been asked if it had the package.
+        Stage::Interface => "the runtime's Python package can: pip install ai-edge-litert==2.3.0",
+        Stage::Timeout => "wait longer with --timeout=SECONDS, or for ever with --timeout=0",
+        _ => return None,
+    };
+    Some(help.to_owned())
 }
