@@ -6,7 +6,8 @@
 //! of all kernels of a target that they run them, all must do what the float model with the same
 //! weights does; where it says that some fail, some must. A *pipeline* test runs passes on the
 //! float model for each target: no op of the result may read a form that a rule excludes, and on
-//! all kernels of the target the result must do what the float model does.
+//! all kernels of the target the result must do what the float model does. `dequantize.rs` does
+//! the same for the forms that a Dequantize reads.
 //!
 //! Without `TFQ_RUNTIME` only the coverage is checked, and `docs/target-matrix.md` held against
 //! it; `MATRIX=write cargo test --test matrix` writes that.
@@ -14,6 +15,8 @@
 #[path = "matrix/cases.rs"]
 mod cases;
 mod common;
+#[path = "matrix/dequantize.rs"]
+mod dequantize;
 #[path = "matrix/forms.rs"]
 mod forms;
 #[path = "matrix/runner.rs"]
@@ -76,6 +79,15 @@ fn main() {
         });
         trials.push(trial.with_ignored_flag(ignored));
     }
+    for n in 0..plan.dequantize.len() {
+        let (plan, runtime) = (Arc::clone(&plan), runtime.clone());
+        let ignored = runtime.is_none();
+        let trial = Trial::test(plan.dequantize[n].test_name(), move || match &runtime {
+            Some(runtime) => plan.dequantize[n].run(runtime),
+            None => Ok(()),
+        });
+        trials.push(trial.with_ignored_flag(ignored));
+    }
     for n in 0..plan.cases.len() {
         let (plan, runtime) = (Arc::clone(&plan), runtime.clone());
         let ignored = runtime.is_none();
@@ -111,6 +123,7 @@ struct Built {
 
 struct Plan {
     rules: Vec<Rule>,
+    dequantize: Vec<dequantize::Check>,
     cases: Vec<Case>,
 }
 
@@ -159,7 +172,7 @@ impl Plan {
                 }
             }
         }
-        Self { rules, cases }
+        Self { rules, dequantize: dequantize::all(), cases }
     }
 
     fn coverage(&self) -> Result<(), Failed> {

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Checks the tool against the corpus: see README.md beside this file.
 
-    run.py lossless | determinism | malformed | fuzz | parity | run | pipelines | shipped | seeds | all [options]
+    run.py lossless | determinism | malformed | fuzz | parity | run | pipelines | shipped | counts | seeds | all [options]
 """
 
 import argparse
@@ -15,7 +15,8 @@ from pathlib import Path
 
 from common import OUT, ROOT, Config
 
-PACKAGES = ["ai-edge-litert==2.3.0", "numpy"]
+PACKAGES = {"ai_edge_litert": "ai-edge-litert==2.3.0", "numpy": "numpy"}
+PEER = {"ai_edge_quantizer": "ai-edge-quantizer==0.10.0"}
 CHECKS = {
     "lossless": "check_roundtrip",
     "determinism": "check_roundtrip",
@@ -25,26 +26,28 @@ CHECKS = {
     "run": "check_run",
     "pipelines": "check_pipelines",
     "shipped": "check_pipelines",
+    "counts": "check_counts",
     "seeds": "check_seeds",
 }
 # What `all` leaves out, and into which files of a folder it writes its tables.
-APART = {"seeds"}
+APART = {"counts", "seeds"}
 TABLES = {"parity": "parity.md", "run": "corpus-results.md", "pipelines": "corpus-results.md", "shipped": "corpus-results.md"}
 
 
-def enter_environment():
+def enter_environment(packages):
     """Runs this script again in a virtual environment that has the packages, made where there is none."""
-    if all(importlib.util.find_spec(name) for name in ("ai_edge_litert", "numpy")):
+    if all(importlib.util.find_spec(name) for name in packages):
         return
     venv = OUT / "venv"
     python = venv / "bin" / "python"
-    if Path(sys.prefix) == venv:
-        sys.exit(f"{venv} lacks the packages; remove it and try again")
     if not (venv / "ready").exists():
         OUT.mkdir(parents=True, exist_ok=True)
         subprocess.run([sys.executable, "-m", "venv", "--clear", venv], check=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *PACKAGES], check=True)
-        (venv / "ready").touch()
+    elif Path(sys.prefix) != venv:
+        os.execv(python, [str(python), *sys.argv])
+    install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*install, *packages.values()], check=True)
+    (venv / "ready").touch()
     os.execv(python, [str(python), *sys.argv])
 
 
@@ -78,7 +81,7 @@ def main():
         sys.exit(f"no binary {tool}: build it, or name it with --tfq-opt")
     if options.reference and options.check != "parity":
         sys.exit("--reference is for parity")
-    enter_environment()
+    enter_environment(PACKAGES | PEER if options.check == "counts" else PACKAGES)
     sys.stdout.reconfigure(line_buffering=True)
     results = {}
     for name in [n for n in CHECKS if n not in APART] if options.check == "all" else [options.check]:
