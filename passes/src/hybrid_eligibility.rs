@@ -1,5 +1,6 @@
-use tfq_ir::{Attr, ElementType, Module, OpId, Patch, SubgraphId};
-use tfq_pass::{Context, Cost, Eligibility, Pass, PassError, cost, declare_pass, eligibility};
+use tfq_ir::{Attr, Module, OpId, Patch, SubgraphId};
+use tfq_pass::analysis::HybridVerdicts;
+use tfq_pass::{Context, Cost, Eligibility, Pass, PassError, cost, declare_pass};
 
 declare_pass! {
     contract: Annotation, scope: Subgraph;
@@ -46,12 +47,16 @@ const VERDICT_NOTE: &str = "eligibility";
 
 impl Pass for HybridEligibility {
     fn run(&self, module: &mut Module, cx: &mut Context<'_>) -> Result<(), PassError> {
+        // The notes that are left here bind nobody.
+        cx.preserve::<HybridVerdicts>();
         for sg in cx.subgraphs(module) {
+            let verdicts = cx.analysis::<HybridVerdicts>(module, sg);
+            let mut verdicts = verdicts.iter().peekable();
             let ops: Vec<OpId> = module.subgraph(sg).ops().collect();
             for op in ops {
                 self.judge_version(module, cx, sg, op);
-                for slot in quantised_constants(module, sg, op) {
-                    self.judge(module, cx, sg, op, slot)?;
+                while let Some(((_, slot), verdict)) = verdicts.next_if(|((of, _), _)| *of == op) {
+                    self.judge(module, cx, sg, op, *slot, verdict)?;
                 }
             }
         }
@@ -67,9 +72,9 @@ impl HybridEligibility {
         sg: SubgraphId,
         op: OpId,
         slot: u32,
+        verdict: &Eligibility,
     ) -> Result<(), PassError> {
-        let verdict = eligibility(module, cx.target(), sg, op, slot);
-        let (rule, text) = match &verdict {
+        let (rule, text) = match verdict {
             Eligibility::Hybrid { delegated: true } => {
                 ("hybrid", "reads it, XNNPACK takes the op".to_owned())
             }
@@ -85,7 +90,7 @@ impl HybridEligibility {
         patch.set_note(op, VERDICT_NOTE, Attr::String(format!("{rule}: {text}").into()));
         cx.apply(module, patch)?;
         let place = Context::op_place(module, sg, op);
-        let costs = cost(module, cx.target(), sg, op, slot, &verdict);
+        let costs = cost(module, cx.target(), sg, op, slot, verdict);
         let costs = costs.map_or(String::new(), |cost| costs_text(&cost));
         cx.note(rule, place, format!("operand {slot}: {text}{costs}"));
         Ok(())
@@ -107,27 +112,4 @@ fn costs_text(cost: &Cost) -> String {
         _ => String::new(),
     };
     file + &held
-}
-
-/// Operands that hold a quantised constant which the op's float kernel cannot read.
-fn quantised_constants(module: &Module, sg: SubgraphId, op: OpId) -> Vec<u32> {
-    let graph = module.subgraph(sg);
-    if graph.op(op).kind.is(tfq_ir::catalog::ops::DEQUANTIZE) {
-        return Vec::new();
-    }
-    let operands = graph.operands(op);
-    let float = operands.iter().flatten().any(|id| graph.tensor(*id).ty == ElementType::Float32);
-    (0..)
-        .zip(operands)
-        .filter(|(_, operand)| {
-            operand.is_some_and(|id| {
-                let tensor = graph.tensor(id);
-                let stored =
-                    matches!(tensor.ty, ElementType::Int8 | ElementType::Int4 | ElementType::Int2);
-                tensor.expressed.is_some()
-                    || (float && stored && tensor.scales() > 0 && module.constant(sg, id).is_some())
-            })
-        })
-        .map(|(slot, _)| slot)
-        .collect()
 }
