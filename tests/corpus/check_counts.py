@@ -31,24 +31,25 @@ def counts_one(config, row):
     with scratch() as folder:
         for tool, make in (("ours", ours), ("aeq", aeq)):
             output = str(folder / f"{tool}.tflite")
-            refused = make(config, source, output)
-            if refused:
-                found["results"][tool] = {"refused": refused}
-                continue
-            found["results"][tool] = {
+            found["results"][tool] = make(config, row["path"], output) or {
                 resolver: tried(source, resolver, base, output) for resolver, base in bases.items() if base["ok"]
             }
-    judge(row, found)
+    judge(found)
     return found
 
 
-def ours(config, source, output):
+def ours(config, path, output):
+    """Writes our result, or returns the refusal and why it is expected, if it is."""
+    source = config.corpus(path)
     ran = run_tool(config, source, "-o", output, "-q")
+    if ran.code == 0 and os.path.exists(output):
+        return None
+    forgiven = "a malformed model that the runtime forgives" if path.startswith(MALFORMED) and ran.code == 1 else None
     line = ran.error_line.replace(source, os.path.basename(source))
-    return None if ran.code == 0 and os.path.exists(output) else f"exit {ran.code}: {line}"
+    return {"refused": f"exit {ran.code}: {line}", "expected": refusal(path, ran) or forgiven}
 
 
-def aeq(_config, source, output):
+def aeq(config, path, output):
     """ai-edge-quantizer's int8 weights with float activations, in a child: it may crash or never end."""
     importlib.import_module("ai_edge_quantizer.quantizer")  # once, for all children
     tqdm.tqdm.set_lock(threading.RLock())  # its own is a semaphore of the system, which each child would leave behind
@@ -62,7 +63,7 @@ def aeq(_config, source, output):
         try:
             from ai_edge_quantizer import quantizer, recipe
 
-            tool = quantizer.Quantizer(source)
+            tool = quantizer.Quantizer(config.corpus(path))
             tool.load_quantization_recipe(recipe.dynamic_wi8_afp32())
             tool.quantize().export_model(output)
             os._exit(0)
@@ -72,11 +73,11 @@ def aeq(_config, source, output):
             os._exit(1)
     _, status = os.waitpid(child, 0)
     if os.WIFSIGNALED(status):
-        return f"signal {os.WTERMSIG(status)}"
+        return {"refused": f"signal {os.WTERMSIG(status)}"}
     if os.path.exists(said):
         with open(said, encoding="utf-8") as file:
-            return file.read().replace("\n", " ")
-    return None if os.path.exists(output) else "no result"
+            return {"refused": file.read().replace("\n", " ")}
+    return None if os.path.exists(output) else {"refused": "no result"}
 
 
 def tried(source, resolver, base, output):
@@ -95,24 +96,16 @@ def spoilt(got):
     return got["snr_db"] is not None and got["snr_db"] <= ZEROS
 
 
-def judge(row, found):
+def judge(found):
     """What is asked of our own results."""
     result = found["results"]["ours"]
     if "refused" in result:
-        reason = refusal_reason(row, result["refused"])
-        found["notes" if reason else "faults"].append(f"refused: {result['refused']}{f' ({reason})' if reason else ''}")
+        reason = result["expected"]
+        found["notes" if reason else "faults"].append(f"{result['refused']}{f' ({reason})' if reason else ''}")
         return
     for resolver, got in result.items():
         if not got["ok"] or spoilt(got):
             found["faults"].append(f"{resolver}: {failure(got)}")
-
-
-def refusal_reason(row, line):
-    if row["path"].startswith(MALFORMED):
-        return "a malformed model that the runtime forgives"
-    code, _, text = line.removeprefix("exit ").partition(": ")
-    ended = type("Ended", (), {"code": int(code), "error_line": text})
-    return refusal(row["path"], ended)
 
 
 def failure(got):

@@ -206,6 +206,7 @@ output %y"
         conv("no bias", 1, "none", "depth_multiplier = 1"),
         conv("int32 bias", 1, "i32", "depth_multiplier = 1"),
         conv("float16 bias", 1, "f16", "depth_multiplier = 1"),
+        conv("float16 bias, multiplier 2", 2, "f16", "depth_multiplier = 2"),
         conv("wrong multiplier", 2, "f32", "depth_multiplier = 1"),
     ]
 }
