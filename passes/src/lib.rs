@@ -9,6 +9,7 @@ mod eliminate_dead_buffers;
 mod eliminate_dead_ops;
 mod hybrid_eligibility;
 mod insert_dequant;
+mod merge_equal_buffers;
 pub mod pipelines;
 mod quantize_weights;
 mod remove_identities;
@@ -24,6 +25,7 @@ pub static ALL: &[&PassInfo] = &[
     &eliminate_dead_ops::INFO,
     &hybrid_eligibility::INFO,
     &insert_dequant::INFO,
+    &merge_equal_buffers::INFO,
     &quantize_weights::INFO,
     &remove_identities::INFO,
     &trigger_failure::INFO,
@@ -36,6 +38,7 @@ pub use eliminate_dead_buffers::EliminateDeadBuffers;
 pub use eliminate_dead_ops::EliminateDeadOps;
 pub use hybrid_eligibility::HybridEligibility;
 pub use insert_dequant::InsertDequant;
+pub use merge_equal_buffers::MergeEqualBuffers;
 pub use quantize_weights::{
     Compat, CustomOp, CustomOps, Granularity, OpList, Prefer, QuantizeWeights, WeightType,
 };

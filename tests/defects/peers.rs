@@ -3,6 +3,7 @@
 use super::*;
 use std::process::Command;
 use tfq_opt::ir::Patch;
+use tfq_opt::ir::text::{ParseOptions, parse};
 use tfq_opt::target::Target;
 
 fn command(arguments: &[&str]) -> std::process::Output {
@@ -260,6 +261,28 @@ fn what_nobody_reads_is_not_written() {
     let (before, out) = (lifted(&model("odd/dead_code")), of("odd/dead_code", ""));
     assert!(out.module.constants().len() < before.constants().len());
     assert!(common::tensor(&out.module, "unused_constant").is_none());
+}
+
+/// 1.6: buffers of equal bytes survive as they are.
+#[test]
+fn equal_bytes_can_be_stored_once() {
+    let text = "tfg 1 quant
+        subgraph @main {
+          %x = input : f32[1,64]
+          %a = const : f32[64,64] fill gaussian(seed = 1, std = 0.1)
+          %b = const : f32[64,64] fill gaussian(seed = 1, std = 0.1)
+          %h = FULLY_CONNECTED(%x, %a, _) : f32[1,64]
+          %y = FULLY_CONNECTED(%h, %b, _) : f32[1,64]
+          output %y
+        }";
+    let options = ParseOptions { fills: true, ..ParseOptions::default() };
+    let module = parse(text, &options).unwrap();
+    let size = |passes: &str| {
+        let optimizer = Optimizer::parse(passes).unwrap();
+        optimizer.run(module.clone()).unwrap().to_vec().unwrap().len()
+    };
+    let (twice, once) = (size("default"), size("merge-equal-buffers,default"));
+    assert!(once + 64 * 64 <= twice, "{twice} to {once} bytes");
 }
 
 /// 1.6: a table of FULLY_CONNECTED and GATHER is kept as float32 as well, and the file grows (131 604 to 170 648).
