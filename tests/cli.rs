@@ -340,3 +340,15 @@ fn models_are_printed_to_a_folder() {
         diff.contains("\n-  %weights = const : f32") && diff.contains("\n+  %weights = const : i8")
     );
 }
+
+#[test]
+fn shells_and_the_manual_page_know_the_passes() {
+    for arguments in [&["completions", "bash"][..], &["completions", "zsh"], &["man"]] {
+        let output = run(arguments);
+        succeeds(&output);
+        let told = String::from_utf8_lossy(&output.stdout).replace('\\', "");
+        for info in tfq_opt::builtin().passes() {
+            assert!(told.contains(&info.name()), "{arguments:?} lacks {}", info.name());
+        }
+    }
+}

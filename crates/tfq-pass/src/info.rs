@@ -141,7 +141,7 @@ pub struct Example {
     pub after: String,
 }
 
-/// A pass that [`declare_pass!`] declared.
+/// A pass that [`declare_pass!`](crate::declare_pass) declared.
 pub trait Declared: Pass {
     /// Its description.
     fn info() -> &'static PassInfo

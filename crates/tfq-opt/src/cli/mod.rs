@@ -27,11 +27,13 @@ mod timing;
 mod verify;
 
 use args::{Args, Command};
+use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{CommandFactory, Parser};
 use diagnostics::Failure;
 use std::io::{self, Write};
 use std::process::ExitCode;
 use tfq_opt::builtin;
+use tfq_opt::pass::{PassInfo, Registry};
 
 pub(crate) fn main() -> ExitCode {
     // Wrong arguments end the process here, with status 2 and clap's own message.
@@ -76,12 +78,12 @@ fn run(args: &Args) -> Result<(), Failure> {
         }
         Some(Command::Reduce(reduce)) => return reduce::run(reduce),
         Some(Command::Completions { shell }) => {
-            let mut command = Args::command();
+            let mut command = described();
             clap_complete::generate(*shell, &mut command, "tfq-opt", &mut io::stdout());
             return Ok(());
         }
         Some(Command::Man) => {
-            let page = clap_mangen::Man::new(Args::command());
+            let page = clap_mangen::Man::new(described());
             return page.render(&mut io::stdout()).map_err(output_failure);
         }
         Some(Command::Explain { pass }) => return list::explain(pass),
@@ -95,4 +97,26 @@ fn run(args: &Args) -> Result<(), Failure> {
 
 fn output_failure(error: io::Error) -> Failure {
     Failure::file("cannot write", "standard output", &error)
+}
+
+/// The command with the names of passes where one is wanted, for shells and the manual page.
+fn described() -> clap::Command {
+    let registry = builtin();
+    let values = |registry: &Registry| {
+        let value = |info: &PassInfo| PossibleValue::new(info.name()).help(info.summary());
+        PossibleValuesParser::new(registry.passes().map(value).collect::<Vec<_>>())
+    };
+    let mut passes = String::from("Passes (see `tfq-opt explain PASS`):\n");
+    for info in registry.passes() {
+        passes += &format!("  {}: {}\n", info.name(), info.summary());
+    }
+    let mut command = Args::command()
+        .mut_subcommand("explain", |c| c.mut_arg("pass", |arg| arg.value_parser(values(&registry))))
+        .after_long_help(passes);
+    for name in
+        ["remarks", "print_diff", "print_ir_before", "print_ir_after", "print_ir_after_change"]
+    {
+        command = command.mut_arg(name, |arg| arg.value_parser(values(&registry)));
+    }
+    command
 }
