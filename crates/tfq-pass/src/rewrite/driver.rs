@@ -52,12 +52,16 @@ pub fn apply_rules(
         let mut work = Worklist::new(matches);
         let before = applied;
         while let Some(at) = work.next(module, sg) {
-            let Some(rule) = rewrite(module, sg, at, &by_benefit, cx)? else { continue };
-            let journal = module.journal();
-            work.revisit(&journal[journal.len() - 1], module, sg);
-            applied += 1;
-            if applied > limit {
-                endless.check(module, rule.name)?;
+            // One place is done before the next is begun: what a rule puts in for it, such as
+            // an op before it, then serves those that follow.
+            while is_alive(module, sg, at) {
+                let Some(rule) = rewrite(module, sg, at, &by_benefit, cx)? else { break };
+                let journal = module.journal();
+                work.revisit(&journal[journal.len() - 1], module, sg);
+                applied += 1;
+                if applied > limit {
+                    endless.check(module, rule.name)?;
+                }
             }
         }
         // Matches whose replacement is empty would be found for ever.
@@ -209,6 +213,14 @@ fn mentioned(
     tensor.into_iter().chain(of_op)
 }
 
+fn is_alive(module: &Module, sg: SubgraphId, at: At) -> bool {
+    let graph = module.subgraph(sg);
+    match at {
+        At::Op(op) => graph.contains_op(op),
+        At::Tensor(tensor) => graph.contains_tensor(tensor),
+    }
+}
+
 /// Places to be visited, each once at a time.
 struct Worklist {
     queue: VecDeque<At>,
@@ -221,14 +233,9 @@ impl Worklist {
     }
 
     fn next(&mut self, module: &Module, sg: SubgraphId) -> Option<At> {
-        let graph = module.subgraph(sg);
         while let Some(at) = self.queue.pop_front() {
             self.queued.swap_remove(&at);
-            let alive = match at {
-                At::Op(op) => graph.contains_op(op),
-                At::Tensor(tensor) => graph.contains_tensor(tensor),
-            };
-            if alive {
+            if is_alive(module, sg, at) {
                 return Some(at);
             }
         }
