@@ -18,6 +18,7 @@ import sys
 import tempfile
 
 import numpy as np
+import page
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -147,11 +148,7 @@ def main():
         intro = "## Agreement on other models\n\nMedian over five seeds, and the worst of them in parentheses; the models of 50 kB and more whose outputs change."
         text += f"\n\n{intro}\n\n" + "\n".join(agreement(options))
     if options.table:
-        page = options.table.read_text(encoding="utf-8")
-        before, _, rest = page.partition("<!-- measured: begin -->")
-        after = rest.partition("<!-- measured: end -->")[2]
-        marked = f"<!-- measured: begin -->\n\n{text}\n\n<!-- measured: end -->"
-        options.table.write_text(before + marked + after, encoding="utf-8")
+        page.put_measured(options.table, text)
     else:
         print(f"\n{text}")
 

@@ -15,6 +15,8 @@ import pathlib
 import subprocess
 import tempfile
 
+import page
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TAIL = "insert-dequant,eliminate-dead-buffers"
 # As they stand in the table: what is done to the float model.
@@ -79,11 +81,7 @@ def main():
             print(lines[-1], flush=True)
     text = "\n".join(lines) + "\n\n## Memory\n\n" + "\n".join(memory)
     if options.table:
-        page = options.table.read_text(encoding="utf-8")
-        before, _, rest = page.partition("<!-- measured: begin -->")
-        after = rest.partition("<!-- measured: end -->")[2]
-        marked = f"<!-- measured: begin -->\n\n{text}\n\n<!-- measured: end -->"
-        options.table.write_text(before + marked + after, encoding="utf-8")
+        page.put_measured(options.table, text)
     else:
         print(f"\n{text}")
 

@@ -20,7 +20,7 @@ mod model;
 mod render;
 
 pub use constants::WeightError;
-pub use render::{Style, html};
+pub use render::{Style, grouped, html};
 
 use serde::Serialize;
 use std::fmt;

@@ -179,7 +179,7 @@ pub(crate) fn rename(rename: &Rename) -> String {
 }
 
 /// `13997345` becomes `13 997 345`.
-pub(crate) fn grouped(n: u64) -> String {
+pub fn grouped(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::new();
     for (at, digit) in digits.chars().enumerate() {

@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use flatbuffers::FlatBufferBuilder;
-use tfq_ir::{Change, Module, VerifyError};
+use tfq_ir::{Change, Module, SubgraphId, VerifyError};
+use tfq_pass::invariant::SETTLED;
 use tfq_pass::{
     Event, Pipeline, PipelineError, Registry, Report, RunError, RunOptions, SpanKind, Timeline,
     Unrunnable,
@@ -197,17 +198,15 @@ impl Optimizer {
         observe: impl FnMut(Event<'_>),
     ) -> Result<Optimized, Error> {
         let mut timeline = Timeline::default();
-        let (module, input) = match source.into() {
-            Source::Bytes(bytes) => (None, Some(bytes)),
-            Source::Model(model) => (None, Some(Bytes::copy_from_slice(model._tab.buf()))),
-            Source::Module(module) => (Some(*module), None),
+        let mut lift = |bytes: Bytes| {
+            let lifted = || tfq_tflite::lift(&bytes, &self.lift);
+            let module = timeline.span(SpanKind::File, "lift", lifted)?;
+            Ok::<_, Error>((module, Some(bytes)))
         };
-        let module = match (module, &input) {
-            (Some(module), _) => module,
-            (None, Some(bytes)) => {
-                timeline.span(SpanKind::File, "lift", || tfq_tflite::lift(bytes, &self.lift))?
-            }
-            (None, None) => unreachable!("a source is bytes or a module"),
+        let (module, input) = match source.into() {
+            Source::Bytes(bytes) => lift(bytes)?,
+            Source::Model(model) => lift(Bytes::copy_from_slice(model._tab.buf()))?,
+            Source::Module(module) => (*module, None),
         };
         let module = match self.shuffle {
             Some(seed) => module.shuffled(seed),
@@ -274,10 +273,8 @@ impl Optimizer {
     pub(crate) fn completed(&self, start: &Module, changes: &[Change]) -> Result<Module, Error> {
         let mut module = start.clone();
         module.replay(changes).expect("the changes were applied once");
-        let pending = module.subgraphs().any(|(_, graph)| {
-            graph.tensors().any(|tensor| graph.tensor(tensor).expressed.is_some())
-        });
-        if pending {
+        let subgraphs: Vec<SubgraphId> = module.subgraph_ids().collect();
+        if (SETTLED.broken)(&module, &subgraphs).is_some() {
             let complete = Pipeline::new().with(InsertDequant {});
             let options = RunOptions::default();
             tfq_pass::run(&mut module, &complete, self.target, &options, |_| ())?;

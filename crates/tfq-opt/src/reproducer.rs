@@ -1,7 +1,8 @@
 //! Files that make a failure happen again: the pass, its options, and the model before it, with
 //! made-up weights of the same statistics.
 
-use crate::Error;
+use crate::{Error, LoadOptions};
+use bytes::Bytes;
 use std::fmt::Write;
 use tfq_ir::{Module, text};
 
@@ -61,9 +62,8 @@ impl Reproducer {
 
     /// The model.
     pub fn module(&self) -> Result<Module, Error> {
-        let options = text::ParseOptions { fills: true, ..text::ParseOptions::default() };
-        text::parse(&self.model, &options)
-            .map_err(|error| Error::Text { text: self.model.clone(), error: Box::new(error) })
+        let options = LoadOptions { fills: true, ..LoadOptions::default() };
+        crate::load(&Bytes::copy_from_slice(self.model.as_bytes()), &options)
     }
 }
 

@@ -168,12 +168,14 @@ pub enum RunError {
         what: String,
     },
     /// A pass stands where what it needs does not hold.
-    #[error("pass `{pass}` needs that {}, and {what}", invariant_text(invariant))]
+    #[error("pass `{pass}` needs that {needs}, and {what}")]
     Requires {
         /// Its name.
         pass: String,
         /// The name of what it needs.
         invariant: &'static str,
+        /// What that says.
+        needs: &'static str,
         /// Where it does not hold.
         what: String,
     },
@@ -212,11 +214,6 @@ impl RunError {
 
 fn by(patch: &Option<(usize, String)>) -> String {
     patch.as_ref().map_or(String::new(), |(n, label)| format!(" with patch {n}, `{label}`"))
-}
-
-fn invariant_text(name: &str) -> &'static str {
-    let known = [&crate::invariant::SETTLED, &crate::invariant::COMPACT];
-    known.into_iter().find(|known| known.name == name).map_or("something holds", |found| found.docs)
 }
 
 /// Runs every pass of a pipeline in order.
@@ -393,7 +390,8 @@ impl<F: FnMut(Event<'_>)> Manager<'_, F> {
         let info = step.info;
         let invariants = info.map_or((&[][..], &[][..]), |info| (info.requires, info.ensures));
         if let Some((invariant, what)) = broken(invariants.0, module, only) {
-            return Err(RunError::Requires { pass: pass(), invariant, what });
+            let Invariant { name, docs, .. } = *invariant;
+            return Err(RunError::Requires { pass: pass(), invariant: name, needs: docs, what });
         }
         let why = self.options.why.as_ref().filter(|why| why.pass == step.name);
         let tensor = why.map(|why| why.tensor.as_str());
@@ -442,7 +440,7 @@ impl<F: FnMut(Event<'_>)> Manager<'_, F> {
         let span = self.timeline.begin(SpanKind::Contract, "contract");
         let breach = info.and_then(|info| contract::breach(info, before, module)).or_else(|| {
             let (invariant, what) = broken(invariants.1, module, only)?;
-            Some(format!("it ensures `{invariant}`, and {what}"))
+            Some(format!("it ensures `{}`, and {what}", invariant.name))
         });
         self.timeline.end(span);
         if let Some(what) = breach {
@@ -458,17 +456,16 @@ impl<F: FnMut(Event<'_>)> Manager<'_, F> {
     }
 }
 
-/// The first invariant that does not hold, by name, and where.
+/// The first invariant that does not hold, and where.
 fn broken(
     invariants: &[&'static Invariant],
     module: &Module,
     only: Option<SubgraphId>,
-) -> Option<(&'static str, String)> {
+) -> Option<(&'static Invariant, String)> {
     let subgraphs: Vec<SubgraphId> =
         module.subgraph_ids().filter(|id| only.is_none_or(|only| only == *id)).collect();
-    invariants
-        .iter()
-        .find_map(|invariant| Some((invariant.name, (invariant.broken)(module, &subgraphs)?)))
+    let at = |invariant: &&'static Invariant| (invariant.broken)(module, &subgraphs);
+    invariants.iter().find_map(|invariant| Some((*invariant, at(invariant)?)))
 }
 
 /// The first patch of a pass after which the model does not verify.

@@ -3,7 +3,6 @@
 use super::diagnostics::{self, Failure};
 use super::list;
 use similar::TextDiff;
-use std::cell::RefCell;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -15,7 +14,7 @@ use tfq_opt::ir::Module;
 use tfq_opt::ir::text::{Level, print};
 use tfq_opt::pass::{Event, Why};
 
-#[derive(Debug, Default, clap::Args)]
+#[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Seeing what passes do")]
 pub(crate) struct Debug {
     /// Tell what the rules of a pass found at a tensor: which guard refused
@@ -56,7 +55,7 @@ pub(crate) struct Debug {
 
     /// How much of a model is printed: topology, types, quant, stats, hash or full
     #[arg(long, value_name = "LEVEL", default_value = "quant", value_parser = level)]
-    print_ir_level: LevelArg,
+    print_ir_level: Level,
 
     /// Log what is done: -v passes, -vv patches
     #[arg(short, long, action = clap::ArgAction::Count)]
@@ -93,19 +92,10 @@ pub(crate) struct Debug {
     pub(crate) run_reproducer: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct LevelArg(Level);
-
-impl Default for LevelArg {
-    fn default() -> Self {
-        Self(Level::Quant)
-    }
-}
-
-fn level(text: &str) -> Result<LevelArg, String> {
+fn level(text: &str) -> Result<Level, String> {
     let names: Vec<&str> = Level::ALL.iter().map(|level| level.name()).collect();
     let wanted = || format!("one of {} is wanted", names.join(", "));
-    Level::from_name(text).map(LevelArg).ok_or_else(wanted)
+    Level::from_name(text).ok_or_else(wanted)
 }
 
 fn why(text: &str) -> Result<Why, String> {
@@ -145,13 +135,13 @@ pub(crate) struct Watcher<'a> {
     options: &'a Debug,
     target: &'a str,
     printed: usize,
-    failed: RefCell<Option<io::Error>>,
+    failed: Option<io::Error>,
     reproducer: Option<(Reproducer, bool)>,
 }
 
 impl<'a> Watcher<'a> {
     pub(crate) fn new(options: &'a Debug, target: &'a str) -> Self {
-        Self { options, target, printed: 0, failed: RefCell::new(None), reproducer: None }
+        Self { options, target, printed: 0, failed: None, reproducer: None }
     }
 
     pub(crate) fn event(&mut self, event: &Event<'_>) {
@@ -184,7 +174,7 @@ impl<'a> Watcher<'a> {
     }
 
     /// What could not be printed.
-    pub(crate) fn finish(&self) -> Result<(), Failure> {
+    pub(crate) fn finish(&mut self) -> Result<(), Failure> {
         let place = self.options.print_ir_dir.as_ref();
         let place = place.map_or("standard error".into(), |dir| dir.display().to_string());
         match self.failed.take() {
@@ -219,12 +209,12 @@ impl<'a> Watcher<'a> {
     }
 
     fn print(&mut self, when: &str, pass: &str, module: &Module) {
-        let text = print(module, self.options.print_ir_level.0);
+        let text = print(module, self.options.print_ir_level);
         self.put(when, pass, "tfg", &text);
     }
 
     fn print_diff(&mut self, pass: &str, before: &Module, after: &Module) {
-        let level = self.options.print_ir_level.0;
+        let level = self.options.print_ir_level;
         let (old, new) = (print(before, level), print(after, level));
         let diff = TextDiff::from_lines(&old, &new);
         let diff = diff.unified_diff().context_radius(1).to_string();
@@ -246,7 +236,7 @@ impl<'a> Watcher<'a> {
             None => write!(io::stderr().lock(), "// {title} {pass}\n{text}"),
         };
         if let Err(error) = written {
-            self.failed.borrow_mut().get_or_insert(error);
+            self.failed.get_or_insert(error);
         }
     }
 }

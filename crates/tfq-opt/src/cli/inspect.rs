@@ -2,8 +2,8 @@
 
 use super::diagnostics::Failure;
 use super::model::{self, Reading};
-use super::summary::grouped;
 use std::fmt::Write;
+use tfq_opt::diff::grouped;
 use tfq_opt::format::Access;
 use tfq_opt::ir::text::quoted;
 use tfq_opt::{Inspection, OpInfo};

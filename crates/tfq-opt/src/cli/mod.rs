@@ -33,7 +33,7 @@ use diagnostics::Failure;
 use std::io::{self, Write};
 use std::process::ExitCode;
 use tfq_opt::builtin;
-use tfq_opt::pass::{PassInfo, Registry};
+use tfq_opt::pass::PassInfo;
 
 pub(crate) fn main() -> ExitCode {
     // Wrong arguments end the process here, with status 2 and clap's own message.
@@ -102,7 +102,7 @@ fn output_failure(error: io::Error) -> Failure {
 /// The command with the names of passes where one is wanted, for shells and the manual page.
 fn described() -> clap::Command {
     let registry = builtin();
-    let values = |registry: &Registry| {
+    let values = || {
         let value = |info: &PassInfo| PossibleValue::new(info.name()).help(info.summary());
         PossibleValuesParser::new(registry.passes().map(value).collect::<Vec<_>>())
     };
@@ -111,12 +111,12 @@ fn described() -> clap::Command {
         passes += &format!("  {}: {}\n", info.name(), info.summary());
     }
     let mut command = Args::command()
-        .mut_subcommand("explain", |c| c.mut_arg("pass", |arg| arg.value_parser(values(&registry))))
+        .mut_subcommand("explain", |c| c.mut_arg("pass", |arg| arg.value_parser(values())))
         .after_long_help(passes);
     for name in
         ["remarks", "print_diff", "print_ir_before", "print_ir_after", "print_ir_after_change"]
     {
-        command = command.mut_arg(name, |arg| arg.value_parser(values(&registry)));
+        command = command.mut_arg(name, |arg| arg.value_parser(values()));
     }
     command
 }

@@ -17,11 +17,12 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         return writeln!(io::stdout(), "{pipeline}").map_err(output_failure);
     }
     let mut timeline = Timeline::default();
-    let Job { input, optimizer, source, bytes_in, form, output } = Job::new(args, &mut timeline)?;
+    let Job { input, optimizer, target, source, bytes_in, form, output } =
+        Job::new(args, &mut timeline)?;
     debug::log(args.debug.verbose);
     let verification = args.verify.prepare(&input, &source, &args.reading)?;
     let progress = progress::Progress::new(bytes_in, args.quiet);
-    let mut watcher = Watcher::new(&args.debug, optimizer.target().name());
+    let mut watcher = Watcher::new(&args.debug, &target);
     let run = || {
         optimizer.run_observed(source, |event| {
             progress.event(&event);
@@ -75,6 +76,8 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
 struct Job<'a> {
     input: String,
     optimizer: Optimizer,
+    /// As the user named it: a target of a file is found by its path only.
+    target: String,
     source: Source<'static>,
     bytes_in: u64,
     form: Form,
@@ -108,10 +111,11 @@ impl<'a> Job<'a> {
                 "give a .tflite file, or - for standard input",
             ));
         };
-        let optimizer = optimizer(args, pipeline(args)?, &args.target)?;
+        let target = args.target.clone();
+        let optimizer = optimizer(args, pipeline(args)?, &target)?;
         let (source, bytes_in) = timeline
             .span(SpanKind::File, "read", || model::source(&input, &args.reading, access(args)))?;
-        Ok(Self { input, optimizer, source, bytes_in, form, output })
+        Ok(Self { input, optimizer, target, source, bytes_in, form, output })
     }
 
     fn reproduce(
@@ -127,11 +131,12 @@ impl<'a> Job<'a> {
             help: Some("a run in which a pass fails writes one; see --reproducer".to_owned()),
         })?;
         let pipeline = model::pipeline(file, &reproducer.pipeline)?;
-        let optimizer = optimizer(args, pipeline, &reproducer.target)?;
+        let target = reproducer.target.clone();
+        let optimizer = optimizer(args, pipeline, &target)?;
         let module = reproducer.module().map_err(|error| Failure::model(file, error))?;
         let bytes_in = text.len() as u64;
         let (input, source) = (file.to_owned(), module.into());
-        Ok(Self { input, optimizer, source, bytes_in, form, output })
+        Ok(Self { input, optimizer, target, source, bytes_in, form, output })
     }
 }
 

@@ -3,9 +3,9 @@
 use super::check::Check;
 use super::diagnostics::Failure;
 use super::model::{self, Reading};
-use super::summary::grouped;
 use std::io::{self, Write};
 use std::path::Path;
+use tfq_opt::diff::grouped;
 use tfq_opt::{Optimizer, ReduceError, ReduceOptions, Reduction, reduce};
 
 #[derive(Debug, clap::Args)]

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use tfq_opt::Optimized;
+use tfq_opt::diff::grouped;
 use tfq_opt::ir::Applied;
 use tfq_opt::pass::{Context, PassReport, Remark, RemarkKind, RuleCount, Timeline, Why};
 
@@ -273,17 +274,4 @@ fn remark_json(pass: &str, remark: &Remark) -> Value {
         "place": remark.place,
         "message": remark.message,
     })
-}
-
-/// `13997345` becomes `13 997 345`.
-pub(crate) fn grouped(n: u64) -> String {
-    let digits = n.to_string();
-    let mut out = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            out.push(' ');
-        }
-        out.push(digit);
-    }
-    out
 }

@@ -147,8 +147,10 @@ fn rewrite<'r>(
         }
     }
     let message = rule.tell.as_ref().map(|(heading, message)| (*heading, message(&found)));
-    let place = place(module, sg, at);
     let mentions = cx.is_asked_about(module, sg, mentioned(module, sg, at));
+    // Asked for now, since the patch may take it away, and only where somebody is told.
+    let told = message.is_some() || mentions || cx.explains();
+    let place = told.then(|| place(module, sg, at));
     if let (Some(bytes), At::Op(op)) = (folded, at) {
         let result = module.subgraph(sg).results(op)[0];
         let buffer = module.add_constant(bytes);
@@ -159,13 +161,15 @@ fn rewrite<'r>(
         return Ok(None);
     }
     cx.apply(module, patch)?;
-    if mentions {
-        cx.answer(rule.name, place.clone(), "applied".to_owned());
-    }
-    match message {
-        Some((heading, message)) => cx.applied(heading, place, message),
-        None if cx.explains() => cx.applied(rule.name, place, "applied"),
-        None => (),
+    if let Some(place) = place {
+        if mentions {
+            cx.answer(rule.name, place.clone(), "applied".to_owned());
+        }
+        match message {
+            Some((heading, message)) => cx.applied(heading, place, message),
+            None if cx.explains() => cx.applied(rule.name, place, "applied"),
+            None => (),
+        }
     }
     cx.count(rule.count.unwrap_or("rules-applied"), 1);
     Ok(Some(rule))
