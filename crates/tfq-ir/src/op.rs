@@ -54,7 +54,8 @@ pub struct Op {
     pub code: Option<u32>,
     /// Its options table.
     pub attrs: Option<Attributes>,
-    /// A second options table, where the file fills both unions of the schema.
+    /// A second options table, where the file fills both unions of the schema: then `attrs` is
+    /// of `builtin_options`, and this of `builtin_options_2`.
     pub extra_attrs: Option<Box<Attributes>>,
     /// Options of a custom op.
     pub custom_options: CustomOptions,

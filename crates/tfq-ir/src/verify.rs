@@ -2,7 +2,8 @@
 //!
 //! The rules, in the order in which they are checked:
 //! 1. subgraph numbers in attributes name subgraphs; signatures and metadata name what exists;
-//! 2. results of an op are dense, and no tensor has two producers;
+//! 2. results of an op are dense, and no tensor has two producers; of two options tables the first
+//!    is one of `builtin_options` and the second of `builtin_options_2`, or one would be lost;
 //! 3. an op reads what was computed before it;
 //! 4. a constant has the bytes that its shape and type ask for (more is allowed, the loader
 //!    accepts it), and is not computed by an op or variable;
@@ -10,7 +11,10 @@
 //!    of the quantised dimension, which must exist;
 //! 6. linked tensors (blockwise scales) exist.
 
-use crate::{Module, OpId, OpKind, Quantization, Subgraph, SubgraphId, TensorId, TensorLink};
+use crate::catalog::OptionsUnion;
+use crate::{
+    Attributes, Module, OpId, OpKind, Quantization, Subgraph, SubgraphId, TensorId, TensorLink,
+};
 use std::collections::{HashMap, HashSet};
 
 /// A damaged model may break a rule as often as it has bytes; the first ones tell enough.
@@ -129,6 +133,9 @@ impl Verify<'_> {
             if self.graph.results(op).len() != self.graph.result_slots(op) {
                 self.op(n, op, "its results have a gap");
             }
+            if !self.tables_fit(op) {
+                self.op(n, op, "its two options tables are not one of each union, in order");
+            }
             self.operands(n, op, &made);
         }
         for (n, tensor) in self.graph.tensors().enumerate() {
@@ -143,6 +150,14 @@ impl Verify<'_> {
                 self.errors.push(error(place, "an input or output has been erased"));
             }
         }
+    }
+
+    fn tables_fit(&self, op: OpId) -> bool {
+        let op = self.graph.op(op);
+        let union = |attrs: &Attributes| attrs.options().union;
+        let Some(second) = op.extra_attrs.as_deref() else { return true };
+        op.attrs.as_ref().map(union) == Some(OptionsUnion::BuiltinOptions)
+            && union(second) == OptionsUnion::BuiltinOptions2
     }
 
     /// `made` tells who computes a tensor, as what number. Inputs are not among them: they

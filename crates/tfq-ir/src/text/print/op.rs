@@ -137,15 +137,13 @@ impl Printer<'_> {
             None => (),
             Some(attrs) => {
                 let usual = expected.is_some_and(|info| info.name == attrs.options().name);
-                if !usual || attrs.set_values().next().is_some() {
+                // Of two tables the first must be there, or the second would take its place.
+                if !usual || attrs.set_values().next().is_some() || op.extra_attrs.is_some() {
                     self.attributes(attrs, !usual);
                 }
             }
         }
         if let Some(attrs) = &op.extra_attrs {
-            if op.attrs.is_none() && (expected.is_none() || self.level < Level::Full) {
-                self.out.push_str(" {none}");
-            }
             self.attributes(attrs, true);
         }
     }

@@ -1,0 +1,161 @@
+//! What no example thought of: texts, files and models made from random bytes. `cargo test` tries
+//! some hundreds of each; `docs/fuzzing.md` says how a fuzzer tries them for as long as one likes.
+
+#![cfg(test)]
+
+mod any_module;
+
+use arbitrary::Unstructured;
+use bytes::Bytes;
+use std::collections::HashMap;
+use std::fs;
+use std::path::Path;
+use std::sync::LazyLock;
+use tfq_ir::Module;
+use tfq_ir::text::{self, Level, ParseError, ParseOptions};
+use tfq_tflite::{LiftError, LiftOptions, LowerOptions, lift, lower};
+
+/// How often `cargo test` tries each.
+const ITERATIONS: usize = 500;
+/// Made-up constants may take this many bytes; a text of one line can ask for gigabytes.
+const MAX_FILL_BYTES: u64 = 1 << 16;
+
+#[test]
+fn a_text_is_refused_or_comes_back() {
+    static SEEDS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
+        let of = |module: &Module| Level::ALL.map(|level| text::print(module, level));
+        let texts = small_models().into_iter().flat_map(|file| of(&lifted(&file).unwrap()));
+        texts.map(String::into_bytes).collect()
+    });
+    bolero::check!().with_iterations(ITERATIONS).for_each(|input: &[u8]| {
+        let source = spliced(&SEEDS, input);
+        let source = String::from_utf8_lossy(&source);
+        match parsed(&source, None) {
+            Ok(module) => comes_back(&module),
+            Err(error) => {
+                let place = source.get(error.span).expect("the place is in the text");
+                let before = &source[..place.as_ptr() as usize - source.as_ptr() as usize];
+                assert_eq!(error.line, before.matches('\n').count() + 1);
+            }
+        }
+    });
+}
+
+#[test]
+fn a_file_is_refused_or_comes_back() {
+    static SEEDS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(small_models);
+    bolero::check!().with_iterations(ITERATIONS).for_each(|input: &[u8]| {
+        if let Ok(module) = lifted(&spliced(&SEEDS, input)) {
+            comes_back(&module);
+        }
+    });
+}
+
+#[test]
+fn a_model_comes_back() {
+    bolero::check!().with_iterations(ITERATIONS).for_each(|input: &[u8]| {
+        let module = any_module::module(&mut Unstructured::new(input));
+        if module.verify().is_ok() {
+            comes_back(&module);
+        }
+    });
+}
+
+/// Holds a module against what texts and files make of it.
+fn comes_back(module: &Module) {
+    let (full, side) = text::print_with_side(module);
+    let back = reparsed(&full, Some(&side));
+    assert!(text::print_with_side(&back) == (full.clone(), side.clone()), "{full}");
+    let file = lowered(module);
+    assert_same_file("the text says another model", &full, &lowered(&back), &file);
+    let again = lifted(&file).unwrap_or_else(|e| panic!("its own file is refused: {e}\n{full}"));
+    // That constants lie outside cannot be seen where none is there that may.
+    if again.constants_outside == module.constants_outside {
+        assert_same_file("a second round trip differs", &full, &lowered(&again), &file);
+    }
+
+    let hashed = text::print(module, Level::Hash);
+    assert_eq!(text::print(&reparsed(&hashed, Some(&side)), Level::Hash), hashed);
+    if has_two_views(module) {
+        return;
+    }
+    // Constants that are made up have other statistics and hashes, and all else is the same.
+    let made_up = |printed: &str, level: Level| {
+        let back = reparsed(printed, None);
+        assert_eq!(text::print(&back, level), text::print(module, level), "from\n{printed}");
+    };
+    for level in Level::ALL {
+        made_up(&text::print(module, level), level.min(Level::Quant));
+    }
+    made_up(&text::print_skeleton(module), Level::Quant);
+}
+
+/// Whether two tensors see a constant differently: the small one of a few elements, which a
+/// text writes out, where the large one has a hash and so is made up.
+fn has_two_views(module: &Module) -> bool {
+    let mut views = HashMap::new();
+    module.subgraphs().any(|(_, graph)| {
+        graph.tensors().map(|id| graph.tensor(id)).any(|tensor| {
+            let view = (tensor.ty, tensor.shape.clone());
+            module.constants().constant(tensor.buffer).is_some()
+                && *views.entry(tensor.buffer).or_insert_with(|| view.clone()) != view
+        })
+    })
+}
+
+/// Shows what differs as text.
+fn assert_same_file(what: &str, full: &str, one: &[u8], other: &[u8]) {
+    if one != other {
+        let texts = [one, other].map(|f| lifted(f).map(|module| text::print(&module, Level::Full)));
+        assert_eq!(texts[0], texts[1], "{what}:\n{full}");
+        panic!("{what}, not as text:\n{full}");
+    }
+}
+
+fn parsed(source: &str, side: Option<&[u8]>) -> Result<Module, ParseError> {
+    let side = side.map(Bytes::copy_from_slice);
+    let fills = side.is_none();
+    text::parse(source, &ParseOptions { side, fills, max_fill_bytes: MAX_FILL_BYTES })
+}
+
+fn reparsed(source: &str, side: Option<&[u8]>) -> Module {
+    parsed(source, side).unwrap_or_else(|error| panic!("{error}\n{source}"))
+}
+
+fn lifted(file: &[u8]) -> Result<Module, LiftError> {
+    lift(&Bytes::copy_from_slice(file), &LiftOptions { drop_unknown: true })
+}
+
+fn lowered(module: &Module) -> Vec<u8> {
+    lower(module, &LowerOptions::default()).expect("it is far from 2 GiB").to_vec()
+}
+
+/// The models of `tests/models` of which a fuzzer can try thousands a second.
+fn small_models() -> Vec<Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models");
+    let paths = ["odd", "ops"]
+        .into_iter()
+        .flat_map(|name| folder.join(name).read_dir().unwrap().map(|entry| entry.unwrap().path()));
+    // Sorted, so that an input means the same tomorrow.
+    let mut paths: Vec<_> =
+        paths.filter(|p| p.extension().is_some_and(|e| e == "tflite")).collect();
+    paths.sort();
+    let files: Vec<_> = paths.iter().map(|path| fs::read(path).unwrap()).collect();
+    files.into_iter().filter(|file| file.len() < 4000).collect()
+}
+
+/// One of the seeds, with pieces cut out and others put in, as the input says. A fuzzer that
+/// changes the input changes few bytes at few places, which is what leaves most of it readable.
+fn spliced(seeds: &[Vec<u8>], input: &[u8]) -> Vec<u8> {
+    let mut input = Unstructured::new(input);
+    let mut bytes = input.choose(seeds).expect("there are seeds").clone();
+    while !input.is_empty() {
+        let start = input.int_in_range(0..=bytes.len()).unwrap_or(0);
+        let cut = usize::from(input.arbitrary::<u8>().unwrap_or(0) % 32);
+        let put = usize::from(input.arbitrary::<u8>().unwrap_or(0) % 32);
+        let put = input.bytes(put.min(input.len())).unwrap_or(&[]).to_vec();
+        let end = (start + cut).min(bytes.len());
+        bytes.splice(start..end, put);
+    }
+    bytes
+}
