@@ -1,7 +1,8 @@
-"""`lossless`: nothing is lost by reading and writing. `determinism`: same input, same bytes."""
+"""`lossless`: nothing is lost by reading and writing. `text`: nor by way of a text. `determinism`: same input, same bytes."""
 
 import hashlib
 import os
+from pathlib import Path
 
 from common import Report, refusal, run_tool, scratch, shared_tool, spread
 
@@ -53,6 +54,48 @@ def lossless(config):
     return report.finish(
         f"{len(rows)} models, {clean} without loss, {len(refused)} refused, {total_in} bytes became {total_out}"
     )
+
+
+# Levels whose text gives the same text again once constants are made up; `stats` and `hash` tell of the constants.
+STRUCTURE = ("topology", "types", "quant")
+
+
+def text_one(config, row):
+    found = {"path": row["path"], "faults": []}
+    source = config.corpus(row["path"])
+    with scratch() as folder:
+        text, result, again = str(folder / "model.tfg"), str(folder / "model.tflite"), str(folder / "again.tfg")
+        ran = run_tool(config, source, "--passes=", "--emit=text", "--level=full", "-o", text, "-q")
+        if ran.code == 1 and (refused := refusal(row["path"], ran)):
+            return found | {"refused": refused}
+        for step in ((text, "-o", result), (result, "--emit=text", "--level=full", "-o", again)):
+            if ran.code == 0:
+                ran = run_tool(config, step[0], "--passes=", *step[1:], "-q")
+        if ran.code != 0:
+            found["faults"].append(f"exit {ran.code}: {ran.error_line}")
+            return found
+        # A zip behind the model has offsets that move with it; `differences` looks into it.
+        if b"\ntrailer " not in Path(text).read_bytes():
+            if any(Path(text + end).read_bytes() != Path(again + end).read_bytes() for end in ("", ".bin")):
+                found["faults"].append("the text of the result is another one")
+        found["faults"] += shared_tool(config, "lossless").differences(source, result)
+        for level in STRUCTURE:
+            printed = run_tool(config, "print", source, f"--level={level}").out
+            with open(text, "w", encoding="utf-8") as file:
+                file.write(printed)
+            ran = run_tool(config, "print", text, "--fills", f"--level={level}")
+            if ran.code != 0 or ran.out != printed:
+                found["faults"].append(f"level {level} does not come back: {ran.error_line}")
+    return found
+
+
+def text(config):
+    report = Report("text")
+    rows = sorted(config.readable(), key=lambda r: -r["bytes"])
+    for found in spread(config, text_one, rows):
+        report.add(found)
+    clean = sum(not r["faults"] and "refused" not in r for r in report.rows)
+    return report.finish(f"{len(rows)} models, {clean} without loss at level full, and the same graph at {', '.join(STRUCTURE)}")
 
 
 def determinism_one(config, row):

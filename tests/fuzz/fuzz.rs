@@ -13,6 +13,9 @@ use std::path::Path;
 use std::sync::LazyLock;
 use tfq_ir::Module;
 use tfq_ir::text::{self, Level, ParseError, ParseOptions};
+use tfq_opt::pass::RunError;
+use tfq_opt::target::Target;
+use tfq_opt::{Error, Optimizer};
 use tfq_tflite::{LiftError, LiftOptions, LowerOptions, lift, lower};
 
 /// How often `cargo test` tries each.
@@ -57,6 +60,54 @@ fn a_model_comes_back() {
         let module = any_module::module(&mut Unstructured::new(input));
         if module.verify().is_ok() {
             comes_back(&module);
+        }
+    });
+}
+
+/// Every pass, and options that let it work on small constants too.
+const PIPELINES: [&str; 6] = [
+    "default",
+    "quantize-weights{min-elements=1},hybrid-eligibility,insert-dequant,eliminate-dead-buffers,\
+     annotate-dequant-cache",
+    "quantize-weights{min-elements=1 compat=toco},insert-dequant",
+    "quantize-weights{min-elements=1 type=float16},insert-dequant,merge-equal-buffers",
+    "quantize-weights{min-elements=1 granularity=tensor hybrid=off},insert-dequant",
+    "until-stable(remove-identities,cancel-quantize-dequantize,eliminate-dead-ops),\
+     eliminate-dead-buffers",
+];
+
+#[test]
+fn a_pipeline_refuses_a_model_or_keeps_it_well_formed() {
+    static SEEDS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(small_models);
+    static OPTIMIZERS: LazyLock<Vec<Optimizer>> = LazyLock::new(|| {
+        let targets = || Target::names().map(|name| Target::named(name).expect("it is shipped"));
+        let of = |p| Optimizer::parse(p).unwrap_or_else(|error| panic!("{p}: {error}"));
+        let all = PIPELINES.into_iter().flat_map(|p| targets().map(move |t| of(p).for_target(t)));
+        all.collect()
+    });
+    LazyLock::force(&OPTIMIZERS);
+    bolero::check!().with_iterations(ITERATIONS).for_each(|input: &[u8]| {
+        let mut input = Unstructured::new(input);
+        let optimizer = input.choose(&OPTIMIZERS).expect("there are some");
+        let module = match input.arbitrary().unwrap_or(false) {
+            true => Ok(any_module::module(&mut input)),
+            false => lifted(&spliced(&SEEDS, input.take_rest())),
+        };
+        let Some(module) = module.ok().filter(|module| module.verify().is_ok()) else { return };
+        match optimizer.run(module.clone()) {
+            Ok(result) => {
+                let shown = || text::print(&module, Level::Hash);
+                assert_eq!(result.module.verify(), Ok(()), "{}", shown());
+                let file = lowered(&result.module);
+                assert_eq!(lifted(&file).err(), None, "its own file is refused:\n{}", shown());
+            }
+            // A model may have what a pipeline or target cannot bear, but no mistake is to blame.
+            Err(Error::Run(error)) => {
+                let ours = error.is_mistake()
+                    || matches!(error, RunError::Unstable { .. } | RunError::Cycle { .. });
+                assert!(!ours, "{error}:\n{}", text::print(&module, Level::Hash));
+            }
+            Err(_) => (),
         }
     });
 }
