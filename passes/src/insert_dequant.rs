@@ -72,7 +72,9 @@ fn rules(views: Arc<Views>) -> Vec<Rule> {
         read("dequantise behind a lookup")
             .benefit(3)
             .when("the op copies codes", |m| m.eligibility() == Eligibility::PassThrough)
-            .when("its result is float32", |m| m.tensor("result").ty == ElementType::Float32)
+            .when("its result is float32", |m| {
+                m.result().is_some_and(|id| m.graph().tensor(id).ty == ElementType::Float32)
+            })
             .guard("it looks up no more elements than the table has", |m| {
                 !is_wasteful(m) || is_noted(m)
             })
@@ -229,7 +231,7 @@ fn is_hybrid_place(m: &Match<'_>) -> bool {
 
 /// Whether a lookup returns more elements than its table has; then the table is converted, once.
 fn is_wasteful(m: &Match<'_>) -> bool {
-    let result = m.tensor("result");
+    let Some(result) = m.result().map(|id| m.graph().tensor(id)) else { return false };
     result.is_static() && result.elements() > m.tensor("w").elements()
 }
 

@@ -24,19 +24,10 @@ OUT = ROOT / "target" / "corpus"
 MALFORMED = "made-odd/malformed/"
 
 # Models that the tool refuses on purpose: what the error must say, and the reason. Any other refusal is a failure.
-NO_BUFFERS = "it has no buffers"
 MAY_REFUSE = {
     "git-google-ai-edge-LiteRT/9bd40e90-transpose.tflite": (
         "its version is 2, only 3 is known",
         "the runtime takes version 3 only",
-    ),
-    "git-google-ai-edge-LiteRT/7b84e6f7-example_custom_op.tflite": (
-        NO_BUFFERS,
-        "its tensors name buffers that are not there; the runtime loads it, but lacks its custom op",
-    ),
-    "git-google-ai-edge-LiteRT/ad08bcc7-2_subgraphs_dont_delegate_name.tflite": (
-        NO_BUFFERS,
-        "two empty subgraphs: the runtime loads it, and there is nothing to run",
     ),
     "git-google-ai-edge-LiteRT/7a9d0704-0_subgraphs.tflite": (
         "it has no subgraph",

@@ -33,6 +33,9 @@ const NAMES: [&str; 20] = [
 impl Make<'_, '_> {
     fn module(&mut self) -> Result<Module> {
         self.subgraphs = self.u.int_in_range(1..=3)?;
+        if self.seldom()? {
+            self.pool = ConstantPool::default();
+        }
         let mut graphs = Vec::new();
         for _ in 0..self.subgraphs {
             graphs.push(self.subgraph()?);
@@ -156,7 +159,7 @@ impl Make<'_, '_> {
             })?;
         }
         if self.seldom()? {
-            tensor.expressed = Some(self.element_type()?);
+            tensor.expressed = Some(ElementType::Float32);
         }
         Ok(tensor)
     }

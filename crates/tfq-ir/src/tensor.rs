@@ -30,8 +30,8 @@ pub struct Tensor {
     /// Types of the elements of a `VARIANT` tensor.
     pub variant_tensors: Vec<VariantSubType>,
     /// The type its consumers were written for, where storage was quantised and the consumers
-    /// have not been looked at since (MLIR's *expressed type*). Not part of the format:
-    /// `insert-dequant` settles and clears it.
+    /// have not been looked at since (MLIR's *expressed type*): float32 or nothing. Not part of
+    /// the format: `insert-dequant` settles and clears it.
     pub expressed: Option<ElementType>,
 }
 

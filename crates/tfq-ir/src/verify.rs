@@ -9,11 +9,13 @@
 //!    accepts it), and is not computed by an op or variable;
 //! 5. scales and zero points are as many as the loader wants: none, one, or one for each index
 //!    of the quantised dimension, which must exist;
-//! 6. linked tensors (blockwise scales) exist.
+//! 6. linked tensors (blockwise scales) exist;
+//! 7. the expressed type is float32: that is what a Dequantize gives.
 
 use crate::catalog::OptionsUnion;
 use crate::{
-    Attributes, Module, OpId, OpKind, Quantization, Subgraph, SubgraphId, TensorId, TensorLink,
+    Attributes, ElementType, Module, OpId, OpKind, Quantization, Subgraph, SubgraphId, TensorId,
+    TensorLink,
 };
 use std::collections::{HashMap, HashSet};
 
@@ -216,6 +218,9 @@ impl Verify<'_> {
                 self.module.constants().len()
             );
             self.broken(n, id, what);
+        }
+        if let Some(ty) = tensor.expressed.filter(|ty| *ty != ElementType::Float32) {
+            self.broken(n, id, format!("its expressed type is {ty}, and only FLOAT32 can be"));
         }
         let Some(q) = &tensor.quantization else { return };
         if !counts_fit(q, &tensor.shape) {

@@ -80,6 +80,18 @@ fn constants_fold_as_far_as_they_go() {
 }
 
 #[test]
+fn an_op_without_a_result_is_no_place_for_a_rule() {
+    let mut module = read("%c = const : f32[2] = [1.0, 2.0]\nNEG(%c)");
+    let negated: Work = |module, cx| {
+        let rule = Rule::new("a NEG", op(NEG))
+            .guard("it has a type", |m| !m.tensor("result").shape.is_empty());
+        apply_rules(module, MAIN, &[rule.forward("result")], cx)
+    };
+    let report = apply(&mut module, negated, &RunOptions::default());
+    assert_eq!(report.passes[0].nearest.as_ref().unwrap().reason, "the op has no result");
+}
+
+#[test]
 fn equal_ops_merge_and_dead_ones_go() {
     let mut module = read(
         "%x = input : f32[2]

@@ -220,7 +220,8 @@ struct Lift<'a> {
 impl<'a> Lift<'a> {
     /// The constants, and the end of those that lie behind the flatbuffer (0 for none).
     fn constants(&self) -> Result<(ConstantPool, usize), LiftError> {
-        let Some(buffers) = self.model.buffers().filter(|buffers| !buffers.is_empty()) else {
+        // The runtime refuses a model without a list of them, and takes an empty list.
+        let Some(buffers) = self.model.buffers() else {
             return Err(LiftError::invalid("the model", "it has no buffers"));
         };
         let mut outside_end = 0;

@@ -115,10 +115,11 @@ impl Plan {
         let (op_codes, codes) = op_codes(module);
         let mut buffers: Vec<Option<Bytes>> =
             module.constants().iter().map(|(_, bytes)| bytes.cloned()).collect();
-        if buffers.is_empty() {
+        let mut metadata = module.metadata.clone();
+        if buffers.is_empty() && module.dequant_cache.is_some() {
+            // Number 0 is for what has no data.
             buffers.push(None);
         }
-        let mut metadata = module.metadata.clone();
         if let Some(cache) = &module.dequant_cache {
             let name = Some(annotations::DEQUANT_CACHE_METADATA);
             let bytes = Some(annotations::encode(module, cache));

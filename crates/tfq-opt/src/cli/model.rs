@@ -60,16 +60,29 @@ pub(crate) fn load(input: &str, reading: &Reading) -> Result<Module, Failure> {
     tfq_opt::load(&bytes, &reading.options(input)?).map_err(|error| Failure::model(input, error))
 }
 
-/// As [`load`], for the optimiser, which keeps the bytes of a `.tflite` file; with their number.
+/// As [`load`], for the optimiser, which keeps the bytes of a `.tflite` file; with the size of
+/// that file.
 pub(crate) fn source(
     input: &str,
     reading: &Reading,
     access: Access,
 ) -> Result<(Source<'static>, u64), Failure> {
     let bytes = read(input, access)?;
-    let size = bytes.len() as u64;
     let source = Source::from_either(bytes, &reading.options(input)?);
-    Ok((source.map_err(|error| Failure::model(input, error))?, size))
+    let source = source.map_err(|error| Failure::model(input, error))?;
+    let size = match &source {
+        Source::Bytes(bytes) => bytes.len() as u64,
+        Source::Model(model) => model._tab.buf().len() as u64,
+        Source::Module(module) => size(input, module)?,
+    };
+    Ok((source, size))
+}
+
+/// The size of a model as a `.tflite` file, which the result is to be compared with where the
+/// input is text.
+pub(crate) fn size(input: &str, module: &Module) -> Result<u64, Failure> {
+    let image = tfq_opt::format::lower(module, &LowerOptions::default());
+    Ok(image.map_err(|error| Failure::model(input, error.into()))?.len())
 }
 
 /// Writes a model to a file, or to standard output for `-`; `done` is told how many bytes are.

@@ -134,7 +134,7 @@ impl<'a> Job<'a> {
         let target = reproducer.target.clone();
         let optimizer = optimizer(args, pipeline, &target)?;
         let module = reproducer.module().map_err(|error| Failure::model(file, error))?;
-        let bytes_in = text.len() as u64;
+        let bytes_in = model::size(file, &module)?;
         let (input, source) = (file.to_owned(), module.into());
         Ok(Self { input, optimizer, target, source, bytes_in, form, output })
     }

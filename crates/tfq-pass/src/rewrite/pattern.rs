@@ -100,7 +100,15 @@ impl Root {
         };
         match (self, site.at) {
             (Self::Op(pattern), At::Op(op)) => {
-                smallvec::smallvec![attempt(0, &|found| pattern.try_at(op, found))]
+                let at_root = |found: &mut Match<'a>| {
+                    pattern.try_at(op, found)?;
+                    // Rules speak of `result`; a file may have an op without any.
+                    match found.graph().results(op).is_empty() {
+                        true => Err("the op has no result".to_owned()),
+                        false => Ok(()),
+                    }
+                };
+                smallvec::smallvec![attempt(0, &at_root)]
             }
             (Self::Read(pattern), At::Op(op)) => (0..)
                 .zip(site.module.subgraph(site.sg).operands(op))
@@ -199,8 +207,8 @@ pub(super) enum At {
     Tensor(TensorId),
 }
 
-/// A place where a pattern matches, with the names that the pattern gave. The root's first
-/// result is called `result`.
+/// A place where a pattern matches, with the names that the pattern gave. The first result of
+/// the op at which a rule begins is called `result`.
 #[derive(Debug)]
 pub struct Match<'a> {
     site: Site<'a>,
@@ -271,14 +279,19 @@ impl<'a> Match<'a> {
     /// The tensor of this name; `result` is the root's first.
     ///
     /// # Panics
-    /// If the pattern has no such name.
+    /// If the pattern has no such name, or if it is `result` and the root of [`read_of`] has none.
     pub fn id(&self, name: &str) -> TensorId {
         let found = self.tensors.iter().find(|(known, _)| *known == name);
         match found {
             Some((_, id)) => *id,
-            None if name == "result" => self.graph().results(self.root())[0],
+            None if name == "result" => self.result().expect("the root has a result"),
             None => panic!("the pattern names no tensor `{name}`"),
         }
+    }
+
+    /// The root's first result. It has one unless the rule begins at [`read_of`].
+    pub fn result(&self) -> Option<TensorId> {
+        self.graph().results(self.root()).first().copied()
     }
 
     /// The tensor of this name.
