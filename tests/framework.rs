@@ -66,6 +66,31 @@ fn kinds(module: &Module) -> Vec<String> {
     graph.ops().map(|op| graph.op(op).kind.name().to_owned()).collect()
 }
 
+/// One op that reads this many constants of their own.
+fn many_weights(count: usize) -> Module {
+    model(|sg, constants| {
+        let mut weight = |n: usize| {
+            let mut tensor = float(&format!("w{n}"), &[1024]);
+            let values = (n as f32).to_le_bytes().repeat(1024);
+            tensor.buffer = constants.push(values.into());
+            Some(sg.tensor(tensor))
+        };
+        let weights: Vec<Option<TensorId>> = (0..count).map(&mut weight).collect();
+        let x = sg.tensor(float("x", &[1024]));
+        let y = sg.tensor(float("y", &[1024 * (count as i32 + 1)]));
+        let operands: Vec<_> = weights.into_iter().chain([Some(x)]).collect();
+        sg.op(builtin_op(ops::CONCATENATION), &operands, &[y]);
+        (vec![x], vec![y])
+    })
+}
+
+#[test]
+fn an_op_of_many_weights_is_served_to_the_end() {
+    let mut module = many_weights(700);
+    apply(&mut module, "quantize-weights{type=float16},insert-dequant").unwrap();
+    assert_eq!(kinds(&module).iter().filter(|kind| *kind == "DEQUANTIZE").count(), 700);
+}
+
 /// `x -> RELU -> (op) -> y`, with what steers the op as operand 1.
 fn steered(code: i32, x: &[i32], y: &[i32], steer: &[i32]) -> Module {
     model(|sg, constants| {

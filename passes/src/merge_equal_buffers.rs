@@ -60,11 +60,9 @@ impl Pass for MergeEqualBuffers {
                 cx.applied("equal bytes", place, format!("it shares buffer {}", first.0));
             }
         }
-        for (old, first) in &moves {
-            let saved = module.constants().get(*first).map_or(0, Bytes::len);
-            if module.release_constant(*old) {
-                cx.count("bytes-shared", saved as u64);
-            }
+        for old in module.release_constants(moves.keys().copied().collect()) {
+            let saved = module.constants().get(moves[&old]).map_or(0, Bytes::len);
+            cx.count("bytes-shared", saved as u64);
         }
         Ok(())
     }

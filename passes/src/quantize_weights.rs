@@ -5,6 +5,7 @@ mod plan;
 mod select;
 
 use encode::{Encoded, encode};
+use indexmap::IndexSet;
 pub use options::{Compat, CustomOp, CustomOps, Granularity, OpList, Prefer, WeightType};
 use select::{Group, Selection};
 use tfq_ir::{Attr, BufferId, ElementType, Module, OpId, Patch, SubgraphId, TensorId};
@@ -91,9 +92,11 @@ impl Pass for QuantizeWeights {
             Compat::Toco => legacy::select(self, module, cx),
         };
         self.note_verdicts(&selection, module, cx)?;
+        let mut replaced = Vec::new();
         for group in &selection.groups {
-            self.quantize(group, module, cx)?;
+            replaced.extend(self.quantize(group, module, cx)?);
         }
+        module.release_constants(replaced);
         Ok(())
     }
 }
@@ -120,37 +123,38 @@ impl QuantizeWeights {
         Ok(())
     }
 
+    /// Returns where the float bytes were.
     fn quantize(
         &self,
         group: &Group,
         module: &mut Module,
         cx: &mut Context<'_>,
-    ) -> Result<(), PassError> {
+    ) -> Result<Option<BufferId>, PassError> {
         let (sg, first) = group.tensors[0];
         let place = Context::tensor_place(module, sg, first);
         let encoded = match encode(module, group) {
             Ok(encoded) => encoded,
             Err(reason) => {
                 cx.missed(reason.rule, place, reason.message);
-                return Ok(());
+                return Ok(None);
             }
         };
         let (old, new) = (encoded.old_bytes, encoded.data.len() as u64);
         let what = encoded.what.clone();
         let replaced = module.subgraph(sg).tensor(first).buffer;
         let buffer = module.add_constant(encoded.data.clone());
-        for sg in module.subgraph_ids() {
+        let subgraphs: IndexSet<SubgraphId> = group.tensors.iter().map(|(sg, _)| *sg).collect();
+        for sg in subgraphs {
             let patch = self.patch(group, &encoded, buffer, sg);
             cx.apply(module, patch)?;
         }
-        module.release_constant(replaced);
         let reads = group.describe(module);
         let note = group.note.as_deref().unwrap_or_default();
         cx.applied("quantised", place, format!("{what}, {old} to {new} bytes; {reads}{note}"));
         cx.count("constants-quantized", 1);
         cx.count("constant-bytes-before", old);
         cx.count("constant-bytes-after", new);
-        Ok(())
+        Ok(Some(replaced))
     }
 
     fn patch(&self, group: &Group, encoded: &Encoded, buffer: BufferId, sg: SubgraphId) -> Patch {

@@ -223,18 +223,21 @@ impl Module {
         Arc::make_mut(&mut self.constants).push(bytes)
     }
 
-    /// Lets go of constant bytes that nothing refers to any more, and tells whether it did. The
-    /// place stays, empty, so that no number changes.
-    pub fn release_constant(&mut self, id: BufferId) -> bool {
-        let named = self.metadata.iter().any(|entry| entry.buffer == id)
-            || self.metadata_buffer.iter().any(|n| u32::try_from(*n) == Ok(id.0));
-        let shown = |graph: &Arc<Subgraph>| graph.tensors().any(|t| graph.tensor(t).buffer == id);
-        if id == BufferId::NONE || named || self.subgraphs.iter().any(shown) {
-            return false;
+    /// Lets go of those constant bytes among these that nothing refers to any more, and returns
+    /// which they are. Their places stay, empty, so that no number changes. It looks at every
+    /// tensor, so ask for many at a time.
+    pub fn release_constants(&mut self, mut ids: Vec<BufferId>) -> Vec<BufferId> {
+        let used = self.used_buffers();
+        ids.retain(|id| used.get(id.0 as usize).is_some_and(|used| !used));
+        for id in &ids {
+            self.release(*id);
         }
+        ids
+    }
+
+    fn release(&mut self, id: BufferId) {
         self.record(Change::Release(id));
         Arc::make_mut(&mut self.constants).release(id);
-        true
     }
 
     /// The metadata entry of this name.
@@ -334,9 +337,8 @@ impl Module {
                 Change::Constant(bytes) => {
                     self.add_constant(bytes);
                 }
-                Change::Release(id) => {
-                    self.release_constant(id);
-                }
+                // That nothing refers to it was seen when it was recorded.
+                Change::Release(id) => self.release(id),
                 Change::Version(sg, op, version) => self.set_version(sg, op, version),
                 Change::Metadata(name, bytes) => self.set_metadata(&name, bytes),
                 Change::PruneBuffers => {
@@ -357,9 +359,19 @@ impl Module {
     /// tensors by type, shape, quantisation and constant, whatever their names and handles.
     /// Modules that differ in structure have different hashes, but for chance.
     pub fn structural_hash(&self) -> u64 {
+        self.hash_subgraphs(false)
+    }
+
+    /// As [`Self::structural_hash`], but names, versions and notes count too: what any patch
+    /// changes, changes it.
+    pub fn state_hash(&self) -> u64 {
+        self.hash_subgraphs(true)
+    }
+
+    fn hash_subgraphs(&self, annotations: bool) -> u64 {
         let mut hasher = std::hash::DefaultHasher::new();
         for graph in &self.subgraphs {
-            graph.hash_structure(&mut hasher);
+            graph.hash_structure(&mut hasher, annotations);
         }
         hasher.finish()
     }

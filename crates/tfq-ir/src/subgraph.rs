@@ -300,8 +300,9 @@ impl Subgraph {
     }
 
     /// Feeds the structure to a hasher. Tensors count as the nth that ops and ends mention, so
-    /// that equal graphs built in different ways agree.
-    pub(crate) fn hash_structure(&self, hasher: &mut impl Hasher) {
+    /// that equal graphs built in different ways agree. With `annotations` names, versions and
+    /// notes count too, which change nothing that is computed.
+    pub(crate) fn hash_structure(&self, hasher: &mut impl Hasher, annotations: bool) {
         let mut numbers: HashMap<TensorId, usize> = HashMap::new();
         let mut tensor = |id: Option<TensorId>, hasher: &mut _| {
             let Some(id) = id else { return usize::MAX.hash(hasher) };
@@ -310,9 +311,15 @@ impl Subgraph {
             number.hash(hasher);
             if number == next {
                 let tensor = self.tensor(id);
-                (tensor.ty, &tensor.shape, &tensor.shape_signature, tensor.buffer).hash(hasher);
+                (tensor.ty, tensor.expressed, tensor.is_variable, tensor.has_rank).hash(hasher);
+                (&tensor.shape, &tensor.shape_signature).hash(hasher);
+                (tensor.buffer, tensor.external_buffer).hash(hasher);
                 // Floats do not hash; their text tells them apart as well.
+                format!("{:?}", (&tensor.sparsity, &tensor.variant_tensors)).hash(hasher);
                 format!("{:?}", tensor.quantization).hash(hasher);
+                if annotations {
+                    tensor.name.hash(hasher);
+                }
             }
         };
         self.inputs.iter().for_each(|id| tensor(Some(*id), hasher));
@@ -325,7 +332,13 @@ impl Subgraph {
                     (info.id, format!("{value:?}")).hash(hasher);
                 }
             }
-            self.operands(op).into_iter().for_each(|id| tensor(id, hasher));
+            (&node.custom_options.bytes, &node.mutating_variable_inputs).hash(hasher);
+            if annotations {
+                (node.version, format!("{:?}", node.notes)).hash(hasher);
+            }
+            let (operands, intermediates) = (self.operands(op), self.intermediates(op));
+            (operands.len(), intermediates.len()).hash(hasher);
+            operands.into_iter().chain(intermediates).for_each(|id| tensor(id, hasher));
             self.results(op).into_iter().for_each(|id| tensor(Some(id), hasher));
         }
         self.outputs.iter().for_each(|id| tensor(Some(*id), hasher));

@@ -132,6 +132,52 @@ fn a_shuffled_module_is_the_same_model() {
 }
 
 #[test]
+fn what_differs_in_structure_has_another_hash_and_names_and_notes_have_another_state() {
+    let hashes = |tensor: &str, op: &str| {
+        let module = read(&format!(
+            "tfg 1 full
+            subgraph @main {{
+              %x = input : f32[1,4]
+              %w = {tensor}
+              %b = const : f32[4] = [1.0, 2.0, 3.0, 4.0]
+              %y = {op} : f32[1,4]
+              output %y
+            }}"
+        ));
+        (module.structural_hash(), module.state_hash())
+    };
+    let (weight, op) = ("const : i8[4,4] q(0.5) fill const(1)", "FULLY_CONNECTED(%x, %w, %b)");
+    let same = hashes(weight, op);
+    assert_eq!(same, hashes(weight, op));
+    for weight in [
+        "const : i8[4,4] q(0.25) fill const(1)",
+        "const : i8[4,4] q(0.5) expressed f32 fill const(1)",
+        "const : u8[4,4] q(0.5) fill const(1)",
+        "const : i8[16] q(0.5) fill const(1)",
+        "variable : i8[4,4] q(0.5) fill const(1)",
+        "const : i8[4,4] q(0.5) external 3 fill const(1)",
+    ] {
+        assert_ne!(hashes(weight, op).0, same.0, "{weight}");
+    }
+    for op in [
+        "FULLY_CONNECTED(%x, %w, _)",
+        "FULLY_CONNECTED(%x, %w, %b, _)",
+        "FULLY_CONNECTED(%x, %w) scratch(%b)",
+        "FULLY_CONNECTED(%x, %w, %b) mutates [true]",
+        "FULLY_CONNECTED(%x, %w, %b) options(b\"a\")",
+        "FULLY_CONNECTED(%x, %w, %b) {fused_activation_function = RELU}",
+    ] {
+        assert_ne!(hashes(weight, op).0, same.0, "{op}");
+    }
+    for op in
+        ["FULLY_CONNECTED.v2(%x, %w, %b)", "FULLY_CONNECTED(%x, %w, %b) notes(\"hybrid\" = true)"]
+    {
+        let other = hashes(weight, op);
+        assert!(other.0 == same.0 && other.1 != same.1, "{op}");
+    }
+}
+
+#[test]
 fn effects_come_from_the_op_its_variables_and_what_it_calls() {
     let text = "tfg 1 types
         subgraph @main {

@@ -96,16 +96,19 @@ pub fn eligibility(
     };
     let noted = text(HYBRID_NOTE);
     let is_weight = weights.contains(&slot) || noted_slot(&node.notes, slot);
+    let tensor = graph.operand(op, slot).map(|id| graph.tensor(id));
+    // One scale serves the copied codes too; several belong to channels of the table.
+    let copies = tensor.is_some_and(|t| t.scales() == 1 || t.ty == ElementType::Float16);
     match noted {
         Some("hybrid") if is_weight => return Eligibility::Hybrid { delegated: false },
-        Some("pass-through") if is_weight => return Eligibility::PassThrough,
+        Some("pass-through") if is_weight && copies => return Eligibility::PassThrough,
         Some("dequantize") => {
             let reason = text(REASON_NOTE).unwrap_or("a pass decided so").to_owned();
             return Eligibility::Dequantize { reason };
         }
         _ => (),
     }
-    let Some(tensor) = graph.operand(op, slot).map(|id| graph.tensor(id)) else {
+    let Some(tensor) = tensor else {
         return Eligibility::Dequantize { reason: "the operand is left out".to_owned() };
     };
     let facts = target.facts_of(graph, op).filter(|_| weights.contains(&slot));
@@ -115,7 +118,6 @@ pub fn eligibility(
     };
     let form = WeightForm::of(tensor);
     if facts.pass_through {
-        let copies = tensor.scales() == 1 || tensor.ty == ElementType::Float16;
         if copies && target.dequantize_supports(form.ty, form.granularity) {
             return Eligibility::PassThrough;
         }

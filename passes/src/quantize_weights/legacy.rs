@@ -2,18 +2,20 @@
 //! `compat=toco`: which operands are weights, which ops are hybrid, and the arithmetic.
 //!
 //! Not followed where it is a bug: an op that the target cannot run with int8 weights gets a
-//! Dequantize; tensors on one buffer are quantised once, not one over the other; indices past the operands are skipped; weights that are not finite or sparse stay float32;
-//! inputs and outputs keep their names and types.
+//! Dequantize; tensors on one buffer are quantised once, not one over the other; a table that a
+//! convolution made per channel is not copied; indices past the operands are skipped; weights
+//! that are not finite or sparse stay float32; inputs and outputs keep their names and types.
 
 use super::select::{Form, Group, Selection, WeightUse, is_float_constant, shown};
 use super::{Granularity, NotedVerdict, QuantizeWeights, WeightType};
 use indexmap::{IndexMap, IndexSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use tfq_ir::catalog::ops;
 use tfq_ir::{BufferId, ElementType, Module, OpId, OpKind, SubgraphId, Tensor, TensorId};
 use tfq_numeric::{ChannelLayout, F32View, NonFinite, Rule};
 use tfq_pass::Context;
-use tfq_target::Target;
+use tfq_target::{Granularity as Grain, Target, WeightForm};
 
 pub(super) fn select(pass: &QuantizeWeights, module: &Module, cx: &mut Context<'_>) -> Selection {
     let legacy = Legacy { pass, module, target: cx.target() };
@@ -25,13 +27,13 @@ pub(super) fn select(pass: &QuantizeWeights, module: &Module, cx: &mut Context<'
     let groups = legacy.readable(groups, &verdicts, cx);
     // Ops whose weights must go together look at what is left.
     let verdicts = legacy.verdicts(&groups);
+    let is_hybrid = hybrid_ops(&verdicts);
     let groups = groups
         .into_iter()
         .map(|mut group| {
             let hybrid = |u: &&WeightUse| {
-                let noted = verdicts.iter().find(|v| (v.sg, v.op) == (u.sg, u.op));
                 let node = module.subgraph(u.sg).op(u.op);
-                noted.is_some_and(|v| v.kind == "hybrid")
+                is_hybrid.contains(&(u.sg, u.op))
                     && node.bool("asymmetric_quantize_inputs").is_some()
             };
             let stored = group.form.stored();
@@ -45,6 +47,10 @@ pub(super) fn select(pass: &QuantizeWeights, module: &Module, cx: &mut Context<'
         })
         .collect();
     Selection { groups, verdicts }
+}
+
+fn hybrid_ops(verdicts: &[NotedVerdict]) -> HashSet<(SubgraphId, OpId)> {
+    verdicts.iter().filter(|v| v.kind == "hybrid").map(|v| (v.sg, v.op)).collect()
 }
 
 /// Operands that are weights (`GetWeightInputIndices`).
@@ -212,9 +218,8 @@ impl Legacy<'_> {
         verdicts: &[NotedVerdict],
         cx: &mut Context<'_>,
     ) -> Vec<Group> {
-        let is_hybrid = |u: &WeightUse| {
-            verdicts.iter().any(|v| (v.sg, v.op) == (u.sg, u.op) && v.kind == "hybrid")
-        };
+        let hybrid = hybrid_ops(verdicts);
+        let is_hybrid = |u: &WeightUse| hybrid.contains(&(u.sg, u.op));
         let readable = |group: &Group| {
             let stored = group.form.stored();
             let all_hybrid = group.uses.iter().all(is_hybrid);
@@ -230,7 +235,8 @@ impl Legacy<'_> {
     }
 
     fn verdicts(&self, groups: &[Group]) -> Vec<NotedVerdict> {
-        let chosen: IndexSet<_> = groups.iter().flat_map(|group| &group.tensors).copied().collect();
+        let each = groups.iter().flat_map(|g| g.tensors.iter().map(move |tensor| (*tensor, g)));
+        let chosen: HashMap<(SubgraphId, TensorId), &Group> = each.collect();
         let mut seen = IndexSet::new();
         let mut found = Vec::new();
         for u in groups.iter().flat_map(|group| &group.uses) {
@@ -240,16 +246,17 @@ impl Legacy<'_> {
             let graph = self.module.subgraph(u.sg);
             let slots = weights(self.module, self.pass, u.sg, u.op);
             let int8 = self.pass.r#type == WeightType::Int8;
-            let all_int8 = slots
-                .iter()
-                .filter_map(|slot| graph.operand(u.op, *slot))
-                .all(|id| chosen.contains(&(u.sg, id)) || graph.tensor(id).ty == ElementType::Int8);
+            let all_int8 = slots.iter().filter_map(|slot| graph.operand(u.op, *slot)).all(|id| {
+                chosen.contains_key(&(u.sg, id)) || graph.tensor(id).ty == ElementType::Int8
+            });
             let kind = &graph.op(u.op).kind;
             let lookup = kind.is(ops::GATHER) || kind.is(ops::EMBEDDING_LOOKUP);
-            let (kind, reason) = if int8 && lookup && graph.uses(u.tensor).len() == 1 {
+            let form = chosen.get(&(u.sg, u.tensor)).map(|group| group.form.stored());
+            let one_scale = form.as_ref().is_none_or(|form| form.granularity == Grain::PerTensor);
+            let (kind, reason) = if int8 && lookup && one_scale && graph.uses(u.tensor).len() == 1 {
                 ("pass-through", "compat=toco: the table has one reader")
             } else if int8 && all_int8 && self.is_hybrid(u.sg, u.op) {
-                if self.runs(groups, u) {
+                if self.runs(form, u) {
                     ("hybrid", "compat=toco")
                 } else {
                     ("dequantize", "compat=toco, but the target cannot run it hybrid")
@@ -265,16 +272,13 @@ impl Legacy<'_> {
 
     /// Whether the target reads the weight in the form that it gets. The legacy tool does not
     /// ask, and writes grouped convolutions that fail and matrix products that come out wrong.
-    fn runs(&self, groups: &[Group], u: &WeightUse) -> bool {
+    fn runs(&self, form: Option<WeightForm>, u: &WeightUse) -> bool {
         let graph = self.module.subgraph(u.sg);
         if matches!(graph.op(u.op).kind, OpKind::Custom(_)) {
             return true;
         }
-        let group = groups.iter().find(|group| group.tensors.contains(&(u.sg, u.tensor)));
-        let form = group
-            .map_or(Form::PerTensor { rule: Rule::LegacyPerTensor }.stored(), |group| {
-                group.form.stored()
-            });
+        let usual = || Form::PerTensor { rule: Rule::LegacyPerTensor }.stored();
+        let form = form.unwrap_or_else(usual);
         self.target.hybrid(self.module, u.sg, u.op, u.slot, &form).is_hybrid()
     }
 

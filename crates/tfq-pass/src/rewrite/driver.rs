@@ -16,10 +16,9 @@ use std::collections::VecDeque;
 use tfq_ir::{Applied, Module, OpId, Patch, SubgraphId};
 use tfq_target::Target;
 
-/// Patches per op after which a run is taken for endless. Rules that shrink the graph stay far
-/// below one.
-const PATCHES_PER_OP: usize = 8;
-const PATCHES_AT_LEAST: usize = 256;
+/// Patches for each place that a rule can be about, an op, an operand or a tensor, after which a
+/// run looks endless. Rules that come to an end take a place or two each, and stay far below it.
+const PATCHES_PER_PLACE: usize = 8;
 /// How many of the last states are compared when a run seems endless.
 const STATES: usize = 64;
 /// Below this many places a sweep is over before a second thread has started.
@@ -38,7 +37,9 @@ pub fn apply_rules(
 ) -> Result<usize, PassError> {
     let mut by_benefit: Vec<&Rule> = rules.iter().collect();
     by_benefit.sort_by_key(|rule| std::cmp::Reverse(rule.benefit));
-    let limit = PATCHES_AT_LEAST.max(PATCHES_PER_OP * module.subgraph(sg).op_count());
+    let graph = module.subgraph(sg);
+    let places = graph.op_count() + graph.edge_count() + graph.tensor_count();
+    let limit = PATCHES_PER_PLACE * places;
     let mut applied = 0;
     let mut endless = Endless::default();
     loop {
@@ -274,7 +275,7 @@ struct Endless {
 impl Endless {
     fn check(&mut self, module: &Module, rule: &'static str) -> Result<(), PassError> {
         self.rules.push(rule);
-        let hash = module.structural_hash();
+        let hash = module.state_hash();
         if let Some(first) = self.states.get(&hash) {
             let cycle: IndexSet<&str> = self.rules[*first..].iter().copied().collect();
             return Err(PassError::Cycle { rules: cycle.into_iter().map(str::to_owned).collect() });
