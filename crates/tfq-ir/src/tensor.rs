@@ -81,7 +81,7 @@ impl Tensor {
 
 /// The schema's `QuantizationParameters`. `real = scale * (stored - zero_point)`, with one
 /// scale for the tensor or one for each index of `quantized_dimension`.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 #[allow(missing_docs)]
 pub struct Quantization {
     pub min: Vec<f32>,
@@ -90,6 +90,22 @@ pub struct Quantization {
     pub zero_point: Vec<i64>,
     pub details: QuantizationDetails,
     pub quantized_dimension: i32,
+}
+
+impl PartialEq for Quantization {
+    /// Floats compare by their bits, as in [`crate::Attr`]: a NaN is what it was.
+    fn eq(&self, other: &Self) -> bool {
+        let same = |a: &[f32], b: &[f32]| {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits())
+        };
+        let Self { min, max, scale, zero_point, details, quantized_dimension } = self;
+        same(min, &other.min)
+            && same(max, &other.max)
+            && same(scale, &other.scale)
+            && *zero_point == other.zero_point
+            && *details == other.details
+            && *quantized_dimension == other.quantized_dimension
+    }
 }
 
 impl Quantization {

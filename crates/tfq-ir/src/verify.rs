@@ -1,7 +1,8 @@
 //! Whether a module is well-formed: what every pass may rely on and must keep.
 //!
 //! The rules, in the order in which they are checked:
-//! 1. subgraph numbers in attributes name subgraphs; signatures and metadata name what exists;
+//! 1. subgraph numbers in attributes name subgraphs; signatures and metadata name what exists, and
+//!    operator codes operators;
 //! 2. results of an op are dense, and no tensor has two producers; of two options tables the first
 //!    is one of `builtin_options` and the second of `builtin_options_2`, or one would be lost;
 //! 3. an op reads what was computed before it;
@@ -12,7 +13,7 @@
 //! 6. linked tensors (blockwise scales) exist;
 //! 7. the expressed type is float32: that is what a Dequantize gives.
 
-use crate::catalog::OptionsUnion;
+use crate::catalog::{self, OptionsUnion};
 use crate::{
     Attributes, ElementType, Module, OpId, OpKind, Quantization, Subgraph, SubgraphId, TensorId,
     TensorLink,
@@ -45,6 +46,13 @@ impl Module {
             Verify { module: self, id, graph, errors: &mut errors }.run();
         }
         self.verify_signatures(&mut errors);
+        for (n, code) in self.op_codes.iter().enumerate() {
+            let OpKind::Builtin(builtin) = code.kind() else { continue };
+            if catalog::op_by_code(builtin).is_none() {
+                let what = format!("there is no builtin operator {builtin}");
+                errors.push(error(format!("operator code {n}"), what));
+            }
+        }
         for entry in &self.metadata {
             if entry.buffer.0 as usize >= self.constants().len() {
                 let place = format!("metadata {:?}", entry.name.as_deref().unwrap_or(""));

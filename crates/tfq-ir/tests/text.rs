@@ -553,6 +553,10 @@ fn what_is_left_out_must_come_from_somewhere() {
     assert_eq!(refused.message, "the side file has no bytes of this hash");
     let refused = text::parse(&full, &with_side(side[..40].to_vec())).unwrap_err();
     assert_eq!(refused.message, "the side file is cut off or damaged");
+    let mut changed = side.clone();
+    *changed.last_mut().unwrap() ^= 1;
+    let refused = text::parse(&full, &with_side(changed)).unwrap_err();
+    assert!(refused.message.contains("the bytes of this hash have another one"), "{refused}");
     let refused = text::parse(&full, &with_side(b"TFL3".to_vec())).unwrap_err();
     assert_eq!(refused.message, "the side file does not begin with TFGSIDE1");
 }
@@ -833,7 +837,7 @@ fn errors_say_where_and_what_to_do() {
             1,
             35,
             "gaussian has no `sd`",
-            "it has seed, mean, std, min, max and nonfinite",
+            "it has seed, mean, std, min, max, zeros and nonfinite",
         ),
         (
             "%c = const : f32[99999,99999] fill const(1)",
@@ -850,7 +854,13 @@ fn errors_say_where_and_what_to_do() {
             "there is no such escape",
             "escapes are \\\" \\\\ \\n \\r \\t \\0 \\xNN and \\u{…}",
         ),
-        ("// ümläut\n  ü", 2, 3, "there is no place for `ü` here", ""),
+        (
+            "// ümläut\n  ü",
+            2,
+            3,
+            "there is no place for `ü` here",
+            "names like this are in quotes: `%\"...\"`",
+        ),
         (
             "%x = input\n%y = RELU(%z)\n%z = RELU(%x)\n",
             2,
@@ -874,6 +884,52 @@ fn errors_say_where_and_what_to_do() {
             1,
             30,
             "expected `axis`, `min`, `max` or `)`, found `2`",
+            "",
+        ),
+        ("tfg 1 qant\n%x = input", 1, 7, "there is no level `qant`", "did you mean `quant`?"),
+        (
+            "version 7\n%x = input",
+            1,
+            9,
+            "a model of version 7 is no model that runs",
+            "the version is 3",
+        ),
+        (
+            "# a comment\n%x = input",
+            1,
+            1,
+            "this is not a hash",
+            "a hash has 8 to 64 hexadecimal digits; comments begin with `//`",
+        ),
+        (
+            "%ü = input",
+            1,
+            2,
+            "there is no place for `ü` here",
+            "names like this are in quotes: `%\"...\"`",
+        ),
+        (
+            "%x = input\n%y = RELU(%x) f32[1]",
+            2,
+            15,
+            "there is no section or operator `f32`",
+            "a type stands behind a `:`",
+        ),
+        ("subgraph @a {\n%x = input", 1, 10, "the `{` of this subgraph is never closed", ""),
+        (
+            "%x = input\n%y = CONV_2D(%x) {stride_w = 1, stride_w = 2}",
+            2,
+            33,
+            "`stride_w` is set twice",
+            "",
+        ),
+        ("%c = const : f32[1] = [1e400]", 1, 24, "`1e400` cannot be a value of type f32", ""),
+        ("%c = const : f32[2] fill uniform(min = 3, max = 1)", 1, 26, "min 3 is above max 1", ""),
+        (
+            "%c = const : f32[2] fill gaussian(std = -1)",
+            1,
+            26,
+            "a standard deviation is not below 0",
             "",
         ),
     ] {
@@ -967,7 +1023,7 @@ fn printing_bears_with_what_is_gone() {
     let printed = text::print(&module, Level::Full);
     assert!(printed.contains("input \"gone\" = -1"), "{printed}");
     let empty = text::print(&Module::default(), Level::Full);
-    assert!(error(&empty).message.contains("no subgraph"));
+    assert!(error(&empty).message.contains("version 0"));
     let only = text::print_subgraph(&module, SubgraphId(0), Level::Full);
     assert!(only.starts_with("subgraph @main {\n"), "{only}");
 }

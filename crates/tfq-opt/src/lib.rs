@@ -66,7 +66,7 @@ pub use inspect::{
     ConstantInfo, Inspection, MetadataInfo, OpInfo, Port, QuantizationState, Scheme, SignatureInfo,
     SizeInfo, SubgraphInfo, TrailerInfo, TypeInfo, inspect,
 };
-pub use load::{LoadOptions, as_text, load};
+pub use load::{LoadOptions, is_text, load};
 pub use optimizer::{
     Error, Optimized, Optimizer, Source, builtin, quantize_weights, quantize_weights_into,
 };

@@ -19,9 +19,18 @@ pub struct LoadOptions {
 /// Reads a model: text where the bytes are text, else a `.tflite` file, whose constants stay
 /// slices of `input`.
 pub fn load(input: &Bytes, options: &LoadOptions) -> Result<Module, Error> {
-    let Some(text) = as_text(input) else {
+    if !is_text(input) {
         return Ok(tfq_tflite::lift(input, &options.lift)?);
-    };
+    }
+    let source = input.strip_prefix(BYTE_ORDER_MARK).unwrap_or(input);
+    match std::str::from_utf8(source) {
+        Ok(text) => parse(text, options),
+        Err(error) => Err(not_utf8(source, error.valid_up_to())),
+    }
+}
+
+/// Reads a model from text.
+pub(crate) fn parse(text: &str, options: &LoadOptions) -> Result<Module, Error> {
     let options = text::ParseOptions {
         side: options.side.clone(),
         fills: options.fills,
@@ -31,27 +40,47 @@ pub fn load(input: &Bytes, options: &LoadOptions) -> Result<Module, Error> {
         .map_err(|error| Error::Text { text: text.to_owned(), error: Box::new(error) })
 }
 
-/// The text, if the bytes are the text form of a model: its first line that says something
-/// begins with `tfg`, which no flatbuffer does in a place where its root offset stands.
-pub fn as_text(input: &[u8]) -> Option<&str> {
-    let head = &input[..input.len().min(4096)];
-    let head = match std::str::from_utf8(head) {
-        Ok(head) => head,
-        // The cut may be inside a character.
-        Err(error) if error.error_len().is_none() => {
-            std::str::from_utf8(&head[..error.valid_up_to()]).ok()?
-        }
-        Err(_) => return None,
+fn not_utf8(source: &[u8], at: usize) -> Error {
+    let text = String::from_utf8_lossy(source).into_owned();
+    let before = &text[..at];
+    let error = text::ParseError {
+        line: 1 + before.matches('\n').count(),
+        column: 1 + before.chars().rev().take_while(|c| *c != '\n').count(),
+        span: at..at,
+        message: "this byte is no UTF-8".to_owned(),
+        help: Some("texts are UTF-8; other bytes are written `\\xff` inside `b\"...\"`".to_owned()),
     };
-    let first =
-        head.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with("//"));
-    let is_text = first?.strip_prefix("tfg")?.starts_with(char::is_whitespace);
-    if is_text { std::str::from_utf8(input).ok() } else { None }
+    Error::Text { text, error: Box::new(error) }
+}
+
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+/// What a text may begin with, behind comments.
+const BEGINNINGS: [&[u8]; 6] =
+    [b"tfg", b"subgraph", b"signature", b"description", b"metadata", b"dequant_cache"];
+
+/// Whether the bytes are meant as the text form of a model: no flatbuffer with its identifier,
+/// and the first thing that stands there is the head of a text, a section or a tensor.
+pub fn is_text(input: &[u8]) -> bool {
+    if input.get(4..8) == Some(b"TFL3") {
+        return false;
+    }
+    let mut rest = input.strip_prefix(BYTE_ORDER_MARK).unwrap_or(input).trim_ascii_start();
+    while let Some(comment) = rest.strip_prefix(b"//") {
+        let Some(end) = comment.iter().position(|byte| *byte == b'\n') else { return false };
+        rest = comment[end..].trim_ascii_start();
+    }
+    let is_word = |word: &&[u8]| {
+        let behind = rest.strip_prefix(*word).map(|behind| behind.first());
+        behind.is_some_and(|next| next.is_none_or(|b| b.is_ascii_whitespace()))
+    };
+    let is_name = |next: &u8| next.is_ascii_graphic();
+    BEGINNINGS.iter().any(|word| is_word(word))
+        || (rest.first() == Some(&b'%') && rest.get(1).is_some_and(is_name))
 }
 
 impl crate::Source<'_> {
     /// The bytes as they are where they are a `.tflite` file, and the model where they are text.
     pub fn from_either(input: Bytes, options: &LoadOptions) -> Result<Self, Error> {
-        if as_text(&input).is_some() { Ok(load(&input, options)?.into()) } else { Ok(input.into()) }
+        if is_text(&input) { Ok(load(&input, options)?.into()) } else { Ok(input.into()) }
     }
 }

@@ -2,7 +2,6 @@
 //! made-up weights of the same statistics.
 
 use crate::{Error, LoadOptions};
-use bytes::Bytes;
 use std::fmt::Write;
 use tfq_ir::{Module, text};
 
@@ -63,7 +62,7 @@ impl Reproducer {
     /// The model.
     pub fn module(&self) -> Result<Module, Error> {
         let options = LoadOptions { fills: true, ..LoadOptions::default() };
-        crate::load(&Bytes::copy_from_slice(self.model.as_bytes()), &options)
+        crate::load::parse(&self.model, &options)
     }
 }
 

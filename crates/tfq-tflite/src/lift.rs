@@ -97,6 +97,9 @@ fn what_it_looks_like(file: &[u8]) -> String {
         [b'P', b'K', ..] => "it looks like a zip, perhaps a .task bundle with models inside",
         [0x89, b'H', b'D', b'F', ..] => "it looks like an HDF5 file (Keras)",
         [0x1f, 0x8b, ..] => "it is compressed with gzip",
+        _ if file.starts_with(b"version https://git-lfs") => {
+            "it is a pointer of Git LFS, and `git lfs pull` fetches the file"
+        }
         [0x08, ..] => "it looks like a protocol buffer (ONNX or a SavedModel)",
         _ => "the identifier TFL3 is missing at byte 4",
     };

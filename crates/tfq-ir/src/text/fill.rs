@@ -10,14 +10,67 @@ use half::{bf16, f16};
 /// How the elements of a constant are made.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Fill {
-    /// Normally distributed, then held between `min` and `max`; the first `nonfinite` are NaN.
-    Gaussian { seed: u64, mean: f64, std: f64, min: f64, max: f64, nonfinite: u64 },
+    /// Normally distributed.
+    Gaussian(Gaussian),
     /// Evenly distributed, `min` included and `max` not.
     Uniform { seed: u64, min: f64, max: f64 },
     /// `start`, `start + step` and so on; integers wrap around.
     Ramp { start: f64, step: f64 },
     /// All the same.
     Const(f64),
+}
+
+/// Normally distributed elements, held between bounds. Of what is written down in a skeleton
+/// the bounds matter most: scales come from them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Gaussian {
+    pub(super) seed: u64,
+    /// Of all elements, zeros among them.
+    pub(super) mean: f64,
+    pub(super) std: f64,
+    /// Where it is finite, one element has it; so has one `max`.
+    pub(super) min: f64,
+    pub(super) max: f64,
+    /// How many are NaN; they come first.
+    pub(super) nonfinite: u64,
+    /// The share that is 0, from 0 to 1.
+    pub(super) zeros: f64,
+}
+
+impl Default for Gaussian {
+    fn default() -> Self {
+        let (min, max) = (f64::NEG_INFINITY, f64::INFINITY);
+        Self { seed: 0, mean: 0.0, std: 1.0, min, max, nonfinite: 0, zeros: 0.0 }
+    }
+}
+
+impl Gaussian {
+    /// Element `n` of `elements`.
+    fn element(&self, n: u64, elements: u64, random: &mut SplitMix64) -> f64 {
+        let bounds = [self.min, self.max].into_iter().filter(|bound| bound.is_finite());
+        let both = elements >= self.nonfinite + 2;
+        match n.checked_sub(self.nonfinite) {
+            None => return f64::NAN,
+            Some(n) if n < 2 && both => {
+                if let Some(bound) = bounds.clone().nth(n as usize) {
+                    return bound;
+                }
+            }
+            _ => (),
+        }
+        if self.zeros > 0.0 && random.unit() < self.zeros {
+            return 0.0;
+        }
+        let parts = |x: u64| (0..4).map(|k| x >> (16 * k) & 0xffff).sum::<u64>();
+        let sum = parts(random.next()) + parts(random.next());
+        let rest = (1.0 - self.zeros).max(f64::MIN_POSITIVE);
+        let mean = self.mean / rest;
+        let std = match self.zeros > 0.0 {
+            true => ((self.std.powi(2) + self.mean.powi(2)) / rest - mean.powi(2)).max(0.0).sqrt(),
+            false => self.std,
+        };
+        (mean + std * ((sum as f64 - SUM_MEAN) / SUM_STD)).max(self.min).min(self.max)
+    }
 }
 
 /// A seed for a tensor of this name: 32-bit FNV-1a.
@@ -35,6 +88,11 @@ impl SplitMix64 {
         let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ (z >> 31)
     }
+
+    /// Evenly distributed from 0 to 1, without 1.
+    fn unit(&mut self) -> f64 {
+        (self.next() >> 11) as f64 * (1.0 / (1_u64 << 53) as f64)
+    }
 }
 
 /// Standard deviation of the sum of eight evenly distributed 16-bit numbers, the square root of
@@ -46,22 +104,15 @@ const SUM_MEAN: f64 = 262_140.0;
 /// The bytes of `elements` elements; `None` for types that are not numbers.
 pub(super) fn fill(fill: Fill, ty: ElementType, elements: usize) -> Option<Vec<u8>> {
     let mut random = SplitMix64(match fill {
-        Fill::Gaussian { seed, .. } | Fill::Uniform { seed, .. } => seed,
+        Fill::Gaussian(Gaussian { seed, .. }) | Fill::Uniform { seed, .. } => seed,
         Fill::Ramp { .. } | Fill::Const(_) => 0,
     });
     let mut n = 0_u64;
     let next = || {
         n += 1;
         match fill {
-            Fill::Gaussian { nonfinite, .. } if n <= nonfinite => f64::NAN,
-            Fill::Gaussian { mean, std, min, max, .. } => {
-                let parts = |x: u64| (0..4).map(|k| x >> (16 * k) & 0xffff).sum::<u64>();
-                let sum = parts(random.next()) + parts(random.next());
-                (mean + std * ((sum as f64 - SUM_MEAN) / SUM_STD)).max(min).min(max)
-            }
-            Fill::Uniform { min, max, .. } => {
-                min + (max - min) * ((random.next() >> 11) as f64 * (1.0 / (1_u64 << 53) as f64))
-            }
+            Fill::Gaussian(how) => how.element(n - 1, elements as u64, &mut random),
+            Fill::Uniform { min, max, .. } => min + (max - min) * random.unit(),
             Fill::Ramp { start, step } => start + step * (n - 1) as f64,
             Fill::Const(value) => value,
         }
@@ -150,14 +201,7 @@ mod tests {
 
     #[test]
     fn bytes_never_change() {
-        let gaussian = Fill::Gaussian {
-            seed: 1,
-            mean: 0.0,
-            std: 0.1,
-            min: f64::NEG_INFINITY,
-            max: f64::INFINITY,
-            nonfinite: 0,
-        };
+        let gaussian = Fill::Gaussian(Gaussian { seed: 1, std: 0.1, ..Gaussian::default() });
         let digest = |how, ty| {
             let bytes = fill(how, ty, 1000).unwrap();
             crate::text::side::hex(&crate::text::side::hash(&bytes), 8)
@@ -176,12 +220,23 @@ mod tests {
     }
 
     #[test]
-    fn a_normal_fill_has_the_mean_and_deviation_it_was_asked_for() {
-        let how =
-            Fill::Gaussian { seed: 3, mean: 1.0, std: 0.5, min: -9.0, max: 9.0, nonfinite: 0 };
-        let bytes = fill(how, ElementType::Float32, 100_000).unwrap();
-        let stats = crate::text::stats(ElementType::Float32, &bytes).unwrap();
-        assert!((stats.mean - 1.0).abs() < 0.01 && (stats.std - 0.5).abs() < 0.01, "{stats:?}");
+    fn a_normal_fill_has_the_statistics_it_was_asked_for() {
+        for zeros in [0.0, 0.8] {
+            let how = Gaussian {
+                seed: 3,
+                mean: 1.0,
+                std: 3.0,
+                min: -9.0,
+                max: 70.5,
+                nonfinite: 0,
+                zeros,
+            };
+            let bytes = fill(Fill::Gaussian(how), ElementType::Float32, 100_000).unwrap();
+            let stats = crate::text::stats(ElementType::Float32, &bytes).unwrap();
+            assert!((stats.mean - 1.0).abs() < 0.05 && (stats.std - 3.0).abs() < 0.05, "{stats:?}");
+            assert!((stats.zeros as f64 / 100_000.0 - zeros).abs() < 0.01, "{stats:?}");
+            assert_eq!((stats.min, stats.max), (-9.0, 70.5));
+        }
     }
 
     #[test]

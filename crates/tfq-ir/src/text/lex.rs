@@ -138,7 +138,8 @@ impl Lexer<'_> {
                 self.at += 1;
                 let digits = self.take(u8::is_ascii_hexdigit).to_ascii_lowercase();
                 if digits.len() < 8 || digits.len() > 64 {
-                    let help = Some("a hash has 8 to 64 hexadecimal digits");
+                    let help =
+                        Some("a hash has 8 to 64 hexadecimal digits; comments begin with `//`");
                     return Err(self.error(start, "this is not a hash", help));
                 }
                 Token::Hash(digits)
@@ -165,7 +166,11 @@ impl Lexer<'_> {
             Some(_) => {
                 let c = self.text[start..].chars().next().unwrap_or(' ');
                 self.at += c.len_utf8();
-                let help = (c == '/' || c == ';').then_some("comments begin with `//`");
+                let help = match c {
+                    '/' | ';' => Some("comments begin with `//`"),
+                    c if c.is_alphanumeric() => Some("names like this are in quotes: `%\"...\"`"),
+                    _ => None,
+                };
                 return Err(self.error(start, &format!("there is no place for `{c}` here"), help));
             }
         })

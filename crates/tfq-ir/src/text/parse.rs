@@ -23,6 +23,9 @@ use std::sync::Arc;
 
 type Span = Range<usize>;
 
+/// The version of the model format; no runtime takes another.
+const MODEL_VERSION: u32 = 3;
+
 /// An error before lines and columns are known.
 #[derive(Debug)]
 struct Fail {
@@ -286,6 +289,11 @@ impl Parser {
                 && (Level::from_name(word).is_some() || word == "skeleton")
             {
                 self.at += 1;
+            } else if let Token::Word(word) = self.peek()
+                && let Some(near) = closest(word, Level::ALL.iter().map(|level| level.name()))
+            {
+                let message = format!("there is no level `{word}`");
+                return fail_with(self.span(), message, format!("did you mean `{near}`?"));
             }
         }
         while *self.peek() != Token::End {
@@ -318,7 +326,15 @@ impl Parser {
         }
         self.at += 1;
         match word.as_str() {
-            "version" => raw.version = Some(self.number("the version of the model")?),
+            "version" => {
+                let span = self.span();
+                let version = self.number("the version of the model")?;
+                if version != MODEL_VERSION {
+                    let message = format!("a model of version {version} is no model that runs");
+                    return fail_with(span, message, "the version is 3");
+                }
+                raw.version = Some(version);
+            }
             "description" => raw.description = Some(self.string("a description")?.into()),
             "metadata" => {
                 let name = self.optional_string()?;
@@ -351,6 +367,9 @@ impl Parser {
                 let mut subgraph = RawSubgraph::new(name, span);
                 self.mark('{')?;
                 while !self.eat_mark('}') {
+                    if *self.peek() == Token::End {
+                        return fail(subgraph.span, "the `{` of this subgraph is never closed");
+                    }
                     self.statement(&mut subgraph)?;
                 }
                 raw.subgraphs.push(subgraph);
@@ -391,6 +410,9 @@ impl Parser {
         if !known && !matches!(word, "" | "input" | "output" | "custom" | "builtin") {
             let message = format!("there is no section or operator `{word}`");
             let ops = crate::catalog::all_ops().iter().map(|op| op.name);
+            if super::type_from_name(word).is_some() {
+                return fail_with(span, message, "a type stands behind a `:`");
+            }
             return match closest(word, SECTIONS.into_iter().chain(ops)) {
                 Some(near) => fail_with(span, message, format!("did you mean `{near}`?")),
                 None => fail(span, message),

@@ -6,6 +6,7 @@
 //! not change with what lies before them.
 
 use bytes::Bytes;
+use std::cell::OnceCell;
 use std::collections::HashMap;
 
 pub(super) type Hash = [u8; 32];
@@ -61,8 +62,16 @@ impl Writer {
 
 /// A side file that is read.
 pub(super) struct Reader {
-    /// Hashes in full, sorted, with the bytes.
-    entries: Vec<(String, Bytes)>,
+    /// Sorted by hash.
+    entries: Vec<Entry>,
+}
+
+struct Entry {
+    /// In full.
+    hash: String,
+    bytes: Bytes,
+    /// Whether the bytes have that hash, once somebody asked for them.
+    is_right: OnceCell<bool>,
 }
 
 impl Reader {
@@ -86,24 +95,27 @@ impl Reader {
                 file.get(at..at + 32).and_then(|h| h.try_into().ok()).ok_or(damaged)?;
             let (first, len) = (number(at + 32).ok_or(damaged)?, number(at + 40).ok_or(damaged)?);
             let end = first.checked_add(len).filter(|end| *end <= file.len()).ok_or(damaged)?;
-            entries.push((hex(&hash, 64), file.slice(first..end)));
+            let (hash, bytes) = (hex(&hash, 64), file.slice(first..end));
+            entries.push(Entry { hash, bytes, is_right: OnceCell::new() });
         }
-        entries.sort_by(|a, b| a.0.cmp(&b.0));
+        entries.sort_by(|a, b| a.hash.cmp(&b.hash));
         Ok(Self { entries })
     }
 
     /// The bytes whose hash begins like this, if there are such and no others. Their place in
     /// the file comes along, so that a second use of the same bytes can be told.
     pub(super) fn find(&self, digits: &str) -> Result<(usize, &Bytes), &'static str> {
-        let at = self.entries.partition_point(|(hash, _)| hash.as_str() < digits);
-        match self.entries.get(at) {
-            Some((hash, bytes)) if hash.starts_with(digits) => match self.entries.get(at + 1) {
-                Some((next, _)) if next.starts_with(digits) => {
-                    Err("several entries of the side file begin with this hash")
-                }
-                _ => Ok((at, bytes)),
-            },
-            _ => Err("the side file has no bytes of this hash"),
+        let at = self.entries.partition_point(|entry| entry.hash.as_str() < digits);
+        let begins = |entry: &&Entry| entry.hash.starts_with(digits);
+        let Some(entry) = self.entries.get(at).filter(begins) else {
+            return Err("the side file has no bytes of this hash");
+        };
+        if self.entries.get(at + 1).filter(begins).is_some() {
+            return Err("several entries of the side file begin with this hash");
         }
+        if !entry.is_right.get_or_init(|| hex(&hash(&entry.bytes), 64) == entry.hash) {
+            return Err("the side file is damaged: the bytes of this hash have another one");
+        }
+        Ok((at, &entry.bytes))
     }
 }

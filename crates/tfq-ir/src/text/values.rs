@@ -3,6 +3,7 @@
 use crate::ElementType;
 use crate::text::{INLINE_ELEMENTS, quote};
 use half::{bf16, f16};
+use std::cmp::Ordering;
 use std::fmt::Write;
 
 /// The elements of a constant as text; `None` where there are many or they would not come back
@@ -181,6 +182,11 @@ pub(super) enum Scalar<'a> {
     Bool(bool),
 }
 
+/// Whether a number is written in digits, which are not to become infinite unsaid.
+fn is_digits(text: &str) -> bool {
+    text.bytes().any(|b| b.is_ascii_digit())
+}
+
 /// Packs elements as they come.
 pub(super) struct Packer {
     ty: ElementType,
@@ -242,15 +248,25 @@ impl Packer {
             };
         }
         match self.ty {
-            Float32 => float!(f32, u32, |t: &str| t.parse::<f32>().ok()),
-            Float64 => float!(f64, u64, |t: &str| t.parse::<f64>().ok()),
+            Float32 => float!(f32, u32, |t: &str| {
+                t.parse::<f32>().ok().filter(|v| v.is_finite() || !is_digits(t))
+            }),
+            Float64 => float!(f64, u64, |t: &str| {
+                t.parse::<f64>().ok().filter(|v| v.is_finite() || !is_digits(t))
+            }),
             Float16 => float!(f16, u16, |t: &str| match t {
                 "nan" => Some(f16::NAN),
-                t => t.parse::<f64>().ok().map(f16::from_f64),
+                t => {
+                    let v = f16::from_f64(t.parse().ok()?);
+                    (v.is_finite() || !is_digits(t)).then_some(v)
+                }
             }),
             BFloat16 => float!(bf16, u16, |t: &str| match t {
                 "nan" => Some(bf16::NAN),
-                t => t.parse::<f64>().ok().map(bf16::from_f64),
+                t => {
+                    let v = bf16::from_f64(t.parse().ok()?);
+                    (v.is_finite() || !is_digits(t)).then_some(v)
+                }
             }),
             Int8 => number!(i8),
             UInt8 => number!(u8),
@@ -299,7 +315,8 @@ pub(super) trait Number: Copy {
     fn parse(scalar: Scalar<'_>) -> Option<Self>;
     fn put(self, out: &mut Vec<u8>);
     fn get(bytes: &[u8]) -> Self;
-    fn same(self, other: Self) -> bool;
+    /// An order in which no two numbers of different bits are equal, NaN among them.
+    fn compare(&self, other: &Self) -> Ordering;
     fn to_f64(self) -> f64;
     fn from_f64(v: f64) -> Self;
 }
@@ -323,8 +340,8 @@ macro_rules! integers {
             fn get(bytes: &[u8]) -> Self {
                 Self::from_le_bytes(bytes.try_into().expect("chunks are exact"))
             }
-            fn same(self, other: Self) -> bool {
-                self == other
+            fn compare(&self, other: &Self) -> Ordering {
+                self.cmp(other)
             }
             fn to_f64(self) -> f64 {
                 self as f64
@@ -356,8 +373,8 @@ impl Number for f32 {
     fn get(bytes: &[u8]) -> Self {
         Self::from_le_bytes(bytes.try_into().expect("chunks are exact"))
     }
-    fn same(self, other: Self) -> bool {
-        self.to_bits() == other.to_bits()
+    fn compare(&self, other: &Self) -> Ordering {
+        self.total_cmp(other)
     }
     fn to_f64(self) -> f64 {
         f64::from(self)

@@ -1,21 +1,14 @@
 //! What a tensor's buffer holds: values, bytes of the side file, fills.
 
 use super::{Content, Name, Parsed, Parser, Span, fail, fail_with};
-use crate::text::fill::{Fill, fill, seed_of};
+use crate::text::fill::{Fill, Gaussian, fill, seed_of};
 use crate::text::lex::Token;
 use crate::text::values::{Packer, Scalar, pack_strings};
 use crate::{ElementType, Tensor};
 use bytes::Bytes;
 
-/// The statistics that a text has.
-#[derive(Default)]
-struct Hint {
-    min: Option<f64>,
-    max: Option<f64>,
-    mean: Option<f64>,
-    std: Option<f64>,
-    nonfinite: u64,
-}
+/// What weights are taken to have where nothing is said.
+const USUAL_STD: f64 = 0.1;
 
 impl Parser {
     /// The rest of a declaration. `kind` is where its kind stands.
@@ -67,8 +60,12 @@ impl Parser {
 
     pub(super) fn left_out<T>(&self, span: Span, what: &str) -> Parsed<T> {
         let help = match &self.side {
-            Some(_) => "give the side file that was written with this text, or allow fills",
-            None => "give the side file that was written with the text, or allow fills",
+            Some(_) => {
+                "give the side file that was written with this text (--side-file), or allow fills (--fills)"
+            }
+            None => {
+                "give the side file that was written with the text (--side-file), or allow fills (--fills)"
+            }
         };
         fail_with(span, format!("{what} not in the text"), help)
     }
@@ -103,7 +100,7 @@ impl Parser {
             Ok(found) => found,
             Err(_) if self.fills => return Ok(None),
             Err(what) => {
-                let help = "give the side file that was written with this text, or allow fills";
+                let help = "give the side file that was written with this text (--side-file), or allow fills (--fills)";
                 return fail_with(span, what, help);
             }
         };
@@ -219,23 +216,21 @@ impl Parser {
     }
 
     /// `{min = …, max = …}`, which only fills look at.
-    fn hint(&mut self) -> Parsed<Option<Hint>> {
+    fn hint(&mut self) -> Parsed<Option<Gaussian>> {
         if !self.eat_mark('{') {
             return Ok(None);
         }
-        let mut hint = Hint::default();
+        let mut hint = Gaussian { std: USUAL_STD, ..Gaussian::default() };
         while !self.eat_mark('}') {
             let (key, span) = self.any_word("a statistic")?;
             self.mark('=')?;
-            let value = self.float("a number")?;
-            self.eat_mark('%');
             match key.as_str() {
-                "min" => hint.min = Some(value),
-                "max" => hint.max = Some(value),
-                "mean" => hint.mean = Some(value),
-                "std" => hint.std = Some(value),
-                "nonfinite" => hint.nonfinite = value as u64,
-                "zeros" => (),
+                "min" => hint.min = self.float("a number")?,
+                "max" => hint.max = self.float("a number")?,
+                "mean" => hint.mean = self.float("a number")?,
+                "std" => hint.std = self.float("a number")?,
+                "zeros" => hint.zeros = self.percentage()?,
+                "nonfinite" => hint.nonfinite = self.number("how many")?,
                 _ => return fail(span, format!("there is no statistic `{key}`")),
             }
             self.comma('}')?;
@@ -247,12 +242,11 @@ impl Parser {
     fn fill(&mut self, tensor: &Tensor, length: Option<u64>) -> Parsed<Bytes> {
         self.word("fill")?;
         let (word, span) = self.any_word("a fill")?;
-        let (mut seed, mut mean, mut std) = (0, 0.0, 1.0);
-        let (mut min, mut max) = match word.as_str() {
-            "uniform" => (0.0, 1.0),
-            _ => (f64::NEG_INFINITY, f64::INFINITY),
-        };
-        let (mut start, mut step, mut value, mut nonfinite) = (0.0, 1.0, 0.0, 0);
+        let mut normal = Gaussian::default();
+        if word == "uniform" {
+            (normal.min, normal.max) = (0.0, 1.0);
+        }
+        let (mut start, mut step, mut value) = (0.0, 1.0, 0.0);
         self.mark('(')?;
         if word == "const" {
             value = match self.peek() {
@@ -269,17 +263,18 @@ impl Parser {
             let (key, span) = self.any_word("a parameter")?;
             self.mark('=')?;
             match (word.as_str(), key.as_str()) {
-                ("gaussian" | "uniform", "seed") => seed = self.number("a seed")?,
-                ("gaussian", "mean") => mean = self.float("a mean")?,
-                ("gaussian", "std") => std = self.float("a standard deviation")?,
-                ("gaussian" | "uniform", "min") => min = self.float("a number")?,
-                ("gaussian" | "uniform", "max") => max = self.float("a number")?,
-                ("gaussian", "nonfinite") => nonfinite = self.number("how many")?,
+                ("gaussian" | "uniform", "seed") => normal.seed = self.number("a seed")?,
+                ("gaussian", "mean") => normal.mean = self.float("a mean")?,
+                ("gaussian", "std") => normal.std = self.float("a standard deviation")?,
+                ("gaussian" | "uniform", "min") => normal.min = self.float("a number")?,
+                ("gaussian" | "uniform", "max") => normal.max = self.float("a number")?,
+                ("gaussian", "zeros") => normal.zeros = self.percentage()?,
+                ("gaussian", "nonfinite") => normal.nonfinite = self.number("how many")?,
                 ("ramp", "start") => start = self.float("a number")?,
                 ("ramp", "step") => step = self.float("a number")?,
                 ("gaussian" | "uniform" | "ramp", _) => {
                     let help = match word.as_str() {
-                        "gaussian" => "it has seed, mean, std, min, max and nonfinite",
+                        "gaussian" => "it has seed, mean, std, min, max, zeros and nonfinite",
                         "uniform" => "it has seed, min and max",
                         _ => "it has start and step",
                     };
@@ -290,8 +285,14 @@ impl Parser {
             self.comma(')')?;
         }
         let how = match word.as_str() {
-            "gaussian" => Fill::Gaussian { seed, mean, std, min, max, nonfinite },
-            "uniform" => Fill::Uniform { seed, min, max },
+            "gaussian" | "uniform" if normal.min > normal.max => {
+                return fail(span, format!("min {} is above max {}", normal.min, normal.max));
+            }
+            "gaussian" if normal.std < 0.0 => {
+                return fail(span, "a standard deviation is not below 0");
+            }
+            "gaussian" => Fill::Gaussian(normal),
+            "uniform" => Fill::Uniform { seed: normal.seed, min: normal.min, max: normal.max },
             "ramp" => Fill::Ramp { start, step },
             "const" => Fill::Const(value),
             _ => {
@@ -301,6 +302,14 @@ impl Parser {
         };
         self.mark(')')?;
         self.filled(tensor, length, how, &span)
+    }
+
+    /// `84.9%`, as a share.
+    fn percentage(&mut self) -> Parsed<f64> {
+        let span = self.span();
+        let share = self.float("a percentage")? / 100.0;
+        self.eat_mark('%');
+        if (0.0..=1.0).contains(&share) { Ok(share) } else { fail(span, "it is no percentage") }
     }
 
     fn filled(
@@ -356,29 +365,19 @@ impl Parser {
         tensor: &Tensor,
         name: &Name,
         length: Option<u64>,
-        hint: Option<Hint>,
+        hint: Option<Gaussian>,
         span: &Span,
     ) -> Parsed<Bytes> {
         use ElementType::*;
         let seed = u64::from(seed_of(&name.name));
         let symmetric = |most: f64| Fill::Uniform { seed, min: -most, max: most };
         let how = match (hint, tensor.ty) {
-            (Some(hint), ty) if !matches!(ty, Float8E4M3Fn | Float8E5M2) => Fill::Gaussian {
-                seed,
-                mean: hint.mean.unwrap_or(0.0),
-                std: hint.std.unwrap_or(0.1),
-                min: hint.min.unwrap_or(f64::NEG_INFINITY),
-                max: hint.max.unwrap_or(f64::INFINITY),
-                nonfinite: hint.nonfinite,
-            },
-            (_, Float32 | Float16 | BFloat16 | Float64) => Fill::Gaussian {
-                seed,
-                mean: 0.0,
-                std: 0.1,
-                min: f64::NEG_INFINITY,
-                max: f64::INFINITY,
-                nonfinite: 0,
-            },
+            (Some(hint), ty) if !matches!(ty, Float8E4M3Fn | Float8E5M2) => {
+                Fill::Gaussian(Gaussian { seed, ..hint })
+            }
+            (_, Float32 | Float16 | BFloat16 | Float64) => {
+                Fill::Gaussian(Gaussian { seed, std: USUAL_STD, ..Gaussian::default() })
+            }
             (_, Int8) => symmetric(127.0),
             (_, Int4) => symmetric(7.0),
             (_, Int16) => symmetric(32_767.0),

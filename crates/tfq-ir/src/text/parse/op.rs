@@ -9,6 +9,7 @@ use crate::catalog::{self, AttrInfo, AttrType, EnumInfo, ListType, OptionsInfo};
 use crate::text::lex::Token;
 use crate::text::values::{Number, Scalar};
 use crate::{Attr, Attributes};
+use std::collections::HashSet;
 
 impl Parser {
     /// A line of a subgraph.
@@ -342,8 +343,12 @@ impl Parser {
             return fail(self.span(), format!("{kind} has no attributes"));
         };
         let mut attrs = Attributes::new(table);
+        let mut seen = HashSet::new();
         while !self.eat_mark('}') {
             let (word, span) = self.any_word("an attribute")?;
+            if !seen.insert(word.clone()) {
+                return fail(span, format!("`{word}` is set twice"));
+            }
             let Some((_, info)) = table.attr(&word) else {
                 let names = table.attrs.iter().map(|info| info.name);
                 let help = match closest(&word, names.clone()) {

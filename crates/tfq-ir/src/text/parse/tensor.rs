@@ -384,7 +384,12 @@ impl Parser {
         let value = |n: usize| match n {
             0 => least,
             n if n == last => greatest,
-            n => T::from_f64(low + (high - low) * (n as f64 / last as f64)),
+            n => {
+                let between = T::from_f64(low + (high - low) * (n as f64 / last as f64));
+                // NaN and the like lead out of the range.
+                let inside = between.compare(&least).is_ge() && between.compare(&greatest).is_le();
+                if inside { between } else { least }
+            }
         };
         Ok((0..count).map(value).collect())
     }

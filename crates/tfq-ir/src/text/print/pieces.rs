@@ -99,20 +99,18 @@ impl Printer<'_> {
         match list {
             [one] => one.write(&mut self.out),
             few if few.len() <= INLINE_ELEMENTS => self.every(few),
-            [first, rest @ ..] if rest.iter().all(|v| v.same(*first)) => {
-                _ = write!(self.out, "[{} * ", list.len());
-                first.write(&mut self.out);
-                self.out.push(']');
-            }
-            _ => {
-                let pick = |better: fn(f64, f64) -> bool| {
-                    let each = list.iter().copied();
-                    each.reduce(|a, b| if better(b.to_f64(), a.to_f64()) { b } else { a })
-                };
-                _ = write!(self.out, "[{} : ", list.len());
-                pick(|a, b| a < b).into_iter().for_each(|v| v.write(&mut self.out));
+            list => {
+                let least = list.iter().min_by(|a, b| a.compare(b)).expect("it has elements");
+                let greatest = list.iter().max_by(|a, b| a.compare(b)).expect("it has elements");
+                let alike = least.compare(greatest).is_eq();
+                _ = write!(self.out, "[{} {} ", list.len(), if alike { '*' } else { ':' });
+                least.write(&mut self.out);
+                if alike {
+                    self.out.push(']');
+                    return;
+                }
                 self.out.push_str("..");
-                pick(|a, b| a > b).into_iter().for_each(|v| v.write(&mut self.out));
+                greatest.write(&mut self.out);
                 if matches!(self.aside, Aside::Fills) {
                     self.out.push_str(" fill");
                 } else if self.level >= Level::Hash {

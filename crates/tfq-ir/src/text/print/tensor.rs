@@ -1,7 +1,9 @@
 //! Tensors: type, shape, and what they hold.
 
 use super::{Aside, Place, Printer};
-use crate::text::{INLINE_BYTES, INLINE_ELEMENTS, Level, fill, quote, stats, type_name, values};
+use crate::text::{
+    INLINE_BYTES, INLINE_ELEMENTS, Level, Stats, fill, quote, stats, type_name, values,
+};
 use crate::{Tensor, TensorId, VariantSubType};
 use bytes::Bytes;
 use std::fmt::Write;
@@ -140,10 +142,10 @@ impl Printer<'_> {
             let name = place.names.get(id).map_or("", |name| name);
             self.out.push_str(" fill ");
             match stats(tensor.ty, bytes) {
-                Some(s) if usual && s.min == s.max && s.nonfinite == 0 => {
+                Some(s) if s.min == s.max && s.nonfinite == 0 => {
                     _ = write!(self.out, "const({})", s.min);
                 }
-                Some(s) if usual => {
+                Some(s) => {
                     let float = tensor.ty.is_float();
                     let edge =
                         |v: f64| if float { format!("{:?}", v as f32) } else { format!("{v}") };
@@ -156,12 +158,10 @@ impl Printer<'_> {
                         edge(s.min),
                         edge(s.max)
                     );
-                    if s.nonfinite > 0 {
-                        _ = write!(self.out, ", nonfinite = {}", s.nonfinite);
-                    }
+                    self.rest_of_stats(&s);
                     self.out.push(')');
                 }
-                _ => self.out.push_str("const(0)"),
+                None => self.out.push_str("const(0)"),
             }
             return;
         }
@@ -181,14 +181,18 @@ impl Printer<'_> {
                 stats::short(s.mean),
                 stats::short(s.std)
             );
-            if s.zeros > 0 {
-                let part = 100.0 * s.zeros as f64 / s.count as f64;
-                _ = write!(self.out, ", zeros = {}%", stats::short(part));
-            }
-            if s.nonfinite > 0 {
-                _ = write!(self.out, ", nonfinite = {}", s.nonfinite);
-            }
+            self.rest_of_stats(&s);
             self.out.push('}');
+        }
+    }
+
+    fn rest_of_stats(&mut self, s: &Stats) {
+        if s.zeros > 0 {
+            let part = 100.0 * s.zeros as f64 / s.count as f64;
+            _ = write!(self.out, ", zeros = {}%", stats::short(part));
+        }
+        if s.nonfinite > 0 {
+            _ = write!(self.out, ", nonfinite = {}", s.nonfinite);
         }
     }
 }
