@@ -23,7 +23,9 @@ mod pattern;
 
 pub use cleanup::{canonicalize, erase_dead_ops, merge_equal_ops};
 pub use driver::apply_rules;
-pub use pattern::{Match, OpPattern, Pattern, Root, any, constant, op, op_of, read_of, tensor};
+pub use pattern::{
+    Match, OpPattern, Pattern, Root, any, constant, op, op_of, read_of, stored, tensor,
+};
 
 use bytes::Bytes;
 use pattern::Site;

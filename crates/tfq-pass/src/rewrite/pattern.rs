@@ -15,6 +15,8 @@ pub enum Pattern {
     Any(&'static str),
     /// A constant that nobody can change; the rule calls it by this name.
     Constant(&'static str),
+    /// A constant of the file, also one that a caller may set; the rule calls it by this name.
+    Stored(&'static str),
     /// The result of an op.
     Op(OpPattern),
 }
@@ -36,6 +38,12 @@ pub fn any(name: &'static str) -> Pattern {
 /// name.
 pub fn constant(name: &'static str) -> Pattern {
     Pattern::Constant(name)
+}
+
+/// A constant of the file, by this name, also one that is an input and so holds what the caller
+/// sets: for rules about how it is stored, whatever its values.
+pub fn stored(name: &'static str) -> Pattern {
+    Pattern::Stored(name)
 }
 
 /// An op of this kind ([`tfq_ir::catalog::ops`]).
@@ -179,6 +187,12 @@ impl Pattern {
                         Some(_) => format!("the constant `{label}` may be set by a caller"),
                         None => format!("`{label}` is no constant"),
                     });
+                }
+                found.bind(name, tensor)
+            }
+            Self::Stored(name) => {
+                if found.site.module.constant(found.site.sg, tensor).is_none() {
+                    return Err(format!("`{label}` is no constant"));
                 }
                 found.bind(name, tensor)
             }
