@@ -110,7 +110,7 @@ fn entry(
     let graph = module.subgraph(sg);
     let operand = graph.operand(op, 0)?;
     let tensor = graph.tensor(operand);
-    let reason = if module.constant(sg, operand).is_some() && !graph.is_input(operand) {
+    let reason = if module.fixed_constant(sg, operand).is_some() {
         CacheReason::CachedConstant
     } else if graph.is_input(operand) && called.contains(&sg) {
         CacheReason::SubgraphArgument

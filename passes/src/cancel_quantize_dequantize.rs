@@ -14,7 +14,8 @@ declare_pass! {
     ///
     /// ## When it is safe
     /// Results are bit-identical: type, shape, scales, zero points and quantised dimension of
-    /// `x` and of the result must agree, all of them.
+    /// `x` and of the result must agree, all of them. An unknown dimension is let pass, since both
+    /// ops keep it; an unknown rank is not.
     ///
     /// ## Example
     /// ```tfg

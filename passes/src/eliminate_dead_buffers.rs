@@ -1,5 +1,4 @@
-use indexmap::IndexSet;
-use tfq_ir::{Module, OpKind, Patch, SubgraphId, TensorId, TensorLink};
+use tfq_ir::{Module, OpKind, Patch, SubgraphId, TensorId};
 use tfq_pass::{Context, Pass, PassError, declare_pass};
 
 declare_pass! {
@@ -72,19 +71,6 @@ impl Pass for EliminateDeadBuffers {
 /// Tensors that nothing refers to.
 fn match_dead_tensors(module: &Module, sg: SubgraphId) -> Vec<TensorId> {
     let graph = module.subgraph(sg);
-    let mut referred: IndexSet<TensorId> = IndexSet::new();
-    for signature in module.signatures.iter().filter(|s| s.subgraph == sg.0) {
-        for (_, link) in signature.inputs.iter().chain(&signature.outputs) {
-            if let TensorLink::Tensor(id) = link {
-                referred.insert(*id);
-            }
-        }
-    }
-    // Blockwise scales are tensors that only the quantisation of another names.
-    for id in graph.tensors() {
-        if let Some(quantization) = &graph.tensor(id).quantization {
-            referred.extend(quantization.details.links());
-        }
-    }
-    graph.tensors().filter(|id| !referred.contains(id) && !graph.is_connected(*id)).collect()
+    let referred = module.all_references(sg);
+    graph.tensors().filter(|id| !referred.contains_key(id) && !graph.is_connected(*id)).collect()
 }

@@ -5,7 +5,7 @@ use tfq_ir::{
     Attr, Attributes, BufferId, ElementType, Module, Op, OpId, OpKind, Place, SubgraphId, Tensor,
     TensorId, TensorRef,
 };
-use tfq_pass::rewrite::{Match, Rule, apply_rules, constant, read_of, tensor};
+use tfq_pass::rewrite::{Match, Rule, apply_rules, read_of, stored, tensor};
 use tfq_pass::{Context, Eligibility, Pass, PassError, declare_pass};
 use tfq_target::WeightForm;
 
@@ -140,7 +140,7 @@ fn rules(views: Arc<Views>) -> Vec<Rule> {
                 patch.replace_output(id, copy);
             }),
         // The readers may take it where no Dequantize does.
-        Rule::new("leave a constant to its readers", tensor(constant("w")))
+        Rule::new("leave a constant to its readers", tensor(stored("w")))
             .when(WAITING, is_waiting)
             .guard("every op that reads it can", |m| {
                 let graph = m.graph();
@@ -159,7 +159,7 @@ fn rules(views: Arc<Views>) -> Vec<Rule> {
 
 /// A rule for an op that reads a quantised constant.
 fn read(name: &'static str) -> Rule {
-    Rule::new(name, read_of(constant("w")))
+    Rule::new(name, read_of(stored("w")))
         .when("the constant is quantised", |m| {
             let w = m.tensor("w");
             let stored = matches!(w.ty, ElementType::Int8 | ElementType::Int4 | ElementType::Int2);
@@ -171,7 +171,7 @@ fn read(name: &'static str) -> Rule {
 
 /// A rule for a constant whose readers were written for float32.
 fn waiting(name: &'static str) -> Rule {
-    Rule::new(name, tensor(constant("w")))
+    Rule::new(name, tensor(stored("w")))
         .when(WAITING, is_waiting)
         .guard("a Dequantize can read it", is_readable)
 }
@@ -242,8 +242,8 @@ fn is_noted(m: &Match<'_>) -> bool {
 /// The bytes of a constant and how a tensor shows them, but for scales.
 type Shown = (BufferId, Arc<[i32]>, ElementType);
 
-/// The constants of a subgraph, by what they show: a Dequantize of one serves all that show the
-/// same.
+/// The constants of a subgraph that nobody can change, by what they show: a Dequantize of one
+/// serves all that show the same.
 #[derive(Debug)]
 struct Views(IndexMap<Shown, Vec<TensorId>>);
 
@@ -251,17 +251,20 @@ impl Views {
     fn new(module: &Module, sg: SubgraphId) -> Self {
         let graph = module.subgraph(sg);
         let mut views: IndexMap<Shown, Vec<TensorId>> = IndexMap::new();
-        for id in graph.tensors().filter(|id| module.constant(sg, *id).is_some()) {
+        for id in graph.tensors().filter(|id| module.fixed_constant(sg, *id).is_some()) {
             views.entry(shown(graph.tensor(id))).or_default().push(id);
         }
         Self(views)
     }
 
-    /// The tensors that show what `w` does, scales included.
+    /// The tensors that show what `w` does, scales included; itself alone where a caller may set
+    /// it.
     fn twins<'a>(&'a self, m: &'a Match<'_>) -> impl Iterator<Item = TensorId> + 'a {
         let (graph, w) = (m.graph(), m.tensor("w"));
-        let twins = self.0.get(&shown(w)).into_iter().flatten().copied();
-        twins.filter(move |id| graph.tensor(*id).quantization == w.quantization)
+        let fixed = m.bytes("w").is_some();
+        let twins = self.0.get(&shown(w)).filter(|_| fixed).into_iter().flatten().copied();
+        let alike = twins.filter(move |id| graph.tensor(*id).quantization == w.quantization);
+        alike.chain((!fixed).then_some(m.id("w")))
     }
 
     /// The one of them that is read, so that the others can go.

@@ -1,5 +1,5 @@
 use bytes::Bytes;
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use tfq_ir::{BufferId, Module, Patch, SubgraphId, TensorId};
 use tfq_pass::{Context, Pass, PassError, declare_pass};
 
@@ -13,7 +13,8 @@ declare_pass! {
     /// `eliminate-dead-buffers` drops them.
     ///
     /// ## When it is safe
-    /// Results are bit-identical: constants are only read. Variables keep buffers of their own.
+    /// Results are bit-identical: constants are only read. Variables, and constants that a caller
+    /// may set, keep buffers of their own.
     ///
     /// ## Example
     /// ```tfg
@@ -68,8 +69,15 @@ impl Pass for MergeEqualBuffers {
     }
 }
 
-/// Buffers of constants, and the earlier one that has the same bytes.
+/// Buffers of constants, and the earlier one that has the same bytes. One that a caller may
+/// write to, through an input that shows it, stays alone.
 fn match_equal(module: &Module) -> IndexMap<BufferId, BufferId> {
+    let mut written: IndexSet<BufferId> = IndexSet::new();
+    for sg in module.subgraph_ids() {
+        let referred = module.all_references(sg);
+        let inputs = referred.iter().filter(|(_, references)| references.input);
+        written.extend(inputs.map(|(id, _)| module.subgraph(sg).tensor(*id).buffer));
+    }
     let of_subgraph = |sg: SubgraphId| {
         let graph = module.subgraph(sg);
         graph.tensors().filter_map(move |id| {
@@ -79,6 +87,7 @@ fn match_equal(module: &Module) -> IndexMap<BufferId, BufferId> {
     };
     let mut constants: IndexMap<BufferId, &Bytes> =
         module.subgraph_ids().flat_map(of_subgraph).collect();
+    constants.retain(|buffer, _| !written.contains(buffer));
     constants.sort_unstable_keys();
     let mut lengths: IndexMap<usize, usize> = IndexMap::new();
     for bytes in constants.values() {

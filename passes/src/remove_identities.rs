@@ -19,7 +19,10 @@ declare_pass! {
     /// ## When it is safe
     /// Results are bit-identical: operand and result must agree in type, shape, signature and
     /// every field of quantisation, and the constants that steer the op must say that it does
-    /// nothing. Arithmetic such as adding 0 is not touched, since it changes -0.0 and NaN.
+    /// nothing. A dimension unknown before run time is let pass where the op cannot change it:
+    /// BROADCAST_TO, SLICE and STRIDED_SLICE must know all, and a RESHAPE all but one. Tensors
+    /// of unknown rank stay, and so does what a signature or another tensor's quantisation
+    /// names. Arithmetic such as adding 0 is not touched, since it changes -0.0 and NaN.
     ///
     /// ## Example
     /// ```tfg
@@ -57,8 +60,11 @@ impl Pass for RemoveIdentities {
 fn rules() -> Vec<Rule> {
     let x = || any("x");
     vec![
-        identity("reshape to the same shape", op_of(&[RESHAPE, BROADCAST_TO]).operand(0, x()))
-            .guard("at most one dimension is unknown", |m| unknown_dimensions(m) <= 1)
+        identity("reshape to the same shape", op(RESHAPE).operand(0, x()))
+            .guard("the number of elements decides every dimension", is_decided)
+            .forward("x"),
+        identity("broadcast to the same shape", op(BROADCAST_TO).operand(0, x()))
+            .guard("every dimension is known", is_static)
             .forward("x"),
         identity("cast to the same type", op(CAST).operand(0, x())).forward("x"),
         identity(
@@ -116,8 +122,16 @@ fn all(m: &Match<'_>, name: &str, holds: impl Fn(usize, i32) -> bool) -> bool {
     m.int32s(name).is_some_and(|values| values.iter().enumerate().all(|(n, v)| holds(n, *v)))
 }
 
-fn unknown_dimensions(m: &Match<'_>) -> usize {
-    m.tensor("x").shape_signature.iter().filter(|d| **d < 0).count()
+/// Whether a RESHAPE to the same dimensions, as far as they are known, keeps those that are not:
+/// the elements divided by all others give one, but not by 0.
+fn is_decided(m: &Match<'_>) -> bool {
+    let x = m.tensor("x");
+    let known: Vec<i32> = (0..x.shape.len()).filter_map(|n| x.known_dim(n)).collect();
+    match x.shape.len() - known.len() {
+        0 => true,
+        1 => !known.contains(&0),
+        _ => false,
+    }
 }
 
 fn is_static(m: &Match<'_>) -> bool {

@@ -13,6 +13,7 @@ mod history;
 mod module;
 mod op;
 mod patch;
+mod references;
 mod shuffle;
 mod subgraph;
 mod tensor;
@@ -30,6 +31,7 @@ pub use module::{
 };
 pub use op::{CustomOptions, Op, OpKind};
 pub use patch::{Applied, OpRef, Patch, Place, Reason, Rejected, TensorRef};
+pub use references::References;
 pub use subgraph::{OpId, Operands, Subgraph, SubgraphBuilder, TensorId, Use};
 pub use tensor::{
     DimensionMetadata, Quantization, QuantizationDetails, SparseIndex, Sparsity, Tensor,

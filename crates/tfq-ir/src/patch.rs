@@ -6,8 +6,8 @@
 use crate::attributes::{Attr, AttrError};
 use crate::subgraph::Role;
 use crate::{
-    BufferId, ElementType, Module, Op, OpId, Quantization, Signature, Subgraph, SubgraphId, Tensor,
-    TensorId, TensorLink,
+    BufferId, ElementType, Module, Op, OpId, Quantization, Subgraph, SubgraphId, Tensor, TensorId,
+    TensorLink,
 };
 use indexmap::{IndexMap, IndexSet};
 use std::borrow::Cow;
@@ -358,14 +358,14 @@ pub(crate) fn apply(module: &mut Module, patch: Patch) -> Result<Applied, Reject
         return Err(refuse(Reason::Subgraph));
     }
     let graph = module.subgraph(patch.subgraph);
-    Check { graph, signatures: &module.signatures, patch: &patch }.run().map_err(refuse)?;
+    Check { module, graph, patch: &patch }.run().map_err(refuse)?;
     Ok(commit(module, patch))
 }
 
 /// The checks; all of them read the graph as it is and the patch beside it.
 struct Check<'a> {
+    module: &'a Module,
     graph: &'a Subgraph,
-    signatures: &'a [Signature],
     patch: &'a Patch,
 }
 
@@ -565,7 +565,6 @@ impl Check<'_> {
     fn erasures(&self) -> Result<(), Reason> {
         let p = self.patch;
         let replaced = |tensor: TensorId| p.outputs.contains_key(&tensor);
-        let named = self.named();
         let in_use = |tensor: TensorId| {
             let this = TensorRef::Old(tensor);
             let read = self.graph.uses(tensor).iter().any(|u| {
@@ -580,9 +579,8 @@ impl Check<'_> {
             let made = self.graph.producer(tensor).is_some_and(|(op, slot)| {
                 !p.erased_ops.contains(&op) && !p.results.contains_key(&(op.into(), slot))
             });
-            let scratch = self.graph.scratch_of(tensor).any(|op| !p.erased_ops.contains(&op));
             let remade = p.results.values().any(|t| *t == TensorRef::Old(tensor));
-            if made || remade || scratch || named.contains(&tensor) || in_use(tensor) {
+            if made || remade || self.stays_referred(tensor) || in_use(tensor) {
                 return Err(Reason::ErasedInUse(self.tensor_label(tensor.into())));
             }
         }
@@ -618,38 +616,27 @@ impl Check<'_> {
         })
     }
 
-    /// Tensors that signatures and quantisation name after the patch; looked for only where
-    /// tensors are erased.
-    fn named(&self) -> IndexSet<TensorId> {
+    /// Whether something else than ops refers to the tensor after the patch.
+    fn stays_referred(&self, tensor: TensorId) -> bool {
         let p = self.patch;
-        let mut named = IndexSet::new();
-        if p.erased_tensors.is_empty() {
-            return named;
-        }
-        let tensor = |link: &TensorLink| match link {
-            TensorLink::Tensor(id) => Some(*id),
-            TensorLink::Raw(_) => None,
-        };
-        for signature in self.signatures.iter().filter(|s| s.subgraph == p.subgraph.0) {
-            let outputs = signature.outputs.iter().filter_map(|(_, link)| tensor(link));
-            named.extend(outputs.filter(|id| !p.outputs.contains_key(id)));
-            named.extend(signature.inputs.iter().filter_map(|(_, link)| tensor(link)));
-        }
-        if self.graph.has_links() {
-            let mut edited: IndexSet<TensorId> = IndexSet::new();
-            for (id, edit) in &p.edits {
-                if matches!(edit, Edit::Quantization(_)) {
-                    edited.insert(*id);
-                }
-            }
-            let kept = |id: &TensorId| !edited.contains(id) && !p.erased_tensors.contains(id);
-            for id in self.graph.tensors().filter(kept) {
-                let q = self.graph.tensor(id).quantization.iter();
-                named.extend(q.flat_map(|q| q.details.links()));
-            }
-        }
-        named.extend(p.quantizations().flat_map(|q| q.details.links()));
-        named
+        let now = self.module.references(p.subgraph, tensor);
+        let replaced = p.outputs.contains_key(&tensor);
+        let scratch = || self.graph.scratch_of(tensor).any(|op| !p.erased_ops.contains(&op));
+        now.input
+            || ((now.output || now.signature_output) && !replaced)
+            || (now.scratch && scratch())
+            || (now.quantization && self.graph.links_to(tensor) > self.links_dropped(tensor))
+            || p.quantizations().any(|q| q.details.links().any(|link| link == tensor))
+    }
+
+    /// How often tensors that lose their quantisation, or go, name this one in it.
+    fn links_dropped(&self, tensor: TensorId) -> u32 {
+        let p = self.patch;
+        let edited = p.edits.iter().filter(|(_, edit)| matches!(edit, Edit::Quantization(_)));
+        let mut changed: IndexSet<TensorId> = edited.map(|(id, _)| *id).collect();
+        changed.extend(&p.erased_tensors);
+        let old = changed.iter().filter_map(|id| self.graph.tensor(*id).quantization.as_ref());
+        old.flat_map(|q| q.details.links()).filter(|link| *link == tensor).count() as u32
     }
 
     /// An output that is replaced keeps its type and shape: callers depend on them.
@@ -754,10 +741,9 @@ fn commit(module: &mut Module, patch: Patch) -> Applied {
             Edit::Name(name) => tensor.name = name,
             Edit::Type(ty) => tensor.ty = ty,
             Edit::Buffer(buffer) => tensor.buffer = buffer,
-            Edit::Quantization(q) => tensor.quantization = q,
+            Edit::Quantization(q) => graph.set_quantization(id, q),
             Edit::Expressed(ty) => tensor.expressed = ty,
         }
-        graph.note_links(id);
     }
     for (id, name, value) in patch.attrs {
         touched.insert(id);

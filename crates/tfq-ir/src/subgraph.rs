@@ -10,7 +10,8 @@
 //! * `add_edge` accepts cycles, so a patch that breaks the order is refused before it is applied.
 
 use crate::shuffle::Moved;
-use crate::{Op, Tensor};
+use crate::{Op, Quantization, Tensor};
+use indexmap::IndexMap;
 use petgraph::Direction::{Incoming, Outgoing};
 use petgraph::stable_graph::{NodeIndex, StableDiGraph};
 use petgraph::visit::{EdgeRef, IntoEdgeReferences};
@@ -110,8 +111,8 @@ pub struct Subgraph {
     first: u32,
     last: u32,
     next_uid: u32,
-    /// Whether a tensor has ever named others in its quantisation; next to no model has one.
-    has_links: bool,
+    /// Tensors that others name in their quantisation, and how often; next to no model has one.
+    links: IndexMap<TensorId, u32>,
     epoch: u64,
 }
 
@@ -130,7 +131,7 @@ impl Default for Subgraph {
             first: NONE,
             last: NONE,
             next_uid: 0,
-            has_links: false,
+            links: IndexMap::new(),
             epoch: 0,
         }
     }
@@ -370,8 +371,14 @@ impl Subgraph {
             .map(|edge| self.op_id(edge.source()))
     }
 
-    pub(crate) fn has_links(&self) -> bool {
-        self.has_links
+    /// How often other tensors name this one in their quantisation.
+    pub(crate) fn links_to(&self, tensor: TensorId) -> u32 {
+        self.links.get(&tensor).copied().unwrap_or(0)
+    }
+
+    /// Tensors that others name in their quantisation.
+    pub(crate) fn linked(&self) -> impl Iterator<Item = TensorId> + '_ {
+        self.links.keys().copied()
     }
 
     fn each_edge(
@@ -503,7 +510,7 @@ impl Subgraph {
                 }
             }
         }
-        let shuffled = Self {
+        let mut shuffled = Self {
             graph,
             inputs: self.inputs.iter().copied().map(tensor).collect(),
             outputs: self.outputs.iter().copied().map(tensor).collect(),
@@ -512,8 +519,10 @@ impl Subgraph {
             last: node(self.last),
             next_uid: order.len() as u32,
             name: self.name.clone(),
+            links: IndexMap::new(),
             ..*self
         };
+        shuffled.count_links();
         (shuffled, moved)
     }
 
@@ -527,14 +536,43 @@ impl Subgraph {
         let id = TensorId { uid, node: node.index() as u32 };
         self.tensors.push(id);
         self.live_tensors += 1;
-        self.note_links(id);
+        self.add_links(id);
         id
     }
 
-    /// To be called when a tensor's quantisation may have come to name other tensors.
-    pub(crate) fn note_links(&mut self, id: TensorId) {
-        let q = self.tensor(id).quantization.as_ref();
-        self.has_links |= q.is_some_and(|q| q.details.links().next().is_some());
+    /// Sets how a tensor's stored numbers map to real ones.
+    pub(crate) fn set_quantization(&mut self, id: TensorId, q: Option<Arc<Quantization>>) {
+        self.drop_links(id);
+        self.tensor_mut(id).quantization = q;
+        self.add_links(id);
+    }
+
+    fn links_of(&self, id: TensorId) -> SmallVec<[TensorId; 2]> {
+        let quantization = self.tensor(id).quantization.as_ref();
+        quantization.map_or_else(SmallVec::new, |q| q.details.links().collect())
+    }
+
+    fn add_links(&mut self, id: TensorId) {
+        for link in self.links_of(id) {
+            *self.links.entry(link).or_default() += 1;
+        }
+    }
+
+    fn drop_links(&mut self, id: TensorId) {
+        for link in self.links_of(id) {
+            let count = self.links.get_mut(&link).expect("it was counted");
+            *count -= 1;
+            if *count == 0 {
+                self.links.swap_remove(&link);
+            }
+        }
+    }
+
+    /// Counts anew what all tensors name.
+    fn count_links(&mut self) {
+        self.links.clear();
+        let tensors: Vec<TensorId> = self.tensors().collect();
+        tensors.into_iter().for_each(|id| self.add_links(id));
     }
 
     /// Inserts an op before `before`, at the end where that is `None`.
@@ -586,7 +624,7 @@ impl Subgraph {
     }
 
     pub(crate) fn remove_tensor(&mut self, id: TensorId) {
-        self.tensor_node(id);
+        self.drop_links(id);
         self.graph.remove_node(NodeIndex::new(id.node as usize));
         self.live_tensors -= 1;
         if self.tensors.len() > 2 * self.live_tensors + 16 {
@@ -713,9 +751,7 @@ impl SubgraphBuilder {
     pub fn finish(mut self, inputs: Vec<TensorId>, outputs: Vec<TensorId>) -> Subgraph {
         self.subgraph.inputs = inputs;
         self.subgraph.outputs = outputs;
-        for n in 0..self.subgraph.tensors.len() {
-            self.subgraph.note_links(self.subgraph.tensors[n]);
-        }
+        self.subgraph.count_links();
         self.subgraph
     }
 

@@ -55,7 +55,9 @@ impl Tensor {
     }
 
     /// Product of the dimensions; 1 for a scalar, `None` where one is negative or the product
-    /// passes 2^63.
+    /// passes 2^63. Placeholders count as they stand, and an unknown rank as that of a scalar,
+    /// which is what a constant without dimensions is: [`Self::is_static`] tells whether others
+    /// have this many elements at run time.
     pub fn elements(&self) -> Option<u64> {
         self.shape
             .iter()
@@ -63,9 +65,21 @@ impl Tensor {
             .filter(|n| *n <= i64::MAX as u64)
     }
 
+    /// Whether the number of dimensions is known before run time. Old files do not tell a
+    /// scalar that an op computes from a tensor of unknown rank, so it counts as one of those.
+    pub fn is_ranked(&self) -> bool {
+        self.has_rank || !self.shape.is_empty()
+    }
+
     /// Whether every dimension is known before run time.
     pub fn is_static(&self) -> bool {
-        self.shape.iter().chain(self.shape_signature.iter()).all(|d| *d >= 0)
+        self.is_ranked() && self.shape.iter().chain(self.shape_signature.iter()).all(|d| *d >= 0)
+    }
+
+    /// A dimension, where it is known before run time.
+    pub fn known_dim(&self, n: usize) -> Option<i32> {
+        let signature = self.shape_signature.get(n).copied().unwrap_or(0);
+        self.shape.get(n).copied().filter(|dim| *dim >= 0 && signature >= 0)
     }
 
     /// The name for messages: `?` where there is none.
@@ -151,12 +165,13 @@ impl QuantizationDetails {
         pair.into_iter().flatten()
     }
 
-    pub(crate) fn has_links(&self) -> bool {
+    /// Whether it refers to any.
+    pub fn has_links(&self) -> bool {
         self.links().next().is_some()
     }
 
     /// Changes the references to tensors.
-    pub(crate) fn each_link(&mut self, mut change: impl FnMut(&mut TensorId)) {
+    pub fn each_link(&mut self, mut change: impl FnMut(&mut TensorId)) {
         match self {
             Self::None | Self::Custom(_) => (),
             Self::Blockwise { scales, zero_points, .. }
@@ -181,7 +196,8 @@ pub enum TensorLink {
 }
 
 impl TensorLink {
-    fn tensor(self) -> Option<TensorId> {
+    /// The tensor that it names.
+    pub fn tensor(self) -> Option<TensorId> {
         match self {
             Self::Tensor(id) => Some(id),
             Self::Raw(_) => None,

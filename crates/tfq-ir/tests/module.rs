@@ -223,6 +223,30 @@ fn a_constant_is_what_the_runtime_takes_for_one() {
 }
 
 #[test]
+fn a_constant_is_fixed_where_neither_caller_nor_op_writes_to_it() {
+    let mut builder = SubgraphBuilder::new(None);
+    let [plain, input, scratch, named] =
+        ["plain", "input", "scratch", "named"].map(|name| builder.tensor(constant(name, 1)));
+    let y = builder.tensor(float("y"));
+    let op = builder.op(relu(), &[Some(plain)], &[y]);
+    builder.intermediates(op, &[Some(scratch)]);
+    let graph = builder.finish(vec![input], vec![plain, y]);
+    let mut module = Module::new(vec![graph], pool(2));
+    module.signatures = vec![Signature {
+        key: text("s"),
+        inputs: vec![(text("in"), TensorLink::Tensor(named))],
+        outputs: Vec::new(),
+        subgraph: 0,
+        deprecated_tag: None,
+    }];
+    for id in [plain, input, scratch, named] {
+        assert!(module.constant(MAIN, id).is_some());
+        assert_eq!(module.fixed_constant(MAIN, id).is_some(), id == plain, "{id:?}");
+    }
+    assert!(module.fixed_constant(MAIN, y).is_none());
+}
+
+#[test]
 fn operator_codes_are_written_as_old_and_new_readers_expect() {
     let old_field = |builtin| OpCode::for_kind(&OpKind::Builtin(builtin), 1).deprecated_builtin;
     assert_eq!((old_field(ops::ADD), old_field(ops::STABLEHLO_COMPOSITE)), (0, 127));

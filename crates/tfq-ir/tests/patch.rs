@@ -239,6 +239,39 @@ fn erasing_a_tensor_that_quantisation_names() {
 }
 
 #[test]
+fn references_follow_every_patch() {
+    let (mut module, c) = chain();
+    let scales = add_tensor(&mut module, float("scales"));
+    let agree = |module: &Module| {
+        let all = module.all_references(MAIN);
+        for id in main(module).tensors() {
+            assert_eq!(all.get(&id).copied().unwrap_or_default(), module.references(MAIN, id));
+        }
+        module.references(MAIN, scales)
+    };
+    assert!(!agree(&module).any());
+    let named = Some(blockwise(TensorLink::Tensor(scales)));
+    apply(&mut module, |patch| {
+        patch.set_quantization(c.a, named.clone());
+        patch.set_quantization(c.b, named.clone());
+    });
+    assert!(agree(&module).quantization);
+    apply(&mut module, |patch| patch.set_quantization(c.a, None));
+    assert!(agree(&module).quantization);
+    apply(&mut module, |patch| {
+        patch.set_operand(c.add, 0, c.a);
+        patch.erase_op(c.second);
+        patch.erase_tensor(c.b);
+    });
+    assert!(!agree(&module).any());
+    module.signatures = vec![signature(&[c.x], &[c.y, scales])];
+    let found = agree(&module);
+    assert!(found.signature_output && !found.output && !found.input);
+    module.signatures = vec![signature(&[scales], &[])];
+    assert!(agree(&module).input);
+}
+
+#[test]
 fn erasing_a_tensor_that_a_signature_names() {
     let (mut module, c) = chain();
     // Signatures may name tensors that are no inputs and outputs of the subgraph.

@@ -23,7 +23,9 @@ mod pattern;
 
 pub use cleanup::{canonicalize, erase_dead_ops, merge_equal_ops};
 pub use driver::apply_rules;
-pub use pattern::{Match, OpPattern, Pattern, Root, any, constant, op, op_of, read_of, tensor};
+pub use pattern::{
+    Match, OpPattern, Pattern, Root, any, constant, op, op_of, read_of, stored, tensor,
+};
 
 use bytes::Bytes;
 use pattern::Site;
@@ -112,7 +114,8 @@ impl Rule {
 
     /// Lets everything that reads the root's result read the tensor of this name, and drops
     /// the root and what only it used. A result that the subgraph returns keeps its name: the
-    /// tensor's producer then writes it.
+    /// tensor's producer then writes it. A tensor that would go and that something else refers
+    /// to ([`tfq_ir::References`]) is a miss.
     #[must_use]
     pub fn forward(self, name: &'static str) -> Self {
         self.guard("nothing else holds the tensor to its place", move |m| m.can_forward(name))
@@ -121,7 +124,7 @@ impl Rule {
 
     /// Computes the root's result beforehand: the bytes that `compute` gives become a constant
     /// in the place of the root. `None` leaves the op. Only ops without effects fold, and only
-    /// where the subgraph does not return the result.
+    /// where nothing but ops refers to the result.
     #[must_use]
     pub fn fold(
         mut self,

@@ -14,7 +14,11 @@ use tfq_target::Target;
 const MAIN: SubgraphId = SubgraphId(0);
 
 fn read(text: &str) -> Module {
-    let text = format!("tfg 1 quant\nsubgraph @main {{\n{text}\n}}");
+    read_with(text, "")
+}
+
+fn read_with(text: &str, signature: &str) -> Module {
+    let text = format!("tfg 1 quant\nsubgraph @main {{\n{text}\n}}\n{signature}");
     let options = ParseOptions { fills: true, ..ParseOptions::default() };
     parse(&text, &options).unwrap_or_else(|error| panic!("{error}"))
 }
@@ -123,6 +127,49 @@ fn equal_ops_merge_and_dead_ones_go() {
          %s = RANDOM_UNIFORM(%x)\n%handle = VAR_HANDLE()\nASSIGN_VARIABLE(%handle, %x)\n\
          %m = MUL(%a, %a)\n%n = MUL(%r, %s)\n"
     );
+}
+
+#[test]
+fn a_constant_that_the_caller_may_set_is_none_to_rules() {
+    let mut module = read(
+        "%a = input const : f32[2] = [1.0, 2.0]
+         %b = input const : f32[2] as %a
+         %n = NEG(%a) : f32[2]
+         %p = NEG(%b) : f32[2]
+         %y = ADD(%n, %p) : f32[2]
+         output %y",
+    );
+    let before = ops(&module);
+    let work: Work = |module, cx| canonicalize(module, MAIN, &[fold_neg()], cx);
+    let why = Some(Why { pass: "test".to_owned(), tensor: "n".to_owned() });
+    let report = apply(&mut module, work, &RunOptions { why, ..RunOptions::default() });
+    assert_eq!(ops(&module), before);
+    let outcome = &report.passes[0].answers[0].outcome;
+    assert_eq!(outcome, "the constant `a` may be set by a caller");
+}
+
+#[test]
+fn what_something_else_than_ops_refers_to_stays() {
+    let mut module = read_with(
+        "%x = input : f32[2]
+         %shape = const : i32[1] = [2]
+         %c = const : f32[2] = [1.0, 2.0]
+         %a = NEG(%x) : f32[2]
+         %y = RESHAPE(%a, %shape) : f32[2]
+         %r = RESHAPE(%a, %shape) : f32[2]
+         %n = NEG(%c) : f32[2]
+         %z = ADD(%r, %n) : f32[2]
+         output %y
+         output %z",
+        "signature \"f\" @main { output \"a\" = %a output \"r\" = %r output \"n\" = %n }",
+    );
+    let before = ops(&module);
+    let work: Work = |module, cx| {
+        let forward = Rule::new("forward", op(RESHAPE).operand(0, any("x"))).forward("x");
+        apply_rules(module, MAIN, &[forward, fold_neg()], cx)
+    };
+    apply(&mut module, work, &RunOptions::default());
+    assert_eq!(ops(&module), before);
 }
 
 #[test]

@@ -499,12 +499,12 @@ impl<'a> Site<'a> {
             WeightTest::BiasComputed => biases.any(|(id, _)| self.is_computed(id)),
             WeightTest::MaybeGrouped => {
                 let data = self.port(Port::In(0)).filter(|data| data.shape.len() == 4);
-                data.and_then(|data| known_dim(data, 3))
+                data.and_then(|data| data.known_dim(3))
                     .is_none_or(|c| Some(&c) != tensor.shape.get(3))
             }
             WeightTest::DepthMultiplierDiffers => {
                 let data = self.port(Port::In(0)).filter(|data| data.shape.len() == 4);
-                let channels = data.and_then(|data| known_dim(data, 3)).map(i64::from);
+                let channels = data.and_then(|data| data.known_dim(3)).map(i64::from);
                 let multiplied =
                     channels.zip(self.attr("depth_multiplier")).map(|(c, m)| c.saturating_mul(m));
                 multiplied.is_none() || multiplied != tensor.shape.get(3).map(|dim| i64::from(*dim))
@@ -517,7 +517,7 @@ impl<'a> Site<'a> {
                     return true;
                 };
                 let batches = data.shape.len() - 2;
-                let large = |n: &usize| known_dim(data, *n).is_none_or(|dim| dim > 1);
+                let large = |n: &usize| data.known_dim(*n).is_none_or(|dim| dim > 1);
                 !third_is_one && (0..batches).filter(large).count() > 1
             }
         }
@@ -564,12 +564,6 @@ pub(crate) fn single_scale(tensor: &Tensor, granularity: Granularity) -> bool {
 /// The type that consumers of the tensor were written for.
 fn written_for(tensor: &Tensor) -> ElementType {
     tensor.expressed.unwrap_or(tensor.ty)
-}
-
-/// A dimension, where it is known before run time.
-fn known_dim(tensor: &Tensor, n: usize) -> Option<i32> {
-    let signature = tensor.shape_signature.get(n).copied().unwrap_or(0);
-    tensor.shape.get(n).copied().filter(|dim| *dim >= 0 && signature >= 0)
 }
 
 /// Elements for one index of the first axis.

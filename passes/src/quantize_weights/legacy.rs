@@ -6,7 +6,7 @@
 //! convolution made per channel is not copied; indices past the operands are skipped; weights
 //! that are not finite or sparse stay float32; inputs and outputs keep their names and types.
 
-use super::select::{Form, Group, Selection, WeightUse, is_float_constant, shown};
+use super::select::{Form, Group, Selection, WeightUse, held_as_float, is_float_constant, shown};
 use super::{Granularity, NotedVerdict, QuantizeWeights, WeightType};
 use indexmap::{IndexMap, IndexSet};
 use std::collections::{HashMap, HashSet};
@@ -77,11 +77,13 @@ fn weights(module: &Module, pass: &QuantizeWeights, sg: SubgraphId, op: OpId) ->
     }
 }
 
-/// A float32 constant that can change: no graph input, which the caller sets as float32, and not
-/// sparse, since the legacy tool reads past the end of those.
+/// A float32 constant that the pass can change: no graph input, which the caller sets as float32,
+/// none that something else wants as float32, and not sparse, since the legacy tool reads past
+/// the end of those.
 fn is_plain(module: &Module, sg: SubgraphId, id: TensorId) -> bool {
-    let graph = module.subgraph(sg);
-    is_float_constant(module, sg, id) && !graph.is_input(id) && graph.tensor(id).sparsity.is_none()
+    is_float_constant(module, sg, id)
+        && held_as_float(module, sg, id).is_none()
+        && module.subgraph(sg).tensor(id).sparsity.is_none()
 }
 
 /// A buffer, and the shape that it is shown with.

@@ -264,8 +264,8 @@ impl Select<'_> {
         let tensor = graph.tensor(id);
         let weight = self.module.subgraph(first.sg).tensor(first.tensor);
         let name = tensor.label();
-        if graph.is_input(id) {
-            return Some(("graph input", format!("the caller may set `{name}`, an input")));
+        if let Some(held) = held_as_float(self.module, sg, id) {
+            return Some(held);
         }
         if tensor.sparsity.is_some() {
             return Some(("sparse", "it is stored sparse".to_owned()));
@@ -552,6 +552,30 @@ impl Select<'_> {
             tfq_target::Verdict::Dequantize { .. } => None,
         }
     }
+}
+
+/// Why the tensor must stay float32, whatever its readers take, as a rule and a sentence.
+pub(super) fn held_as_float(
+    module: &Module,
+    sg: SubgraphId,
+    id: TensorId,
+) -> Option<(&'static str, String)> {
+    let name = module.subgraph(sg).tensor(id).label();
+    let references = module.references(sg, id);
+    if references.input {
+        return Some(("graph input", format!("the caller may set `{name}`, an input")));
+    }
+    if references.quantization {
+        return Some(("scales", format!("the quantisation of another tensor names `{name}`")));
+    }
+    // An output that is quantised gets a copy, which signatures follow; others have none.
+    if references.signature_output && !references.output {
+        return Some(("signature", format!("a signature returns `{name}`, as float32")));
+    }
+    if references.scratch {
+        return Some(("scratch", format!("an op writes to `{name}`")));
+    }
+    None
 }
 
 /// Whether the tensor is a float32 constant of the file.

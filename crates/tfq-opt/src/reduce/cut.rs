@@ -3,8 +3,8 @@
 use indexmap::{IndexMap, IndexSet};
 use std::sync::Arc;
 use tfq_ir::{
-    ElementType, Module, OpId, QuantizationDetails, Signature, Subgraph, SubgraphBuilder,
-    SubgraphId, Tensor, TensorId, TensorLink,
+    ElementType, Module, OpId, Signature, Subgraph, SubgraphBuilder, SubgraphId, Tensor, TensorId,
+    TensorLink,
 };
 
 /// The model with these ops of a subgraph as its main one. What they read and removed ops
@@ -148,19 +148,9 @@ impl<'a> Cut<'a> {
         }
         let mut tensor: Tensor = self.graph.tensor(old).clone();
         if let Some(quantization) = &mut tensor.quantization
-            && quantization.details.links().next().is_some()
+            && quantization.details.has_links()
         {
-            let quantization = Arc::make_mut(quantization);
-            if let QuantizationDetails::Blockwise { scales, zero_points, .. }
-            | QuantizationDetails::MultiAxis { scales, zero_points, .. } =
-                &mut quantization.details
-            {
-                for link in [scales, zero_points] {
-                    if let TensorLink::Tensor(id) = link {
-                        *id = self.tensor(*id);
-                    }
-                }
-            }
+            Arc::make_mut(quantization).details.each_link(|id| *id = self.tensor(*id));
         }
         let new = self.builder.tensor(tensor);
         self.placed.insert(old, new);

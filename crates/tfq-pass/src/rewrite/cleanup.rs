@@ -3,8 +3,8 @@
 
 use super::{Rule, apply_rules};
 use crate::context::{Context, PassError};
-use indexmap::{IndexMap, IndexSet};
-use tfq_ir::{Module, OpId, Patch, SubgraphId, TensorId, TensorLink, effects};
+use indexmap::IndexMap;
+use tfq_ir::{Module, OpId, Patch, SubgraphId, TensorId, effects};
 
 /// Applies the rules, merges equal ops and erases dead ones, again and again until none of
 /// these changes anything. Returns how many patches that took.
@@ -39,7 +39,7 @@ pub fn erase_dead_ops(
     sg: SubgraphId,
     cx: &mut Context<'_>,
 ) -> Result<usize, PassError> {
-    let named = named_tensors(module, sg);
+    let referred = module.all_references(sg);
     // From the end, so that an op is looked at when its readers are gone.
     let mut ops: Vec<OpId> = module.subgraph(sg).ops().collect();
     ops.reverse();
@@ -47,7 +47,7 @@ pub fn erase_dead_ops(
     for op in ops {
         let graph = module.subgraph(sg);
         let results = graph.results(op);
-        let unread = |id: &TensorId| graph.uses(*id).is_empty() && !named.contains(id);
+        let unread = |id: &TensorId| graph.uses(*id).is_empty() && !referred.contains_key(id);
         if results.is_empty() || !results.iter().all(unread) {
             continue;
         }
@@ -70,32 +70,9 @@ pub fn erase_dead_ops(
     Ok(erased)
 }
 
-/// Tensors that something else than an operand or a result refers to.
-fn named_tensors(module: &Module, sg: SubgraphId) -> IndexSet<TensorId> {
-    let graph = module.subgraph(sg);
-    let mut named = IndexSet::new();
-    for signature in module.signatures.iter().filter(|s| s.subgraph == sg.0) {
-        for (_, link) in signature.inputs.iter().chain(&signature.outputs) {
-            if let TensorLink::Tensor(id) = link {
-                named.insert(*id);
-            }
-        }
-    }
-    for id in graph.tensors() {
-        if let Some(quantization) = &graph.tensor(id).quantization {
-            named.extend(quantization.details.links());
-        }
-    }
-    for op in graph.ops() {
-        named.extend(graph.intermediates(op).into_iter().flatten());
-    }
-    named.extend(graph.inputs());
-    named.extend(graph.outputs());
-    named
-}
-
 /// Lets readers of an op that computes what an earlier one does read that one's results, and
-/// erases it. Only ops without effects are merged, and none whose result the subgraph returns.
+/// erases it. Only ops without effects are merged, and none whose result something else than an op
+/// refers to.
 /// Returns how many went.
 ///
 /// # Errors
@@ -106,13 +83,13 @@ pub fn merge_equal_ops(
     cx: &mut Context<'_>,
 ) -> Result<usize, PassError> {
     let ops: Vec<OpId> = module.subgraph(sg).ops().collect();
-    let named = named_tensors(module, sg);
+    let referred = module.all_references(sg);
     let mut first: IndexMap<String, OpId> = IndexMap::new();
     let mut merged = 0;
     for op in ops {
         let graph = module.subgraph(sg);
         let results = graph.results(op);
-        let held = |id: &TensorId| named.contains(id) || graph.tensor(*id).is_variable;
+        let held = |id: &TensorId| referred.contains_key(id) || graph.tensor(*id).is_variable;
         if results.is_empty()
             || results.iter().any(held)
             || !graph.intermediates(op).is_empty()
@@ -157,7 +134,7 @@ fn computation(module: &Module, sg: SubgraphId, op: OpId) -> String {
         };
         let tensor = graph.tensor(id);
         // Two tensors that show the same constant in the same way are one value.
-        match module.constant(sg, id) {
+        match module.fixed_constant(sg, id) {
             Some(_) => text += &format!(" constant {:?} {}", tensor.buffer, stored(tensor)),
             None => text += &format!(" {id:?}"),
         }

@@ -3,7 +3,9 @@
 use crate::eligibility::{Eligibility, eligibility};
 use bytes::Bytes;
 use smallvec::SmallVec;
-use tfq_ir::{ElementType, Module, Op, OpId, Patch, Subgraph, SubgraphId, Tensor, TensorId};
+use tfq_ir::{
+    ElementType, Module, Op, OpId, Patch, References, Subgraph, SubgraphId, Tensor, TensorId,
+};
 use tfq_target::Target;
 
 /// What an operand must be.
@@ -11,8 +13,10 @@ use tfq_target::Target;
 pub enum Pattern {
     /// Any tensor; the rule calls it by this name.
     Any(&'static str),
-    /// A constant of the file; the rule calls it by this name.
+    /// A constant that nobody can change; the rule calls it by this name.
     Constant(&'static str),
+    /// A constant of the file, also one that a caller may set; the rule calls it by this name.
+    Stored(&'static str),
     /// The result of an op.
     Op(OpPattern),
 }
@@ -30,9 +34,16 @@ pub fn any(name: &'static str) -> Pattern {
     Pattern::Any(name)
 }
 
-/// A constant of the file, by this name.
+/// A constant that neither a caller nor an op can change ([`Module::fixed_constant`]), by this
+/// name.
 pub fn constant(name: &'static str) -> Pattern {
     Pattern::Constant(name)
+}
+
+/// A constant of the file, by this name, also one that is an input and so holds what the caller
+/// sets: for rules about how it is stored, whatever its values.
+pub fn stored(name: &'static str) -> Pattern {
+    Pattern::Stored(name)
 }
 
 /// An op of this kind ([`tfq_ir::catalog::ops`]).
@@ -170,6 +181,16 @@ impl Pattern {
         match self {
             Self::Any(name) => found.bind(name, tensor),
             Self::Constant(name) => {
+                let (module, sg) = (found.site.module, found.site.sg);
+                if module.fixed_constant(sg, tensor).is_none() {
+                    return Err(match module.constant(sg, tensor) {
+                        Some(_) => format!("the constant `{label}` may be set by a caller"),
+                        None => format!("`{label}` is no constant"),
+                    });
+                }
+                found.bind(name, tensor)
+            }
+            Self::Stored(name) => {
                 if found.site.module.constant(found.site.sg, tensor).is_none() {
                     return Err(format!("`{label}` is no constant"));
                 }
@@ -299,26 +320,29 @@ impl<'a> Match<'a> {
         self.graph().tensor(self.id(name))
     }
 
-    /// The bytes of a constant.
+    /// The bytes of a constant that nobody can change.
     pub fn bytes(&self, name: &str) -> Option<&'a Bytes> {
-        self.site.module.constant(self.site.sg, self.id(name))
+        self.site.module.fixed_constant(self.site.sg, self.id(name))
     }
 
-    /// The values of an int32 constant.
+    /// The values of an int32 constant that nobody can change.
     pub fn int32s(&self, name: &str) -> Option<Vec<i32>> {
-        let id = self.id(name);
-        if self.graph().tensor(id).ty != ElementType::Int32 {
+        if self.tensor(name).ty != ElementType::Int32 {
             return None;
         }
-        let bytes = self.site.module.constant(self.site.sg, id)?;
+        let bytes = self.bytes(name)?;
         Some(bytes.chunks_exact(4).map(|b| i32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect())
     }
 
     /// Whether two tensors agree in type, shape, signature and every field of quantisation, so
-    /// that one can stand for the other.
+    /// that one can stand for the other. Tensors of unknown rank never do. Two dimensions that
+    /// are both unknown agree, and are one number at run time only where the op between the
+    /// tensors keeps dimensions; a rule about another op asks for [`Tensor::is_static`] too.
     pub fn same_type(&self, a: &str, b: &str) -> bool {
         let (a, b) = (self.tensor(a), self.tensor(b));
         a.ty == b.ty
+            && a.is_ranked()
+            && b.is_ranked()
             && a.shape == b.shape
             && a.shape_signature == b.shape_signature
             && a.quantization == b.quantization
@@ -336,13 +360,21 @@ impl<'a> Match<'a> {
     /// returns needs a producer that can write it instead.
     pub(super) fn can_forward(&self, name: &str) -> bool {
         let (graph, from, result) = (self.graph(), self.id(name), self.id("result"));
-        if graph.results(self.root()).len() != 1 || graph.is_input(result) {
+        if graph.results(self.root()).len() != 1 {
             return false;
         }
-        if !graph.is_output(result) {
-            return true;
+        let held = self.references(result);
+        if !held.output {
+            return !held.any();
         }
-        graph.producer(from).is_some() && !graph.is_output(from) && !graph.is_input(from)
+        !held.input
+            && !held.scratch
+            && graph.producer(from).is_some()
+            && !self.references(from).any()
+    }
+
+    fn references(&self, tensor: TensorId) -> References {
+        self.site.module.references(self.site.sg, tensor)
     }
 
     pub(super) fn can_fold(&self) -> bool {
@@ -350,8 +382,7 @@ impl<'a> Match<'a> {
         let results = graph.results(root);
         let [result] = results[..] else { return false };
         tfq_ir::effects(self.site.module, self.site.sg, root).is_pure()
-            && !graph.is_output(result)
-            && !graph.is_input(result)
+            && !self.references(result).any()
             && !graph.tensor(result).is_variable
     }
 
@@ -384,7 +415,7 @@ impl<'a> Match<'a> {
         for &(op, tensor) in &self.inner {
             let only_ours = graph.results(op).len() == 1
                 && tensor != kept
-                && !graph.is_output(tensor)
+                && !self.references(tensor).any()
                 && graph.uses(tensor).iter().all(|u| gone.contains(&u.op));
             if only_ours {
                 patch.erase_op(op);
