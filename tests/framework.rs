@@ -312,6 +312,19 @@ fn bisection_finds_a_planted_patch_in_500_ops() {
 }
 
 #[test]
+fn bisection_begins_with_the_model_as_it_is_handed_in() {
+    let mut start = chain();
+    apply_pipeline(&mut start, &Pipeline::new().then("long-ago", Planted(7))).unwrap();
+    let optimizer = Optimizer::new(Pipeline::new().then("planted", Planted(371)));
+    let found = bisect(&optimizer, start, |bytes| {
+        let module = tfq_opt::format::lift(&Bytes::copy_from_slice(bytes), &Default::default());
+        Ok(module.unwrap().ops_of_kind(ops::NEG).count() < 2)
+    });
+    let found = found.unwrap();
+    assert_eq!((found.rule.as_str(), found.patch), ("planted", 372));
+}
+
+#[test]
 fn bisection_says_where_there_is_nothing_to_find() {
     let optimizer = Optimizer::new(Pipeline::new().then("planted", Planted(3)));
     let always = bisect(&optimizer, chain(), |_| Ok(true)).unwrap_err();

@@ -7,11 +7,13 @@ use common::{lifted, model, models};
 use flatbuffers::FlatBufferBuilder;
 use proptest::prelude::*;
 use tfq_opt::format::{LiftError, Placement};
+use tfq_opt::ir::{Change, DEQUANT_CACHE_METADATA, text};
 use tfq_opt::pass::{NamedPipeline, PassError, PassInfo, Pipeline, Registry, RunError};
 use tfq_opt::passes::{
     self, AnnotateDequantCache, Compat, CustomOp, CustomOps, EliminateDeadBuffers, Granularity,
     HybridEligibility, InsertDequant, OpList, QuantizeWeights, WeightType,
 };
+use tfq_opt::target::Target;
 use tfq_opt::{Error, Optimizer, Source, builtin, quantize_weights, quantize_weights_into};
 
 /// The model as text; hashes stand for large constants.
@@ -292,5 +294,57 @@ proptest! {
         if let Err(error) = Pipeline::parse(&builtin(), &damaged) {
             prop_assert!(damaged.get(error.span.clone()).is_some(), "{:?}", error.span);
         }
+    }
+}
+
+/// A Dequantize of a constant, and a RESHAPE before it that changes nothing.
+const RESHAPED: &str = r#"tfg 1 quant
+subgraph @main {
+  %x = input : f32[2]
+  %same = RESHAPE(%x, _) {new_shape = [2]} : f32[2]
+  %w = const : i8[2] q(0.5) = [2, 4]
+  %real = DEQUANTIZE.v2(%w) : f32[2]
+  %y = ADD(%same, %real) : f32[2]
+  output %y
+}
+"#;
+
+fn recorded(file: &[u8]) -> Option<Bytes> {
+    let module = tfq_opt::format::lift(&Bytes::copy_from_slice(file), &Default::default());
+    module.unwrap().metadata_bytes(DEQUANT_CACHE_METADATA).cloned()
+}
+
+fn run(passes: &str, source: impl Into<Source<'static>>) -> Vec<u8> {
+    Optimizer::parse(passes).unwrap().run(source).unwrap().to_vec().unwrap()
+}
+
+#[test]
+fn the_record_of_cached_results_stays_true_from_run_to_run() {
+    let text = || text::parse(RESHAPED, &text::ParseOptions::default()).unwrap();
+    let annotated = run("annotate-dequant-cache", text());
+    assert_eq!(run("", annotated.clone()), annotated);
+    assert_eq!(run("annotate-dequant-cache", annotated.clone()), annotated);
+    let fewer = run("remove-identities", annotated.clone());
+    let fresh = recorded(&run("remove-identities,annotate-dequant-cache", text()));
+    assert!(fresh.is_some() && recorded(&annotated) != fresh);
+    assert_eq!(recorded(&fewer), fresh);
+    // The runtime that keeps nothing.
+    let micro = Optimizer::parse("annotate-dequant-cache").unwrap();
+    let micro = micro.for_target(Target::named("tflm").unwrap());
+    assert_eq!(recorded(&micro.run(annotated).unwrap().to_vec().unwrap()), None);
+}
+
+#[test]
+fn the_last_patches_come_with_what_was_done_after_them() {
+    let mut optimizer = Optimizer::default();
+    let all = optimizer.run(model("ops/conv_3d")).unwrap();
+    let changes = all.module.changes().iter();
+    let patches = changes.filter(|change| matches!(change, Change::Patch(_))).count();
+    let all = all.to_vec().unwrap();
+    assert!(recorded(&all).is_some());
+    for (count, same) in [(patches + 1, true), (patches, true), (patches - 1, false)] {
+        optimizer.stop_after_patch = Some(count);
+        let kept = optimizer.run(model("ops/conv_3d")).unwrap().to_vec().unwrap();
+        assert_eq!(kept == all, same, "{count} patches");
     }
 }

@@ -13,7 +13,11 @@ declare_pass! {
     /// each op. Any other operand is converted anew at every run. The pass works out which is
     /// which and writes it to the model's metadata as `tfq.dequant_cache`, in the format of
     /// `schema/tfq_annotations.fbs`. The runtime ignores the entry. A model without Dequantize
-    /// gets none, nor does one for a target whose runtime keeps nothing (`tflm`).
+    /// gets none, nor does one for a target whose runtime keeps nothing (`tflm`); an entry that
+    /// it has is removed.
+    ///
+    /// The entry names ops and tensors by number, and is written anew where these move. A later
+    /// pass that adds a Dequantize or changes what one reads drops it, so this pass comes last.
     ///
     /// ## When it is safe
     /// Always; it changes metadata only.
@@ -49,7 +53,7 @@ declare_pass! {
 impl Pass for AnnotateDequantCache {
     fn run(&self, module: &mut Module, cx: &mut Context<'_>) -> Result<(), PassError> {
         if !cx.target().keeps_dequantized() {
-            module.dequant_cache = None;
+            module.set_dequant_cache(None);
             return Ok(());
         }
         let called = called_subgraphs(module);
@@ -58,7 +62,7 @@ impl Pass for AnnotateDequantCache {
         let entries: Vec<DequantCacheEntry> =
             found.into_iter().filter_map(|(sg, op)| entry(module, &called, sg, op)).collect();
         if entries.is_empty() {
-            module.dequant_cache = None;
+            module.set_dequant_cache(None);
             return Ok(());
         }
         let cache = DequantCache { entries };
@@ -80,7 +84,7 @@ impl Pass for AnnotateDequantCache {
         }
         cx.count("dequantize-cached", cache.entries.iter().filter(|e| e.bytes > 0).count() as u64);
         cx.count("dequantize-cache-bytes", cache.total_bytes());
-        module.dequant_cache = Some(cache);
+        module.set_dequant_cache(Some(cache));
         Ok(())
     }
 }

@@ -1,4 +1,4 @@
-use tfq_ir::{Module, OpKind, Patch, SubgraphId, TensorId};
+use tfq_ir::{Module, Numbers, Patch, SubgraphId, TensorId, effects};
 use tfq_pass::{Context, Pass, PassError, declare_pass};
 
 declare_pass! {
@@ -12,7 +12,10 @@ declare_pass! {
     ///
     /// ## When it is safe
     /// Results are bit-identical. Ops are never removed, even where nobody reads their results.
-    /// Subgraphs stay where the model has custom ops, which may call them by number.
+    /// Subgraphs stay where the model has ops of which nobody knows what they do, such as custom
+    /// ops, which may call them by number. Subgraphs, tensors and buffers stay where metadata
+    /// refers to them by number (`model_control_dependencies`, `OfflineMemoryAllocation`,
+    /// `COMPRESSION_METADATA`).
     ///
     /// ## Example
     /// ```tfg
@@ -42,15 +45,19 @@ declare_pass! {
 
 impl Pass for EliminateDeadBuffers {
     fn run(&self, module: &mut Module, cx: &mut Context<'_>) -> Result<(), PassError> {
-        let has_custom = module
-            .subgraphs()
-            .any(|(_, graph)| graph.ops().any(|op| matches!(graph.op(op).kind, OpKind::Custom(_))));
         // Subgraphs first: what only they use is dead with them.
-        if !has_custom {
-            cx.count("subgraphs-dropped", module.prune_subgraphs() as u64);
-        }
+        let subgraphs = Numbers { subgraphs: true, ..Numbers::default() };
+        let drop = module.unused_subgraphs() > 0
+            && !has_unknown_ops(module)
+            && !numbered(module, subgraphs, cx);
+        let dropped = if drop { module.prune_subgraphs() } else { 0 };
+        cx.count("subgraphs-dropped", dropped as u64);
+        let tensors = Numbers { tensors: true, ..Numbers::default() };
         for sg in module.subgraph_ids() {
             let dead = match_dead_tensors(module, sg);
+            if !dead.is_empty() && numbered(module, tensors, cx) {
+                break;
+            }
             let mut patch = Patch::new(sg, "drop unused tensors");
             for &tensor in &dead {
                 let place = Context::tensor_place(module, sg, tensor);
@@ -60,12 +67,31 @@ impl Pass for EliminateDeadBuffers {
             cx.apply(module, patch)?;
             cx.count("tensors-dropped", dead.len() as u64);
         }
-        let (buffers, bytes) = module.prune_buffers();
-        cx.count("buffers-dropped", buffers as u64);
+        let buffers = Numbers { buffers: true, ..Numbers::default() };
+        let drop = module.unused_buffers() > 0 && !numbered(module, buffers, cx);
+        let (dropped, bytes) = if drop { module.prune_buffers() } else { (0, 0) };
+        cx.count("buffers-dropped", dropped as u64);
         cx.count("buffer-bytes-dropped", bytes);
         cx.count("operator-codes-dropped", module.prune_op_codes() as u64);
         Ok(())
     }
+}
+
+/// Whether an op may call any subgraph.
+fn has_unknown_ops(module: &Module) -> bool {
+    module.subgraphs().any(|(sg, graph)| graph.ops().any(|op| effects(module, sg, op).unknown))
+}
+
+/// Whether metadata would be wrong if these moved, with a remark that says so.
+fn numbered(module: &Module, numbers: Numbers, cx: &mut Context<'_>) -> bool {
+    let Some((metadata, what)) = module.numbered_by_metadata(numbers) else { return false };
+    let place = format!("metadata `{}`", metadata.name);
+    cx.missed(
+        "numbered by metadata",
+        place,
+        format!("it names {what} by number, so unused ones stay"),
+    );
+    true
 }
 
 /// Tensors that nothing refers to.

@@ -6,7 +6,7 @@ use half::f16;
 use libtest_mimic::{Failed, Trial};
 use std::collections::HashSet;
 use tfq_opt::Optimizer;
-use tfq_opt::format::DEQUANT_CACHE_METADATA;
+use tfq_opt::ir::DEQUANT_CACHE_METADATA;
 use tfq_opt::ir::catalog::ops;
 use tfq_opt::ir::{
     BufferId, ElementType, Module, OpId, OpKind, Subgraph, SubgraphId, TensorId, TensorLink,

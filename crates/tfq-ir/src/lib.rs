@@ -11,6 +11,7 @@ mod element;
 mod extract;
 mod history;
 mod module;
+mod numbering;
 mod op;
 mod patch;
 mod references;
@@ -29,6 +30,7 @@ pub use module::{
     CacheReason, Change, DequantCache, DequantCacheEntry, ExternalBuffer, Metadata, Module, OpCode,
     Signature, SubgraphId,
 };
+pub use numbering::{DEQUANT_CACHE_METADATA, Numbering, Numbers, numbering};
 pub use op::{CustomOptions, Op, OpKind};
 pub use patch::{Applied, OpRef, Patch, Place, Reason, Rejected, TensorRef};
 pub use references::References;

@@ -1,7 +1,11 @@
 //! The whole model.
 
+use crate::catalog::ops;
 use crate::patch::{Applied, Patch, Rejected};
-use crate::{BufferId, ConstantPool, Op, OpId, OpKind, Subgraph, TensorId, TensorLink};
+use crate::{
+    BufferId, ConstantPool, DEQUANT_CACHE_METADATA, Numbers, Op, OpId, OpKind, Subgraph, TensorId,
+    TensorLink, numbering,
+};
 use bytes::Bytes;
 use indexmap::IndexMap;
 use std::hash::Hasher;
@@ -35,7 +39,8 @@ pub struct Module {
     pub trailer: Bytes,
     /// Whether constants lay behind the flatbuffer.
     pub constants_outside: bool,
-    /// What `annotate-dequant-cache` found; lowering writes it into the metadata.
+    /// What `annotate-dequant-cache` found, now or for the file; lowering writes it into the
+    /// metadata. Passes change it by [`Self::set_dequant_cache`], which replay knows of.
     pub dequant_cache: Option<DequantCache>,
     /// Behind `Arc`, like all that a snapshot shares until it changes.
     subgraphs: Vec<Arc<Subgraph>>,
@@ -59,6 +64,8 @@ pub enum Change {
     Version(SubgraphId, OpId, i32),
     /// A metadata entry was set.
     Metadata(String, Bytes),
+    /// The record of cached Dequantize results was set or dropped.
+    DequantCache(Option<DequantCache>),
     /// Buffers that nothing refers to were dropped.
     PruneBuffers,
     /// Operator codes that no op has were dropped.
@@ -223,6 +230,17 @@ impl Module {
         Arc::make_mut(&mut self.constants).push(bytes)
     }
 
+    /// How many tensors and metadata entries refer to a buffer, both lists of these counted. It
+    /// looks at every tensor.
+    pub fn buffer_uses(&self, id: BufferId) -> usize {
+        let tensors = |graph: &Arc<Subgraph>| {
+            graph.tensors().filter(|tensor| graph.tensor(*tensor).buffer == id).count()
+        };
+        self.metadata.iter().filter(|entry| entry.buffer == id).count()
+            + self.metadata_buffer.iter().filter(|n| u32::try_from(**n) == Ok(id.0)).count()
+            + self.subgraphs.iter().map(tensors).sum::<usize>()
+    }
+
     /// Lets go of those constant bytes among these that nothing refers to any more, and returns
     /// which they are. Their places stay, empty, so that no number changes. It looks at every
     /// tensor, so ask for many at a time.
@@ -256,14 +274,55 @@ impl Module {
             return;
         };
         let old = self.metadata[at].buffer;
-        let named = self.metadata.iter().filter(|entry| entry.buffer == old).count();
-        let shared = named > 1
-            || old == BufferId::NONE
-            || self.subgraphs.iter().any(|sg| sg.tensors().any(|t| sg.tensor(t).buffer == old));
-        if shared {
+        if old == BufferId::NONE || self.buffer_uses(old) > 1 {
             self.metadata[at].buffer = Arc::make_mut(&mut self.constants).push(bytes);
         } else {
             Arc::make_mut(&mut self.constants).replace(old, bytes);
+        }
+    }
+
+    /// Sets what is known of cached Dequantize results. `None` drops the metadata entry of the
+    /// file as well.
+    pub fn set_dequant_cache(&mut self, cache: Option<DequantCache>) {
+        let named = |entry: &Metadata| entry.name.as_deref() == Some(DEQUANT_CACHE_METADATA);
+        if self.dequant_cache == cache && (cache.is_some() || !self.metadata.iter().any(named)) {
+            return;
+        }
+        self.record(Change::DequantCache(cache.clone()));
+        match cache {
+            Some(cache) => self.dequant_cache = Some(cache),
+            None => self.drop_dequant_cache(),
+        }
+    }
+
+    fn drop_dequant_cache(&mut self) {
+        self.dequant_cache = None;
+        let named = |entry: &Metadata| entry.name.as_deref() == Some(DEQUANT_CACHE_METADATA);
+        while let Some(at) = self.metadata.iter().position(named) {
+            let buffer = self.metadata.remove(at).buffer;
+            if buffer != BufferId::NONE && self.buffer_uses(buffer) == 0 {
+                Arc::make_mut(&mut self.constants).release(buffer);
+            }
+        }
+    }
+
+    /// Drops the record of cached Dequantize results where the change just made leaves it untrue.
+    /// Entries name ops by handles, which stay right as other ops come and go; a Dequantize that
+    /// is new or reads something else is one that nobody has judged. A record of the file that
+    /// could not be read has nothing but numbers.
+    fn outdate_dequant_cache(&mut self, applied: &Applied) {
+        let judged_anew = |sg| {
+            let graph = self.subgraph(sg);
+            let mut alive = applied.ops.iter().filter(|op| graph.contains_op(**op));
+            alive.any(|op| graph.op(*op).kind.is(ops::DEQUANTIZE))
+        };
+        let outdated = match self.dequant_cache {
+            Some(_) => applied.subgraph.is_some_and(judged_anew),
+            None => numbering(DEQUANT_CACHE_METADATA)
+                .is_some_and(|record| record.numbers.common(applied.renumbers()).is_some()),
+        };
+        if outdated {
+            self.drop_dequant_cache();
         }
     }
 
@@ -319,6 +378,7 @@ impl Module {
     }
 
     fn log(&mut self, applied: Applied) {
+        self.outdate_dequant_cache(&applied);
         Arc::make_mut(&mut self.journal).push(Arc::new(applied));
     }
 
@@ -341,6 +401,7 @@ impl Module {
                 Change::Release(id) => self.release(id),
                 Change::Version(sg, op, version) => self.set_version(sg, op, version),
                 Change::Metadata(name, bytes) => self.set_metadata(&name, bytes),
+                Change::DequantCache(cache) => self.set_dequant_cache(cache),
                 Change::PruneBuffers => {
                     self.prune_buffers();
                 }
@@ -397,9 +458,14 @@ impl Module {
 /// Removing what nothing refers to. These are changes of the module's own lists, so they are
 /// journalled like patches, and renumber what they must.
 impl Module {
-    /// How many buffers [`Self::prune_buffers`] would drop.
+    /// How many buffers nothing refers to, but for metadata that numbers them.
     pub fn unused_buffers(&self) -> usize {
         self.used_buffers().iter().filter(|used| !**used).count()
+    }
+
+    /// How many subgraphs neither the main one nor a signature reaches.
+    pub fn unused_subgraphs(&self) -> usize {
+        self.used_subgraphs().iter().filter(|used| !**used).count()
     }
 
     /// How many operator codes [`Self::prune_op_codes`] would drop.
@@ -435,8 +501,26 @@ impl Module {
         used
     }
 
+    fn used_subgraphs(&self) -> Vec<bool> {
+        let count = self.subgraphs.len();
+        let mut reached = vec![false; count];
+        let mut todo: Vec<usize> = vec![0];
+        todo.extend(self.signatures.iter().map(|s| s.subgraph as usize));
+        while let Some(at) = todo.pop() {
+            if at >= count || std::mem::replace(&mut reached[at], true) {
+                continue;
+            }
+            let sg = &self.subgraphs[at];
+            for op in sg.ops() {
+                let refs = sg.op(op).subgraph_refs();
+                todo.extend(refs.iter().filter_map(|(_, value)| usize::try_from(*value).ok()));
+            }
+        }
+        reached
+    }
+
     /// Drops buffers that no tensor and no metadata refers to, and returns how many and their
-    /// bytes. Buffer 0 stays: the format needs it.
+    /// bytes. Buffer 0 stays: the format needs it. All stay where metadata numbers them.
     pub fn prune_buffers(&mut self) -> (usize, u64) {
         let used = self.used_buffers();
         let dead: Vec<u64> = self
@@ -445,7 +529,8 @@ impl Module {
             .filter(|(id, _)| !used[id.0 as usize])
             .map(|(_, bytes)| bytes.map_or(0, |bytes| bytes.len() as u64))
             .collect();
-        if dead.is_empty() {
+        let numbers = Numbers { buffers: true, ..Numbers::default() };
+        if dead.is_empty() || self.numbered_by_metadata(numbers).is_some() {
             return (0, 0);
         }
         self.record(Change::PruneBuffers);
@@ -469,7 +554,11 @@ impl Module {
             }
         }
         let bytes = dead.iter().sum();
-        self.log(Applied::pruned(format!("{} buffers", dead.len()), bytes));
+        self.log(Applied {
+            buffers_erased: dead.len(),
+            bytes_dropped: bytes,
+            ..Applied::pruned(format!("{} buffers", dead.len()))
+        });
         (dead.len(), bytes)
     }
 
@@ -497,26 +586,19 @@ impl Module {
                 }
             }
         }
-        self.log(Applied::pruned(format!("{dropped} operator codes"), 0));
+        self.log(Applied::pruned(format!("{dropped} operator codes")));
         dropped
     }
 
     /// Drops subgraphs that neither the main one nor a signature reaches, and returns how many.
+    /// All stay where metadata numbers them.
     pub fn prune_subgraphs(&mut self) -> usize {
-        let count = self.subgraphs.len();
-        let mut reached = vec![false; count];
-        let mut todo: Vec<usize> = vec![0];
-        todo.extend(self.signatures.iter().map(|s| s.subgraph as usize));
-        while let Some(at) = todo.pop() {
-            if at >= count || std::mem::replace(&mut reached[at], true) {
-                continue;
-            }
-            let sg = &self.subgraphs[at];
-            for op in sg.ops() {
-                let refs = sg.op(op).subgraph_refs();
-                todo.extend(refs.iter().filter_map(|(_, value)| usize::try_from(*value).ok()));
-            }
+        let numbers = Numbers { subgraphs: true, ..Numbers::default() };
+        if self.numbered_by_metadata(numbers).is_some() {
+            return 0;
         }
+        let reached = self.used_subgraphs();
+        let count = reached.len();
         let dropped = reached.iter().filter(|reached| !**reached).count();
         if dropped == 0 {
             return 0;
@@ -556,7 +638,10 @@ impl Module {
                 entry.subgraph.0 = moved[entry.subgraph.0 as usize] as u32;
             }
         }
-        self.log(Applied::pruned(format!("{dropped} subgraphs"), 0));
+        self.log(Applied {
+            subgraphs_erased: dropped,
+            ..Applied::pruned(format!("{dropped} subgraphs"))
+        });
         dropped
     }
 }

@@ -84,7 +84,7 @@ enum Edit {
 }
 
 /// A patch that was applied, as the journal keeps it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Applied {
     /// The subgraph, `None` for a change of the module's own lists.
     pub subgraph: Option<SubgraphId>,
@@ -106,6 +106,10 @@ pub struct Applied {
     pub tensors_added: usize,
     /// How many tensors were erased.
     pub tensors_erased: usize,
+    /// How many subgraphs were dropped.
+    pub subgraphs_erased: usize,
+    /// How many buffers were dropped.
+    pub buffers_erased: usize,
     /// Constant bytes that the model no longer holds.
     pub bytes_dropped: u64,
 }
@@ -121,20 +125,8 @@ impl Applied {
         &self.tensors[..self.tensors_added]
     }
 
-    pub(crate) fn pruned(what: String, bytes: u64) -> Self {
-        Self {
-            subgraph: None,
-            label: Cow::Owned(format!("drop {what}")),
-            pass: None,
-            ops: Vec::new(),
-            erased: Vec::new(),
-            tensors: Vec::new(),
-            ops_added: 0,
-            ops_erased: 0,
-            tensors_added: 0,
-            tensors_erased: 0,
-            bytes_dropped: bytes,
-        }
+    pub(crate) fn pruned(what: String) -> Self {
+        Self { label: Cow::Owned(format!("drop {what}")), ..Self::default() }
     }
 }
 
@@ -791,6 +783,6 @@ fn commit(module: &mut Module, patch: Patch) -> Applied {
         erased: patch.erased_ops.into_iter().collect(),
         tensors_added,
         tensors_erased: patch.erased_tensors.len(),
-        bytes_dropped: 0,
+        ..Applied::default()
     }
 }

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tfq_ir::catalog::{self, ops};
 use tfq_ir::{
-    Attr, Attributes, BufferId, CacheReason, ConstantPool, DequantCache, DequantCacheEntry,
-    ElementType, Metadata, Module, Op, OpCode, OpId, OpKind, Quantization, QuantizationDetails,
-    Signature, Sparsity, Subgraph, SubgraphBuilder, SubgraphId, Tensor, TensorId, TensorLink,
+    Attr, Attributes, BufferId, CacheReason, ConstantPool, DEQUANT_CACHE_METADATA, DequantCache,
+    DequantCacheEntry, ElementType, Metadata, Module, Numbers, Op, OpCode, OpId, OpKind, Patch,
+    Place, Quantization, QuantizationDetails, Signature, Sparsity, Subgraph, SubgraphBuilder,
+    SubgraphId, Tensor, TensorId, TensorLink,
 };
 
 // Dropping.
@@ -207,6 +208,101 @@ fn metadata_is_set_without_touching_what_shares_its_bytes() {
     assert_eq!(module.metadata_bytes("other"), Some(&bytes(4)));
     assert_eq!(module.metadata_bytes("none"), None);
     module.verify().unwrap();
+}
+
+#[test]
+fn metadata_of_the_old_list_keeps_its_bytes_too() {
+    let mut module = Module::new(vec![graph_of_constants(&[])], pool(2));
+    module.metadata = vec![Metadata { name: text("m"), buffer: BufferId(1) }];
+    module.metadata_buffer = vec![1];
+    let old = module.constants().get(BufferId(1)).cloned();
+    module.set_metadata("m", bytes(3));
+    assert_eq!(module.metadata_bytes("m"), Some(&bytes(3)));
+    assert_eq!(module.constants().get(BufferId(1)).cloned(), old);
+}
+
+fn with_metadata(mut module: Module, name: &str) -> Module {
+    module.set_metadata(name, bytes(1));
+    module
+}
+
+#[test]
+fn what_metadata_numbers_is_not_pruned() {
+    let module = || {
+        let graphs = vec![graph_of_constants(&[2]), graph_of_constants(&[])];
+        Module::new(graphs, pool(3))
+    };
+    for (name, subgraphs, buffers) in [
+        ("anything", 1, 1),
+        // Ours goes with what it numbers, and its buffer with it.
+        (DEQUANT_CACHE_METADATA, 1, 2),
+        ("model_control_dependencies", 0, 1),
+        ("OfflineMemoryAllocation", 0, 1),
+        ("COMPRESSION_METADATA", 0, 0),
+    ] {
+        let mut module = with_metadata(module(), name);
+        assert_eq!((module.unused_subgraphs(), module.unused_buffers()), (1, 1));
+        assert_eq!((module.prune_subgraphs(), module.prune_buffers().0), (subgraphs, buffers));
+        let renumbered =
+            Numbers { subgraphs: subgraphs > 0, buffers: buffers > 0, ..Numbers::default() };
+        let journal = module.journal().iter();
+        let moved = journal.fold(Numbers::default(), |all, patch| all.or(patch.renumbers()));
+        assert_eq!(moved, renumbered, "{name}");
+    }
+}
+
+#[test]
+fn computations_of_a_custom_call_are_called() {
+    let list = Attr::Ints(vec![2].into());
+    let call = calling(ops::STABLEHLO_CUSTOM_CALL, &[("called_computations", list)]);
+    let (first, ids) = graph_of_ops(vec![call]);
+    let graphs = vec![first, graph_of_ops(vec![]).0, graph_of_ops(vec![]).0];
+    let mut module = Module::new(graphs, ConstantPool::default());
+    assert_eq!(module.prune_subgraphs(), 1);
+    assert_eq!(main(&module).op(ids[0]).subgraph_refs(), [("called_computations", 1)]);
+}
+
+#[test]
+fn a_record_of_cached_results_is_dropped_where_a_dequantize_changes() {
+    let mut builder = SubgraphBuilder::new(None);
+    let x = builder.tensor(float("x"));
+    let [a, b] = ["a", "b"].map(|name| builder.tensor(float(name)));
+    let first = builder.op(op(ops::DEQUANTIZE), &[Some(x)], &[a]);
+    let second = builder.op(op(ops::NEG), &[Some(a)], &[b]);
+    let module = Module::new(vec![builder.finish(vec![x], vec![b])], pool(1));
+    let mut module = with_metadata(module, DEQUANT_CACHE_METADATA);
+    let buffer = module.metadata[0].buffer;
+    let entry = DequantCacheEntry {
+        subgraph: MAIN,
+        op: first,
+        reason: CacheReason::Variable,
+        bytes: 0,
+        bytes_per_invoke: 4,
+    };
+    let cache = DequantCache { entries: vec![entry] };
+    let start = module.clone();
+    module.set_dequant_cache(Some(cache.clone()));
+    module.set_dequant_cache(Some(cache.clone()));
+    assert_eq!(module.changes().len(), start.changes().len() + 1);
+
+    let mut patch = Patch::new(MAIN, "neither reads nor makes a Dequantize");
+    patch.set_operand(second, 0, x);
+    module.apply(patch).unwrap();
+    assert_eq!(module.dequant_cache, Some(cache));
+
+    let mut patch = Patch::new(MAIN, "adds one");
+    let c = patch.add_tensor(float("c"));
+    patch.add_op(op(ops::DEQUANTIZE), Place::End, &[Some(x.into())], &[c]);
+    module.apply(patch).unwrap();
+    assert_eq!((&module.dequant_cache, module.metadata.len()), (&None, 0));
+    assert_eq!(module.constants().get(buffer), None);
+
+    let changes = &module.changes()[start.changes().len()..];
+    let mut again = start.clone();
+    again.replay(&changes[..2]).unwrap();
+    assert_eq!((again.dequant_cache.is_some(), again.metadata.len()), (true, 1));
+    again.replay(&changes[2..]).unwrap();
+    assert_eq!((&again.dequant_cache, again.metadata.len()), (&None, 0));
 }
 
 #[test]

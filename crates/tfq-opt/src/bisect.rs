@@ -40,7 +40,9 @@ pub enum BisectError {
     #[error("the check passes after the whole pipeline: nothing to find")]
     NothingBad,
     /// The model turns bad by a change that is no patch.
-    #[error("pass `{0}` spoils the model by dropping unused things, not by a patch")]
+    #[error(
+        "pass `{0}` spoils the model by dropping unused things or setting metadata, not by a patch"
+    )]
     NoPatch(String),
 }
 
@@ -64,12 +66,13 @@ pub fn bisect(
         &RunOptions::default(),
         |event| {
             if let Event::End { module, report, .. } = event {
-                ends.push((report.name.clone(), module.changes().len()));
+                ends.push((report.name.clone(), module.changes().len() - start.changes().len()));
             }
         },
     )
     .map_err(Error::from)?;
-    let changes = run.changes();
+    // What was done to the model before is part of it.
+    let changes = &run.changes()[start.changes().len()..];
     let mut runs = 0;
     let mut is_good = |count: usize| -> Result<bool, BisectError> {
         runs += 1;

@@ -214,7 +214,7 @@ impl Optimizer {
         };
         let mut optimized = self.run_module(module, timeline, observe)?;
         let module = &optimized.module;
-        let unchanged = module.changes().is_empty() && module.dequant_cache.is_none();
+        let unchanged = module.changes().is_empty();
         let kept = unchanged && !self.lift.drop_unknown && self.lower.placement == Placement::Auto;
         optimized.unchanged = input.filter(|_| kept);
         Ok(optimized)
@@ -259,12 +259,10 @@ impl Optimizer {
     fn state_after(&self, start: &Module, end: &Module, patches: usize) -> Result<Module, Error> {
         let changes = &end.changes()[start.changes().len()..];
         let is_patch = |n: &usize| matches!(changes[*n], Change::Patch(_));
-        let last = patches.checked_sub(1).map(|n| (0..changes.len()).filter(is_patch).nth(n));
-        let count = match last {
-            None => 0,
-            Some(Some(last)) => last + 1,
-            Some(None) => changes.len(),
-        };
+        let mut ends = (0..changes.len()).filter(is_patch).map(|n| n + 1);
+        let end = patches.checked_sub(1).map_or(Some(0), |n| ends.nth(n));
+        // With the last patch comes what was done after it: metadata, and dropping unused things.
+        let count = end.filter(|_| ends.next().is_some()).unwrap_or(changes.len());
         self.completed(start, &changes[..count])
     }
 

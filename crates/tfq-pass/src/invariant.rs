@@ -1,6 +1,6 @@
 //! What passes need of a model and what they leave it with.
 
-use tfq_ir::{Module, SubgraphId};
+use tfq_ir::{Module, Numbers, SubgraphId};
 
 /// A property of models that passes name in `requires` and `ensures`.
 #[derive(Debug)]
@@ -27,12 +27,18 @@ pub static SETTLED: Invariant = Invariant {
     },
 };
 
-/// Nothing in the file's lists of buffers and operator codes is unused.
+/// Nothing in the file's lists of buffers and operator codes is unused, but for buffers that
+/// metadata numbers.
 pub static COMPACT: Invariant = Invariant {
     name: "compact",
     docs: "every buffer and operator code is in use",
     broken: |module, _| {
-        let (buffers, codes) = (module.unused_buffers(), module.unused_op_codes());
+        let numbers = Numbers { buffers: true, ..Numbers::default() };
+        let buffers = match module.numbered_by_metadata(numbers) {
+            Some(_) => 0,
+            None => module.unused_buffers(),
+        };
+        let codes = module.unused_op_codes();
         (buffers + codes > 0)
             .then(|| format!("{buffers} buffers and {codes} operator codes are unused"))
     },

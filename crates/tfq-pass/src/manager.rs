@@ -43,6 +43,8 @@ pub struct PassReport {
     pub name: String,
     /// How many patches were applied.
     pub patches: usize,
+    /// Whether it changed anything, by patches or otherwise.
+    pub changed: bool,
     /// What it told.
     pub remarks: Vec<Remark>,
     /// Numbers that it counted.
@@ -405,6 +407,7 @@ impl<F: FnMut(Event<'_>)> Manager<'_, F> {
         let mut report = PassReport {
             name: pass(),
             patches: module.journal().len() - before.journal().len(),
+            changed: module.changes().len() > before.changes().len(),
             remarks: cx.remarks,
             statistics: cx.statistics,
             rules: IndexMap::new(),

@@ -4,7 +4,7 @@
 use crate::Context;
 use crate::eligibility::{Eligibility, eligibility};
 use indexmap::IndexSet;
-use tfq_ir::{ElementType, Module, OpId, SubgraphId};
+use tfq_ir::{ElementType, Module, Numbers, OpId, SubgraphId};
 use tfq_target::{Target, WeightForm};
 
 /// Something that the target would refuse or compute wrongly, and the pass that mends it.
@@ -51,22 +51,14 @@ pub fn check_runnable(module: &Module, target: &Target) -> Vec<Unrunnable> {
     found
 }
 
-/// Metadata that numbers ops or tensors, in a format that is not ours, is wrong once a pass has
-/// added or removed some.
+/// Metadata that refers to parts of the model by number, in a format that is not ours, is wrong
+/// once a pass has added or removed some.
 fn stale_metadata(module: &Module) -> Option<Unrunnable> {
-    let journal = module.journal();
-    let ops = journal.iter().any(|patch| patch.ops_added + patch.ops_erased > 0);
-    let tensors = journal.iter().any(|patch| patch.tensors_added + patch.tensors_erased > 0);
-    let named = |name: &str| module.metadata.iter().any(|e| e.name.as_deref() == Some(name));
-    let (name, what) = if ops && named("model_control_dependencies") {
-        ("model_control_dependencies", "ops")
-    } else if tensors && named("OfflineMemoryAllocation") {
-        ("OfflineMemoryAllocation", "tensors")
-    } else {
-        return None;
-    };
+    let journal = module.journal().iter();
+    let moved = journal.fold(Numbers::default(), |all, patch| all.or(patch.renumbers()));
+    let (metadata, what) = module.numbered_by_metadata(moved)?;
     let what = format!("it names {what} by number, and passes added or removed some");
-    Some(Unrunnable { place: format!("metadata `{name}`"), what, fix: None })
+    Some(Unrunnable { place: format!("metadata `{}`", metadata.name), what, fix: None })
 }
 
 fn check_op(

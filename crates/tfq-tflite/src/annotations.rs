@@ -3,52 +3,112 @@
 use bytes::Bytes;
 use flatbuffers::FlatBufferBuilder;
 use std::collections::HashMap;
-use tfq_ir::{CacheReason, DequantCache, Module, OpId, SubgraphId, TensorId};
+use std::sync::Arc;
+use tfq_ir::catalog::ops::DEQUANTIZE;
+use tfq_ir::{
+    CacheReason, DEQUANT_CACHE_METADATA, DequantCache, DequantCacheEntry, Module, OpId, SubgraphId,
+    TensorId,
+};
 use tfq_schema::annotations as fb;
 
-/// Name of the metadata entry that `annotate-dequant-cache` writes.
-pub const DEQUANT_CACHE_METADATA: &str = "tfq.dequant_cache";
+/// The layout that we read and write.
+const VERSION: u32 = 1;
 
-/// Encodes the record with the numbers that ops and tensors have in the file.
-pub(crate) fn encode(module: &Module, cache: &DequantCache) -> Bytes {
+/// An entry of the record, with the numbers of a file.
+#[derive(Debug, PartialEq)]
+struct Row {
+    subgraph: u32,
+    operator: u32,
+    input: u32,
+    output: u32,
+    name: Option<Arc<str>>,
+    reason: CacheReason,
+    bytes: u64,
+    bytes_per_invoke: u64,
+}
+
+/// What the file records of cached results. `None` where it records nothing, or what this
+/// version does not know, or what is not true of the model's ops and tensors: that is passed on
+/// as it is.
+pub(crate) fn read(module: &Module) -> Option<DequantCache> {
+    let rows = decode(module.metadata_bytes(DEQUANT_CACHE_METADATA)?)?;
+    let ops: Vec<Vec<OpId>> = module.subgraphs().map(|(_, graph)| graph.ops().collect()).collect();
+    let entry = |row: &Row| {
+        let subgraph = SubgraphId(row.subgraph);
+        let op = *ops.get(row.subgraph as usize)?.get(row.operator as usize)?;
+        module.subgraph(subgraph).op(op).kind.is(DEQUANTIZE).then_some(DequantCacheEntry {
+            subgraph,
+            op,
+            reason: row.reason,
+            bytes: row.bytes,
+            bytes_per_invoke: row.bytes_per_invoke,
+        })
+    };
+    let entries = rows.iter().map(entry).collect::<Option<Vec<_>>>()?;
+    let cache = DequantCache { entries };
+    (self::rows(module, &cache) == rows).then_some(cache)
+}
+
+/// The record as it is to be written. `None` where there is none, or the file says the same
+/// already: a record that another version wrote in its own way stays as it is.
+pub(crate) fn outstanding(module: &Module) -> Option<Bytes> {
+    let rows = rows(module, module.dequant_cache.as_ref()?);
+    let there = module.metadata_bytes(DEQUANT_CACHE_METADATA).and_then(|bytes| decode(bytes));
+    (there.as_ref() != Some(&rows)).then(|| encode(&rows))
+}
+
+/// The entries of ops that the model still has, with the numbers that ops and tensors have in
+/// the file, in their order.
+fn rows(module: &Module, cache: &DequantCache) -> Vec<Row> {
     let mut ops: HashMap<(SubgraphId, OpId), u32> = HashMap::new();
     let mut tensors: HashMap<(SubgraphId, TensorId), u32> = HashMap::new();
     for (id, graph) in module.subgraphs() {
         ops.extend(graph.ops().zip(0..).map(|(op, n)| ((id, op), n)));
         tensors.extend(graph.tensors().zip(0..).map(|(tensor, n)| ((id, tensor), n)));
     }
-    let mut fbb = FlatBufferBuilder::new();
-    let mut entries = Vec::new();
-    // Of the entries written, which may be fewer than were found.
-    let mut total = 0;
-    for entry in &cache.entries {
-        // An op that a later pass erased has nothing to say any more.
-        let Some(&operator) = ops.get(&(entry.subgraph, entry.op)) else { continue };
+    let row = |entry: &DequantCacheEntry| {
+        let operator = *ops.get(&(entry.subgraph, entry.op))?;
         let graph = module.subgraph(entry.subgraph);
-        let (Some(input), Some(&output)) =
-            (graph.operand(entry.op, 0), graph.results(entry.op).first())
-        else {
-            continue;
-        };
-        let name = graph.tensor(output).name.as_ref().map(|name| fbb.create_string(name));
-        total += entry.bytes;
+        let (input, output) =
+            (graph.operand(entry.op, 0)?, graph.results(entry.op).first().copied()?);
+        Some(Row {
+            subgraph: entry.subgraph.0,
+            operator,
+            input: tensors[&(entry.subgraph, input)],
+            output: tensors[&(entry.subgraph, output)],
+            name: graph.tensor(output).name.clone(),
+            reason: entry.reason,
+            bytes: entry.bytes,
+            bytes_per_invoke: entry.bytes_per_invoke,
+        })
+    };
+    let mut rows: Vec<Row> = cache.entries.iter().filter_map(row).collect();
+    rows.sort_by_key(|row| (row.subgraph, row.operator));
+    rows
+}
+
+fn encode(rows: &[Row]) -> Bytes {
+    let mut fbb = FlatBufferBuilder::new();
+    let mut entries = Vec::with_capacity(rows.len());
+    for row in rows {
+        let name = row.name.as_ref().map(|name| fbb.create_string(name));
         entries.push(fb::DequantCacheEntry::create(
             &mut fbb,
             &fb::DequantCacheEntryArgs {
-                subgraph: entry.subgraph.0,
-                operator,
-                input: tensors[&(entry.subgraph, input)],
-                output: tensors[&(entry.subgraph, output)],
+                subgraph: row.subgraph,
+                operator: row.operator,
+                input: row.input,
+                output: row.output,
                 name,
-                cached: entry.reason == CacheReason::CachedConstant,
-                reason: match entry.reason {
+                cached: row.reason == CacheReason::CachedConstant,
+                reason: match row.reason {
                     CacheReason::CachedConstant => fb::CacheReason::CACHED_CONSTANT,
                     CacheReason::NotAConstant => fb::CacheReason::NOT_A_CONSTANT,
                     CacheReason::Variable => fb::CacheReason::VARIABLE,
                     CacheReason::SubgraphArgument => fb::CacheReason::SUBGRAPH_ARGUMENT,
                 },
-                bytes: entry.bytes,
-                bytes_per_invoke: entry.bytes_per_invoke,
+                bytes: row.bytes,
+                bytes_per_invoke: row.bytes_per_invoke,
             },
         ));
     }
@@ -57,12 +117,52 @@ pub(crate) fn encode(module: &Module, cache: &DequantCache) -> Bytes {
     let root = fb::DequantCache::create(
         &mut fbb,
         &fb::DequantCacheArgs {
-            version: 1,
+            version: VERSION,
             producer: Some(producer),
             entries: Some(entries),
-            total_bytes: total,
+            total_bytes: total(rows),
         },
     );
     fb::finish_dequant_cache_buffer(&mut fbb, root);
     Bytes::copy_from_slice(fbb.finished_data())
+}
+
+/// The entries of a record, where all of it can be understood and agrees with itself.
+fn decode(bytes: &[u8]) -> Option<Vec<Row>> {
+    // The check of the identifier expects that there are bytes for it.
+    if bytes.len() < 8 || !fb::dequant_cache_buffer_has_identifier(bytes) {
+        return None;
+    }
+    let record = fb::root_as_dequant_cache(bytes).ok()?;
+    if record.version() != VERSION {
+        return None;
+    }
+    let row = |entry: fb::DequantCacheEntry<'_>| {
+        let reason = match entry.reason() {
+            fb::CacheReason::CACHED_CONSTANT => CacheReason::CachedConstant,
+            fb::CacheReason::NOT_A_CONSTANT => CacheReason::NotAConstant,
+            fb::CacheReason::VARIABLE => CacheReason::Variable,
+            fb::CacheReason::SUBGRAPH_ARGUMENT => CacheReason::SubgraphArgument,
+            _ => return None,
+        };
+        let agrees = entry.cached() == (reason == CacheReason::CachedConstant);
+        agrees.then(|| Row {
+            subgraph: entry.subgraph(),
+            operator: entry.operator(),
+            input: entry.input(),
+            output: entry.output(),
+            name: entry.name().map(Arc::from),
+            reason,
+            bytes: entry.bytes(),
+            bytes_per_invoke: entry.bytes_per_invoke(),
+        })
+    };
+    let rows = record.entries().into_iter().flatten().map(row).collect::<Option<Vec<_>>>()?;
+    (record.total_bytes() == total(&rows)).then_some(rows)
+}
+
+/// RAM in bytes that the kept results take; of the entries written, which may be fewer than
+/// were found.
+fn total(rows: &[Row]) -> u64 {
+    rows.iter().fold(0, |sum, row| sum.saturating_add(row.bytes))
 }

@@ -11,7 +11,6 @@ mod options;
 mod scan;
 mod trailer;
 
-pub use annotations::DEQUANT_CACHE_METADATA;
 pub use file::{Access, read, read_all, write_atomically};
 pub use image::Image;
 pub use lift::{LiftError, LiftOptions, lift, lift_model};

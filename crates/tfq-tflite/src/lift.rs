@@ -1,7 +1,7 @@
 //! `.tflite` bytes to a [`Module`].
 
 use crate::scan::{self, field_at, u32_at};
-use crate::{options, trailer};
+use crate::{annotations, options, trailer};
 use bytes::Bytes;
 use flatbuffers::{ForwardsUOffset, Vector, VerifierOptions};
 use std::cell::Cell;
@@ -160,6 +160,7 @@ fn lift_model_in(
         model.external_buffers().into_iter().flatten().map(external).collect();
     module.constants_outside = constants_outside > 0;
     module.trailer = trailer::split(file, scan.end.max(outside_end));
+    module.dequant_cache = annotations::read(&module);
     module.verify().map_err(|errors| {
         let more = match errors.len() - 1 {
             0 => String::new(),

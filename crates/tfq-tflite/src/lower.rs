@@ -16,7 +16,7 @@ use flatbuffers::FlatBufferBuilder;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use tables::{Payloads, Writer};
-use tfq_ir::{BufferId, Metadata, Module, OpCode};
+use tfq_ir::{BufferId, DEQUANT_CACHE_METADATA, Metadata, Module, OpCode};
 
 /// How a model is lowered.
 #[derive(Clone, Copy, Debug, Default)]
@@ -116,16 +116,18 @@ impl Plan {
         let mut buffers: Vec<Option<Bytes>> =
             module.constants().iter().map(|(_, bytes)| bytes.cloned()).collect();
         let mut metadata = module.metadata.clone();
-        if buffers.is_empty() && module.dequant_cache.is_some() {
-            // Number 0 is for what has no data.
-            buffers.push(None);
-        }
-        if let Some(cache) = &module.dequant_cache {
-            let name = Some(annotations::DEQUANT_CACHE_METADATA);
-            let bytes = Some(annotations::encode(module, cache));
+        if let Some(bytes) = annotations::outstanding(module) {
+            if buffers.is_empty() {
+                // Number 0 is for what has no data.
+                buffers.push(None);
+            }
+            let name = Some(DEQUANT_CACHE_METADATA);
+            let bytes = Some(bytes);
             match metadata.iter_mut().find(|entry| entry.name.as_deref() == name) {
                 // The record of an earlier run, if that is all that its buffer is for.
-                Some(entry) if only_metadata(module, entry.buffer) => {
+                Some(entry)
+                    if entry.buffer != BufferId::NONE && module.buffer_uses(entry.buffer) == 1 =>
+                {
                     buffers[entry.buffer.0 as usize] = bytes;
                 }
                 Some(entry) => {
@@ -164,17 +166,6 @@ impl Plan {
     fn skeleton_guess(&self) -> u64 {
         (4096 + 160 * self.tensors + 100 * self.ops + 16 * self.buffers.len()) as u64
     }
-}
-
-/// Whether a buffer has one metadata entry and nothing else refers to it.
-fn only_metadata(module: &Module, buffer: BufferId) -> bool {
-    let named = module.metadata.iter().filter(|entry| entry.buffer == buffer).count();
-    let listed = module.metadata_buffer.iter().any(|id| i64::from(*id) == i64::from(buffer.0));
-    let mut graphs = module.subgraphs().map(|(_, graph)| graph);
-    buffer != BufferId::NONE
-        && named == 1
-        && !listed
-        && !graphs.any(|graph| graph.tensors().any(|t| graph.tensor(t).buffer == buffer))
 }
 
 /// The operator codes that the file gets, and for each op which is its.

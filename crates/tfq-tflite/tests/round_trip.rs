@@ -10,13 +10,13 @@ use std::ops::Range;
 use std::sync::Arc;
 use tfq_ir::catalog::ops;
 use tfq_ir::{
-    BufferId, CacheReason, ConstantPool, CustomOptions, DequantCache, DequantCacheEntry, Metadata,
-    Module, Op, OpCode, OpKind, SubgraphBuilder, SubgraphId, Tensor,
+    BufferId, CacheReason, ConstantPool, CustomOptions, DEQUANT_CACHE_METADATA, DequantCache,
+    DequantCacheEntry, ElementType, Metadata, Module, Op, OpCode, OpKind, Patch, SubgraphBuilder,
+    SubgraphId, Tensor,
 };
 use tfq_schema::tflite as fb;
 use tfq_tflite::{
-    DEQUANT_CACHE_METADATA, LiftError, LiftOptions, LowerOptions, Placement, lift, lift_model,
-    lower, lower_into,
+    LiftError, LiftOptions, LowerOptions, Placement, lift, lift_model, lower, lower_into,
 };
 
 const EVERYWHERE: [Placement; 3] = [Placement::Auto, Placement::Inline, Placement::Outside];
@@ -689,5 +689,91 @@ fn a_record_does_not_overwrite_what_shares_its_buffer() {
         assert_eq!(second.constants().get(BufferId(0)), None);
         assert_eq!(second.constants().get(BufferId(1)), Some(&Bytes::from_static(&[1; 4])));
         assert_eq!(second.metadata[0].buffer, BufferId(2));
+    }
+}
+
+/// An op that nothing reads before a Dequantize of a constant, read back from a file that has a
+/// record of it.
+fn recorded() -> Module {
+    let mut builder = SubgraphBuilder::new(None);
+    let x = builder.tensor(float("x", &[1]));
+    let unread = builder.tensor(float("unread", &[1]));
+    builder.op(op(ops::NEG), &[Some(x)], &[unread]);
+    let weight = Tensor { ty: ElementType::Int8, buffer: BufferId(1), ..float("w", &[4]) };
+    let weight = builder.tensor(weight);
+    let real = builder.tensor(float("real", &[1]));
+    let dequantize = builder.op(op(ops::DEQUANTIZE), &[Some(weight)], &[real]);
+    let graph = builder.finish(vec![x], vec![real]);
+    let pool = ConstantPool::new(vec![None, Some(Bytes::from_static(&[1; 4]))]);
+    let mut module = Module::new(vec![graph], pool);
+    let entry = DequantCacheEntry {
+        subgraph: SubgraphId(0),
+        op: dequantize,
+        reason: CacheReason::CachedConstant,
+        bytes: 4,
+        bytes_per_invoke: 0,
+    };
+    module.dequant_cache = Some(DequantCache { entries: vec![entry] });
+    lifted(&lowered(&module, Placement::Auto))
+}
+
+/// Erases the op that computes the tensor `unread`, and the tensor.
+fn erase_unread(module: &mut Module) {
+    let graph = module.subgraph(SubgraphId(0));
+    let unread = graph.tensors().find(|id| graph.tensor(*id).label() == "unread").unwrap();
+    let op = graph.producer(unread).unwrap().0;
+    let mut patch = Patch::new(SubgraphId(0), "erase");
+    patch.erase_op(op);
+    patch.erase_tensor(unread);
+    module.apply(patch).unwrap();
+}
+
+#[test]
+fn a_record_follows_the_ops_that_it_names() {
+    let mut module = recorded();
+    let [entry] = &module.dequant_cache.as_ref().expect("it was read").entries[..] else {
+        panic!("there is one")
+    };
+    assert_eq!((entry.reason, entry.bytes), (CacheReason::CachedConstant, 4));
+    erase_unread(&mut module);
+    let bytes = record(&module);
+    let record = tfq_schema::annotations::root_as_dequant_cache(&bytes).unwrap();
+    let entry = record.entries().unwrap().get(0);
+    assert_eq!((entry.operator(), entry.input(), entry.output()), (0, 1, 2));
+    assert_eq!(entry.name(), Some("real"));
+}
+
+#[test]
+fn a_record_in_the_words_of_another_version_stays_as_it_is() {
+    let mut module = recorded();
+    let own = record(&module);
+    // The name of the producer says nothing of the model.
+    let at = own.windows(7).position(|bytes| bytes == b"tfq-opt").expect("it says who wrote it");
+    let mut other = own.to_vec();
+    other[at..at + 7].copy_from_slice(b"another");
+    let other = Bytes::from(other);
+    module.set_metadata(DEQUANT_CACHE_METADATA, other.clone());
+    let mut again = lifted(&lowered(&module, Placement::Auto));
+    assert_eq!(record(&again), other);
+    // Until the numbers in it change.
+    erase_unread(&mut again);
+    assert_ne!(record(&again), other);
+}
+
+#[test]
+fn a_record_that_cannot_be_read_stays_until_its_numbers_may_be_wrong() {
+    let whole = record(&recorded());
+    let mut other_name = whole.to_vec();
+    let at = whole.windows(4).position(|bytes| bytes == b"real").expect("it names the result");
+    other_name[at] = b'R';
+    for bytes in [Bytes::from_static(b"newer"), whole.slice(..20), Bytes::from(other_name)] {
+        let mut module = recorded();
+        module.set_metadata(DEQUANT_CACHE_METADATA, bytes.clone());
+        module.dequant_cache = None;
+        let mut module = lifted(&lowered(&module, Placement::Auto));
+        assert_eq!(module.dequant_cache, None);
+        assert_eq!(record(&module), bytes);
+        erase_unread(&mut module);
+        assert_eq!(module.metadata, []);
     }
 }

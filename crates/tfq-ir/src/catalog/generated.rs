@@ -1133,7 +1133,7 @@ mod options {
         attr("has_side_effect", 1, Bool, B(false), false),
         attr("backend_config", 2, String, Absent, false),
         attr("api_version", 3, I32, Int(0), false),
-        attr("called_computations", 4, List(ListType::I32), Absent, false),
+        attr("called_computations", 4, List(ListType::I32), Absent, true),
         attr("custom_attributes", 5, Bytes, Absent, false),
     ] };
     pub(super) static StablehloDotGeneralOptions: OptionsInfo = OptionsInfo { name: "StablehloDotGeneralOptions", union: BuiltinOptions2, tag: 12, attrs: &[

@@ -73,7 +73,7 @@ impl Summary<'_> {
     /// Passes that the user named and that found nothing to do, with what came nearest.
     fn idle_passes(&self, out: &mut impl Write) -> io::Result<()> {
         let named = self.args.passes.is_some() || self.args.pipeline.is_some();
-        for pass in self.optimized.report.passes.iter().filter(|pass| named && pass.patches == 0) {
+        for pass in self.optimized.report.passes.iter().filter(|pass| named && !pass.changed) {
             let missed = pass.remarks.iter().find(|remark| remark.kind == RemarkKind::Missed);
             match (&pass.nearest, missed) {
                 (Some(near), _) => writeln!(

@@ -3,8 +3,8 @@
 use indexmap::{IndexMap, IndexSet};
 use std::sync::Arc;
 use tfq_ir::{
-    ElementType, Module, OpId, Signature, Subgraph, SubgraphBuilder, SubgraphId, Tensor, TensorId,
-    TensorLink,
+    ElementType, Metadata, Module, OpId, Signature, Subgraph, SubgraphBuilder, SubgraphId, Tensor,
+    TensorId, TensorLink, numbering,
 };
 
 /// The model with these ops of a subgraph as its main one. What they read and removed ops
@@ -75,7 +75,9 @@ fn assemble(
         Module::new(std::iter::once(main).chain(others).collect(), module.constants().clone());
     new.version = module.version;
     new.description.clone_from(&module.description);
-    new.metadata.clone_from(&module.metadata);
+    // What numbers parts of the model is wrong for some of them.
+    let holds = |entry: &&Metadata| entry.name.as_deref().and_then(numbering).is_none();
+    new.metadata = module.metadata.iter().filter(holds).cloned().collect();
     new.metadata_buffer.clone_from(&module.metadata_buffer);
     new.external_buffer_groups.clone_from(&module.external_buffer_groups);
     new.external_buffers.clone_from(&module.external_buffers);

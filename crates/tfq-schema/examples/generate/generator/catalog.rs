@@ -34,6 +34,7 @@ const SUBGRAPH_ATTRS: &[(&str, &str)] = &[
     ("IfOptions", "then_subgraph_index"),
     ("StableHLOCompositeOptions", "decomposition_subgraph_index"),
     ("StablehloCaseOptions", "branch_subgraph_indices"),
+    ("StablehloCustomCallOptions", "called_computations"),
     ("StablehloReduceOptions", "body_subgraph_index"),
     ("StablehloReduceWindowOptions", "body_subgraph_index"),
     ("StablehloScatterOptions", "update_computation_subgraph_index"),
