@@ -322,3 +322,30 @@ structure: 1 op added, 1 op changed, 1 constant changed, 1 tensor renamed
         assert!(!page.replace("http://www.w3.org/2000/svg", "").contains(word), "{word}");
     }
 }
+
+#[test]
+fn other_scales_of_the_same_integers_are_other_numbers() {
+    let with = |scale: &str| {
+        format!(
+            "%x = input : f32[1,64]
+            %w = const : i8[64,64] q({scale}) fill uniform(seed = 1, min = -127, max = 127)
+            %y = FULLY_CONNECTED(%x, %w, _) : f32[1,64]
+            output %y"
+        )
+    };
+    let diff = between(&with("0.1"), &with("0.2"));
+    assert_eq!(diff.headline(), "1 constant changed");
+    assert_eq!(
+        (diff.class, &diff.subgraphs[0].tensors[0].what[..]),
+        (Class::Weights, &["scales"][..])
+    );
+    let error = diff.subgraphs[0].tensors[0].constant.as_ref().unwrap().error.unwrap();
+    // The error of twice a number is that number, but for how f32 has 0.1 and 0.2.
+    assert!((error.max_abs - 12.7).abs() < 0.1 && error.snr_db.unwrap().abs() < 1e-6, "{error:?}");
+    let text = diff.to_text(Style::Plain);
+    assert!(text.contains("    the same integers, max error 12.7, SNR 0.0 dB\n"), "{text}");
+    // An activation has no numbers to measure.
+    let activation = "%x = input : i8[2] q(0.1)\n%y = ABS(%x) : i8[2] q(0.1)\noutput %y";
+    let diff = between(activation, &activation.replacen("(0.1)", "(0.2)", 1));
+    assert_eq!(diff.headline(), "1 tensor changed");
+}
