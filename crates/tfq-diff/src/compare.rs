@@ -253,8 +253,13 @@ impl<'m> Pair<'m> {
                 if self.same_value(info, x.as_ref(), y.as_ref()) {
                     continue;
                 }
-                let before = x.map(|x| sides.a.attribute(info, &x));
-                let after = y.map(|y| sides.b.attribute(info, &y));
+                let shown = |parts: &mut Parts<'_>, value: &Attr| match value {
+                    // A text of this level shows the number of bytes alone.
+                    Attr::Bytes(bytes) if bytes.len() > 64 => payload(bytes),
+                    value => parts.attribute(info, value),
+                };
+                let before = x.map(|x| shown(sides.a, &x));
+                let after = y.map(|y| shown(sides.b, &y));
                 differ(info.name.to_owned(), before, after);
             }
         }

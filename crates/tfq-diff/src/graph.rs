@@ -1,6 +1,7 @@
 //! A subgraph with numbers for ops and tensors, so that pairs are plain lists.
 
 use crate::Elided;
+use bytes::Bytes;
 use std::collections::HashMap;
 use tfq_ir::{Module, Op, OpId, Subgraph, SubgraphId, Tensor, TensorId};
 
@@ -74,6 +75,11 @@ impl<'m> Graph<'m> {
             ops.push(node);
         }
         Self { module, id, graph, ops, tensors, roles, producers, users, numbers, elided }
+    }
+
+    /// The contents of a constant.
+    pub(crate) fn bytes(&self, n: u32) -> Option<&'m Bytes> {
+        self.module.constants().constant(self.tensor(n).buffer)
     }
 
     pub(crate) fn tensor(&self, n: u32) -> &'m Tensor {

@@ -5,9 +5,11 @@
 //!
 //! Pairs are found by name first, so that a diff reads like the texts of both models; then by
 //! kind and operands, which finds ops that were renamed or fused; then by what surrounds an op;
-//! then in sequence. What is paired under two names is reported as a rename. The work grows
-//! with the number of ops nearly linearly, and constants are compared in place: hashes and errors
-//! are computed only for those that differ.
+//! then in sequence. Names that counters made say nothing once something was put in between, so
+//! constants that are alike under other names make names count less: then ops go by what they
+//! read. What is paired under two names is reported as a rename. The work grows with the number
+//! of ops nearly linearly, and constants are compared in place: hashes and errors are computed
+//! only for those that differ.
 //!
 //! Not compared is what only the file needs: numbers of buffers and operator codes, and whether
 //! constants lie inside of the flatbuffer.
@@ -19,6 +21,7 @@ mod graph;
 mod matching;
 mod model;
 mod render;
+mod twins;
 
 pub use constants::WeightError;
 pub use elided::{Elided, Told};

@@ -70,8 +70,10 @@ pub(crate) fn headline(diff: &Diff) -> String {
     part(diff.model.len(), "entry", "of the model changed");
     let ends = count(diff, |sg| sg.fields.len());
     part(ends, "list", "of inputs or outputs changed");
+    let names = |sg: &SubgraphDiff| sg.status == Status::Changed && sg.before != sg.after;
+    part(count(diff, |sg| usize::from(names(sg))), "subgraph", "renamed");
     if parts.is_empty() {
-        parts.push("order or names of subgraphs or tensors changed".to_owned());
+        parts.push(reordered(count(diff, |sg| sg.reordered)));
     }
     parts.join(", ").replace("entrys", "entries")
 }
@@ -191,6 +193,11 @@ pub(crate) fn renames(subgraph: &SubgraphDiff) -> Vec<String> {
         lines.push(format!("{} more renamed", grouped(more as u64)));
     }
     lines
+}
+
+pub(crate) fn reordered(n: usize) -> String {
+    let plural = if n == 1 { "" } else { "s" };
+    format!("{} constant{plural} or variable{plural} in another order", grouped(n as u64))
 }
 
 pub(crate) fn rename(rename: &Rename) -> String {
