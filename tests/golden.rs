@@ -35,6 +35,10 @@ impl Sandbox {
         fs::write(self.path(name), bytes).expect("the folder can be written");
     }
 
+    fn bytes(&self, name: &str) -> Vec<u8> {
+        fs::read(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+
     fn text(&self, name: &str) -> String {
         fs::read_to_string(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
     }
@@ -290,6 +294,158 @@ fn a_golden_that_does_not_parse_is_told() {
     assert_eq!(sandbox.kinds(1), ["unreadable"]);
 }
 
+/// The model with its hidden tensor and its weights under other names.
+fn with_other_names() -> Vec<u8> {
+    let mut module = common::lifted(&model("ops/fc_bias"));
+    for name in ["weights", "bias"] {
+        let (sg, id) = common::tensor(&module, name).expect("it is there");
+        let mut patch = tfq_opt::ir::Patch::new(sg, "rename");
+        patch.set_name(id, Some(format!("other_{name}").into()));
+        module.apply(patch).expect("any name will do");
+    }
+    common::lowered(&module)
+}
+
+#[test]
+fn other_names_are_names_at_every_level() {
+    for level in ["topology", "types", "quant", "stats", "hash", "full"] {
+        let sandbox = Sandbox::with_golden(&["--level", level]);
+        sandbox.put("model.tflite", &with_other_names());
+        let report = sandbox.check(1);
+        let golden = &report["goldens"][0];
+        assert_eq!(golden["kinds"], serde_json::json!(["names"]), "{level}");
+        assert_eq!(golden["headline"], "2 tensors renamed", "{level}");
+        assert_eq!(golden["diff"]["subgraphs"][0]["tensors"], serde_json::json!([]), "{level}");
+    }
+}
+
+#[test]
+fn a_level_says_what_it_knows_of_contents() {
+    let details = |level: &str| {
+        let sandbox = Sandbox::with_golden(&["--passes=", "--level", level]);
+        sandbox.put("model.tflite", &with_value(&model("ops/fc_bias"), "weights", 3, 7.0));
+        let (out, _) = texts(&sandbox.run(&["check"]));
+        out
+    };
+    let stats = details("stats");
+    assert!(stats.contains(" max = 7, ") && !stats.contains('#'), "{stats}");
+    let hash = details("hash");
+    let bytes = common::lifted(&model("ops/fc_bias"));
+    let (sg, id) = common::tensor(&bytes, "weights").unwrap();
+    let digits = blake3::hash(bytes.constant(sg, id).unwrap()).to_hex();
+    assert!(hash.contains(&format!("    #{} -> #", &digits[..8])), "{hash}");
+    assert_eq!(details("quant").lines().last(), Some("1 golden: 1 ok"));
+}
+
+#[test]
+fn two_levels_are_compared_at_the_lower() {
+    for (accepted, now, lower) in [
+        ("quant", "topology", "topology"),
+        ("quant", "hash", "quant"),
+        ("hash", "stats", "stats"),
+        ("full", "hash", "hash"),
+        ("stats", "full", "stats"),
+    ] {
+        let sandbox = Sandbox::with_golden(&["--level", accepted]);
+        let (from, to) = (format!("level = \"{accepted}\""), format!("level = \"{now}\""));
+        sandbox.edit("goldens/index.toml", &from, &to);
+        let report = sandbox.check(0);
+        let golden = &report["goldens"][0];
+        assert_eq!(golden["level"], lower, "{accepted} {now}");
+        assert_eq!(golden["kinds"], serde_json::json!([]), "{accepted} {now}");
+        assert_eq!(golden["causes"][0]["what"], "level");
+        let said = sandbox.succeeds(&["check"]);
+        assert!(said.contains(&format!("another level: {accepted} -> {now}\n")), "{said}");
+        assert_eq!(sandbox.run(&["bisect", "model"]).status.code(), Some(1));
+        // What differs at the lower level does all the same.
+        sandbox.edit("goldens/index.toml", "\"default\"", "\"insert-dequant\"");
+        if lower != "topology" {
+            assert_eq!(sandbox.kinds(1)[0], "structure", "{accepted} {now}");
+        }
+        sandbox.edit("goldens/index.toml", "\"insert-dequant\"", "\"default\"");
+        // The result of the new level waits, to be accepted.
+        sandbox.check(0);
+        let said = sandbox.answers(&["review"], "y\n");
+        assert!(said.contains("the same result") && said.contains("accepted model"), "{said}");
+        let report = sandbox.check(0);
+        assert_eq!(report["goldens"][0]["level"], Value::Null);
+    }
+}
+
+#[test]
+fn goldens_that_nobody_names_are_told() {
+    let sandbox = Sandbox::with_golden(&["--skeleton"]);
+    sandbox.put("goldens/stray.golden", sandbox.text("goldens/model.golden").as_bytes());
+    let report = sandbox.check(1);
+    assert_eq!(report["stale"], serde_json::json!(["goldens/stray.golden"]));
+    assert_eq!((&report["ok"], &report["goldens"][0]["status"]), (&1.into(), &"ok".into()));
+    let (out, _) = texts(&sandbox.run(&["check"]));
+    assert!(out.contains("stale    goldens/stray.golden  a golden that the index does not name\n"));
+    assert!(out.ends_with("1 golden: 1 ok, 1 stale\n"), "{out}");
+    let (out, _) = texts(&sandbox.run(&["check", "--format=github"]));
+    assert!(out.starts_with("::error file=goldens/stray.golden,title=golden "), "{out}");
+    let (out, _) = texts(&sandbox.run(&["check", "--format=junit"]));
+    assert!(out.contains("tests=\"2\" failures=\"1\""), "{out}");
+    // One that was named is checked and nothing else.
+    sandbox.succeeds(&["check", "model"]);
+    // An index without entries names none.
+    sandbox.put("goldens/index.toml", b"version = 1\n");
+    sandbox.put("goldens/own.tfg", b"tfg 1 quant\n");
+    assert_eq!(sandbox.check(1)["stale"].as_array().unwrap().len(), 2);
+    let said = sandbox.succeeds(&["prune", "--dry-run"]);
+    let files = ["goldens/model.golden", "goldens/model.tfg", "goldens/stray.golden"];
+    assert_eq!(said.lines().collect::<Vec<_>>(), files);
+}
+
+#[test]
+fn a_report_that_cannot_be_kept_is_given() {
+    let sandbox = two_that_differ();
+    // Nothing can be written where a folder is.
+    fs::remove_file(sandbox.path("goldens/model.golden.new")).unwrap();
+    fs::create_dir_all(sandbox.path("goldens/model.golden.new/in the way")).unwrap();
+    let report = sandbox.check(1);
+    assert_eq!((&report["differ"], &report["goldens"][0]["pending"]), (&2.into(), &Value::Null));
+    let (out, err) = texts(&sandbox.run(&["check"]));
+    assert!(out.contains("         could not be written for review: "), "{out}");
+    assert!(out.contains("2 goldens: 0 ok, 2 differ\n") && err.is_empty(), "{out}{err}");
+}
+
+#[test]
+fn places_are_those_of_the_file() {
+    let sandbox = Sandbox::with_golden(&[]);
+    let line_of = |golden: &str, words: &str| {
+        1 + golden.lines().position(|line| line.contains(words)).expect("it is there")
+    };
+    let golden = sandbox.text("goldens/model.golden");
+    // What differs is shown where the first step stands that does something else.
+    sandbox.edit("goldens/model.golden", "leave a constant to its readers", "serve its readers");
+    let line = line_of(&golden, "## 3. insert-dequant");
+    assert_eq!(sandbox.check(1)["goldens"][0]["line"], line);
+    let (out, _) = texts(&sandbox.run(&["check", "--format=github"]));
+    let annotation = format!("::error file=goldens/model.golden,line={line},title=");
+    assert!(out.starts_with(&annotation), "{out}");
+    sandbox.put("goldens/model.golden", golden.replace("output %", "outputs %").as_bytes());
+    let line = line_of(&golden, "output %");
+    let report = sandbox.check(1);
+    assert_eq!(report["goldens"][0]["line"], line);
+    let headline = report["goldens"][0]["headline"].as_str().unwrap();
+    assert!(headline.contains(&format!("does not parse: {line}:3: ")), "{headline}");
+    let conflict = golden.replace("\n## 3.", "\n<<<<<<< HEAD\n## 3.");
+    sandbox.put("goldens/model.golden", conflict.as_bytes());
+    let line = line_of(&conflict, "<<<<<<<");
+    let report = sandbox.check(1);
+    let message = format!("goldens/model.golden: line {line}: unresolved merge conflict");
+    assert_eq!(report["goldens"][0]["message"], message);
+    assert_eq!(report["goldens"][0]["line"], line);
+}
+
+#[test]
+fn another_layout_of_a_step_is_no_difference() {
+    let sandbox = Sandbox::with_golden(&["--level=hash"]);
+    sandbox.edit("goldens/model.golden", "patches: ", "patches:   ");
+    assert_eq!(sandbox.kinds(0), ["formatting"]);
+}
+
 #[test]
 fn missing_models_and_goldens_are_errors() {
     let sandbox = Sandbox::with_golden(&[]);
@@ -417,6 +573,89 @@ fn where_ci_is_set_nothing_is_written() {
 }
 
 #[test]
+fn where_ci_is_set_nothing_is_accepted() {
+    let sandbox = two_that_differ();
+    let before = sandbox.text("goldens/model.golden");
+    for arguments in [&["review"][..], &["review", "--accept-all"], &["review", "--reject=*"]] {
+        let output = sandbox.command(arguments).env("CI", "1").output().unwrap();
+        let (out, err) = texts(&output);
+        assert_eq!((output.status.code(), &*out), (Some(2), ""), "{err}");
+        assert!(err.contains("results are not accepted or rejected where CI is set"), "{err}");
+    }
+    assert_eq!(sandbox.text("goldens/model.golden"), before);
+    assert_eq!(sandbox.inside("goldens").len(), 5);
+}
+
+#[test]
+fn what_changed_after_a_check_is_said_when_it_is_accepted() {
+    let sandbox = two_that_differ();
+    sandbox.put("model.tflite", &with_other_weight());
+    let said = sandbox.succeeds(&["review", "--accept=model"]);
+    assert_eq!(
+        said,
+        "accepted model, whose model changed since; `tfq-opt golden check` makes the result of now\n"
+    );
+    sandbox.edit("goldens/index.toml", "type=float16", "type=int8");
+    sandbox.put("model.tflite", &model("ops/fc_bias"));
+    let said = sandbox.answers(&["review"], "n\n");
+    assert!(said.contains("\na result whose pipeline changed since; "), "{said}");
+}
+
+#[test]
+fn an_index_keeps_what_people_wrote_into_it() {
+    let sandbox = Sandbox::with_golden(&["--name=zebra"]);
+    sandbox.edit(
+        "goldens/index.toml",
+        "name = \"zebra\"",
+        "# The oldest.\nname = 'zebra' # striped",
+    );
+    sandbox.edit("goldens/index.toml", "passes = \"default\"", "passes = \"default\" # all");
+    let owned = sandbox.text("goldens/index.toml") + "\n# The end.\n";
+    sandbox.put("goldens/index.toml", owned.as_bytes());
+    sandbox.succeeds(&["add", "model.tflite"]);
+    let index = sandbox.text("goldens/index.toml");
+    for words in ["# The oldest.\nname = 'zebra' # striped\n", "# all\n", "# The end.\n"] {
+        assert!(index.contains(words), "{index}");
+    }
+    assert!(index.find("zebra") < index.find("\nname = \"model\""), "new ones come last: {index}");
+    assert!(index.contains("\"\n\n[[golden]]\nname = \"model\"\n"), "{index}");
+    // What is replaced keeps its place and its comments.
+    sandbox.succeeds(&["add", "model.tflite", "--name=zebra", "--replace", "--passes="]);
+    let replaced = sandbox.text("goldens/index.toml");
+    assert_eq!(replaced, index.replacen("passes = \"default\" #", "passes = \"\" #", 1));
+    // An accepted result changes the hash of its model alone.
+    sandbox.put("model.tflite", &with_value(&model("ops/fc_bias"), "weights", 3, 7.0));
+    sandbox.check(1);
+    sandbox.succeeds(&["review", "--accept-all"]);
+    let (old, new) =
+        (blake3_of("ops/fc_bias"), tfq_golden::input_hash(&sandbox.bytes("model.tflite")));
+    let accepted = sandbox.text("goldens/index.toml");
+    assert!(accepted.contains(&new), "{accepted}");
+    assert_eq!(accepted.replace(&new, &old), replaced);
+    // And one that goes takes its own comments along.
+    fs::remove_file(sandbox.path("goldens/zebra.golden")).unwrap();
+    sandbox.put("other.tflite", &model("ops/fc_bias"));
+    sandbox.edit("goldens/index.toml", "# The oldest.\n", "");
+    sandbox.edit(
+        "goldens/index.toml",
+        "model = \"../model.tflite\"\npasses = \"\"",
+        "model = \"../gone.tflite\"\npasses = \"\"",
+    );
+    sandbox.succeeds(&["prune", "--yes"]);
+    let pruned = sandbox.text("goldens/index.toml");
+    assert!(!pruned.contains("striped") && pruned.contains("# The end.\n"), "{pruned}");
+}
+
+#[test]
+fn a_name_is_made_from_that_of_the_file() {
+    let sandbox = Sandbox::new();
+    sandbox.put("-my model (2).tflite", &model("ops/fc_bias"));
+    let said = sandbox.succeeds(&["add", "./-my model (2).tflite"]);
+    assert!(said.starts_with("goldens/my_model__2_.golden: "), "{said}");
+    assert_eq!(sandbox.kinds(0), [""; 0]);
+}
+
+#[test]
 fn a_skeleton_stands_for_the_model() {
     let sandbox = Sandbox::with_golden(&["--skeleton", "--level=stats"]);
     assert_eq!(sandbox.inside("goldens"), ["index.toml", "model.golden", "model.tfg"]);
@@ -521,7 +760,7 @@ fn junit_is_well_formed() {
     let tags: Vec<&str> = seen.iter().map(|tag| tag.split(' ').next().unwrap()).collect();
     assert_eq!(
         tags,
-        ["testsuites", "testsuite", "testcase", "error", "testcase", "testcase", "failure"]
+        ["testsuites", "testsuite", "testcase", "testcase", "error", "testcase", "failure"]
     );
     assert!(seen[1].contains("tests=\"3\" failures=\"1\" errors=\"1\""), "{}", seen[1]);
     assert!(seen[6].contains("message=\"structure"), "{}", seen[6]);
@@ -540,7 +779,9 @@ fn github_gets_an_annotation_for_each() {
         ),
         "{gone}"
     );
-    assert!(moved.starts_with("::error file=goldens/moved.golden,title=golden moved%3A structure"));
+    let (file, title) = moved.split_once(",title=").expect("it has a title");
+    assert!(file.starts_with("::error file=goldens/moved.golden,line="), "{moved}");
+    assert!(title.starts_with("golden moved%3A structure"), "{moved}");
     assert!(moved.contains("%0Afirst in step 1. quantize-weights%0A"), "{moved}");
     assert!(out.contains("3 goldens: 1 ok, 1 differs, 1 error\n"), "{out}");
 }

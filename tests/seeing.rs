@@ -254,7 +254,10 @@ fn a_diff_ends_with_a_status_and_writes_files() {
     let diff = |more: &[&str]| tfq_opt(folder.path(), &[&["diff", "a.tflite"], more].concat());
     ends(&diff(&["b.tflite"]), 0);
     ends(&diff(&["b.tflite", "--exit-code"]), 1);
-    assert_eq!(ends(&diff(&["a.tflite", "--exit-code"]), 0), "the models are the same\n");
+    assert_eq!(
+        ends(&diff(&["a.tflite", "--exit-code"]), 0),
+        "identical: the models are the same\n"
+    );
     ends(&diff(&["missing.tflite"]), 1);
     ends(&diff(&["missing.tflite", "--exit-code"]), 2);
     let coloured = ends(&diff(&["b.tflite", "--color=always"]), 0);
@@ -268,23 +271,66 @@ fn a_diff_ends_with_a_status_and_writes_files() {
     assert_eq!((&json["schema"], &json["class"]), (&1.into(), &"structure".into()));
 }
 
+#[track_caller]
+fn git(folder: &Path, arguments: &[&str]) -> String {
+    let mut command = Command::new("git");
+    // Nobody's own settings count.
+    command.current_dir(folder).env("HOME", folder);
+    command.env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_PAGER", "cat");
+    ends(&command.args(arguments).output().expect("git is installed"), 0)
+}
+
+/// A repository that is set up as `docs/seeing-models.md` says.
+fn repository(folder: &Path) {
+    let page = fs::read_to_string(root().join("docs/seeing-models.md")).unwrap();
+    let documented = page.lines().find_map(|line| {
+        line.strip_prefix("    git config diff.tflite.textconv \"tfq-opt ")?.strip_suffix('"')
+    });
+    git(folder, &["init", "-q"]);
+    git(folder, &["config", "user.name", "Somebody"]);
+    git(folder, &["config", "user.email", "somebody@example.org"]);
+    let binary = env!("CARGO_BIN_EXE_tfq-opt");
+    let textconv = format!("'{binary}' {}", documented.expect("the page says how"));
+    git(folder, &["config", "diff.tflite.textconv", &textconv]);
+    fs::write(folder.join(".gitattributes"), "*.tflite diff=tflite\n").unwrap();
+}
+
+#[test]
+fn git_goes_on_behind_what_it_cannot_show() {
+    let folder = folder_with_two();
+    let git = |arguments: &[&str]| git(folder.path(), arguments);
+    repository(folder.path());
+    let whole = fs::read(folder.path().join("a.tflite")).unwrap();
+    let pointer = |size: usize| {
+        format!("version https://git-lfs.github.com/spec/v1\noid sha256:{size:064x}\nsize {size}\n")
+    };
+    let newer = fs::read(root().join("tests/models/odd/unknown_model_field.tflite")).unwrap();
+    let commit = |bytes: &[u8]| {
+        fs::write(folder.path().join("a.tflite"), bytes).unwrap();
+        git(&["add", ".gitattributes", "a.tflite"]);
+        git(&["commit", "-q", "-m", "another"]);
+    };
+    commit(pointer(123_456).as_bytes());
+    commit(pointer(234_567).as_bytes());
+    commit(&whole);
+    commit(&whole[..whole.len() / 2]);
+    commit(&newer);
+    let log = git(&["log", "-p", "--unified=0", "--reverse"]);
+    let said = |sign: &str, words: &str| {
+        log.lines().filter(|line| line.starts_with(sign) && line.contains(words)).count()
+    };
+    assert_eq!(log.matches("another").count(), 5, "{log}");
+    let lfs = "unreadable: a pointer of Git LFS, whose model was not fetched (bytes(";
+    assert_eq!((said("+", lfs), said("-", lfs)), (2, 2), "{log}");
+    assert_eq!((said("+", "unreadable: "), said("-", "unreadable: ")), (3, 3), "{log}");
+    assert_eq!(said("+", "tfg 1 hash"), 2, "{log}");
+}
+
 #[test]
 fn git_shows_what_changed_in_a_model() {
     let folder = folder_with_two();
-    let git = |arguments: &[&str]| {
-        let mut command = Command::new("git");
-        // Nobody's own settings count.
-        command.current_dir(folder.path()).env("HOME", folder.path());
-        command.env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_PAGER", "cat");
-        let output = command.args(arguments).output().expect("git is installed");
-        ends(&output, 0)
-    };
-    git(&["init", "-q"]);
-    git(&["config", "user.name", "Somebody"]);
-    git(&["config", "user.email", "somebody@example.org"]);
-    let textconv = format!("'{}' print", env!("CARGO_BIN_EXE_tfq-opt"));
-    git(&["config", "diff.tflite.textconv", &textconv]);
-    fs::write(folder.path().join(".gitattributes"), "*.tflite diff=tflite\n").unwrap();
+    let git = |arguments: &[&str]| git(folder.path(), arguments);
+    repository(folder.path());
     git(&["add", ".gitattributes", "a.tflite"]);
     git(&["commit", "-q", "-m", "a float model"]);
     fs::copy(folder.path().join("b.tflite"), folder.path().join("a.tflite")).unwrap();

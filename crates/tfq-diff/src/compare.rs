@@ -4,8 +4,8 @@ use crate::constants::{self, Numbers};
 use crate::graph::{Graph, Node, Role};
 use crate::matching::{self, Matching};
 use crate::{
-    Class, ConstantDiff, DiffOptions, FieldChange, Moved, OpDiff, OpSide, Rename, Row, Sides,
-    Status, SubgraphDiff, TensorDiff, TensorSide,
+    Class, ConstantDiff, DiffOptions, Elided, FieldChange, Moved, OpDiff, OpSide, Rename, Row,
+    Sides, Status, SubgraphDiff, TensorDiff, TensorSide, Told,
 };
 use bytes::Bytes;
 use rayon::prelude::*;
@@ -34,7 +34,9 @@ impl<'m> Pair<'m> {
         b: SubgraphId,
         subgraphs: &[Option<u32>],
     ) -> Self {
-        let (a, b) = (Graph::new(sides.before, a), Graph::new(sides.after, b));
+        let [before, after] = sides.elided;
+        let a = Graph::new(sides.before, before, a);
+        let b = Graph::new(sides.after, after, b);
         let matching = matching::matching(&a, &b);
         Self { a, b, matching, subgraphs: subgraphs.to_vec() }
     }
@@ -251,8 +253,13 @@ impl<'m> Pair<'m> {
                 if self.same_value(info, x.as_ref(), y.as_ref()) {
                     continue;
                 }
-                let before = x.map(|x| sides.a.attribute(info, &x));
-                let after = y.map(|y| sides.b.attribute(info, &y));
+                let shown = |parts: &mut Parts<'_>, value: &Attr| match value {
+                    // A text of this level shows the number of bytes alone.
+                    Attr::Bytes(bytes) if bytes.len() > 64 => payload(bytes),
+                    value => parts.attribute(info, value),
+                };
+                let before = x.map(|x| shown(sides.a, &x));
+                let after = y.map(|y| shown(sides.b, &y));
                 differ(info.name.to_owned(), before, after);
             }
         }
@@ -319,12 +326,17 @@ impl<'m> Pair<'m> {
             note(&mut what, Structure, "expressed type", first.expressed != second.expressed);
             let variants = first.variant_tensors != second.variant_tensors;
             note(&mut what, Structure, "elements", variants);
-            note(&mut what, Weights, "constant", constant.is_some());
+            note(
+                &mut what,
+                Weights,
+                "constant",
+                constant.as_ref().is_some_and(|c| !c.same_bytes()),
+            );
             if what.is_empty() {
                 continue;
             }
             let mut constant = constant;
-            if let Some(constant) = &mut constant {
+            if let Some(constant) = constant.as_mut().filter(|c| !c.same_bytes()) {
                 let inline = |text: String| text.strip_prefix("= ").map(str::to_owned);
                 constant.values_before = inline(sides.a.content(a.id, a.tensors[x as usize]));
                 constant.values_after = inline(sides.b.content(b.id, b.tensors[y as usize]));
@@ -404,13 +416,24 @@ impl<'m> Pair<'m> {
         let (first, second) = (self.a.tensor(x), self.b.tensor(y));
         let before = self.a.module.constants().constant(first.buffer);
         let after = self.b.module.constants().constant(second.buffer);
-        let (before, after) = match (before, after) {
-            (None, None) => return None,
-            (Some(x), Some(y)) if x.len() == y.len() && (x.as_ptr() == y.as_ptr() || x == y) => {
-                return None;
-            }
-            (before, after) => (before, after),
+        if before.is_none() && after.is_none() {
+            return None;
+        }
+        let told = (self.a.elided.get(first.buffer), self.b.elided.get(second.buffer));
+        if told != (None, None) {
+            return elided_constant(told, (before, after));
+        }
+        let same = before
+            .zip(after)
+            .is_some_and(|(x, y)| x.len() == y.len() && (x.as_ptr() == y.as_ptr() || x == y));
+        // The same integers are other numbers where their scales are.
+        let scaled = |t: &Tensor| match t.quantization.as_deref() {
+            Some(q) if !t.ty.is_float() => (q.scale.clone(), q.zero_point.clone()),
+            _ => Default::default(),
         };
+        if same && (!options.measure || first.ty != second.ty || scaled(first) == scaled(second)) {
+            return None;
+        }
         let hash = |bytes: Option<&Bytes>| {
             let bytes = bytes.filter(|_| options.measure)?;
             let mut hasher = blake3::Hasher::new();
@@ -422,13 +445,12 @@ impl<'m> Pair<'m> {
             let b = Numbers::new(self.b.module, self.b.id, second)?;
             constants::error(&a, &b)
         };
-        Some(ConstantDiff {
-            hash_before: hash(before),
-            hash_after: hash(after),
-            values_before: None,
-            values_after: None,
-            error: if options.measure { numbers() } else { None },
-        })
+        let error = if options.measure { numbers() } else { None };
+        if same && error.is_none() {
+            return None;
+        }
+        let (hash_before, hash_after) = (hash(before), hash(after));
+        Some(ConstantDiff { hash_before, hash_after, error, ..ConstantDiff::default() })
     }
 
     /// How many tensors that no op computes stand in another order. Inputs have an order of
@@ -445,6 +467,27 @@ impl<'m> Pair<'m> {
     }
 }
 
+/// How two constants differ of which one or both are known by hearsay only.
+fn elided_constant(
+    told: (Option<&Told>, Option<&Told>),
+    bytes: (Option<&Bytes>, Option<&Bytes>),
+) -> Option<ConstantDiff> {
+    // Bytes that are there are hashed only where there is a hash to compare with.
+    let known = |told: Option<&Told>, other: Option<&Told>, bytes: Option<&Bytes>| {
+        let hashed = other.is_some_and(|other| other.hash.is_some());
+        let hash = bytes.filter(|_| hashed).map(|bytes| blake3::hash(bytes).to_hex().to_string());
+        told.cloned().unwrap_or(Told { hash, statistics: None })
+    };
+    let (a, b) = (known(told.0, told.1, bytes.0), known(told.1, told.0, bytes.1));
+    a.differs(&b).then_some(ConstantDiff {
+        hash_before: a.hash,
+        hash_after: b.hash,
+        statistics_before: a.statistics,
+        statistics_after: b.statistics,
+        ..ConstantDiff::default()
+    })
+}
+
 /// All of a subgraph that only one model has.
 pub(crate) fn alone<'m>(
     status: Status,
@@ -452,7 +495,8 @@ pub(crate) fn alone<'m>(
     parts: &mut Parts<'m>,
     id: SubgraphId,
 ) -> SubgraphDiff {
-    let graph = Graph::new(module, id);
+    let elided = Elided::default();
+    let graph = Graph::new(module, &elided, id);
     let name = Some(parts.subgraph_name(id).to_owned());
     let ops = 0..graph.ops.len() as u32;
     let tensors =

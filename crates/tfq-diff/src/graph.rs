@@ -1,5 +1,7 @@
 //! A subgraph with numbers for ops and tensors, so that pairs are plain lists.
 
+use crate::Elided;
+use bytes::Bytes;
 use std::collections::HashMap;
 use tfq_ir::{Module, Op, OpId, Subgraph, SubgraphId, Tensor, TensorId};
 
@@ -17,6 +19,8 @@ pub(crate) struct Graph<'m> {
     /// Ops that read a tensor, in order, with the slot.
     pub(crate) users: Vec<Vec<(u32, u32)>>,
     pub(crate) numbers: HashMap<TensorId, u32>,
+    /// Which constants are made up.
+    pub(crate) elided: &'m Elided,
 }
 
 pub(crate) struct Node<'m> {
@@ -37,7 +41,7 @@ pub(crate) enum Role {
 }
 
 impl<'m> Graph<'m> {
-    pub(crate) fn new(module: &'m Module, id: SubgraphId) -> Self {
+    pub(crate) fn new(module: &'m Module, elided: &'m Elided, id: SubgraphId) -> Self {
         let graph = module.subgraph(id);
         let tensors: Vec<TensorId> = graph.tensors().collect();
         let numbers: HashMap<TensorId, u32> =
@@ -70,7 +74,12 @@ impl<'m> Graph<'m> {
             }
             ops.push(node);
         }
-        Self { module, id, graph, ops, tensors, roles, producers, users, numbers }
+        Self { module, id, graph, ops, tensors, roles, producers, users, numbers, elided }
+    }
+
+    /// The contents of a constant.
+    pub(crate) fn bytes(&self, n: u32) -> Option<&'m Bytes> {
+        self.module.constants().constant(self.tensor(n).buffer)
     }
 
     pub(crate) fn tensor(&self, n: u32) -> &'m Tensor {

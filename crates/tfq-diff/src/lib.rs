@@ -5,21 +5,26 @@
 //!
 //! Pairs are found by name first, so that a diff reads like the texts of both models; then by
 //! kind and operands, which finds ops that were renamed or fused; then by what surrounds an op;
-//! then in sequence. What is paired under two names is reported as a rename. The work grows
-//! with the number of ops nearly linearly, and constants are compared in place: hashes and errors
-//! are computed only for those that differ.
+//! then in sequence. Names that counters made say nothing once something was put in between, so
+//! constants that are alike under other names make names count less: then ops go by what they
+//! read. What is paired under two names is reported as a rename. The work grows with the number
+//! of ops nearly linearly, and constants are compared in place: hashes and errors are computed
+//! only for those that differ.
 //!
 //! Not compared is what only the file needs: numbers of buffers and operator codes, and whether
 //! constants lie inside of the flatbuffer.
 
 mod compare;
 mod constants;
+mod elided;
 mod graph;
 mod matching;
 mod model;
 mod render;
+mod twins;
 
 pub use constants::WeightError;
+pub use elided::{Elided, Told};
 pub use render::{Style, grouped, html};
 
 use serde::Serialize;
@@ -285,10 +290,11 @@ pub struct TensorSide {
     pub bytes: Option<u64>,
 }
 
-/// Two constants that differ.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+/// Two constants that differ, or that have the same integers and other scales.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct ConstantDiff {
-    /// BLAKE3 hash of the bytes, in hexadecimal digits; `None` where nothing was measured.
+    /// BLAKE3 hash of the bytes, in hexadecimal digits: all of them, or as many as a text has.
+    /// `None` where nothing was measured.
     pub hash_before: Option<String>,
     /// The same of the second model.
     pub hash_after: Option<String>,
@@ -296,9 +302,20 @@ pub struct ConstantDiff {
     pub values_before: Option<String>,
     /// The same of the second model.
     pub values_after: Option<String>,
+    /// What a text says in place of the bytes, where they are not there: `min = -1, max = 1`.
+    pub statistics_before: Option<String>,
+    /// The same of the second model.
+    pub statistics_after: Option<String>,
     /// How far apart the numbers are, after quantised ones were converted by their scales.
     /// `None` where they cannot be compared: other counts, no numbers, nothing measured.
     pub error: Option<WeightError>,
+}
+
+impl ConstantDiff {
+    /// Whether the bytes are the same, and the scales are not.
+    pub(crate) fn same_bytes(&self) -> bool {
+        self.hash_before.is_some() && self.hash_before == self.hash_after
+    }
 }
 
 /// An op, or a pair of them, where it stands when both sequences of ops are laid side by side.
@@ -317,14 +334,28 @@ impl Row {
 
 /// Compares two models.
 pub fn diff(before: &Module, after: &Module, options: &DiffOptions) -> Diff {
-    let (mut a, mut b) = (Parts::new(before, Level::Quant), Parts::new(after, Level::Quant));
-    model::diff(&mut Sides { before, after, a: &mut a, b: &mut b }, options)
+    let all = Elided::default();
+    diff_elided((before, &all), (after, &all), options)
+}
+
+/// Compares two models, of which texts left some constants out. Of those, what the texts say is
+/// compared, and not bytes that were made up.
+pub fn diff_elided(
+    before: (&Module, &Elided),
+    after: (&Module, &Elided),
+    options: &DiffOptions,
+) -> Diff {
+    let (mut a, mut b) = (Parts::new(before.0, Level::Quant), Parts::new(after.0, Level::Quant));
+    let elided = [before.1, after.1];
+    let sides = Sides { before: before.0, after: after.0, elided, a: &mut a, b: &mut b };
+    model::diff(&mut { sides }, options)
 }
 
 /// Both models and what prints them.
 pub(crate) struct Sides<'s, 'm> {
     before: &'m Module,
     after: &'m Module,
+    elided: [&'m Elided; 2],
     a: &'s mut Parts<'m>,
     b: &'s mut Parts<'m>,
 }

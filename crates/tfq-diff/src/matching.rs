@@ -1,6 +1,7 @@
 //! Which op and tensor of one subgraph is which of the other.
 
 use crate::graph::{Graph, Role};
+use crate::twins::twins;
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use tfq_ir::Op;
@@ -12,12 +13,12 @@ pub(crate) struct Pairing {
 }
 
 impl Pairing {
-    fn new(a: usize, b: usize) -> Self {
+    pub(crate) fn new(a: usize, b: usize) -> Self {
         Self { ab: vec![None; a], ba: vec![None; b] }
     }
 
     /// Pairs them, unless one is taken.
-    fn pair(&mut self, a: u32, b: u32) -> bool {
+    pub(crate) fn pair(&mut self, a: u32, b: u32) -> bool {
         if !self.free(a, b) {
             return false;
         }
@@ -46,11 +47,23 @@ pub(crate) fn matching(a: &Graph<'_>, b: &Graph<'_>) -> Matching {
         b,
         ops: Pairing::new(a.ops.len(), b.ops.len()),
         tensors: Pairing::new(a.tensors.len(), b.tensors.len()),
+        named: named(a, b),
+        twins: twins(a, b),
         first_free: vec![0; b.tensors.len()],
     };
-    matcher.names();
+    matcher.names(Role::Given);
     matcher.ends();
+    if matcher.names_hold() {
+        matcher.names(Role::Constant);
+    }
+    let (anchors, shifted) = matcher.anchors();
+    if shifted {
+        anchors.iter().for_each(|(x, y)| matcher.pair_ops(*x, *y));
+        matcher.spread();
+    }
+    matcher.names(Role::Computed);
     matcher.results_by_name();
+    anchors.iter().for_each(|(x, y)| matcher.pair_ops(*x, *y));
     matcher.spread();
     for radius in [3, 1] {
         if matcher.all_done() {
@@ -61,7 +74,34 @@ pub(crate) fn matching(a: &Graph<'_>, b: &Graph<'_>) -> Matching {
     }
     matcher.sequence();
     matcher.spread();
+    matcher.constants();
     Matching { ops: matcher.ops, tensors: matcher.tensors }
+}
+
+/// Tensors of one name and role, where no other has the name.
+fn named(a: &Graph<'_>, b: &Graph<'_>) -> Pairing {
+    let by_name = |graph: &Graph<'_>| {
+        let mut found: HashMap<_, Option<u32>> = HashMap::with_capacity(graph.tensors.len());
+        for n in 0..graph.tensors.len() as u32 {
+            let Some(name) = graph.tensor(n).name.clone().filter(|name| !name.is_empty()) else {
+                continue;
+            };
+            found.entry(name).and_modify(|n| *n = None).or_insert(Some(n));
+        }
+        found
+    };
+    let (in_a, in_b) = (by_name(a), by_name(b));
+    let mut named = Pairing::new(a.tensors.len(), b.tensors.len());
+    for n in 0..a.tensors.len() as u32 {
+        let Some(name) = a.tensor(n).name.as_ref() else { continue };
+        if let (Some(Some(first)), Some(Some(other))) = (in_a.get(name), in_b.get(name))
+            && *first == n
+            && a.roles[n as usize] == b.roles[*other as usize]
+        {
+            named.pair(n, *other);
+        }
+    }
+    named
 }
 
 /// How many readers of a tensor are looked at for one op. More means a tensor that half of the
@@ -75,6 +115,10 @@ struct Matcher<'g, 'm> {
     b: &'g Graph<'m>,
     ops: Pairing,
     tensors: Pairing,
+    /// Tensors of the same name.
+    named: Pairing,
+    /// Constants of the same contents.
+    twins: Pairing,
     /// For each tensor of `b` how many of its first readers are taken, so that a tensor with
     /// many readers is not gone through again and again.
     first_free: Vec<usize>,
@@ -85,29 +129,83 @@ impl Matcher<'_, '_> {
         self.ops.ab.iter().all(Option::is_some) || self.ops.ba.iter().all(Option::is_some)
     }
 
-    /// Tensors of one name and role, where no other has the name.
-    fn names(&mut self) {
-        let by_name = |graph: &Graph<'_>| {
-            let mut found: HashMap<_, Option<u32>> = HashMap::with_capacity(graph.tensors.len());
-            for n in 0..graph.tensors.len() as u32 {
-                let Some(name) = graph.tensor(n).name.clone().filter(|name| !name.is_empty())
-                else {
-                    continue;
-                };
-                found.entry(name).and_modify(|n| *n = None).or_insert(Some(n));
-            }
-            found
-        };
-        let (in_a, in_b) = (by_name(self.a), by_name(self.b));
+    /// Pairs tensors of one name, if they can be the same.
+    fn names(&mut self, role: Role) {
         for n in 0..self.a.tensors.len() as u32 {
-            let Some(name) = self.a.tensor(n).name.as_ref() else { continue };
-            if let (Some(Some(first)), Some(Some(other))) = (in_a.get(name), in_b.get(name))
-                && *first == n
-                && self.a.roles[n as usize] == self.b.roles[*other as usize]
-            {
-                self.tensors.pair(n, *other);
+            let Some(other) = self.named.ab[n as usize] else { continue };
+            let likely = role != Role::Constant || self.alike(n, other);
+            if self.a.roles[n as usize] == role && likely {
+                self.tensors.pair(n, other);
             }
         }
+    }
+
+    /// Whether names of constants say nothing that their contents, types and shapes contradict.
+    fn names_hold(&self) -> bool {
+        (0..self.a.tensors.len() as u32).all(|n| {
+            let Some(other) = self.named.ab[n as usize] else { return true };
+            let twin = (self.twins.ab[n as usize], self.twins.ba[other as usize]);
+            let holds = match twin {
+                (None, None) => self.alike(n, other),
+                twin => twin == (Some(other), Some(n)),
+            };
+            holds || self.a.roles[n as usize] != Role::Constant
+        })
+    }
+
+    /// Ops of one kind that are the only readers of constants with the same contents, in an order
+    /// that both sides have; and whether they show that names of results moved along the ops.
+    fn anchors(&self) -> (Vec<(u32, u32)>, bool) {
+        let mut found: Vec<(u32, u32)> = Vec::new();
+        let mut taken = vec![false; self.b.ops.len()];
+        for n in 0..self.a.ops.len() as u32 {
+            let twin = |slot: usize, operand: u32| {
+                let twin = self.twins.ab[operand as usize]?;
+                let lone = |users: &[(u32, u32)]| users.len() == 1;
+                let users = &self.b.users[twin as usize];
+                let (op, at) = *users.first()?;
+                let same = at as usize == slot
+                    && lone(users)
+                    && lone(&self.a.users[operand as usize])
+                    && self.b.ops[op as usize].op.kind == self.a.ops[n as usize].op.kind;
+                same.then_some(op)
+            };
+            let operands = self.a.ops[n as usize].operands.iter().enumerate();
+            let mut twins = operands.filter_map(|(slot, operand)| twin(slot, (*operand)?));
+            let Some(op) = twins.next() else { continue };
+            if twins.all(|other| other == op) && !std::mem::replace(&mut taken[op as usize], true) {
+                found.push((n, op));
+            }
+        }
+        let order: Vec<u32> = found.iter().map(|(_, other)| *other).collect();
+        let kept = in_order(&order);
+        // Two layers that swapped their weights are no ops that moved.
+        let contradicting = |x: u32, y: u32| {
+            let result =
+                |graph: &Graph<'_>, op: u32| graph.ops[op as usize].results.first().copied();
+            let (Some(first), Some(second)) = (result(self.a, x), result(self.b, y)) else {
+                return false;
+            };
+            let (there, back) = (self.named.ab[first as usize], self.named.ba[second as usize]);
+            there.is_some_and(|t| t != second) && back.is_some_and(|t| t != first)
+        };
+        let count = |wanted: bool| {
+            let each = found.iter().zip(&kept).filter(|(_, kept)| **kept == wanted);
+            each.filter(|((x, y), _)| contradicting(*x, *y)).count()
+        };
+        let shifted = count(true) > count(false);
+        let each = found.iter().zip(&kept).filter(|(_, kept)| **kept);
+        (each.map(|(pair, _)| *pair).collect(), shifted)
+    }
+
+    /// Constants whose readers did not tell which is which.
+    fn constants(&mut self) {
+        for n in 0..self.a.tensors.len() as u32 {
+            if let Some(twin) = self.twins.ab[n as usize] {
+                self.tensors.pair(n, twin);
+            }
+        }
+        self.names(Role::Constant);
     }
 
     /// Inputs that no name paired, where both sides have as many of them.
@@ -207,7 +305,16 @@ impl Matcher<'_, '_> {
                 let (x, y) = (self.a.tensor(*x), self.b.tensor(*y));
                 x.ty == y.ty && x.shape == y.shape
             });
-        u32::from(attributes) * 2 + u32::from(results)
+        let operands = || first.operands.iter().zip(&second.operands);
+        let twin = operands().any(|(x, y)| match (*x, *y) {
+            (Some(x), Some(y)) => self.twins.paired(x, y),
+            _ => false,
+        });
+        let name = match (first.results.first(), second.results.first()) {
+            (Some(x), Some(y)) => self.named.paired(*x, *y),
+            _ => false,
+        };
+        u32::from(twin) * 8 + u32::from(name) * 4 + u32::from(attributes) * 2 + u32::from(results)
     }
 
     /// An op of the kind of `n` whose results go the same way.

@@ -28,9 +28,6 @@ pub(crate) fn diff(sides: &mut Sides<'_, '_>, options: &DiffOptions) -> Diff {
             moved.note(Class::Structure);
             continue;
         };
-        if other != id.0 {
-            moved.note(Class::Formatting);
-        }
         let pair = Pair::new(sides, SubgraphId(other), id, &found);
         let diff = pair.diff(sides, options, &mut moved);
         if differs(&diff) {
@@ -48,6 +45,7 @@ pub(crate) fn diff(sides: &mut Sides<'_, '_>, options: &DiffOptions) -> Diff {
         moved.note(Class::Structure);
     }
     let mut model = fields(sides.before, sides.after, &mut moved);
+    model.extend(order(sides, &found, &mut moved));
     model.extend(signatures);
     Diff {
         schema: SCHEMA,
@@ -71,7 +69,7 @@ fn differs(diff: &SubgraphDiff) -> bool {
 }
 
 /// In which subgraph of `b` each subgraph of `a` is found: by name where no other has it, then
-/// by number.
+/// by number. Those of number 0, which run, are the same unless both names say otherwise.
 fn match_subgraphs(a: &Module, b: &Module) -> Vec<Option<u32>> {
     let names = |module: &Module| {
         let mut found: HashMap<_, Option<u32>> = HashMap::new();
@@ -83,17 +81,23 @@ fn match_subgraphs(a: &Module, b: &Module) -> Vec<Option<u32>> {
         found
     };
     let (in_a, in_b) = (names(a), names(b));
+    let first = |module: &Module, other: &HashMap<_, Option<u32>>| {
+        let name = module.subgraphs().next().and_then(|(_, graph)| graph.name.clone());
+        name.and_then(|name| other.get(&name).copied().flatten())
+    };
+    let moved =
+        matches!((first(a, &in_b), first(b, &in_a)), (Some(x), Some(y)) if x != 0 && y != 0);
     let mut taken = vec![false; b.subgraphs().len()];
     let mut found: Vec<Option<u32>> = a
         .subgraphs()
         .map(|(id, graph)| {
             // Number 0 is what runs, whatever its name.
-            if id.0 == 0 {
+            if id.0 == 0 && !moved {
                 return (!taken.is_empty()).then_some(0);
             }
             let name = graph.name.as_ref()?;
             in_a.get(name).copied().flatten()?;
-            in_b.get(name).copied().flatten().filter(|n| *n != 0)
+            in_b.get(name).copied().flatten().filter(|n| *n != 0 || moved)
         })
         .collect();
     found.iter().flatten().for_each(|n| taken[*n as usize] = true);
@@ -104,6 +108,26 @@ fn match_subgraphs(a: &Module, b: &Module) -> Vec<Option<u32>> {
         }
     }
     found
+}
+
+/// The order of subgraphs that both models have. The first is what runs where nothing else is
+/// asked for.
+fn order(sides: &Sides<'_, '_>, found: &[Option<u32>], moved: &mut Moved) -> Option<FieldChange> {
+    let there: Vec<u32> = found.iter().filter_map(|other| *other).collect();
+    if there.is_sorted() {
+        return None;
+    }
+    let first = found.first().copied().flatten();
+    moved.note(if first == Some(0) { Class::Formatting } else { Class::Structure });
+    let list = |parts: &Parts<'_>, ids: &[u32]| {
+        let names = ids.iter().map(|id| quoted('@', parts.subgraph_name(SubgraphId(*id))));
+        Some(names.collect::<Vec<_>>().join(", "))
+    };
+    let here: Vec<u32> = (0..found.len() as u32).filter(|n| found[*n as usize].is_some()).collect();
+    let mut sorted = there;
+    sorted.sort_unstable();
+    let (before, after) = (list(sides.a, &here), list(sides.b, &sorted));
+    Some(FieldChange { what: "order of subgraphs".to_owned(), before, after })
 }
 
 fn totals(module: &Module) -> Totals {
@@ -209,7 +233,9 @@ fn fields(a: &Module, b: &Module, moved: &mut Moved) -> Vec<FieldChange> {
         compare(Class::Structure, format!("external buffer {n}"), show(a), show(b));
     }
     let trailer = |module: &Module| (!module.trailer.is_empty()).then(|| payload(&module.trailer));
-    if a.trailer != b.trailer {
+    // A zip counts from the start of the file, whose length is none of its contents.
+    let place = |module: &Module| tfq_tflite::relocate(&module.trailer, 0);
+    if a.trailer != b.trailer && place(a) != place(b) {
         compare(Class::Metadata, "trailer".into(), trailer(a), trailer(b));
     }
     changes

@@ -8,7 +8,9 @@ pub use html::html;
 pub(crate) use markdown::markdown;
 pub(crate) use text::text;
 
-use crate::{ConstantDiff, Diff, FieldChange, Rename, Status, SubgraphDiff, TensorDiff};
+use crate::{
+    ConstantDiff, Diff, FieldChange, Rename, Status, SubgraphDiff, TensorDiff, TensorSide,
+};
 use std::fmt::Write;
 use tfq_ir::text::quoted;
 
@@ -37,11 +39,18 @@ pub(crate) fn headline(diff: &Diff) -> String {
     let moved = count(diff, |sg| sg.ops.iter().filter(|op| op.changes.iter().any(order)).count());
     let tensors =
         |status| count(diff, |sg| sg.tensors.iter().filter(|t| t.status == status).count());
-    let weights = count(diff, |sg| sg.tensors.iter().filter(|t| t.constant.is_some()).count());
-    let only = count(diff, |sg| {
-        let changed = sg.tensors.iter().filter(|t| t.status == Status::Changed);
-        changed.filter(|t| t.constant.is_none()).count()
-    });
+    // A constant whose scales alone are others holds other numbers too.
+    let constant = |t: &TensorDiff| {
+        let bytes = |side: &Option<TensorSide>| side.as_ref().is_some_and(|s| s.bytes.is_some());
+        t.constant.is_some() || (bytes(&t.before) && bytes(&t.after))
+    };
+    let changed_tensors = |constants: bool| {
+        count(diff, |sg| {
+            let changed = sg.tensors.iter().filter(|t| t.status == Status::Changed);
+            changed.filter(|t| constant(t) == constants).count()
+        })
+    };
+    let (weights, only) = (changed_tensors(true), changed_tensors(false));
     let renamed = count(diff, |sg| sg.renamed.len());
     let mut part = |n: usize, what: &str, verb: &str| {
         if n > 0 {
@@ -56,13 +65,15 @@ pub(crate) fn headline(diff: &Diff) -> String {
     part(tensors(Status::Added), "tensor", "added");
     part(tensors(Status::Removed), "tensor", "removed");
     part(weights, "constant", "changed");
-    part(only, "other tensor", "changed");
+    part(only, if weights > 0 { "other tensor" } else { "tensor" }, "changed");
     part(renamed, "tensor", "renamed");
     part(diff.model.len(), "entry", "of the model changed");
     let ends = count(diff, |sg| sg.fields.len());
     part(ends, "list", "of inputs or outputs changed");
+    let names = |sg: &SubgraphDiff| sg.status == Status::Changed && sg.before != sg.after;
+    part(count(diff, |sg| usize::from(names(sg))), "subgraph", "renamed");
     if parts.is_empty() {
-        parts.push("order or names of subgraphs or tensors changed".to_owned());
+        parts.push(reordered(count(diff, |sg| sg.reordered)));
     }
     parts.join(", ").replace("entrys", "entries")
 }
@@ -114,8 +125,18 @@ pub(crate) fn constant(constant: &ConstantDiff) -> String {
     if let (Some(before), Some(after)) = (&constant.values_before, &constant.values_after) {
         _ = write!(out, "{before} -> {after}");
     } else if let (Some(before), Some(after)) = (&constant.hash_before, &constant.hash_after) {
-        let digits = if before[..8] == after[..8] { 64 } else { 8 };
-        _ = write!(out, "#{} -> #{}", &before[..digits], &after[..digits]);
+        let short = |hash: &'_ str| hash.get(..8).unwrap_or(hash).to_owned();
+        if constant.same_bytes() {
+            out.push_str("the same integers");
+        } else if short(before) == short(after) {
+            _ = write!(out, "#{before} -> #{after}");
+        } else {
+            _ = write!(out, "#{} -> #{}", short(before), short(after));
+        }
+    } else if let (Some(before), Some(after)) =
+        (&constant.statistics_before, &constant.statistics_after)
+    {
+        _ = write!(out, "{before} -> {after}");
     } else {
         out.push_str("contents differ");
     }
@@ -124,12 +145,12 @@ pub(crate) fn constant(constant: &ConstantDiff) -> String {
         out.push_str(", equal numbers");
         return out;
     }
+    if error.nonfinite > 0 {
+        _ = write!(out, ", {} not finite", grouped(error.nonfinite));
+    }
     _ = write!(out, ", max error {}", short(error.max_abs));
     if let Some(snr) = error.snr_db {
         _ = write!(out, ", SNR {snr:.1} dB");
-    }
-    if error.nonfinite > 0 {
-        _ = write!(out, ", {} not finite", grouped(error.nonfinite));
     }
     out
 }
@@ -172,6 +193,11 @@ pub(crate) fn renames(subgraph: &SubgraphDiff) -> Vec<String> {
         lines.push(format!("{} more renamed", grouped(more as u64)));
     }
     lines
+}
+
+pub(crate) fn reordered(n: usize) -> String {
+    let plural = if n == 1 { "" } else { "s" };
+    format!("{} constant{plural} or variable{plural} in another order", grouped(n as u64))
 }
 
 pub(crate) fn rename(rename: &Rename) -> String {

@@ -54,7 +54,7 @@ fn a_model_is_the_same_as_itself() {
     let same = between(CONV, CONV);
     assert!(same.is_identical());
     assert_eq!(same.class, Class::Identical);
-    assert_eq!(same.to_text(Style::Plain), "the models are the same\n");
+    assert_eq!(same.to_text(Style::Plain), "identical: the models are the same\n");
     assert_eq!((same.before.ops, same.before.constant_bytes), (3, 4 * 24 + 12));
 }
 
@@ -321,4 +321,187 @@ structure: 1 op added, 1 op changed, 1 constant changed, 1 tensor renamed
     for word in ["http:", "https:", "src=", "@import", "url("] {
         assert!(!page.replace("http://www.w3.org/2000/svg", "").contains(word), "{word}");
     }
+}
+
+#[test]
+fn other_scales_of_the_same_integers_are_other_numbers() {
+    let with = |scale: &str| {
+        format!(
+            "%x = input : f32[1,64]
+            %w = const : i8[64,64] q({scale}) fill uniform(seed = 1, min = -127, max = 127)
+            %y = FULLY_CONNECTED(%x, %w, _) : f32[1,64]
+            output %y"
+        )
+    };
+    let diff = between(&with("0.1"), &with("0.2"));
+    assert_eq!(diff.headline(), "1 constant changed");
+    assert_eq!(
+        (diff.class, &diff.subgraphs[0].tensors[0].what[..]),
+        (Class::Weights, &["scales"][..])
+    );
+    let error = diff.subgraphs[0].tensors[0].constant.as_ref().unwrap().error.unwrap();
+    // The error of twice a number is that number, but for how f32 has 0.1 and 0.2.
+    assert!((error.max_abs - 12.7).abs() < 0.1 && error.snr_db.unwrap().abs() < 1e-6, "{error:?}");
+    let text = diff.to_text(Style::Plain);
+    assert!(text.contains("    the same integers, max error 12.7, SNR 0.0 dB\n"), "{text}");
+    // An activation has no numbers to measure.
+    let activation = "%x = input : i8[2] q(0.1)\n%y = ABS(%x) : i8[2] q(0.1)\noutput %y";
+    let diff = between(activation, &activation.replacen("(0.1)", "(0.2)", 1));
+    assert_eq!(diff.headline(), "1 tensor changed");
+}
+
+/// A chain of layers with weights of their own, numbered as a converter does it; with a TANH
+/// before the layer `inserted`.
+fn numbered(layers: usize, inserted: Option<usize>) -> String {
+    let mut out = "%x = input : f32[1,8]\n".to_owned();
+    let (mut ops, mut last) = (String::new(), "x".to_owned());
+    let mut results = 0;
+    let mut result = || {
+        results += 1;
+        format!("t{results}")
+    };
+    for n in 0..layers {
+        // The weights go by the place of their reader, and the seed by what they are.
+        let mut place = n;
+        if let Some(at) = inserted.filter(|at| n >= *at) {
+            if n == at {
+                let new = result();
+                _ = writeln!(ops, "%{new} = TANH(%{last}) : f32[1,8]");
+                last = new;
+            }
+            place += 1;
+        }
+        _ = writeln!(out, "%w{place} = const : f32[8,8] fill gaussian(seed = {n})");
+        _ = writeln!(out, "%b{place} = const : f32[8] fill const(0)");
+        let new = result();
+        _ = writeln!(ops, "%{new} = FULLY_CONNECTED(%{last}, %w{place}, %b{place}) : f32[1,8]");
+        last = new;
+    }
+    out + &ops + &format!("output %{last}\n")
+}
+
+#[test]
+fn numbers_in_names_do_not_hide_what_is_the_same() {
+    for at in [0, 10, 18] {
+        let diff = between(&numbered(20, None), &numbered(20, Some(at)));
+        let added = (Status::Added, format!("TANH %t{}", at + 1));
+        assert_eq!(ops(&diff)[0], added, "{at}");
+        assert_eq!(ops(&diff).len(), 2, "{at}: {:?}", ops(&diff));
+        assert_eq!(changes(&diff).len(), 1, "{at}: the one behind it reads another");
+        assert_eq!(diff.subgraphs[0].tensors, [], "{at}");
+        assert_eq!(renames(&diff).len(), 3 * (20 - at), "{at}");
+        let back = between(&numbered(20, Some(at)), &numbered(20, None));
+        assert_eq!(ops(&back).len(), 2, "{at}: {:?}", ops(&back));
+        assert_eq!((ops(&back)[0].0, &back.subgraphs[0].tensors[..]), (Status::Removed, &[][..]));
+    }
+}
+
+#[test]
+fn names_that_were_swapped_are_renames_and_weights_that_were_are_changes() {
+    let text = "%x = input : f32[1,8]
+        %w = const : f32[8,8] fill gaussian(seed = 1)
+        %w1 = const : f32[8,8] fill gaussian(seed = 2)
+        %y = FULLY_CONNECTED(%x, %w, _) : f32[1,8]
+        %z = FULLY_CONNECTED(%y, %w1, _) : f32[1,8]
+        output %z";
+    let names = text.replace("%w ", "%o ").replace("%w,", "%o,").replace("%w1", "%w");
+    let names = names.replace("%o", "%w1");
+    let diff = between(text, &names);
+    assert_eq!((diff.class, renames(&diff)), (Class::Formatting, vec![("w", "w1"), ("w1", "w")]));
+    let weights = text.replace("seed = 1", "seed = 0").replace("seed = 2", "seed = 1");
+    let diff = between(text, &weights.replace("seed = 0", "seed = 2"));
+    assert_eq!(moved(&diff), [false, false, true, false]);
+    assert_eq!(diff.headline(), "2 constants changed");
+}
+
+#[test]
+fn a_name_alone_makes_no_pair_of_constants() {
+    let a = "%x = input : f32[1,64]
+        %c = const : i32[2] = [8, 8]
+        %c1 = const : f32[64,64] fill gaussian(seed = 1)
+        %r = RESHAPE(%x, %c) : f32[8,8]
+        %c2 = const : i32[2] = [1, 64]
+        %s = RESHAPE(%r, %c2) : f32[1,64]
+        %y = FULLY_CONNECTED(%s, %c1, _) : f32[1,64]
+        output %y";
+    // What was numbered from 0 on is numbered the other way round.
+    let b = a.replace("%c ", "%o ").replace("%c)", "%o)").replace("%c1", "%c").replace("%o", "%c1");
+    let diff = between(a, &b.replace("f32[64,64] fill", "f16[64,64] fill"));
+    assert_eq!(renames(&diff), [("c", "c1"), ("c1", "c")]);
+    let tensors = &diff.subgraphs[0].tensors;
+    assert_eq!((tensors.len(), tensors[0].label(), tensors[0].what[0]), (1, "c", "type"));
+}
+
+#[test]
+fn the_order_of_subgraphs_is_told() {
+    let graph = |name: &str, op: &str| {
+        format!("subgraph @{name} {{ %x = input : f32[2] %y = {op}(%x) : f32[2] output %y }}\n")
+    };
+    let (main, yes, no) = (graph("main", "ABS"), graph("yes", "NEG"), graph("no", "EXP"));
+    let all = |list: [&str; 3]| list.concat();
+    let diff = between(&all([&main, &yes, &no]), &all([&main, &no, &yes]));
+    assert_eq!((diff.class, diff.subgraphs.len()), (Class::Formatting, 0));
+    let text = diff.to_text(Style::Plain);
+    assert!(
+        text.contains("~ order of subgraphs: @main, @yes, @no -> @main, @no, @yes\n"),
+        "{text}"
+    );
+    // The first is what runs, so it is another model; still each is found by its name.
+    let diff = between(&all([&main, &yes, &no]), &all([&yes, &main, &no]));
+    assert_eq!((diff.class, diff.subgraphs.len(), diff.model.len()), (Class::Structure, 0, 1));
+    // One more in between is no other order.
+    let diff = between(&(main.clone() + &no), &all([&main, &yes, &no]));
+    assert_eq!((moved(&diff), diff.model.len()), ([false, false, false, true], 0));
+    let renamed = between(&(main.clone() + &no), &(main.clone() + &no.replace("@no", "@nein")));
+    assert_eq!(renamed.headline(), "1 subgraph renamed");
+}
+
+#[test]
+fn bytes_of_one_length_are_told_apart() {
+    let with = |letter: &str| {
+        format!(
+            "%x = input : f32[2]
+            %y = custom \"Mine\"(%x) options(b\"{}\") : f32[2]
+            %z = STABLEHLO_CUSTOM_CALL(%y) {{StablehloCustomCallOptions: backend_config = \"a\", custom_attributes = b\"{0}\"}} : f32[2]
+            output %z",
+            letter.repeat(66)
+        )
+    };
+    let changes = changes(&between(&with("a"), &with("b")));
+    assert_eq!(changes.len(), 2, "{changes:?}");
+    for change in changes {
+        let sides = change.split_once(": ").unwrap().1.split_once(" -> ").unwrap();
+        assert!(sides.0.starts_with("66 bytes #") && sides.0 != sides.1, "{change}");
+    }
+}
+
+#[test]
+fn a_zip_that_moved_in_its_file_is_the_same() {
+    let zip = |name: u8, at: u32| {
+        let mut zip =
+            b"PK\x03\x04\x14\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01\0\0\0".to_vec();
+        zip.push(name);
+        let directory = zip.len() as u32;
+        zip.extend(b"PK\x01\x02\x14\0\x14\0");
+        zip.extend([0; 20]);
+        zip.extend([1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        zip.extend(at.to_le_bytes());
+        zip.push(name);
+        let size = zip.len() as u32 - directory;
+        zip.extend(b"PK\x05\x06\0\0\0\0\x01\0\x01\0");
+        zip.extend(size.to_le_bytes());
+        zip.extend((at + directory).to_le_bytes());
+        zip.extend([0, 0]);
+        zip
+    };
+    let with = |zip: Vec<u8>| {
+        let mut module = model(CONV);
+        module.trailer = zip.into();
+        module
+    };
+    let between = |a, b| diff(&with(a), &with(b), &DiffOptions::default());
+    assert!(between(zip(b'a', 1000), zip(b'a', 2000)).is_identical());
+    let other = between(zip(b'a', 1000), zip(b'b', 1000));
+    assert_eq!((other.class, &*other.model[0].what), (Class::Metadata, "trailer"));
+    assert!(!between(b"just bytes".to_vec(), b"Just bytes".to_vec()).is_identical());
 }

@@ -1,9 +1,10 @@
 //! What moved between a golden and a new result, and why.
 
-use crate::delta::end_of_string;
+use crate::claims::{Claims, tokens};
 use crate::golden::{Golden, Section, text_begins};
 use serde::Serialize;
-use tfq_diff::{Diff, DiffOptions, Status, Style, TensorDiff};
+use tfq_diff::{Diff, DiffOptions, Elided, Status, Style, TensorDiff};
+use tfq_ir::Module;
 use tfq_ir::text::{self, Level, ParseError, ParseOptions, quoted};
 
 /// What moved, from least to gravest. Only [`Kind::Formatting`] is no difference.
@@ -79,8 +80,12 @@ pub struct Comparison {
     pub errors: Vec<ErrorChange>,
     /// What differs between both results; `None` where a text does not parse.
     pub diff: Option<Diff>,
-    /// Why a text does not parse.
+    /// Why the golden's text does not parse, with the place in its file.
     pub unreadable: Option<ParseError>,
+    /// The level at which both were compared, where they are of two.
+    pub level: Option<Level>,
+    /// The line of the golden's file to look at first.
+    pub line: Option<usize>,
 }
 
 impl Comparison {
@@ -106,8 +111,10 @@ impl Comparison {
                     _ => diff.headline(),
                 }
             }
-            _ if self.kinds.contains(&Kind::Weights) => "hashes of constants changed".to_owned(),
-            _ if self.kinds.contains(&Kind::Numerics) => "statistics changed".to_owned(),
+            _ if self.kinds.contains(&Kind::Structure) => "payloads of ops changed".to_owned(),
+            _ if self.kinds.contains(&Kind::Weights) => "hashes of scales changed".to_owned(),
+            _ if self.kinds.contains(&Kind::Metadata) => "hashes of metadata changed".to_owned(),
+            _ if self.kinds.contains(&Kind::Numerics) => "errors of rounding changed".to_owned(),
             _ if self.kinds.contains(&Kind::Steps) => {
                 "the result is the same, and the passes took another way to it".to_owned()
             }
@@ -141,46 +148,55 @@ fn listed(names: &[String]) -> String {
     }
 }
 
-/// Compares a new result with a golden.
+/// Compares a new result with a golden. Where their levels differ, no more is compared than both
+/// of them say.
 pub fn compare(accepted: &Golden, new: &Golden) -> Comparison {
+    let (old_text, new_text) = (accepted.text.trim_end(), new.text.trim_end());
+    let levels = text::level_of(old_text).zip(text::level_of(new_text));
+    let lower = levels.filter(|(a, b)| a != b).map(|(a, b)| a.min(b));
     let mut found = Comparison {
         kinds: Vec::new(),
         causes: causes(accepted, new),
-        first_pass: first_pass(&accepted.sections, &new.sections),
+        first_pass: None,
         errors: Vec::new(),
         diff: None,
         unreadable: None,
+        level: lower,
+        line: None,
     };
-    let (old_text, new_text) = (accepted.text.trim_end(), new.text.trim_end());
     // At level full the constants are there, and their errors can be measured.
-    let measure = accepted.side.is_some() && new.side.is_some();
-    let options = |golden: &Golden| ParseOptions {
-        side: golden.side.clone(),
-        fills: golden.side.is_none(),
-        ..ParseOptions::default()
-    };
+    let measure = lower.is_none() && accepted.side.is_some() && new.side.is_some();
     if !accepted.tidy || old_text != new_text {
         found.kinds.push(Kind::Formatting);
     }
     if old_text != new_text && tokens(old_text) != tokens(new_text) {
-        let both = text::parse(old_text, &options(accepted))
-            .and_then(|old| Ok((old, text::parse(new_text, &options(new))?)));
-        match both {
+        match Reading::new(accepted, lower)
+            .map_err(|error| accepted.in_file(error))
+            .and_then(|old| Ok((old, Reading::new(new, lower)?)))
+        {
             Err(error) => {
                 found.kinds.push(Kind::Unreadable);
+                found.line = Some(error.line);
                 found.unreadable = Some(error);
             }
             Ok((old, new)) => {
-                let diff = tfq_diff::diff(&old, &new, &DiffOptions { measure });
-                found.kinds.extend(kinds(&diff, old_text, new_text));
+                let diff = old.diff(&new, measure);
+                found.kinds.extend(kinds(&diff, [&old.claims, &new.claims]));
                 found.diff = Some(diff);
             }
         }
     }
-    found.errors = match (&found.diff, measure) {
-        (Some(diff), true) => measured(diff),
-        _ => recorded(&accepted.sections, &new.sections),
-    };
+    // What passes changed is told in the terms of a level.
+    if lower.is_none() {
+        found.first_pass = first_pass(&accepted.sections, &new.sections);
+        found.errors = match (&found.diff, measure) {
+            (Some(diff), true) => measured(diff),
+            _ => recorded(&accepted.sections, &new.sections),
+        };
+        if accepted.sections != new.sections {
+            found.kinds.push(Kind::Formatting);
+        }
+    }
     if found.first_pass.is_some() && found.is_same() {
         let numeric = !found.errors.is_empty() && only_errors(accepted, new);
         found.kinds.push(if numeric { Kind::Numerics } else { Kind::Steps });
@@ -190,8 +206,49 @@ pub fn compare(accepted: &Golden, new: &Golden) -> Comparison {
     if !found.is_same() {
         // Next to what differs, layout is not worth a word.
         found.kinds.retain(|kind| *kind != Kind::Formatting);
+        found.line = found.line.or_else(|| accepted.line(found.first_pass.as_deref()));
+    }
+    if lower.is_some() {
+        // Another level is another layout.
+        found.kinds.retain(|kind| *kind != Kind::Formatting);
     }
     found
+}
+
+/// A golden's text, read.
+struct Reading<'t> {
+    module: Module,
+    elided: Elided,
+    claims: Claims<'t>,
+}
+
+impl<'t> Reading<'t> {
+    /// Reads a text, and leaves out what a lower level does not show.
+    fn new(golden: &'t Golden, lower: Option<Level>) -> Result<Self, ParseError> {
+        let text = golden.text.trim_end();
+        let (fills, side) = (golden.side.is_none(), golden.side.clone());
+        let options = ParseOptions { side, fills, ..ParseOptions::default() };
+        let mut module = text::parse(text, &options)?;
+        let own = text::level_of(text).unwrap_or(Level::Full);
+        let level = lower.unwrap_or(own);
+        if level < own {
+            let options = ParseOptions { fills: true, ..ParseOptions::default() };
+            module = text::parse(&text::print(&module, level), &options)?;
+        }
+        let mut claims = Claims::of(text);
+        // Where the constants are there, they are compared.
+        let whole = level == Level::Full && !fills;
+        let elided = if whole { Elided::default() } else { claims.elided(&module, level) };
+        if lower.is_some() {
+            claims.only_constants();
+        }
+        Ok(Self { module, elided, claims })
+    }
+
+    fn diff(&self, new: &Self, measure: bool) -> Diff {
+        let (old, new) = ((&self.module, &self.elided), (&new.module, &new.elided));
+        tfq_diff::diff_elided(old, new, &DiffOptions { measure })
+    }
 }
 
 fn causes(accepted: &Golden, new: &Golden) -> Vec<Cause> {
@@ -214,108 +271,48 @@ fn causes(accepted: &Golden, new: &Golden) -> Vec<Cause> {
 /// ends before.
 fn first_pass(accepted: &[Section], new: &[Section]) -> Option<String> {
     let len = accepted.len().max(new.len());
-    let at = (0..len).find(|n| accepted.get(*n) != new.get(*n))?;
+    let same = |n: &usize| match (accepted.get(*n), new.get(*n)) {
+        (Some(a), Some(b)) => a.same(b),
+        _ => false,
+    };
+    let at = (0..len).find(|n| !same(n))?;
     new.get(at).or(accepted.get(at)).map(|section| section.title.clone())
 }
 
-/// What moved between two texts, by what differs between the models.
-fn kinds(diff: &Diff, old: &str, new: &str) -> Vec<Kind> {
+/// What moved between two texts, by what differs between the models and by hashes of what the
+/// models do not show.
+fn kinds(diff: &Diff, [old, new]: [&Claims<'_>; 2]) -> Vec<Kind> {
+    // Hashes of what came or went are told by the structure.
+    let same = !diff.moved.structure;
     let mut kinds = Vec::new();
-    if diff.moved.structure {
+    if diff.moved.structure || old.payloads != new.payloads {
         kinds.push(Kind::Structure);
     }
     if diff.moved.formatting {
         kinds.push(Kind::Names);
     }
-    if diff.moved.metadata {
+    if diff.moved.metadata || old.model != new.model {
         kinds.push(Kind::Metadata);
     }
-    let (old_claims, new_claims) = (Claims::of(old), Claims::of(new));
     // Contents of another type or shape have nothing to be compared with.
     let like = |tensor: &&TensorDiff| !tensor.what.iter().any(|w| ["type", "shape"].contains(w));
     let tensors = || diff.subgraphs.iter().flat_map(|sg| &sg.tensors).filter(like);
     let scales = |t: &TensorDiff| t.what.iter().any(|what| ["scales", "ranges"].contains(what));
-    let contents = |t: &TensorDiff| t.constant.is_some();
-    // A constant that the text does not write out was made up from its statistics.
-    let written = |t: &TensorDiff| t.constant.as_ref().is_some_and(|c| c.values_before.is_some());
-    let hashed = text::level_of(old) >= Some(Level::Hash);
-    // Hashes and statistics of constants that came or went are told by the structure.
-    let same = !diff.moved.structure;
-    let weights = tensors().any(|t| scales(t) || written(t) || (hashed && contents(t)))
-        || (same && old_claims.hashes != new_claims.hashes);
-    let numerics =
-        tensors().any(contents) || (same && old_claims.statistics != new_claims.statistics);
-    if weights {
+    let estimated = |t: &TensorDiff| {
+        let constant = t.constant.as_ref();
+        constant.map(|c| c.hash_before.is_none() && c.statistics_before.is_some())
+    };
+    if tensors().any(|t| scales(t) || estimated(t) == Some(false))
+        || (same && old.lists != new.lists)
+    {
         kinds.push(Kind::Weights);
-    } else if numerics {
+    } else if tensors().any(|t| estimated(t) == Some(true)) {
         kinds.push(Kind::Numerics);
     }
     if kinds.is_empty() {
         kinds.push(Kind::Formatting);
     }
     kinds
-}
-
-/// What a text says of bytes that it does not have, which no model made from it shows.
-#[derive(Debug, Default)]
-struct Claims<'t> {
-    hashes: Vec<&'t str>,
-    statistics: Vec<&'t str>,
-}
-
-impl<'t> Claims<'t> {
-    fn of(text: &'t str) -> Self {
-        let tokens = tokens(text);
-        let mut claims = Self::default();
-        let mut inside = false;
-        for (n, token) in tokens.iter().copied().enumerate() {
-            if token.starts_with('#') {
-                claims.hashes.push(token);
-            }
-            if token == "{" {
-                let names = ["min", "max", "mean", "std", "zeros", "nonfinite"];
-                inside = tokens.get(n + 1).is_some_and(|next| names.contains(next));
-            }
-            if inside {
-                claims.statistics.push(token);
-            }
-            inside &= token != "}";
-        }
-        claims
-    }
-}
-
-/// A text without comments and white space: strings, words and marks.
-fn tokens(text: &str) -> Vec<&str> {
-    let bytes = text.as_bytes();
-    let mut tokens = Vec::new();
-    let mut at = 0;
-    while at < bytes.len() {
-        let begin = at;
-        match bytes[at] {
-            b if b.is_ascii_whitespace() => {
-                at += 1;
-                continue;
-            }
-            b'/' if text[at..].starts_with("//") => {
-                at = text[at..].find('\n').map_or(bytes.len(), |n| at + n);
-                continue;
-            }
-            b'"' => at = end_of_string(bytes, at),
-            b'(' | b')' | b'{' | b'}' | b'[' | b']' | b',' | b'=' => at += 1,
-            _ => {
-                while at < bytes.len()
-                    && !bytes[at].is_ascii_whitespace()
-                    && !b"(){}[],=\"".contains(&bytes[at])
-                    && !text[at..].starts_with("//")
-                {
-                    at += text[at..].chars().next().map_or(1, char::len_utf8);
-                }
-            }
-        }
-        tokens.push(&text[begin..at]);
-    }
-    tokens
 }
 
 /// Whether two texts are the same, be they laid out in different ways: what stands before the
@@ -342,8 +339,12 @@ pub fn same_text(a: &str, b: &str) -> bool {
     let (Ok(x), Ok(y)) = (text::parse(text_a, &options), text::parse(text_b, &options)) else {
         return false;
     };
-    let diff = tfq_diff::diff(&x, &y, &DiffOptions { measure: false });
-    kinds(&diff, text_a, text_b) == [Kind::Formatting]
+    let claims = [Claims::of(text_a), Claims::of(text_b)];
+    let level = text::level_of(text_a).unwrap_or(Level::Full);
+    let elided = [claims[0].elided(&x, level), claims[1].elided(&y, level)];
+    let options = DiffOptions { measure: false };
+    let diff = tfq_diff::diff_elided((&x, &elided[0]), (&y, &elided[1]), &options);
+    kinds(&diff, [&claims[0], &claims[1]]) == [Kind::Formatting]
 }
 
 /// Errors between two constants of the results.

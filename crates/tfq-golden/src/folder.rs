@@ -1,7 +1,9 @@
 //! A folder of goldens and its index.
 
-use crate::golden::{Golden, GoldenError, side_path};
+use crate::golden::{Golden, GoldenError, conflict, side_path};
+use crate::index;
 use serde::{Deserialize, Serialize};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 use tfq_ir::text::Level;
@@ -46,7 +48,7 @@ pub struct Entry {
     pub drop_unknown: bool,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Index {
     version: u32,
@@ -59,6 +61,8 @@ struct Index {
 pub struct Folder {
     path: PathBuf,
     entries: Vec<Entry>,
+    /// The index as it was read, whose comments and order are its owner's.
+    index: String,
 }
 
 /// Why a folder cannot be used.
@@ -97,6 +101,16 @@ pub enum FolderError {
     },
 }
 
+impl FolderError {
+    /// The line of a golden that it is about.
+    pub fn line(&self) -> Option<usize> {
+        match self {
+            Self::Golden { error, .. } => Some(error.line()),
+            _ => None,
+        }
+    }
+}
+
 impl Folder {
     /// The folder at `path`, with what its index says.
     pub fn open(path: &Path) -> Result<Self, FolderError> {
@@ -113,7 +127,10 @@ impl Folder {
     /// As [`Self::open`], or an empty one where there is none.
     pub fn open_or_new(path: &Path) -> Result<Self, FolderError> {
         match Self::open(path) {
-            Err(FolderError::NoIndex(_)) => Ok(Self { path: path.to_owned(), entries: Vec::new() }),
+            Err(FolderError::NoIndex(_)) => {
+                let index = format!("{HEAD}version = {VERSION}\n");
+                Ok(Self { path: path.to_owned(), entries: Vec::new(), index })
+            }
             other => other,
         }
     }
@@ -125,6 +142,11 @@ impl Folder {
             span,
             message,
         };
+        if let Some(line) = conflict(text) {
+            let at = text.split_inclusive('\n').take(line - 1).map(str::len).sum();
+            let len = text.lines().nth(line - 1).map_or(0, str::len);
+            return Err(wrong(at..at + len, "unresolved merge conflict".to_owned()));
+        }
         let index: Index = toml::from_str(text).map_err(|error| {
             wrong(error.span().unwrap_or(0..0), error.message().trim_end().to_owned())
         })?;
@@ -149,14 +171,14 @@ impl Folder {
                 return Err(wrong(find(text, &format!("\"{}\"", entry.name)), message));
             }
         }
-        Ok(Self { path: path.to_owned(), entries: index.entries })
+        Ok(Self { path: path.to_owned(), entries: index.entries, index: text.to_owned() })
     }
 
-    /// Writes the index whole or not at all, and makes the folder if it is not there.
+    /// Writes the index whole or not at all, and makes the folder if it is not there. Comments
+    /// and the order of what was there stay.
     pub fn save(&self) -> Result<(), FolderError> {
         let path = self.path.join(INDEX);
-        let index = Index { version: VERSION, entries: self.entries.clone() };
-        let text = HEAD.to_owned() + &toml::to_string(&index).expect("plain data has a TOML form");
+        let text = index::with_entries(&self.index, &self.entries);
         fs::create_dir_all(&self.path)
             .and_then(|()| write_atomically(&path, &Image::of_file(text.into()), |_| ()))
             .map_err(|error| FolderError::File { path, error })
@@ -167,7 +189,7 @@ impl Folder {
         &self.path
     }
 
-    /// The goldens in order of name.
+    /// The goldens in order of the index.
     pub fn entries(&self) -> &[Entry] {
         &self.entries
     }
@@ -177,11 +199,12 @@ impl Folder {
         self.entries.iter().find(|entry| entry.name == name)
     }
 
-    /// Adds an entry, or replaces that of the same name. The index is not written yet.
+    /// Adds an entry at the end, or replaces that of the same name. The index is not written yet.
     pub fn put(&mut self, entry: Entry) {
-        self.entries.retain(|other| other.name != entry.name);
-        let at = self.entries.partition_point(|other| other.name < entry.name);
-        self.entries.insert(at, entry);
+        match self.entries.iter_mut().find(|other| other.name == entry.name) {
+            Some(other) => *other = entry,
+            None => self.entries.push(entry),
+        }
     }
 
     /// Where a file lies that an entry names.
@@ -260,9 +283,21 @@ impl Folder {
         self.entries.iter().filter(|entry| !self.resolve(&entry.model).exists()).collect()
     }
 
-    /// Files of goldens and of new results that belong to none of these names, sorted.
+    /// Accepted goldens that the index does not name, sorted.
+    pub fn stale(&self) -> Result<Vec<PathBuf>, FolderError> {
+        let names: Vec<&str> = self.entries.iter().map(|entry| entry.name.as_str()).collect();
+        let mut found = self.strays(&names)?;
+        found.retain(|path| path.extension().is_some_and(|ending| ending == "golden"));
+        Ok(found)
+    }
+
+    /// Files of goldens, of new results and of skeletons that belong to none of these names,
+    /// sorted.
     pub fn strays(&self, names: &[&str]) -> Result<Vec<PathBuf>, FolderError> {
         let failed = |error| FolderError::File { path: self.path.clone(), error };
+        let whole = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let kept = self.entries.iter().filter(|entry| names.contains(&entry.name.as_str()));
+        let models: Vec<PathBuf> = kept.map(|entry| whole(&self.resolve(&entry.model))).collect();
         let mut found = Vec::new();
         for file in fs::read_dir(&self.path).map_err(failed)? {
             let path = file.map_err(failed)?.path();
@@ -270,7 +305,13 @@ impl Folder {
             let stem = [".golden.new.bin", ".golden.new", ".golden.bin", ".golden"]
                 .into_iter()
                 .find_map(|ending| name.strip_suffix(ending));
-            if stem.is_some_and(|stem| !names.contains(&stem)) && path.is_file() {
+            let stray = match (stem, name.strip_suffix(".tfg")) {
+                (Some(stem), _) => !names.contains(&stem),
+                // A model that somebody put there is theirs.
+                (None, Some(_)) => !models.contains(&whole(&path)) && is_skeleton(&path),
+                (None, None) => false,
+            };
+            if stray && path.is_file() {
                 found.push(path);
             }
         }
@@ -285,10 +326,20 @@ impl Folder {
     }
 }
 
+/// A name for a golden of a model's file of this name: what names of goldens cannot have becomes
+/// `_`.
+pub fn name_from(stem: &str) -> String {
+    let name = stem.trim_start_matches(['.', '-']);
+    name.chars().map(|c| if is_plain(c) { c } else { '_' }).collect()
+}
+
+fn is_plain(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "_-.+@=".contains(c)
+}
+
 /// What is wrong with a name of a golden, which is a name of a file as well.
 pub(crate) fn name_problem(name: &str) -> Option<&'static str> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_-.+@=".contains(c);
-    if name.is_empty() || name.starts_with(['.', '-']) || !name.chars().all(plain) {
+    if name.is_empty() || name.starts_with(['.', '-']) || !name.chars().all(is_plain) {
         return Some(
             "names of goldens are made of letters, digits and _ - . + @ =, and begin with a letter or digit",
         );
@@ -301,6 +352,15 @@ impl Entry {
     pub fn name_problem(&self) -> Option<&'static str> {
         name_problem(&self.name)
     }
+}
+
+/// Whether a text says that it is a skeleton. Only its first bytes are read.
+fn is_skeleton(path: &Path) -> bool {
+    let mut head = Vec::new();
+    let read = fs::File::open(path).and_then(|file| file.take(64).read_to_end(&mut head));
+    let head = String::from_utf8_lossy(&head);
+    let mut words = head.lines().next().unwrap_or_default().split_whitespace();
+    read.is_ok() && words.next() == Some("tfg") && words.nth(1) == Some("skeleton")
 }
 
 /// The last place, since of two goldens of a name the second is one too many.

@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
-use tfq_ir::text::{self, Level};
+use tfq_ir::text::{self, Level, ParseError};
 use tfq_pass::{Node, NumericContract, Pipeline};
 use tfq_tflite::{Image, write_atomically};
 
@@ -112,6 +112,18 @@ pub struct Section {
 }
 
 impl Section {
+    /// Whether both say the same, be it laid out in different ways.
+    pub(crate) fn same(&self, other: &Self) -> bool {
+        let words = |section: &'_ Self| {
+            let lines = section
+                .body
+                .lines()
+                .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
+            lines.filter(|line| !line.is_empty()).collect::<Vec<_>>()
+        };
+        self.title == other.title && (self.body == other.body || words(self) == words(other))
+    }
+
     /// The name of the pass.
     pub fn pass(&self) -> &str {
         let numbered = self.title.split_once(". ");
@@ -134,6 +146,14 @@ pub struct Golden {
     pub side: Option<Bytes>,
     /// Whether the file is laid out as [`Self::print`] does it.
     pub(crate) tidy: bool,
+    /// The lines of its file in which sections and text begin, from 1.
+    lines: Lines,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Lines {
+    sections: Vec<usize>,
+    text: usize,
 }
 
 /// Why a file is no golden.
@@ -146,8 +166,16 @@ pub enum GoldenError {
     #[error("this is no golden: its first line is not `{FENCE}`")]
     NoHead,
     /// The head is wrong.
-    #[error("the head is wrong: {0}")]
-    Head(String),
+    #[error("the head is wrong: {message}")]
+    Head {
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong.
+        message: String,
+    },
+    /// Somebody merged two versions and left that to others.
+    #[error("line {0}: unresolved merge conflict")]
+    Conflict(usize),
     /// It is from a later version of the tool.
     #[error("the golden is of version {0}, and this tool knows version {VERSION}")]
     Newer(u32),
@@ -157,6 +185,23 @@ pub enum GoldenError {
     /// The side file is missing.
     #[error("the constants that belong to it are missing: {}", .0.display())]
     NoSide(PathBuf),
+}
+
+impl GoldenError {
+    /// The line of the file that it is about.
+    pub fn line(&self) -> usize {
+        match self {
+            Self::Head { line, .. } | Self::Conflict(line) => *line,
+            _ => 1,
+        }
+    }
+}
+
+/// The line of a conflict that version control wrote into a file, from 1, if there is one.
+pub(crate) fn conflict(text: &str) -> Option<usize> {
+    let marks = ["<<<<<<< ", ">>>>>>> "];
+    let found = text.lines().position(|line| marks.iter().any(|mark| line.starts_with(mark)));
+    found.map(|at| at + 1)
 }
 
 impl Golden {
@@ -169,6 +214,7 @@ impl Golden {
             text: recording.text.clone(),
             side: recording.side.clone(),
             tidy: true,
+            lines: Lines::default(),
         }
     }
 
@@ -181,19 +227,29 @@ impl Golden {
 
     /// Reads what [`Self::print`] wrote, but for the side file.
     pub fn parse(file: &str) -> Result<Self, GoldenError> {
+        if let Some(line) = conflict(file) {
+            return Err(GoldenError::Conflict(line));
+        }
         let plain = file.replace("\r\n", "\n");
         let rest = plain.strip_prefix(FENCE).and_then(|rest| rest.strip_prefix('\n'));
         let (head, rest) =
             rest.and_then(|rest| rest.split_once("\n+++")).ok_or(GoldenError::NoHead)?;
-        let table: toml::Table =
-            head.parse().map_err(|e: toml::de::Error| GoldenError::Head(e.message().to_owned()))?;
+        let wrong = |error: toml::de::Error| GoldenError::Head {
+            line: 2 + head[..error.span().map_or(0, |span| span.start)].matches('\n').count(),
+            message: error.message().to_owned(),
+        };
+        let table: toml::Table = head.parse().map_err(wrong)?;
         if let Some(version) = table.get("golden").and_then(toml::Value::as_integer)
             && version > i64::from(VERSION)
         {
             return Err(GoldenError::Newer(u32::try_from(version).unwrap_or(u32::MAX)));
         }
-        let header = Header::deserialize(table)
-            .map_err(|error| GoldenError::Head(error.message().to_owned()))?;
+        let header: Header = toml::from_str(head).map_err(wrong)?;
+        let mut lines = Lines::default();
+        let line_of = |part: &str| {
+            let before = part.as_ptr().addr() - plain.as_ptr().addr();
+            1 + plain[..before].matches('\n').count()
+        };
         let mut sections = Vec::new();
         let mut parts = rest.split("\n## ");
         parts.next();
@@ -204,13 +260,16 @@ impl Golden {
             if title.trim() == FINAL {
                 let more: String = parts.by_ref().flat_map(|part| ["\n## ", part]).collect();
                 end = Some(body.to_owned() + &more);
+                lines.text = line_of(part) + 1;
             } else {
                 let body = format!("{}\n", body.trim_end());
                 sections.push(Section { title: title.trim().to_owned(), body });
+                lines.sections.push(line_of(part));
             }
         }
         let end = end.ok_or(GoldenError::NoText)?;
         let at = text_begins(&end).ok_or(GoldenError::NoText)?;
+        lines.text += end[..at].matches('\n').count();
         let mut golden = Self {
             header,
             sections,
@@ -218,9 +277,22 @@ impl Golden {
             text: end[at..].to_owned(),
             side: None,
             tidy: true,
+            lines,
         };
         golden.tidy = golden.print() == file;
         Ok(golden)
+    }
+
+    /// The line of its file in which a section begins, or the text.
+    pub(crate) fn line(&self, section: Option<&str>) -> Option<usize> {
+        let at = section.and_then(|title| self.sections.iter().position(|s| s.title == title));
+        let line = at.and_then(|at| self.lines.sections.get(at)).copied();
+        line.or(Some(self.lines.text).filter(|line| *line > 0))
+    }
+
+    /// An error in its text, with the line in its file.
+    pub(crate) fn in_file(&self, error: ParseError) -> ParseError {
+        ParseError { line: error.line + self.lines.text.saturating_sub(1), ..error }
     }
 
     /// Reads a file, with the side file beside it where its level has one.

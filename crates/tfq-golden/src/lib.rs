@@ -11,17 +11,19 @@
 //! Both compare meaning and not letters: a text that was only laid out anew is the same.
 
 mod blame;
+mod claims;
 mod compare;
 mod delta;
 mod folder;
 mod golden;
+mod index;
 mod record;
 #[cfg(feature = "insta")]
 pub mod snapshot;
 
 pub use blame::{Blame, blame};
 pub use compare::{Cause, Comparison, ErrorChange, Kind, compare, same_text};
-pub use folder::{Entry, Folder, FolderError, INDEX};
+pub use folder::{Entry, Folder, FolderError, INDEX, name_from};
 pub use golden::{Golden, GoldenError, Header, Section, VERSION, input_hash};
 pub use record::{PatchNote, RecordError, Recorder, Recording, builtin, record};
 

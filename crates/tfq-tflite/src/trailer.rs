@@ -24,7 +24,7 @@ pub(crate) fn split(file: &Bytes, end: usize) -> Bytes {
 
 /// The trailer as it must read at a new place. A zip counts its offsets from the start of the
 /// file it stands in, so they move with it; other bytes are left alone.
-pub(crate) fn relocate(trailer: &Bytes, new_at: u64) -> Bytes {
+pub fn relocate(trailer: &Bytes, new_at: u64) -> Bytes {
     if !is_zip(trailer) {
         return trailer.clone();
     }

@@ -1,6 +1,6 @@
 //! Markdown for a comment on a change: figures first, details folded.
 
-use super::{field, figures, headline, histogram, tensor};
+use super::{field, figures, headline, histogram, reordered, tensor};
 use crate::{Diff, Status, SubgraphDiff};
 use std::fmt::Write;
 use tfq_ir::text::quoted;
@@ -11,7 +11,7 @@ const LINES: usize = 400;
 pub(crate) fn markdown(diff: &Diff) -> String {
     let mut out = String::new();
     if diff.is_identical() {
-        return format!("**{}**\n", headline(diff));
+        return format!("**{}**: {}\n", diff.class, headline(diff));
     }
     _ = writeln!(out, "**{}**: {}\n", diff.class, headline(diff));
     _ = writeln!(out, "| | before | after | |\n|---|---:|---:|---:|");
@@ -49,7 +49,7 @@ fn details(out: &mut String, subgraph: &SubgraphDiff) {
         lines.push(format!("! {line}"));
     }
     if subgraph.reordered > 0 {
-        lines.push(format!("! {} constants or variables in another order", subgraph.reordered));
+        lines.push(format!("! {}", reordered(subgraph.reordered)));
     }
     let left_out = lines.len().saturating_sub(LINES);
     lines.truncate(LINES);

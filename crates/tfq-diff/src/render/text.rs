@@ -1,14 +1,13 @@
 //! Plain text, and the same with colours.
 
-use super::{Style, field, figures, headline, histogram, tensor};
+use super::{Style, field, figures, headline, histogram, reordered, tensor};
 use crate::{Diff, Status, SubgraphDiff};
 use std::fmt::Write;
 use tfq_ir::text::quoted;
 
 pub(crate) fn text(diff: &Diff, style: Style) -> String {
     let mut out = Text { out: String::new(), style };
-    let class = if diff.is_identical() { String::new() } else { format!("{}: ", diff.class) };
-    out.line(BOLD, &format!("{class}{}", headline(diff)));
+    out.line(BOLD, &format!("{}: {}", diff.class, headline(diff)));
     if diff.is_identical() {
         return out.out;
     }
@@ -117,8 +116,7 @@ impl Text {
             self.line(CHANGED, &format!("~ {line}"));
         }
         if subgraph.reordered > 0 {
-            let line = format!("~ {} constants or variables in another order", subgraph.reordered);
-            self.line(CHANGED, &line);
+            self.line(CHANGED, &format!("~ {}", reordered(subgraph.reordered)));
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::diagnostics::Failure;
 use super::emit::Detail;
 use super::model::{self, Reading};
+use tfq_opt::format::Access;
 use tfq_opt::ir::text;
 
 #[derive(Debug, clap::Args)]
@@ -14,11 +15,38 @@ pub(crate) struct Args {
     #[arg(long, value_enum, default_value_t = Detail::Hash, value_name = "LEVEL")]
     level: Detail,
 
+    /// For git: where the file is no model that can be read, say so in one line and end with
+    /// status 0
+    #[arg(long)]
+    textconv: bool,
+
     #[command(flatten)]
     reading: Reading,
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
+    if args.textconv {
+        // What the file system refuses is an error all the same.
+        let bytes = model::read(&args.model, Access::Whole)?;
+        let options = args.reading.options(&args.model)?;
+        let text = match tfq_opt::load(&bytes, &options) {
+            Ok(module) => text::print(&module, args.level.into()),
+            Err(error) => unreadable(&bytes, &error),
+        };
+        return model::write_bytes("-", text);
+    }
     let module = model::load(&args.model, &args.reading)?;
     model::write_bytes("-", text::print(&module, args.level.into()))
+}
+
+/// Why a file cannot be read, and what tells it from others of its kind.
+fn unreadable(bytes: &[u8], error: &tfq_opt::Error) -> String {
+    let reason = match std::str::from_utf8(bytes) {
+        Ok(pointer) if pointer.starts_with("version https://git-lfs.github.com/spec/") => {
+            "a pointer of Git LFS, whose model was not fetched".to_owned()
+        }
+        _ => error.to_string().lines().next().unwrap_or_default().to_owned(),
+    };
+    let hash = &blake3::hash(bytes).to_hex()[..8];
+    format!("unreadable: {reason} (bytes({}) #{hash})\n", bytes.len())
 }

@@ -104,7 +104,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
 
 fn entry(args: &Args) -> Result<Entry, Failure> {
     let stem = Path::new(&args.model).file_stem().unwrap_or_default().to_string_lossy();
-    let name = args.name.clone().unwrap_or_else(|| stem.into_owned());
+    let name = args.name.clone().unwrap_or_else(|| tfq_golden::name_from(&stem));
     let passes = args.passes.clone().unwrap_or_else(|| "default".to_owned());
     let relative = |file: &str| relative(file, &args.place.dir);
     let level = args.level.to_possible_value().expect("no level is hidden");

@@ -23,6 +23,19 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     })?;
     let outcome = outcome(&folder, entry)?;
     let comparison = compare(&accepted, &outcome.golden);
+    if let Some(level) = comparison.level {
+        return Err(Failure::Model {
+            message: format!(
+                "golden `{}`: accepted and new result have only level {level} in common",
+                args.name
+            ),
+            help: Some(
+                "what passes changed is compared at one level: set it back, or accept the \
+                        new result first"
+                    .to_owned(),
+            ),
+        });
+    }
     if comparison.is_same() {
         return Err(Failure::Model {
             message: format!("golden `{}` is met: nothing to find", args.name),

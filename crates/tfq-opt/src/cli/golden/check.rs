@@ -1,11 +1,11 @@
 //! `tfq-opt golden check`.
 
 use super::report::{self, Report, State, Verdict};
-use super::{Place, chosen, failure, outcome, say, shown};
-use crate::cli::diagnostics::Failure;
+use super::{Place, chosen, failure, on_ci, outcome, say, shown};
+use crate::cli::diagnostics::{self, Failure};
 use clap::ValueEnum;
 use std::process::ExitCode;
-use tfq_golden::{Entry, Folder, compare};
+use tfq_golden::{Entry, Folder, FolderError, Golden, GoldenError, compare};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = STATUS)]
@@ -26,7 +26,8 @@ pub(crate) struct Args {
 }
 
 const STATUS: &str = "\
-Exit status: 0 all goldens are met, 1 one is not, or its model is missing or cannot be processed, 2 wrong usage.";
+Exit status: 0 all goldens are met, 1 one is not, its model is missing or cannot be processed, or the index does \
+not name a golden that is there, 2 wrong usage.";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Format {
@@ -50,9 +51,8 @@ enum Pending {
 
 impl Pending {
     fn writes(self) -> bool {
-        let ci = || std::env::var("CI").is_ok_and(|ci| !["", "0", "false"].contains(&ci.as_str()));
         match self {
-            Self::Auto => !ci(),
+            Self::Auto => !on_ci(),
             Self::Always => true,
             Self::Never => false,
         }
@@ -64,9 +64,12 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let writes = args.pending.writes();
     let mut verdicts = Vec::new();
     for entry in chosen(&folder, &args.names)? {
-        verdicts.push(check(&folder, entry, writes)?);
+        verdicts.push(check(&folder, entry, writes));
     }
-    let report = Report { folder: &folder, writes, verdicts: &verdicts };
+    // Files that nobody checks any more would pass for goldens that are met.
+    let stale = if args.names.is_empty() { folder.stale().map_err(failure)? } else { Vec::new() };
+    let stale: Vec<String> = stale.iter().map(|path| shown(path)).collect();
+    let report = Report { folder: &folder, writes, verdicts: &verdicts, stale: &stale };
     let text = match args.format {
         Format::Human => report::human(&report),
         Format::Json => report::json(&report),
@@ -75,53 +78,83 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     };
     say(&text)?;
     let met = verdicts.iter().all(|verdict| matches!(verdict.state, State::Same(_)));
-    Ok(if met { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    Ok(if met && stale.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
-fn check(folder: &Folder, entry: &Entry, writes: bool) -> Result<Verdict, Failure> {
+fn check(folder: &Folder, entry: &Entry, writes: bool) -> Verdict {
     let name = &entry.name;
-    let verdict = |state, pending: Option<std::path::PathBuf>| Verdict {
+    let mut verdict = Verdict {
         name: name.clone(),
         file: shown(&folder.golden_path(name)),
-        state,
-        pending: pending.map(|path| shown(&path)),
+        line: None,
+        state: State::Error { message: String::new(), help: None },
+        pending: None,
+        unwritten: None,
+    };
+    // A report that cannot be kept for review is worth as much.
+    let keep = |verdict: &mut Verdict, new: &Golden| match writes
+        .then(|| folder.write_pending(name, new))
+    {
+        Some(Ok(path)) => verdict.pending = Some(shown(&path)),
+        Some(Err(error)) => verdict.unwritten = Some(cause(error)),
+        None => (),
     };
     let error = |failure: Failure| {
         let (message, help) = failure.told();
-        verdict(State::Error { message, help }, None)
+        State::Error { message, help }
     };
     let model = folder.resolve(&entry.model);
     if !model.exists() {
         let message = format!("its model is missing: {}", shown(&model));
         let help = "put the model there, or `tfq-opt golden prune` to give the golden up";
-        return Ok(verdict(State::Error { message, help: Some(help.to_owned()) }, None));
+        verdict.state = State::Error { message, help: Some(help.to_owned()) };
+        return verdict;
     }
     let new = match outcome(folder, entry) {
         Ok(outcome) => outcome.golden,
-        Err(failure) => return Ok(error(failure)),
+        Err(failure) => {
+            verdict.state = error(failure);
+            return verdict;
+        }
     };
     let accepted = match folder.golden(name) {
         Ok(accepted) => accepted,
-        Err(wrong) => return Ok(error(failure(wrong))),
+        Err(wrong) => {
+            verdict.line = wrong.line();
+            verdict.state = error(failure(wrong));
+            return verdict;
+        }
     };
     let Some(accepted) = accepted else {
-        let pending =
-            writes.then(|| folder.write_pending(name, &new)).transpose().map_err(failure)?;
+        keep(&mut verdict, &new);
         let message = format!("the golden is missing: {}", shown(&folder.golden_path(name)));
-        let help = match &pending {
+        let help = match &verdict.pending {
             Some(_) => "look at the new result and accept it with `tfq-opt golden review`",
             None => "restore the file",
         };
-        return Ok(verdict(State::Error { message, help: Some(help.to_owned()) }, pending));
+        verdict.state = State::Error { message, help: Some(help.to_owned()) };
+        return verdict;
     };
     let comparison = compare(&accepted, &new);
-    if comparison.is_same() {
-        if writes {
-            // What waited for review is not so any more.
-            folder.reject(name).map_err(failure)?;
-        }
-        return Ok(verdict(State::Same(comparison), None));
+    verdict.line = comparison.line;
+    if !comparison.is_same() || comparison.level.is_some() {
+        keep(&mut verdict, &new);
+    } else if writes {
+        // What waited for review is not so any more.
+        verdict.unwritten = folder.reject(name).err().map(cause);
     }
-    let pending = writes.then(|| folder.write_pending(name, &new)).transpose().map_err(failure)?;
-    Ok(verdict(State::Differs(comparison), pending))
+    verdict.state = match comparison.is_same() {
+        true => State::Same(comparison),
+        false => State::Differs(comparison),
+    };
+    verdict
+}
+
+/// Why a file for review could not be written or removed, on one line.
+fn cause(error: FolderError) -> String {
+    match error {
+        FolderError::File { error, .. }
+        | FolderError::Golden { error: GoldenError::File(error), .. } => diagnostics::cause(&error),
+        error => error.to_string(),
+    }
 }

@@ -18,6 +18,7 @@ use tfq_golden::{Entry, Folder, FolderError, Golden, Header, Recorder, Recording
 use tfq_opt::diff::Style;
 use tfq_opt::format::Access;
 use tfq_opt::ir::text::Level;
+use tfq_opt::pass::Pipeline;
 use tfq_opt::{Optimizer, Source};
 
 #[derive(Debug, clap::Args)]
@@ -105,18 +106,7 @@ fn outcome_on(
     input: &str,
     bytes: Bytes,
 ) -> Result<Outcome, Failure> {
-    let pipeline = match (&entry.passes, &entry.pipeline) {
-        (_, Some(file)) => {
-            let file = shown(&folder.resolve(file));
-            let text = std::fs::read_to_string(&file);
-            let text = text.map_err(|error| Failure::file("cannot read", &file, &error))?;
-            model::pipeline(&file, &text)?
-        }
-        (Some(passes), None) => {
-            model::pipeline(&format!("passes of golden `{}`", entry.name), passes)?
-        }
-        (None, None) => unreachable!("the index has one of both"),
-    };
+    let pipeline = pipeline(folder, entry)?;
     let level = Level::from_name(&entry.level).expect("the index has names of levels only");
     let hash = input_hash(&bytes);
     let header = Header::new(&entry.model, &hash, &pipeline, &entry.target, level);
@@ -135,6 +125,30 @@ fn outcome_on(
         .map_err(|error| Failure::model(input, error))?;
     let recording = recorder.finish(&result.module);
     Ok(Outcome { golden: Golden::new(header, &recording), recording })
+}
+
+/// How a golden of an entry would be made now.
+fn header(folder: &Folder, entry: &Entry) -> Result<Header, Failure> {
+    let bytes = model::read(&shown(&folder.resolve(&entry.model)), Access::Whole)?;
+    let level = Level::from_name(&entry.level).expect("the index has names of levels only");
+    let (hash, pipeline) = (input_hash(&bytes), pipeline(folder, entry)?);
+    Ok(Header::new(&entry.model, &hash, &pipeline, &entry.target, level))
+}
+
+/// The passes of an entry.
+fn pipeline(folder: &Folder, entry: &Entry) -> Result<Pipeline, Failure> {
+    match (&entry.passes, &entry.pipeline) {
+        (_, Some(file)) => {
+            let file = shown(&folder.resolve(file));
+            let text = std::fs::read_to_string(&file);
+            let text = text.map_err(|error| Failure::file("cannot read", &file, &error))?;
+            model::pipeline(&file, &text)
+        }
+        (Some(passes), None) => {
+            model::pipeline(&format!("passes of golden `{}`", entry.name), passes)
+        }
+        (None, None) => unreachable!("the index has one of both"),
+    }
 }
 
 /// A path for people: `goldens/../model.tflite` is `model.tflite`.
@@ -214,6 +228,11 @@ fn no_golden(folder: &Folder, name: &str) -> Failure {
 fn style() -> Style {
     let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     if io::stdout().is_terminal() && !plain { Style::Ansi } else { Style::Plain }
+}
+
+/// Whether this is a server that builds and tests, where goldens are only read.
+fn on_ci() -> bool {
+    std::env::var("CI").is_ok_and(|ci| !["", "0", "false"].contains(&ci.as_str()))
 }
 
 /// Asks on standard output and reads a line; `None` where there is no more input.

@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use std::io;
 use tfq_golden::{Cause, Comparison, Folder, Kind};
 use tfq_opt::diff::Style;
+use tfq_opt::ir::text::Level;
 
 /// Version of the form of [`json`].
 const SCHEMA: u32 = 1;
@@ -17,15 +18,21 @@ pub(super) struct Report<'a> {
     /// Whether results that differ were written for review.
     pub(super) writes: bool,
     pub(super) verdicts: &'a [Verdict],
+    /// Goldens that the index does not name.
+    pub(super) stale: &'a [String],
 }
 
 /// What became of one golden.
 pub(super) struct Verdict {
     pub(super) name: String,
     pub(super) file: String,
+    /// The line of the file to look at first.
+    pub(super) line: Option<usize>,
     pub(super) state: State,
     /// Where the new result was written.
     pub(super) pending: Option<String>,
+    /// Why what waits for review could not be written or removed.
+    pub(super) unwritten: Option<String>,
 }
 
 pub(super) enum State {
@@ -64,12 +71,28 @@ impl Verdict {
 
     /// Why and where, in lines without indentation.
     fn lines(&self) -> Vec<String> {
-        match &self.state {
+        let mut lines = match &self.state {
             State::Error { help, .. } => help.iter().map(|help| format!("help: {help}")).collect(),
-            State::Same(comparison) => comparison.causes.iter().filter_map(harmless).collect(),
+            State::Same(comparison) => {
+                let harmless = comparison.causes.iter().filter_map(harmless);
+                harmless.chain(comparison.level.map(levels)).collect()
+            }
             State::Differs(comparison) => reasons(comparison),
+        };
+        if let Some(why) = &self.unwritten {
+            let same = matches!(&self.state, State::Same(comparison) if comparison.level.is_none());
+            let verb = if same { "removed from" } else { "written for" };
+            lines.push(format!("could not be {verb} review: {why}"));
         }
+        lines
     }
+}
+
+const STALE: &str = "a golden that the index does not name";
+const STALE_HELP: &str = "help: name it in the index again, or `tfq-opt golden prune` to remove it";
+
+fn levels(level: Level) -> String {
+    format!("compared at level {level}, since no more is in both; accept the new result to go on")
 }
 
 /// Why a result differs, and where.
@@ -79,6 +102,7 @@ pub(super) fn reasons(comparison: &Comparison) -> Vec<String> {
         lines.push(format!("first in step {pass}"));
     }
     lines.extend(comparison.causes.iter().map(cause));
+    lines.extend(comparison.level.map(levels));
     if comparison.causes.is_empty() {
         lines.push("model, pipeline, target and the tool's version are those of the golden".into());
     }
@@ -100,7 +124,11 @@ fn cause(cause: &Cause) -> String {
 
 /// What changed without a consequence.
 fn harmless(cause: &Cause) -> Option<String> {
-    (cause.what == "input").then(|| "the model's file is another, and the result the same".into())
+    match cause.what {
+        "input" => Some("the model's file is another, and the result the same".to_owned()),
+        "level" => Some(self::cause(cause)),
+        _ => None,
+    }
 }
 
 pub(super) fn human(report: &Report<'_>) -> String {
@@ -119,6 +147,9 @@ pub(super) fn human(report: &Report<'_>) -> String {
             }
         }
     }
+    for file in report.stale {
+        _ = writeln!(out, "{:7}  {file}  {STALE}\n         {STALE_HELP}", "stale");
+    }
     let count = |word: &str| report.verdicts.iter().filter(|v| v.word() == word).count();
     let (ok, differ, errors) = (count("ok"), count("differs"), count("error"));
     let mut parts = vec![format!("{ok} ok")];
@@ -127,6 +158,9 @@ pub(super) fn human(report: &Report<'_>) -> String {
     }
     if errors > 0 {
         parts.push(counted(errors, "error"));
+    }
+    if !report.stale.is_empty() {
+        parts.push(format!("{} stale", report.stale.len()));
     }
     let total = counted(report.verdicts.len(), "golden");
     _ = writeln!(out, "{total}: {}", parts.join(", "));
@@ -159,7 +193,9 @@ pub(super) fn json(report: &Report<'_>) -> String {
                 "name": verdict.name,
                 "file": verdict.file,
                 "status": verdict.word(),
+                "line": verdict.line,
                 "pending": verdict.pending,
+                "unwritten": verdict.unwritten,
             });
             match &verdict.state {
                 State::Error { message, help } => {
@@ -172,6 +208,7 @@ pub(super) fn json(report: &Report<'_>) -> String {
                     object["headline"] = json!(comparison.headline());
                     object["first_pass"] = json!(comparison.first_pass);
                     object["errors"] = json!(comparison.errors);
+                    object["level"] = json!(comparison.level.map(Level::name));
                     object["diff"] = json!(comparison.diff);
                 }
             }
@@ -185,6 +222,7 @@ pub(super) fn json(report: &Report<'_>) -> String {
         "ok": count("ok"),
         "differ": count("differs"),
         "errors": count("error"),
+        "stale": report.stale,
         "goldens": goldens,
     });
     format!("{all:#}\n")
@@ -203,8 +241,9 @@ pub(super) fn junit(report: &Report<'_>) -> String {
 fn xml(report: &Report<'_>, writer: &mut Writer<Vec<u8>>) -> io::Result<()> {
     let count =
         |word: &str| report.verdicts.iter().filter(|v| v.word() == word).count().to_string();
-    let (tests, failures, errors) =
-        (report.verdicts.len().to_string(), count("differs"), count("error"));
+    let tests = (report.verdicts.len() + report.stale.len()).to_string();
+    let differ = report.verdicts.iter().filter(|v| v.word() == "differs").count();
+    let (failures, errors) = ((differ + report.stale.len()).to_string(), count("error"));
     let counts = [("tests", &*tests), ("failures", &*failures), ("errors", &*errors)];
     let folder = report.folder.path().display().to_string();
     writer.write_event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)))?;
@@ -214,6 +253,19 @@ fn xml(report: &Report<'_>, writer: &mut Writer<Vec<u8>>) -> io::Result<()> {
         suite.with_attributes(counts).write_inner_content(|writer| {
             for verdict in report.verdicts {
                 case(verdict, writer)?;
+            }
+            for file in report.stale {
+                let file = plain(file);
+                let case = writer.create_element("testcase").with_attributes([
+                    ("name", &*file),
+                    ("classname", "golden"),
+                    ("file", &*file),
+                ]);
+                case.write_inner_content(|writer| {
+                    let told = writer.create_element("failure").with_attribute(("message", STALE));
+                    told.write_text_content(BytesText::new(STALE_HELP))?;
+                    Ok(())
+                })?;
             }
             Ok(())
         })?;
@@ -270,13 +322,18 @@ pub(super) fn github(report: &Report<'_>) -> String {
             lines if lines.is_empty() => verdict.title(),
             lines => lines.join("\n"),
         };
+        let line = verdict.line.map_or(String::new(), |line| format!(",line={line}"));
         _ = writeln!(
             out,
-            "::{level} file={},title={}::{}",
+            "::{level} file={}{line},title={}::{}",
             property(&verdict.file),
             property(&title),
             data(&message)
         );
+    }
+    for file in report.stale {
+        let title = property(&format!("golden {file}: {STALE}"));
+        _ = writeln!(out, "::error file={},title={title}::{}", property(file), data(STALE_HELP));
     }
     out + &human(report)
 }

@@ -1,7 +1,7 @@
 //! `tfq-opt golden review`.
 
 use super::report::reasons;
-use super::{Patterns, Place, ask, counted, failure, say, style};
+use super::{Patterns, Place, ask, counted, failure, header, on_ci, say, style};
 use crate::cli::diagnostics::Failure;
 use similar::TextDiff;
 use tfq_golden::{Folder, Golden, Section, compare};
@@ -47,6 +47,11 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         let message = format!("`{both}` is to be accepted and rejected");
         return Err(Failure::usage(&message, "make the patterns narrower"));
     }
+    if !waiting.is_empty() && on_ci() {
+        let help = "review at your desk and commit the goldens with the change that moved them; \
+                    this is one where the environment variable CI is not set";
+        return Err(Failure::usage("results are not accepted or rejected where CI is set", help));
+    }
     if waiting.is_empty() {
         return say("no result waits for review\n");
     }
@@ -90,8 +95,26 @@ fn interactive(folder: &mut Folder, waiting: &[String]) -> Result<(), Failure> {
 }
 
 fn accept_one(folder: &mut Folder, name: &str) -> Result<(), Failure> {
+    let outdated = match folder.pending(name).map_err(failure)? {
+        Some(new) => outdated(folder, name, &new),
+        None => None,
+    };
     folder.accept(name).map_err(failure)?;
-    say(&format!("accepted {name}\n"))
+    let outdated = outdated.map_or(String::new(), |what| format!(", {what}"));
+    say(&format!("accepted {name}{outdated}\n"))
+}
+
+/// What changed since a new result was made, which is not that of the present any more.
+fn outdated(folder: &Folder, name: &str, new: &Golden) -> Option<String> {
+    let now = header(folder, folder.entry(name)?).ok()?;
+    let what = [
+        ("model", now.input != new.header.input),
+        ("pipeline", now.passes != new.header.passes),
+        ("target", now.target != new.header.target),
+        ("level", now.level != new.header.level),
+    ];
+    let (what, _) = what.into_iter().find(|(_, differs)| *differs)?;
+    Some(format!("whose {what} changed since; `tfq-opt golden check` makes the result of now"))
 }
 
 fn reject_one(folder: &Folder, name: &str) -> Result<(), Failure> {
@@ -105,9 +128,13 @@ fn show(folder: &Folder, name: &str) -> Result<(), Failure> {
     let Some(accepted) = folder.golden(name).map_err(failure)? else {
         return say(&format!("new\n\n{}\n", new.print()));
     };
+    if let Some(what) = outdated(folder, name, &new) {
+        say(&format!("a result {what}\n"))?;
+    }
     let comparison = compare(&accepted, &new);
     let kinds: Vec<&str> = comparison.kinds.iter().map(|kind| kind.name()).collect();
-    say(&format!("{}\n", kinds.join(", ")))?;
+    let kinds = if kinds.is_empty() { "the same result".to_owned() } else { kinds.join(", ") };
+    say(&format!("{kinds}\n"))?;
     for line in reasons(&comparison) {
         say(&format!("  {line}\n"))?;
     }
