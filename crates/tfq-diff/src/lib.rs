@@ -347,8 +347,8 @@ pub fn diff_elided(
 ) -> Diff {
     let (mut a, mut b) = (Parts::new(before.0, Level::Quant), Parts::new(after.0, Level::Quant));
     let elided = [before.1, after.1];
-    let sides = Sides { before: before.0, after: after.0, elided, a: &mut a, b: &mut b };
-    model::diff(&mut { sides }, options)
+    let mut sides = Sides { before: before.0, after: after.0, elided, a: &mut a, b: &mut b };
+    model::diff(&mut sides, options)
 }
 
 /// Both models and what prints them.

@@ -4,7 +4,8 @@ use crate::graph::{Graph, Role};
 use crate::twins::twins;
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use tfq_ir::Op;
+use tfq_ir::catalog::ops;
+use tfq_ir::{Op, OpKind};
 
 /// Pairs of numbers, from both sides.
 pub(crate) struct Pairing {
@@ -61,17 +62,15 @@ pub(crate) fn matching(a: &Graph<'_>, b: &Graph<'_>) -> Matching {
         anchors.iter().for_each(|(x, y)| matcher.pair_ops(*x, *y));
         matcher.spread();
     }
+    if matcher.kinds_disagree() {
+        matcher.spread();
+        matcher.all_surroundings();
+    }
     matcher.names(Role::Computed);
     matcher.results_by_name();
     anchors.iter().for_each(|(x, y)| matcher.pair_ops(*x, *y));
     matcher.spread();
-    for radius in [3, 1] {
-        if matcher.all_done() {
-            break;
-        }
-        matcher.surroundings(radius);
-        matcher.spread();
-    }
+    matcher.all_surroundings();
     matcher.sequence();
     matcher.spread();
     matcher.constants();
@@ -125,6 +124,17 @@ struct Matcher<'g, 'm> {
 }
 
 impl Matcher<'_, '_> {
+    /// Goes by what surrounds ops, first by more of it.
+    fn all_surroundings(&mut self) {
+        for radius in [3, 1] {
+            if self.all_done() {
+                break;
+            }
+            self.surroundings(radius);
+            self.spread();
+        }
+    }
+
     fn all_done(&self) -> bool {
         self.ops.ab.iter().all(Option::is_some) || self.ops.ba.iter().all(Option::is_some)
     }
@@ -151,6 +161,21 @@ impl Matcher<'_, '_> {
             };
             holds || self.a.roles[n as usize] != Role::Constant
         })
+    }
+
+    /// Whether so many results of one name are computed by ops of two kinds that the names say
+    /// nothing. Some do that where ops were fused.
+    fn kinds_disagree(&self) -> bool {
+        const SOME: usize = 8;
+        let kinds = self.named.ab.iter().enumerate().filter_map(|(n, other)| {
+            let (a, b) = (self.a.producers[n]?, self.b.producers[(*other)? as usize]?);
+            let free = self.ops.free(a, b);
+            let (a, b) = (&self.a.ops[a as usize], &self.b.ops[b as usize]);
+            free.then_some(a.op.kind == b.op.kind)
+        });
+        let (all, alike) =
+            kinds.fold((0, 0), |(n, alike), same| (n + 1, alike + usize::from(same)));
+        all - alike >= SOME && 4 * alike < 3 * all
     }
 
     /// Ops of one kind that are the only readers of constants with the same contents, in an order
@@ -203,6 +228,17 @@ impl Matcher<'_, '_> {
         for n in 0..self.a.tensors.len() as u32 {
             if let Some(twin) = self.twins.ab[n as usize] {
                 self.tensors.pair(n, twin);
+            }
+        }
+        for n in 0..self.a.ops.len() {
+            let Some(other) = self.ops.ab[n] else { continue };
+            let operands = self.a.ops[n].operands.iter().zip(&self.b.ops[other as usize].operands);
+            for (x, y) in operands {
+                if let (Some(x), Some(y)) = (*x, *y)
+                    && !self.tensors.paired(x, y)
+                {
+                    self.pair_alike(stored(self.a, x), stored(self.b, y));
+                }
             }
         }
         self.names(Role::Constant);
@@ -502,6 +538,22 @@ impl Matcher<'_, '_> {
         let (x, y) = (self.a.tensor(a), self.b.tensor(b));
         role == other && role != Role::Computed && (x.shape == y.shape || x.ty == y.ty)
     }
+}
+
+/// The constant that an operand is made from by ops that only convert it, or the operand.
+fn stored(graph: &Graph<'_>, operand: u32) -> u32 {
+    let converts = [ops::DEQUANTIZE, ops::DENSIFY].map(OpKind::Builtin);
+    let mut at = operand;
+    // A sparse one may be stored in half precision too.
+    for _ in 0..2 {
+        if let Some(op) = graph.producers[at as usize]
+            && converts.contains(&graph.ops[op as usize].op.kind)
+            && let Some(Some(from)) = graph.ops[op as usize].operands.first()
+        {
+            at = *from;
+        }
+    }
+    if graph.roles[at as usize] == Role::Constant { at } else { operand }
 }
 
 /// An op without its operands and results.

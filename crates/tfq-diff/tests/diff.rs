@@ -505,3 +505,35 @@ fn a_zip_that_moved_in_its_file_is_the_same() {
     assert_eq!((other.class, &*other.model[0].what), (Class::Metadata, "trailer"));
     assert!(!between(b"just bytes".to_vec(), b"Just bytes".to_vec()).is_identical());
 }
+
+#[test]
+fn a_chain_that_was_numbered_anew_has_one_op_more() {
+    let a = chain(300, |n| format!("t{n}"));
+    let more = |n: usize| format!("t{}", n + usize::from(n > 150));
+    let b = chain(300, more)
+        .replace("%t152 = ABS(%t150)", "%t151 = NEG(%t150) : f32[1,64]\n%t152 = ABS(%t151)");
+    let diff = between(&a, &b);
+    assert_eq!(
+        ops(&diff),
+        [(Status::Added, "NEG %t151".to_owned()), (Status::Changed, "ABS %t152".to_owned())]
+    );
+    assert_eq!(renames(&diff).len(), 149);
+}
+
+#[test]
+fn weights_behind_a_conversion_are_found() {
+    let a = "%x = input : f32[1,2]
+        %arith.constant = const : f32[2,2] = [0.5, -1.0, 1.5, 2.0]
+        %y = FULLY_CONNECTED(%x, %arith.constant, _) : f32[1,2]
+        output %y";
+    let b = "%x = input : f32[1,2]
+        %stored = const : f16[2,2] = [0.5, -1.0, 1.5, 2.0]
+        %w = DEQUANTIZE(%stored) : f32[2,2]
+        %y = FULLY_CONNECTED(%x, %w, _) : f32[1,2]
+        output %y";
+    for diff in [between(a, b), between(b, a)] {
+        let tensors = &diff.subgraphs[0].tensors;
+        assert_eq!((tensors.len(), tensors[0].status), (1, Status::Changed));
+        assert_eq!(tensors[0].constant.as_ref().unwrap().error.unwrap().max_abs, 0.0);
+    }
+}

@@ -16,4 +16,4 @@ pub use image::Image;
 pub use lift::{LiftError, LiftOptions, lift, lift_model};
 pub use lower::{LowerError, LowerOptions, Placement, lower, lower_into};
 pub use scan::Unknown;
-pub use trailer::relocate;
+pub use trailer::relocate as relocated_trailer;
