@@ -6,6 +6,9 @@ use half::{bf16, f16};
 use std::cmp::Ordering;
 use std::fmt::Write;
 
+/// Strings that take more than this many bytes of text are not written out, however few.
+const LONGEST_STRINGS: usize = 240;
+
 /// The elements of a constant as text; `None` where there are many or they would not come back
 /// as the same bytes.
 pub(super) fn inline(
@@ -28,6 +31,9 @@ pub(super) fn inline(
                     Err(_) => quote::bytes(&mut out, text),
                 }
             }
+            if out.len() > LONGEST_STRINGS {
+                return None;
+            }
         }
         _ => {
             if ty.bytes_for(elements as u64) != Some(bytes.len() as u64) {
@@ -45,7 +51,7 @@ pub(super) fn inline(
         }
     }
     out.push_str(if scalar { "" } else { "]" });
-    (out.len() <= 240).then_some(out)
+    Some(out)
 }
 
 fn separate(out: &mut String, n: usize) {
