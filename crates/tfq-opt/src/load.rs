@@ -74,7 +74,7 @@ pub fn is_text(input: &[u8]) -> bool {
         behind.is_some_and(|next| next.is_none_or(|b| b.is_ascii_whitespace()))
     };
     let is_name = |next: &u8| next.is_ascii_graphic();
-    BEGINNINGS.iter().any(|word| is_word(word))
+    BEGINNINGS.iter().any(is_word)
         || (rest.first() == Some(&b'%') && rest.get(1).is_some_and(is_name))
 }
 

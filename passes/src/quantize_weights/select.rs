@@ -241,11 +241,9 @@ impl Select<'_> {
         shown: &[(SubgraphId, TensorId)],
         cx: &mut Context<'_>,
     ) -> bool {
-        let reason = self
-            .module
-            .metadata
-            .iter()
-            .any(|entry| entry.buffer == buffer)
+        let named = self.module.metadata.iter().any(|entry| entry.buffer == buffer)
+            || self.module.metadata_buffer.iter().any(|n| u32::try_from(*n) == Ok(buffer.0));
+        let reason = named
             .then_some(("shared", "metadata refers to its buffer".to_owned()))
             .or_else(|| shown.iter().find_map(|(sg, id)| self.obstacle(*sg, *id, uses[0])));
         let Some((rule, message)) = reason else { return true };
@@ -560,7 +558,8 @@ pub(super) fn held_as_float(
     sg: SubgraphId,
     id: TensorId,
 ) -> Option<(&'static str, String)> {
-    let name = module.subgraph(sg).tensor(id).label();
+    let graph = module.subgraph(sg);
+    let name = graph.tensor(id).label();
     let references = module.references(sg, id);
     if references.input {
         return Some(("graph input", format!("the caller may set `{name}`, an input")));
@@ -571,6 +570,11 @@ pub(super) fn held_as_float(
     // An output that is quantised gets a copy, which signatures follow; others have none.
     if references.signature_output && !references.output {
         return Some(("signature", format!("a signature returns `{name}`, as float32")));
+    }
+    // Of an output that is named twice, the runtime fills one place only where an op computes it;
+    // a constant is copied to both.
+    if references.output && graph.outputs().iter().filter(|out| **out == id).count() > 1 {
+        return Some(("output", format!("the subgraph returns `{name}` more than once")));
     }
     if references.scratch {
         return Some(("scratch", format!("an op writes to `{name}`")));
