@@ -348,3 +348,16 @@ fn the_last_patches_come_with_what_was_done_after_them() {
         assert_eq!(kept == all, same, "{count} patches");
     }
 }
+
+#[test]
+fn the_first_patches_leave_no_float_bytes_behind() {
+    let whole = model("digits/digits_cnn");
+    let passes = "quantize-weights{min-elements=1},insert-dequant";
+    let mut optimizer = Optimizer::parse(passes).unwrap();
+    let mut sizes = Vec::new();
+    for count in 0..4 {
+        optimizer.stop_after_patch = Some(count);
+        sizes.push(optimizer.run(&whole[..]).unwrap().to_vec().unwrap().len());
+    }
+    assert!(sizes.is_sorted_by(|a, b| a >= b) && sizes[3] < sizes[0], "{sizes:?}");
+}

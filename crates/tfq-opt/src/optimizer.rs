@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use flatbuffers::FlatBufferBuilder;
-use tfq_ir::{Change, Module, SubgraphId, VerifyError};
+use std::collections::BTreeSet;
+use tfq_ir::{BufferId, Change, Module, Subgraph, SubgraphId, VerifyError};
 use tfq_pass::invariant::SETTLED;
 use tfq_pass::{
     Event, Pipeline, PipelineError, Registry, Report, RunError, RunOptions, SpanKind, Timeline,
@@ -271,6 +272,12 @@ impl Optimizer {
     pub(crate) fn completed(&self, start: &Module, changes: &[Change]) -> Result<Module, Error> {
         let mut module = start.clone();
         module.replay(changes).expect("the changes were applied once");
+        // What a pass replaced it lets go of in the end, which these changes may not reach.
+        let buffers = |graph: &'_ Subgraph| -> Vec<BufferId> {
+            graph.tensors().map(|id| graph.tensor(id).buffer).collect()
+        };
+        let before: BTreeSet<BufferId> = start.subgraphs().flat_map(|(_, g)| buffers(g)).collect();
+        module.release_constants(before.into_iter().collect());
         let subgraphs: Vec<SubgraphId> = module.subgraph_ids().collect();
         if (SETTLED.broken)(&module, &subgraphs).is_some() {
             let complete = Pipeline::new().with(InsertDequant {});
