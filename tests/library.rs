@@ -361,3 +361,27 @@ fn the_first_patches_leave_no_float_bytes_behind() {
     }
     assert!(sizes.is_sorted_by(|a, b| a >= b) && sizes[3] < sizes[0], "{sizes:?}");
 }
+
+#[derive(Debug)]
+struct Describe;
+
+impl tfq_opt::pass::Pass for Describe {
+    fn run(
+        &self,
+        module: &mut tfq_opt::ir::Module,
+        _: &mut tfq_opt::pass::Context<'_>,
+    ) -> Result<(), PassError> {
+        module.description = Some("by a pass of one's own".into());
+        Ok(())
+    }
+}
+
+#[test]
+fn what_a_pass_says_of_the_model_is_written_though_no_op_changed() {
+    for name in models() {
+        let optimizer = Optimizer::new(Pipeline::new().then("describe", Describe));
+        let bytes = optimizer.run(model(&name)).unwrap().to_vec().unwrap();
+        let description = lifted(&bytes).description;
+        assert_eq!(description.as_deref(), Some("by a pass of one's own"), "{name}");
+    }
+}

@@ -81,7 +81,7 @@ impl Recorder {
     fn section(&mut self, pass: &str, before: &Module, after: &Module) {
         let title = format!("{}. {pass}", self.sections.len() + 1);
         let body = match &self.last {
-            Some(_) if untouched(before, after) => None,
+            Some(_) if after.is_untouched_since(before) => None,
             last => {
                 let text = text::print(after, self.level);
                 let old = last.clone().unwrap_or_else(|| text::print(before, self.level));
@@ -152,19 +152,6 @@ impl Recorder {
         let ops = ops.into_iter().map(|(kind, n)| (kind.escape_debug().to_string(), n)).collect();
         Recording { sections: self.sections, ops, text, side, patches: self.patches }
     }
-}
-
-/// Whether nothing happened that a text could show.
-fn untouched(before: &Module, after: &Module) -> bool {
-    before.changes().len() == after.changes().len()
-        && before.version == after.version
-        && before.description == after.description
-        && before.signatures == after.signatures
-        && before.metadata == after.metadata
-        && before.metadata_buffer == after.metadata_buffer
-        && before.op_codes == after.op_codes
-        && before.trailer == after.trailer
-        && before.dequant_cache == after.dequant_cache
 }
 
 /// The errors that the pass brought into constants.

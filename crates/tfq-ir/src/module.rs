@@ -387,6 +387,23 @@ impl Module {
         &self.changes
     }
 
+    /// Whether nothing was done to the module since it was this one. Fields that a pass can set
+    /// without a [`Change`] are compared.
+    pub fn is_untouched_since(&self, before: &Self) -> bool {
+        self.changes.len() == before.changes.len()
+            && self.version == before.version
+            && self.description == before.description
+            && self.signatures == before.signatures
+            && self.metadata == before.metadata
+            && self.metadata_buffer == before.metadata_buffer
+            && self.external_buffer_groups == before.external_buffer_groups
+            && self.external_buffers == before.external_buffers
+            && self.op_codes == before.op_codes
+            && self.trailer == before.trailer
+            && self.constants_outside == before.constants_outside
+            && self.dequant_cache == before.dequant_cache
+    }
+
     /// Does to this module what was done to one like it.
     pub fn replay(&mut self, changes: &[Change]) -> Result<(), Rejected> {
         for change in changes {

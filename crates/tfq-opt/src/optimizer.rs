@@ -213,9 +213,9 @@ impl Optimizer {
             Some(seed) => module.shuffled(seed),
             None => module,
         };
+        let start = module.clone();
         let mut optimized = self.run_module(module, timeline, observe)?;
-        let module = &optimized.module;
-        let unchanged = module.changes().is_empty();
+        let unchanged = optimized.module.is_untouched_since(&start);
         let kept = unchanged && !self.lift.drop_unknown && self.lower.placement == Placement::Auto;
         optimized.unchanged = input.filter(|_| kept);
         Ok(optimized)
