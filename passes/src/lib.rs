@@ -15,7 +15,15 @@ mod quantize_weights;
 mod remove_identities;
 mod trigger_failure;
 
-use tfq_pass::PassInfo;
+use tfq_pass::{PassInfo, Registry};
+
+/// The built-in passes and pipelines.
+pub fn builtin() -> Registry {
+    Registry::default()
+        .with_passes(ALL)
+        .and_then(|registry| registry.with_pipelines(pipelines::ALL))
+        .expect("built-in names are distinct")
+}
 
 /// Every built-in pass, sorted by name.
 pub static ALL: &[&PassInfo] = &[

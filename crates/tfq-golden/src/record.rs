@@ -8,7 +8,7 @@ use std::fmt::Write;
 use tfq_diff::{Diff, DiffOptions, Status};
 use tfq_ir::text::{self, Level, Parts, quoted};
 use tfq_ir::{Applied, Module, Subgraph, SubgraphId};
-use tfq_pass::{Event, Pipeline, Registry, RunError, RunOptions, Unrunnable, check_runnable};
+use tfq_pass::{Event, Pipeline, RunError, RunOptions, Unrunnable, check_runnable};
 use tfq_target::Target;
 
 /// What a pipeline did to a model.
@@ -259,12 +259,4 @@ pub fn record(
         Some(first) => Err(RecordError::Unrunnable { target: target.name().to_owned(), first }),
         None => Ok(recorder.finish(&module)),
     }
-}
-
-/// The passes and pipelines that come with the tool.
-pub fn builtin() -> Registry {
-    Registry::default()
-        .with_passes(tfq_passes::ALL)
-        .and_then(|registry| registry.with_pipelines(tfq_passes::pipelines::ALL))
-        .expect("built-in names are distinct")
 }

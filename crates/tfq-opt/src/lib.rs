@@ -67,9 +67,7 @@ pub use inspect::{
     SizeInfo, SubgraphInfo, TrailerInfo, TypeInfo, inspect,
 };
 pub use load::{LoadOptions, is_text, load};
-pub use optimizer::{
-    Error, Optimized, Optimizer, Source, builtin, quantize_weights, quantize_weights_into,
-};
+pub use optimizer::{Error, Optimized, Optimizer, Source, quantize_weights, quantize_weights_into};
 pub use reduce::{ReduceError, ReduceOptions, Reduction, Size, reduce};
 pub use reproducer::{Reproducer, ReproducerError};
 
@@ -85,6 +83,7 @@ pub use tfq_ir as ir;
 pub use tfq_pass as pass;
 /// The built-in passes.
 pub use tfq_passes as passes;
+pub use tfq_passes::builtin;
 /// Running models on LiteRT, and comparing them.
 pub use tfq_runtime as runtime;
 /// The generated code of the model format.

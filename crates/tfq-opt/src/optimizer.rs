@@ -6,20 +6,11 @@ use std::collections::BTreeSet;
 use tfq_ir::{BufferId, Change, Module, Subgraph, SubgraphId, VerifyError};
 use tfq_pass::invariant::SETTLED;
 use tfq_pass::{
-    Event, Pipeline, PipelineError, Registry, Report, RunError, RunOptions, SpanKind, Timeline,
-    Unrunnable,
+    Event, Pipeline, PipelineError, Report, RunError, RunOptions, SpanKind, Timeline, Unrunnable,
 };
-use tfq_passes::{EliminateDeadBuffers, InsertDequant, QuantizeWeights};
+use tfq_passes::{EliminateDeadBuffers, InsertDequant, QuantizeWeights, builtin};
 use tfq_target::Target;
 use tfq_tflite::{Image, LiftError, LiftOptions, LowerError, LowerOptions, Placement};
-
-/// The built-in passes and pipelines.
-pub fn builtin() -> Registry {
-    Registry::default()
-        .with_passes(tfq_passes::ALL)
-        .and_then(|registry| registry.with_pipelines(tfq_passes::pipelines::ALL))
-        .expect("built-in names are distinct")
-}
 
 /// A model to be optimised.
 #[derive(Clone, Debug)]
