@@ -198,7 +198,9 @@ fn folder_with_two() -> tempfile::TempDir {
 fn a_model_goes_to_text_and_back_on_the_command_line() {
     let folder = folder_with_two();
     let at = |name: &str| folder.path().join(name);
-    ends(&tfq_opt(folder.path(), &["b.tflite", "--passes=", "-o", "b.tfg", "-q"]), 0);
+    let written = tfq_opt(folder.path(), &["b.tflite", "--passes=", "-o", "b.tfg"]);
+    let summary = String::from_utf8_lossy(&written.stderr);
+    assert!(summary.contains("written to b.tfg, its constants to b.tfg.bin"), "{summary}");
     assert!(fs::read_to_string(at("b.tfg")).unwrap().starts_with("tfg 1 full\n"));
     assert!(at("b.tfg.bin").is_file());
     ends(&tfq_opt(folder.path(), &["b.tfg", "--passes=", "-o", "back.tflite", "-q"]), 0);
@@ -208,6 +210,9 @@ fn a_model_goes_to_text_and_back_on_the_command_line() {
     ends(&tfq_opt(folder.path(), &["a.tfg", "-o", "c.tfg", "-q"]), 0);
     ends(&tfq_opt(folder.path(), &["c.tfg", "--passes=", "-o", "c.tflite", "-q"]), 0);
     assert!(fs::read(at("c.tflite")).unwrap() == fs::read(at("b.tflite")).unwrap());
+    let graph = ["b.tflite", "--passes=", "-o", "b.json", "-q"];
+    ends(&tfq_opt(folder.path(), &graph), 0);
+    assert!(fs::read_to_string(at("b.json")).unwrap().starts_with('{'));
     // A lower level has no side file.
     let level = ["b.tflite", "--passes=", "--level=quant", "-o", "quant.tfg", "-q"];
     ends(&tfq_opt(folder.path(), &level), 0);

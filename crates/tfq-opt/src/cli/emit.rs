@@ -69,6 +69,7 @@ impl Emit {
         let form = self.form.unwrap_or(match ending {
             Some("tfg") => Form::Text,
             Some("dot" | "gv") => Form::Dot,
+            Some("json") => Form::Json,
             _ => Form::Tflite,
         });
         if self.level.is_some() && form != Form::Text {
@@ -91,15 +92,24 @@ impl Emit {
     }
 
     fn write_text(&self, module: &Module, output: &str) -> Result<(), Failure> {
-        let stdout = output == "-";
-        let usual = if stdout { Level::Quant } else { Level::Full };
-        let level = self.level.map_or(usual, Level::from);
-        if level != Level::Full || stdout {
+        let level = self.text_level(output);
+        let Some(side_file) = self.side_file(Form::Text, output) else {
             return model::write_bytes(output, text::print(module, level));
-        }
+        };
         let (content, side) = text::print_with_side(module);
         // The text comes last, since it is what says which constants belong to it.
-        model::write_bytes(&format!("{output}.bin"), side)?;
+        model::write_bytes(&side_file, side)?;
         model::write_bytes(output, content)
+    }
+
+    fn text_level(&self, output: &str) -> Level {
+        let usual = if output == "-" { Level::Quant } else { Level::Full };
+        self.level.map_or(usual, Level::from)
+    }
+
+    /// Where the constants go that a text in `output` only has the hash of.
+    pub(crate) fn side_file(&self, form: Form, output: &str) -> Option<String> {
+        let is_full = form == Form::Text && self.text_level(output) == Level::Full;
+        (is_full && output != "-").then(|| format!("{output}.bin"))
     }
 }

@@ -68,6 +68,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         bytes_in,
         bytes_out,
         output,
+        side_file: output.and_then(|output| args.emit.side_file(form, output)),
     };
     report(args, &summary).map_err(output_failure)
 }

@@ -19,6 +19,8 @@ pub(crate) struct Summary<'a> {
     pub(crate) bytes_out: u64,
     /// Where the model was written, if it was.
     pub(crate) output: Option<&'a str>,
+    /// Where its constants were written, if apart from it.
+    pub(crate) side_file: Option<String>,
 }
 
 impl Summary<'_> {
@@ -64,7 +66,10 @@ impl Summary<'_> {
     fn whereabouts(&self, out: &mut impl Write) -> io::Result<()> {
         match self.output {
             Some("-") => Ok(()),
-            Some(output) => writeln!(out, "  written to {output}"),
+            Some(output) => match &self.side_file {
+                Some(side) => writeln!(out, "  written to {output}, its constants to {side}"),
+                None => writeln!(out, "  written to {output}"),
+            },
             None if self.args.dry_run => writeln!(out, "  nothing written: --dry-run"),
             None => writeln!(out, "  nothing written: give -o FILE"),
         }
@@ -204,6 +209,7 @@ impl Summary<'_> {
         let mut object = json!({
             "input": self.input,
             "output": self.output,
+            "side_file": self.side_file,
             "bytes_before": self.bytes_in,
             "bytes_after": self.bytes_out,
             "statistics": statistics,
