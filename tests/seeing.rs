@@ -228,7 +228,7 @@ fn a_model_goes_to_text_and_back_on_the_command_line() {
 #[test]
 fn bisect_leaves_its_reproducer_as_text() {
     let folder = folder_with_two();
-    let check = "--check=test $(wc -c < {}) -gt 50000";
+    let check = "--check=test $(wc -c < {}) -gt 30000";
     ends(&tfq_opt(folder.path(), &["bisect", "a.tflite", check, "-o", "bad.tfg"]), 0);
     let bad = ends(&tfq_opt(folder.path(), &["print", "bad.tfg", "--level=topology"]), 0);
     assert!(bad.contains("= FULLY_CONNECTED(") && !bad.contains("SOFTMAX"), "{bad}");
