@@ -91,6 +91,21 @@ fn an_op_of_many_weights_is_served_to_the_end() {
     assert_eq!(kinds(&module).iter().filter(|kind| *kind == "DEQUANTIZE").count(), 700);
 }
 
+#[test]
+fn a_dequantize_to_another_type_serves_nobody() {
+    // A file does not say what readers were written for, so this is no case under tests/passes.
+    let text = "%x = input : f32[2]
+        %w = const : f16[2] expressed f32 = [1.0, 2.0]
+        %odd = DEQUANTIZE(%w) : f16[2]
+        %y = ADD(%x, %w) : f32[2]
+        output %odd
+        output %y
+        output %w";
+    let mut module = tfq_opt::ir::text::parse(text, &Default::default()).unwrap();
+    apply(&mut module, "insert-dequant").unwrap();
+    assert_eq!(kinds(&module), ["DEQUANTIZE", "DEQUANTIZE", "ADD", "RESHAPE"]);
+}
+
 /// `x -> RELU -> (op) -> y`, with what steers the op as operand 1.
 fn steered(code: i32, x: &[i32], y: &[i32], steer: &[i32]) -> Module {
     model(|sg, constants| {

@@ -276,13 +276,12 @@ impl Views {
     fn dequantized(&self, m: &Match<'_>, before: Option<OpId>) -> Option<TensorId> {
         let graph = m.graph();
         self.twins(m).find_map(|id| {
-            let uses = graph.uses(id);
-            let found = uses.iter().find(|u| {
-                graph.op(u.op).kind.is(ops::DEQUANTIZE)
-                    && before.is_none_or(|op| graph.runs_before(u.op, op))
-            })?;
-            let float = *graph.results(found.op).first()?;
-            (graph.tensor(float).ty == ElementType::Float32).then_some(float)
+            let runs = |op: OpId| before.is_none_or(|before| graph.runs_before(op, before));
+            graph.uses(id).iter().find_map(|u| {
+                let float = *graph.results(u.op).first()?;
+                let is_float = graph.tensor(float).ty == ElementType::Float32;
+                (graph.op(u.op).kind.is(ops::DEQUANTIZE) && is_float && runs(u.op)).then_some(float)
+            })
         })
     }
 }
