@@ -1,0 +1,135 @@
+//! What any text must bear.
+
+use crate::everything::everything;
+use crate::with_side;
+use proptest::prelude::*;
+use tfq_ir::text::{self, Level, ParseOptions};
+
+/// Pieces of texts, so that most of what is put together gets past the lexer.
+const PIECES: [&str; 62] = [
+    "%x",
+    "%y",
+    "%w",
+    "@main",
+    "@f",
+    "input",
+    "output",
+    "const",
+    "variable",
+    "tensor",
+    "subgraph",
+    "{",
+    "}",
+    "(",
+    ")",
+    "[",
+    "]",
+    ",",
+    "=",
+    ":",
+    "*",
+    "?",
+    "..",
+    ".",
+    "f32",
+    "i8",
+    "str",
+    "c64",
+    "variant",
+    "CONV_2D",
+    "IF",
+    "RELU",
+    "custom",
+    "\"s\"",
+    "b\"\\x00\"",
+    "#01234567",
+    "0x7f",
+    "1",
+    "-1",
+    "0.5",
+    "9",
+    "99999999999",
+    "fill",
+    "gaussian",
+    "const(1)",
+    "bytes(70)",
+    "as",
+    "q(",
+    "axis",
+    "sparse(",
+    "blockwise(",
+    "none",
+    "layout",
+    "buffers",
+    "opcodes",
+    "metadata",
+    "signature",
+    "dequant_cache",
+    "\n",
+    "padding = SAME",
+    "then_subgraph_index = @f",
+    "nan",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_text_is_read_or_refused(source in "\\PC{0,200}", fills: bool) {
+        let options = ParseOptions { fills, max_fill_bytes: 1 << 20, ..ParseOptions::default() };
+        if let Err(error) = text::parse(&source, &options) {
+            prop_assert!(source.get(error.span).is_some());
+        }
+    }
+
+    #[test]
+    fn any_pieces_are_read_or_refused(pieces in proptest::collection::vec(0..PIECES.len(), 0..60), fills: bool) {
+        let source: Vec<&str> = pieces.iter().map(|n| PIECES[*n]).collect();
+        let source = source.join(" ");
+        let options = ParseOptions { fills, max_fill_bytes: 1 << 20, ..ParseOptions::default() };
+        match text::parse(&source, &options) {
+            Err(error) => prop_assert!(source.get(error.span).is_some()),
+            Ok(module) => {
+                let (printed, side) = text::print_with_side(&module);
+                let back = text::parse(&printed, &with_side(side)).unwrap();
+                prop_assert_eq!(text::print(&back, Level::Full), printed);
+            }
+        }
+    }
+
+    #[test]
+    fn a_text_with_a_piece_changed_is_read_or_refused(
+        at in 0.0..1.0_f64,
+        cut in 0..20_usize,
+        piece in 0..PIECES.len(),
+        level in 0..6_usize,
+    ) {
+        let source = &FULL.with(|texts| texts[level].clone());
+        let mut start = (source.len() as f64 * at) as usize;
+        while !source.is_char_boundary(start) {
+            start -= 1;
+        }
+        let mut end = (start + cut).min(source.len());
+        while !source.is_char_boundary(end) {
+            end += 1;
+        }
+        let changed = format!("{}{}{}", &source[..start], PIECES[piece], &source[end..]);
+        let options = ParseOptions { fills: true, max_fill_bytes: 1 << 20, ..ParseOptions::default() };
+        match text::parse(&changed, &options) {
+            Err(error) => prop_assert!(changed.get(error.span).is_some()),
+            Ok(module) => {
+                let (printed, side) = text::print_with_side(&module);
+                let back = text::parse(&printed, &with_side(side));
+                prop_assert!(back.is_ok(), "{:?}", back.err());
+                prop_assert_eq!(text::print(&back.unwrap(), Level::Full), printed);
+            }
+        }
+    }
+}
+
+thread_local! {
+    static FULL: Vec<String> = {
+        let module = everything();
+        Level::ALL.into_iter().map(|level| text::print(&module, level)).collect()
+    };
+}
