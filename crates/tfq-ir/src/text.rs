@@ -121,6 +121,24 @@ pub struct ParseError {
     pub help: Option<String>,
 }
 
+impl ParseError {
+    /// An error about these bytes of a text, which are held inside of it.
+    pub fn at(text: &str, span: Range<usize>, message: String, help: Option<String>) -> Self {
+        let start = span.start.min(text.len());
+        let (line, column) = line_and_column(text, start);
+        Self { line, column, span: start..span.end.clamp(start, text.len()), message, help }
+    }
+}
+
+/// The line and the column in characters of a place in a text, both from 1. A place inside of a
+/// character is that where it begins, and one beyond the text is its end.
+pub fn line_and_column(text: &str, at: usize) -> (usize, usize) {
+    let before = &text[..text.floor_char_boundary(at)];
+    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+    let line = 1 + before.bytes().filter(|byte| *byte == b'\n').count();
+    (line, 1 + before[line_start..].chars().count())
+}
+
 impl fmt::Display for ParseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}: {}", self.line, self.column, self.message)

@@ -42,14 +42,9 @@ pub(crate) fn parse(text: &str, options: &LoadOptions) -> Result<Module, Error> 
 
 fn not_utf8(source: &[u8], at: usize) -> Error {
     let text = String::from_utf8_lossy(source).into_owned();
-    let before = &text[..at];
-    let error = text::ParseError {
-        line: 1 + before.matches('\n').count(),
-        column: 1 + before.chars().rev().take_while(|c| *c != '\n').count(),
-        span: at..at,
-        message: "this byte is no UTF-8".to_owned(),
-        help: Some("texts are UTF-8; other bytes are written `\\xff` inside `b\"...\"`".to_owned()),
-    };
+    let message = "this byte is no UTF-8".to_owned();
+    let help = "texts are UTF-8; other bytes are written `\\xff` inside `b\"...\"`".to_owned();
+    let error = text::ParseError::at(&text, at..at, message, Some(help));
     Error::Text { text, error: Box::new(error) }
 }
 

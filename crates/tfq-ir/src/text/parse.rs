@@ -45,18 +45,8 @@ fn fail_with<T>(span: Span, message: impl Into<String>, help: impl Into<String>)
 }
 
 pub(super) fn parse(text: &str, options: &ParseOptions) -> Result<Module, ParseError> {
-    parse_text(text, options).map_err(|fail| {
-        let start = fail.span.start.min(text.len());
-        let before = &text[..start];
-        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-        ParseError {
-            line: 1 + before.bytes().filter(|b| *b == b'\n').count(),
-            column: 1 + before[line_start..].chars().count(),
-            span: start..fail.span.end.clamp(start, text.len()),
-            message: fail.message,
-            help: fail.help,
-        }
-    })
+    parse_text(text, options)
+        .map_err(|fail| ParseError::at(text, fail.span, fail.message, fail.help))
 }
 
 fn parse_text(text: &str, options: &ParseOptions) -> Parsed<Module> {

@@ -6,6 +6,7 @@ use std::io::{self, IsTerminal, Write};
 use std::ops::Range;
 use std::process::ExitCode;
 use tfq_opt::Error;
+use tfq_opt::ir::text::line_and_column;
 use tfq_opt::pass::PipelineError;
 use tfq_opt::target::TargetError;
 
@@ -63,12 +64,7 @@ impl Failure {
     pub(crate) fn told(self) -> (String, Option<String>) {
         match self {
             Self::Text(excerpt) => {
-                let before = excerpt.text.get(..excerpt.span.start).unwrap_or_default();
-                let (line, last) = (before.matches('\n').count() + 1, before.lines().last());
-                let column = match before.ends_with('\n') {
-                    true => 1,
-                    false => last.map_or(0, |line| line.chars().count()) + 1,
-                };
+                let (line, column) = line_and_column(&excerpt.text, excerpt.span.start);
                 let message = format!("{}:{line}:{column}: {}", excerpt.place, excerpt.message);
                 (message, excerpt.help)
             }
