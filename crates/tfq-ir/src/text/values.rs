@@ -188,11 +188,6 @@ pub(super) enum Scalar<'a> {
     Bool(bool),
 }
 
-/// Whether a number is written in digits, which are not to become infinite unsaid.
-fn is_digits(text: &str) -> bool {
-    text.bytes().any(|b| b.is_ascii_digit())
-}
-
 /// Packs elements as they come.
 pub(super) struct Packer {
     ty: ElementType,
@@ -243,7 +238,11 @@ impl Packer {
             ($number:ty, $bits:ty, $from:expr) => {
                 match scalar {
                     Scalar::Number(text) => {
-                        let value = $from(text)?;
+                        let value: $number = $from(text)?;
+                        // What is written in digits is not to become infinite unsaid.
+                        if !value.is_finite() && text.bytes().any(|b| b.is_ascii_digit()) {
+                            return None;
+                        }
                         self.out.extend(value.to_le_bytes())
                     }
                     Scalar::Bits(text) => {
@@ -254,25 +253,15 @@ impl Packer {
             };
         }
         match self.ty {
-            Float32 => float!(f32, u32, |t: &str| {
-                t.parse::<f32>().ok().filter(|v| v.is_finite() || !is_digits(t))
-            }),
-            Float64 => float!(f64, u64, |t: &str| {
-                t.parse::<f64>().ok().filter(|v| v.is_finite() || !is_digits(t))
-            }),
+            Float32 => float!(f32, u32, |t: &str| t.parse::<f32>().ok()),
+            Float64 => float!(f64, u64, |t: &str| t.parse::<f64>().ok()),
             Float16 => float!(f16, u16, |t: &str| match t {
                 "nan" => Some(f16::NAN),
-                t => {
-                    let v = f16::from_f64(t.parse().ok()?);
-                    (v.is_finite() || !is_digits(t)).then_some(v)
-                }
+                t => t.parse::<f64>().ok().map(f16::from_f64),
             }),
             BFloat16 => float!(bf16, u16, |t: &str| match t {
                 "nan" => Some(bf16::NAN),
-                t => {
-                    let v = bf16::from_f64(t.parse().ok()?);
-                    (v.is_finite() || !is_digits(t)).then_some(v)
-                }
+                t => t.parse::<f64>().ok().map(bf16::from_f64),
             }),
             Int8 => number!(i8),
             UInt8 => number!(u8),
