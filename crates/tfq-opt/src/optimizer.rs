@@ -204,17 +204,13 @@ impl Optimizer {
             Some(seed) => module.shuffled(seed),
             None => module,
         };
-        let start = module.clone();
-        let mut optimized = self.run_module(module, timeline, observe)?;
-        let unchanged = optimized.module.is_untouched_since(&start);
-        let kept = unchanged && !self.lift.drop_unknown && self.lower.placement == Placement::Auto;
-        optimized.unchanged = input.filter(|_| kept);
-        Ok(optimized)
+        self.run_module(module, input, timeline, observe)
     }
 
     fn run_module(
         &self,
         mut module: Module,
+        input: Option<Bytes>,
         mut timeline: Timeline,
         observe: impl FnMut(Event<'_>),
     ) -> Result<Optimized, Error> {
@@ -244,7 +240,11 @@ impl Optimizer {
             };
             return Err(Error::Unrunnable { target: self.target.name().to_owned(), first, more });
         }
-        Ok(Optimized { module, report, kept, lower: self.lower, unchanged: None })
+        let as_it_was = module.is_untouched_since(&start)
+            && !self.lift.drop_unknown
+            && self.lower.placement == Placement::Auto;
+        let unchanged = input.filter(|_| as_it_was);
+        Ok(Optimized { module, report, kept, lower: self.lower, unchanged })
     }
 
     /// The state after the first `patches` patches of a run from `start` to `end`.
