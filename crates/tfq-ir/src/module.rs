@@ -230,15 +230,18 @@ impl Module {
         Arc::make_mut(&mut self.constants).push(bytes)
     }
 
-    /// How many tensors and metadata entries refer to a buffer, both lists of these counted. It
-    /// looks at every tensor.
+    /// How many tensors and metadata entries refer to a buffer. It looks at every tensor.
     pub fn buffer_uses(&self, id: BufferId) -> usize {
         let tensors = |graph: &Arc<Subgraph>| {
             graph.tensors().filter(|tensor| graph.tensor(*tensor).buffer == id).count()
         };
+        self.metadata_uses(id) + self.subgraphs.iter().map(tensors).sum::<usize>()
+    }
+
+    /// How many metadata entries refer to a buffer, both lists of these counted.
+    pub fn metadata_uses(&self, id: BufferId) -> usize {
         self.metadata.iter().filter(|entry| entry.buffer == id).count()
             + self.metadata_buffer.iter().filter(|n| u32::try_from(**n) == Ok(id.0)).count()
-            + self.subgraphs.iter().map(tensors).sum::<usize>()
     }
 
     /// Lets go of those constant bytes among these that nothing refers to any more, and returns
@@ -284,8 +287,8 @@ impl Module {
     /// Sets what is known of cached Dequantize results. `None` drops the metadata entry of the
     /// file as well.
     pub fn set_dequant_cache(&mut self, cache: Option<DequantCache>) {
-        let named = |entry: &Metadata| entry.name.as_deref() == Some(DEQUANT_CACHE_METADATA);
-        if self.dequant_cache == cache && (cache.is_some() || !self.metadata.iter().any(named)) {
+        let is_there = self.metadata.iter().any(is_dequant_cache);
+        if self.dequant_cache == cache && (cache.is_some() || !is_there) {
             return;
         }
         self.record(Change::DequantCache(cache.clone()));
@@ -297,8 +300,7 @@ impl Module {
 
     fn drop_dequant_cache(&mut self) {
         self.dequant_cache = None;
-        let named = |entry: &Metadata| entry.name.as_deref() == Some(DEQUANT_CACHE_METADATA);
-        while let Some(at) = self.metadata.iter().position(named) {
+        while let Some(at) = self.metadata.iter().position(is_dequant_cache) {
             let buffer = self.metadata.remove(at).buffer;
             if buffer != BufferId::NONE && self.buffer_uses(buffer) == 0 {
                 Arc::make_mut(&mut self.constants).release(buffer);
@@ -470,6 +472,10 @@ impl Module {
             sg.ops().map(move |op| (id, op, sg.op(op))).filter(move |(_, _, op)| op.kind.is(code))
         })
     }
+}
+
+fn is_dequant_cache(entry: &Metadata) -> bool {
+    entry.name.as_deref() == Some(DEQUANT_CACHE_METADATA)
 }
 
 /// Removing what nothing refers to. These are changes of the module's own lists, so they are

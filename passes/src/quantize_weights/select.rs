@@ -241,8 +241,7 @@ impl Select<'_> {
         shown: &[(SubgraphId, TensorId)],
         cx: &mut Context<'_>,
     ) -> bool {
-        let named = self.module.metadata.iter().any(|entry| entry.buffer == buffer)
-            || self.module.metadata_buffer.iter().any(|n| u32::try_from(*n) == Ok(buffer.0));
+        let named = self.module.metadata_uses(buffer) > 0;
         let reason = named
             .then_some(("shared", "metadata refers to its buffer".to_owned()))
             .or_else(|| shown.iter().find_map(|(sg, id)| self.obstacle(*sg, *id, uses[0])));
