@@ -315,9 +315,13 @@ impl Subgraph {
                 (tensor.ty, tensor.expressed, tensor.is_variable, tensor.has_rank).hash(hasher);
                 (&tensor.shape, &tensor.shape_signature).hash(hasher);
                 (tensor.buffer, tensor.external_buffer).hash(hasher);
-                // Floats do not hash; their text tells them apart as well.
-                format!("{:?}", (&tensor.sparsity, &tensor.variant_tensors)).hash(hasher);
-                format!("{:?}", tensor.quantization).hash(hasher);
+                // Floats and the like do not hash; their text tells them apart as well. Most
+                // tensors have none of these.
+                let sparse = tensor.sparsity.as_ref().map(|sparsity| format!("{sparsity:?}"));
+                let elements = (!tensor.variant_tensors.is_empty())
+                    .then(|| format!("{:?}", tensor.variant_tensors));
+                let quantized = tensor.quantization.as_ref().map(|q| format!("{q:?}"));
+                (sparse, elements, quantized).hash(hasher);
                 if annotations {
                     tensor.name.hash(hasher);
                 }
