@@ -13,7 +13,7 @@ mod trailer;
 
 pub use file::{Access, read, read_all, write_atomically};
 pub use image::Image;
-pub use lift::{LiftError, LiftOptions, lift, lift_model};
+pub use lift::{LiftError, LiftOptions, is_lfs_pointer, lift, lift_model};
 pub use lower::{LowerError, LowerOptions, Placement, lower, lower_into};
 pub use scan::Unknown;
 pub use trailer::relocate as relocated_trailer;

@@ -92,12 +92,17 @@ fn verify(file: &[u8]) -> Result<fb::Model<'_>, LiftError> {
     })
 }
 
+/// Whether a file is what Git LFS leaves in the place of one that was not fetched.
+pub fn is_lfs_pointer(file: &[u8]) -> bool {
+    file.starts_with(b"version https://git-lfs.github.com/spec/")
+}
+
 fn what_it_looks_like(file: &[u8]) -> String {
     let known = match file {
         [b'P', b'K', ..] => "it looks like a zip, perhaps a .task bundle with models inside",
         [0x89, b'H', b'D', b'F', ..] => "it looks like an HDF5 file (Keras)",
         [0x1f, 0x8b, ..] => "it is compressed with gzip",
-        _ if file.starts_with(b"version https://git-lfs") => {
+        _ if is_lfs_pointer(file) => {
             "it is a pointer of Git LFS, and `git lfs pull` fetches the file"
         }
         [0x08, ..] => "it looks like a protocol buffer (ONNX or a SavedModel)",

@@ -110,6 +110,6 @@ impl Emit {
     /// Where the constants go that a text in `output` only has the hash of.
     pub(crate) fn side_file(&self, form: Form, output: &str) -> Option<String> {
         let is_full = form == Form::Text && self.text_level(output) == Level::Full;
-        (is_full && output != "-").then(|| format!("{output}.bin"))
+        (is_full && output != "-").then(|| model::side_file(output))
     }
 }

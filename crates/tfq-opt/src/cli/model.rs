@@ -32,7 +32,7 @@ impl Reading {
     /// As the library wants it, for the model of this name.
     pub(crate) fn options(&self, input: &str) -> Result<LoadOptions, Failure> {
         let beside = || {
-            let name = format!("{input}.bin");
+            let name = side_file(input);
             (input != "-" && Path::new(&name).is_file()).then_some(name)
         };
         let side = match self.side_file.clone().or_else(beside) {
@@ -42,6 +42,11 @@ impl Reading {
         let lift = LiftOptions { drop_unknown: self.drop_unknown };
         Ok(LoadOptions { lift, side, fills: self.fills })
     }
+}
+
+/// Where the constants of a text lie, beside it.
+pub(crate) fn side_file(text: &str) -> String {
+    format!("{text}.bin")
 }
 
 /// The bytes of a file, or of standard input for `-`.

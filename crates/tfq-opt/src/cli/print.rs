@@ -3,7 +3,7 @@
 use super::diagnostics::Failure;
 use super::emit::Detail;
 use super::model::{self, Reading};
-use tfq_opt::format::Access;
+use tfq_opt::format::{Access, is_lfs_pointer};
 use tfq_opt::ir::text;
 
 #[derive(Debug, clap::Args)]
@@ -41,11 +41,9 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
 
 /// Why a file cannot be read, and what tells it from others of its kind.
 fn unreadable(bytes: &[u8], error: &tfq_opt::Error) -> String {
-    let reason = match std::str::from_utf8(bytes) {
-        Ok(pointer) if pointer.starts_with("version https://git-lfs.github.com/spec/") => {
-            "a pointer of Git LFS, whose model was not fetched".to_owned()
-        }
-        _ => error.to_string().lines().next().unwrap_or_default().to_owned(),
+    let reason = match is_lfs_pointer(bytes) {
+        true => "a pointer of Git LFS, whose model was not fetched".to_owned(),
+        false => error.to_string().lines().next().unwrap_or_default().to_owned(),
     };
     let hash = &blake3::hash(bytes).to_hex()[..8];
     format!("unreadable: {reason} (bytes({}) #{hash})\n", bytes.len())
