@@ -1,7 +1,7 @@
 //! What differs between two subgraphs whose ops and tensors are paired.
 
 use crate::constants::{self, Numbers};
-use crate::graph::{Graph, Node, Role};
+use crate::graph::{Graph, Node, Role, same_bytes};
 use crate::matching::{self, Matching};
 use crate::{
     Class, ConstantDiff, DiffOptions, Elided, FieldChange, Moved, OpDiff, OpSide, Rename, Row,
@@ -423,9 +423,7 @@ impl<'m> Pair<'m> {
         if told != (None, None) {
             return elided_constant(told, (before, after));
         }
-        let same = before
-            .zip(after)
-            .is_some_and(|(x, y)| x.len() == y.len() && (x.as_ptr() == y.as_ptr() || x == y));
+        let same = before.zip(after).is_some_and(|(x, y)| same_bytes(x, y));
         // The same integers are other numbers where their scales are.
         let scaled = |t: &Tensor| match t.quantization.as_deref() {
             Some(q) if !t.ty.is_float() => (q.scale.clone(), q.zero_point.clone()),

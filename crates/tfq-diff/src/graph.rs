@@ -40,6 +40,11 @@ pub(crate) enum Role {
     Given,
 }
 
+/// Whether two constants have the same bytes. Of two states of one model most are the same ones.
+pub(crate) fn same_bytes(a: &Bytes, b: &Bytes) -> bool {
+    a.len() == b.len() && (a.as_ptr() == b.as_ptr() || a == b)
+}
+
 impl<'m> Graph<'m> {
     pub(crate) fn new(module: &'m Module, elided: &'m Elided, id: SubgraphId) -> Self {
         let graph = module.subgraph(id);

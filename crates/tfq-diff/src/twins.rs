@@ -1,6 +1,6 @@
 //! Constants that are found by what they hold.
 
-use crate::graph::{Graph, Role};
+use crate::graph::{Graph, Role, same_bytes};
 use crate::matching::Pairing;
 use rayon::prelude::*;
 use std::collections::HashMap;
@@ -75,10 +75,7 @@ fn same(a: &Graph<'_>, x: u32, b: &Graph<'_>, y: u32) -> bool {
     let told = |graph: &Graph<'_>, n| graph.elided.get(graph.tensor(n).buffer).cloned();
     match (told(a, x), told(b, y)) {
         (Some(x), Some(y)) => !x.differs(&y),
-        _ => a.bytes(x).zip(b.bytes(y)).is_some_and(|(x, y)| {
-            // Of two states of one model most bytes are the same ones.
-            x.len() == y.len() && (x.as_ptr() == y.as_ptr() || x == y)
-        }),
+        _ => a.bytes(x).zip(b.bytes(y)).is_some_and(|(x, y)| same_bytes(x, y)),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Which patch first made a difference.
 
 use crate::delta::{Name, changed_lines, names};
+use crate::golden::first_difference;
 use crate::{Golden, PatchNote, Recording};
 use std::collections::HashSet;
 
@@ -29,8 +30,7 @@ pub struct Blame {
 /// the accepted one; it can be said what it touched.
 pub fn blame(accepted: &Golden, new: &Recording) -> Option<Blame> {
     let (old, now) = (&accepted.sections, &new.sections);
-    let same = |n: usize| old.get(n).zip(now.get(n)).is_some_and(|(a, b)| a.same(b));
-    let at = (0..old.len().max(now.len())).find(|n| !same(*n))?;
+    let at = first_difference(old, now)?;
     let (a, b) = (old.get(at), now.get(at));
     let body = |section: Option<&crate::Section>| section.map_or("", |s| &s.body).to_owned();
     let (before, after) = (body(a), body(b));

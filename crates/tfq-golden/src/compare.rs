@@ -1,7 +1,7 @@
 //! What moved between a golden and a new result, and why.
 
 use crate::claims::{Claims, tokens};
-use crate::golden::{Golden, Section, text_begins};
+use crate::golden::{Golden, Section, first_difference, text_begins};
 use serde::Serialize;
 use tfq_diff::{Diff, DiffOptions, Elided, Status, Style, TensorDiff};
 use tfq_ir::Module;
@@ -270,12 +270,7 @@ fn causes(accepted: &Golden, new: &Golden) -> Vec<Cause> {
 /// The title of the first section that differs; of the accepted golden where the new result
 /// ends before.
 fn first_pass(accepted: &[Section], new: &[Section]) -> Option<String> {
-    let len = accepted.len().max(new.len());
-    let same = |n: &usize| match (accepted.get(*n), new.get(*n)) {
-        (Some(a), Some(b)) => a.same(b),
-        _ => false,
-    };
-    let at = (0..len).find(|n| !same(n))?;
+    let at = first_difference(accepted, new)?;
     new.get(at).or(accepted.get(at)).map(|section| section.title.clone())
 }
 

@@ -325,6 +325,12 @@ pub(crate) fn side_path(golden: &Path) -> PathBuf {
     name.into()
 }
 
+/// The place of the first section that differs.
+pub(crate) fn first_difference(accepted: &[Section], new: &[Section]) -> Option<usize> {
+    let same = |n: &usize| accepted.get(*n).zip(new.get(*n)).is_some_and(|(a, b)| a.same(b));
+    (0..accepted.len().max(new.len())).find(|n| !same(n))
+}
+
 /// Where in a golden's last section its text begins.
 pub(crate) fn text_begins(section: &str) -> Option<usize> {
     let mut at = 0;

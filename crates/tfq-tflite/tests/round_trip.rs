@@ -11,8 +11,8 @@ use std::sync::Arc;
 use tfq_ir::catalog::ops;
 use tfq_ir::{
     BufferId, CacheReason, ConstantPool, CustomOptions, DEQUANT_CACHE_METADATA, DequantCache,
-    DequantCacheEntry, ElementType, Metadata, Module, Op, OpCode, OpKind, Patch, SubgraphBuilder,
-    SubgraphId, Tensor,
+    DequantCacheEntry, ElementType, Metadata, Module, Op, OpCode, OpId, OpKind, Patch,
+    SubgraphBuilder, SubgraphId, Tensor,
 };
 use tfq_schema::tflite as fb;
 use tfq_tflite::{
@@ -627,6 +627,17 @@ fn old_and_new_operator_code_fields_come_back_as_they_were() {
 
 // Our own metadata.
 
+/// The entry of a Dequantize of the main subgraph whose result of 4 bytes is kept.
+fn cached(op: OpId) -> DequantCacheEntry {
+    DequantCacheEntry {
+        subgraph: SubgraphId(0),
+        op,
+        reason: CacheReason::CachedConstant,
+        bytes: 4,
+        bytes_per_invoke: 0,
+    }
+}
+
 /// DEQUANTIZE of a constant, whose result is the output.
 fn dequantized() -> (Module, DequantCacheEntry) {
     let mut builder = SubgraphBuilder::new(None);
@@ -636,13 +647,7 @@ fn dequantized() -> (Module, DequantCacheEntry) {
     let dequantize = builder.op(op(ops::DEQUANTIZE), &[Some(weight)], &[out]);
     let graph = builder.finish(vec![], vec![out]);
     let pool = ConstantPool::new(vec![None, Some(Bytes::from_static(&[1; 4]))]);
-    let entry = DequantCacheEntry {
-        subgraph: SubgraphId(0),
-        op: dequantize,
-        reason: CacheReason::CachedConstant,
-        bytes: 4,
-        bytes_per_invoke: 0,
-    };
+    let entry = cached(dequantize);
     (Module::new(vec![graph], pool), entry)
 }
 
@@ -706,13 +711,7 @@ fn recorded() -> Module {
     let graph = builder.finish(vec![x], vec![real]);
     let pool = ConstantPool::new(vec![None, Some(Bytes::from_static(&[1; 4]))]);
     let mut module = Module::new(vec![graph], pool);
-    let entry = DequantCacheEntry {
-        subgraph: SubgraphId(0),
-        op: dequantize,
-        reason: CacheReason::CachedConstant,
-        bytes: 4,
-        bytes_per_invoke: 0,
-    };
+    let entry = cached(dequantize);
     module.dequant_cache = Some(DequantCache { entries: vec![entry] });
     lifted(&lowered(&module, Placement::Auto))
 }
