@@ -1,6 +1,6 @@
 //! Runs two models on the same inputs.
 
-use crate::metrics::{Difference, Mismatch};
+use crate::metrics::{Difference, Mismatch, Tally};
 use crate::value::{Port, Signature, Value};
 use crate::worker::{Loaded, Worker};
 use crate::{Engine, Kernels, RunError, Stage};
@@ -20,12 +20,23 @@ pub struct Case {
 /// What came out of the second model, against the first.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Verdict {
-    /// Both ran. For each output of the first, how the second's differs.
-    Ran(Vec<(String, Result<Difference, Mismatch>)>),
+    /// Both ran. What became of each output of the first.
+    Ran(Vec<Output>),
     /// The first does not run, so that nothing can be said.
     Skipped(RunError),
     /// The first runs, the second does not.
     Failed(RunError),
+}
+
+/// How an output of the second model differs from the first one's.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Output {
+    /// Its name in the first model.
+    pub name: String,
+    /// How it differs over all samples.
+    pub difference: Result<Difference, Mismatch>,
+    /// The sample where it differs most and its signal-to-noise ratio, where there are several.
+    pub worst: Option<(usize, f64)>,
 }
 
 impl Verdict {
@@ -36,38 +47,58 @@ impl Verdict {
         match self {
             Self::Skipped(_) => None,
             Self::Failed(error) => Some(error.to_string()),
-            Self::Ran(outputs) => outputs.iter().find_map(|(name, difference)| match difference {
-                Err(mismatch) => Some(format!("output `{name}`: {mismatch}")),
-                Ok(found) if found.not_finite > 0 => Some(format!(
-                    "output `{name}`: {} elements are not finite any more",
-                    found.not_finite
-                )),
-                Ok(found) if found.float && found.snr_db < min_snr => {
-                    let snr = found.snr_db;
-                    Some(format!("output `{name}`: {snr:.1} dB, at least {min_snr} are wanted"))
-                }
-                Ok(_) => None,
+            Self::Ran(outputs) => outputs.iter().find_map(|output| {
+                let fault = match &output.difference {
+                    Err(mismatch) => mismatch.to_string(),
+                    Ok(found) if found.not_finite > 0 => match found.not_finite {
+                        1 => "1 element is not finite any more".to_owned(),
+                        n => format!("{n} elements are not finite any more"),
+                    },
+                    Ok(found) if found.float && found.snr_db < min_snr => {
+                        format!("{:.1} dB, at least {min_snr} are wanted", found.snr_db)
+                    }
+                    Ok(_) => return None,
+                };
+                let worst = match output.worst {
+                    Some((sample, db)) if db.is_finite() => {
+                        format!("; sample {sample} has {db:.1} dB")
+                    }
+                    Some((sample, _)) => format!("; see sample {sample}"),
+                    None => String::new(),
+                };
+                Some(format!("output `{}`: {fault}{worst}", output.name))
             }),
         }
+    }
+
+    /// The lowest signal-to-noise ratio of an output of floats, in decibels; infinite where all
+    /// are equal, `None` where there is none.
+    pub fn least_snr(&self) -> Option<f64> {
+        let Self::Ran(outputs) = self else { return None };
+        let differences = outputs.iter().filter_map(|output| output.difference.as_ref().ok());
+        differences.filter(|found| found.float).map(|found| found.snr_db).min_by(f64::total_cmp)
     }
 }
 
 /// How often a model is run beside itself to see whether it is the one that crashes.
 const ATTEMPTS: u32 = 5;
 
-/// Runs both models on each kind of kernels, with all signatures of the first or with one.
-/// Each model has a worker of its own from `start`, a second time through Python where the C
-/// API refuses the first, or crashes on it at times; `inputs` makes the values for a signature.
+/// Runs both models on each kind of kernels, with all signatures of the first or with one, on
+/// each of some samples. Each model has a worker of its own from `start`, a second time through
+/// Python where the C API refuses the first, or crashes on it at times; `inputs` makes the values
+/// of a signature for a sample.
 pub fn compare<E: From<RunError>>(
     start: impl Fn(Engine) -> Result<Worker, RunError>,
     models: [&Path; 2],
     kernels: &[Kernels],
     signature: Option<&str>,
-    inputs: impl Fn(&Signature) -> Result<Vec<Value>, E>,
+    samples: usize,
+    inputs: impl Fn(&Signature, usize) -> Result<Vec<Value>, E>,
 ) -> Result<Vec<Case>, E> {
     let mut cases = Vec::new();
     for kind in kernels {
-        let run = |engine, models| attempt(|| start(engine), models, *kind, signature, &inputs);
+        let run =
+            |engine, models| attempt(|| start(engine), models, *kind, signature, samples, &inputs);
         let mut engine = Engine::Library;
         let mut found = run(engine, models)?;
         // A replacement must do wherever the original does, so its own failures stand. Python
@@ -115,7 +146,8 @@ fn attempt<E: From<RunError>>(
     models: [&Path; 2],
     kernels: Kernels,
     signature: Option<&str>,
-    inputs: impl Fn(&Signature) -> Result<Vec<Value>, E>,
+    samples: usize,
+    inputs: impl Fn(&Signature, usize) -> Result<Vec<Value>, E>,
 ) -> Result<Vec<Case>, E> {
     let mut first = start()?;
     let loaded = match first.load(models[0], kernels, 1) {
@@ -131,17 +163,74 @@ fn attempt<E: From<RunError>>(
     let mut cases = Vec::new();
     for index in chosen(&loaded, signature)? {
         let described = &loaded.signatures[index];
-        let values = inputs(described)?;
-        let verdict = match first.run(&loaded, index, values.clone()) {
-            Err(error) => Verdict::Skipped(error),
-            Ok(wanted) => match found(&mut second, &candidate, described, values) {
-                Err(error) => Verdict::Failed(error),
-                Ok(found) => Verdict::Ran(differences(&described.outputs, &wanted, &found)),
-            },
-        };
+        let mut outputs: Vec<Sums> = described.outputs.iter().map(Sums::new).collect();
+        let mut verdict = None;
+        for sample in 0..samples {
+            let of_sample = |error| if samples > 1 { in_sample(sample, error) } else { error };
+            let values = inputs(described, sample)?;
+            let wanted = match first.run(&loaded, index, values.clone()) {
+                Ok(wanted) => wanted,
+                Err(error) => {
+                    verdict = Some(Verdict::Skipped(of_sample(error)));
+                    break;
+                }
+            };
+            match found(&mut second, &candidate, described, values) {
+                Ok(found) => {
+                    for (output, (wanted, found)) in
+                        outputs.iter_mut().zip(wanted.iter().zip(&found))
+                    {
+                        output.add(sample, wanted, found);
+                    }
+                }
+                Err(error) => {
+                    verdict = Some(Verdict::Failed(of_sample(error)));
+                    break;
+                }
+            }
+        }
+        let ran = || Verdict::Ran(outputs.into_iter().map(|sums| sums.output(samples)).collect());
+        let verdict = verdict.unwrap_or_else(ran);
         cases.push(Case { signature: described.key.clone(), kernels, verdict });
     }
     Ok(cases)
+}
+
+fn in_sample(sample: usize, error: RunError) -> RunError {
+    RunError { message: format!("sample {sample}: {}", error.message), ..error }
+}
+
+/// How an output differs over the samples so far.
+struct Sums {
+    name: String,
+    all: Result<Tally, Mismatch>,
+    worst: Option<(usize, f64)>,
+}
+
+impl Sums {
+    fn new(port: &Port) -> Self {
+        Self { name: port.name.clone(), all: Ok(Tally::default()), worst: None }
+    }
+
+    fn add(&mut self, sample: usize, wanted: &Value, found: &Value) {
+        let Ok(all) = &mut self.all else { return };
+        match Difference::between(wanted, found) {
+            Ok(found) if self.worst.is_some_and(|(_, least)| least <= found.snr_db) => (),
+            Ok(found) => self.worst = Some((sample, found.snr_db)),
+            Err(_) => self.worst = Some((sample, f64::NEG_INFINITY)),
+        }
+        if let Err(mismatch) = all.add(wanted, found) {
+            self.all = Err(mismatch);
+        }
+    }
+
+    fn output(self, samples: usize) -> Output {
+        let Self { name, all, worst } = self;
+        let difference = all.map(|tally| tally.difference());
+        // Where nothing differs, no sample is worse than another.
+        let worst = worst.filter(|(_, db)| samples > 1 && *db < f64::INFINITY);
+        Output { name, difference, worst }
+    }
 }
 
 /// The signatures to run, by position.
@@ -202,18 +291,6 @@ fn names(ports: &[Port]) -> String {
     format!("({})", names.join(", "))
 }
 
-fn differences(
-    ports: &[Port],
-    wanted: &[Value],
-    found: &[Value],
-) -> Vec<(String, Result<Difference, Mismatch>)> {
-    ports
-        .iter()
-        .zip(wanted.iter().zip(found))
-        .map(|(port, (wanted, found))| (port.name.clone(), Difference::between(wanted, found)))
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -239,19 +316,49 @@ mod tests {
     }
 
     #[test]
+    fn the_worst_of_several_samples_is_told() {
+        let value = |x: f32| Value {
+            ty: ElementType::Float32,
+            shape: vec![1],
+            data: x.to_le_bytes().to_vec(),
+        };
+        let of = |pairs: &[(f32, f32)]| {
+            let mut sums = Sums::new(&ports(&["y"])[0]);
+            for (sample, (x, y)) in pairs.iter().enumerate() {
+                sums.add(sample, &value(*x), &value(*y));
+            }
+            sums.output(pairs.len())
+        };
+        let found = of(&[(3.0, 3.0), (1.0, 2.0), (1.0, 0.5)]);
+        assert_eq!(found.worst, Some((1, 0.0)));
+        let all = found.difference.unwrap().snr_db;
+        assert!((all - 10.0 * (11.0_f64 / 1.25).log10()).abs() < 1e-9, "{all}");
+        assert_eq!(of(&[(1.0, 2.0)]).worst, None, "there is only one");
+        assert_eq!(of(&[(1.0, 1.0), (2.0, 2.0)]).worst, None, "nothing differs");
+    }
+
+    #[test]
     fn faults() {
         let ran = |wanted: &[f64], found: &[f64]| {
-            let difference = Difference::of_numbers(wanted, found).unwrap();
-            Verdict::Ran(vec![("y".to_owned(), Ok(difference))])
+            let difference = Ok(Difference::of_numbers(wanted, found).unwrap());
+            Verdict::Ran(vec![Output { name: "y".to_owned(), difference, worst: None }])
         };
         assert_eq!(ran(&[1.0], &[1.01]).fault(30.0), None);
         let fault = ran(&[1.0], &[1.1]).fault(30.0).unwrap();
         assert_eq!(fault, "output `y`: 20.0 dB, at least 30 are wanted");
         let classes =
             Difference { float: false, ..Difference::of_numbers(&[3.0], &[5.0]).unwrap() };
-        assert_eq!(Verdict::Ran(vec![("y".to_owned(), Ok(classes))]).fault(30.0), None);
+        let output = |difference, worst| {
+            Verdict::Ran(vec![Output { name: "y".to_owned(), difference, worst }])
+        };
+        assert_eq!(output(Ok(classes), None).fault(30.0), None);
+        assert_eq!(output(Ok(classes), None).least_snr(), None, "integers have none that counts");
+        let noise = Difference::of_numbers(&[1.0], &[1.1]).unwrap();
+        let fault = output(Ok(noise), Some((7, 12.0))).fault(30.0).unwrap();
+        assert_eq!(fault, "output `y`: 20.0 dB, at least 30 are wanted; sample 7 has 12.0 dB");
+        assert!((output(Ok(noise), None).least_snr().unwrap() - 20.0).abs() < 1e-9);
         let fault = ran(&[1.0], &[f64::NAN]).fault(f64::NEG_INFINITY).unwrap();
-        assert_eq!(fault, "output `y`: 1 elements are not finite any more");
+        assert_eq!(fault, "output `y`: 1 element is not finite any more");
         let error = RunError::new(Stage::Crash, "signal 11 (segmentation fault)");
         assert_eq!(Verdict::Skipped(error.clone()).fault(20.0), None);
         let fault = Verdict::Failed(error).fault(20.0).unwrap();

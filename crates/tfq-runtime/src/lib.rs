@@ -24,12 +24,12 @@ mod statistics;
 mod value;
 mod worker;
 
-pub use compare::{Case, Verdict, compare};
+pub use compare::{Case, Output, Verdict, compare};
 pub use discover::{NotFound, Runtime, VARIABLE};
 pub use error::{RunError, Stage};
 pub use layers::{Layer, Layers, layers};
-pub use metrics::{Difference, Mismatch};
-pub use npy::{read_npy, write_npy};
+pub use metrics::{Difference, Mismatch, Tally};
+pub use npy::{read_npy, read_npz, write_npy};
 pub use protocol::{Memory, OpResult};
 pub use sample::{Fill, Range, fill};
 pub use serve::serve;

@@ -46,75 +46,111 @@ impl std::error::Error for Mismatch {}
 impl Difference {
     /// Compares `found` with `wanted`, which must have its type and shape.
     pub fn between(wanted: &Value, found: &Value) -> Result<Self, Mismatch> {
+        let mut tally = Tally::default();
+        tally.add(wanted, found)?;
+        Ok(tally.difference())
+    }
+
+    /// Compares numbers, taken for floating-point ones; `None` where there are not as many.
+    pub fn of_numbers(wanted: &[f64], found: &[f64]) -> Option<Self> {
+        let mut tally = Tally::default();
+        tally.add_numbers(wanted, found).then(|| tally.difference())
+    }
+}
+
+/// The sums that a [`Difference`] is worked out from, so that values may come one after the
+/// other.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Tally {
+    signal: f64,
+    noise: f64,
+    /// Σy², for the cosine.
+    other: f64,
+    product: f64,
+    max_abs: f64,
+    differing: usize,
+    not_finite: usize,
+    elements: usize,
+    float: bool,
+    /// Elements are packed or no numbers, so that there are no sums.
+    opaque: bool,
+}
+
+impl Tally {
+    /// Adds a pair of values, which must have the same type and shape.
+    pub fn add(&mut self, wanted: &Value, found: &Value) -> Result<(), Mismatch> {
         let mismatch = || Mismatch { wanted: wanted.form(), found: found.form() };
         if wanted.ty != found.ty || wanted.shape != found.shape {
             return Err(mismatch());
         }
         let (Some(x), Some(y)) = (wanted.numbers(), found.numbers()) else {
-            return Ok(Self::of_bytes(wanted, found));
+            self.opaque = true;
+            self.elements += wanted.elements();
+            self.differing += wanted.data.iter().zip(&found.data).filter(|(x, y)| x != y).count();
+            return Ok(());
         };
-        let found = Self::of_numbers(&x, &y).ok_or_else(mismatch)?;
-        Ok(Self { float: wanted.ty.is_float(), ..found })
+        if !self.add_numbers(&x, &y) {
+            return Err(mismatch());
+        }
+        self.float = wanted.ty.is_float();
+        Ok(())
     }
 
-    /// Compares numbers, taken for floating-point ones; `None` where there are not as many.
-    pub fn of_numbers(wanted: &[f64], found: &[f64]) -> Option<Self> {
+    /// Adds numbers, taken for floating-point ones; `false` where there are not as many.
+    pub fn add_numbers(&mut self, wanted: &[f64], found: &[f64]) -> bool {
         if wanted.len() != found.len() {
-            return None;
+            return false;
         }
-        let (mut signal, mut noise, mut other, mut product) = (0.0, 0.0, 0.0, 0.0);
-        let mut result = Self { elements: wanted.len(), ..Self::equal(0) };
+        self.float = true;
+        self.elements += wanted.len();
         for (x, y) in wanted.iter().zip(found) {
             if x == y || (x.is_nan() && y.is_nan()) {
                 if x.is_finite() {
-                    signal += x * x;
-                    other += x * x;
-                    product += x * x;
+                    self.signal += x * x;
+                    self.other += x * x;
+                    self.product += x * x;
                 }
                 continue;
             }
-            result.differing += 1;
+            self.differing += 1;
             if !(x.is_finite() && y.is_finite()) {
-                result.not_finite += 1;
+                self.not_finite += 1;
                 continue;
             }
             let error = (x - y).abs();
-            result.max_abs = result.max_abs.max(error);
-            signal += x * x;
-            other += y * y;
-            product += x * y;
-            noise += error * error;
+            self.max_abs = self.max_abs.max(error);
+            self.signal += x * x;
+            self.other += y * y;
+            self.product += x * y;
+            self.noise += error * error;
         }
-        if result.not_finite > 0 {
+        true
+    }
+
+    /// How all that was added differs.
+    pub fn difference(&self) -> Difference {
+        let mut result = Difference {
+            snr_db: f64::INFINITY,
+            cosine: 1.0,
+            max_abs: self.max_abs,
+            differing: self.differing,
+            not_finite: self.not_finite,
+            elements: self.elements,
+            float: self.float,
+        };
+        if self.not_finite > 0 {
             // A number that became none is no small noise.
             result.snr_db = f64::NEG_INFINITY;
             result.cosine = 0.0;
             result.max_abs = f64::INFINITY;
-        } else if noise > 0.0 {
-            result.snr_db = 10.0 * (signal / noise).max(1e-30).log10();
-            let norm = (signal * other).sqrt();
-            result.cosine = if norm > 0.0 { product / norm } else { 0.0 };
+        } else if self.opaque && self.differing > 0 {
+            result.snr_db = 0.0;
+        } else if self.noise > 0.0 {
+            result.snr_db = 10.0 * (self.signal / self.noise).max(1e-30).log10();
+            let norm = (self.signal * self.other).sqrt();
+            result.cosine = if norm > 0.0 { self.product / norm } else { 0.0 };
         }
-        Some(result)
-    }
-
-    /// Of values whose elements are no numbers, or packed.
-    fn of_bytes(wanted: &Value, found: &Value) -> Self {
-        let differing = wanted.data.iter().zip(&found.data).filter(|(x, y)| x != y).count();
-        let snr_db = if differing > 0 { 0.0 } else { f64::INFINITY };
-        Self { differing, snr_db, float: false, ..Self::equal(wanted.elements()) }
-    }
-
-    fn equal(elements: usize) -> Self {
-        Self {
-            snr_db: f64::INFINITY,
-            cosine: 1.0,
-            max_abs: 0.0,
-            differing: 0,
-            not_finite: 0,
-            elements,
-            float: true,
-        }
+        result
     }
 }
 
@@ -139,6 +175,18 @@ mod tests {
         assert!((found.max_abs - 0.1).abs() < 1e-6);
         assert!((found.cosine - 2.0 / (2.0_f64 * 2.02).sqrt()).abs() < 1e-6);
         assert_eq!((found.differing, found.elements), (2, 3));
+    }
+
+    #[test]
+    fn the_ratio_of_several_values_is_of_all_their_elements() {
+        let mut tally = Tally::default();
+        tally.add(&floats(&[3.0]), &floats(&[3.0])).unwrap();
+        tally.add(&floats(&[1.0]), &floats(&[2.0])).unwrap();
+        // Signal 9 + 1, noise 1; the mean of both ratios would be infinite.
+        let found = tally.difference();
+        assert!((found.snr_db - 10.0).abs() < 1e-9, "{found:?}");
+        assert_eq!((found.differing, found.elements), (1, 2));
+        assert!(tally.add(&floats(&[1.0]), &floats(&[1.0, 1.0])).is_err());
     }
 
     #[test]

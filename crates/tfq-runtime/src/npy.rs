@@ -1,9 +1,10 @@
-//! Values in NumPy's files.
+//! Values in NumPy's files: `.npy`, and the `.npz` that holds several of them.
 
 use crate::value::Value;
 use npyz::{DType, NpyFile, Order, WriteOptions, WriterBuilder};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
 use tfq_ir::ElementType;
+use zip::ZipArchive;
 
 /// Calls a macro with every element type that a `.npy` file can hold, its name there
 /// without the byte order, and its Rust type.
@@ -49,6 +50,22 @@ pub fn read_npy(from: impl Read) -> io::Result<Value> {
     }
     let value = Value { ty, shape, data };
     Ok(if order == Order::Fortran { row_major(value) } else { value })
+}
+
+/// Reads the arrays of an archive, as `numpy.savez` writes it, with their names.
+pub fn read_npz(from: impl Read + Seek) -> io::Result<Vec<(String, Value)>> {
+    let mut archive = ZipArchive::new(from)?;
+    let mut arrays = Vec::with_capacity(archive.len());
+    for index in 0..archive.len() {
+        let entry = archive.by_index(index)?;
+        let file = entry.name()?.into_owned();
+        let Some(name) = npyz::npz::array_name_from_file_name(&file) else { continue };
+        let value = read_npy(entry).map_err(|error| {
+            io::Error::new(error.kind(), format!("its array `{}`: {error}", name.escape_debug()))
+        })?;
+        arrays.push((name.to_owned(), value));
+    }
+    Ok(arrays)
 }
 
 /// Writes a value; an error where NumPy has no type for its elements.
@@ -148,6 +165,39 @@ mod tests {
         assert_eq!(read_npy(&fortran[..]).unwrap().data, [0, 1, 2, 3, 4, 5]);
         let big = file("{'descr': '>i2', 'fortran_order': False, 'shape': (1,), }", &[1, 2]);
         assert_eq!(read_npy(&big[..]).unwrap().data, [2, 1]);
+    }
+
+    /// As `numpy.savez` and `numpy.savez_compressed` write it.
+    fn archive(method: zip::CompressionMethod, entries: &[(&str, &[u8])]) -> io::Cursor<Vec<u8>> {
+        let mut archive = zip::ZipWriter::new(io::Cursor::new(Vec::new()));
+        let options = zip::write::SimpleFileOptions::default().compression_method(method);
+        for (name, contents) in entries {
+            archive.start_file(*name, options).unwrap();
+            archive.write_all(contents).unwrap();
+        }
+        archive.finish().unwrap()
+    }
+
+    #[test]
+    fn archives_hold_arrays_by_name() {
+        let ids = file("{'descr': '<i4', 'fortran_order': False, 'shape': (1,), }", &[7, 0, 0, 0]);
+        let flag = file("{'descr': '|b1', 'fortran_order': False, 'shape': (), }", &[1]);
+        for method in [zip::CompressionMethod::Stored, zip::CompressionMethod::Deflated] {
+            let entries = [("ids:0.npy", &ids[..]), ("README", b"no array"), ("b.npy", &flag[..])];
+            let found = read_npz(archive(method, &entries)).unwrap();
+            let names: Vec<&str> = found.iter().map(|(name, _)| name.as_str()).collect();
+            assert_eq!(names, ["ids:0", "b"]);
+            assert_eq!(found[0].1.numbers().unwrap(), [7.0]);
+            assert_eq!(found[1].1.ty, ElementType::Bool);
+        }
+    }
+
+    #[test]
+    fn archives_that_are_none_are_errors() {
+        let stored = zip::CompressionMethod::Stored;
+        let error = read_npz(archive(stored, &[("x.npy", b"no array")])).unwrap_err();
+        assert!(error.to_string().starts_with("its array `x`: "), "{error}");
+        assert!(read_npz(io::Cursor::new(b"no archive")).is_err());
     }
 
     #[test]

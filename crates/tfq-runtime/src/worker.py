@@ -51,6 +51,7 @@ class Model:
         except Exception as error:
             raise Failed("load", error)
         self.subgraph = 0
+        self.has_run = False
         self.keys = sorted(self.interpreter.get_signature_list() or {})
 
     def signatures(self):
@@ -77,8 +78,23 @@ class Model:
         return found
 
     def run(self, signature, values):
-        if self.keys:
-            return self.run_signature(self.keys[signature], values)
+        # A run depends on its inputs alone, not on what was run before.
+        if self.has_run:
+            self.reset()
+        outputs = self.run_signature(self.keys[signature], values) if self.keys else self.run_main(values)
+        self.has_run = True
+        return outputs
+
+    def reset(self):
+        wrapper = self.interpreter._interpreter
+        try:
+            for key in self.keys:  # what has not run may have no memory, which resetting wants
+                wrapper.AllocateTensors(wrapper.GetSubgraphIndexFromSignature(key))
+            self.interpreter.reset_all_variables()
+        except Exception as error:
+            raise Failed("prepare", error)
+
+    def run_main(self, values):
         details = self.interpreter.get_input_details()
         try:
             for detail, value in zip(details, values):

@@ -1,8 +1,9 @@
 //! `tfq-opt bench`.
 
 use super::diagnostics::Failure;
+use super::inputs::{InputArgs, Inputs};
 use super::model::Reading;
-use super::running::{self, Error, Inputs, Running, Subject, UseRuntime, Wishes};
+use super::running::{self, Error, Running, Subject, UseRuntime};
 use serde_json::{Value as Json, json};
 use std::io::{self, Write};
 use std::thread::available_parallelism;
@@ -37,7 +38,7 @@ pub(crate) struct Args {
     json: bool,
 
     #[command(flatten)]
-    inputs: Inputs,
+    inputs: InputArgs,
 
     #[command(flatten)]
     runtime: UseRuntime,
@@ -64,18 +65,18 @@ struct Measured {
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    let wishes = args.inputs.wishes()?;
+    let mut inputs = args.inputs.read()?;
     let subjects: Result<Vec<Subject>, Failure> =
         args.models.iter().map(|name| Subject::load(name, &args.reading)).collect();
     let subjects = subjects?;
-    wishes.check_names(&subjects[0])?;
+    inputs.check(&subjects[0], args.inputs.signature.as_deref())?;
     let running = args.runtime.find()?;
     let signature = args.inputs.signature.as_deref();
     let mut all = Vec::new();
     for kernels in &args.kernels {
         for threads in threads(args) {
             let bench =
-                Bench { running: &running, wishes: &wishes, signature, kernels: *kernels, threads };
+                Bench { running: &running, inputs: &inputs, signature, kernels: *kernels, threads };
             let measured = with_either(
                 |engine| bench.measure(&subjects, engine, args.runs),
                 |(error, _)| error.of_model(),
@@ -103,7 +104,7 @@ fn threads(args: &Args) -> Vec<u32> {
 /// One way to run models.
 struct Bench<'a> {
     running: &'a Running,
-    wishes: &'a Wishes,
+    inputs: &'a Inputs,
     signature: Option<&'a str>,
     kernels: Kernels,
     threads: u32,
@@ -157,7 +158,7 @@ impl Bench<'_> {
             let message = "it has nothing to run";
             return Err(RunError::new(Stage::Load, message).into());
         };
-        let values = self.wishes.values(subject, signature).map_err(Error::Command)?;
+        let values = self.inputs.values(subject, signature, 0).map_err(Error::Command)?;
         worker.run(&model, index, values)?;
         worker.again(&model, WARM_UP)?;
         Ok(model)
@@ -175,7 +176,8 @@ impl Bench<'_> {
 }
 
 fn print(out: &mut impl Write, running: &Running, all: &[Measured]) -> io::Result<()> {
-    writeln!(out, "{}, {} runs each", running.label(), all.first().map_or(0, |m| m.time.count))?;
+    let runs = all.first().map_or(0, |m| m.time.count);
+    writeln!(out, "{}, {runs} {} each", running.label(), if runs == 1 { "run" } else { "runs" })?;
     writeln!(
         out,
         "{:<10} {:>7} {:>11} {:>19} {:>9} {:>9}  model",
@@ -200,9 +202,12 @@ fn print(out: &mut impl Write, running: &Running, all: &[Measured]) -> io::Resul
         for other in &setting[1..] {
             let (first, ratio) = (&setting[0], other.time.median / setting[0].time.median);
             let (kernels, threads, name) = (first.kernels, first.threads, &other.name);
+            let threads =
+                if threads == 1 { "1 thread".to_owned() } else { format!("{threads} threads") };
+            let name_of_first = &first.name;
             writeln!(
                 out,
-                "{kernels}, {threads} threads: {name} takes {ratio:.2} of the first one's time"
+                "{kernels}, {threads}: {name} takes {ratio:.2} times as long as {name_of_first}"
             )?;
         }
     }

@@ -1,13 +1,17 @@
 //! `tfq-opt compare`.
 
 use super::diagnostics::Failure;
+use super::inputs::{DataArgs, InputArgs, Inputs, Sources};
 use super::model::Reading;
-use super::running::{self, Error, Inputs, Running, Subject, UseRuntime, Wishes};
+use super::running::{self, Error, Running, Subject, UseRuntime};
 use serde_json::{Value as Json, json};
 use std::io::{self, Write};
 use tfq_opt::runtime::{
-    Case, Difference, Engine, Kernels, Layers, Mismatch, RunError, Verdict, compare, layers,
+    Case, Difference, Engine, Kernels, Layers, Mismatch, Output, RunError, Verdict, compare, layers,
 };
+
+/// What is said where real inputs may tell something else.
+const UNREAL: &str = "random inputs were used; give real ones with --data or --input";
 
 /// How many layers are marked as the ones where most noise comes in.
 const MARKED: usize = 3;
@@ -39,7 +43,10 @@ pub(crate) struct Args {
     json: bool,
 
     #[command(flatten)]
-    inputs: Inputs,
+    data: DataArgs,
+
+    #[command(flatten)]
+    inputs: InputArgs,
 
     #[command(flatten)]
     runtime: UseRuntime,
@@ -53,38 +60,40 @@ Exit status: 0 where B runs wherever A does and no output misses --min-snr, else
 does not run on some kernels, these are skipped; where it runs on none, that is an error.
 
   tfq-opt compare model.tflite small.tflite --min-snr=20
+  tfq-opt compare model.tflite small.tflite --data=images.npz
   tfq-opt bisect model.tflite --check='tfq-opt compare model.tflite {} --min-snr=20'";
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    let wishes = args.inputs.wishes()?;
+    let mut inputs = args.inputs.read_with(&args.data)?;
     let layer_kernels = if args.per_layer { Some(layer_kernels(&args.kernels)?) } else { None };
     let a = Subject::load(&args.a, &args.reading)?;
     let b = Subject::load(&args.b, &args.reading)?;
-    wishes.check_names(&a)?;
-    let running = args.runtime.find()?;
     let signature = args.inputs.signature.as_deref();
-    let cases = cases(&running, [&a, &b], &args.kernels, signature, &wishes)?;
+    inputs.check(&a, signature)?;
+    let running = args.runtime.find()?;
+    let cases = cases(&running, [&a, &b], &args.kernels, signature, &inputs)?;
     let layers = match layer_kernels {
         Some(kernels) => {
-            let inputs = |signature: &_| wishes.values(&a, signature).map_err(Error::Command);
+            let values = |signature: &_| inputs.values(&a, signature, 0).map_err(Error::Command);
             let models = [a.path(), b.path()];
             let found =
-                layers(|| running.worker(Engine::Python), models, kernels, signature, inputs);
+                layers(|| running.worker(Engine::Python), models, kernels, signature, values);
             Some(found.map_err(|error| error.on(&a.name))?)
         }
         None => None,
     };
+    let sources = inputs.sources(&a, signature);
     let mut out = io::stdout().lock();
     let printed = if args.json {
-        print_json(&mut out, &cases, layers.as_ref())
+        print_json(&mut out, &cases, &sources, layers.as_ref())
     } else {
-        print(&mut out, &cases).and_then(|()| match &layers {
+        print(&mut out, &cases, &sources).and_then(|()| match &layers {
             Some(layers) => print_layers(&mut out, layers),
             None => Ok(()),
         })
     };
     printed.map_err(super::output_failure)?;
-    judge(&args.a, &args.b, &cases, args.min_snr.unwrap_or(f64::NEG_INFINITY))
+    judge(&args.a, &args.b, &cases, &sources, args.min_snr.unwrap_or(f64::NEG_INFINITY))
 }
 
 /// Runs both models.
@@ -93,16 +102,24 @@ pub(super) fn cases(
     [a, b]: [&Subject; 2],
     kernels: &[Kernels],
     signature: Option<&str>,
-    wishes: &Wishes,
+    inputs: &Inputs,
 ) -> Result<Vec<Case>, Failure> {
     let models = [a.path(), b.path()];
-    let inputs = |signature: &_| wishes.values(a, signature).map_err(Error::Command);
-    compare(|engine| running.worker(engine), models, kernels, signature, inputs)
+    let values =
+        |signature: &_, sample| inputs.values(a, signature, sample).map_err(Error::Command);
+    let start = |engine| running.worker(engine);
+    compare(start, models, kernels, signature, inputs.samples(), values)
         .map_err(|error| error.on(&a.name))
 }
 
 /// An error where the second model is no replacement for the first.
-pub(super) fn judge(a: &str, b: &str, cases: &[Case], min_snr: f64) -> Result<(), Failure> {
+pub(super) fn judge(
+    a: &str,
+    b: &str,
+    cases: &[Case],
+    sources: &Sources,
+    min_snr: f64,
+) -> Result<(), Failure> {
     for case in cases {
         if let Some(fault) = case.verdict.fault(min_snr) {
             let on = match &case.signature {
@@ -111,6 +128,7 @@ pub(super) fn judge(a: &str, b: &str, cases: &[Case], min_snr: f64) -> Result<()
             };
             let help = match &case.verdict {
                 Verdict::Failed(error) => running::help(error),
+                Verdict::Ran(_) if sources.random() => Some(UNREAL.to_owned()),
                 _ => None,
             };
             return Err(Failure::Model { message: format!("{b}: {on}: {fault}"), help });
@@ -138,17 +156,24 @@ fn layer_kernels(kernels: &[Kernels]) -> Result<Kernels, Failure> {
     })
 }
 
-fn print(out: &mut impl Write, cases: &[Case]) -> io::Result<()> {
+fn print(out: &mut impl Write, cases: &[Case], sources: &Sources) -> io::Result<()> {
     writeln!(out, "{:<10} {:>9} {:>9} {:>9}  output", "kernels", "SNR dB", "cosine", "max err")?;
     for case in cases {
         let signature = case.signature.as_ref().map(|key| format!("{key}: ")).unwrap_or_default();
         let kernels = case.kernels;
         match &case.verdict {
             Verdict::Ran(outputs) => {
-                for (name, difference) in outputs {
+                for Output { name, difference, worst } in outputs {
                     write!(out, "{kernels:<10} ")?;
                     numbers(out, difference)?;
-                    writeln!(out, "  {signature}{name}")?;
+                    write!(out, "  {signature}{name}")?;
+                    match worst {
+                        Some((sample, db)) if db.is_finite() => {
+                            writeln!(out, "  (worst: {db:.1} dB, sample {sample})")?;
+                        }
+                        Some((sample, _)) => writeln!(out, "  (worst: sample {sample})")?,
+                        None => writeln!(out)?,
+                    }
                 }
             }
             Verdict::Skipped(error) => {
@@ -159,7 +184,8 @@ fn print(out: &mut impl Write, cases: &[Case]) -> io::Result<()> {
             }
         }
     }
-    Ok(())
+    writeln!(out, "inputs: {sources}")?;
+    if sources.random() { writeln!(out, "note: {UNREAL}") } else { Ok(()) }
 }
 
 fn numbers(out: &mut impl Write, difference: &Result<Difference, Mismatch>) -> io::Result<()> {
@@ -198,8 +224,14 @@ fn print_layers(out: &mut impl Write, layers: &Layers) -> io::Result<()> {
 }
 
 /// `null` stands for an infinite SNR: of equal values, or where some are not finite any more.
-fn print_json(out: &mut impl Write, cases: &[Case], layers: Option<&Layers>) -> io::Result<()> {
-    let mut object = json!({ "cases": cases.iter().map(case_json).collect::<Vec<_>>() });
+fn print_json(
+    out: &mut impl Write,
+    cases: &[Case],
+    sources: &Sources,
+    layers: Option<&Layers>,
+) -> io::Result<()> {
+    let mut object = json!({ "data": sources.json() });
+    object["cases"] = cases.iter().map(case_json).collect::<Vec<_>>().into();
     if let Some(layers) = layers {
         let worst = layers.worst(MARKED);
         let matched: Vec<Json> = layers
@@ -223,15 +255,18 @@ fn print_json(out: &mut impl Write, cases: &[Case], layers: Option<&Layers>) -> 
     writeln!(out, "{object:#}")
 }
 
-fn case_json(case: &Case) -> Json {
+pub(super) fn case_json(case: &Case) -> Json {
     let mut object = json!({ "signature": case.signature, "kernels": case.kernels.name() });
     match &case.verdict {
         Verdict::Ran(outputs) => {
             let outputs: Vec<Json> = outputs
                 .iter()
-                .map(|(name, difference)| {
+                .map(|Output { name, difference, worst }| {
                     let mut object = difference_json(difference);
                     object["name"] = name.clone().into();
+                    if let Some((sample, db)) = worst {
+                        object["worst_sample"] = json!({ "sample": sample, "snr_db": db });
+                    }
                     object
                 })
                 .collect();

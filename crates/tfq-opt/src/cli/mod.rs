@@ -11,6 +11,7 @@ mod diagnostics;
 mod diff;
 mod emit;
 mod golden;
+mod inputs;
 mod inspect;
 mod list;
 mod model;

@@ -45,9 +45,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     timeline.nest(&optimized.report.timeline);
     let failed = |error: tfq_opt::Error| Failure::model(&input, error);
     let image = timeline.span(SpanKind::File, "lower", || optimized.image()).map_err(failed)?;
-    if let Some(verification) = verification {
-        verification.check(&image)?;
-    }
+    let verified = verification.map(|verification| verification.check(&image)).transpose()?;
     if let Some(output) = output {
         let done = |bytes| progress.written(bytes, image.len());
         timeline.span(SpanKind::File, "write", || match form {
@@ -67,6 +65,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         timeline: &timeline,
         bytes_in,
         bytes_out,
+        verified: verified.as_ref(),
         output,
         side_file: output.and_then(|output| args.emit.side_file(form, output)),
     };

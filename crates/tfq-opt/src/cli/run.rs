@@ -1,8 +1,9 @@
 //! `tfq-opt run`.
 
 use super::diagnostics::Failure;
+use super::inputs::{InputArgs, plain};
 use super::model::Reading;
-use super::running::{self, Error, Inputs, Subject, UseRuntime};
+use super::running::{self, Error, Subject, UseRuntime};
 use serde_json::json;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -35,7 +36,7 @@ pub(crate) struct Args {
     json: bool,
 
     #[command(flatten)]
-    inputs: Inputs,
+    inputs: InputArgs,
 
     #[command(flatten)]
     runtime: UseRuntime,
@@ -53,9 +54,9 @@ struct Output<'a> {
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    let wishes = args.inputs.wishes()?;
+    let mut inputs = args.inputs.read()?;
     let subject = Subject::load(&args.model, &args.reading)?;
-    wishes.check_names(&subject)?;
+    inputs.check(&subject, args.inputs.signature.as_deref())?;
     let running = args.runtime.find()?;
     let attempt = |engine| {
         let mut worker = running.worker(engine)?;
@@ -67,7 +68,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         let mut results = Vec::new();
         for index in chosen {
             let signature = model.signatures[index].clone();
-            let values = wishes.values(&subject, &signature).map_err(Error::Command)?;
+            let values = inputs.values(&subject, &signature, 0).map_err(Error::Command)?;
             results.push((worker.run(&model, index, values)?, signature));
         }
         Ok(results)
@@ -117,13 +118,6 @@ fn save(folder: &Path, outputs: &mut [Output<'_>]) -> Result<(), Failure> {
         output.file = Some(file);
     }
     Ok(())
-}
-
-/// A tensor's name, as the name of a file.
-fn plain(name: &str) -> String {
-    let keep = |c: char| if c.is_alphanumeric() || "._-".contains(c) { c } else { '_' };
-    let name: String = name.chars().map(keep).collect();
-    if name.trim_matches('.').is_empty() { "output".to_owned() } else { name }
 }
 
 fn print(out: &mut impl Write, outputs: &[Output<'_>]) -> io::Result<()> {
@@ -186,14 +180,6 @@ fn print_json(out: &mut impl Write, outputs: &[Output<'_>]) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_become_names_of_files() {
-        assert_eq!(plain("StatefulPartitionedCall:0"), "StatefulPartitionedCall_0");
-        assert_eq!(plain("../../etc/x"), ".._.._etc_x");
-        assert_eq!(plain(""), "output");
-        assert_eq!(plain(".."), "output");
-    }
 
     #[test]
     fn a_nan_shows_in_the_summary() {

@@ -1,9 +1,8 @@
-//! What the commands that run models share: the runtime, models as files, inputs.
+//! What the commands that run models share: the runtime and models as files.
 
 use super::diagnostics::Failure;
 use super::model::{self, Reading};
-use std::fs::File;
-use std::io::{BufReader, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -11,10 +10,8 @@ use tempfile::NamedTempFile;
 use tfq_opt::Source;
 use tfq_opt::format::{Access, Image, LowerOptions};
 use tfq_opt::ir::catalog::ops;
-use tfq_opt::ir::{ElementType, Module, SubgraphId, TensorId, TensorLink};
-use tfq_opt::runtime::{
-    self, Engine, Fill, Kernels, Port, Range, RunError, Runtime, Signature, Stage, Value, Worker,
-};
+use tfq_opt::ir::{ElementType, Module, SubgraphId, Tensor, TensorId, TensorLink};
+use tfq_opt::runtime::{Engine, Kernels, Port, Range, RunError, Runtime, Signature, Stage, Worker};
 
 /// The runtime to use.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -27,27 +24,6 @@ pub(crate) struct UseRuntime {
     /// Give up on a model that takes longer than this to load or to run once; 0 waits for ever
     #[arg(long, value_name = "SECONDS", default_value = "300", value_parser = seconds)]
     timeout: Duration,
-}
-
-/// What models are run on.
-#[derive(Clone, Debug, clap::Args)]
-pub(crate) struct Inputs {
-    /// An input: a .npy file, random, zeros, ones or ramp; without NAME for all others. May be
-    /// given several times [default: random]
-    #[arg(long = "input", value_name = "[NAME=]VALUE")]
-    inputs: Vec<String>,
-
-    /// Dimensions of an input whose shape is not fixed [default: 1 for each free dimension]
-    #[arg(long = "shape", value_name = "NAME=1x8x8")]
-    shapes: Vec<String>,
-
-    /// Where random inputs start
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    seed: u64,
-
-    /// The signature to run [default: all]
-    #[arg(long, value_name = "KEY")]
-    pub(crate) signature: Option<String>,
 }
 
 /// The runtime and how to start its workers.
@@ -143,15 +119,35 @@ impl Subject {
         &self.path
     }
 
-    /// The names of its inputs, in all signatures.
-    fn input_names(&self) -> Vec<&str> {
+    /// The inputs of this signature or of all of them, as the file tells them.
+    pub(crate) fn interfaces(&self, signature: Option<&str>) -> Vec<Signature> {
         let Some(module) = &self.module else { return Vec::new() };
-        let of_signatures = module.signatures.iter().flat_map(|s| &s.inputs);
-        let mut names: Vec<&str> = of_signatures.filter_map(|(name, _)| name.as_deref()).collect();
-        if let (true, Some((_, graph))) = (names.is_empty(), module.subgraphs().next()) {
-            names = graph.inputs().iter().map(|id| graph.tensor(*id).label()).collect();
+        let port = |sg, name: &str, tensor: TensorId| {
+            let described = module.subgraph(sg).tensor(tensor);
+            Port {
+                name: name.to_owned(),
+                ty: described.ty,
+                shape: free_shape(described).to_vec(),
+                constant: module.constant(sg, tensor).is_some(),
+            }
+        };
+        let of_signature = |s: &tfq_opt::ir::Signature| {
+            let sg = module.subgraph_ids().nth(s.subgraph as usize)?;
+            let inputs = s.inputs.iter().filter_map(|(name, link)| {
+                Some(port(sg, name.as_deref().unwrap_or_default(), link.tensor()?))
+            });
+            let key = s.key.as_deref().map(str::to_owned);
+            Some(Signature { key, inputs: inputs.collect(), outputs: Vec::new() })
+        };
+        let mut all: Vec<Signature> = module.signatures.iter().filter_map(of_signature).collect();
+        if let (true, Some((sg, graph))) = (all.is_empty(), module.subgraphs().next()) {
+            let inputs = graph.inputs().iter();
+            let inputs = inputs
+                .map(|id| port(sg, graph.tensor(*id).name.as_deref().unwrap_or_default(), *id));
+            all.push(Signature { key: None, inputs: inputs.collect(), outputs: Vec::new() });
         }
-        names
+        all.retain(|found| signature.is_none_or(|key| found.label() == key));
+        all
     }
 
     /// The tensor of the model that an input is.
@@ -176,16 +172,16 @@ impl Subject {
 
     /// The dimensions of an input, -1 where the caller chooses. The C API tells a placeholder
     /// in its place.
-    fn shape(&self, signature: &Signature, port: &Port) -> Vec<i32> {
-        let signed = self.tensor(signature, port).map(|(module, sg, tensor)| {
-            module.subgraph(sg).tensor(tensor).shape_signature.to_vec()
-        });
+    pub(crate) fn shape(&self, signature: &Signature, port: &Port) -> Vec<i32> {
+        let signed = self
+            .tensor(signature, port)
+            .map(|(module, sg, tensor)| free_shape(module.subgraph(sg).tensor(tensor)).to_vec());
         signed.filter(|shape| shape.len() == port.shape.len()).unwrap_or_else(|| port.shape.clone())
     }
 
     /// The integers that suit an input: ids where it selects rows of tables, codes where it is
     /// quantised.
-    fn range(&self, signature: &Signature, port: &Port) -> Range {
+    pub(crate) fn range(&self, signature: &Signature, port: &Port) -> Range {
         let Some((module, sg, tensor)) = self.tensor(signature, port) else { return Range::Bits };
         if let Some(rows) = rows(module, sg, tensor, 8) {
             return Range::Below(rows);
@@ -194,6 +190,12 @@ impl Subject {
         let codes = tensor.scales() > 0 || tensor.ty == ElementType::UInt8;
         if codes { Range::All } else { Range::Bits }
     }
+}
+
+/// A tensor's dimensions, -1 where the caller chooses.
+fn free_shape(tensor: &Tensor) -> &[i32] {
+    let signed = &tensor.shape_signature;
+    if signed.len() == tensor.shape.len() { signed } else { &tensor.shape }
 }
 
 /// How many rows the smallest table has in which a tensor selects some.
@@ -238,143 +240,6 @@ fn temporary(
         Ok(file)
     };
     make().map_err(|error| Failure::file("cannot write", "a temporary file", &error))
-}
-
-/// What the user wants inputs to be.
-pub(crate) struct Wishes {
-    values: Vec<(Option<String>, Wish)>,
-    shapes: Vec<(String, Vec<usize>)>,
-    seed: u64,
-}
-
-enum Wish {
-    Fill(Fill),
-    Value { file: String, value: Value },
-}
-
-impl Inputs {
-    /// Reads the files, so that they are read once.
-    pub(crate) fn wishes(&self) -> Result<Wishes, Failure> {
-        let mut wishes = Wishes { values: Vec::new(), shapes: Vec::new(), seed: self.seed };
-        for text in &self.inputs {
-            let (name, value) = match text.rsplit_once('=') {
-                Some((name, value)) => (Some(name.to_owned()), value),
-                None => (None, text.as_str()),
-            };
-            let wish = match value {
-                "random" => Wish::Fill(Fill::Random { seed: self.seed }),
-                "zeros" => Wish::Fill(Fill::Zeros),
-                "ones" => Wish::Fill(Fill::Ones),
-                "ramp" => Wish::Fill(Fill::Ramp),
-                file if file.ends_with(".npy") => {
-                    let open = File::open(file).map(BufReader::new);
-                    let value = open
-                        .and_then(runtime::read_npy)
-                        .map_err(|error| Failure::file("cannot read", file, &error))?;
-                    Wish::Value { file: file.to_owned(), value }
-                }
-                _ => {
-                    let help = "give a .npy file, random, zeros, ones or ramp: --input=image=zeros";
-                    return Err(Failure::usage(
-                        &format!("`{value}` is no value of an input"),
-                        help,
-                    ));
-                }
-            };
-            wishes.values.push((name, wish));
-        }
-        for text in &self.shapes {
-            let parsed = text.rsplit_once('=').and_then(|(name, shape)| {
-                let dimensions: Result<Vec<usize>, _> = shape.split('x').map(str::parse).collect();
-                Some((name.to_owned(), dimensions.ok()?))
-            });
-            let Some(parsed) = parsed else {
-                let help = "give a name and dimensions: --shape=image=1x224x224x3";
-                return Err(Failure::usage(&format!("`{text}` is no shape of an input"), help));
-            };
-            wishes.shapes.push(parsed);
-        }
-        Ok(wishes)
-    }
-}
-
-impl Wishes {
-    /// Random inputs from seed 0.
-    pub(crate) fn random() -> Self {
-        Self { values: Vec::new(), shapes: Vec::new(), seed: 0 }
-    }
-
-    /// For each input of a signature its value.
-    pub(crate) fn values(
-        &self,
-        subject: &Subject,
-        signature: &Signature,
-    ) -> Result<Vec<Value>, Failure> {
-        signature.inputs.iter().map(|port| self.value(subject, signature, port)).collect()
-    }
-
-    fn value(
-        &self,
-        subject: &Subject,
-        signature: &Signature,
-        port: &Port,
-    ) -> Result<Value, Failure> {
-        let port = &Port { shape: subject.shape(signature, port), ..port.clone() };
-        let named = self.values.iter().rfind(|(name, _)| name.as_deref() == Some(&port.name));
-        let wish = named.or_else(|| self.values.iter().rfind(|(name, _)| name.is_none()));
-        let shape = self.shapes.iter().rfind(|(name, _)| *name == port.name);
-        let shape = shape.map_or_else(|| port.least_shape(), |(_, shape)| shape.clone());
-        let fill = match wish {
-            Some((_, Wish::Value { file, value })) => {
-                return if fits(value, port) {
-                    Ok(value.clone())
-                } else {
-                    let (name, wanted, found) = (&port.name, port.form(), value.form());
-                    let message = format!(
-                        "{}: input `{name}` is {wanted}, {file} holds {found}",
-                        subject.name
-                    );
-                    let help = "convert it, for example with x.astype(np.float32).reshape(…)";
-                    Err(Failure::Model { message, help: Some(help.to_owned()) })
-                };
-            }
-            Some((_, Wish::Fill(fill))) => *fill,
-            None => Fill::Random { seed: self.seed },
-        };
-        if shape.len() != port.shape.len() {
-            let message = format!("{}: input `{}` is {}", subject.name, port.name, port.form());
-            let help = "give as many dimensions with --shape";
-            return Err(Failure::Model { message, help: Some(help.to_owned()) });
-        }
-        let range = subject.range(signature, port);
-        runtime::fill(&port.name, port.ty, &shape, fill, range).ok_or_else(|| {
-            let (name, form) = (&port.name, port.form());
-            Failure::Model {
-                message: format!(
-                    "{}: input `{name}` is {form}, which no value can be made for",
-                    subject.name
-                ),
-                help: None,
-            }
-        })
-    }
-
-    /// An error where a name is given that no input has.
-    pub(crate) fn check_names(&self, subject: &Subject) -> Result<(), Failure> {
-        let names = subject.input_names();
-        let given = self.values.iter().filter_map(|(name, _)| name.as_deref());
-        let mut given = given.chain(self.shapes.iter().map(|(name, _)| name.as_str()));
-        let Some(unknown) = given.find(|name| !names.contains(name)) else { return Ok(()) };
-        let help = format!("inputs are {}", names.join(", "));
-        Err(Failure::usage(&format!("there is no input `{unknown}`"), &help))
-    }
-}
-
-fn fits(value: &Value, port: &Port) -> bool {
-    let same = |(have, want): (&usize, &i32)| *want < 0 || *have as i64 == i64::from(*want);
-    value.ty == port.ty
-        && value.shape.len() == port.shape.len()
-        && value.shape.iter().zip(&port.shape).all(same)
 }
 
 /// A time, as an argument.

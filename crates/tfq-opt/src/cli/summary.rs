@@ -1,6 +1,7 @@
 //! What was done, for people and for machines.
 
 use super::args::Args;
+use super::verify::Verified;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -17,6 +18,8 @@ pub(crate) struct Summary<'a> {
     pub(crate) optimized: &'a Optimized,
     pub(crate) bytes_in: u64,
     pub(crate) bytes_out: u64,
+    /// What running it showed, if that was asked for.
+    pub(crate) verified: Option<&'a Verified>,
     /// Where the model was written, if it was.
     pub(crate) output: Option<&'a str>,
     /// Where its constants were written, if apart from it.
@@ -64,6 +67,9 @@ impl Summary<'_> {
     }
 
     fn whereabouts(&self, out: &mut impl Write) -> io::Result<()> {
+        if let Some(verified) = self.verified {
+            writeln!(out, "  verified: {verified}")?;
+        }
         match self.output {
             Some("-") => Ok(()),
             Some(output) => match &self.side_file {
@@ -216,6 +222,9 @@ impl Summary<'_> {
             "skipped": self.skipped(),
             "passes": passes,
         });
+        if let Some(verified) = self.verified {
+            object["verified"] = verified.json();
+        }
         if self.args.timing {
             object["timing"] = super::timing::json(self.timeline);
         }

@@ -2,19 +2,28 @@
 
 use super::compare;
 use super::diagnostics::Failure;
+use super::inputs::{DataArgs, InputArgs, Inputs, Sources};
 use super::model::Reading;
-use super::running::{Running, Subject, UseRuntime, Wishes};
+use super::running::{Running, Subject, UseRuntime};
+use serde_json::{Value as Json, json};
+use std::fmt;
 use tfq_opt::Source;
 use tfq_opt::format::Image;
-use tfq_opt::runtime::Kernels;
+use tfq_opt::runtime::{Case, Kernels, Verdict};
 
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Verify {
-    /// Run the result beside the input, on random inputs and all kernels, and write it only
-    /// where it runs and each output has at least this signal-to-noise ratio in decibels
-    /// [default without a number: 20]
+    /// Run the result beside the input, on all kernels, and write it only where it runs and each
+    /// output has at least this signal-to-noise ratio in decibels [default without a number: 20].
+    /// Inputs are random unless --data or --input give some
     #[arg(long, value_name = "DB", num_args = 0..=1, require_equals = true, default_missing_value = "20", allow_negative_numbers = true)]
     verify_run: Option<f64>,
+
+    #[command(flatten)]
+    data: DataArgs,
+
+    #[command(flatten)]
+    inputs: InputArgs,
 
     #[command(flatten)]
     runtime: UseRuntime,
@@ -25,6 +34,15 @@ pub(super) struct Verification {
     running: Running,
     input: Subject,
     min_snr: f64,
+    signature: Option<String>,
+    inputs: Inputs,
+}
+
+/// What a result was found to be.
+pub(crate) struct Verified {
+    min_snr: f64,
+    cases: Vec<Case>,
+    sources: Sources,
 }
 
 impl Verify {
@@ -36,20 +54,71 @@ impl Verify {
         source: &Source<'_>,
         reading: &Reading,
     ) -> Result<Option<Verification>, Failure> {
-        let Some(min_snr) = self.verify_run else { return Ok(None) };
-        let running = self.runtime.find()?;
+        let Some(min_snr) = self.verify_run else {
+            if self.data.is_empty() && self.inputs.is_empty() {
+                return Ok(None);
+            }
+            let message = "inputs are given and nothing is run";
+            return Err(Failure::usage(message, "add --verify-run"));
+        };
+        let mut inputs = self.inputs.read_with(&self.data)?;
+        let signature = self.inputs.signature.clone();
         let input = Subject::of_source(input, source, reading)?;
-        Ok(Some(Verification { running, input, min_snr }))
+        inputs.check(&input, signature.as_deref())?;
+        let running = self.runtime.find()?;
+        Ok(Some(Verification { running, input, min_snr, signature, inputs }))
     }
 }
 
 impl Verification {
     /// An error where the result is no replacement for the input.
-    pub(super) fn check(&self, image: &Image) -> Result<(), Failure> {
+    pub(super) fn check(&self, image: &Image) -> Result<Verified, Failure> {
+        let Self { running, input, min_snr, signature, inputs } = self;
         let result = Subject::of_image("the result", image)?;
-        let models = [&self.input, &result];
-        let wishes = Wishes::random();
-        let cases = compare::cases(&self.running, models, &Kernels::ALL, None, &wishes)?;
-        compare::judge(&self.input.name, &result.name, &cases, self.min_snr)
+        let models = [input, &result];
+        let signature = signature.as_deref();
+        let cases = compare::cases(running, models, &Kernels::ALL, signature, inputs)?;
+        let sources = inputs.sources(input, signature);
+        compare::judge(&input.name, &result.name, &cases, &sources, *min_snr)?;
+        Ok(Verified { min_snr: *min_snr, cases, sources })
+    }
+}
+
+impl Verified {
+    pub(super) fn json(&self) -> Json {
+        let cases: Vec<Json> = self.cases.iter().map(compare::case_json).collect();
+        json!({
+            "wanted_db": self.min_snr,
+            "least_snr_db": self.least(),
+            "data": self.sources.json(),
+            "cases": cases,
+        })
+    }
+
+    fn least(&self) -> Option<f64> {
+        self.cases.iter().filter_map(|case| case.verdict.least_snr()).min_by(f64::total_cmp)
+    }
+}
+
+impl fmt::Display for Verified {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.least() {
+            None => f.write_str("it runs")?,
+            Some(db) if db.is_finite() => write!(f, "at least {db:.1} dB")?,
+            Some(_) => f.write_str("equal outputs")?,
+        }
+        let ran = |kind: &Kernels| {
+            let mut cases = self.cases.iter().filter(|case| case.kernels == *kind);
+            cases.all(|case| matches!(case.verdict, Verdict::Ran(_)))
+        };
+        let (ran, skipped): (Vec<Kernels>, Vec<Kernels>) =
+            Kernels::ALL.iter().partition(|k| ran(k));
+        let list =
+            |kinds: &[Kernels]| kinds.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(", ");
+        write!(f, " on {}; inputs: {}", list(&ran), self.sources)?;
+        if skipped.is_empty() {
+            return Ok(());
+        }
+        write!(f, "; not checked on {}, where the input does not run", list(&skipped))
     }
 }
