@@ -19,6 +19,9 @@ pub struct Numbers {
 impl Numbers {
     const NONE: Self = Self { subgraphs: false, ops: false, tensors: false, buffers: false };
 
+    /// All kinds.
+    pub const ALL: Self = Self { subgraphs: true, ops: true, tensors: true, buffers: true };
+
     /// What either holds.
     #[must_use]
     pub fn or(self, other: Self) -> Self {

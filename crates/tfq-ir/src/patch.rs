@@ -6,8 +6,8 @@
 use crate::attributes::{Attr, AttrError};
 use crate::subgraph::Role;
 use crate::{
-    BufferId, ElementType, Module, Op, OpId, Quantization, Subgraph, SubgraphId, Tensor, TensorId,
-    TensorLink,
+    BufferId, ElementType, Module, Numbers, Op, OpId, Quantization, Subgraph, SubgraphId, Tensor,
+    TensorId, TensorLink,
 };
 use indexmap::{IndexMap, IndexSet};
 use std::borrow::Cow;
@@ -98,6 +98,8 @@ pub struct Applied {
     pub erased: Vec<OpId>,
     /// Tensors that were changed or added; new ones first.
     pub tensors: Vec<TensorId>,
+    /// Tensors whose type or quantisation was set, among those that were there before.
+    pub retyped: Vec<TensorId>,
     /// How many ops were added.
     pub ops_added: usize,
     /// How many ops were erased.
@@ -227,6 +229,16 @@ impl Patch {
             && self.versions.is_empty()
             && self.erased_ops.is_empty()
             && self.erased_tensors.is_empty()
+    }
+
+    /// What would have another number once it is applied, or a number where none was: metadata
+    /// that counts such things would be wrong then ([`Module::numbered_by_metadata`]).
+    pub fn renumbers(&self) -> Numbers {
+        Numbers {
+            ops: !self.ops.is_empty() || !self.erased_ops.is_empty(),
+            tensors: !self.tensors.is_empty() || !self.erased_tensors.is_empty(),
+            ..Numbers::default()
+        }
     }
 
     /// Adds a tensor behind all others.
@@ -722,8 +734,12 @@ fn commit(module: &mut Module, patch: Patch) -> Applied {
         graph.connect(op_of(op), Role::Operand, slot, tensor.map(place));
     }
     let mut changed: IndexSet<TensorId> = tensors.iter().copied().collect();
+    let mut retyped: IndexSet<TensorId> = IndexSet::new();
     for (id, edit) in patch.edits {
         changed.insert(id);
+        if matches!(edit, Edit::Type(_) | Edit::Quantization(_) | Edit::Expressed(_)) {
+            retyped.insert(id);
+        }
         if !matches!(edit, Edit::Name(_)) {
             touched.extend(graph.uses(id).iter().map(|u| u.op));
             touched.extend(graph.producer(id).map(|(op, _)| op));
@@ -773,6 +789,7 @@ fn commit(module: &mut Module, patch: Patch) -> Applied {
     }
 
     Applied {
+        retyped: retyped.into_iter().collect(),
         subgraph: Some(subgraph),
         label: patch.label,
         pass: patch.pass,

@@ -196,6 +196,13 @@ impl<'a> Context<'a> {
         Ok(())
     }
 
+    /// Why the patch must not be applied, where metadata refers by number to what it would add or
+    /// remove: nobody but its writer can put that right.
+    pub fn forbidden(module: &Module, patch: &Patch) -> Option<String> {
+        let (metadata, what) = module.numbered_by_metadata(patch.renumbers())?;
+        Some(format!("metadata `{}` refers to {what} by number", metadata.name))
+    }
+
     /// Tells that something was done.
     pub fn applied(&mut self, rule: &'static str, place: String, message: impl Into<String>) {
         self.remark(RemarkKind::Applied, rule, place, message.into());

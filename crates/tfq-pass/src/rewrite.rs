@@ -27,9 +27,10 @@ pub use pattern::{
     Match, OpPattern, Pattern, Root, any, constant, op, op_of, read_of, stored, tensor,
 };
 
+use crate::Context;
 use bytes::Bytes;
 use pattern::Site;
-use tfq_ir::Patch;
+use tfq_ir::{Numbers, Patch};
 
 type GuardFn = Box<dyn Fn(&Match<'_>) -> bool + Send + Sync>;
 type ReplaceFn = Box<dyn Fn(&Match<'_>, &mut Patch) + Send + Sync>;
@@ -158,13 +159,28 @@ impl Rule {
         self.name
     }
 
+    /// Why metadata forbids the rewrite, if it does.
+    fn forbidden(&self, found: &Match<'_>) -> Option<String> {
+        // Few models have such metadata; no patch is made to ask in vain.
+        found.module().numbered_by_metadata(Numbers::ALL)?;
+        let mut patch = Patch::new(found.subgraph(), self.name);
+        match &self.rewrite {
+            Rewrite::Patch(replace) => replace(found, &mut patch),
+            Rewrite::Fold(_) => patch.erase_op(found.root()),
+        }
+        Context::forbidden(found.module(), &patch)
+    }
+
     /// The match at a place, or how near it comes.
     fn at<'a>(&self, site: Site<'a>) -> Result<Match<'a>, Miss> {
         let mut nearest: Option<Miss> = None;
         for found in self.root.matches(site) {
             let miss = match found {
                 Ok(found) => match self.conditions.iter().find(|c| !(c.holds)(&found)) {
-                    None => return Ok(found),
+                    None => match self.forbidden(&found) {
+                        None => return Ok(found),
+                        Some(what) => Miss { nodes: found.nodes(), guard: Some(NUMBERED), what },
+                    },
                     Some(Condition { name, is_guard, .. }) => {
                         let what = format!("it does not hold that {name}");
                         Miss { nodes: found.nodes(), guard: is_guard.then_some(*name), what }
@@ -180,6 +196,12 @@ impl Rule {
         Err(nearest.unwrap_or_else(nothing))
     }
 }
+
+/// The guard that every rule has.
+const NUMBERED: &str = "metadata does not number what it adds or removes";
+
+/// The heading of remarks on rewrites that metadata forbids.
+const FORBIDDEN: &str = "numbered by metadata";
 
 impl std::fmt::Debug for Rule {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -4,7 +4,7 @@
 use crate::Context;
 use crate::eligibility::{Eligibility, eligibility};
 use indexmap::IndexSet;
-use tfq_ir::{ElementType, Module, Numbers, OpId, SubgraphId};
+use tfq_ir::{ElementType, Module, Numbers, OpId, SubgraphId, TensorId};
 use tfq_target::{Target, WeightForm};
 
 /// Something that the target would refuse or compute wrongly, and the pass that mends it.
@@ -27,13 +27,22 @@ pub fn check_runnable(module: &Module, target: &Target) -> Vec<Unrunnable> {
         let Some(sg) = patch.subgraph else { continue };
         touched.extend(patch.ops.iter().map(|op| (sg, *op)));
     }
+    let changed: IndexSet<(SubgraphId, TensorId)> = module
+        .journal()
+        .iter()
+        .filter_map(|patch| Some((patch.subgraph?, patch)))
+        .flat_map(|(sg, patch)| {
+            let new = patch.added_tensors().iter();
+            new.chain(&patch.retyped).map(move |id| (sg, *id))
+        })
+        .collect();
     let mut found = Vec::new();
     for (sg, op) in touched {
         // Subgraphs may have been dropped and ops erased since.
         if sg.0 as usize >= module.subgraphs().len() || !module.subgraph(sg).contains_op(op) {
             continue;
         }
-        check_op(module, target, sg, op, &mut found);
+        check_op(module, target, (sg, op), &changed, &mut found);
     }
     found.extend(stale_metadata(module));
     for (sg, graph) in module.subgraphs() {
@@ -64,8 +73,8 @@ fn stale_metadata(module: &Module) -> Option<Unrunnable> {
 fn check_op(
     module: &Module,
     target: &Target,
-    sg: SubgraphId,
-    op: OpId,
+    (sg, op): (SubgraphId, OpId),
+    changed: &IndexSet<(SubgraphId, TensorId)>,
     found: &mut Vec<Unrunnable>,
 ) {
     let graph = module.subgraph(sg);
@@ -93,6 +102,13 @@ fn check_op(
             && module.constant(sg, operand).is_some()
             && float_activation(module, target, sg, op);
         if !pending && !quantised {
+            continue;
+        }
+        // A model keeps what it computed with a weight that came in so, right or wrong.
+        if !pending
+            && !changed.contains(&(sg, operand))
+            && target.computes(module, sg, op, slot, &WeightForm::of(tensor))
+        {
             continue;
         }
         let what = match eligibility(module, target, sg, op, slot) {

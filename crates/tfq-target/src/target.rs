@@ -301,6 +301,21 @@ impl Target {
         }
     }
 
+    /// Whether some kernel computes with the weight in this form, be it wrongly: results would change if it
+    /// read something else.
+    pub fn computes(
+        &self,
+        module: &Module,
+        sg: SubgraphId,
+        op: OpId,
+        slot: u32,
+        form: &WeightForm,
+    ) -> bool {
+        let rule = self.question(module, sg, op, slot, form).and_then(|asked| self.rule(&asked));
+        let runs = |outcome| matches!(outcome, Outcome::Ok | Outcome::Silent | Outcome::Untested);
+        rule.is_some_and(|rule| self.kernels.iter().any(|kernels| runs(rule.outcome(*kernels))))
+    }
+
     /// The question about a weight of a known op.
     pub(crate) fn question<'a>(
         &'a self,

@@ -6,6 +6,7 @@
 //! convolution made per channel is not copied; indices past the operands are skipped; weights
 //! that are not finite or sparse stay float32; inputs and outputs keep their names and types.
 
+use super::plan::no_more_ops;
 use super::select::{Form, Group, Selection, WeightUse, held_as_float, is_float_constant, shown};
 use super::{Granularity, NotedVerdict, QuantizeWeights, WeightType};
 use indexmap::{IndexMap, IndexSet};
@@ -225,13 +226,20 @@ impl Legacy<'_> {
         let readable = |group: &Group| {
             let stored = group.form.stored();
             let all_hybrid = group.uses.iter().all(is_hybrid);
-            if all_hybrid || self.target.dequantize_supports(stored.ty, stored.granularity) {
+            if all_hybrid {
                 return true;
             }
             let (sg, id) = group.tensors[0];
             let place = Context::tensor_place(self.module, sg, id);
-            cx.missed("no kernel", place, format!("the target has no Dequantize for {stored}"));
-            false
+            if let Some(forbidden) = no_more_ops(self.module) {
+                cx.missed("numbered by metadata", place, forbidden);
+                return false;
+            }
+            let readable = self.target.dequantize_supports(stored.ty, stored.granularity);
+            if !readable {
+                cx.missed("no kernel", place, format!("the target has no Dequantize for {stored}"));
+            }
+            readable
         };
         groups.into_iter().filter(readable).collect()
     }

@@ -3,7 +3,7 @@
 use super::select::{Form, Select, WeightUse};
 use indexmap::IndexSet;
 use std::fmt;
-use tfq_ir::{ElementType, SubgraphId, TensorId};
+use tfq_ir::{ElementType, Module, Numbers, SubgraphId, TensorId};
 use tfq_target::{Granularity, Prefer, Reading, WeightForm};
 
 /// Bytes in the file for a scale and its zero point.
@@ -28,6 +28,8 @@ pub(super) struct Plan {
 pub(super) enum Refusal {
     /// Some reader can take it neither directly nor behind a Dequantize.
     NoKernel(String),
+    /// Metadata forbids the Dequantize that it would need.
+    Numbered(String),
     /// The file would not get smaller.
     NoGain { scales: u64 },
     /// The user or the target would rather have float32.
@@ -54,6 +56,7 @@ impl Refusal {
     pub(super) fn rule(&self) -> &'static str {
         match self {
             Self::NoKernel(_) => "no kernel",
+            Self::Numbered(_) => "numbered by metadata",
             Self::NoGain { .. } => "no gain",
             Self::Preferred(_) => "better float32",
         }
@@ -64,7 +67,8 @@ impl Refusal {
         match self {
             Self::NoKernel(_) => 0,
             Self::NoGain { .. } => 1,
-            Self::Preferred(_) => 2,
+            Self::Numbered(_) => 2,
+            Self::Preferred(_) => 3,
         }
     }
 }
@@ -72,7 +76,9 @@ impl Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoKernel(reason) | Self::Preferred(reason) => f.write_str(reason),
+            Self::NoKernel(reason) | Self::Numbered(reason) | Self::Preferred(reason) => {
+                f.write_str(reason)
+            }
             Self::NoGain { scales: 0 | 1 } => {
                 f.write_str("scales and Dequantize would cost more bytes than the weights save")
             }
@@ -100,6 +106,12 @@ impl Select<'_> {
         let dequantized = self.dequantized(uses, &readings, tensors);
         if dequantized > 0 && !self.target.dequantize_supports(stored.ty, stored.granularity) {
             return Err(Refusal::NoKernel(no_kernel(&stored, &readings)));
+        }
+        if dequantized > 0
+            && let Some(forbidden) = no_more_ops(self.module)
+        {
+            let why = obstacle(&readings).map_or(String::new(), |why| format!("{why}, and "));
+            return Err(Refusal::Numbered(format!("{why}{forbidden}")));
         }
         if let Form::PerChannel { axis, .. } | Form::StatedRanges { axis, .. } = &form
             && tensor.shape.get(*axis).is_none_or(|channels| *channels <= 0)
@@ -220,6 +232,14 @@ impl Select<'_> {
         });
         held.sum()
     }
+}
+
+/// Why no Dequantize can be added, where metadata that it would make wrong forbids it.
+pub(super) fn no_more_ops(module: &Module) -> Option<String> {
+    let numbers = Numbers { ops: true, tensors: true, ..Numbers::default() };
+    let (metadata, what) = module.numbered_by_metadata(numbers)?;
+    let name = metadata.name;
+    Some(format!("no Dequantize can be added: metadata `{name}` refers to {what} by number"))
 }
 
 /// Why some reader needs a Dequantize, where that is not for what the user said.

@@ -1,7 +1,7 @@
 //! Tidying a subgraph: what other compilers call dead code elimination, common subexpression
 //! elimination and canonicalisation.
 
-use super::{Rule, apply_rules};
+use super::{FORBIDDEN, Rule, apply_rules};
 use crate::context::{Context, PassError};
 use indexmap::IndexMap;
 use tfq_ir::{Module, OpId, Patch, SubgraphId, TensorId, effects};
@@ -62,6 +62,10 @@ pub fn erase_dead_ops(
         let mut patch = Patch::new(sg, "erase a dead op");
         patch.erase_op(op);
         results.iter().for_each(|id| patch.erase_tensor(*id));
+        if let Some(reason) = Context::forbidden(module, &patch) {
+            cx.missed(FORBIDDEN, place, format!("nobody reads what it computes, but {reason}"));
+            continue;
+        }
         cx.apply(module, patch)?;
         cx.applied("dead op", place, "nobody reads what it computes");
         cx.count("ops-dropped", 1);
@@ -113,6 +117,11 @@ pub fn merge_equal_ops(
             patch.erase_tensor(*old);
         }
         patch.erase_op(op);
+        if let Some(reason) = Context::forbidden(module, &patch) {
+            let place = Context::op_place(module, sg, op);
+            cx.missed(FORBIDDEN, place, format!("it computes what another op does, but {reason}"));
+            continue;
+        }
         cx.apply(module, patch)?;
         merged += 1;
     }

@@ -7,7 +7,7 @@
 //! without a match proves that the rules are done.
 
 use super::pattern::{At, Site};
-use super::{Miss, Rewrite, Rule};
+use super::{FORBIDDEN, Miss, NUMBERED, Rewrite, Rule};
 use crate::context::{Context, PassError};
 use bytes::Bytes;
 use indexmap::{IndexMap, IndexSet};
@@ -186,7 +186,9 @@ fn tell_miss(
 ) {
     let place = || place(module, sg, at);
     cx.near_miss(rule.name, miss.rank(), || (place(), miss.what.clone()));
-    if let Some(guard) = miss.guard.filter(|_| cx.explains()) {
+    if miss.guard == Some(NUMBERED) {
+        cx.missed(FORBIDDEN, place(), format!("{}: {}", rule.name, miss.what));
+    } else if let Some(guard) = miss.guard.filter(|_| cx.explains()) {
         cx.refused(guard, place(), rule.name.to_owned());
     }
     if cx.is_asked_about(module, sg, mentioned(module, sg, at)) {

@@ -325,13 +325,30 @@ impl<'a> Match<'a> {
         self.site.module.fixed_constant(self.site.sg, self.id(name))
     }
 
-    /// The values of an int32 constant that nobody can change.
-    pub fn int32s(&self, name: &str) -> Option<Vec<i32>> {
-        if self.tensor(name).ty != ElementType::Int32 {
-            return None;
+    /// The values of an int32 or int64 constant that nobody can change: kernels take either for
+    /// shapes, axes and the like.
+    pub fn integers(&self, name: &str) -> Option<Vec<i64>> {
+        self.integers_of(self.id(name))
+    }
+
+    /// The same for an operand of the root, which the pattern need not name.
+    pub fn operand_integers(&self, slot: u32) -> Option<Vec<i64>> {
+        self.integers_of(self.graph().operand(self.root(), slot)?)
+    }
+
+    fn integers_of(&self, id: TensorId) -> Option<Vec<i64>> {
+        let bytes = self.module().fixed_constant(self.subgraph(), id)?;
+        match self.graph().tensor(id).ty {
+            ElementType::Int32 => {
+                let (values, _) = bytes.as_chunks();
+                Some(values.iter().map(|value| i32::from_le_bytes(*value).into()).collect())
+            }
+            ElementType::Int64 => {
+                let (values, _) = bytes.as_chunks();
+                Some(values.iter().map(|value| i64::from_le_bytes(*value)).collect())
+            }
+            _ => None,
         }
-        let bytes = self.bytes(name)?;
-        Some(bytes.chunks_exact(4).map(|b| i32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect())
     }
 
     /// Whether two tensors agree in type, shape, signature and every field of quantisation, so
