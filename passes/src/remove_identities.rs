@@ -2,8 +2,8 @@ use tfq_ir::catalog::ops::{
     BROADCAST_TO, CAST, CONCATENATION, DEQUANTIZE, MIRROR_PAD, PAD, PADV2, RESHAPE, SLICE,
     STRIDED_SLICE, TILE, TRANSPOSE,
 };
-use tfq_ir::{Module, OpKind};
-use tfq_pass::rewrite::{Match, Rule, any, apply_rules, constant, op, op_of};
+use tfq_ir::{Attr, ElementType, Module, OpKind};
+use tfq_pass::rewrite::{Match, Rule, any, apply_rules, op, op_of};
 use tfq_pass::{Context, Pass, PassError, declare_pass};
 
 declare_pass! {
@@ -18,11 +18,13 @@ declare_pass! {
     ///
     /// ## When it is safe
     /// Results are bit-identical: operand and result must agree in type, shape, signature and
-    /// every field of quantisation, and the constants that steer the op must say that it does
-    /// nothing. A dimension unknown before run time is let pass where the op cannot change it:
-    /// BROADCAST_TO, SLICE and STRIDED_SLICE must know all, and a RESHAPE all but one. Tensors
-    /// of unknown rank stay, and so does what a signature or another tensor's quantisation
-    /// names. Arithmetic such as adding 0 is not touched, since it changes -0.0 and NaN.
+    /// every field of quantisation, and whatever steers the op (shape, size, order, amounts, begin,
+    /// end) must be a constant that says that it does nothing: the shape that the file states for
+    /// a result is not believed where it is computed at run time. A dimension unknown before run
+    /// time is let pass where the op cannot change it: BROADCAST_TO, SLICE and STRIDED_SLICE must
+    /// know all, and a RESHAPE all but one. Tensors of unknown rank stay, and so does what a
+    /// signature or another tensor's quantisation names. Arithmetic such as adding 0 is not
+    /// touched, since it changes -0.0 and NaN.
     ///
     /// ## Example
     /// ```tfg
@@ -61,43 +63,46 @@ fn rules() -> Vec<Rule> {
     let x = || any("x");
     vec![
         identity("reshape to the same shape", op(RESHAPE).operand(0, x()))
-            .guard("the number of elements decides every dimension", is_decided)
+            .guard("constants keep every dimension", keeps_dimensions)
             .forward("x"),
         identity("broadcast to the same shape", op(BROADCAST_TO).operand(0, x()))
             .guard("every dimension is known", is_static)
+            .guard("a constant keeps every dimension", |m| every(m, 1, |n, v| v == dim(m, n)))
             .forward("x"),
         identity("cast to the same type", op(CAST).operand(0, x())).forward("x"),
-        identity(
-            "transpose that keeps the order",
-            op(TRANSPOSE).operand(0, x()).operand(1, constant("order")),
-        )
-        .guard("the order is 0, 1, 2, ...", |m| all(m, "order", |n, v| v == n as i32))
-        .forward("x"),
-        identity(
-            "pad by nothing",
-            op_of(&[PAD, PADV2, MIRROR_PAD]).operand(0, x()).operand(1, constant("amounts")),
-        )
-        .guard("every amount is 0", |m| all(m, "amounts", |_, v| v == 0))
-        .forward("x"),
-        identity("tile once", op(TILE).operand(0, x()).operand(1, constant("times")))
-            .guard("every multiple is 1", |m| all(m, "times", |_, v| v == 1))
+        identity("transpose that keeps the order", op(TRANSPOSE).operand(0, x()))
+            .guard("the order is a constant 0, 1, 2, ...", |m| every(m, 1, |n, v| v == n as i64))
             .forward("x"),
-        identity("slice of everything", op(SLICE).operand(0, x()).operand(1, constant("begin")))
-            .guard("it begins at 0", |m| all(m, "begin", |_, v| v == 0))
+        identity("pad by nothing", op_of(&[PAD, PADV2, MIRROR_PAD]).operand(0, x()))
+            .guard("every amount is a constant 0", |m| every(m, 1, |_, v| v == 0))
+            .forward("x"),
+        identity("tile once", op(TILE).operand(0, x()))
+            .guard("every multiple is a constant 1", |m| every(m, 1, |_, v| v == 1))
+            .forward("x"),
+        identity("slice of everything", op(SLICE).operand(0, x()))
             .guard("every dimension is known", is_static)
+            .guard("it begins at a constant 0", |m| every(m, 1, |_, v| v == 0))
+            .guard("constants say that it takes every dimension whole", |m| {
+                every(m, 2, |n, v| v == -1 || v == dim(m, n))
+            })
             .forward("x"),
-        identity(
-            "strided slice of everything",
-            op(STRIDED_SLICE).operand(0, x()).operand(3, constant("strides")),
-        )
-        .guard("every stride is 1", |m| all(m, "strides", |_, v| v == 1))
-        .guard("every dimension is known", is_static)
-        .forward("x"),
+        identity("strided slice of everything", op(STRIDED_SLICE).operand(0, x()))
+            .guard("every dimension is known", is_static)
+            .guard("every stride is a constant 1", |m| every(m, 3, |_, v| v == 1))
+            .guard("it adds and drops no dimension", |m| {
+                let zero = |name: &&str| flag(m, name) == 0;
+                ["ellipsis_mask", "new_axis_mask", "shrink_axis_mask", "offset"].iter().all(zero)
+            })
+            .guard("it begins at a constant 0", |m| {
+                every(m, 1, |n, v| v == 0 || v == -dim(m, n) || is_masked(m, "begin_mask", n))
+            })
+            .guard("constants say that it takes every dimension whole", |m| {
+                every(m, 2, |n, v| v >= dim(m, n) || is_masked(m, "end_mask", n))
+            })
+            .forward("x"),
         identity("concatenation of one", op(CONCATENATION).operand(0, x()))
             .guard("it has one operand", |m| m.graph().operands(m.root()).len() == 1)
-            .guard("no activation is fused", |m| {
-                m.graph().op(m.root()).int("fused_activation_function").unwrap_or(0) == 0
-            })
+            .guard("no activation is fused", |m| flag(m, "fused_activation_function") == 0)
             .forward("x"),
     ]
 }
@@ -117,20 +122,59 @@ fn is_needed_copy(m: &Match<'_>) -> bool {
     graph.is_output(m.id("result")) && producer == Some(&OpKind::Builtin(DEQUANTIZE))
 }
 
-/// Whether the int32 constant is there and every value is as it should be at its index.
-fn all(m: &Match<'_>, name: &str, holds: impl Fn(usize, i32) -> bool) -> bool {
-    m.int32s(name).is_some_and(|values| values.iter().enumerate().all(|(n, v)| holds(n, *v)))
+/// Whether the operand is an integer constant and every value is as it should be at its index.
+fn every(m: &Match<'_>, slot: u32, holds: impl Fn(usize, i64) -> bool) -> bool {
+    m.operand_integers(slot)
+        .is_some_and(|values| values.iter().enumerate().all(|(n, v)| holds(n, *v)))
 }
 
-/// Whether a RESHAPE to the same dimensions, as far as they are known, keeps those that are not:
-/// the elements divided by all others give one, but not by 0.
-fn is_decided(m: &Match<'_>) -> bool {
-    let x = m.tensor("x");
-    let known: Vec<i32> = (0..x.shape.len()).filter_map(|n| x.known_dim(n)).collect();
-    match x.shape.len() - known.len() {
-        0 => true,
-        1 => !known.contains(&0),
+/// A dimension of `x`, which must be known; none has this many elements where there are not so
+/// many dimensions.
+fn dim(m: &Match<'_>, n: usize) -> i64 {
+    m.tensor("x").shape.get(n).map_or(i64::MAX, |dim| i64::from(*dim))
+}
+
+/// An attribute that is a number or a flag; 0 where it is left out.
+fn flag(m: &Match<'_>, name: &str) -> i64 {
+    let op = m.graph().op(m.root());
+    op.int(name).or_else(|| op.bool(name).map(i64::from)).unwrap_or(0)
+}
+
+fn is_masked(m: &Match<'_>, mask: &str, n: usize) -> bool {
+    n < 32 && flag(m, mask) >> n & 1 == 1
+}
+
+/// Whether a RESHAPE gives the dimensions that `x` has. One that is -1, or unknown in `x`, is what
+/// the elements divided by all others give, but not where these are 0.
+fn keeps_dimensions(m: &Match<'_>) -> bool {
+    let (Some(target), x) = (new_shape(m), m.tensor("x")) else { return false };
+    let known: Vec<Option<i64>> =
+        (0..x.shape.len()).map(|n| x.known_dim(n).map(i64::from)).collect();
+    if target.len() != known.len() {
+        return false;
+    }
+    let pairs = || known.iter().zip(&target);
+    let mut open = pairs().filter(|(known, target)| **known != Some(**target));
+    match (open.next(), open.next()) {
+        (None, _) => true,
+        (Some((known, target)), None) => {
+            (known.is_none() || *target == -1) && !pairs().any(|(known, _)| *known == Some(0))
+        }
         _ => false,
+    }
+}
+
+/// Where a RESHAPE has its shape from: operand 1, if that is a vector of int32, else the
+/// attribute. `None` where it is not known before run time.
+fn new_shape(m: &Match<'_>) -> Option<Vec<i64>> {
+    let graph = m.graph();
+    let operand = graph.operand(m.root(), 1).map(|id| graph.tensor(id));
+    if operand.is_some_and(|shape| shape.ty == ElementType::Int32 && shape.shape.len() == 1) {
+        return m.operand_integers(1);
+    }
+    match graph.op(m.root()).attrs.as_ref()?.get("new_shape")? {
+        Attr::Ints(shape) => Some(shape.to_vec()),
+        _ => None,
     }
 }
 

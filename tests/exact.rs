@@ -1,0 +1,173 @@
+//! Passes that are declared exact, on small models of chance and the real runtime's reference
+//! kernels: before and after, outputs have the same shapes and bits.
+//!
+//! A model that the runtime does not run before the pass proves nothing and is left out; one that
+//! it no longer runs afterwards fails. `TFQ_EXACT_MODELS` sets how many models are tried, and
+//! `TFQ_EXACT_SEED` the first; each model follows from its seed alone.
+
+mod common;
+#[path = "exact/models.rs"]
+mod models;
+
+use common::lowered;
+use indexmap::IndexMap;
+use libtest_mimic::{Arguments, Failed, Trial};
+use models::Made;
+use std::io::Write;
+use tfq_opt::Optimizer;
+use tfq_opt::ir::Module;
+use tfq_opt::ir::text::{ParseOptions, parse};
+use tfq_opt::pass::NumericContract;
+use tfq_opt::passes::builtin;
+use tfq_opt::runtime::{self, Fill, Kernels, Range, RunError, Runtime, Stage, Value, Worker, fill};
+
+const MODELS: u64 = 400;
+/// Of the models of a run, at least so many change by these passes: else the models say nothing
+/// of them.
+const CHANGES: [(&str, usize); 4] = [
+    ("remove-identities", 60),
+    ("cancel-quantize-dequantize", 15),
+    ("eliminate-dead-ops", 60),
+    ("merge-equal-buffers", 60),
+];
+
+fn main() {
+    let runtime = std::env::var_os(runtime::VARIABLE)
+        .filter(|path| !path.is_empty())
+        .map(|_| Runtime::find(None).expect("TFQ_RUNTIME names a runtime"));
+    let ignored = runtime.is_none();
+    let trials = vec![
+        Trial::test("every_model_can_be_read", every_model_can_be_read),
+        Trial::test("exact_passes_keep_every_bit", move || match &runtime {
+            Some(runtime) => exact_passes_keep_every_bit(runtime),
+            None => Ok(()),
+        })
+        .with_ignored_flag(ignored),
+    ];
+    libtest_mimic::run(&Arguments::from_args(), trials).exit()
+}
+
+fn seeds() -> std::ops::Range<u64> {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
+    let first = number("TFQ_EXACT_SEED").unwrap_or(0);
+    first..first + number("TFQ_EXACT_MODELS").unwrap_or(MODELS)
+}
+
+fn every_model_can_be_read() -> Result<(), Failed> {
+    for seed in seeds() {
+        read(seed, &models::model(seed))?;
+    }
+    Ok(())
+}
+
+fn read(seed: u64, made: &Made) -> Result<Module, Failed> {
+    let parsed = parse(&made.text, &ParseOptions::default());
+    let parsed = parsed.map_err(|error| format!("seed {seed}: {error:?}\n{}", made.text))?;
+    Ok(parsed)
+}
+
+fn exact_passes_keep_every_bit(runtime: &Runtime) -> Result<(), Failed> {
+    let registry = builtin();
+    let exact = registry.passes().filter(|info| info.contract == NumericContract::Exact);
+    let passes: Vec<String> = exact.map(|info| info.name().to_owned()).collect();
+    let mut runner = Runner { runtime, worker: None };
+    let mut changed: IndexMap<&str, usize> = IndexMap::new();
+    let mut refused: IndexMap<String, usize> = IndexMap::new();
+    let (mut ran, mut wrong) = (0, Vec::new());
+    for seed in seeds() {
+        let made = models::model(seed);
+        let module = read(seed, &made)?;
+        let before = match runner.outputs(&lowered(&module), &made) {
+            Ok(before) => before,
+            Err(error) => {
+                *refused.entry(error.to_string()).or_default() += 1;
+                continue;
+            }
+        };
+        ran += 1;
+        for pass in &passes {
+            let done = match Optimizer::parse(pass)?.run(module.clone()) {
+                Ok(done) => done,
+                Err(error) => {
+                    wrong.push(format!("seed {seed}, {pass}: {error}\n{}", made.text));
+                    continue;
+                }
+            };
+            if done.report.passes.iter().all(|report| !report.changed) {
+                continue;
+            }
+            *changed.entry(pass).or_default() += 1;
+            let after = runner.outputs(&done.to_vec()?, &made);
+            if after.as_ref() != Ok(&before) {
+                let told = match after {
+                    Ok(after) => format!("{:?}\nbecame\n{:?}", shown(&before), shown(&after)),
+                    Err(error) => error.to_string(),
+                };
+                wrong.push(format!("seed {seed}, {pass}: {told}\n{}", made.text));
+            }
+        }
+    }
+    println!("{ran} models ran; changed by pass: {changed:?}; did not run: {refused:#?}");
+    if !wrong.is_empty() {
+        let told = wrong[..wrong.len().min(5)].join("\n");
+        return Err(format!("{} results differ, among them:\n{told}", wrong.len()).into());
+    }
+    let tried = seeds().count();
+    if ran * 4 < tried * 3 {
+        return Err(format!("only {ran} of {tried} models run").into());
+    }
+    // A run of another length is somebody's search for a mistake.
+    for (pass, least) in CHANGES.into_iter().filter(|_| tried as u64 == MODELS) {
+        let found = changed.get(pass).copied().unwrap_or(0);
+        if found < least {
+            return Err(format!("{pass} changed {found} models, and {least} are wanted").into());
+        }
+    }
+    Ok(())
+}
+
+fn shown(values: &[Value]) -> Vec<(String, Option<Vec<f64>>)> {
+    values.iter().map(|value| (value.form(), value.numbers())).collect()
+}
+
+/// Runs models on a worker, and on a new one where that died.
+struct Runner<'a> {
+    runtime: &'a Runtime,
+    worker: Option<Worker>,
+}
+
+impl Runner<'_> {
+    fn outputs(&mut self, model: &[u8], made: &Made) -> Result<Vec<Value>, RunError> {
+        let failed = |error: std::io::Error| RunError::new(Stage::Load, error.to_string());
+        let mut file = tempfile::NamedTempFile::new().map_err(failed)?;
+        file.write_all(model).map_err(failed)?;
+        // The Python interpreter knows results whose size only a run tells.
+        let worker = match &mut self.worker {
+            Some(worker) => worker,
+            None => self.worker.insert(Worker::python(&self.runtime.python)?),
+        };
+        let result = run(worker, file.path(), made.unknown);
+        if result.as_ref().is_err_and(|error| error.stage == Stage::Crash) {
+            self.worker = None;
+        }
+        result
+    }
+}
+
+fn run(
+    worker: &mut Worker,
+    file: &std::path::Path,
+    unknown: usize,
+) -> Result<Vec<Value>, RunError> {
+    // Without that, a RESHAPE that shares the memory of its operand may have what another op
+    // still reads overwritten, once an input has another size than in the file.
+    let model = worker.load_keeping_tensors(file, Kernels::Reference)?;
+    let inputs = model.signatures[0].inputs.iter().map(|port| {
+        let shape: Vec<usize> =
+            port.shape.iter().map(|dim| usize::try_from(*dim).unwrap_or(unknown)).collect();
+        let value = fill(&port.name, port.ty, &shape, Fill::Random { seed: 1 }, Range::Below(16));
+        value.ok_or_else(|| RunError::new(Stage::Input, "no value can be made"))
+    });
+    let inputs: Result<Vec<Value>, RunError> = inputs.collect();
+    worker.run(&model, 0, inputs?)
+}

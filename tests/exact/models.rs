@@ -1,0 +1,459 @@
+//! Small models of chance, as text: ops that often do nothing, steered by constants of both
+//! integer types, by attributes or by what is computed, next to quantised constants of all kinds.
+
+use fastrand::Rng;
+
+/// A model.
+pub(crate) struct Made {
+    /// It, as text.
+    pub(crate) text: String,
+    /// How large every unknown dimension is when it runs.
+    pub(crate) unknown: usize,
+}
+
+/// The model of this seed.
+pub(crate) fn model(seed: u64) -> Made {
+    let mut rng = Rng::with_seed(seed);
+    let unknown = rng.usize(2..4);
+    let mut maker = Maker { rng, unknown: unknown as i64, head: vec![], ops: vec![], names: 0 };
+    let text = maker.make();
+    Made { text, unknown }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Dim {
+    /// At run time.
+    size: i64,
+    /// Whether the file says so.
+    known: bool,
+}
+
+/// A tensor.
+#[derive(Clone, Debug)]
+struct T {
+    name: String,
+    /// Type and quantisation: what stands before and behind the shape.
+    ty: (&'static str, &'static str),
+    dims: Vec<Dim>,
+}
+
+impl T {
+    fn sizes(&self) -> Vec<i64> {
+        self.dims.iter().map(|dim| dim.size).collect()
+    }
+
+    fn elements(&self) -> i64 {
+        self.dims.iter().map(|dim| dim.size).product()
+    }
+
+    fn form(&self) -> String {
+        let dims: Vec<String> = self
+            .dims
+            .iter()
+            .map(|dim| if dim.known { dim.size.to_string() } else { "?".to_owned() })
+            .collect();
+        let (ty, quantised) = self.ty;
+        format!("{ty}[{}]{quantised}", dims.join(","))
+    }
+}
+
+fn known(sizes: &[i64]) -> Vec<Dim> {
+    sizes.iter().map(|size| Dim { size: *size, known: true }).collect()
+}
+
+struct Maker {
+    rng: Rng,
+    unknown: i64,
+    /// Inputs and constants.
+    head: Vec<String>,
+    ops: Vec<String>,
+    names: usize,
+}
+
+const F32: (&str, &str) = ("f32", "");
+const PARAMETERS: [(&str, &str); 3] =
+    [("i8", " q(0.5)"), ("i8", " q(0.25, 3)"), ("u8", " q(0.5, 128)")];
+
+impl Maker {
+    fn make(&mut self) -> String {
+        let ty = [F32, F32, F32, ("i32", ""), ("i64", ""), PARAMETERS[0], PARAMETERS[1]];
+        let ty = ty[self.rng.usize(..ty.len())];
+        let rank = self.rng.usize(1..5);
+        let dims = (0..rank).map(|_| self.dim()).collect();
+        let x = T { name: self.name(), ty, dims };
+        self.head.push(format!("%{} = input : {}", x.name, x.form()));
+        let mut pool = vec![x];
+        for _ in 0..self.rng.usize(2..7) {
+            // Mostly a chain, so that one op meets another.
+            let from =
+                if self.chance(4, 5) { pool.len() - 1 } else { self.rng.usize(..pool.len()) };
+            let from = pool[from].clone();
+            let made = self.op(&from);
+            pool.push(made);
+        }
+        let last = pool.pop().expect("there is the input");
+        let mut outputs = vec![last];
+        for tensor in pool.drain(1..) {
+            // What is neither returned nor read is dead.
+            if self.chance(1, 4) {
+                outputs.push(tensor);
+            }
+        }
+        let outputs: Vec<String> = outputs.iter().map(|t| format!("output %{}", t.name)).collect();
+        let lines = self.head.iter().chain(&self.ops).chain(&outputs);
+        let body: String = lines.map(|line| format!("  {line}\n")).collect();
+        format!("subgraph @main {{\n{body}}}\n")
+    }
+
+    fn chance(&mut self, of: u32, all: u32) -> bool {
+        self.rng.u32(..all) < of
+    }
+
+    fn name(&mut self) -> String {
+        self.names += 1;
+        format!("t{}", self.names)
+    }
+
+    fn dim(&mut self) -> Dim {
+        if self.chance(1, 5) {
+            Dim { size: self.unknown, known: false }
+        } else {
+            Dim { size: self.rng.i64(1..4), known: true }
+        }
+    }
+
+    /// Writes an op of one result.
+    fn emit(&mut self, op: &str, operands: &[&str], attrs: &str, result: T) -> T {
+        let operands: Vec<String> = operands.iter().map(|name| format!("%{name}")).collect();
+        let (name, form) = (&result.name, result.form());
+        self.ops.push(format!("%{name} = {op}({}){attrs} : {form}", operands.join(", ")));
+        result
+    }
+
+    fn result(&mut self, ty: (&'static str, &'static str), dims: Vec<Dim>) -> T {
+        T { name: self.name(), ty, dims }
+    }
+
+    /// A vector that steers an op: a constant, or now and then something that is computed.
+    /// Returns whether it is a constant too.
+    fn steer(&mut self, ty: &str, shape: &str, values: &[i64]) -> (String, bool) {
+        let constant = |maker: &mut Self, values: &[i64]| {
+            let name = maker.name();
+            let values: Vec<String> = values.iter().map(i64::to_string).collect();
+            maker.head.push(format!("%{name} = const : {ty}[{shape}] = [{}]", values.join(", ")));
+            name
+        };
+        if self.chance(4, 5) {
+            return (constant(self, values), true);
+        }
+        // The runtime sees a shape that is computed; so did the converter.
+        let ones = vec![1; values.len()];
+        let less: Vec<i64> = values.iter().map(|value| value - 1).collect();
+        let (a, b) = (constant(self, &less), constant(self, &ones));
+        let sum = self.name();
+        self.ops.push(format!("%{sum} = ADD(%{a}, %{b}) : {ty}[{shape}]"));
+        (sum, false)
+    }
+
+    fn integer(&mut self) -> &'static str {
+        if self.chance(1, 3) { "i64" } else { "i32" }
+    }
+
+    /// The dimensions of a result whose steering is computed: unknown, or what the file states all
+    /// the same.
+    fn stated(&mut self, dims: Vec<Dim>, like: &T, constant: bool) -> Vec<Dim> {
+        if constant {
+            return dims;
+        }
+        if dims.len() == like.dims.len() && self.chance(1, 2) {
+            let lie = |(dim, like): (&Dim, &Dim)| Dim { known: like.known, ..*dim };
+            return dims.iter().zip(&like.dims).map(lie).collect();
+        }
+        dims.iter().map(|dim| Dim { known: false, ..*dim }).collect()
+    }
+
+    fn op(&mut self, x: &T) -> T {
+        let float = x.ty == F32;
+        match self.rng.u32(..if float { 18 } else { 12 }) {
+            0 | 1 => self.reshape(x),
+            2 => self.transpose(x),
+            3 => self.pad(x),
+            4 => self.slice(x),
+            5 | 6 => self.strided_slice(x),
+            7 => self.tile(x),
+            8 => self.broadcast_to(x),
+            9 => self.cast(x),
+            10 => self.concatenation(x),
+            11 => self.unary(x),
+            12 | 13 => self.quantize(x),
+            14 => self.fully_connected(x),
+            15 => self.dequantized(x),
+            _ => self.equal_constants(x),
+        }
+    }
+
+    fn unary(&mut self, x: &T) -> T {
+        let op = match x.ty.0 {
+            "f32" => ["NEG", "ABS", "EXP"][self.rng.usize(..3)],
+            "i32" | "i64" => "NEG",
+            _ => "RELU",
+        };
+        let result = self.result(x.ty, x.dims.clone());
+        self.emit(op, &[&x.name], "", result)
+    }
+
+    fn reshape(&mut self, x: &T) -> T {
+        let mut sizes = x.sizes();
+        match self.rng.u32(..4) {
+            0 => self.rng.shuffle(&mut sizes),
+            1 if self.chance(1, 2) => sizes = vec![x.elements()],
+            _ => (),
+        }
+        let mut target = sizes.clone();
+        let wild =
+            (self.chance(1, 2) && !target.is_empty()).then(|| self.rng.usize(..target.len()));
+        if let Some(wild) = wild {
+            target[wild] = -1;
+        }
+        let unknown = x.dims.iter().any(|dim| !dim.known);
+        let dims = sizes.iter().enumerate().map(|(n, size)| Dim {
+            size: *size,
+            known: !unknown || wild.is_some_and(|wild| wild != n),
+        });
+        let dims: Vec<Dim> = dims.collect();
+        let shape = target.len().to_string();
+        let list: Vec<String> = target.iter().map(i64::to_string).collect();
+        let attrs = format!(" {{new_shape = [{}]}}", list.join(", "));
+        if self.chance(1, 4) {
+            let result = self.result(x.ty, dims);
+            return self.emit("RESHAPE", &[&x.name], &attrs, result);
+        }
+        let (steer, constant) = self.steer("i32", &shape, &target);
+        let dims = self.stated(dims, x, constant);
+        let result = self.result(x.ty, dims);
+        self.emit("RESHAPE", &[&x.name, &steer], "", result)
+    }
+
+    fn transpose(&mut self, x: &T) -> T {
+        let mut order: Vec<i64> = (0..x.dims.len() as i64).collect();
+        if self.chance(1, 2) {
+            self.rng.shuffle(&mut order);
+        }
+        let (steer, constant) = self.steer("i32", &order.len().to_string(), &order);
+        let dims = order.iter().map(|n| x.dims[*n as usize]).collect();
+        let dims = self.stated(dims, x, constant);
+        let result = self.result(x.ty, dims);
+        self.emit("TRANSPOSE", &[&x.name, &steer], "", result)
+    }
+
+    fn pad(&mut self, x: &T) -> T {
+        let nothing = self.chance(3, 5);
+        let amounts: Vec<i64> =
+            (0..2 * x.dims.len()).map(|_| if nothing { 0 } else { self.rng.i64(0..2) }).collect();
+        let ty = self.integer();
+        let (steer, constant) = self.steer(ty, &format!("{},2", x.dims.len()), &amounts);
+        let dims = x
+            .dims
+            .iter()
+            .zip(amounts.chunks(2))
+            .map(|(dim, amounts)| Dim { size: dim.size + amounts[0] + amounts[1], ..*dim });
+        let dims = dims.collect();
+        let dims = self.stated(dims, x, constant);
+        let result = self.result(x.ty, dims);
+        if self.chance(1, 4) {
+            let attrs = " {mode = SYMMETRIC}";
+            return self.emit("MIRROR_PAD", &[&x.name, &steer], attrs, result);
+        }
+        self.emit("PAD", &[&x.name, &steer], "", result)
+    }
+
+    fn slice(&mut self, x: &T) -> T {
+        let ty = self.integer();
+        let whole = self.chance(3, 5);
+        let (mut begin, mut size, mut dims) = (vec![], vec![], vec![]);
+        for dim in &x.dims {
+            let from = if whole { 0 } else { self.rng.i64(0..dim.size) };
+            let count = if whole { dim.size } else { self.rng.i64(1..=dim.size - from) };
+            let rest = count == dim.size - from && self.rng.bool();
+            begin.push(from);
+            size.push(if rest { -1 } else { count });
+            dims.push(Dim { size: count, known: !rest || dim.known });
+        }
+        let shape = begin.len().to_string();
+        let (begin, fixed) = self.steer(ty, &shape, &begin);
+        let (size, constant) = self.steer(ty, &shape, &size);
+        let dims = self.stated(dims, x, constant && fixed);
+        let result = self.result(x.ty, dims);
+        self.emit("SLICE", &[&x.name, &begin, &size], "", result)
+    }
+
+    fn strided_slice(&mut self, x: &T) -> T {
+        let whole = self.chance(1, 2);
+        let (mut begin, mut end, mut strides) = (vec![], vec![], vec![]);
+        let (mut begins, mut ends, mut added, mut dropped) = (0, 0, 0, 0);
+        let mut dims = vec![];
+        for (n, dim) in x.dims.iter().enumerate() {
+            let from = if whole { 0 } else { self.rng.i64(0..dim.size) };
+            let to = if whole { dim.size } else { self.rng.i64(from + 1..=dim.size) };
+            let stride = if whole || self.chance(3, 4) { 1 } else { 2 };
+            let mut size = (to - from + stride - 1) / stride;
+            let mut fixed = true;
+            begin.push(if self.chance(1, 4) { from - dim.size } else { from });
+            // Beyond the end is the end; a negative one counts from there.
+            end.push(match self.rng.u32(..4) {
+                0 if to == dim.size => to + 5,
+                1 if to < dim.size => to - dim.size,
+                _ => to,
+            });
+            strides.push(stride);
+            if from == 0 && self.chance(1, 4) {
+                begins |= 1 << n;
+            }
+            if self.chance(1, 4) {
+                ends |= 1 << n;
+                size = (dim.size - from + stride - 1) / stride;
+                fixed = dim.known;
+            }
+            if size == 1 && self.chance(1, 6) {
+                dropped |= 1 << n;
+                continue;
+            }
+            dims.push(Dim { size, known: fixed });
+        }
+        if self.chance(1, 8) {
+            // A new dimension in front moves every entry.
+            begin.insert(0, 0);
+            end.insert(0, 0);
+            strides.insert(0, 1);
+            (begins, ends, dropped, added) = (begins << 1, ends << 1, dropped << 1, 1);
+            dims.insert(0, Dim { size: 1, known: true });
+        }
+        let shape = begin.len().to_string();
+        let (begin, fixed) = self.steer("i32", &shape, &begin);
+        let (end, constant) = self.steer("i32", &shape, &end);
+        let values = strides;
+        let (strides, steady) = self.steer("i32", &shape, &values);
+        let dims = self.stated(dims, x, constant && fixed && steady);
+        let attrs = format!(
+            " {{begin_mask = {begins}, end_mask = {ends}, new_axis_mask = {added}, \
+             shrink_axis_mask = {dropped}}}"
+        );
+        let result = self.result(x.ty, dims);
+        self.emit("STRIDED_SLICE", &[&x.name, &begin, &end, &strides], &attrs, result)
+    }
+
+    fn tile(&mut self, x: &T) -> T {
+        let once = self.chance(3, 5);
+        let times: Vec<i64> =
+            x.dims.iter().map(|_| if once { 1 } else { self.rng.i64(1..3) }).collect();
+        let ty = self.integer();
+        let (steer, constant) = self.steer(ty, &times.len().to_string(), &times);
+        let dims =
+            x.dims.iter().zip(&times).map(|(dim, times)| Dim { size: dim.size * times, ..*dim });
+        let dims = dims.collect();
+        let dims = self.stated(dims, x, constant);
+        let result = self.result(x.ty, dims);
+        self.emit("TILE", &[&x.name, &steer], "", result)
+    }
+
+    fn broadcast_to(&mut self, x: &T) -> T {
+        let same = self.chance(3, 5);
+        let sizes = x
+            .dims
+            .iter()
+            .map(|dim| if dim.size == 1 && !same { self.rng.i64(1..4) } else { dim.size });
+        let sizes: Vec<i64> = sizes.collect();
+        let ty = self.integer();
+        let (steer, constant) = self.steer(ty, &sizes.len().to_string(), &sizes);
+        let dims = self.stated(known(&sizes), x, constant);
+        let result = self.result(x.ty, dims);
+        self.emit("BROADCAST_TO.v2", &[&x.name, &steer], "", result)
+    }
+
+    fn cast(&mut self, x: &T) -> T {
+        if !x.ty.1.is_empty() {
+            return self.unary(x);
+        }
+        let types = [x.ty, x.ty, F32, ("i32", ""), ("i64", "")];
+        let ty = types[self.rng.usize(..types.len())];
+        let result = self.result(ty, x.dims.clone());
+        self.emit("CAST", &[&x.name], "", result)
+    }
+
+    fn concatenation(&mut self, x: &T) -> T {
+        if x.dims.is_empty() {
+            return self.unary(x);
+        }
+        let twice = self.chance(1, 3);
+        let mut dims = x.dims.clone();
+        if twice {
+            dims[0].size *= 2;
+        }
+        let attrs = if x.ty == F32 && self.chance(1, 12) {
+            " {fused_activation_function = RELU}"
+        } else {
+            ""
+        };
+        let operands = [x.name.as_str(), x.name.as_str()];
+        let result = self.result(x.ty, dims);
+        self.emit("CONCATENATION", &operands[..1 + usize::from(twice)], attrs, result)
+    }
+
+    /// Quantises, and often restores what a Dequantize took apart.
+    fn quantize(&mut self, x: &T) -> T {
+        let first = PARAMETERS[self.rng.usize(..PARAMETERS.len())];
+        let codes = self.result(first, x.dims.clone());
+        let codes = self.emit("QUANTIZE", &[&x.name], "", codes);
+        let real = self.result(F32, x.dims.clone());
+        let real = self.emit("DEQUANTIZE", &[&codes.name], "", real);
+        if self.chance(1, 4) {
+            return real;
+        }
+        let second = if self.chance(2, 3) { first } else { PARAMETERS[self.rng.usize(..3)] };
+        let again = self.result(second, x.dims.clone());
+        let again = self.emit("QUANTIZE", &[&real.name], "", again);
+        let result = self.result(F32, x.dims.clone());
+        self.emit("DEQUANTIZE", &[&again.name], "", result)
+    }
+
+    /// Reads int8 weights next to float32 activations; their zero point came in as it is.
+    fn fully_connected(&mut self, x: &T) -> T {
+        let Some(last) = x.dims.last().copied().filter(|dim| dim.known) else {
+            return self.unary(x);
+        };
+        let weights = self.name();
+        let point = if self.chance(1, 2) { "" } else { ", 5" };
+        let (units, depth) = (4, last.size);
+        self.head.push(format!(
+            "%{weights} = const : i8[{units},{depth}] q(0.0625{point}) fill uniform(seed = 7, min = -100, max = 100)"
+        ));
+        let rows = Dim { size: x.elements() / depth, known: x.dims.iter().all(|dim| dim.known) };
+        let result = self.result(F32, vec![rows, Dim { size: units, known: true }]);
+        let (name, form) = (&result.name, result.form());
+        let op = ["FULLY_CONNECTED.v3", "FULLY_CONNECTED.v9"][self.rng.usize(..2)];
+        self.ops.push(format!("%{name} = {op}(%{}, %{weights}, _) : {form}", x.name));
+        result
+    }
+
+    /// Adds a quantised constant, behind a Dequantize of its own.
+    fn dequantized(&mut self, x: &T) -> T {
+        let (codes, real) = (self.name(), self.name());
+        self.head.push(format!("%{codes} = const : i8[1] q(0.25, 3) = [17]"));
+        self.ops.push(format!("%{real} = DEQUANTIZE(%{codes}) : f32[1]"));
+        let result = self.result(F32, x.dims.clone());
+        self.emit("ADD", &[&x.name, &real], "", result)
+    }
+
+    /// Two constants of the same bytes.
+    fn equal_constants(&mut self, x: &T) -> T {
+        let [a, b] = [self.name(), self.name()];
+        let value = ["0.5", "-3.25"][self.rng.usize(..2)];
+        for name in [&a, &b] {
+            self.head.push(format!("%{name} = const : f32[1] = [{value}]"));
+        }
+        let sum = self.result(F32, x.dims.clone());
+        let sum = self.emit("ADD", &[&x.name, &a], "", sum);
+        let result = self.result(F32, x.dims.clone());
+        self.emit("MUL", &[&sum.name, &b], "", result)
+    }
+}
