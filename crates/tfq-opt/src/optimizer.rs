@@ -228,6 +228,9 @@ impl Optimizer {
         if let Some(count) = self.stop_after_patch {
             kept = Some((count.min(patches), patches));
             module = self.state_after(&start, &module, count)?;
+            if count < patches {
+                report.keep_patches(count, &start, &module);
+            }
         }
         let span = timeline.begin(SpanKind::File, "check that it runs");
         let mut wrong = tfq_pass::check_runnable(&module, self.target).into_iter();
@@ -288,7 +291,7 @@ pub struct Optimized {
     /// What the passes did.
     pub report: Report,
     /// How many patches were kept of how many, where [`Optimizer::stop_after_patch`] was set.
-    /// The report tells of all.
+    /// The report tells of these.
     pub kept: Option<(usize, usize)>,
     lower: LowerOptions,
     /// The input, where nothing was changed and nothing asked for another layout.

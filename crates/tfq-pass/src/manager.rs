@@ -30,6 +30,36 @@ impl Report {
         self.passes.iter().filter_map(|pass| pass.statistics.get(name)).sum()
     }
 
+    /// Tells of the first `patches` patches only, after which `kept` is the state that was
+    /// kept: later passes are left out. Of a pass that the cut goes through, statistics and
+    /// remarks are left out too, since they are about all that it did.
+    pub fn keep_patches(&mut self, patches: usize, start: &Module, kept: &Module) {
+        let mut left = patches;
+        let whole = self.passes.iter().take_while(|pass| {
+            let fits = pass.patches <= left;
+            left -= if fits { pass.patches } else { 0 };
+            fits
+        });
+        let whole = whole.count();
+        self.passes.truncate(whole + usize::from(left > 0));
+        let Some(cut) = self.passes.get_mut(whole) else { return };
+        let name = std::mem::take(&mut cut.name);
+        let journal = &kept.journal()[start.journal().len()..];
+        let mut rules: IndexMap<String, RuleCount> = IndexMap::new();
+        for patch in journal.iter().take(patches).skip(patches - left) {
+            rules.entry(patch.label.to_string()).or_default().applied += 1;
+        }
+        let before: i64 = self.passes[..whole].iter().map(|pass| pass.bytes_saved).sum();
+        self.passes[whole] = PassReport {
+            name,
+            patches: left,
+            changed: true,
+            rules,
+            bytes_saved: constant_bytes(start) - constant_bytes(kept) - before,
+            ..PassReport::default()
+        };
+    }
+
     /// All remarks with the name of the pass that made them.
     pub fn remarks(&self) -> impl Iterator<Item = (&str, &Remark)> {
         self.passes.iter().flat_map(|pass| pass.remarks.iter().map(|r| (pass.name.as_str(), r)))
@@ -37,7 +67,7 @@ impl Report {
 }
 
 /// What one pass did.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct PassReport {
     /// The name of the pass.
     pub name: String,

@@ -135,6 +135,16 @@ impl Pipeline {
         self.nodes.iter().map(of).sum()
     }
 
+    /// Whether it runs a pass of this name.
+    pub fn runs(&self, name: &str) -> bool {
+        self.nodes.iter().any(|node| match node {
+            Node::Pass(step) => step.name == name,
+            Node::Repeat { body, .. }
+            | Node::UntilStable { body, .. }
+            | Node::Subgraph { body, .. } => body.runs(name),
+        })
+    }
+
     /// Whether it has no pass.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

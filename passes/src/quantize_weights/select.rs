@@ -105,6 +105,7 @@ pub(super) fn select(pass: &QuantizeWeights, module: &Module, cx: &mut Context<'
     let prefer = pass.prefer.or(target.prefer());
     let mut select = Select { pass, module, target, prefer, broken: IndexSet::new() };
     select.tell_of_absent_ops(cx);
+    select.tell_of_absent_operands(cx);
     let mut uses = select.uses(cx);
     let shown = shown(module);
     uses.retain(|buffer, uses| select.convertible(*buffer, uses, &shown[buffer], cx));
@@ -131,8 +132,8 @@ pub(super) struct Select<'a> {
 }
 
 impl Select<'_> {
-    /// Tells of names in `deny` and `custom-ops` that no op of the model has: a mistyped one would
-    /// pass unnoticed.
+    /// Tells of names in `deny` and `custom-ops` that no op of the model has, and of operands that
+    /// no op of that name has: a mistyped one would pass unnoticed.
     fn tell_of_absent_ops(&self, cx: &mut Context<'_>) {
         let custom =
             self.pass.custom_ops.0.iter().map(|op| OpKind::Custom(op.name.as_str().into()));
@@ -148,6 +149,25 @@ impl Select<'_> {
                     format!("{option}={}", kind.name()),
                     "no op of the model is one",
                 );
+            }
+        }
+    }
+
+    fn tell_of_absent_operands(&self, cx: &mut Context<'_>) {
+        for custom in &self.pass.custom_ops.0 {
+            let kind = OpKind::Custom(custom.name.as_str().into());
+            let operands = self.module.subgraphs().flat_map(|(_, graph)| {
+                let ops = graph.ops().filter(|op| graph.op(*op).kind == kind);
+                ops.map(|op| graph.operands(op).len())
+            });
+            let Some(most) = operands.max() else { continue };
+            for slot in custom.weights.iter().filter(|slot| **slot as usize >= most) {
+                let place = format!("custom-ops={}:{slot}", custom.name);
+                let message = match most {
+                    0 => "no op of this name has an operand".to_owned(),
+                    _ => format!("operands of this name's ops go from 0 to {}", most - 1),
+                };
+                cx.missed("no such operand", place, message);
             }
         }
     }

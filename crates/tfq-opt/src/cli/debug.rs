@@ -2,6 +2,7 @@
 
 use super::diagnostics::{self, Failure};
 use super::list;
+use super::model::nearest;
 use similar::TextDiff;
 use std::fs;
 use std::io::{self, Write};
@@ -12,7 +13,7 @@ use tfq_opt::Reproducer;
 use tfq_opt::format::{Image, write_atomically};
 use tfq_opt::ir::Module;
 use tfq_opt::ir::text::{Level, print};
-use tfq_opt::pass::{Event, Why};
+use tfq_opt::pass::{Event, Pipeline, Why};
 
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Seeing what passes do")]
@@ -130,6 +131,18 @@ impl Debug {
     }
 }
 
+impl Debug {
+    /// `--why` asks about a pass that runs.
+    pub(crate) fn check_why(&self, pipeline: &Pipeline) -> Result<(), Failure> {
+        let Some(Why { pass, .. }) = &self.why else { return Ok(()) };
+        if pipeline.runs(pass) {
+            return Ok(());
+        }
+        let help = format!("it runs {pipeline}");
+        Err(Failure::usage(&format!("--why: the pipeline does not run `{pass}`"), &help))
+    }
+}
+
 /// Prints models while passes run, and keeps what a failure leaves.
 pub(crate) struct Watcher<'a> {
     options: &'a Debug,
@@ -137,22 +150,36 @@ pub(crate) struct Watcher<'a> {
     printed: usize,
     failed: Option<io::Error>,
     reproducer: Option<(Reproducer, bool)>,
+    /// Whether the tensor that `--why` asks about was there when its pass began or ended.
+    is_there: bool,
+    /// The name nearest to that of one that was not.
+    nearest: Option<String>,
 }
 
 impl<'a> Watcher<'a> {
     pub(crate) fn new(options: &'a Debug, target: &'a str) -> Self {
-        Self { options, target, printed: 0, failed: None, reproducer: None }
+        Self {
+            options,
+            target,
+            printed: 0,
+            failed: None,
+            reproducer: None,
+            is_there: false,
+            nearest: None,
+        }
     }
 
     pub(crate) fn event(&mut self, event: &Event<'_>) {
         let o = self.options;
         match event {
             Event::Begin { pass, module, .. } => {
+                self.look_for(pass, module);
                 if wanted(&o.print_ir_before, pass) {
                     self.print("before", pass, module);
                 }
             }
             Event::End { before, module, report } => {
+                self.look_for(&report.name, module);
                 let changed = report.patches > 0;
                 let always = o.print_ir_after_all || wanted(&o.print_ir_after, &report.name);
                 let now = changed && wanted(&o.print_ir_after_change, &report.name);
@@ -171,6 +198,33 @@ impl<'a> Watcher<'a> {
                 self.reproducer = Some((file, error.is_mistake()));
             }
         }
+    }
+
+    fn look_for(&mut self, pass: &str, module: &Module) {
+        let Some(Why { pass: asked, tensor }) = &self.options.why else { return };
+        if self.is_there || pass != asked {
+            return;
+        }
+        let tensors = module
+            .subgraphs()
+            .flat_map(|(_, graph)| graph.tensors().map(move |id| graph.tensor(id).label()));
+        let names: Vec<&str> = tensors.collect();
+        self.is_there = names.contains(&tensor.as_str());
+        self.nearest = nearest(tensor, &names).map(str::to_owned);
+    }
+
+    /// A tensor that `--why` asks about must have been there.
+    pub(crate) fn check_why(&self) -> Result<(), Failure> {
+        let Some(Why { pass, tensor }) = self.options.why.as_ref().filter(|_| !self.is_there)
+        else {
+            return Ok(());
+        };
+        let help = match &self.nearest {
+            Some(near) => format!("did you mean {near:?}?"),
+            None => "`tfq-opt print` shows the names of all".to_owned(),
+        };
+        let message = format!("--why: there is no tensor {tensor:?} when {pass} runs");
+        Err(Failure::usage(&message, &help))
     }
 
     /// What could not be printed.

@@ -164,7 +164,7 @@ fn target_of_file(path: &str) -> Result<&'static Target, Failure> {
     }
 }
 
-fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     let distance = |known: &&&str| strsim::damerau_levenshtein(name, known);
     known.iter().filter(|k| distance(k) <= 1 + name.len() / 4).min_by_key(distance).copied()
 }

@@ -13,7 +13,10 @@ use tfq_opt::{Optimizer, Reproducer, Source};
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     if args.print_pipeline {
-        let pipeline = pipeline(args)?;
+        let pipeline = match &args.debug.run_reproducer {
+            Some(file) => reproducer(file)?.1,
+            None => pipeline(args)?,
+        };
         return writeln!(io::stdout(), "{pipeline}").map_err(output_failure);
     }
     let mut timeline = Timeline::default();
@@ -42,6 +45,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
             None => failure,
         }
     })?;
+    watcher.check_why()?;
     timeline.nest(&optimized.report.timeline);
     let failed = |error: tfq_opt::Error| Failure::model(&input, error);
     let image = timeline.span(SpanKind::File, "lower", || optimized.image()).map_err(failed)?;
@@ -124,13 +128,7 @@ impl<'a> Job<'a> {
         form: Form,
         output: Option<&'a str>,
     ) -> Result<Self, Failure> {
-        let text = std::fs::read_to_string(file)
-            .map_err(|error| Failure::file("cannot read", file, &error))?;
-        let reproducer = Reproducer::parse(&text).map_err(|error| Failure::Model {
-            message: format!("{file}: {error}"),
-            help: Some("a run in which a pass fails writes one; see --reproducer".to_owned()),
-        })?;
-        let pipeline = model::pipeline(file, &reproducer.pipeline)?;
+        let (reproducer, pipeline) = reproducer(file)?;
         let target = reproducer.target.clone();
         let optimizer = optimizer(args, pipeline, &target)?;
         let module = reproducer.module().map_err(|error| Failure::model(file, error))?;
@@ -140,8 +138,21 @@ impl<'a> Job<'a> {
     }
 }
 
+/// What a file says that a failed run left, and the pass in it.
+fn reproducer(file: &str) -> Result<(Reproducer, Pipeline), Failure> {
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| Failure::file("cannot read", file, &error))?;
+    let reproducer = Reproducer::parse(&text).map_err(|error| Failure::Model {
+        message: format!("{file}: {error}"),
+        help: Some("a run in which a pass fails writes one; see --reproducer".to_owned()),
+    })?;
+    let pipeline = model::pipeline(file, &reproducer.pipeline)?;
+    Ok((reproducer, pipeline))
+}
+
 fn optimizer(args: &Args, pipeline: Pipeline, target: &str) -> Result<Optimizer, Failure> {
     set_threads(args.threads)?;
+    args.debug.check_why(&pipeline)?;
     let mut optimizer = Optimizer::new(pipeline).for_target(model::target(target)?);
     optimizer.lift.drop_unknown = args.reading.drop_unknown;
     optimizer.lower.placement = args.constants.into();
