@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Checks the tool against the corpus: see README.md beside this file.
 
-    run.py lossless | text | determinism | malformed | fuzz | parity | run | pipelines | shipped | counts | seeds | all [options]
+    run.py lossless | text | skeletons | determinism | malformed | fuzz | parity | run | pipelines | shipped | counts | seeds | all [options]
 """
 
 import argparse
@@ -20,6 +20,7 @@ PEER = {"ai_edge_quantizer": "ai-edge-quantizer==0.10.0"}
 CHECKS = {
     "lossless": "check_roundtrip",
     "text": "check_roundtrip",
+    "skeletons": "check_skeletons",
     "determinism": "check_roundtrip",
     "malformed": "check_hostile",
     "fuzz": "check_hostile",

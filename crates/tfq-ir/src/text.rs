@@ -96,7 +96,8 @@ pub struct ParseOptions {
     /// Whether constants that the text leaves out may be made up. They are then the same on
     /// every machine, and resemble the statistics where the text has those.
     pub fills: bool,
-    /// How many bytes fills may make in all.
+    /// How many bytes a text may ask for that it does not have: those of fills, of lists of which
+    /// it has one element, and copies of what is in the side file.
     pub max_fill_bytes: u64,
 }
 
@@ -176,6 +177,50 @@ pub fn print_skeleton(module: &Module) -> String {
 pub fn parse(text: &str, options: &ParseOptions) -> Result<Module, ParseError> {
     parse::parse(text, options)
 }
+
+/// So far into a file its beginning is looked for, behind comments.
+const LONGEST_PREAMBLE: usize = 1 << 20;
+
+/// Whether these are the first bytes of a text, or meant to be: behind comments stands what one
+/// can begin with, which is its head, a section, an op or a tensor.
+pub fn is_text(input: &[u8]) -> bool {
+    let input = &input[..input.len().min(LONGEST_PREAMBLE)];
+    let mut rest = input.strip_prefix(BYTE_ORDER_MARK).unwrap_or(input).trim_ascii_start();
+    while let Some(comment) = rest.strip_prefix(b"//") {
+        let Some(end) = comment.iter().position(|byte| *byte == b'\n') else { return false };
+        rest = comment[end..].trim_ascii_start();
+    }
+    if rest.first() == Some(&b'%') {
+        // Documents in PDF begin with a percent sign as well.
+        return !rest.starts_with(b"%PDF-")
+            && (rest.get(1) == Some(&b'"') || quote::bare_len(&rest[1..]) > 0);
+    }
+    let is_letter = |b: &u8| b.is_ascii_alphanumeric() || *b == b'_';
+    let (word, behind) = rest.split_at(rest.iter().take_while(|b| is_letter(b)).count());
+    let Ok(word) = std::str::from_utf8(word) else { return false };
+    let next = behind.trim_ascii_start().first();
+    let spaced = behind.first().is_none_or(|b| b.is_ascii_whitespace());
+    match word {
+        "tfg" => spaced,
+        // English words as well, and pointers of Git LFS begin with a version.
+        "version" | "builtin" | "buffers" => spaced && next.is_some_and(u8::is_ascii_digit),
+        "constants" => behind.trim_ascii_start().starts_with(b"outside"),
+        "description" | "metadata" | "trailer" | "custom" => {
+            let none = behind.trim_ascii_start().starts_with(b"none");
+            none || next.is_some_and(|b| matches!(b, b'"' | b'='))
+        }
+        "input" | "output" => next == Some(&b'%'),
+        "layout" => next == Some(&b'@'),
+        word if parse::SECTIONS.contains(&word) => spaced,
+        word => {
+            let is_op = crate::catalog::op_by_name(word).is_some();
+            is_op && matches!(behind.first(), Some(b'(' | b'.'))
+        }
+    }
+}
+
+/// What editors may put before a text.
+pub const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// The level that the first line of a text says, if it says one.
 pub fn level_of(text: &str) -> Option<Level> {

@@ -10,13 +10,13 @@
 //!    accepts it), and is not computed by an op or variable;
 //! 5. scales and zero points are as many as the loader wants: none, one, or one for each index
 //!    of the quantised dimension, which must exist;
-//! 6. linked tensors (blockwise scales) exist;
+//! 6. linked tensors (blockwise scales) exist, and a link that is a number is that of no tensor;
 //! 7. the expressed type is float32: that is what a Dequantize gives.
 
 use crate::catalog::{self, OptionsUnion};
 use crate::{
-    Attributes, ElementType, Module, OpId, OpKind, Quantization, Subgraph, SubgraphId, TensorId,
-    TensorLink,
+    Attributes, ElementType, Module, OpId, OpKind, Quantization, QuantizationDetails, Subgraph,
+    SubgraphId, TensorId, TensorLink,
 };
 use std::collections::{HashMap, HashSet};
 
@@ -77,6 +77,11 @@ impl Module {
                     let place = format!("signature {:?}", signature.key.as_deref().unwrap_or(""));
                     let name = name.as_deref().unwrap_or("");
                     errors.push(error(place, format!("{name:?} names a tensor that is gone")));
+                } else if let Some(number) = taken(*link, graph) {
+                    let place = format!("signature {:?}", signature.key.as_deref().unwrap_or(""));
+                    let name = name.as_deref().unwrap_or("");
+                    let what = format!("{name:?} has number {number}, which a tensor has now");
+                    errors.push(error(place, what));
                 }
             }
         }
@@ -244,6 +249,15 @@ impl Verify<'_> {
         if q.details.links().any(|link| !self.graph.contains_tensor(link)) {
             self.broken(n, id, "its scales or zero points are a tensor that is gone");
         }
+        if let QuantizationDetails::Blockwise { scales, zero_points, .. }
+        | QuantizationDetails::MultiAxis { scales, zero_points, .. } = &q.details
+            && let Some(number) =
+                [scales, zero_points].into_iter().find_map(|link| taken(*link, self.graph))
+        {
+            let what =
+                format!("its scales or zero points have number {number}, which a tensor has now");
+            self.broken(n, id, what);
+        }
     }
 
     fn op(&mut self, n: usize, op: OpId, what: impl Into<String>) {
@@ -256,6 +270,12 @@ impl Verify<'_> {
         let place = format!("subgraph {}, tensor {n} (`{label}`)", self.id.0);
         self.errors.push(error(place, what));
     }
+}
+
+/// The number in a link that named no tensor when it was read, where one has it by now.
+fn taken(link: TensorLink, graph: &Subgraph) -> Option<i32> {
+    let TensorLink::Raw(number) = link else { return None };
+    usize::try_from(number).is_ok_and(|n| n < graph.tensor_count()).then_some(number)
 }
 
 fn cut(label: &str) -> &str {

@@ -22,7 +22,7 @@ pub fn load(input: &Bytes, options: &LoadOptions) -> Result<Module, Error> {
     if !is_text(input) {
         return Ok(tfq_tflite::lift(input, &options.lift)?);
     }
-    let source = input.strip_prefix(BYTE_ORDER_MARK).unwrap_or(input);
+    let source = input.strip_prefix(text::BYTE_ORDER_MARK).unwrap_or(input);
     match std::str::from_utf8(source) {
         Ok(text) => parse(text, options),
         Err(error) => Err(not_utf8(source, error.valid_up_to())),
@@ -48,29 +48,10 @@ fn not_utf8(source: &[u8], at: usize) -> Error {
     Error::Text { text, error: Box::new(error) }
 }
 
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-/// What a text may begin with, behind comments.
-const BEGINNINGS: [&[u8]; 6] =
-    [b"tfg", b"subgraph", b"signature", b"description", b"metadata", b"dequant_cache"];
-
 /// Whether the bytes are meant as the text form of a model: no flatbuffer with its identifier,
-/// and the first thing that stands there is the head of a text, a section or a tensor.
+/// and the first thing that stands there is what a text begins with. The first megabyte tells.
 pub fn is_text(input: &[u8]) -> bool {
-    if input.get(4..8) == Some(b"TFL3") {
-        return false;
-    }
-    let mut rest = input.strip_prefix(BYTE_ORDER_MARK).unwrap_or(input).trim_ascii_start();
-    while let Some(comment) = rest.strip_prefix(b"//") {
-        let Some(end) = comment.iter().position(|byte| *byte == b'\n') else { return false };
-        rest = comment[end..].trim_ascii_start();
-    }
-    let is_word = |word: &&[u8]| {
-        let behind = rest.strip_prefix(*word).map(|behind| behind.first());
-        behind.is_some_and(|next| next.is_none_or(|b| b.is_ascii_whitespace()))
-    };
-    let is_name = |next: &u8| next.is_ascii_graphic();
-    BEGINNINGS.iter().any(is_word)
-        || (rest.first() == Some(&b'%') && rest.get(1).is_some_and(is_name))
+    input.get(4..8) != Some(b"TFL3") && text::is_text(input)
 }
 
 impl crate::Source<'_> {

@@ -9,8 +9,8 @@ use std::path::Path;
 /// How much of a file will be looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// All of it, weights included. The kernel then maps all pages in one go, which on a file
-    /// in the page cache takes a third of the time that a fault for each few pages does.
+    /// All of it, weights included. The kernel then maps all pages of a model in one go, which on
+    /// a file in the page cache takes a third of the time that a fault for each few pages does.
     Whole,
     /// Little besides the structure.
     Parts,
@@ -22,7 +22,7 @@ pub enum Access {
 /// could notice.
 #[allow(unsafe_code)]
 pub fn read(path: &Path, access: Access) -> io::Result<Bytes> {
-    let file = File::open(path)?;
+    let mut file = File::open(path)?;
     let meta = file.metadata()?;
     if meta.is_dir() {
         return Err(io::ErrorKind::IsADirectory.into());
@@ -32,7 +32,8 @@ pub fn read(path: &Path, access: Access) -> io::Result<Bytes> {
         return read_all(file);
     }
     let mut options = memmap2::MmapOptions::new();
-    if access == Access::Whole {
+    // Of what is no model the first bytes are enough to refuse it.
+    if access == Access::Whole && is_model(&mut file)? {
         options.populate();
     }
     // SAFETY: a mapping is sound as long as nobody truncates or rewrites the file under it.
@@ -40,6 +41,16 @@ pub fn read(path: &Path, access: Access) -> io::Result<Bytes> {
     // leaves the mapped inode alone even where input and output are the same path.
     let map = unsafe { options.map(&file)? };
     Ok(Bytes::from_owner(map))
+}
+
+/// Whether a file has the identifier of the format. What is read of it is its first bytes.
+fn is_model(file: &mut File) -> io::Result<bool> {
+    let mut first = [0; 8];
+    match file.read_exact(&mut first) {
+        Ok(()) => Ok(first[4..] == *tfq_schema::tflite::MODEL_IDENTIFIER.as_bytes()),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Reads a stream to its end.

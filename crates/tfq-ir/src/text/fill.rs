@@ -120,6 +120,34 @@ pub(super) fn fill(fill: Fill, ty: ElementType, elements: usize) -> Option<Vec<u
     pack(ty, elements, next, matches!(fill, Fill::Ramp { .. }))
 }
 
+/// Start and step of the ramp that these integers are, if they are one that [`fill`] gives back.
+pub(super) fn ramp_of(ty: ElementType, bytes: &[u8]) -> Option<(i64, i64)> {
+    let element = |n: usize| -> Option<i64> {
+        match ty {
+            ElementType::Int32 => {
+                let bytes = bytes.get(4 * n..4 * n + 4)?;
+                Some(i32::from_le_bytes(bytes.try_into().ok()?).into())
+            }
+            ElementType::Int64 => {
+                let bytes = bytes.get(8 * n..8 * n + 8)?;
+                Some(i64::from_le_bytes(bytes.try_into().ok()?))
+            }
+            _ => None,
+        }
+    };
+    let (start, next) = (element(0)?, element(1)?);
+    let step = next.checked_sub(start)?;
+    let mut expected = start;
+    for n in 0..bytes.len() / ty.bytes_for(1)? as usize {
+        // Up to here double precision counts in ones.
+        if element(n)? != expected || expected.unsigned_abs() >= 1 << 52 {
+            return None;
+        }
+        expected = expected.checked_add(step)?;
+    }
+    Some((start, step))
+}
+
 fn pack(
     ty: ElementType,
     elements: usize,
@@ -236,6 +264,27 @@ mod tests {
             assert!((stats.mean - 1.0).abs() < 0.05 && (stats.std - 3.0).abs() < 0.05, "{stats:?}");
             assert!((stats.zeros as f64 / 100_000.0 - zeros).abs() < 0.01, "{stats:?}");
             assert_eq!((stats.min, stats.max), (-9.0, 70.5));
+        }
+    }
+
+    #[test]
+    fn a_ramp_is_found_where_it_gives_the_same_bytes() {
+        let bytes = |list: &[i64]| list.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
+        for (list, ramp) in [
+            (&[5_i64, 3, 1, -1][..], Some((5, -2))),
+            (&[7, 7], Some((7, 0))),
+            (&[0, 1, 3], None),
+            (&[1 << 60, (1 << 60) + 1], None),
+            (&[i64::MIN, i64::MAX], None),
+            (&[7], None),
+            (&[], None),
+        ] {
+            let packed = bytes(list);
+            assert_eq!(ramp_of(ElementType::Int64, &packed), ramp, "{list:?}");
+            if let Some((start, step)) = ramp {
+                let how = Fill::Ramp { start: start as f64, step: step as f64 };
+                assert_eq!(fill(how, ElementType::Int64, list.len()).unwrap(), packed);
+            }
         }
     }
 

@@ -30,11 +30,11 @@ impl Token {
     /// For messages.
     pub(super) fn describe(&self) -> String {
         match self {
-            Self::Tensor(name) => format!("tensor `%{name}`"),
-            Self::Subgraph(name) => format!("subgraph `@{name}`"),
-            Self::Word(word) => format!("`{word}`"),
-            Self::Number(text) => format!("`{text}`"),
-            Self::Bits(digits) => format!("`0x{digits}`"),
+            Self::Tensor(name) => format!("tensor `{}`", quote::shown('%', name)),
+            Self::Subgraph(name) => format!("subgraph `{}`", quote::shown('@', name)),
+            Self::Word(word) => format!("`{}`", quote::cut(word)),
+            Self::Number(text) => format!("`{}`", quote::cut(text)),
+            Self::Bits(digits) => format!("`0x{}`", quote::cut(digits)),
             Self::Hash(digits) => format!("`#{digits}`"),
             Self::String(_) => "a string".to_owned(),
             Self::Bytes(_) => "bytes".to_owned(),
@@ -51,25 +51,24 @@ pub(super) struct LexError {
     pub(super) help: Option<&'static str>,
 }
 
-/// The tokens of a text with the bytes they take, then [`Token::End`].
-pub(super) fn lex(text: &str) -> Result<Vec<(Token, Range<usize>)>, LexError> {
-    let mut lexer = Lexer { text, at: 0 };
-    let mut tokens = Vec::with_capacity(text.len() / 4);
-    loop {
-        lexer.skip();
-        let start = lexer.at;
-        let token = lexer.token()?;
-        let end = token == Token::End;
-        tokens.push((token, start..lexer.at));
-        if end {
-            return Ok(tokens);
-        }
-    }
-}
-
-struct Lexer<'a> {
+/// Reads one token after the other, so that a text takes no memory besides its own.
+pub(super) struct Lexer<'a> {
     text: &'a str,
     at: usize,
+}
+
+impl<'a> Lexer<'a> {
+    pub(super) fn new(text: &'a str) -> Self {
+        Self { text, at: 0 }
+    }
+
+    /// The next token with the bytes it takes; behind the last one it is [`Token::End`].
+    pub(super) fn next(&mut self) -> Result<(Token, Range<usize>), LexError> {
+        self.skip();
+        let start = self.at;
+        let token = self.token()?;
+        Ok((token, start..self.at))
+    }
 }
 
 impl Lexer<'_> {

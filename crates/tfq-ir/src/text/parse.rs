@@ -1,18 +1,24 @@
 //! From text to a model.
 //!
 //! The text is read into what [`Raw`] holds, in which tensors are names; then `build` makes
-//! the graph, so that a text may name things that come later.
+//! the graph, so that a text may name things that come later. Nothing here calls itself, so that
+//! a text may nest as deep as it likes, and nothing is made of few letters that has no limit
+//! ([`Parser::spend`]).
+//!
+//! What is said twice is an error, and so is what would be read and then count for nothing: a
+//! text means all that it says.
 
 mod build;
 mod content;
 mod op;
 mod tensor;
+mod tokens;
 
-use crate::text::lex::{Token, lex};
+use crate::text::lex::Token;
 use crate::text::print::REASONS;
 use crate::text::side::Reader;
 use crate::text::values::Scalar;
-use crate::text::{Level, ParseError, ParseOptions, VERSION};
+use crate::text::{Level, ParseError, ParseOptions, VERSION, quote};
 use crate::{CacheReason, CustomOptions, ExternalBuffer, Module, Op, OpCode, OpKind, Tensor};
 use bytes::Bytes;
 use indexmap::IndexMap;
@@ -20,6 +26,7 @@ use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::str::FromStr;
 use std::sync::Arc;
+use tokens::Tokens;
 
 type Span = Range<usize>;
 
@@ -50,39 +57,43 @@ pub(super) fn parse(text: &str, options: &ParseOptions) -> Result<Module, ParseE
 }
 
 fn parse_text(text: &str, options: &ParseOptions) -> Parsed<Module> {
-    let tokens = lex(text).map_err(|error| Fail {
-        span: error.span,
-        message: error.message,
-        help: error.help.map(str::to_owned),
-    })?;
+    let (tokens, subgraphs) = Tokens::new(text)?;
     let side = match options.side.as_ref().map(Reader::new) {
         Some(Ok(side)) => Some(side),
         Some(Err(what)) => return fail(0..0, what),
         None => None,
     };
+    let side_bytes = options.side.as_ref().map_or(0, |side| side.len() as u64);
     let mut parser = Parser {
         tokens,
-        at: 0,
         side,
         fills: options.fills,
         left: options.max_fill_bytes,
+        copies_left: side_bytes.saturating_mul(COPIES),
         used: HashSet::new(),
-        subgraphs: HashMap::new(),
+        subgraphs,
         made_up: false,
     };
-    parser.find_subgraphs()?;
     let mut raw = parser.model()?;
     raw.made_up = parser.made_up;
     build::build(raw)
 }
 
+/// How many times over a text may take what is in its side file, before that counts as bytes
+/// that it asks for. Reading a `.tflite` file bears as much.
+const COPIES: u64 = 16;
+
 /// A model with names in place of handles.
 #[derive(Default)]
 struct Raw {
+    /// Sections that stand in a text once at most.
+    once: Once,
     version: Option<u32>,
     description: Option<Arc<str>>,
     metadata: Vec<RawMetadata>,
     metadata_buffer: Vec<i32>,
+    /// Where numbers of buffers stand, which only layouts give them.
+    numbers: Option<Span>,
     external_groups: Vec<Option<Arc<str>>>,
     external_buffers: Vec<ExternalBuffer>,
     signatures: Vec<RawSignature>,
@@ -113,7 +124,8 @@ struct RawSignature {
 
 enum RawLink {
     Name(Name),
-    Raw(i32),
+    /// A number, which must be that of no tensor.
+    Raw(i32, Span),
 }
 
 /// A tensor's name where it is used.
@@ -140,6 +152,8 @@ struct RawTensor {
     /// Whether an op computes it.
     result: bool,
     input: bool,
+    /// What its dimensions say of its rank: `[]` has one, and of `[*]` it is not known.
+    ranked: Option<bool>,
 }
 
 enum Content {
@@ -201,16 +215,24 @@ struct RawBuffers {
     count: Option<u32>,
     span: Span,
     bytes: Vec<(u32, Span, Bytes)>,
-    shared: Vec<(Span, Vec<u32>)>,
+    shared: Vec<RawShared>,
 }
 
-struct Parser {
-    tokens: Vec<(Token, Span)>,
-    at: usize,
+/// Numbers of buffers and of large options that have the same bytes.
+struct RawShared {
+    span: Span,
+    buffers: Vec<u32>,
+    options: Vec<usize>,
+}
+
+struct Parser<'a> {
+    tokens: Tokens<'a>,
     side: Option<Reader>,
     fills: bool,
-    /// How many bytes fills may still make.
+    /// How many bytes may still be made that the text does not have.
     left: u64,
+    /// How many bytes of the side file may still be copied before that is spent too.
+    copies_left: u64,
     /// Entries of the side file that something has: the next one gets a copy, since constants
     /// that share their bytes are another model than those that are equal.
     used: HashSet<usize>,
@@ -218,7 +240,7 @@ struct Parser {
     made_up: bool,
 }
 
-const SECTIONS: [&str; 14] = [
+pub(super) const SECTIONS: [&str; 14] = [
     "version",
     "description",
     "metadata",
@@ -235,38 +257,23 @@ const SECTIONS: [&str; 14] = [
     "buffers",
 ];
 
-impl Parser {
-    /// Numbers the subgraphs, so that attributes and signatures can name those that follow.
-    fn find_subgraphs(&mut self) -> Parsed<()> {
-        let mut depth = 0_usize;
-        let mut last = None;
-        for (token, span) in &self.tokens {
-            let number = self.subgraphs.len();
-            match token {
-                Token::Mark('{') => depth += 1,
-                Token::Mark('}') => depth = depth.saturating_sub(1),
-                Token::Subgraph(name)
-                    if depth == 0 && last == Some(&Token::Word("subgraph".to_owned())) =>
-                {
-                    let known = self.subgraphs.insert(name.clone(), number);
-                    if known.is_some() {
-                        return fail(
-                            span.clone(),
-                            format!("there is a subgraph `@{name}` already"),
-                        );
-                    }
-                }
-                // Ops outside of all subgraphs are one of their own.
-                Token::Tensor(_) if depth == 0 => {
-                    self.subgraphs.entry("main".to_owned()).or_insert(number);
-                }
-                _ => (),
-            }
-            last = Some(token);
+/// Words of which each may stand in a place once.
+#[derive(Default)]
+struct Once {
+    seen: Vec<String>,
+}
+
+impl Once {
+    fn check(&mut self, word: &str, span: &Span) -> Parsed<()> {
+        if self.seen.iter().any(|seen| seen == word) {
+            return fail(span.clone(), format!("`{}` is set twice", quote::cut(word)));
         }
+        self.seen.push(word.to_owned());
         Ok(())
     }
+}
 
+impl Parser<'_> {
     fn model(&mut self) -> Parsed<Raw> {
         let mut raw = Raw::default();
         if self.eat_word("tfg") {
@@ -278,11 +285,11 @@ impl Parser {
             if let Token::Word(word) = self.peek()
                 && (Level::from_name(word).is_some() || word == "skeleton")
             {
-                self.at += 1;
+                self.tokens.advance();
             } else if let Token::Word(word) = self.peek()
                 && let Some(near) = closest(word, Level::ALL.iter().map(|level| level.name()))
             {
-                let message = format!("there is no level `{word}`");
+                let message = format!("there is no level `{}`", quote::cut(word));
                 return fail_with(self.span(), message, format!("did you mean `{near}`?"));
             }
         }
@@ -314,7 +321,13 @@ impl Parser {
         if !SECTIONS.contains(&word.as_str()) {
             return self.loose_statement(raw, &word);
         }
-        self.at += 1;
+        self.tokens.advance();
+        if !matches!(
+            word.as_str(),
+            "metadata" | "external_group" | "external_buffer" | "signature" | "subgraph" | "layout"
+        ) {
+            raw.once.check(&word, &span)?;
+        }
         match word.as_str() {
             "version" => {
                 let span = self.span();
@@ -331,6 +344,7 @@ impl Parser {
                 let buffer = match self.eat_word("buffer") {
                     true => {
                         let span = self.span();
+                        raw.numbers.get_or_insert_with(|| span.clone());
                         Some((self.number("a buffer")?, span))
                     }
                     false => None,
@@ -376,7 +390,10 @@ impl Parser {
                 self.word("outside")?;
                 raw.constants_outside = true;
             }
-            "metadata_buffer" => raw.metadata_buffer = self.list()?.0,
+            "metadata_buffer" => {
+                raw.numbers.get_or_insert(span);
+                raw.metadata_buffer = self.list()?.0;
+            }
             "opcodes" => {
                 self.mark('{')?;
                 while !self.eat_mark('}') {
@@ -388,7 +405,10 @@ impl Parser {
                 let layout = self.layout()?;
                 raw.layouts.push(layout);
             }
-            _ => raw.buffers = Some(self.buffers()?),
+            _ => {
+                raw.numbers.get_or_insert(span);
+                raw.buffers = Some(self.buffers()?);
+            }
         }
         Ok(())
     }
@@ -398,7 +418,7 @@ impl Parser {
         let span = self.span();
         let known = crate::catalog::op_by_name(word).is_some();
         if !known && !matches!(word, "" | "input" | "output" | "custom" | "builtin") {
-            let message = format!("there is no section or operator `{word}`");
+            let message = format!("there is no section or operator `{}`", quote::cut(word));
             let ops = crate::catalog::all_ops().iter().map(|op| op.name);
             if super::type_from_name(word).is_some() {
                 return fail_with(span, message, "a type stands behind a `:`");
@@ -430,9 +450,11 @@ impl Parser {
     fn external_buffer(&mut self) -> Parsed<ExternalBuffer> {
         let id = self.number("the external buffer's identifier")?;
         let mut buffer = ExternalBuffer { id, group: 0, offset: 0, length: 0, packing: None };
+        let mut once = Once::default();
         self.mark('{')?;
         while !self.eat_mark('}') {
             let (key, span) = self.any_word("a field")?;
+            once.check(&key, &span)?;
             self.mark('=')?;
             match key.as_str() {
                 "group" => buffer.group = self.number("a group")?,
@@ -441,7 +463,8 @@ impl Parser {
                 "packing" => buffer.packing = Some(self.string("a packing")?.into()),
                 _ => {
                     let help = "it has group, offset, length and packing";
-                    return fail_with(span, format!("an external buffer has no `{key}`"), help);
+                    let message = format!("an external buffer has no `{}`", quote::cut(&key));
+                    return fail_with(span, message, help);
                 }
             }
             self.comma('}')?;
@@ -462,7 +485,8 @@ impl Parser {
         while !self.eat_mark('}') {
             let (word, span) = self.any_word("`input` or `output`")?;
             if !matches!(word.as_str(), "input" | "output") {
-                return fail(span, format!("expected `input` or `output`, found `{word}`"));
+                let found = quote::cut(&word);
+                return fail(span, format!("expected `input` or `output`, found `{found}`"));
             }
             let name = self.optional_string()?;
             self.mark('=')?;
@@ -483,7 +507,8 @@ impl Parser {
             let Some((reason, _)) = REASONS.iter().find(|(_, name)| *name == word) else {
                 let names: Vec<&str> = REASONS.iter().map(|(_, name)| *name).collect();
                 let help = format!("reasons are {}", names.join(", "));
-                return fail_with(span, format!("there is no reason `{word}`"), help);
+                let message = format!("there is no reason `{}`", quote::cut(&word));
+                return fail_with(span, message, help);
             };
             self.word("bytes")?;
             let bytes = self.number("a number of bytes")?;
@@ -501,20 +526,29 @@ impl Parser {
     }
 
     fn op_code(&mut self) -> Parsed<OpCode> {
+        let start = self.span();
         let kind = self.kind()?;
         let version = self.version()?;
         let mut code = OpCode::for_kind(&kind, version);
-        loop {
-            if self.eat_word("builtin_code") {
-                code.builtin = self.number("an operator's number")?;
-            } else if self.eat_word("deprecated_builtin_code") {
-                code.deprecated_builtin = self.number("an operator's number")?;
-            } else if self.eat_word("custom_code") {
-                code.custom = self.optional_string()?;
-            } else {
-                return Ok(code);
+        let mut once = Once::default();
+        while let Token::Word(word) = self.peek()
+            && matches!(word.as_str(), "builtin_code" | "deprecated_builtin_code" | "custom_code")
+        {
+            let (word, span) = self.any_word("a field")?;
+            once.check(&word, &span)?;
+            match word.as_str() {
+                "builtin_code" => code.builtin = self.number("an operator's number")?,
+                "deprecated_builtin_code" => {
+                    code.deprecated_builtin = self.number("an operator's number")?;
+                }
+                _ => code.custom = self.optional_string()?,
             }
         }
+        if code.kind() != kind {
+            let message = format!("these numbers are those of {}, not of {kind}", code.kind());
+            return fail(start.start..self.tokens.end(), message);
+        }
+        Ok(code)
     }
 
     fn layout(&mut self) -> Parsed<RawLayout> {
@@ -522,46 +556,61 @@ impl Parser {
         let subgraph = self.subgraph_ref()?;
         let mut layout = RawLayout { subgraph, span, name: None, debug: -1, tensors: Vec::new() };
         let mut ranked = false;
+        let mut once = Once::default();
         while !self.eat_mark('{') {
             let (word, span) = self.any_word("`{`")?;
+            once.check(&word, &span)?;
             match word.as_str() {
                 "name" => layout.name = Some(self.optional_string()?),
                 "debug" => layout.debug = self.number("an index")?,
                 "ranked" => ranked = true,
-                _ => return fail(span, format!("a layout has no `{word}`")),
+                _ => return fail(span, format!("a layout has no `{}`", quote::cut(&word))),
             }
         }
         while !self.eat_mark('}') {
-            let mut place = RawPlace {
-                tensor: self.tensor()?,
-                name: None,
-                ranked,
-                fixed: false,
-                empty_quantization: false,
-                buffer: RawSlot::Next,
-            };
-            while let Token::Word(word) = self.peek().clone() {
-                let span = self.span();
-                self.at += 1;
-                match word.as_str() {
-                    "name" => place.name = Some(self.optional_string()?),
-                    "ranked" => place.ranked = true,
-                    "unranked" => place.ranked = false,
-                    "static" => place.fixed = true,
-                    "q" => {
-                        self.mark('(')?;
-                        self.mark(')')?;
-                        place.empty_quantization = true;
-                    }
-                    "none" => place.buffer = RawSlot::None,
-                    "as" => place.buffer = RawSlot::As(self.qualified()?),
-                    "buffer" => place.buffer = RawSlot::Number(self.number("a buffer")?),
-                    _ => return fail(span, format!("a layout has no `{word}`")),
-                }
-            }
+            let place = self.place(ranked)?;
             layout.tensors.push(place);
         }
         Ok(layout)
+    }
+
+    fn place(&mut self, ranked: bool) -> Parsed<RawPlace> {
+        let mut place = RawPlace {
+            tensor: self.tensor()?,
+            name: None,
+            ranked,
+            fixed: false,
+            empty_quantization: false,
+            buffer: RawSlot::Next,
+        };
+        let mut once = Once::default();
+        while matches!(self.peek(), Token::Word(_)) {
+            let (word, span) = self.any_word("a word of a layout")?;
+            once.check(
+                match word.as_str() {
+                    "ranked" | "unranked" => "ranked",
+                    "none" | "as" | "buffer" => "buffer",
+                    word => word,
+                },
+                &span,
+            )?;
+            match word.as_str() {
+                "name" => place.name = Some(self.optional_string()?),
+                "ranked" => place.ranked = true,
+                "unranked" => place.ranked = false,
+                "static" => place.fixed = true,
+                "q" => {
+                    self.mark('(')?;
+                    self.mark(')')?;
+                    place.empty_quantization = true;
+                }
+                "none" => place.buffer = RawSlot::None,
+                "as" => place.buffer = RawSlot::As(self.qualified()?),
+                "buffer" => place.buffer = RawSlot::Number(self.number("a buffer")?),
+                _ => return fail(span, format!("a layout has no `{}`", quote::cut(&word))),
+            }
+        }
+        Ok(place)
     }
 
     fn buffers(&mut self) -> Parsed<RawBuffers> {
@@ -577,13 +626,12 @@ impl Parser {
         while !self.eat_mark('}') {
             let span = self.span();
             if self.eat_word("shared") {
-                let mut group = Vec::new();
-                while matches!(self.peek(), Token::Number(_))
-                    && *self.peek_after() != Token::Mark('=')
-                {
-                    group.push(self.number("a buffer")?);
-                }
-                buffers.shared.push((span, group));
+                let buffers_of_it = self.numbers("a buffer")?;
+                let options = match self.eat_word("options") {
+                    true => self.numbers("one of the large options")?,
+                    false => Vec::new(),
+                };
+                buffers.shared.push(RawShared { span, buffers: buffers_of_it, options });
             } else {
                 let number = self.number("a buffer")?;
                 self.mark('=')?;
@@ -594,18 +642,27 @@ impl Parser {
         Ok(buffers)
     }
 
+    /// Numbers side by side, up to one that `=` follows.
+    fn numbers<T: FromStr>(&mut self, what: &str) -> Parsed<Vec<T>> {
+        let mut numbers = Vec::new();
+        while matches!(self.peek(), Token::Number(_)) && *self.peek_after() != Token::Mark('=') {
+            numbers.push(self.number(what)?);
+        }
+        Ok(numbers)
+    }
+
     // Small pieces.
 
     fn peek(&self) -> &Token {
-        &self.tokens[self.at.min(self.tokens.len() - 1)].0
+        self.tokens.peek()
     }
 
     fn peek_after(&self) -> &Token {
-        &self.tokens[(self.at + 1).min(self.tokens.len() - 1)].0
+        self.tokens.peek_after()
     }
 
     fn span(&self) -> Span {
-        self.tokens[self.at.min(self.tokens.len() - 1)].1.clone()
+        self.tokens.span()
     }
 
     fn unexpected<T>(&self, wanted: &str) -> Parsed<T> {
@@ -614,7 +671,9 @@ impl Parser {
 
     fn eat_mark(&mut self, mark: char) -> bool {
         let found = *self.peek() == Token::Mark(mark);
-        self.at += usize::from(found);
+        if found {
+            self.tokens.advance();
+        }
         found
     }
 
@@ -636,7 +695,9 @@ impl Parser {
 
     fn eat_word(&mut self, word: &str) -> bool {
         let found = self.is_word(word);
-        self.at += usize::from(found);
+        if found {
+            self.tokens.advance();
+        }
         found
     }
 
@@ -648,16 +709,16 @@ impl Parser {
         let span = self.span();
         let Token::Word(word) = self.peek() else { return self.unexpected(wanted) };
         let word = word.clone();
-        self.at += 1;
+        self.tokens.advance();
         Ok((word, span))
     }
 
     fn number<T: FromStr>(&mut self, what: &str) -> Parsed<T> {
         let Token::Number(text) = self.peek() else { return self.unexpected(what) };
         let Ok(number) = text.parse() else {
-            return fail(self.span(), format!("{text} cannot be {what}"));
+            return fail(self.span(), format!("{} cannot be {what}", quote::cut(text)));
         };
-        self.at += 1;
+        self.tokens.advance();
         Ok(number)
     }
 
@@ -666,7 +727,7 @@ impl Parser {
             return self.unexpected(&format!("{what} in quotes"));
         };
         let text = text.clone();
-        self.at += 1;
+        self.tokens.advance();
         Ok(text)
     }
 
@@ -681,7 +742,7 @@ impl Parser {
         let span = self.span();
         let Token::Tensor(name) = self.peek() else { return self.unexpected("a tensor (`%name`)") };
         let name = name.clone();
-        self.at += 1;
+        self.tokens.advance();
         Ok(Name { name, span })
     }
 
@@ -691,7 +752,7 @@ impl Parser {
             return self.unexpected("a subgraph (`@name`)");
         };
         let name = name.clone();
-        self.at += 1;
+        self.tokens.advance();
         Ok((name, span))
     }
 
@@ -705,8 +766,9 @@ impl Parser {
             self.subgraphs.iter().map(|(a, b)| (b, a)).collect();
         names.sort();
         let near = closest(&name, names.iter().map(|(_, name)| name.as_str()));
-        let help = near.map(|near| format!("did you mean `@{near}`?"));
-        Err(Fail { span, message: format!("there is no subgraph `@{name}`"), help })
+        let help = near.map(|near| format!("did you mean `{}`?", quote::shown('@', near)));
+        let message = format!("there is no subgraph `{}`", quote::shown('@', &name));
+        Err(Fail { span, message, help })
     }
 
     fn qualified(&mut self) -> Parsed<Qualified> {
@@ -719,7 +781,10 @@ impl Parser {
 
     fn raw_link(&mut self) -> Parsed<RawLink> {
         match self.peek() {
-            Token::Number(_) => Ok(RawLink::Raw(self.number("a tensor")?)),
+            Token::Number(_) => {
+                let span = self.span();
+                Ok(RawLink::Raw(self.number("a tensor")?, span))
+            }
             _ => Ok(RawLink::Name(self.tensor()?)),
         }
     }
@@ -741,7 +806,7 @@ impl Parser {
             let message = format!("{} cannot be {what}", self.peek().describe());
             return fail(self.span(), message);
         };
-        self.at += 1;
+        self.tokens.advance();
         Ok(value)
     }
 }
@@ -759,9 +824,17 @@ impl RawSubgraph {
     }
 }
 
+/// Longer names than this, in bytes, are not compared, and no more than so many: what is most
+/// alike is found by looking at every letter of each.
+const LONGEST_ALIKE: usize = 128;
+const MOST_ALIKE: usize = 20_000;
+
 /// The name most like this one, if any is.
 fn closest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let known = known.into_iter();
+    if name.len() > LONGEST_ALIKE {
+        return None;
+    }
+    let known = known.into_iter().take(MOST_ALIKE).filter(|known| known.len() <= LONGEST_ALIKE);
     let rated = known.map(|known| {
         let same = known.eq_ignore_ascii_case(name);
         (if same { 2.0 } else { strsim::jaro_winkler(name, known) }, known)

@@ -4,6 +4,7 @@ mod layout;
 mod op;
 mod pieces;
 mod quantization;
+mod steering;
 mod tensor;
 
 use crate::text::names::{self, Names};
@@ -89,6 +90,8 @@ struct Printer<'m> {
     owners: HashMap<BufferId, (SubgraphId, TensorId)>,
     /// Buffers whose bytes the text has somewhere.
     written: HashSet<BufferId>,
+    /// Constants by place that no fill can stand for.
+    steering: HashSet<(usize, usize)>,
 }
 
 impl<'m> Printer<'m> {
@@ -102,6 +105,10 @@ impl<'m> Printer<'m> {
     ) -> Self {
         let wanted = |id| only.is_none_or(|only| only == id);
         let names = module.subgraphs();
+        let steering = match aside {
+            Aside::Fills => steering::constants(module),
+            Aside::Nothing | Aside::Bytes(_) => HashSet::new(),
+        };
         Self {
             module,
             level,
@@ -115,6 +122,7 @@ impl<'m> Printer<'m> {
             collided: false,
             owners: HashMap::new(),
             written: HashSet::new(),
+            steering,
         }
     }
 

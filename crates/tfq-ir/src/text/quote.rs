@@ -1,5 +1,6 @@
 //! Names, strings and bytes in quotes.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
 /// Whether a name can stand without quotes: letters, digits and `_ . $ /`, and in between also
@@ -31,6 +32,30 @@ pub(super) fn name(out: &mut String, sigil: char, name: &str) {
     } else {
         string(out, name);
     }
+}
+
+/// Longer names are cut off in messages.
+const LONGEST_SHOWN: usize = 100;
+
+/// What a message shows of a word of a text: its beginning, where it is long.
+pub(super) fn cut(word: &str) -> Cow<'_, str> {
+    match word.char_indices().nth(LONGEST_SHOWN) {
+        Some((end, _)) => format!("{}…", &word[..end]).into(),
+        None => word.into(),
+    }
+}
+
+/// A name in a message: as a text has it, and not longer than can be read.
+pub(super) fn shown(sigil: char, long: &str) -> String {
+    let mut out = String::new();
+    match long.char_indices().nth(LONGEST_SHOWN) {
+        Some((end, _)) => {
+            name(&mut out, sigil, &long[..end]);
+            out.push('…');
+        }
+        None => name(&mut out, sigil, long),
+    }
+    out
 }
 
 /// A string in quotes. Characters that do not show, or change how others show, are escaped.

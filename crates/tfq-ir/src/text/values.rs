@@ -5,6 +5,7 @@ use crate::text::{INLINE_ELEMENTS, quote};
 use half::{bf16, f16};
 use std::cmp::Ordering;
 use std::fmt::Write;
+use std::str::FromStr;
 
 /// Strings that take more than this many bytes of text are not written out, however few.
 const LONGEST_STRINGS: usize = 240;
@@ -17,22 +18,46 @@ pub(super) fn inline(
     elements: Option<u64>,
     bytes: &[u8],
 ) -> Option<String> {
-    let elements = usize::try_from(elements?).ok().filter(|n| *n <= INLINE_ELEMENTS)?;
-    let scalar = shape.is_empty();
-    let mut out = String::from(if scalar { "" } else { "[" });
+    let elements = elements.filter(|n| *n <= INLINE_ELEMENTS as u64)?;
+    let text = written(ty, shape, elements, bytes, usize::MAX)?;
+    let is_long = ty == ElementType::String && text.len() > LONGEST_STRINGS;
+    (!is_long).then_some(text)
+}
+
+/// As [`inline`], however many there are. Those that repeat are written once, with their number.
+pub(super) fn whole(
+    ty: ElementType,
+    shape: &[i32],
+    elements: Option<u64>,
+    bytes: &[u8],
+) -> Option<String> {
+    written(ty, shape, elements?, bytes, SHORTEST_RUN)
+}
+
+/// So many equal elements are written as one with their number.
+const SHORTEST_RUN: usize = 4;
+
+fn written(
+    ty: ElementType,
+    shape: &[i32],
+    elements: u64,
+    bytes: &[u8],
+    shortest_run: usize,
+) -> Option<String> {
+    // There are no elements without bytes, so that what is counted here ends.
+    let elements =
+        usize::try_from(elements).ok().filter(|n| *n <= bytes.len().saturating_mul(4))?;
+    let mut list = List { out: String::new(), shortest_run, last: String::new(), times: 0 };
     match ty {
         ElementType::String => {
-            for (n, text) in
-                strings(bytes).filter(|list| list.len() == elements)?.iter().enumerate()
-            {
-                separate(&mut out, n);
+            let strings = strings(bytes).filter(|list| list.len() == elements)?;
+            for text in strings {
+                let mut one = String::new();
                 match std::str::from_utf8(text) {
-                    Ok(text) => quote::string(&mut out, text),
-                    Err(_) => quote::bytes(&mut out, text),
+                    Ok(text) => quote::string(&mut one, text),
+                    Err(_) => quote::bytes(&mut one, text),
                 }
-            }
-            if out.len() > LONGEST_STRINGS {
-                return None;
+                list.add(one);
             }
         }
         _ => {
@@ -40,23 +65,54 @@ pub(super) fn inline(
                 return None;
             }
             for n in 0..elements {
-                separate(&mut out, n);
-                element(&mut out, ty, bytes, n)?;
+                let mut one = String::new();
+                element(&mut one, ty, bytes, n)?;
+                list.add(one);
             }
             // Bits behind the last element must be 0.
-            let bits = elements as u32 * ty.bits()?;
+            let bits = elements as u64 * u64::from(ty.bits()?);
             if !bits.is_multiple_of(8) && bytes.last().is_some_and(|last| last >> (bits % 8) != 0) {
                 return None;
             }
         }
     }
-    out.push_str(if scalar { "" } else { "]" });
-    Some(out)
+    let list = list.finish();
+    Some(if shape.is_empty() { list } else { format!("[{list}]") })
 }
 
-fn separate(out: &mut String, n: usize) {
-    if n > 0 {
-        out.push_str(", ");
+/// Elements one after the other, with those that repeat held back until their number is known.
+struct List {
+    out: String,
+    shortest_run: usize,
+    last: String,
+    times: usize,
+}
+
+impl List {
+    fn add(&mut self, one: String) {
+        if self.times == 0 || one != self.last {
+            self.flush();
+            self.last = one;
+        }
+        self.times += 1;
+    }
+
+    fn flush(&mut self) {
+        let separator = |out: &str| if out.is_empty() { "" } else { ", " };
+        if self.times >= self.shortest_run {
+            _ = write!(self.out, "{}{} * {}", separator(&self.out), self.times, self.last);
+        } else {
+            for _ in 0..self.times {
+                self.out.push_str(separator(&self.out));
+                self.out.push_str(&self.last);
+            }
+        }
+        self.times = 0;
+    }
+
+    fn finish(mut self) -> String {
+        self.flush();
+        self.out
     }
 }
 
@@ -153,10 +209,7 @@ fn strings(bytes: &[u8]) -> Option<Vec<&[u8]>> {
         let at = bytes.get(4 * n..4 * n + 4)?;
         usize::try_from(i32::from_le_bytes(at.try_into().ok()?)).ok()
     };
-    let count = number(0)?;
-    if count > INLINE_ELEMENTS {
-        return None;
-    }
+    let count = number(0).filter(|n| *n <= bytes.len() / 4)?;
     let list: Option<Vec<&[u8]>> =
         (0..count).map(|n| bytes.get(number(1 + n)?..number(2 + n)?)).collect();
     list.filter(|list| pack_strings(list) == bytes)
@@ -204,6 +257,28 @@ impl Packer {
         (self.out, self.count)
     }
 
+    /// How many elements there are.
+    pub(super) fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Has the last element `times` times; there were `before` without it.
+    pub(super) fn repeat(&mut self, before: usize, times: u64) {
+        let bits = self.ty.bits().map_or(8, |bits| bits as usize);
+        if bits >= 8 {
+            let one = self.out[before * bits / 8..].to_vec();
+            (1..times).for_each(|_| self.out.extend_from_slice(&one));
+            self.count += times as usize - 1;
+            return;
+        }
+        let last = *self.out.last().expect("an element was added");
+        let value = (last >> (before * bits % 8)) as i8;
+        (1..times).for_each(|_| {
+            self.push_part(bits, value);
+            self.count += 1;
+        });
+    }
+
     /// Adds an element; `false` if the type cannot hold it.
     pub(super) fn push(&mut self, scalar: Scalar<'_>) -> bool {
         self.try_push(scalar).is_some()
@@ -239,10 +314,6 @@ impl Packer {
                 match scalar {
                     Scalar::Number(text) => {
                         let value: $number = $from(text)?;
-                        // What is written in digits is not to become infinite unsaid.
-                        if !value.is_finite() && text.bytes().any(|b| b.is_ascii_digit()) {
-                            return None;
-                        }
                         self.out.extend(value.to_le_bytes())
                     }
                     Scalar::Bits(text) => {
@@ -253,15 +324,21 @@ impl Packer {
             };
         }
         match self.ty {
-            Float32 => float!(f32, u32, |t: &str| t.parse::<f32>().ok()),
-            Float64 => float!(f64, u64, |t: &str| t.parse::<f64>().ok()),
+            Float32 => float!(f32, u32, f32_of),
+            Float64 => float!(f64, u64, |t: &str| decimal(t, f64::is_finite)),
             Float16 => float!(f16, u16, |t: &str| match t {
                 "nan" => Some(f16::NAN),
-                t => t.parse::<f64>().ok().map(f16::from_f64),
+                t => {
+                    let value = f16::from_f64(decimal(t, f64::is_finite)?);
+                    kept(t, value, value.is_finite(), value.to_bits() << 1 == 0)
+                }
             }),
             BFloat16 => float!(bf16, u16, |t: &str| match t {
                 "nan" => Some(bf16::NAN),
-                t => t.parse::<f64>().ok().map(bf16::from_f64),
+                t => {
+                    let value = bf16::from_f64(decimal(t, f64::is_finite)?);
+                    kept(t, value, value.is_finite(), value.to_bits() << 1 == 0)
+                }
             }),
             Int8 => number!(i8),
             UInt8 => number!(u8),
@@ -296,6 +373,30 @@ impl Packer {
         let mask = (1_u8 << bits) - 1;
         *self.out.last_mut().expect("pushed") |= (value as u8 & mask) << shift;
     }
+}
+
+/// A number in decimal digits, or `inf` or `nan`.
+pub(super) fn decimal<T>(text: &str, is_finite: impl Fn(T) -> bool) -> Option<T>
+where
+    T: Copy + Default + FromStr + PartialEq,
+{
+    let value: T = text.parse().ok()?;
+    kept(text, value, is_finite(value), value == T::default())
+}
+
+fn f32_of(text: &str) -> Option<f32> {
+    decimal(text, f32::is_finite)
+}
+
+/// What is written in digits is not to become infinite or 0 unsaid.
+fn kept<T>(text: &str, value: T, is_finite: bool, is_zero: bool) -> Option<T> {
+    let mut digits = text.bytes().take_while(|b| !matches!(b, b'e' | b'E'));
+    let changed = match (is_finite, is_zero) {
+        (false, _) => text.bytes().any(|b| b.is_ascii_digit()),
+        (_, true) => digits.any(|digit| matches!(digit, b'1'..=b'9')),
+        _ => false,
+    };
+    (!changed).then_some(value)
 }
 
 fn small(scalar: Scalar<'_>, least: i8, most: i8) -> Option<i8> {
@@ -357,7 +458,7 @@ impl Number for f32 {
     }
     fn parse(scalar: Scalar<'_>) -> Option<Self> {
         match scalar {
-            Scalar::Number(text) => text.parse().ok(),
+            Scalar::Number(text) => f32_of(text),
             Scalar::Bits(text) => u32::from_str_radix(text, 16).ok().map(f32::from_bits),
             Scalar::Bool(_) => None,
         }

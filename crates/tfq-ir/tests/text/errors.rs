@@ -228,7 +228,252 @@ fn what_a_text_may_ask_for_has_a_limit() {
         "%x = input : i8[1] q([99999999999 * 1])",
         "%x = input layout @main { %x buffer 4000000000 }",
         "%x = input layout @main { %x } buffers 4000000000",
+        "%x = input : i8[251] q([251 * 0.5], [251 * 0])",
+        "%x = input : i8[1] q(0.5, min = [251 * 0.5])",
+        "%c = const : i8[2000] = [2000 * 1]",
+        "%c = const : i4[4000] = [4000 * 1]",
+        "%c = const : str[99] = [99 * \"abc\"]",
+        "%x = input metadata_buffer [999 * 1]",
     ] {
-        assert!(text::parse(source, &options).is_err(), "{source}");
+        let refused = text::parse(source, &options).expect_err(source);
+        assert!(refused.message.contains("too") || refused.message.contains("may"), "{refused}");
     }
+    // The zero points that scales imply count as well.
+    let source = "%x = input : i8[80] q([80 * 0.5], axis = 0)";
+    assert!(text::parse(source, &options).is_ok());
+    let source = "%x = input : i8[100] q([100 * 0.5], axis = 0)";
+    assert!(text::parse(source, &options).is_err());
+}
+
+#[test]
+fn a_side_file_is_not_copied_without_end() {
+    let source = "%c = const : f32[250] fill gaussian()\noutput %c";
+    let (_, side) = text::print_with_side(&parse(source));
+    let hashed = text::print(&parse(source), Level::Hash);
+    let line = hashed.lines().find(|line| line.contains("%c = ")).unwrap();
+    let times = |n: usize| -> String {
+        (0..n).map(|n| line.replace("%c", &format!("%c{n}")) + "\n").collect()
+    };
+    let options = ParseOptions { max_fill_bytes: 1000, ..with_side(side) };
+    assert!(text::parse(&times(17), &options).is_ok());
+    let refused = text::parse(&times(100), &options).unwrap_err();
+    assert_eq!(refused.message, "the text asks for more bytes than it may");
+}
+
+/// However deep it nests.
+#[test]
+fn depth_is_an_error_and_no_overflow() {
+    const DEPTH: usize = 1_000_000;
+    for (source, message) in [
+        (
+            format!("%x = input\n%y = RELU(%x) notes(\"n\" = {}", "[".repeat(DEPTH)),
+            "expected the value of a note, found `[`",
+        ),
+        (
+            format!("%x = input\n%y = CONV_2D(%x) {}", "{".repeat(DEPTH)),
+            "expected an attribute, found `{`",
+        ),
+        (
+            format!("%x = input\n%y = RELU{}", "(".repeat(DEPTH)),
+            "expected a tensor, or `_` where there is none, found `(`",
+        ),
+        (
+            format!("%x = const : f32[1] = {}", "[".repeat(DEPTH)),
+            "expected a value of type f32, found `[`",
+        ),
+        (
+            format!("%x = const : c64[1] = [{}", "(".repeat(DEPTH)),
+            "expected a value of type c64, found `(`",
+        ),
+        (format!("%x = input : f32{}", "[".repeat(DEPTH)), "expected a dimension, found `[`"),
+        (
+            format!("%x = input : f32[1] {}", "of (f32[1] ".repeat(DEPTH)),
+            "expected `,` or `)`, found `of`",
+        ),
+        (
+            format!("%x = input : f32[1] q({}", "blockwise(".repeat(DEPTH)),
+            "expected `=`, found `(`",
+        ),
+        ("subgraph @a { ".repeat(DEPTH), "there is no operator `subgraph`"),
+    ] {
+        assert_eq!(error(&source).message, message);
+    }
+}
+
+#[test]
+fn messages_are_short_whatever_stands_in_the_text() {
+    let long = "a".repeat(1 << 20);
+    for source in [
+        format!("%x = input\n%y = {long}(%x)"),
+        format!("{long} %x"),
+        format!("tfg 1 {long}"),
+        format!("%x = input : {long}[1]"),
+        format!("%x = input\n%y = RELU(%{long})"),
+        format!("%{long} = input\n%{long} = RELU(%x)"),
+        format!("%{long} = const : f32[9]"),
+        format!("%x = input : f32[{}]", "9".repeat(1 << 20)),
+        format!("%x = input\n%y = RELU(%x) {{{long} = 1}}"),
+        format!("%x = input\n%y = CONV_2D(%x) {{{long} = 1}}"),
+        format!("%x = input\n%y = CONV_2D(%x) {{padding = {long}}}"),
+        format!("%x = input\n%y = IF(%x) {{then_subgraph_index = @{long}}}"),
+        format!("%x = input : f32[1] q(0.5, {long} = 1)"),
+        format!("%x = const : f32[9] fill {long}(seed = 1)"),
+        format!("%x = const : f32[1] = 0x{}", "f".repeat(1 << 20)),
+        format!("layout @{long} {{}}"),
+    ] {
+        let refused = error(&source);
+        assert!(refused.message.len() < 300, "{} bytes", refused.message.len());
+        assert!(refused.help.is_none_or(|help| help.len() < 1000));
+    }
+    // What a terminal would obey is escaped.
+    let refused = error("%x = input\n%y = RELU(%\"\\u{1b}[31m\")");
+    assert_eq!(refused.message, "there is no tensor `%\"\\u{1b}[31m\"` in `@main`");
+}
+
+/// What would count for nothing, or be read as something else.
+#[test]
+fn nothing_in_a_text_is_passed_over() {
+    let mut wrong = Vec::new();
+    for (source, line, column, message) in [
+        ("description \"a\"\ndescription \"b\"\n%x = input", 2, 1, "`description` is set twice"),
+        ("opcodes {}\n%x = input\nopcodes {}", 3, 1, "`opcodes` is set twice"),
+        ("%x = input\n%y = RELU(%x) debug 1 debug 2", 2, 23, "`debug` is set twice"),
+        ("%x = input : f32[1] q(0.5) q(0.25)", 1, 28, "`q` is set twice"),
+        ("%x = input : f32[1] external 1 external 2", 1, 32, "`external` is set twice"),
+        ("%x = input : f32[1] q(0.5, axis = 0, axis = 1)", 1, 38, "`axis` is set twice"),
+        (
+            "%x = input : f32[1] q(axis = 0, 3)",
+            1,
+            33,
+            "expected `axis`, `min`, `max` or `)`, found `3`",
+        ),
+        (
+            "%x = input : i8[1] q(custom(b\"\"), blockwise())",
+            1,
+            35,
+            "of blockwise, multi_axis and custom a quantisation has one",
+        ),
+        (
+            "%x = input : f32[?,2] signature [-1,2]",
+            1,
+            23,
+            "what is unknown of the shape is said by `?` already",
+        ),
+        ("%x = const : f32[2] fill ramp(step = 1, step = 2)", 1, 41, "`step` is set twice"),
+        ("external_buffer 1 {group = 0, group = 1}", 1, 31, "`group` is set twice"),
+        (
+            "%x = input\n%y = RELU(%x) notes(\"a\" = 1, \"a\" = 2)",
+            2,
+            30,
+            "there is a note of this name already",
+        ),
+        (
+            "%x = input\n%y = custom \"M\"(%x) options(none, large)",
+            2,
+            35,
+            "only bytes can lie behind the flatbuffer",
+        ),
+        ("%x = input : f32[1] = 1.0", 1, 6, "a tensor with contents is `input const`, not `input`"),
+        ("%x = tensor : f32[1] = 1.0", 1, 6, "a tensor with contents is `const`, not `tensor`"),
+        // Numbers that name a tensor, and that are out of range.
+        (
+            "%x = input : i8[1] q(blockwise(scales = %s, zero_points = 1))\n%s = const : f32[1] = [1.0]",
+            1,
+            59,
+            "1 is the number of a tensor, which goes by name",
+        ),
+        (
+            "%x = input\nsignature \"k\" @main { input \"a\" = 0 }",
+            2,
+            35,
+            "0 is the number of a tensor, which goes by name",
+        ),
+        ("%x = input : i8[1] q(1e99)", 1, 22, "`1e99` cannot be a number"),
+        ("%x = input : i8[1] q(1e-99)", 1, 22, "`1e-99` cannot be a number"),
+        ("%x = const : f16[1] = [70000]", 1, 24, "`70000` cannot be a value of type f16"),
+        ("%x = const : f16[1] = [1e-9]", 1, 24, "`1e-9` cannot be a value of type f16"),
+        ("%x = const : f16[9] fill const(70000)", 1, 26, "this value is too large for f16"),
+        (
+            "%x = const : f32[9] fill gaussian(std = 1e999)",
+            1,
+            41,
+            "`1e999` cannot be a standard deviation",
+        ),
+        ("%x = input\n%y = SOFTMAX(%x) {beta = 1e99}", 2, 26, "`1e99` cannot be a number"),
+        (
+            "%x = input\n%y = RESHAPE(%x) {new_shape = [99999999999]}",
+            2,
+            31,
+            "`new_shape` cannot hold this value",
+        ),
+        (
+            "%x = input : variant[1] of (f32[?])",
+            1,
+            35,
+            "an unknown dimension of an element is -1, not `?`",
+        ),
+        // Operators.
+        ("%x = input\n%y = builtin 9999(%x)", 2, 14, "there is no builtin operator 9999"),
+        (
+            "%x = input\n%y = CUSTOM(%x)",
+            2,
+            6,
+            "a custom op goes by the name that the runtime knows it by",
+        ),
+        (
+            "%x = input\nopcodes { RELU builtin_code 98 }",
+            2,
+            11,
+            "these numbers are those of LEAKY_RELU, not of RELU",
+        ),
+        ("%x = input\n%y = RELU(%x) code 1", 2, 6, "there is no operator code 1 of RELU"),
+        (
+            "%x = input\n%y = RELU(%x)\ndequant_cache { @main %y variable bytes 1 per_invoke 1 }",
+            3,
+            23,
+            "no DEQUANTIZE computes `%y`",
+        ),
+        // Layouts.
+        (
+            "metadata \"a\" buffer 3 = b\"\"\n%x = input",
+            1,
+            21,
+            "without layouts buffers have no numbers",
+        ),
+        ("%x = input\nbuffers 9", 2, 1, "without layouts buffers have no numbers"),
+        ("%x = input\nlayout @main { %x none buffer 3 }", 2, 24, "`buffer` is set twice"),
+        (
+            "%x = input : f32[?]\nlayout @main { %x static }",
+            2,
+            16,
+            "`%x` has a signature, and is not static",
+        ),
+        (
+            "%x = input : f32[1] q(0.5)\nlayout @main { %x q() }",
+            2,
+            16,
+            "`%x` has a quantisation that is not empty",
+        ),
+        ("%x = input : f32[*]\nlayout @main ranked { %x }", 2, 23, "`%x` has dimensions `[*]`"),
+        ("%x = input : f32[]\nlayout @main { %x }", 2, 16, "`%x` has dimensions `[]`"),
+        (
+            "%x = const : f32[1] = [1.0]\n%y = const : f32[1] as %x\nlayout @main { %x %y }",
+            2,
+            24,
+            "`%x` has another buffer in its layout",
+        ),
+        (
+            "%y = custom \"M\"() options(b\"a\", large) : f32[1]\nlayout @main { %y }\nbuffers { shared options 0 1 }",
+            3,
+            11,
+            "there are no large options 1",
+        ),
+    ] {
+        let refused = error(source);
+        let found = (refused.line, refused.column, refused.message);
+        if found != (line, column, message.to_owned()) {
+            wrong.push(format!("{source}\n  {found:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

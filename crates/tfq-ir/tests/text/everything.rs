@@ -250,7 +250,8 @@ pub(crate) fn everything() -> Module {
     set(&mut when, "else_subgraph_index", Attr::Int(-1));
     b.op(when, &[Some(x)], &[]);
     let mut custom = Op::new(OpKind::Custom("Über \"op\"".into()));
-    custom.custom_options.bytes = Some(random_bytes(100, 6));
+    let payload = random_bytes(100, 6);
+    custom.custom_options.bytes = Some(payload.clone());
     custom.custom_options.format = 3;
     custom.custom_options.large = true;
     custom.mutating_variable_inputs = vec![false, true];
@@ -263,6 +264,13 @@ pub(crate) fn everything() -> Module {
     });
     let id = b.op(custom, &[Some(state)], &[state_in, made_state]);
     b.intermediates(id, &[Some(unused), None]);
+    // Options that have the bytes of others, and such that only equal them.
+    for bytes in [payload.clone(), Bytes::copy_from_slice(&payload), payload.clone()] {
+        let mut custom = Op::new(OpKind::Custom("same".into()));
+        custom.custom_options.bytes = Some(bytes);
+        custom.custom_options.large = true;
+        b.op(custom, &[], &[]);
+    }
     let mut dequantize = Op::new(OpKind::Builtin(ops::DEQUANTIZE));
     dequantize.attrs =
         Some(Attributes::new(catalog::options_by_name("DequantizeOptions").unwrap()));
@@ -298,6 +306,7 @@ pub(crate) fn everything() -> Module {
     ];
     let buffer = m.add_constant(random_bytes(500, 4));
     m.metadata.push(Metadata { name: some("large"), buffer });
+    m.add_constant(payload);
     m.metadata_buffer = vec![1, -1];
     m.external_buffer_groups = vec![some("weights.bin"), None];
     m.external_buffers = vec![
@@ -307,7 +316,7 @@ pub(crate) fn everything() -> Module {
     m.signatures = vec![
         Signature {
             key: some("serving_default"),
-            inputs: vec![(some("x"), TensorLink::Tensor(x)), (None, TensorLink::Raw(77))],
+            inputs: vec![(some("x"), TensorLink::Tensor(x)), (None, TensorLink::Raw(7777))],
             outputs: names.iter().map(|(n, id)| (some(n), TensorLink::Tensor(*id))).collect(),
             subgraph: 0,
             deprecated_tag: some("tag"),
@@ -341,13 +350,20 @@ pub(crate) fn dump(m: &Module) -> String {
     let mut out = String::new();
     let sharing: Vec<Vec<u32>> = {
         let mut groups: Vec<((usize, usize), Vec<u32>)> = Vec::new();
-        for (id, bytes) in m.constants().iter() {
-            let Some(bytes) = bytes.filter(|b| !b.is_empty()) else { continue };
+        let mut add = |number, bytes: &Bytes| {
             let key = (bytes.as_ptr() as usize, bytes.len());
             match groups.iter_mut().find(|(known, _)| *known == key) {
-                Some((_, group)) => group.push(id.0),
-                None => groups.push((key, vec![id.0])),
+                Some((_, group)) => group.push(number),
+                None => groups.push((key, vec![number])),
             }
+        };
+        for (id, bytes) in m.constants().iter() {
+            let Some(bytes) = bytes.filter(|b| !b.is_empty()) else { continue };
+            add(id.0, bytes);
+        }
+        let ops = m.subgraphs().flat_map(|(_, g)| g.ops().map(|op| &g.op(op).custom_options));
+        for (n, options) in ops.filter(|options| options.large).enumerate() {
+            add(1_000_000 + n as u32, options.bytes.as_ref().unwrap());
         }
         groups.into_iter().map(|(_, group)| group).collect()
     };

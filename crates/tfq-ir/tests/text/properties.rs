@@ -1,12 +1,12 @@
 //! What any text must bear.
 
-use crate::everything::everything;
+use crate::everything::{dump, everything};
 use crate::with_side;
 use proptest::prelude::*;
 use tfq_ir::text::{self, Level, ParseOptions};
 
 /// Pieces of texts, so that most of what is put together gets past the lexer.
-const PIECES: [&str; 62] = [
+const PIECES: [&str; 68] = [
     "%x",
     "%y",
     "%w",
@@ -69,6 +69,12 @@ const PIECES: [&str; 62] = [
     "padding = SAME",
     "then_subgraph_index = @f",
     "nan",
+    "1e99",
+    "[9 * 1]",
+    "[999999999 * 1]",
+    "static",
+    "shared 1 2",
+    "notes(\"n\" = 1)",
 ];
 
 proptest! {
@@ -80,6 +86,48 @@ proptest! {
         if let Err(error) = text::parse(&source, &options) {
             prop_assert!(source.get(error.span).is_some());
         }
+    }
+
+    /// Whatever names a model has, they come back.
+    #[test]
+    fn any_names_come_back(
+        names in proptest::collection::vec(
+            prop_oneof![
+                4 => proptest::collection::vec(any::<char>(), 0..12)
+                    .prop_map(|chars| chars.into_iter().collect::<String>()),
+                2 => "[a-z./:;$_\"'\\\\ -]{0,8}",
+                1 => "[\u{0}-\u{9f}\u{200b}-\u{202f}\u{fff0}-\u{ffff}\u{e0000}-\u{e007f}]{0,6}",
+                1 => "a{3000,3010}",
+            ],
+            8,
+        ),
+    ) {
+        let name = |n: usize| Some(std::sync::Arc::from(names[n].as_str()));
+        let mut b = tfq_ir::SubgraphBuilder::new(name(0));
+        let tensors: Vec<_> = (1..5)
+            .map(|n| b.tensor(tfq_ir::Tensor::new(&*names[n], tfq_ir::ElementType::Float32, [2])))
+            .collect();
+        let custom = tfq_ir::OpKind::Custom(name(5).unwrap());
+        let mut op = tfq_ir::Op::new(custom);
+        op.notes.insert(names[6].clone().into(), tfq_ir::Attr::String(name(7).unwrap()));
+        b.op(op, &[Some(tensors[0])], &[tensors[1]]);
+        let graph = b.finish(vec![tensors[0]], vec![tensors[1], tensors[2]]);
+        let mut module = tfq_ir::Module::new(vec![graph], Default::default());
+        module.description = name(6);
+        module.signatures.push(tfq_ir::Signature {
+            key: name(7),
+            inputs: vec![(name(1), tfq_ir::TensorLink::Tensor(tensors[0]))],
+            outputs: vec![(name(2), tfq_ir::TensorLink::Tensor(tensors[3]))],
+            subgraph: 0,
+            deprecated_tag: name(3),
+        });
+        module.external_buffer_groups = vec![name(4)];
+        let printed = text::print(&module, Level::Full);
+        let shows = |c: char| !c.is_control() || c == '\n';
+        prop_assert!(printed.chars().all(shows), "{printed}");
+        let back = text::parse(&printed, &ParseOptions::default()).unwrap();
+        prop_assert_eq!(dump(&back), dump(&module));
+        prop_assert_eq!(text::print(&back, Level::Full), printed);
     }
 
     #[test]

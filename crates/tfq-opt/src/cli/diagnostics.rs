@@ -34,6 +34,28 @@ pub(crate) struct Excerpt {
     exit_code: u8,
 }
 
+/// So many bytes of a text are shown from where it is wrong: a line may be all of a large file.
+const LONGEST_SHOWN: usize = 300;
+
+impl Excerpt {
+    /// The lines that the message is about, the number of the first, and the place in them.
+    fn shown(&self) -> (usize, String, Range<usize>) {
+        let (text, start) = (&self.text, self.span.start);
+        let far = text.floor_char_boundary(start.saturating_add(LONGEST_SHOWN));
+        let end = self.span.end.clamp(start, far);
+        let first = text[..start].rfind('\n').map_or(0, |at| at + 1);
+        let last = text[end..far].find('\n').map_or(far, |at| end + at);
+        let mut lines = text[first..last].to_owned();
+        // An empty span points at the character behind it, or one past the end.
+        let next = lines[start - first..].chars().next().map_or(1, char::len_utf8);
+        if start == last {
+            lines.push(' ');
+        }
+        let span = start - first..(end - first).max(start - first + next);
+        (line_and_column(text, start).0, lines, span)
+    }
+}
+
 impl Failure {
     pub(crate) fn pipeline(place: &str, error: PipelineError) -> Self {
         Self::Text(Box::new(Excerpt {
@@ -143,13 +165,9 @@ pub(crate) fn print(failure: &Failure) {
     let mut report: Vec<Group<'_>> = Vec::new();
     let help = match failure {
         Failure::Text(excerpt) => {
-            // An empty span points at the character behind it, or one past the end.
-            let start = excerpt.span.start;
-            let at_end = start == excerpt.text.len();
-            let text = format!("{}{}", excerpt.text, if at_end { " " } else { "" });
-            let next = text[start..].chars().next().map_or(0, char::len_utf8);
-            let span = start..excerpt.span.end.max(start + next);
+            let (line, text, span) = excerpt.shown();
             let snippet = Snippet::source(text)
+                .line_start(line)
                 .line_numbering(excerpt.text.contains('\n'))
                 .path(excerpt.place.clone())
                 .annotation(AnnotationKind::Primary.span(span).label(excerpt.label.clone()));

@@ -3,7 +3,7 @@
 use super::diagnostics::Failure;
 use super::emit::{Emit, Form};
 use bytes::Bytes;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::Path;
 use tfq_opt::format::{Access, Image, LiftOptions, LowerOptions};
 use tfq_opt::ir::Module;
@@ -59,9 +59,28 @@ pub(crate) fn read(input: &str, access: Access) -> Result<Bytes, Failure> {
     bytes.map_err(|error| Failure::file("cannot read", input, &error))
 }
 
+/// As [`read`], for a model: of a stream that is none only the beginning is read.
+fn read_model(input: &str, access: Access) -> Result<Bytes, Failure> {
+    if input != "-" {
+        return read(input, access);
+    }
+    /// From so much on it can be told.
+    const BEGINNING: u64 = 1 << 20;
+    let mut stream = io::stdin().lock();
+    let mut whole = || {
+        let mut bytes = Vec::new();
+        stream.by_ref().take(BEGINNING).read_to_end(&mut bytes)?;
+        if bytes.get(4..8) == Some(b"TFL3") || tfq_opt::is_text(&bytes) {
+            stream.read_to_end(&mut bytes)?;
+        }
+        Ok(bytes.into())
+    };
+    whole().map_err(|error: io::Error| Failure::file("cannot read", input, &error))
+}
+
 /// The model of a file, be it `.tflite` or text.
 pub(crate) fn load(input: &str, reading: &Reading) -> Result<Module, Failure> {
-    let bytes = read(input, Access::Parts)?;
+    let bytes = read_model(input, Access::Parts)?;
     tfq_opt::load(&bytes, &reading.options(input)?).map_err(|error| Failure::model(input, error))
 }
 
@@ -72,7 +91,7 @@ pub(crate) fn source(
     reading: &Reading,
     access: Access,
 ) -> Result<(Source<'static>, u64), Failure> {
-    let bytes = read(input, access)?;
+    let bytes = read_model(input, access)?;
     let source = Source::from_either(bytes, &reading.options(input)?);
     let source = source.map_err(|error| Failure::model(input, error))?;
     let size = match &source {

@@ -1,16 +1,18 @@
 //! From names to a graph.
 
 use super::{
-    Content, Fail, Name, Parsed, Qualified, Raw, RawLayout, RawLink, RawSlot, RawSubgraph, Span,
-    closest, fail, fail_with,
+    Content, Fail, Name, Parsed, Qualified, Raw, RawLayout, RawLink, RawOp, RawShared, RawSlot,
+    RawSubgraph, Span, closest, fail, fail_with,
 };
+use crate::catalog::ops::DEQUANTIZE;
+use crate::text::quote;
 use crate::{
     BufferId, ConstantPool, DequantCache, DequantCacheEntry, Metadata, Module, OpCode, OpId,
-    Quantization, QuantizationDetails, Signature, Subgraph, SubgraphBuilder, SubgraphId, TensorId,
-    TensorLink,
+    OpKind, Quantization, QuantizationDetails, Signature, Subgraph, SubgraphBuilder, SubgraphId,
+    TensorId, TensorLink,
 };
 use bytes::Bytes;
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -19,6 +21,9 @@ const MOST_BUFFERS: u32 = 1 << 22;
 
 pub(super) fn build(mut raw: Raw) -> Parsed<Module> {
     let order = apply_layouts(&mut raw)?;
+    if raw.op_codes.is_empty() && raw.layouts.is_empty() {
+        raw.op_codes = several_versions(&mut raw.subgraphs)?;
+    }
     let (constants, metadata_buffers) = buffers(&mut raw, &order)?;
     let codes = Codes::new(&raw.op_codes);
     let mut subgraphs = Vec::new();
@@ -60,10 +65,8 @@ pub(super) fn build(mut raw: Raw) -> Parsed<Module> {
             list.iter()
                 .map(|(name, link)| {
                     let link = match (link, raw.subgraphs.get(at), places.get(at)) {
-                        (RawLink::Raw(raw), ..) => TensorLink::Raw(*raw),
-                        (RawLink::Name(tensor), Some(subgraph), Some(place)) => {
-                            TensorLink::Tensor(place.find(subgraph, tensor)?)
-                        }
+                        (link, Some(subgraph), Some(place)) => place.link(subgraph, link)?,
+                        (RawLink::Raw(raw, _), ..) => TensorLink::Raw(*raw),
                         (RawLink::Name(tensor), ..) => {
                             let message = format!("there is no subgraph {at} with this tensor");
                             return fail(tensor.span.clone(), message);
@@ -87,8 +90,11 @@ pub(super) fn build(mut raw: Raw) -> Parsed<Module> {
             let subgraph = &raw.subgraphs[entry.subgraph];
             let tensor = places[entry.subgraph].find(subgraph, &entry.tensor)?;
             let id = SubgraphId(entry.subgraph as u32);
-            let Some((op, _)) = module.subgraph(id).producer(tensor) else {
-                let message = format!("no op computes `%{}`", entry.tensor.name);
+            let graph = module.subgraph(id);
+            let producer = graph.producer(tensor).map(|(op, _)| op);
+            let Some(op) = producer.filter(|op| graph.op(*op).kind.is(DEQUANTIZE)) else {
+                let name = quote::shown('%', &entry.tensor.name);
+                let message = format!("no DEQUANTIZE computes `{name}`");
                 return fail(entry.tensor.span.clone(), message);
             };
             cache.entries.push(DequantCacheEntry {
@@ -120,25 +126,38 @@ fn apply_layouts(raw: &mut Raw) -> Parsed<Vec<Vec<usize>>> {
         for place in &layout.tensors {
             let at = index_of(subgraph, &place.tensor)?;
             if std::mem::replace(&mut seen[at], true) {
-                let message = format!("`%{}` is listed already", place.tensor.name);
-                return fail(place.tensor.span.clone(), message);
+                let message = "is listed already";
+                return about(&place.tensor, message);
             }
             listed.push(at);
+            let described = subgraph.tensors[at].ranked;
+            if described.is_some_and(|ranked| ranked != place.ranked) {
+                let rank =
+                    if place.ranked { "has dimensions `[*]`" } else { "has dimensions `[]`" };
+                return about(&place.tensor, rank);
+            }
             let tensor = &mut subgraph.tensors[at].tensor;
             if let Some(name) = &place.name {
                 tensor.name = name.clone();
             }
             tensor.has_rank = place.ranked;
             if place.fixed {
+                if !tensor.shape_signature.is_empty() {
+                    return about(&place.tensor, "has a signature, and is not static");
+                }
                 tensor.shape_signature = tensor.shape.clone();
             }
-            if place.empty_quantization && tensor.quantization.is_none() {
+            if place.empty_quantization {
+                if tensor.quantization.is_some() {
+                    return about(&place.tensor, "has a quantisation that is not empty");
+                }
                 tensor.quantization = Some(Arc::new(Quantization::default()));
             }
         }
         if let Some(missing) = seen.iter().position(|seen| !seen) {
             let (name, tensor) = subgraph.tensors.get_index(missing).expect("it is one of them");
-            let message = format!("the layout of `@{}` does not list `%{name}`", subgraph.name);
+            let (graph, name) = (quote::shown('@', &subgraph.name), quote::shown('%', name));
+            let message = format!("the layout of `{graph}` does not list `{name}`");
             return fail(tensor.span.clone(), message);
         }
         order[layout.subgraph] = listed;
@@ -147,14 +166,60 @@ fn apply_layouts(raw: &mut Raw) -> Parsed<Vec<Vec<usize>>> {
         && !raw.layouts.is_empty()
     {
         let subgraph = &raw.subgraphs[missing];
-        return fail(subgraph.span.clone(), format!("`@{}` has no layout", subgraph.name));
+        let name = quote::shown('@', &subgraph.name);
+        return fail(subgraph.span.clone(), format!("`{name}` has no layout"));
     }
     Ok(order)
 }
 
 /// The constants, with their numbers put into tensors and returned for the metadata.
 fn buffers(raw: &mut Raw, order: &[Vec<usize>]) -> Parsed<(ConstantPool, Vec<BufferId>)> {
-    if raw.layouts.is_empty() { plain_buffers(raw, order) } else { laid_out_buffers(raw) }
+    match &raw.numbers {
+        Some(span) if raw.layouts.is_empty() => fail_with(
+            span.clone(),
+            "without layouts buffers have no numbers",
+            "a text of level full has a layout for each subgraph",
+        ),
+        _ if raw.layouts.is_empty() => plain_buffers(raw, order),
+        _ => laid_out_buffers(raw),
+    }
+}
+
+/// Operator codes for kinds of which ops have several versions: where a text leaves out what only
+/// the file needs, each version has a code of its own. Ops of other kinds get theirs when the
+/// model is lowered.
+fn several_versions(subgraphs: &mut [RawSubgraph]) -> Parsed<Vec<OpCode>> {
+    let mut versions: IndexMap<OpKind, IndexSet<i32>> = IndexMap::new();
+    for raw in subgraphs.iter().flat_map(|subgraph| &subgraph.ops) {
+        if raw.nth_code > 0 {
+            return no_code(raw, 0);
+        }
+        match versions.get_mut(&raw.op.kind) {
+            Some(known) => _ = known.insert(raw.op.version),
+            None => _ = versions.insert(raw.op.kind.clone(), [raw.op.version].into()),
+        }
+    }
+    versions.retain(|_, known| known.len() > 1);
+    for raw in subgraphs.iter_mut().flat_map(|subgraph| &mut subgraph.ops) {
+        let Some(known) = versions.get(&raw.op.kind) else { continue };
+        raw.nth_code = known.get_index_of(&raw.op.version).expect("they were counted");
+    }
+    let codes = versions.iter().flat_map(|(kind, versions)| {
+        versions.iter().map(|version| OpCode::for_kind(kind, *version))
+    });
+    Ok(codes.collect())
+}
+
+fn no_code<T>(raw: &RawOp, found: usize) -> Parsed<T> {
+    fail_with(
+        raw.span.clone(),
+        format!("there is no operator code {} of {}", raw.nth_code, raw.op.kind),
+        format!("`opcodes` has {found} of this kind, counted from 0"),
+    )
+}
+
+fn about<T>(name: &Name, what: &str) -> Parsed<T> {
+    fail(name.span.clone(), format!("`{}` {what}", quote::shown('%', &name.name)))
 }
 
 /// Every constant gets a buffer.
@@ -175,8 +240,7 @@ fn plain_buffers(raw: &mut Raw, order: &[Vec<usize>]) -> Parsed<(ConstantPool, V
             let subgraph = &raw.subgraphs[other.subgraph.unwrap_or(n)];
             let found = &subgraph.tensors[index_of(subgraph, &other.tensor)?];
             if !matches!(found.content, Content::Bytes(_)) {
-                let message = format!("`%{}` has no bytes of its own", other.tensor.name);
-                return fail(other.tensor.span.clone(), message);
+                return about(&other.tensor, "has no bytes of its own");
             }
             let buffer = found.tensor.buffer;
             raw.subgraphs[n].tensors[at].tensor.buffer = buffer;
@@ -206,8 +270,7 @@ fn laid_out_buffers(raw: &mut Raw) -> Parsed<(ConstantPool, Vec<BufferId>)> {
                 RawSlot::As(Qualified { subgraph, tensor }) => {
                     let other = &assigned[subgraph.unwrap_or(layout.subgraph)];
                     let Some(number) = other.get(&tensor.name) else {
-                        let message = format!("`%{}` is not listed above", tensor.name);
-                        return fail(tensor.span.clone(), message);
+                        return about(tensor, "is not listed above");
                     };
                     *number
                 }
@@ -243,10 +306,16 @@ fn laid_out_buffers(raw: &mut Raw) -> Parsed<(ConstantPool, Vec<BufferId>)> {
             tensor.tensor.buffer = BufferId(number);
             if let Content::Bytes(bytes) = &tensor.content {
                 if number == 0 {
-                    let message = format!("`%{name}` has bytes, but its layout has no buffer");
+                    let name = quote::shown('%', name);
+                    let message = format!("`{name}` has bytes, but its layout has no buffer");
                     return fail(tensor.span.clone(), message);
                 }
                 pool.set(number, bytes, &tensor.span)?;
+            }
+            if let Content::As(Qualified { subgraph, tensor: other }) = &tensor.content
+                && assigned[subgraph.unwrap_or(n)].get(&other.name) != Some(&number)
+            {
+                return about(other, "has another buffer in its layout");
             }
         }
     }
@@ -260,20 +329,45 @@ fn laid_out_buffers(raw: &mut Raw) -> Parsed<(ConstantPool, Vec<BufferId>)> {
         for (number, span, bytes) in &buffers.bytes {
             pool.set(*number, bytes, span)?;
         }
-        for (span, group) in &buffers.shared {
-            let first = group.first().and_then(|n| pool.entries.get(*n as usize)?.clone());
-            let Some(first) = first else {
-                return fail(span.clone(), "there is nothing to share");
-            };
-            for number in group {
-                match pool.entries.get_mut(*number as usize) {
-                    Some(Some(bytes)) if pool.made_up || *bytes == first => *bytes = first.clone(),
-                    _ => return fail(span.clone(), format!("buffer {number} holds other bytes")),
+        share(&buffers.shared, &mut raw.subgraphs, &mut pool)?;
+    }
+    Ok((ConstantPool::new(pool.entries), metadata))
+}
+
+/// Gives buffers and large options the same bytes in memory where they had those in the file.
+fn share(groups: &[RawShared], subgraphs: &mut [RawSubgraph], pool: &mut Pool) -> Parsed<()> {
+    let ops = subgraphs.iter_mut().flat_map(|subgraph| &mut subgraph.ops);
+    let options = ops.map(|raw| &mut raw.op.custom_options).filter(|options| options.large);
+    let mut options: Vec<&mut Bytes> =
+        options.filter_map(|options| options.bytes.as_mut()).collect();
+    for RawShared { span, buffers, options: large } in groups {
+        let of_buffer = |n: &u32| pool.entries.get(*n as usize)?.clone();
+        let first = match (buffers.first(), large.first()) {
+            (Some(n), _) => of_buffer(n),
+            (None, Some(n)) => options.get(*n).map(|bytes| (**bytes).clone()),
+            (None, None) => None,
+        };
+        let Some(first) = first else {
+            return fail(span.clone(), "there is nothing to share");
+        };
+        for number in buffers {
+            match pool.entries.get_mut(*number as usize) {
+                Some(Some(bytes)) if pool.made_up || *bytes == first => *bytes = first.clone(),
+                _ => return fail(span.clone(), format!("buffer {number} holds other bytes")),
+            }
+        }
+        for number in large {
+            match options.get_mut(*number) {
+                Some(bytes) if pool.made_up || **bytes == first => **bytes = first.clone(),
+                Some(_) => return fail(span.clone(), format!("options {number} are other bytes")),
+                None => {
+                    let message = format!("there are no large options {number}");
+                    return fail_with(span.clone(), message, "they are counted from 0");
                 }
             }
         }
     }
-    Ok((ConstantPool::new(pool.entries), metadata))
+    Ok(())
 }
 
 struct Pool {
@@ -307,6 +401,19 @@ impl Placed {
     fn find(&self, subgraph: &RawSubgraph, name: &Name) -> Parsed<TensorId> {
         Ok(self.ids[index_of(subgraph, name)?])
     }
+
+    /// A number must be that of no tensor: a text gives tensors no numbers that anybody could
+    /// know, and what changes them would change what it means.
+    fn link(&self, subgraph: &RawSubgraph, link: &RawLink) -> Parsed<TensorLink> {
+        match link {
+            RawLink::Name(name) => self.find(subgraph, name).map(TensorLink::Tensor),
+            RawLink::Raw(raw, span) if usize::try_from(*raw).is_ok_and(|n| n < self.ids.len()) => {
+                let message = format!("{raw} is the number of a tensor, which goes by name");
+                fail_with(span.clone(), message, "write `%` and its name; -1 is for none")
+            }
+            RawLink::Raw(raw, _) => Ok(TensorLink::Raw(*raw)),
+        }
+    }
 }
 
 fn index_of(subgraph: &RawSubgraph, name: &Name) -> Parsed<usize> {
@@ -316,14 +423,18 @@ fn index_of(subgraph: &RawSubgraph, name: &Name) -> Parsed<usize> {
     let near = closest(&name.name, subgraph.tensors.keys().map(String::as_str));
     Err(Fail {
         span: name.span.clone(),
-        message: format!("there is no tensor `%{}` in `@{}`", name.name, subgraph.name),
-        help: near.map(|near| format!("did you mean `%{near}`?")),
+        message: format!(
+            "there is no tensor `{}` in `{}`",
+            quote::shown('%', &name.name),
+            quote::shown('@', &subgraph.name)
+        ),
+        help: near.map(|near| format!("did you mean `{}`?", quote::shown('%', near))),
     })
 }
 
 /// The operator codes of each kind.
 struct Codes {
-    by_kind: HashMap<crate::OpKind, Vec<u32>>,
+    by_kind: HashMap<OpKind, Vec<u32>>,
 }
 
 impl Codes {
@@ -353,11 +464,7 @@ fn build_subgraph(
     let place = Placed { ids };
     for (at, tensor) in raw.tensors.values().enumerate() {
         let Some((scale_link, zero_link)) = &tensor.links else { continue };
-        let link = |link: &RawLink| match link {
-            RawLink::Raw(raw) => Ok(TensorLink::Raw(*raw)),
-            RawLink::Name(name) => place.find(raw, name).map(TensorLink::Tensor),
-        };
-        let (new_scales, new_zeros) = (link(scale_link)?, link(zero_link)?);
+        let (new_scales, new_zeros) = (place.link(raw, scale_link)?, place.link(raw, zero_link)?);
         let Some(q) = &mut builder.tensor_mut(place.ids[at]).quantization else { continue };
         match &mut Arc::make_mut(q).details {
             QuantizationDetails::Blockwise { scales, zero_points, .. }
@@ -376,12 +483,7 @@ fn build_subgraph(
         let of_kind = codes.by_kind.get(&op.kind);
         op.code = of_kind.and_then(|codes| codes.get(raw_op.nth_code)).copied();
         if op.code.is_none() && raw_op.nth_code > 0 {
-            let found = of_kind.map_or(0, Vec::len);
-            return fail_with(
-                raw_op.span.clone(),
-                format!("there is no operator code {} of {}", raw_op.nth_code, op.kind),
-                format!("`opcodes` has {found} of this kind, counted from 0"),
-            );
+            return no_code(raw_op, of_kind.map_or(0, Vec::len));
         }
         let operands = optional(&raw_op.operands)?;
         let results: Vec<TensorId> = raw_op.results.iter().map(find).collect::<Parsed<_>>()?;

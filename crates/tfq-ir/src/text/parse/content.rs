@@ -1,16 +1,17 @@
 //! What a tensor's buffer holds: values, bytes of the side file, fills.
 
-use super::{Content, Name, Parsed, Parser, Span, fail, fail_with};
+use super::{Content, Name, Once, Parsed, Parser, Span, fail, fail_with};
 use crate::text::fill::{Fill, Gaussian, fill, seed_of};
 use crate::text::lex::Token;
 use crate::text::values::{Packer, Scalar, pack_strings};
+use crate::text::{quote, stats};
 use crate::{ElementType, Tensor};
 use bytes::Bytes;
 
 /// What weights are taken to have where nothing is said.
 const USUAL_STD: f64 = 0.1;
 
-impl Parser {
+impl Parser<'_> {
     /// The rest of a declaration. `kind` is where its kind stands.
     pub(super) fn content(
         &mut self,
@@ -49,10 +50,11 @@ impl Parser {
         if !constant && length.is_none() && !hashed && hint.is_none() {
             return Ok(Content::None);
         }
-        let end = self.tokens[self.at.saturating_sub(1)].1.end;
+        let end = self.tokens.end();
         let span = if end > start { start..end } else { kind };
         if !self.fills {
-            return self.left_out(span, &format!("the bytes of `%{}` are", name.name));
+            let name = quote::shown('%', &name.name);
+            return self.left_out(span, &format!("the bytes of `{name}` are"));
         }
         let made = self.made_up(tensor, name, length, hint, &span)?;
         Ok(Content::Bytes(made))
@@ -70,12 +72,19 @@ impl Parser {
         fail_with(span, format!("{what} not in the text"), help)
     }
 
-    /// Takes bytes from what fills may make, which is done for nothing else.
+    /// Takes bytes from those that a text may ask for without having them: fills, and what is
+    /// said once and repeated.
     pub(super) fn spend(&mut self, bytes: u64, span: &Span) -> Parsed<()> {
         let Some(left) = self.left.checked_sub(bytes) else {
             return fail(span.clone(), "the text asks for more bytes than it may");
         };
         self.left = left;
+        Ok(())
+    }
+
+    /// As [`Self::spend`], for bytes of which the text does not say what they are.
+    pub(super) fn make_up(&mut self, bytes: u64, span: &Span) -> Parsed<()> {
+        self.spend(bytes, span)?;
         self.made_up = true;
         Ok(())
     }
@@ -94,7 +103,7 @@ impl Parser {
     pub(super) fn hashed(&mut self, size: u64) -> Parsed<Option<Bytes>> {
         let span = self.span();
         let Token::Hash(digits) = self.peek().clone() else { return Ok(None) };
-        self.at += 1;
+        self.tokens.advance();
         let Some(side) = &self.side else { return Ok(None) };
         let (entry, bytes) = match side.find(&digits) {
             Ok(found) => found,
@@ -108,9 +117,14 @@ impl Parser {
         if size != u64::MAX && len != size {
             return fail(span, format!("the side file has {len} bytes for this, not {size}"));
         }
-        let copy = self.used.contains(&entry);
-        self.used.insert(entry);
-        Ok(Some(if copy { Bytes::copy_from_slice(bytes) } else { bytes.clone() }))
+        let bytes = bytes.clone();
+        if self.used.insert(entry) {
+            return Ok(Some(bytes));
+        }
+        let beyond = len.saturating_sub(self.copies_left);
+        self.copies_left -= len - beyond;
+        self.spend(beyond, &span)?;
+        Ok(Some(Bytes::copy_from_slice(&bytes)))
     }
 
     /// Bytes without a type: as they are, or their number and hash.
@@ -118,7 +132,7 @@ impl Parser {
         let span = self.span();
         if let Token::Bytes(bytes) = self.peek() {
             let bytes = Bytes::copy_from_slice(bytes);
-            self.at += 1;
+            self.tokens.advance();
             return Ok(bytes);
         }
         if !self.is_word("bytes") {
@@ -129,11 +143,11 @@ impl Parser {
         if let Some(bytes) = self.hashed(length)? {
             return Ok(bytes);
         }
-        let span = span.start..self.tokens[self.at - 1].1.end;
+        let span = span.start..self.tokens.end();
         if !fill && !self.fills {
             return self.left_out(span, "these bytes are");
         }
-        self.spend(length, &span)?;
+        self.make_up(length, &span)?;
         Ok(vec![0; length as usize].into())
     }
 
@@ -143,7 +157,7 @@ impl Parser {
         // Of strings those that are sound stand in brackets, or alone in quotes.
         if let Token::Bytes(bytes) = self.peek() {
             let bytes = Bytes::copy_from_slice(bytes);
-            self.at += 1;
+            self.tokens.advance();
             return Ok(bytes);
         }
         let Some(elements) = tensor.elements() else {
@@ -154,7 +168,7 @@ impl Parser {
             ElementType::String => self.strings(list)?,
             _ => self.packed(tensor.ty, list)?,
         };
-        let span = span.start..self.tokens[self.at - 1].1.end;
+        let span = span.start..self.tokens.end();
         if count as u64 != elements {
             let shape: Vec<String> = tensor.shape.iter().map(i32::to_string).collect();
             return fail_with(
@@ -169,12 +183,17 @@ impl Parser {
     fn strings(&mut self, list: bool) -> Parsed<(Vec<u8>, usize)> {
         let mut strings: Vec<Vec<u8>> = Vec::new();
         while !(list && self.eat_mark(']')) {
-            match self.peek() {
-                Token::String(text) => strings.push(text.clone().into_bytes()),
-                Token::Bytes(bytes) => strings.push(bytes.clone()),
+            let (times, span) = self.times(list)?;
+            let text = match self.peek() {
+                Token::String(text) => text.clone().into_bytes(),
+                Token::Bytes(bytes) => bytes.clone(),
                 _ => return self.unexpected("a string"),
-            }
-            self.at += 1;
+            };
+            self.tokens.advance();
+            // Each is kept for itself, and then put among the bytes.
+            self.spend((times - 1).saturating_mul(2 * text.len() as u64 + 32), &span)?;
+            strings.extend((1..times).map(|_| text.clone()));
+            strings.push(text);
             if !list {
                 break;
             }
@@ -187,6 +206,8 @@ impl Parser {
         let mut packer = Packer::new(ty);
         let what = format!("a value of type {}", super::super::type_name(ty));
         while !(list && self.eat_mark(']')) {
+            let (times, span) = self.times(list)?;
+            let before = packer.len();
             if self.eat_mark('(') {
                 let span = self.span();
                 let re = self.owned_scalar(&what)?;
@@ -199,12 +220,31 @@ impl Parser {
             } else {
                 self.scalar(&what, |scalar| packer.push(scalar).then_some(()))?;
             }
+            if times > 1 {
+                let bits = u64::from(ty.bits().unwrap_or(8));
+                self.spend((times - 1).saturating_mul(bits).div_ceil(8), &span)?;
+                packer.repeat(before, times);
+            }
             if !list {
                 break;
             }
             self.comma(']')?;
         }
         Ok(packer.finish())
+    }
+
+    /// `N *` before an element that stands for `N` of them.
+    fn times(&mut self, list: bool) -> Parsed<(u64, Span)> {
+        let span = self.span();
+        if !list || *self.peek_after() != Token::Mark('*') {
+            return Ok((1, span));
+        }
+        let times = self.number("how many elements are the same")?;
+        self.tokens.advance();
+        if times == 0 {
+            return fail(span, "an element is there once at least");
+        }
+        Ok((times, span))
     }
 
     fn owned_scalar(&mut self, what: &str) -> Parsed<OwnedScalar> {
@@ -221,8 +261,10 @@ impl Parser {
             return Ok(None);
         }
         let mut hint = Gaussian { std: USUAL_STD, ..Gaussian::default() };
+        let mut once = Once::default();
         while !self.eat_mark('}') {
             let (key, span) = self.any_word("a statistic")?;
+            once.check(&key, &span)?;
             self.mark('=')?;
             match key.as_str() {
                 "min" => hint.min = self.float("a number")?,
@@ -231,7 +273,7 @@ impl Parser {
                 "std" => hint.std = self.float("a number")?,
                 "zeros" => hint.zeros = self.percentage()?,
                 "nonfinite" => hint.nonfinite = self.number("how many")?,
-                _ => return fail(span, format!("there is no statistic `{key}`")),
+                _ => return fail(span, format!("there is no statistic `{}`", quote::cut(&key))),
             }
             self.comma('}')?;
         }
@@ -259,8 +301,10 @@ impl Parser {
                 _ => self.float("a value")?,
             };
         }
+        let mut once = Once::default();
         while *self.peek() != Token::Mark(')') && word != "const" {
             let (key, span) = self.any_word("a parameter")?;
+            once.check(&key, &span)?;
             self.mark('=')?;
             match (word.as_str(), key.as_str()) {
                 ("gaussian" | "uniform", "seed") => normal.seed = self.number("a seed")?,
@@ -278,7 +322,7 @@ impl Parser {
                         "uniform" => "it has seed, min and max",
                         _ => "it has start and step",
                     };
-                    return fail_with(span, format!("{word} has no `{key}`"), help);
+                    return fail_with(span, format!("{word} has no `{}`", quote::cut(&key)), help);
                 }
                 _ => break,
             }
@@ -297,7 +341,7 @@ impl Parser {
             "const" => Fill::Const(value),
             _ => {
                 let help = "fills are gaussian, uniform, ramp and const";
-                return fail_with(span, format!("there is no fill `{word}`"), help);
+                return fail_with(span, format!("there is no fill `{}`", quote::cut(&word)), help);
             }
         };
         self.mark(')')?;
@@ -323,7 +367,7 @@ impl Parser {
             // There is nothing to fill strings with but emptiness.
             return match length {
                 Some(length) => {
-                    self.spend(length, span)?;
+                    self.make_up(length, span)?;
                     Ok(vec![0; length as usize].into())
                 }
                 None => self.empty_strings(tensor, span),
@@ -338,8 +382,12 @@ impl Parser {
             let shape = &tensor.shape;
             return fail(span.clone(), format!("the shape {shape:?} is not one of a constant"));
         };
-        self.spend(bytes, span)?;
+        self.make_up(bytes, span)?;
         let made = match fill(how, tensor.ty, elements as usize) {
+            Some(_) if turns_infinite(how, tensor.ty) => {
+                let ty = super::super::type_name(tensor.ty);
+                return fail(span.clone(), format!("this value is too large for {ty}"));
+            }
             Some(made) => made,
             // No numbers that arithmetic is done with: zeros.
             None if how == Fill::Const(0.0) => vec![0; bytes as usize],
@@ -355,7 +403,7 @@ impl Parser {
 
     fn empty_strings(&mut self, tensor: &Tensor, span: &Span) -> Parsed<Bytes> {
         let count = tensor.elements().unwrap_or(0);
-        self.spend(count.saturating_mul(4), span)?;
+        self.make_up(count.saturating_mul(4), span)?;
         Ok(pack_strings(&vec![[0_u8; 0]; count as usize]).into())
     }
 
@@ -387,6 +435,13 @@ impl Parser {
         };
         self.filled(tensor, length, how, span)
     }
+}
+
+/// Whether a number becomes infinite as a value of this type.
+fn turns_infinite(how: Fill, ty: ElementType) -> bool {
+    let Fill::Const(value) = how else { return false };
+    let one = fill(how, ty, 1).unwrap_or_default();
+    value.is_finite() && stats(ty, &one).is_some_and(|stats| stats.nonfinite > 0)
 }
 
 enum OwnedScalar {

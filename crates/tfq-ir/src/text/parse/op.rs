@@ -2,16 +2,16 @@
 
 use super::tensor::Described;
 use super::{
-    Content, CustomOptions, Name, Op, OpKind, Parsed, Parser, RawOp, RawSubgraph, RawTensor, Span,
-    closest, fail, fail_with,
+    Content, CustomOptions, Name, Once, Op, OpKind, Parsed, Parser, RawOp, RawSubgraph, RawTensor,
+    Span, closest, fail, fail_with,
 };
-use crate::catalog::{self, AttrInfo, AttrType, EnumInfo, ListType, OptionsInfo};
+use crate::catalog::{self, AttrInfo, AttrType, EnumInfo, ListType, OptionsInfo, ops};
 use crate::text::lex::Token;
+use crate::text::quote;
 use crate::text::values::{Number, Scalar};
 use crate::{Attr, Attributes};
-use std::collections::HashSet;
 
-impl Parser {
+impl Parser<'_> {
     /// A line of a subgraph.
     pub(super) fn statement(&mut self, subgraph: &mut RawSubgraph) -> Parsed<()> {
         let start = self.span();
@@ -53,12 +53,16 @@ impl Parser {
         };
         match word.as_str() {
             "custom" => Ok(OpKind::Custom(self.string("the operator's name")?.into())),
-            "builtin" => Ok(OpKind::Builtin(self.number("an operator's number")?)),
+            "builtin" => {
+                let span = self.span();
+                let code = self.number("an operator's number")?;
+                builtin(code, span)
+            }
             _ => match catalog::op_by_name(&word) {
-                Some(info) => Ok(OpKind::Builtin(info.code)),
+                Some(info) => builtin(info.code, span),
                 None => {
                     let names = catalog::all_ops().iter().map(|op| op.name);
-                    let message = format!("there is no operator `{word}`");
+                    let message = format!("there is no operator `{}`", quote::cut(&word));
                     match closest(&word, names) {
                         Some(near) => fail_with(span, message, format!("did you mean `{near}`?")),
                         None => {
@@ -85,7 +89,8 @@ impl Parser {
         match word.strip_prefix('v').and_then(|digits| digits.parse().ok()) {
             Some(version) => Ok(version),
             None => {
-                fail_with(span, format!("`{word}` is not a version"), "versions look like `.v2`")
+                let message = format!("`{}` is not a version", quote::cut(&word));
+                fail_with(span, message, "versions look like `.v2`")
             }
         }
     }
@@ -102,21 +107,19 @@ impl Parser {
         let operands = self.operands()?;
         let mut scratch = Vec::new();
         let mut nth_code = 0;
-        loop {
-            if self.eat_word("scratch") {
-                scratch = self.operands()?;
-            } else if self.eat_word("options") {
-                op.custom_options = self.custom_options()?;
-            } else if self.eat_word("mutates") {
-                op.mutating_variable_inputs = self.bools()?;
-            } else if self.eat_word("debug") {
-                op.debug_metadata_index = self.number("an index")?;
-            } else if self.eat_word("code") {
-                nth_code = self.number("an operator code")?;
-            } else if self.eat_word("notes") {
-                self.notes(&mut op)?;
-            } else {
-                break;
+        let mut once = Once::default();
+        while let Token::Word(word) = self.peek()
+            && WORDS.contains(&word.as_str())
+        {
+            let (word, span) = self.any_word("a word")?;
+            once.check(&word, &span)?;
+            match word.as_str() {
+                "scratch" => scratch = self.operands()?,
+                "options" => op.custom_options = self.custom_options()?,
+                "mutates" => op.mutating_variable_inputs = self.bools()?,
+                "debug" => op.debug_metadata_index = self.number("an index")?,
+                "code" => nth_code = self.number("an operator code")?,
+                _ => self.notes(&mut op)?,
             }
         }
         let mut tables = 0;
@@ -131,7 +134,7 @@ impl Parser {
             }
             tables += 1;
         }
-        let end = self.tokens[self.at - 1].1.end;
+        let end = self.tokens.end();
         let described = self.result_types(&results)?;
         for (name, described) in results.iter().zip(described) {
             self.result(subgraph, name, described)?;
@@ -152,7 +155,7 @@ impl Parser {
                 other.result = true;
                 return Ok(());
             }
-            let message = format!("there is a tensor `%{}` already", name.name);
+            let message = format!("there is a tensor `{}` already", quote::shown('%', &name.name));
             return match other.input && !other.result {
                 true => fail_with(
                     name.span.clone(),
@@ -162,10 +165,12 @@ impl Parser {
                 false => fail(name.span.clone(), message),
             };
         }
-        let (tensor, links) = described.unwrap_or_else(Described::unknown).named(name, false);
+        let described = described.unwrap_or_else(Described::unknown);
+        let ranked = described.ranked;
+        let (tensor, links) = described.named(name, false);
         let content = Content::None;
         let span = name.span.clone();
-        let made = RawTensor { span, tensor, links, content, result: true, input: false };
+        let made = RawTensor { span, tensor, links, content, result: true, input: false, ranked };
         subgraph.tensors.insert(name.name.clone(), made);
         Ok(())
     }
@@ -219,13 +224,23 @@ impl Parser {
         if !self.eat_word("none") {
             options.bytes = Some(self.blob()?);
         }
+        let mut once = Once::default();
         while self.eat_mark(',') {
-            if self.eat_word("large") {
-                options.large = true;
-            } else {
-                self.word("format")?;
-                self.mark('=')?;
-                options.format = self.number("a format")?;
+            let (word, span) = self.any_word("`format` or `large`")?;
+            once.check(&word, &span)?;
+            match word.as_str() {
+                "large" if options.bytes.is_none() => {
+                    return fail(span, "only bytes can lie behind the flatbuffer");
+                }
+                "large" => options.large = true,
+                "format" => {
+                    self.mark('=')?;
+                    options.format = self.number("a format")?;
+                }
+                _ => {
+                    let found = quote::cut(&word);
+                    return fail(span, format!("expected `format` or `large`, found `{found}`"));
+                }
             }
         }
         self.mark(')')?;
@@ -255,50 +270,63 @@ impl Parser {
     fn notes(&mut self, op: &mut Op) -> Parsed<()> {
         self.mark('(')?;
         while !self.eat_mark(')') {
+            let span = self.span();
             let name = self.string("the name of a note")?;
+            if op.notes.contains_key(name.as_str()) {
+                return fail(span, "there is a note of this name already");
+            }
             self.mark('=')?;
-            let value = self.note()?;
+            let value = match self.peek() {
+                Token::Mark('[') => self.note_list()?,
+                _ => self.note()?,
+            };
             op.notes.insert(name.into(), value);
             self.comma(')')?;
         }
         Ok(())
     }
 
-    /// The value of a note, whose type shows in how it is written.
+    /// A list of numbers of one type, or of truth values.
+    fn note_list(&mut self) -> Parsed<Attr> {
+        let start = self.span().start;
+        let items = self.items(Self::note)?;
+        let bools: Option<Vec<bool>> = collect(&items, |item| match item {
+            Attr::Bool(v) => Some(*v),
+            _ => None,
+        });
+        let floats: Option<Vec<f32>> = collect(&items, |item| match item {
+            Attr::Float(v) => Some(*v),
+            _ => None,
+        });
+        let ints: Option<Vec<i64>> = collect(&items, |item| match item {
+            Attr::Int(v) => Some(*v),
+            _ => None,
+        });
+        Ok(match (ints, floats, bools) {
+            (Some(ints), ..) => Attr::Ints(ints.into()),
+            (_, Some(floats), _) => Attr::Floats(floats.into()),
+            (.., Some(bools)) => Attr::Bools(bools.into()),
+            _ => {
+                let span = start..self.tokens.end();
+                return fail(span, "the items of a list are numbers of one type or truth values");
+            }
+        })
+    }
+
+    /// One value of a note, whose type shows in how it is written.
     fn note(&mut self) -> Parsed<Attr> {
         let is_float = |text: &str| text.contains(['.', 'e', 'n']);
         Ok(match self.peek().clone() {
             Token::String(text) => {
-                self.at += 1;
+                self.tokens.advance();
                 Attr::String(text.into())
             }
             Token::Bytes(bytes) => {
-                self.at += 1;
+                self.tokens.advance();
                 Attr::Bytes(bytes.into())
             }
-            Token::Mark('[') => {
-                let items = self.items(Self::note)?;
-                let bools: Option<Vec<bool>> = collect(&items, |item| match item {
-                    Attr::Bool(v) => Some(*v),
-                    _ => None,
-                });
-                let floats: Option<Vec<f32>> = collect(&items, |item| match item {
-                    Attr::Float(v) => Some(*v),
-                    _ => None,
-                });
-                let ints: Option<Vec<i64>> = collect(&items, |item| match item {
-                    Attr::Int(v) => Some(*v),
-                    _ => None,
-                });
-                match (ints, floats, bools) {
-                    (Some(ints), ..) => Attr::Ints(ints.into()),
-                    (_, Some(floats), _) => Attr::Floats(floats.into()),
-                    (.., Some(bools)) => Attr::Bools(bools.into()),
-                    _ => return fail(self.span(), "the items of a list are of one type"),
-                }
-            }
             Token::Word(word) if matches!(word.as_str(), "true" | "false") => {
-                self.at += 1;
+                self.tokens.advance();
                 Attr::Bool(word == "true")
             }
             Token::Number(text) | Token::Word(text) if is_float(&text) => {
@@ -316,7 +344,8 @@ impl Parser {
     ) -> Parsed<Option<Attributes>> {
         self.mark('{')?;
         if self.is_word("none") && *self.peek_after() == Token::Mark('}') {
-            self.at += 2;
+            self.tokens.advance();
+            self.tokens.advance();
             return Ok(None);
         }
         let mut table = expected;
@@ -329,7 +358,7 @@ impl Parser {
             table = catalog::options_by_name(&word);
             if table.is_none() {
                 let names = catalog::all_options().iter().map(|info| info.name);
-                let message = format!("there is no options table `{word}`");
+                let message = format!("there is no options table `{}`", quote::cut(&word));
                 return match closest(&word, names) {
                     Some(near) => fail_with(span, message, format!("did you mean `{near}`?")),
                     None => fail(span, message),
@@ -343,25 +372,24 @@ impl Parser {
             return fail(self.span(), format!("{kind} has no attributes"));
         };
         let mut attrs = Attributes::new(table);
-        let mut seen = HashSet::new();
+        let mut once = Once::default();
         while !self.eat_mark('}') {
             let (word, span) = self.any_word("an attribute")?;
-            if !seen.insert(word.clone()) {
-                return fail(span, format!("`{word}` is set twice"));
-            }
+            once.check(&word, &span)?;
             let Some((_, info)) = table.attr(&word) else {
                 let names = table.attrs.iter().map(|info| info.name);
                 let help = match closest(&word, names.clone()) {
                     Some(near) => format!("did you mean `{near}`?"),
                     None => format!("it has {}", names.collect::<Vec<_>>().join(", ")),
                 };
-                return fail_with(span, format!("{kind} has no attribute `{word}`"), help);
+                let message = format!("{kind} has no attribute `{}`", quote::cut(&word));
+                return fail_with(span, message, help);
             };
             self.mark('=')?;
             let start = self.span();
             let value = self.attribute(info)?;
             if attrs.set(info.name, value).is_err() {
-                let span = start.start..self.tokens[self.at - 1].1.end;
+                let span = start.start..self.tokens.end();
                 return fail(span, format!("`{word}` cannot hold this value"));
             }
             self.comma('}')?;
@@ -399,7 +427,7 @@ impl Parser {
             (Token::Subgraph(_), None) if info.subgraph => Ok(self.subgraph_ref()? as i64),
             (Token::Word(word), Some(values)) => match values.value_of(&word) {
                 Some(value) => {
-                    self.at += 1;
+                    self.tokens.advance();
                     Ok(value)
                 }
                 None => {
@@ -408,18 +436,40 @@ impl Parser {
                         Some(near) => format!("did you mean `{near}`?"),
                         None => format!("it has {}", names.collect::<Vec<_>>().join(", ")),
                     };
-                    fail_with(self.span(), format!("{} has no `{word}`", values.name), help)
+                    let message = format!("{} has no `{}`", values.name, quote::cut(&word));
+                    fail_with(self.span(), message, help)
                 }
             },
-            // 64-bit unsigned values are carried bit for bit.
             _ => self.scalar("an integer", |scalar| match scalar {
-                Scalar::Number(text) => {
-                    text.parse().ok().or_else(|| text.parse::<u64>().ok().map(|v| v as i64))
-                }
+                Scalar::Number(text) => text.parse().ok().or_else(|| unsigned(info.ty, text)),
                 _ => None,
             }),
         }
     }
+}
+
+/// Words that may stand behind the operands of an op.
+const WORDS: [&str; 6] = ["scratch", "options", "mutates", "debug", "code", "notes"];
+
+fn builtin(code: i32, span: Span) -> Parsed<OpKind> {
+    match code {
+        ops::CUSTOM => fail_with(
+            span,
+            "a custom op goes by the name that the runtime knows it by",
+            "write `custom \"Name\"`",
+        ),
+        code if catalog::op_by_code(code).is_none() => {
+            fail(span, format!("there is no builtin operator {code}"))
+        }
+        code => Ok(OpKind::Builtin(code)),
+    }
+}
+
+/// 64-bit unsigned values are carried bit for bit.
+fn unsigned(ty: AttrType, text: &str) -> Option<i64> {
+    matches!(ty, AttrType::U64 | AttrType::List(ListType::U64))
+        .then(|| text.parse::<u64>().ok().map(|v| v as i64))
+        .flatten()
 }
 
 /// The items as one type, if they are.

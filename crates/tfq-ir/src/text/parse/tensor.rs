@@ -1,10 +1,11 @@
 //! Tensors: declarations, types, quantisation, sparsity.
 
 use super::{
-    Content, Name, Parsed, Parser, RawLink, RawSubgraph, RawTensor, Span, fail, fail_with,
+    Content, Name, Once, Parsed, Parser, RawLink, RawSubgraph, RawTensor, Span, fail, fail_with,
 };
 use crate::text::lex::Token;
-use crate::text::values::{Number, Scalar};
+use crate::text::quote;
+use crate::text::values::{Number, Scalar, decimal};
 use crate::text::{TYPE_NAMES, type_from_name};
 use crate::{
     DimensionMetadata, ElementType, Quantization, QuantizationDetails, SparseIndex, Sparsity,
@@ -12,22 +13,19 @@ use crate::{
 };
 use std::sync::Arc;
 
-/// A list may say how many numbers it has without having them.
-const LONGEST_LIST: u64 = 1 << 24;
-
 /// What stands behind a colon.
 pub(super) struct Described {
     pub(super) tensor: Tensor,
     pub(super) links: Option<(RawLink, RawLink)>,
-    /// `[]` and not `[*]`.
-    scalar: bool,
+    /// `Some(true)` for `[]`, `Some(false)` for `[*]`.
+    pub(super) ranked: Option<bool>,
 }
 
 impl Described {
     /// What a tensor is of which the text says nothing.
     pub(super) fn unknown() -> Self {
         let tensor = Tensor::new("", ElementType::Float32, []);
-        Self { tensor, links: None, scalar: false }
+        Self { tensor, links: None, ranked: None }
     }
 
     pub(super) fn named(
@@ -36,12 +34,12 @@ impl Described {
         constant: bool,
     ) -> (Tensor, Option<(RawLink, RawLink)>) {
         self.tensor.name = Some(name.name.as_str().into());
-        self.tensor.has_rank = self.scalar && !constant;
+        self.tensor.has_rank = self.ranked == Some(true) && !constant;
         (self.tensor, self.links)
     }
 }
 
-impl Parser {
+impl Parser<'_> {
     /// `%name = const : …` and so on, from behind the `=`.
     pub(super) fn declaration(&mut self, subgraph: &mut RawSubgraph, name: Name) -> Parsed<()> {
         let (mut word, mut span) = self.any_word("a kind of tensor")?;
@@ -57,22 +55,29 @@ impl Parser {
         if let Some(other) = subgraph.tensors.get(&name.name)
             && !(input && other.result && !other.input)
         {
-            return fail(name.span, format!("there is a tensor `%{}` already", name.name));
+            let shown = quote::shown('%', &name.name);
+            return fail(name.span, format!("there is a tensor `{shown}` already"));
         }
         let mut described = match self.eat_mark(':') {
             true => self.description()?,
             false => Described::unknown(),
         };
         described.tensor.is_variable |= word == "variable";
-        let content = self.content(&described.tensor, &name, word == "const", span)?;
+        let content = self.content(&described.tensor, &name, word == "const", span.clone())?;
+        if matches!(word.as_str(), "input" | "tensor") && !matches!(content, Content::None) {
+            let kind = if input { "input const" } else { "const" };
+            let message = format!("a tensor with contents is `{kind}`, not `{word}`");
+            return fail(span, message);
+        }
         let constant = !described.tensor.is_variable && !matches!(content, Content::None);
+        let ranked = described.ranked.filter(|ranked| !(*ranked && constant));
         let (tensor, links) = described.named(&name, constant);
         if input {
             subgraph.inputs.push(Name { name: name.name.clone(), span: name.span.clone() });
         }
         // An op may come to write to an input.
         let result = subgraph.tensors.get(&name.name).is_some_and(|other| other.result);
-        let declared = RawTensor { span: name.span, tensor, links, content, result, input };
+        let declared = RawTensor { span: name.span, tensor, links, content, result, input, ranked };
         subgraph.tensors.insert(name.name, declared);
         Ok(())
     }
@@ -81,37 +86,49 @@ impl Parser {
     pub(super) fn description(&mut self) -> Parsed<Described> {
         let mut tensor = Described::unknown().tensor;
         tensor.ty = self.element_type()?;
-        let (shape, signature, scalar) = self.dims()?;
+        let (shape, signature, ranked) = self.dims()?;
         tensor.shape = shape.into();
         tensor.shape_signature = signature.into();
         let mut links = None;
-        loop {
-            if self.is_word("q") && *self.peek_after() == Token::Mark('(') {
-                self.at += 1;
-                let q = self.quantization(&mut links)?;
-                tensor.quantization = Some(Arc::new(q));
-            } else if self.is_word("signature") && *self.peek_after() == Token::Mark('[') {
-                self.at += 1;
-                tensor.shape_signature = self.list::<i32>()?.0.into();
-            } else if self.eat_word("external") {
-                tensor.external_buffer = self.number("an external buffer")?;
-            } else if self.eat_word("expressed") {
-                tensor.expressed = Some(self.element_type()?);
-            } else if self.eat_word("of") {
-                self.mark('(')?;
-                while !self.eat_mark(')') {
-                    let variant = self.variant()?;
-                    tensor.variant_tensors.push(variant);
-                    self.comma(')')?;
+        let mut once = Once::default();
+        while self.is_extra() {
+            let (word, span) = self.any_word("what else is known of a tensor")?;
+            once.check(&word, &span)?;
+            match word.as_str() {
+                "q" => {
+                    let q = self.quantization(&mut links)?;
+                    tensor.quantization = Some(Arc::new(q));
                 }
-            } else if self.is_word("sparse") && *self.peek_after() == Token::Mark('(') {
-                self.at += 1;
-                tensor.sparsity = Some(Arc::new(self.sparsity()?));
-            } else if self.eat_word("variable") {
-                tensor.is_variable = true;
-            } else {
-                return Ok(Described { tensor, links, scalar });
+                "signature" => {
+                    if !tensor.shape_signature.is_empty() {
+                        return fail(span, "what is unknown of the shape is said by `?` already");
+                    }
+                    tensor.shape_signature = self.list::<i32>()?.0.into();
+                }
+                "external" => tensor.external_buffer = self.number("an external buffer")?,
+                "expressed" => tensor.expressed = Some(self.element_type()?),
+                "of" => {
+                    self.mark('(')?;
+                    while !self.eat_mark(')') {
+                        let variant = self.variant()?;
+                        tensor.variant_tensors.push(variant);
+                        self.comma(')')?;
+                    }
+                }
+                "sparse" => tensor.sparsity = Some(Arc::new(self.sparsity()?)),
+                _ => tensor.is_variable = true,
             }
+        }
+        Ok(Described { tensor, links, ranked })
+    }
+
+    /// Whether a word comes next that belongs to a type. Sections and ops begin with words too.
+    fn is_extra(&self) -> bool {
+        let Token::Word(word) = self.peek() else { return false };
+        match word.as_str() {
+            "q" | "sparse" => *self.peek_after() == Token::Mark('('),
+            "signature" => *self.peek_after() == Token::Mark('['),
+            word => matches!(word, "external" | "expressed" | "of" | "variable"),
         }
     }
 
@@ -120,7 +137,7 @@ impl Parser {
         match type_from_name(&word) {
             Some(ty) => Ok(ty),
             None => {
-                let message = format!("there is no type `{word}`");
+                let message = format!("there is no type `{}`", quote::cut(&word));
                 let by_schema = ElementType::from_name(&word.to_uppercase());
                 let near = by_schema
                     .map(super::super::type_name)
@@ -135,14 +152,15 @@ impl Parser {
         }
     }
 
-    /// Dimensions in brackets: the shape, the signature, and whether it is known to be a scalar.
-    fn dims(&mut self) -> Parsed<(Vec<i32>, Vec<i32>, bool)> {
+    /// Dimensions in brackets: the shape, the signature, and whether there is known to be a rank
+    /// where there are none.
+    fn dims(&mut self) -> Parsed<(Vec<i32>, Vec<i32>, Option<bool>)> {
         let (mut shape, mut signature) = (Vec::new(), Vec::new());
         let mut unknown = false;
         self.mark('[')?;
         if self.eat_mark('*') {
             self.mark(']')?;
-            return Ok((shape, Vec::new(), false));
+            return Ok((shape, Vec::new(), Some(false)));
         }
         while !self.eat_mark(']') {
             if self.eat_mark('?') {
@@ -159,15 +177,17 @@ impl Parser {
         if !unknown {
             signature.clear();
         }
-        let scalar = shape.is_empty();
-        Ok((shape, signature, scalar))
+        let ranked = shape.is_empty().then_some(true);
+        Ok((shape, signature, ranked))
     }
 
     fn variant(&mut self) -> Parsed<VariantSubType> {
         let ty = self.element_type()?;
-        let starred = *self.peek_after() == Token::Mark('*');
-        let (shape, _, _) = self.dims()?;
-        let has_rank = !starred && !self.eat_word("unranked");
+        let (shape, signature, ranked) = self.dims()?;
+        if !signature.is_empty() {
+            return fail(self.span(), "an unknown dimension of an element is -1, not `?`");
+        }
+        let has_rank = ranked != Some(false) && !self.eat_word("unranked");
         Ok(VariantSubType { shape, ty, has_rank })
     }
 
@@ -175,25 +195,34 @@ impl Parser {
         let mut q = Quantization::default();
         let mut zero = None;
         let mut lists = 0;
+        let mut once = Once::default();
+        let start = self.span().start;
         self.mark('(')?;
         while !self.eat_mark(')') {
             let span = self.span();
             match self.peek().clone() {
                 Token::Word(word) if !matches!(word.as_str(), "inf" | "nan") => {
-                    self.at += 1;
+                    self.tokens.advance();
+                    once.check(&word, &span)?;
                     self.quantization_item(&word, span, &mut q, links)?;
+                    // Numbers come before words.
+                    lists = 2;
                 }
                 _ if lists == 0 => q.scale = self.list()?.0,
-                _ if lists == 1 => zero = Some(self.list::<i64>()?),
+                _ if lists == 1 => zero = Some((self.list::<i64>()?, span)),
                 _ => return self.unexpected("`axis`, `min`, `max` or `)`"),
             }
             lists += 1;
             self.comma(')')?;
         }
-        q.zero_point = match zero {
-            None => vec![0; q.scale.len()],
-            Some((zeros, false)) if zeros.len() == 1 => vec![zeros[0]; q.scale.len()],
-            Some((zeros, _)) => zeros,
+        // One zero point without brackets counts for all scales.
+        let (zeros, span) = zero.unwrap_or_else(|| ((vec![0], false), start..self.tokens.end()));
+        q.zero_point = match zeros {
+            (zeros, false) if zeros.len() == 1 => {
+                self.spend(8 * q.scale.len() as u64, &span)?;
+                vec![zeros[0]; q.scale.len()]
+            }
+            (zeros, _) => zeros,
         };
         Ok(q)
     }
@@ -218,17 +247,24 @@ impl Parser {
                 self.mark('=')?;
                 q.max = self.list()?.0;
             }
+            "custom" | "blockwise" | "multi_axis" if q.details != QuantizationDetails::None => {
+                let message = "of blockwise, multi_axis and custom a quantisation has one";
+                return fail(span, message);
+            }
             "custom" => {
                 self.mark('(')?;
                 q.details = QuantizationDetails::Custom(self.blob()?);
                 self.mark(')')?;
             }
             "blockwise" | "multi_axis" => {
-                let (mut scales, mut zeros) = (RawLink::Raw(-1), RawLink::Raw(-1));
+                let none = || RawLink::Raw(-1, span.clone());
+                let (mut scales, mut zeros) = (none(), none());
                 let (mut size, mut list) = (0, Vec::new());
+                let mut once = Once::default();
                 self.mark('(')?;
                 while !self.eat_mark(')') {
                     let (key, span) = self.any_word("a field")?;
+                    once.check(&key, &span)?;
                     self.mark('=')?;
                     match key.as_str() {
                         "scales" => scales = self.raw_link()?,
@@ -236,7 +272,9 @@ impl Parser {
                         "block_size" => size = self.number("a size")?,
                         "block_shape" if word == "blockwise" => list = self.list()?.0,
                         "axes" if word == "multi_axis" => list = self.list()?.0,
-                        _ => return fail(span, format!("{word} has no `{key}`")),
+                        _ => {
+                            return fail(span, format!("{word} has no `{}`", quote::cut(&key)));
+                        }
                     }
                     self.comma(')')?;
                 }
@@ -260,7 +298,8 @@ impl Parser {
             }
             _ => {
                 let help = "after scale and zero point come axis, min, max, blockwise(…), multi_axis(…) or custom(…)";
-                return fail_with(span, format!("a quantisation has no `{word}`"), help);
+                let message = format!("a quantisation has no `{}`", quote::cut(word));
+                return fail_with(span, message, help);
             }
         }
         Ok(())
@@ -268,15 +307,18 @@ impl Parser {
 
     fn sparsity(&mut self) -> Parsed<Sparsity> {
         let mut sparsity = Sparsity::default();
+        let mut once = Once::default();
         self.mark('(')?;
         while !self.eat_mark(')') {
             let (word, span) = self.any_word("`order`, `blocks`, `dense(…)` or `csr(…)`")?;
             match word.as_str() {
                 "order" => {
+                    once.check(&word, &span)?;
                     self.mark('=')?;
                     sparsity.traversal_order = self.list()?.0;
                 }
                 "blocks" => {
+                    once.check(&word, &span)?;
                     self.mark('=')?;
                     sparsity.block_map = self.list()?.0;
                 }
@@ -284,7 +326,7 @@ impl Parser {
                     let dim = self.sparse_dim(&word)?;
                     sparsity.dim_metadata.push(dim);
                 }
-                _ => return fail(span, format!("a sparse tensor has no `{word}`")),
+                _ => return fail(span, format!("a sparse tensor has no `{}`", quote::cut(&word))),
             }
             self.comma(')')?;
         }
@@ -304,20 +346,25 @@ impl Parser {
         };
         let dense_size = self.number("a size")?;
         let mut dim = DimensionMetadata { format, dense_size, ..DimensionMetadata::default() };
+        let mut once = Once::default();
         while self.eat_mark(',') {
             let (key, span) = self.any_word("`segments` or `indices`")?;
+            once.check(&key, &span)?;
             self.mark('=')?;
             let (ty, ty_span) = self.any_word("`i32`, `u16` or `u8`")?;
             let index = match ty.as_str() {
                 "i32" => SparseIndex::Int32(self.list()?.0),
                 "u16" => SparseIndex::Uint16(self.list()?.0),
                 "u8" => SparseIndex::Uint8(self.list()?.0),
-                _ => return fail(ty_span, format!("indices are i32, u16 or u8, not `{ty}`")),
+                _ => {
+                    let found = quote::cut(&ty);
+                    return fail(ty_span, format!("indices are i32, u16 or u8, not `{found}`"));
+                }
             };
             match key.as_str() {
                 "segments" => dim.array_segments = index,
                 "indices" => dim.array_indices = index,
-                _ => return fail(span, format!("a dimension has no `{key}`")),
+                _ => return fail(span, format!("a dimension has no `{}`", quote::cut(&key))),
             }
         }
         self.mark(')')?;
@@ -332,11 +379,13 @@ impl Parser {
         }
         match self.peek_after() {
             Token::Mark('*') => {
-                let count = self.list_length::<T>()?;
-                self.at += 1;
+                let span = self.span();
+                let count: u64 = self.number("the length of a list")?;
+                self.spend(count.saturating_mul(T::SIZE as u64), &span)?;
+                self.tokens.advance();
                 let value = self.scalar("a number", T::parse)?;
                 self.mark(']')?;
-                return Ok((vec![value; count], true));
+                return Ok((vec![value; count as usize], true));
             }
             Token::Mark(':') => return Ok((self.elided_list()?, true)),
             _ => (),
@@ -349,28 +398,20 @@ impl Parser {
         Ok((list, true))
     }
 
-    fn list_length<T: Number>(&mut self) -> Parsed<usize> {
-        let span = self.span();
-        let count: u64 = self.number("the length of a list")?;
-        if count > LONGEST_LIST {
-            return fail(span, format!("a list of {count} numbers is too long"));
-        }
-        Ok(count as usize)
-    }
-
     /// From behind the bracket: length, colon, the least and the greatest.
     fn elided_list<T: Number>(&mut self) -> Parsed<Vec<T>> {
         let span = self.span();
-        let count = self.list_length::<T>()?;
-        self.at += 1;
+        let count: u64 = self.number("the length of a list")?;
+        let size = count.saturating_mul(T::SIZE as u64);
+        self.tokens.advance();
         let least = self.scalar("a number", T::parse)?;
         if *self.peek() != Token::Dots {
             return self.unexpected("`..`");
         }
-        self.at += 1;
+        self.tokens.advance();
         let greatest = self.scalar("a number", T::parse)?;
         let fill = self.eat_word("fill");
-        let bytes = self.hashed(count as u64 * T::SIZE as u64)?;
+        let bytes = self.hashed(size)?;
         let span = span.start..self.span().end;
         self.mark(']')?;
         if let Some(bytes) = bytes {
@@ -379,6 +420,8 @@ impl Parser {
         if !fill && !self.fills {
             return self.left_out(span, "the numbers of this list are");
         }
+        self.make_up(size, &span)?;
+        let count = count as usize;
         let (low, high) = (least.to_f64(), greatest.to_f64());
         let last = count.saturating_sub(1);
         let value = |n: usize| match n {
@@ -397,7 +440,7 @@ impl Parser {
     /// A float of attributes and fills.
     pub(super) fn float(&mut self, what: &str) -> Parsed<f64> {
         self.scalar(what, |scalar| match scalar {
-            Scalar::Number(text) => text.parse().ok(),
+            Scalar::Number(text) => decimal(text, f64::is_finite),
             _ => None,
         })
     }

@@ -4,6 +4,7 @@ use super::pieces::key;
 use super::{Place, Printer};
 use crate::text::quote;
 use crate::{BufferId, Module, OpCode, Quantization, SubgraphId, TensorId};
+use indexmap::IndexMap;
 use std::collections::HashMap;
 use std::fmt::Write;
 
@@ -107,19 +108,13 @@ impl Printer<'_> {
             self.blob(bytes);
             self.out.push('\n');
         }
-        let mut groups: Vec<Vec<u32>> = Vec::new();
-        let mut group_of: HashMap<(usize, usize), usize> = HashMap::new();
-        for (id, bytes) in module.constants().iter() {
-            let Some(bytes) = bytes.filter(|bytes| !bytes.is_empty()) else { continue };
-            let group = *group_of.entry(key(bytes)).or_insert_with(|| {
-                groups.push(Vec::new());
-                groups.len() - 1
-            });
-            groups[group].push(id.0);
-        }
-        for group in groups.iter().filter(|group| group.len() > 1) {
+        for shared in self.shared() {
             self.out.push_str("  shared");
-            group.iter().for_each(|id| _ = write!(self.out, " {id}"));
+            shared.buffers.iter().for_each(|id| _ = write!(self.out, " {id}"));
+            if !shared.options.is_empty() {
+                self.out.push_str(" options");
+                shared.options.iter().for_each(|n| _ = write!(self.out, " {n}"));
+            }
             self.out.push('\n');
         }
         let (more, count) = (self.out.len() > start, module.constants().len());
@@ -140,12 +135,39 @@ impl Printer<'_> {
         }
     }
 
+    /// Buffers, and options of ops that lie behind the flatbuffer, which have the same bytes: a
+    /// file has these once. Such options are counted in the order of the text.
+    fn shared(&self) -> Vec<Shared> {
+        let module = self.module;
+        let mut groups: IndexMap<(usize, usize), Shared> = IndexMap::new();
+        for (id, bytes) in module.constants().iter() {
+            let Some(bytes) = bytes.filter(|bytes| !bytes.is_empty()) else { continue };
+            groups.entry(key(bytes)).or_default().buffers.push(id.0);
+        }
+        let ops = module.subgraphs().flat_map(|(_, graph)| graph.ops().map(|op| graph.op(op)));
+        let options = ops.map(|op| &op.custom_options).filter(|options| options.large);
+        for (n, bytes) in options.filter_map(|options| options.bytes.as_ref()).enumerate() {
+            if !bytes.is_empty() {
+                groups.entry(key(bytes)).or_default().options.push(n);
+            }
+        }
+        let several = |shared: &Shared| shared.buffers.len() + shared.options.len() > 1;
+        groups.into_values().filter(several).collect()
+    }
+
     pub(super) fn real_name(&mut self, real: Option<&str>, printed: &str) {
         if real != Some(printed) {
             self.out.push_str(" name ");
             self.optional(real);
         }
     }
+}
+
+/// Who has the same bytes.
+#[derive(Default)]
+struct Shared {
+    buffers: Vec<u32>,
+    options: Vec<usize>,
 }
 
 /// Which buffer each tensor has, said in such a way that one more tensor changes one line.

@@ -102,7 +102,9 @@ impl Printer<'_> {
         if *custom != Default::default() {
             self.out.push_str(" options(");
             match &custom.bytes {
-                Some(bytes) => self.blob(bytes),
+                // What lies behind the flatbuffer is weights rather than what the op does.
+                Some(bytes) if custom.large => self.blob(bytes),
+                Some(bytes) => self.steering_blob(bytes),
                 None => self.out.push_str("none"),
             }
             if custom.format != 0 {
@@ -180,7 +182,7 @@ impl Printer<'_> {
             Attr::Int(v) => self.int(info, *v),
             Attr::Float(v) => values::float32(&mut self.out, *v),
             Attr::String(v) => quote::string(&mut self.out, v),
-            Attr::Bytes(v) => self.blob(v),
+            Attr::Bytes(v) => self.steering_blob(v),
             Attr::Bools(v) => self.plain(v, |out, v| out.push_str(truth(*v))),
             Attr::Floats(v) => self.plain(v, |out, v| values::float32(out, *v)),
             Attr::Ints(v) => {

@@ -125,6 +125,14 @@ impl Printer<'_> {
         }
     }
 
+    /// As [`Self::list`], for numbers that a kernel follows.
+    pub(super) fn steering_list<T: Number>(&mut self, list: &[T]) {
+        match (&self.aside, list) {
+            (Aside::Fills, [_, _, ..]) => self.every(list),
+            _ => self.list(list),
+        }
+    }
+
     /// Bytes without a type.
     pub(super) fn blob(&mut self, bytes: &Bytes) {
         if bytes.len() <= INLINE_BYTES {
@@ -137,6 +145,14 @@ impl Printer<'_> {
         } else if self.level >= Level::Hash {
             self.out.push(' ');
             self.digest(bytes);
+        }
+    }
+
+    /// As [`Self::blob`], for bytes that tell an op what to do, which fills cannot.
+    pub(super) fn steering_blob(&mut self, bytes: &Bytes) {
+        match self.aside {
+            Aside::Fills => quote::bytes(&mut self.out, bytes),
+            Aside::Nothing | Aside::Bytes(_) => self.blob(bytes),
         }
     }
 

@@ -123,15 +123,15 @@ impl Printer<'_> {
                     SparseIndex::None => (),
                     SparseIndex::Int32(list) => {
                         self.out.push_str("i32 ");
-                        self.list(list);
+                        self.steering_list(list);
                     }
                     SparseIndex::Uint16(list) => {
                         self.out.push_str("u16 ");
-                        self.list(list);
+                        self.steering_list(list);
                     }
                     SparseIndex::Uint8(list) => {
                         self.out.push_str("u8 ");
-                        self.list(list);
+                        self.steering_list(list);
                     }
                 }
             }

@@ -1,5 +1,6 @@
 //! Tensors: type, shape, and what they hold.
 
+use super::pieces::key;
 use super::{Aside, Place, Printer};
 use crate::text::{
     INLINE_BYTES, INLINE_ELEMENTS, Level, Stats, fill, quote, stats, type_name, values,
@@ -135,6 +136,10 @@ impl Printer<'_> {
             }
             self.owners.insert(tensor.buffer, (place.id, id));
         }
+        if self.steering.contains(&key(bytes)) {
+            self.whole(tensor, bytes);
+            return;
+        }
         if !usual {
             _ = write!(self.out, " bytes({})", bytes.len());
         }
@@ -183,6 +188,22 @@ impl Printer<'_> {
             );
             self.rest_of_stats(&s);
             self.out.push('}');
+        }
+    }
+
+    /// All of a constant, in as few words as it takes.
+    fn whole(&mut self, tensor: &Tensor, bytes: &Bytes) {
+        let (shape, elements) = (&tensor.shape, tensor.elements());
+        if let Some((start, step)) = fill::ramp_of(tensor.ty, bytes)
+            && elements.and_then(|n| tensor.ty.bytes_for(n)) == Some(bytes.len() as u64)
+        {
+            _ = write!(self.out, " fill ramp(start = {start}, step = {step})");
+            return;
+        }
+        self.out.push_str(" = ");
+        match values::whole(tensor.ty, shape, elements, bytes) {
+            Some(text) => self.out.push_str(&text),
+            None => quote::bytes(&mut self.out, bytes),
         }
     }
 
