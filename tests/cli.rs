@@ -352,3 +352,42 @@ fn shells_and_the_manual_page_know_the_passes() {
         }
     }
 }
+
+/// Zeros without end, as a device or a file of another kind may have: the first ones tell.
+#[test]
+#[cfg(unix)]
+fn what_is_no_model_is_refused_by_its_first_bytes() {
+    use std::io::Seek;
+    let folder = tempfile::tempdir().expect("there is a place for files");
+    let path = folder.path().join("zeros");
+    let mut zeros = fs::File::create_new(&path).expect("it can be made");
+    zeros.set_len(8 << 30).expect("a file may have holes");
+    let path = path.to_str().expect("it is text");
+    for arguments in [&[path, "--dry-run"][..], &["print", path], &["inspect", path]] {
+        let refused = run(arguments);
+        fails(&refused, 1);
+        let stderr = String::from_utf8_lossy(&refused.stderr);
+        assert!(stderr.contains("the identifier TFL3 is missing"), "{stderr}");
+    }
+    // Both ends share the place in the file, which tells how much was read.
+    zeros = fs::File::open(path).expect("it is there");
+    let stdin = zeros.try_clone().expect("it can be opened twice");
+    let refused = command(&["-", "--dry-run"]).stdin(stdin).output().expect("the binary starts");
+    fails(&refused, 1);
+    assert!(zeros.stream_position().expect("it has one") <= 4 << 20);
+}
+
+/// The message tells what is wrong and shows the place, and not the megabytes around it.
+#[test]
+fn a_mistake_in_a_huge_line_is_shown_in_short() {
+    let long = "x".repeat(3 << 20);
+    for text in [
+        format!("%x = input\n%y = {long}(%x)\noutput %y"),
+        format!("%x = input %y = RELU(%z) output %y // {long}"),
+        format!("description \"{long}\" %x = input %y = RELU(%z)"),
+    ] {
+        let refused = run_on(text.as_bytes(), &["print", "-"]);
+        fails(&refused, 1);
+        assert!(refused.stderr.len() < 2000, "{} bytes", refused.stderr.len());
+    }
+}
