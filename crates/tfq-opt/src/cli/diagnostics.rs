@@ -47,10 +47,10 @@ impl Excerpt {
         let last = text[end..far].find('\n').map_or(far, |at| end + at);
         let mut lines = text[first..last].to_owned();
         // An empty span points at the character behind it, or one past the end.
-        let next = lines[start - first..].chars().next().map_or(1, char::len_utf8);
         if start == last {
-            lines.push(' ');
+            lines.push(text[start..].chars().next().unwrap_or(' '));
         }
+        let next = lines[start - first..].chars().next().map_or(1, char::len_utf8);
         let span = start - first..(end - first).max(start - first + next);
         (line_and_column(text, start).0, lines, span)
     }
