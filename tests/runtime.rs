@@ -369,15 +369,10 @@ fn another_interface_is_no_replacement() {
     assert!(error.contains("b.tfg: on the reference kernels: the inputs do not fit"), "{error}");
 }
 
-#[test]
-fn the_layer_that_spoils_a_model_is_marked() {
-    if !runtime() {
-        return;
-    }
-    let folder = folder();
-    let chain = |second: f64| {
-        format!(
-            "tfg 1 types
+/// Layers of which the second's weights are those of `second`.
+fn chain(second: f64) -> String {
+    format!(
+        "tfg 1 types
 subgraph @main {{
   %x = input : f32[1,64]
   %w1 = const : f32[32,64] fill gaussian(seed = 1, std = 0.1)
@@ -389,23 +384,250 @@ subgraph @main {{
   output %third
 }}
 "
-        )
-    };
+    )
+}
+
+/// Names of what a section of `--per-layer` lists.
+fn layer_names(section: &serde_json::Value) -> Vec<&str> {
+    let layers = section["matched"].as_array().expect("it is a list");
+    layers.iter().map(|layer| layer["name"].as_str().expect("it has a name")).collect()
+}
+
+#[test]
+fn the_layer_where_the_ratio_drops_is_marked() {
+    if !runtime() {
+        return;
+    }
+    let folder = folder();
     let a = written(&folder, "a.tfg", &chain(0.1));
     let b = written(&folder, "b.tfg", &chain(0.11));
     let json = json(&["compare", &a, &b, "--json", "--per-layer"]);
-    let layers = &json["layers"];
-    let names: Vec<&str> =
-        layers["matched"].as_array().unwrap().iter().map(|l| l["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["first", "second", "third"], "in execution order");
-    assert_eq!(layers["matched"][0]["differing"], 0);
-    assert_eq!(layers["worst"][0], 1, "{layers:#}");
+    let layers = &json["layers"][0];
+    let section = &layers["sections"][0];
+    assert_eq!(layer_names(section), ["first", "second", "third"], "in execution order");
+    assert_eq!(section["matched"][0]["differing"], 0);
+    assert_eq!(layers["drops"][0], serde_json::json!({ "section": 0, "layer": 1 }), "{layers:#}");
     // The second layer's weights are a tenth larger, and nothing else.
-    let snr = layers["matched"][1]["snr_db"].as_f64().unwrap();
+    let snr = section["matched"][1]["snr_db"].as_f64().unwrap();
     assert!((snr - 20.0).abs() < 0.1, "{snr}");
     let printed = succeeds(&["compare", &a, &b, "--per-layer"]);
-    let marked = "FULLY_CONNECTED second  <-- most noise comes in here";
-    assert!(printed.contains(marked), "{printed}");
+    assert!(
+        printed.contains("FULLY_CONNECTED second  <-- the ratio drops most here\n"),
+        "{printed}"
+    );
+    assert!(printed.contains("note: a drop is local; --ablate measures"), "{printed}");
+}
+
+#[test]
+fn layers_of_every_signature_are_seen_and_agree_with_its_outputs() {
+    if !runtime() {
+        return;
+    }
+    let folder = folder();
+    let two = "tests/runtime/two_signatures.tflite";
+    let b = folder.path().join("b.tflite");
+    succeeds(&[two, "-o", text(&b), "-q"]);
+    let found = json(&["compare", two, text(&b), "--per-layer", "--json"]);
+    let keys: Vec<&str> = found["layers"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|l| l["signature"].as_str().unwrap())
+        .collect();
+    assert_eq!(keys, ["add", "multiply"]);
+    let only = ["compare", two, text(&b), "--per-layer", "--json", "--signature=multiply"];
+    let found = json(&only);
+    assert_eq!(found["layers"].as_array().unwrap().len(), 1);
+    assert_eq!(found["layers"][0]["sections"][0]["matched"][0]["kind"], "MUL");
+
+    // With samples, the last layer is what the table says of the output.
+    succeeds(&[RAW, "-o", text(&b), "-q"]);
+    let data = format!("--data={RAW_DATA}");
+    let found = json(&["compare", RAW, text(&b), "--per-layer", "--json", &data]);
+    let output = &found["cases"][0]["outputs"][0];
+    let layers = found["layers"][0]["sections"][0]["matched"].as_array().unwrap();
+    let last = layers.last().unwrap();
+    for figure in ["snr_db", "cosine", "max_abs", "differing", "elements"] {
+        assert_eq!(last[figure], output[figure], "{figure}");
+    }
+}
+
+#[test]
+fn bodies_of_loops_are_seen() {
+    if !runtime() {
+        return;
+    }
+    let gru = "tests/models/digits/digits_gru.tflite";
+    let folder = folder();
+    let b = folder.path().join("b.tflite");
+    succeeds(&[gru, "-o", text(&b), "-q"]);
+    let compare = ["compare", gru, text(&b), "--per-layer", "--ablate", "--json"];
+    let found = json(&compare);
+    let layers = &found["layers"][0];
+    let sections = layers["sections"].as_array().unwrap();
+    let roles: Vec<&str> =
+        sections.iter().skip(1).map(|s| s["call"]["role"].as_str().unwrap()).collect();
+    assert_eq!(roles, ["cond", "body"]);
+    let body = &sections[2];
+    assert!(body["matched"].as_array().unwrap().len() > 15, "{body:#}");
+    // Noise comes in in the body, and not where the loop stands.
+    assert_eq!(layers["drops"][0]["section"], 2, "{layers:#}");
+    let main = sections[0]["matched"].as_array().unwrap();
+    assert_eq!(main.last().unwrap()["snr_db"], found["cases"][0]["outputs"][0]["snr_db"]);
+    // The one weight that is quantised lies there, and without it nothing differs.
+    let ablation = &found["ablation"];
+    assert_eq!(ablation["runs"], 2, "{ablation:#}");
+    assert_eq!(ablation["ops"][0]["subgraph"], body["subgraph"]);
+    assert_eq!(ablation["ops"][0]["culprit"], true);
+    assert_eq!(ablation["ops"][0]["snr_db"], serde_json::Value::Null, "equal outputs");
+}
+
+/// Takes the second branch where the sum of the input is not positive.
+const BRANCHES: &str = "tfg 1 types
+subgraph @main {
+  %x = input : f32[4]
+  %flag = input : bool[1]
+  %y = IF(%flag, %x) {then_subgraph_index = 1, else_subgraph_index = 2} : f32[4]
+  output %y
+}
+subgraph @then {
+  %x = input : f32[4]
+  %two = const : f32[1] = [2.0]
+  %y = MUL(%x, %two) : f32[4]
+  output %y
+}
+subgraph @else {
+  %x = input : f32[4]
+  %y = NEG(%x) : f32[4]
+  output %y
+}
+";
+
+#[test]
+fn the_branch_that_was_taken_is_seen() {
+    if !runtime() {
+        return;
+    }
+    let folder = folder();
+    let a = written(&folder, "a.tfg", BRANCHES);
+    let b = written(&folder, "b.tfg", &BRANCHES.replace("[2.0]", "[2.2]"));
+    let of = |flag: &str| {
+        let input = format!("--input=flag={flag}");
+        let found = json(&["compare", &a, &b, "--per-layer", "--json", &input]);
+        found["layers"][0]["sections"].clone()
+    };
+    let taken = of("ones");
+    assert_eq!((&taken[1]["runs"], &taken[2]["runs"]), (&1.into(), &0.into()));
+    let snr = taken[1]["matched"][0]["snr_db"].as_f64().unwrap();
+    assert!((snr - 20.0).abs() < 0.01, "{snr}");
+    let other = of("zeros");
+    assert_eq!((&other[1]["runs"], &other[2]["runs"]), (&0.into(), &1.into()));
+    assert_eq!(other[2]["matched"][0]["differing"], 0);
+    assert_eq!(layer_names(&other[1]), [""; 0], "it did not run");
+}
+
+/// The ratio of `loud` is worst, and it hardly matters: `main` is a thousand times as strong.
+fn masked(loud: f64, main: f64) -> String {
+    format!(
+        "tfg 1 types
+subgraph @main {{
+  %x = input : f32[1,64]
+  %w1 = const : f32[32,64] fill gaussian(seed = 1, std = {loud})
+  %w2 = const : f32[32,64] fill gaussian(seed = 2, std = {main})
+  %w3 = const : f32[32,32] fill gaussian(seed = 3, std = 0.1)
+  %thousandth = const : f32[1] = [0.001]
+  %loud = FULLY_CONNECTED(%x, %w1, _) : f32[1,32]
+  %quiet = MUL(%loud, %thousandth) : f32[1,32]
+  %main = FULLY_CONNECTED(%x, %w2, _) : f32[1,32]
+  %sum = ADD(%quiet, %main) : f32[1,32]
+  %y = FULLY_CONNECTED(%sum, %w3, _) : f32[1,32]
+  output %y
+}}
+"
+    )
+}
+
+#[test]
+fn ablation_names_the_op_that_matters_at_the_outputs() {
+    if !runtime() {
+        return;
+    }
+    let folder = folder();
+    let a = written(&folder, "a.tfg", &masked(0.1, 0.1));
+    let b = written(&folder, "b.tfg", &masked(0.2, 0.11));
+    let found = json(&["compare", &a, &b, "--per-layer", "--ablate", "--json"]);
+    let layers = &found["layers"][0];
+    let worst = layers["drops"][0]["layer"].as_u64().unwrap() as usize;
+    assert_eq!(layer_names(&layers["sections"][0])[worst], "loud", "the drop misleads");
+    let ablation = &found["ablation"];
+    assert_eq!((&ablation["runs"], &ablation["not_tried"]), (&3.into(), &0.into()));
+    let base = ablation["base"][0]["snr_db"].as_f64().unwrap();
+    assert!((base - 20.0).abs() < 0.5, "{base}");
+    let ops = ablation["ops"].as_array().unwrap();
+    let names: Vec<&str> = ops.iter().map(|op| op["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["main", "loud"]);
+    assert!(ops[0]["gain_db"].as_f64().unwrap() > 20.0, "{ablation:#}");
+    assert!(ops[1]["gain_db"].as_f64().unwrap() < 0.5, "{ablation:#}");
+    assert_eq!((&ops[0]["culprit"], &ops[1]["culprit"]), (&true.into(), &false.into()));
+    let printed = succeeds(&["compare", &a, &b, "--per-layer", "--ablate"]);
+    assert!(
+        printed.contains("FULLY_CONNECTED main  <-- and here (2)  <-- culprit: +"),
+        "{printed}"
+    );
+    assert!(printed.contains("into 2 ops of B, one at a time; 3 runs on xnnpack"), "{printed}");
+
+    // Bounded, it begins with the largest drop.
+    let one = json(&["compare", &a, &b, "--ablate=1", "--json"]);
+    assert_eq!(one["ablation"]["ops"][0]["name"], "loud");
+    assert_eq!(one["ablation"]["not_tried"], 1);
+
+    // Two culprits are named, and what they do together is measured.
+    let b = written(
+        &folder,
+        "c.tfg",
+        &masked(0.1, 0.11).replace("seed = 3, std = 0.1", "seed = 3, std = 0.11"),
+    );
+    let found = json(&["compare", &a, &b, "--ablate", "--json"]);
+    let ablation = &found["ablation"];
+    let culprits = ablation["ops"].as_array().unwrap().iter().filter(|op| op["culprit"] == true);
+    assert_eq!(culprits.count(), 2, "{ablation:#}");
+    assert_eq!(ablation["runs"], 4);
+    assert_eq!(ablation["together"][0]["snr_db"], serde_json::Value::Null, "equal outputs");
+}
+
+#[test]
+fn a_lookup_of_codes_gets_its_table_back() {
+    if !runtime() {
+        return;
+    }
+    let folder = folder();
+    let model = "tfg 1 types
+subgraph @main {
+  %ids = input : i32[4]
+  %table = const : f32[100,32] fill gaussian(seed = 1, std = 1)
+  %w = const : f32[64,32] fill gaussian(seed = 2, std = 0.1)
+  %rows = GATHER(%table, %ids) {axis = 0} : f32[4,32]
+  %y = FULLY_CONNECTED(%rows, %w, _) : f32[4,64]
+  output %y
+}
+";
+    let a = written(&folder, "a.tfg", model);
+    let b = folder.path().join("b.tflite");
+    succeeds(&[&a, "-o", text(&b), "-q"]);
+    let found = json(&["compare", &a, text(&b), "--ablate", "--json"]);
+    let ablation = &found["ablation"];
+    assert_eq!(ablation["cannot_be_tried"], serde_json::json!([]));
+    let ops = ablation["ops"].as_array().unwrap();
+    let mut kinds: Vec<&str> = ops.iter().map(|op| op["kind"].as_str().unwrap()).collect();
+    kinds.sort_unstable();
+    assert_eq!(kinds, ["FULLY_CONNECTED", "GATHER"], "{ablation:#}");
+    for op in ops {
+        assert!(op["gain_db"].as_f64().unwrap() > 0.0, "{op}");
+    }
+    // With both back nothing differs, where both are culprits.
+    if let Some(both) = ablation["together"].get(0) {
+        assert_eq!(both["snr_db"], serde_json::Value::Null, "{ablation:#}");
+    }
 }
 
 /// A depthwise convolution without a bias, whose optimised hybrid kernel reads through null.
@@ -544,4 +766,8 @@ fn bench_measures_both_models() {
         assert_eq!(model["seconds"]["count"], 3);
         assert!(model["seconds"]["median"].as_f64().unwrap() > 0.0);
     }
+    let printed = succeeds(&["bench", CNN, CNN, "--runs=1", "--threads=1"]);
+    assert!(printed.contains(", 1 run each\n"), "{printed}");
+    assert!(printed.contains("\nxnnpack, 1 thread: "), "{printed}");
+    assert!(printed.contains(" times as long as "), "{printed}");
 }

@@ -30,7 +30,7 @@ pub use render::{Style, grouped, html};
 use serde::Serialize;
 use std::fmt;
 use tfq_ir::text::{self, Level, Parts};
-use tfq_ir::{Module, OpId, SubgraphId};
+use tfq_ir::{Module, OpId, SubgraphId, TensorId};
 
 /// Version of the form that [`Diff::to_json`] gives. It rises when a field is taken away or
 /// gets another meaning; new fields may come without.
@@ -349,6 +349,23 @@ pub fn diff_elided(
     let elided = [before.1, after.1];
     let mut sides = Sides { before: before.0, after: after.0, elided, a: &mut a, b: &mut b };
     model::diff(&mut sides, options)
+}
+
+/// A subgraph that both models have, with the ops and tensors in it that both have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Pairs {
+    pub before: SubgraphId,
+    pub after: SubgraphId,
+    /// In execution order of the first model.
+    pub ops: Vec<(OpId, OpId)>,
+    /// In file order of the first model.
+    pub tensors: Vec<(TensorId, TensorId)>,
+}
+
+/// What [`diff`] takes for the same in both models, without comparing it.
+pub fn pairs(before: &Module, after: &Module) -> Vec<Pairs> {
+    model::pairs(before, after)
 }
 
 /// Both models and what prints them.

@@ -1,9 +1,11 @@
 //! What differs between two models as wholes.
 
 use crate::compare::{self, Pair};
+use crate::graph::Graph;
+use crate::matching::matching;
 use crate::{
-    Class, Diff, DiffOptions, FieldChange, Moved, OpCount, SCHEMA, Sides, Status, SubgraphDiff,
-    Totals,
+    Class, Diff, DiffOptions, Elided, FieldChange, Moved, OpCount, Pairs, SCHEMA, Sides, Status,
+    SubgraphDiff, Totals,
 };
 use std::collections::{BTreeMap, HashMap};
 use tfq_ir::text::{Parts, quoted};
@@ -57,6 +59,21 @@ pub(crate) fn diff(sides: &mut Sides<'_, '_>, options: &DiffOptions) -> Diff {
         model,
         subgraphs,
     }
+}
+
+pub(crate) fn pairs(a: &Module, b: &Module) -> Vec<Pairs> {
+    let all = Elided::default();
+    let of = |(n, other): (usize, Option<u32>)| {
+        let (before, after) = (SubgraphId(n as u32), SubgraphId(other?));
+        let (a, b) = (Graph::new(a, &all, before), Graph::new(b, &all, after));
+        let found = matching(&a, &b);
+        let ops = found.ops.ab.iter().zip(&a.ops);
+        let ops = ops.filter_map(|(other, op)| Some((op.id, b.ops[(*other)? as usize].id)));
+        let tensors = found.tensors.ab.iter().zip(&a.tensors);
+        let tensors = tensors.filter_map(|(other, id)| Some((*id, b.tensors[(*other)? as usize])));
+        Some(Pairs { before, after, ops: ops.collect(), tensors: tensors.collect() })
+    };
+    match_subgraphs(a, b).into_iter().enumerate().filter_map(of).collect()
 }
 
 fn differs(diff: &SubgraphDiff) -> bool {

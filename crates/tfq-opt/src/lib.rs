@@ -50,15 +50,18 @@
 //! # }
 //! ```
 
+mod ablate;
 mod bisect;
 mod docs;
 mod graph;
 mod inspect;
+mod layers;
 mod load;
 mod optimizer;
 mod reduce;
 mod reproducer;
 
+pub use ablate::{Ablation, Suspect};
 pub use bisect::{BisectError, Bisection, bisect};
 pub use docs::passes_markdown;
 pub use graph::{dot, graph_json};
@@ -66,6 +69,7 @@ pub use inspect::{
     ConstantInfo, Inspection, MetadataInfo, OpInfo, Port, QuantizationState, Scheme, SignatureInfo,
     SizeInfo, SubgraphInfo, TrailerInfo, TypeInfo, inspect,
 };
+pub use layers::{Call, Layer, Layers, Section, Side, layers};
 pub use load::{LoadOptions, is_text, load};
 pub use optimizer::{Error, Optimized, Optimizer, Source, quantize_weights, quantize_weights_into};
 pub use reduce::{ReduceError, ReduceOptions, Reduction, Size, reduce};

@@ -175,7 +175,8 @@ fn attempt<E: From<RunError>>(
                     break;
                 }
             };
-            match found(&mut second, &candidate, described, values) {
+            let run = |model: &Loaded| run_like(&mut second, model, described, values);
+            match candidate.as_ref().map_err(Clone::clone).and_then(run) {
                 Ok(found) => {
                     for (output, (wanted, found)) in
                         outputs.iter_mut().zip(wanted.iter().zip(&found))
@@ -198,6 +199,62 @@ fn attempt<E: From<RunError>>(
 
 fn in_sample(sample: usize, error: RunError) -> RunError {
     RunError { message: format!("sample {sample}: {}", error.message), ..error }
+}
+
+/// What a model computes on some samples, to hold several others against it.
+pub struct Reference {
+    kernels: Kernels,
+    signatures: Vec<(Signature, Vec<Sample>)>,
+}
+
+/// Inputs and outputs.
+type Sample = (Vec<Value>, Vec<Value>);
+
+impl Reference {
+    /// Runs the model.
+    pub fn record<E: From<RunError>>(
+        worker: &mut Worker,
+        model: &Path,
+        kernels: Kernels,
+        signature: Option<&str>,
+        samples: usize,
+        inputs: impl Fn(&Signature, usize) -> Result<Vec<Value>, E>,
+    ) -> Result<Self, E> {
+        let loaded = worker.load(model, kernels, 1)?;
+        let mut signatures = Vec::new();
+        for index in chosen(&loaded, signature)? {
+            let described = &loaded.signatures[index];
+            let mut recorded = Vec::with_capacity(samples);
+            for sample in 0..samples {
+                let values = inputs(described, sample)?;
+                recorded.push((values.clone(), worker.run(&loaded, index, values)?));
+            }
+            signatures.push((described.clone(), recorded));
+        }
+        Ok(Self { kernels, signatures })
+    }
+
+    /// Runs another model, and tells for each signature what became of its outputs.
+    pub fn compare(
+        &self,
+        worker: &mut Worker,
+        model: &Path,
+    ) -> Result<Vec<(Option<String>, Vec<Output>)>, RunError> {
+        let loaded = worker.load(model, self.kernels, 1)?;
+        let mut all = Vec::new();
+        for (described, recorded) in &self.signatures {
+            let mut outputs: Vec<Sums> = described.outputs.iter().map(Sums::new).collect();
+            for (sample, (values, wanted)) in recorded.iter().enumerate() {
+                let found = run_like(worker, &loaded, described, values.clone())?;
+                for (output, (wanted, found)) in outputs.iter_mut().zip(wanted.iter().zip(&found)) {
+                    output.add(sample, wanted, found);
+                }
+            }
+            let outputs = outputs.into_iter().map(|sums| sums.output(recorded.len())).collect();
+            all.push((described.key.clone(), outputs));
+        }
+        Ok(all)
+    }
 }
 
 /// How an output differs over the samples so far.
@@ -239,14 +296,13 @@ fn chosen(loaded: &Loaded, signature: Option<&str>) -> Result<Vec<usize>, RunErr
     loaded.position(wanted).map(|index| vec![index])
 }
 
-/// The outputs of the second model, in the order of the first one's.
-fn found(
+/// Runs a model as if it had another one's signature: inputs and outputs are in the order of that.
+pub fn run_like(
     worker: &mut Worker,
-    candidate: &Result<Loaded, RunError>,
+    candidate: &Loaded,
     like: &Signature,
     values: Vec<Value>,
 ) -> Result<Vec<Value>, RunError> {
-    let candidate = candidate.as_ref().map_err(Clone::clone)?;
     let index = match &like.key {
         Some(key) => candidate.position(key)?,
         None => 0,

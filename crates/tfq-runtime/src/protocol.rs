@@ -27,10 +27,8 @@ pub(crate) enum Request {
     Hello,
     /// Answered by `Memory`.
     Memory,
-    /// Lists the ops of the main subgraph. Answered by `Ops`.
-    Ops { model: usize },
-    /// Asks for the values of tensors after a run. Answered by `Done`, with a value for each.
-    Tensors { model: usize, tensors: Vec<usize> },
+    /// Asks for the value of a tensor after a run. Answered by `Done` with it.
+    Tensor { model: usize, subgraph: usize, tensor: usize },
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -40,7 +38,6 @@ pub(crate) enum Reply {
     Done {},
     Times(Vec<f64>),
     Memory(Memory),
-    Ops(Vec<OpResult>),
     Error(RunError),
 }
 
@@ -53,23 +50,6 @@ pub struct Memory {
     pub anonymous: u64,
     /// The most that was resident at any time.
     pub peak: u64,
-}
-
-/// A tensor that an op computes.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct OpResult {
-    /// The op's position in execution order.
-    pub op: usize,
-    /// The op's name in the schema.
-    pub kind: String,
-    /// The tensor's index in its subgraph.
-    pub tensor: usize,
-    /// Indices of the tensors that the op reads.
-    pub operands: Vec<usize>,
-    /// The tensor's name.
-    pub name: String,
-    /// Scale and zero point, where the tensor is quantised and has one of each.
-    pub quantization: Option<(f64, i64)>,
 }
 
 /// A message with the values that go with it.

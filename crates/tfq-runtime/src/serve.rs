@@ -50,7 +50,7 @@ impl Worker {
         values: &[Value],
     ) -> Result<(Reply, Vec<Value>), RunError> {
         let reply = match request {
-            Request::Load { keep: true, .. } | Request::Ops { .. } | Request::Tensors { .. } => {
+            Request::Load { keep: true, .. } | Request::Tensor { .. } => {
                 let message = "tensors inside of a model need the Python worker";
                 return Err(RunError::new(Stage::Library, message));
             }

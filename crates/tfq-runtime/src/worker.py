@@ -134,35 +134,11 @@ class Model:
             times.append(time.perf_counter() - start)
         return times
 
-    def ops(self):
-        if self.subgraph != 0:
-            raise Failed("output", "the signature is not of the main subgraph")
-        details = {d["index"]: d for d in self.interpreter.get_tensor_details()}
-        results = []
-        for number, op in enumerate(self.interpreter._get_ops_details()):
-            for index in op["outputs"]:
-                detail = details.get(int(index))
-                if detail is None:
-                    continue
-                scales, zeros = (detail["quantization_parameters"][k] for k in ("scales", "zero_points"))
-                single = len(scales) == 1 and len(zeros) == 1
-                results.append(
-                    {
-                        "op": number,
-                        "kind": op["op_name"],
-                        "tensor": int(index),
-                        "operands": [int(i) for i in op["inputs"] if i >= 0],
-                        "name": detail["name"],
-                        "quantization": [float(scales[0]), int(zeros[0])] if single else None,
-                    }
-                )
-        return results
-
-    def tensor(self, index):
+    def tensor(self, index, subgraph):
         try:
-            return self.interpreter.get_tensor(index)
-        except Exception:
-            return np.zeros([0], np.float32)  # an op that did not run, or a type without values
+            return self.interpreter.get_tensor(index, subgraph)
+        except Exception as error:  # an op that did not run, or a type without values
+            raise Failed("output", error)
 
 
 def send(body, arrays=()):
@@ -218,10 +194,8 @@ def answer(body, values):
         send({"times": models[body["model"]].again(body["runs"])})
     elif what == "memory":
         send({"memory": memory()})
-    elif what == "ops":
-        send({"ops": models[body["model"]].ops()})
-    elif what == "tensors":
-        send({"done": {}}, [models[body["model"]].tensor(index) for index in body["tensors"]])
+    elif what == "tensor":
+        send({"done": {}}, [models[body["model"]].tensor(body["tensor"], body["subgraph"])])
     else:
         raise Failed("library", f"the Python worker cannot do `{what}`")
 

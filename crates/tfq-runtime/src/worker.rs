@@ -1,6 +1,6 @@
 //! The side of a worker that asks: a process that runs models, and may crash alone.
 
-use crate::protocol::{Memory, Message, OpResult, Reply, Request, receive, send};
+use crate::protocol::{Memory, Message, Reply, Request, receive, send};
 use crate::value::{Signature, Value};
 use crate::{Kernels, RunError, Stage};
 use std::io::{self, Read, Seek, SeekFrom};
@@ -100,7 +100,7 @@ impl Worker {
         self.load_with(path, kernels, threads, false)
     }
 
-    /// As [`Worker::load`], so that [`Worker::tensors`] has an answer; Python only.
+    /// As [`Worker::load`], so that [`Worker::tensor`] has an answer; Python only.
     pub fn load_keeping_tensors(
         &mut self,
         path: &Path,
@@ -160,17 +160,20 @@ impl Worker {
         }
     }
 
-    /// What the ops of the main subgraph compute, in execution order.
-    pub fn ops(&mut self, model: &Loaded) -> Result<Vec<OpResult>, RunError> {
-        match self.ask(Request::Ops { model: model.index }, Vec::new())?.0 {
-            Reply::Ops(ops) => Ok(ops),
-            other => Err(unexpected(&other)),
+    /// The value that a tensor had when its subgraph last ran; `None` where it has none. Both are
+    /// numbered as in the file.
+    pub fn tensor(
+        &mut self,
+        model: &Loaded,
+        subgraph: usize,
+        tensor: usize,
+    ) -> Result<Option<Value>, RunError> {
+        let request = Request::Tensor { model: model.index, subgraph, tensor };
+        match self.ask(request, Vec::new()) {
+            Ok((_, values)) => Ok(values.into_iter().next()),
+            Err(error) if error.stage == Stage::Output => Ok(None),
+            Err(error) => Err(error),
         }
-    }
-
-    /// The values that tensors of the main subgraph had in the last run.
-    pub fn tensors(&mut self, model: &Loaded, tensors: Vec<usize>) -> Result<Vec<Value>, RunError> {
-        Ok(self.ask(Request::Tensors { model: model.index, tensors }, Vec::new())?.1)
     }
 
     fn ask(

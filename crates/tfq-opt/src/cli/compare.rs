@@ -1,20 +1,18 @@
 //! `tfq-opt compare`.
 
+use super::ablate::{self, Ablated};
 use super::diagnostics::Failure;
 use super::inputs::{DataArgs, InputArgs, Inputs, Sources};
+use super::layers;
 use super::model::Reading;
 use super::running::{self, Error, Running, Subject, UseRuntime};
 use serde_json::{Value as Json, json};
 use std::io::{self, Write};
-use tfq_opt::runtime::{
-    Case, Difference, Engine, Kernels, Layers, Mismatch, Output, RunError, Verdict, compare, layers,
-};
+use tfq_opt::Layers;
+use tfq_opt::runtime::{Case, Difference, Kernels, Mismatch, Output, RunError, Verdict, compare};
 
 /// What is said where real inputs may tell something else.
 const UNREAL: &str = "random inputs were used; give real ones with --data or --input";
-
-/// How many layers are marked as the ones where most noise comes in.
-const MARKED: usize = 3;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = HELP)]
@@ -37,6 +35,11 @@ pub(crate) struct Args {
     /// Python package
     #[arg(long)]
     per_layer: bool,
+
+    /// Put the constants of A back into B, op by op, and tell which of them gain most at the
+    /// outputs: one run of B for each op, or for N ops, those where the ratio drops most
+    #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, value_parser = clap::value_parser!(u32).range(1..))]
+    ablate: Option<Option<u32>>,
 
     /// Print the result as JSON
     #[arg(long)]
@@ -65,31 +68,38 @@ does not run on some kernels, these are skipped; where it runs on none, that is 
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let mut inputs = args.inputs.read_with(&args.data)?;
-    let layer_kernels = if args.per_layer { Some(layer_kernels(&args.kernels)?) } else { None };
+    let layer_kernels = match args.per_layer {
+        true => Some(layers::kernels(&args.kernels)?),
+        false => None,
+    };
     let a = Subject::load(&args.a, &args.reading)?;
     let b = Subject::load(&args.b, &args.reading)?;
     let signature = args.inputs.signature.as_deref();
     inputs.check(&a, signature)?;
     let running = args.runtime.find()?;
     let cases = cases(&running, [&a, &b], &args.kernels, signature, &inputs)?;
+    let limit = args.ablate.map(|limit| limit.map_or(usize::MAX, |n| n as usize));
     let layers = match layer_kernels {
-        Some(kernels) => {
-            let values = |signature: &_| inputs.values(&a, signature, 0).map_err(Error::Command);
-            let models = [a.path(), b.path()];
-            let found =
-                layers(|| running.worker(Engine::Python), models, kernels, signature, values);
-            Some(found.map_err(|error| error.on(&a.name))?)
+        Some(kernels) => Some(layers::find(&running, [&a, &b], kernels, signature, &inputs)?),
+        None => None,
+    };
+    let ablated = match limit {
+        Some(limit) => {
+            let job =
+                ablate::Job { running: &running, sides: [&a, &b], signature, inputs: &inputs };
+            Some(job.run(&cases, limit, layers.as_deref())?)
         }
         None => None,
     };
     let sources = inputs.sources(&a, signature);
     let mut out = io::stdout().lock();
+    let (layers, ablated) = (layers.as_deref(), ablated.as_ref());
     let printed = if args.json {
-        print_json(&mut out, &cases, &sources, layers.as_ref())
+        print_json(&mut out, &cases, &sources, layers, ablated)
     } else {
-        print(&mut out, &cases, &sources).and_then(|()| match &layers {
-            Some(layers) => print_layers(&mut out, layers),
-            None => Ok(()),
+        print(&mut out, &cases, &sources).and_then(|()| {
+            layers.map_or(Ok(()), |layers| layers::print(&mut out, layers, ablated))?;
+            ablated.map_or(Ok(()), |ablated| ablated.print(&mut out))
         })
     };
     printed.map_err(super::output_failure)?;
@@ -148,14 +158,6 @@ pub(super) fn judge(
     Err(Failure::Model { message, help })
 }
 
-/// The first kernels that are no delegate: that would swallow tensors.
-fn layer_kernels(kernels: &[Kernels]) -> Result<Kernels, Failure> {
-    kernels.iter().copied().find(|kind| *kind != Kernels::Xnnpack).ok_or_else(|| {
-        let help = "add reference or optimized to --kernels";
-        Failure::usage("XNNPACK does not show what it computes inside", help)
-    })
-}
-
 fn print(out: &mut impl Write, cases: &[Case], sources: &Sources) -> io::Result<()> {
     writeln!(out, "{:<10} {:>9} {:>9} {:>9}  output", "kernels", "SNR dB", "cosine", "max err")?;
     for case in cases {
@@ -188,7 +190,10 @@ fn print(out: &mut impl Write, cases: &[Case], sources: &Sources) -> io::Result<
     if sources.random() { writeln!(out, "note: {UNREAL}") } else { Ok(()) }
 }
 
-fn numbers(out: &mut impl Write, difference: &Result<Difference, Mismatch>) -> io::Result<()> {
+pub(super) fn numbers(
+    out: &mut impl Write,
+    difference: &Result<Difference, Mismatch>,
+) -> io::Result<()> {
     match difference {
         Ok(found) if found.differing == 0 => write!(out, "{:>9} {:>9} {:>9}", "equal", 1, 0),
         Ok(found) if found.not_finite > 0 => write!(out, "{:>29}", "not finite any more"),
@@ -199,58 +204,21 @@ fn numbers(out: &mut impl Write, difference: &Result<Difference, Mismatch>) -> i
     }
 }
 
-fn print_layers(out: &mut impl Write, layers: &Layers) -> io::Result<()> {
-    writeln!(out)?;
-    writeln!(
-        out,
-        "{:>5} {:>9} {:>9} {:>9}  what it computes",
-        "op", "SNR dB", "cosine", "max err"
-    )?;
-    let worst = layers.worst(MARKED);
-    for (n, layer) in layers.matched.iter().enumerate() {
-        write!(out, "{:>5} ", layer.op)?;
-        numbers(out, &layer.difference)?;
-        write!(out, "  {} {}", layer.kind, layer.name)?;
-        match worst.iter().position(|at| *at == n) {
-            Some(0) => writeln!(out, "  <-- most noise comes in here")?,
-            Some(rank) => writeln!(out, "  <-- and here ({})", rank + 1)?,
-            None => writeln!(out)?,
-        }
-    }
-    if !layers.unmatched.is_empty() {
-        writeln!(out, "not in B: {}", layers.unmatched.join(", "))?;
-    }
-    Ok(())
-}
-
 /// `null` stands for an infinite SNR: of equal values, or where some are not finite any more.
 fn print_json(
     out: &mut impl Write,
     cases: &[Case],
     sources: &Sources,
-    layers: Option<&Layers>,
+    layers: Option<&[Layers]>,
+    ablated: Option<&Ablated>,
 ) -> io::Result<()> {
     let mut object = json!({ "data": sources.json() });
     object["cases"] = cases.iter().map(case_json).collect::<Vec<_>>().into();
     if let Some(layers) = layers {
-        let worst = layers.worst(MARKED);
-        let matched: Vec<Json> = layers
-            .matched
-            .iter()
-            .map(|layer| {
-                let mut object = difference_json(&layer.difference);
-                object["op"] = layer.op.into();
-                object["kind"] = layer.kind.clone().into();
-                object["name"] = layer.name.clone().into();
-                object["added_noise"] = layer.added.into();
-                object
-            })
-            .collect();
-        object["layers"] = json!({
-            "matched": matched,
-            "worst": worst,
-            "unmatched": layers.unmatched,
-        });
+        object["layers"] = layers.iter().map(layers::json).collect::<Vec<_>>().into();
+    }
+    if let Some(ablated) = ablated {
+        object["ablation"] = ablated.json();
     }
     writeln!(out, "{object:#}")
 }
@@ -278,7 +246,7 @@ pub(super) fn case_json(case: &Case) -> Json {
     object
 }
 
-fn difference_json(difference: &Result<Difference, Mismatch>) -> Json {
+pub(super) fn difference_json(difference: &Result<Difference, Mismatch>) -> Json {
     match difference {
         Ok(difference) => json!(difference),
         Err(mismatch) => json!({ "mismatch": mismatch.to_string() }),

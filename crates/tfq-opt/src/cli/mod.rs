@@ -1,6 +1,7 @@
 //! Reads arguments, runs the library, prints. The only place that does the first or the last.
 //! Each command has its arguments and its `run` in a file of its name.
 
+mod ablate;
 mod args;
 mod bench;
 mod bisect;
@@ -13,6 +14,7 @@ mod emit;
 mod golden;
 mod inputs;
 mod inspect;
+mod layers;
 mod list;
 mod model;
 mod optimize;

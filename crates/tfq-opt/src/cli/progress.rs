@@ -9,6 +9,16 @@ const LONG: u64 = 64 << 20;
 /// Shown on standard error where that is a terminal and the model is large.
 pub(crate) struct Progress(ProgressBar);
 
+/// A bar for a number of steps, each of which may take long.
+pub(crate) fn steps(message: &'static str, count: usize) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(Some(count as u64), ProgressDrawTarget::stderr());
+    let style = ProgressStyle::with_template("{msg:30} {wide_bar} {pos} of {len}")
+        .expect("the template is valid");
+    bar.set_style(style);
+    bar.set_message(message);
+    bar
+}
+
 impl Progress {
     pub(crate) fn new(bytes: u64, quiet: bool) -> Self {
         if quiet || bytes < LONG {

@@ -119,6 +119,11 @@ impl Subject {
         &self.path
     }
 
+    /// What was read. A model that is to be written is only a file here.
+    pub(crate) fn module(&self) -> Option<&Module> {
+        self.module.as_ref()
+    }
+
     /// The inputs of this signature or of all of them, as the file tells them.
     pub(crate) fn interfaces(&self, signature: Option<&str>) -> Vec<Signature> {
         let Some(module) = &self.module else { return Vec::new() };
