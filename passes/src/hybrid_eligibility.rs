@@ -81,6 +81,9 @@ impl HybridEligibility {
             Eligibility::Hybrid { delegated: false } => {
                 ("hybrid", "reads it on the CPU kernels".to_owned())
             }
+            Eligibility::OwnTensor { reason, .. } => {
+                ("own tensor", format!("reads it through a tensor of its own: {reason}"))
+            }
             Eligibility::PassThrough => {
                 ("pass-through", "copies its codes; a Dequantize goes behind it".to_owned())
             }

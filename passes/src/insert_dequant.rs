@@ -16,7 +16,9 @@ declare_pass! {
     /// ## What it does
     /// Asks the target about every op that reads a quantised constant. Those without a kernel
     /// for it get the constant through a Dequantize, one per constant and subgraph, which the
-    /// runtime computes once and keeps. Where an op copies codes (GATHER), the Dequantize goes
+    /// runtime computes once and keeps. Some kernels change the scale of the tensor that they read
+    /// a weight through; who shares it with them and cannot read the changed one gets a tensor of
+    /// its own for the same bytes. Where an op copies codes (GATHER), the Dequantize goes
     /// behind it, so that only the rows that were looked up are converted, unless those are more
     /// than the table has. An output of the model keeps its name, type and shape; it is copied from
     /// the Dequantize, since XNNPACK would leave the tensor unwritten otherwise.
@@ -71,6 +73,25 @@ impl Pass for InsertDequant {
 fn rules(views: Arc<Views>) -> Vec<Rule> {
     let [there, shared, inserted, returned] = [(); 4].map(|()| views.clone());
     vec![
+        read_of_quantised("give an op a tensor of its own")
+            .benefit(4)
+            .when("another op changes the scale of the tensor", |m| {
+                matches!(m.eligibility(), Eligibility::OwnTensor { .. })
+            })
+            .replace(|m, patch| {
+                let own = patch.add_tensor(Tensor {
+                    name: m.tensor("w").name.as_ref().map(|name| format!("{name}_own").into()),
+                    ..m.tensor("w").clone()
+                });
+                patch.set_operand(m.root(), m.slot(), own);
+            })
+            .tell("own tensor", |m| match m.eligibility() {
+                Eligibility::OwnTensor { reason, .. } => {
+                    format!("`{}` gets a second tensor for its bytes: {reason}", m.tensor("w").label())
+                }
+                _ => String::new(),
+            })
+            .count("tensors-separated"),
         read("dequantise behind a lookup")
             .benefit(3)
             .when("the op copies codes", |m| m.eligibility() == Eligibility::PassThrough)
@@ -161,8 +182,12 @@ fn rules(views: Arc<Views>) -> Vec<Rule> {
     ]
 }
 
-/// A rule for an op that reads a quantised constant.
+/// A rule for an op that reads a quantised constant, which a Dequantize can read too.
 fn read(name: &'static str) -> Rule {
+    read_of_quantised(name).guard("a Dequantize can read it", is_readable)
+}
+
+fn read_of_quantised(name: &'static str) -> Rule {
     Rule::new(name, read_of(stored("w")))
         .when("the constant is quantised", |m| {
             let w = m.tensor("w");
@@ -170,7 +195,6 @@ fn read(name: &'static str) -> Rule {
             w.expressed.is_some() || (stored && w.scales() > 0)
         })
         .when("the op is no Dequantize", |m| !m.graph().op(m.root()).kind.is(ops::DEQUANTIZE))
-        .guard("a Dequantize can read it", is_readable)
 }
 
 /// A rule for a constant whose readers were written for float32.
@@ -220,7 +244,7 @@ fn reason(m: &Match<'_>) -> String {
 
 fn refusal(m: &Match<'_>, op: OpId, verdict: Eligibility) -> Option<String> {
     match verdict {
-        Eligibility::Hybrid { .. } => None,
+        Eligibility::Hybrid { .. } | Eligibility::OwnTensor { .. } => None,
         Eligibility::Dequantize { reason } => Some(reason),
         // The codes are copied already where the result has the constant's type.
         Eligibility::PassThrough => {

@@ -1,6 +1,7 @@
 //! Whether an op can read a quantised constant as it is: the analysis that passes and the
 //! check before lowering share.
 
+use crate::Context;
 use std::borrow::Cow;
 use tfq_ir::{Attr, ElementType, Module, OpId, SubgraphId};
 use tfq_target::{Reading, Target, Verdict, WeightForm};
@@ -18,6 +19,14 @@ pub const SLOTS_NOTE: &str = "hybrid-slots";
 pub enum Eligibility {
     /// Nothing: a kernel reads it.
     Hybrid {
+        /// Whether XNNPACK takes the op.
+        delegated: bool,
+    },
+    /// A kernel reads it, but not through a tensor that it shares with an op whose kernel changes
+    /// the tensor's scale: it needs a tensor of its own for the same bytes.
+    OwnTensor {
+        /// Whom it must not share with, and what would happen, for a person.
+        reason: String,
         /// Whether XNNPACK takes the op.
         delegated: bool,
     },
@@ -61,7 +70,9 @@ pub fn cost(
     let elements = tensor.elements()?;
     let form = WeightForm::of(tensor);
     let (reading, delegated) = match verdict {
-        Eligibility::Hybrid { delegated } => (Reading::Hybrid, *delegated),
+        Eligibility::Hybrid { delegated } | Eligibility::OwnTensor { delegated, .. } => {
+            (Reading::Hybrid, *delegated)
+        }
         Eligibility::PassThrough => (Reading::Hybrid, false),
         Eligibility::Dequantize { .. } => (Reading::Dequantize, target.takes_as_float(graph, op)),
     };
@@ -130,7 +141,17 @@ pub fn eligibility(
         verdict = target.group_verdict(module, sg, op, |_, tensor| WeightForm::of(tensor));
     }
     match verdict {
-        Verdict::Hybrid { delegated } => Eligibility::Hybrid { delegated },
+        Verdict::Hybrid { delegated } => {
+            match target.disturbed_by(module, sg, op, slot, &form) {
+                Some((by, why)) => {
+                    let by = Context::op_place(module, sg, by);
+                    let reason =
+                        format!("{by} puts several scales in place of the tensor's one, and {why}");
+                    Eligibility::OwnTensor { reason, delegated }
+                }
+                None => Eligibility::Hybrid { delegated },
+            }
+        }
         Verdict::Dequantize { reason } => Eligibility::Dequantize { reason },
     }
 }

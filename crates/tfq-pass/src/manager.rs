@@ -4,13 +4,14 @@
 use crate::analysis::Analyses;
 use crate::context::{Answer, Context, NearMiss, PassError, Remark};
 use crate::pipeline::{Node, Pipeline, Step};
+use crate::runnable::touched_ops;
 use crate::timeline::{SpanKind, Timeline};
 use crate::{Invariant, contract};
 use bytes::Bytes;
 use indexmap::{IndexMap, IndexSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
-use tfq_ir::{History, Module, OpId, SubgraphId, VerifyError};
+use tfq_ir::{History, Module, OpId, Subgraph, SubgraphId, VerifyError};
 use tfq_target::{Target, max_runtime};
 
 /// What a pipeline did.
@@ -540,31 +541,38 @@ fn find_subgraph(module: &Module, name: &str) -> Option<SubgraphId> {
 }
 
 /// Raises the versions of ops that need a higher one than they did in `start`, a snapshot of
-/// the module from before, and `min_runtime_version` with them. An op that only happens to have
-/// a lower version than the rules ask for keeps it. [`run`] does this at its end.
+/// the module from before, or that read something else than they did, and `min_runtime_version`
+/// with them. An op that only happens to have a lower version than the rules ask for keeps it.
+/// [`run`] does this at its end.
 pub fn update_versions(module: &mut Module, start: &Module, target: &Target) {
-    let mut touched: IndexSet<(SubgraphId, OpId)> = IndexSet::new();
-    for patch in &module.journal()[start.journal().len()..] {
-        let Some(sg) = patch.subgraph else { continue };
-        let alive = patch.ops.iter().filter(|op| module.subgraph(sg).contains_op(**op));
-        touched.extend(alive.map(|op| (sg, *op)));
-    }
-    let mut raised = false;
-    for (sg, op) in touched {
+    let mut changed = false;
+    for (sg, op) in touched_ops(module, start.journal().len()) {
+        let before = SubgraphId(module.subgraph(sg).origin());
+        let known = (before.0 as usize) < start.subgraphs().len()
+            && start.subgraph(before).contains_op(op);
+        let anew = !known || reads_anew(module.subgraph(sg), start.subgraph(before), op);
+        changed |= anew;
         let Some(version) = target.version(module, sg, op) else { continue };
-        let origin = SubgraphId(module.subgraph(sg).origin());
-        let known =
-            (origin.0 as usize) < start.subgraphs().len() && start.subgraph(origin).contains_op(op);
-        let before = if known { target.version(start, origin, op) } else { None };
-        let grew = before.is_none_or(|before| version > before);
+        let of_start = if known { target.version(start, before, op) } else { None };
+        // Rules that stop at something else (an operand left out) give the same version for float32 and for codes.
+        let grew = anew || of_start.is_none_or(|before| version > before);
         if grew && version > module.subgraph(sg).op(op).version {
             module.set_version(sg, op, version);
-            raised = true;
+            changed = true;
         }
     }
-    if raised {
+    if changed {
         update_min_runtime(module, target);
     }
+}
+
+/// Whether an operand of the op has another type or other scales than before.
+fn reads_anew(now: &Subgraph, before: &Subgraph, op: OpId) -> bool {
+    let stored = |graph: &Subgraph| -> Vec<_> {
+        let operands = graph.operands(op).into_iter();
+        operands.map(|id| id.map(|id| (graph.tensor(id).ty, graph.tensor(id).scales()))).collect()
+    };
+    stored(now) != stored(before)
 }
 
 const MIN_RUNTIME: &str = "min_runtime_version";

@@ -19,14 +19,10 @@ pub struct Unrunnable {
     pub fix: Option<&'static str>,
 }
 
-/// Checks every op that a patch touched. What came in like this is the input's own affair: a
-/// model is handed back as it was, however odd.
+/// Checks every op that a patch touched, itself or a tensor of it, and that they get on with
+/// those that read a constant through the same tensor. What came in like this is the input's own
+/// affair: a model is handed back as it was, however odd.
 pub fn check_runnable(module: &Module, target: &Target) -> Vec<Unrunnable> {
-    let mut touched: IndexSet<(SubgraphId, OpId)> = IndexSet::new();
-    for patch in module.journal() {
-        let Some(sg) = patch.subgraph else { continue };
-        touched.extend(patch.ops.iter().map(|op| (sg, *op)));
-    }
     let changed: IndexSet<(SubgraphId, TensorId)> = module
         .journal()
         .iter()
@@ -37,12 +33,19 @@ pub fn check_runnable(module: &Module, target: &Target) -> Vec<Unrunnable> {
         })
         .collect();
     let mut found = Vec::new();
-    for (sg, op) in touched {
-        // Subgraphs may have been dropped and ops erased since.
-        if sg.0 as usize >= module.subgraphs().len() || !module.subgraph(sg).contains_op(op) {
-            continue;
-        }
+    let touched = touched_ops(module, 0);
+    for &(sg, op) in &touched {
         check_op(module, target, (sg, op), &changed, &mut found);
+    }
+    for (sg, op) in fellow_readers(module, &touched) {
+        let graph = module.subgraph(sg);
+        for slot in target.weight_slots(graph, op) {
+            if let Eligibility::OwnTensor { reason, .. } = eligibility(module, target, sg, op, slot)
+                && let Some(id) = graph.operand(op, slot)
+            {
+                found.push(shares(module, sg, op, id, &reason));
+            }
+        }
     }
     found.extend(stale_metadata(module));
     for (sg, graph) in module.subgraphs() {
@@ -58,6 +61,43 @@ pub fn check_runnable(module: &Module, target: &Target) -> Vec<Unrunnable> {
         }
     }
     found
+}
+
+/// The ops that patches touched from this place of the journal on, as far as they are there still.
+pub(crate) fn touched_ops(module: &Module, from: usize) -> IndexSet<(SubgraphId, OpId)> {
+    let mut touched = IndexSet::new();
+    for patch in &module.journal()[from..] {
+        // Subgraphs may have been dropped since, and ops erased.
+        let there = |sg: &SubgraphId| (sg.0 as usize) < module.subgraphs().len();
+        let Some(sg) = patch.subgraph.filter(there) else { continue };
+        let graph = module.subgraph(sg);
+        touched.extend(patch.ops.iter().filter(|op| graph.contains_op(**op)).map(|op| (sg, *op)));
+    }
+    touched
+}
+
+/// The other ops that read a constant through the same tensor as one of these.
+fn fellow_readers(
+    module: &Module,
+    ops: &IndexSet<(SubgraphId, OpId)>,
+) -> IndexSet<(SubgraphId, OpId)> {
+    let mut fellows = IndexSet::new();
+    for &(sg, op) in ops {
+        let graph = module.subgraph(sg);
+        let operands = graph.operands(op).into_iter().flatten();
+        for id in operands.filter(|id| module.constant(sg, *id).is_some()) {
+            let readers = graph.uses(id).into_iter().map(|u| (sg, u.op));
+            fellows.extend(readers.filter(|reader| !ops.contains(reader)));
+        }
+    }
+    fellows
+}
+
+fn shares(module: &Module, sg: SubgraphId, op: OpId, id: TensorId, reason: &str) -> Unrunnable {
+    let label = module.subgraph(sg).tensor(id).label();
+    let what = format!("it reads `{label}` together with others: {reason}");
+    let place = Context::op_place(module, sg, op);
+    Unrunnable { place, what, fix: Some("insert-dequant") }
 }
 
 /// Metadata that refers to parts of the model by number, in a format that is not ours, is wrong
@@ -105,14 +145,20 @@ fn check_op(
             continue;
         }
         // A model keeps what it computed with a weight that came in so, right or wrong.
+        let verdict = eligibility(module, target, sg, op, slot);
         if !pending
+            && !matches!(verdict, Eligibility::OwnTensor { .. })
             && !changed.contains(&(sg, operand))
             && target.computes(module, sg, op, slot, &WeightForm::of(tensor))
         {
             continue;
         }
-        let what = match eligibility(module, target, sg, op, slot) {
+        let what = match verdict {
             Eligibility::Hybrid { .. } => continue,
+            Eligibility::OwnTensor { reason, .. } => {
+                found.push(shares(module, sg, op, operand, &reason));
+                continue;
+            }
             Eligibility::PassThrough => {
                 format!("it copies the codes of `{}` into a float32 result", tensor.label())
             }

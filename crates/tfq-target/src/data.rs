@@ -48,6 +48,8 @@ struct OpRow {
     asymmetric: bool,
     #[serde(default)]
     pass_through: bool,
+    #[serde(default)]
+    spreads_scale: Vec<Kernels>,
     delegated_as_float: Option<Vec<Spanned<String>>>,
     source: String,
 }
@@ -251,6 +253,8 @@ pub(crate) struct OpEntry {
     pub(crate) when: Vec<Condition>,
     pub(crate) texts: Vec<String>,
     pub(crate) facts: OpFacts,
+    /// Kernels that put several scales in place of a weight's one, in the tensor itself.
+    pub(crate) spreads_scale: Vec<Kernels>,
     /// Where XNNPACK takes the op with float32 weights; nowhere if `None`.
     pub(crate) delegated_as_float: Option<Vec<Condition>>,
     pub(crate) origin: Origin,
@@ -392,7 +396,8 @@ impl Reader<'_> {
             channel_axis_adj_y: row.channel_axis_adj_y,
         };
         let origin = self.origin(&span, row.source);
-        Ok(OpEntry { code: info.code, when, texts, facts, delegated_as_float, origin })
+        let (code, spreads_scale) = (info.code, row.spreads_scale);
+        Ok(OpEntry { code, when, texts, facts, spreads_scale, delegated_as_float, origin })
     }
 
     fn rules(&self, rows: Vec<Spanned<RuleRow>>) -> Result<Vec<Rule>, At> {

@@ -34,9 +34,11 @@ impl TargetError {
                 did_you_mean(name, types.map(|ty| ty.name()))
             }
             Problem::UnknownBase(name) => {
-                let names: Vec<&str> = crate::Target::names().collect();
-                did_you_mean(name, names.iter().copied())
-                    .or_else(|| Some(format!("targets are {}", names.join(", "))))
+                let names = || crate::Target::names().collect::<Vec<_>>().join(", ");
+                Some(
+                    crate::Target::meant(name)
+                        .map_or_else(|| format!("targets are {}", names()), |meant| meant.help()),
+                )
             }
             Problem::UnknownCondition(name) => {
                 did_you_mean(name.trim_start_matches('!'), crate::condition::names())
@@ -54,9 +56,13 @@ pub(crate) fn line_of(text: &str, offset: usize) -> usize {
 }
 
 fn did_you_mean<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
+    closest(name, known).map(|best| format!("did you mean `{best}`?"))
+}
+
+/// The one of these names that is spelt almost like this one.
+pub(crate) fn closest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let close = |known: &&str| strsim::damerau_levenshtein(name, known) <= 1 + name.len() / 4;
-    let best = known.filter(close).min_by_key(|known| strsim::damerau_levenshtein(name, known))?;
-    Some(format!("did you mean `{best}`?"))
+    known.filter(close).min_by_key(|known| strsim::damerau_levenshtein(name, known))
 }
 
 /// Messages about unknown keys and values say which there are, each between backticks behind the unknown one.

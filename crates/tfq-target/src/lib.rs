@@ -11,6 +11,8 @@ mod data;
 mod describe;
 mod error;
 mod form;
+mod releases;
+mod spreading;
 mod target;
 mod versions;
 
@@ -21,5 +23,6 @@ pub use describe::{
 };
 pub use error::{Problem, TargetError};
 pub use form::{Granularity, WeightForm};
+pub use releases::Meant;
 pub use target::{OpFacts, Target, Verdict};
 pub use versions::max_runtime;

@@ -361,7 +361,7 @@ impl Target {
             .is_some_and(|question| self.too_new(&question, Some(true)).is_none())
     }
 
-    fn rule(&self, question: &Question<'_>) -> Option<&Rule> {
+    pub(crate) fn rule(&self, question: &Question<'_>) -> Option<&Rule> {
         let grains = question.grains();
         let site = question.site();
         self.rules.iter().find(|rule| {
@@ -372,54 +372,11 @@ impl Target {
         })
     }
 
-    /// Why the runtime is too old for the op as it will be, if it is.
-    fn too_new(&self, question: &Question<'_>, asymmetric: Option<bool>) -> Option<String> {
-        let cap = self.max_runtime.as_deref()?;
-        let code = question.code;
-        let name = question.facts.name;
-        let mut site = question.site();
-        let alone = SmallVec::from_slice(&[question.id]);
-        let all =
-            if question.facts.all_or_none { site.float_weights(question.facts) } else { alone };
-        let graph = question.module.subgraph(question.sg);
-        for id in all {
-            let stored = as_stored(graph.tensor(id), question.form);
-            site.suppose(id, stored);
-        }
-        if let Some(value) = asymmetric {
-            site.suppose_asymmetric(value);
-        }
-        let grains = question.grains();
-        let since = self.since.iter().find(|since| {
-            since.scope.is_about(code)
-                && since.scope.types & type_bit(question.form.ty) != 0
-                && since.scope.grains & grains != 0
-                && all_hold(&since.scope.when, &site)
-        });
-        match since.map(|since| since.runtime.as_deref()) {
-            Some(None) => {
-                return Some(format!(
-                    "it is not known since which release the kernel of {name} reads {} weights so, and the target \
-                     ends with {cap}",
-                    question.form
-                ));
-            }
-            Some(Some(release)) if !versions::reaches(cap, release) => {
-                return Some(format!(
-                    "the kernel of {name} reads {} weights so since {release}, and the target ends with {cap}",
-                    question.form
-                ));
-            }
-            _ => (),
-        }
-        let version = versions::rules().version(code, &site)?;
-        if versions::runtimes().newest(code, cap).is_some_and(|newest| version <= newest) {
-            return None;
-        }
-        let release = versions::runtimes().release(code, version).unwrap_or("no release");
-        Some(format!(
-            "it takes version {version} of {name}, which came with {release}, and the target ends with {cap}"
-        ))
+    /// Whether some kernel of the target puts several scales in place of the one of a weight of such an op.
+    pub(crate) fn spreads(&self, kind: &OpKind) -> bool {
+        let OpKind::Builtin(code) = *kind else { return false };
+        let mut of_op = self.ops.iter().filter(|entry| entry.code == code);
+        of_op.any(|entry| entry.spreads_scale.iter().any(|kernels| self.kernels.contains(kernels)))
     }
 
     /// The verdict on all weights of an op that are there, each asked in the form that `form` gives it: the first
@@ -459,83 +416,6 @@ impl Target {
         let Some(cap) = self.max_runtime.as_deref().filter(|_| read) else { return read };
         let newest = versions::runtimes().newest(DEQUANTIZE, cap);
         newest.zip(dequantize_version(ty, granularity)).is_some_and(|(most, own)| own <= most)
-    }
-
-    /// The version that the op needs as it stands, by the converters' rules. `None` where there is no rule, or where
-    /// the rules name a version that no runtime registers: keep what is there.
-    pub fn version(&self, module: &Module, sg: SubgraphId, op: OpId) -> Option<i32> {
-        let OpKind::Builtin(code) = module.subgraph(sg).op(op).kind else { return None };
-        let version = versions::rules().version(code, &Site::new(module, sg, op))?;
-        let (min, max) = versions::runtimes().registered(code)?;
-        (min..=max).contains(&version).then_some(version)
-    }
-
-    /// The first release of the runtime (of TensorFlow, by its numbering) that has this version of the op.
-    pub fn min_runtime(&self, kind: &OpKind, version: i32) -> Option<&'static str> {
-        match kind {
-            OpKind::Builtin(code) => versions::runtimes().release(*code, version),
-            OpKind::Custom(_) => None,
-        }
-    }
-
-    /// The first and last version of the op that the runtime loads. `None` where it has none, or nothing is known of
-    /// the op; see [`Self::lacks`].
-    pub fn registered_versions(&self, kind: &OpKind) -> Option<(i32, i32)> {
-        let OpKind::Builtin(code) = *kind else { return None };
-        let (min, max) = versions::runtimes().registered(code)?;
-        match self.max_runtime.as_deref() {
-            Some(cap) => Some((min, versions::runtimes().newest(code, cap)?)),
-            None => Some((min, max)),
-        }
-    }
-
-    /// Why a runtime of the target's last release does not load the op in this version, if the target has a last
-    /// release and it does not.
-    pub fn lacks(&self, kind: &OpKind, version: i32) -> Option<String> {
-        let (OpKind::Builtin(code), Some(cap)) = (kind, self.max_runtime.as_deref()) else {
-            return None;
-        };
-        let release = versions::runtimes().release(*code, version)?;
-        (!versions::reaches(cap, release)).then(|| {
-            format!(
-                "version {version} of {kind} came with {release}, and the target ends with {cap}"
-            )
-        })
-    }
-
-    /// Why a runtime of the target's last release does not load the op as it stands, where that is due to how its
-    /// operands are stored: with float32 ones it would, or it is a Dequantize.
-    pub fn lacks_op(&self, module: &Module, sg: SubgraphId, op: OpId) -> Option<String> {
-        self.max_runtime.as_deref()?;
-        let graph = module.subgraph(sg);
-        let kind = &graph.op(op).kind;
-        let lacks = self.lacks(kind, self.version(module, sg, op)?)?;
-        let OpKind::Builtin(code) = *kind else { return None };
-        let mut as_float = Site::new(module, sg, op);
-        for id in graph.operands(op).into_iter().flatten() {
-            let mut tensor = graph.tensor(id).clone();
-            if tensor.quantization.is_some() {
-                tensor.ty = ElementType::Float32;
-                tensor.quantization = None;
-            }
-            as_float.suppose(id, tensor);
-        }
-        as_float.suppose_asymmetric(false);
-        let without = versions::rules().version(code, &as_float);
-        let blameless = without.is_some_and(|version| self.lacks(kind, version).is_some());
-        (code == DEQUANTIZE || !blameless).then_some(lacks)
-    }
-
-    /// The first release that runs every op of the model in the version it has; empty where nothing is known of any.
-    /// Ops that are not in the table, custom ones among them, do not count.
-    pub fn model_min_runtime(&self, module: &Module) -> String {
-        let releases = module.subgraphs().flat_map(|(_, graph)| {
-            graph.ops().filter_map(move |op| {
-                let op = graph.op(op);
-                self.min_runtime(&op.kind, op.version)
-            })
-        });
-        versions::max_runtime(releases).unwrap_or_default().to_owned()
     }
 
     /// What happens where the rule refuses, and on which kernels if not on all.
@@ -593,7 +473,7 @@ impl<'a> Question<'a> {
         self.module.subgraph(self.sg).tensor(self.id)
     }
 
-    fn grains(&self) -> u8 {
+    pub(crate) fn grains(&self) -> u8 {
         let (graph, tensor) = (self.module.subgraph(self.sg), self.tensor());
         grains_of(tensor, self.form, axis_of(self.facts, graph, self.op, tensor))
     }

@@ -108,12 +108,20 @@ impl VersionRules {
 
     /// The version of the first row of the op that matches.
     pub(crate) fn version(&self, code: i32, site: &Site<'_>) -> Option<i32> {
+        self.matching(code, site).next()
+    }
+
+    /// The highest version of the rows that match: what a runtime must have. The first may hide it, since the rules stop
+    /// at what they notice first (an operand left out) before they look at the weights.
+    pub(crate) fn needed(&self, code: i32, site: &Site<'_>) -> Option<i32> {
+        self.matching(code, site).max()
+    }
+
+    fn matching(&self, code: i32, site: &Site<'_>) -> impl Iterator<Item = i32> {
         let first = self.rows.partition_point(|(op, _, _)| *op < code);
-        let of_op = self.rows[first..].iter().take_while(|(op, _, _)| *op == code);
-        of_op
-            .into_iter()
-            .find(|(_, when, _)| when.iter().all(|c| c.holds(site)))
-            .map(|(_, _, version)| *version)
+        let of_op = self.rows[first..].iter().take_while(move |(op, _, _)| *op == code);
+        let holds = |(_, when, _): &&(i32, Vec<Condition>, i32)| when.iter().all(|c| c.holds(site));
+        of_op.filter(holds).map(|(_, _, version)| *version)
     }
 }
 
@@ -182,7 +190,7 @@ pub(crate) fn reaches(cap: &str, release: &str) -> bool {
     compare_releases(&beginning.join("."), cap) != Ordering::Greater
 }
 
-fn compare_releases(left: &str, right: &str) -> Ordering {
+pub(crate) fn compare_releases(left: &str, right: &str) -> Ordering {
     let numbers = |release: &str| -> smallvec::SmallVec<[u64; 4]> {
         release.split('.').map(|part| part.parse().unwrap_or(0)).collect()
     };

@@ -10,6 +10,8 @@ use tfq_target::{Granularity, Prefer, Reading, WeightForm};
 pub(super) const PER_SCALE: u64 = 12;
 /// Bytes in the file for the tables around a tensor's scales.
 pub(super) const PER_TENSOR: u64 = 48;
+/// Bytes in the file for one more tensor on a buffer, without its name.
+const PER_OWN_TENSOR: u64 = 120;
 /// Bytes in the file for a Dequantize and its tensor, without their names.
 const PER_DEQUANTIZE: u64 = 200;
 
@@ -124,7 +126,10 @@ impl Select<'_> {
         let saved = if float16 { 2 * elements } else { 3 * elements };
         let parameters =
             if scales == 0 { 0 } else { PER_SCALE * scales + PER_TENSOR * tensors.len() as u64 };
-        let cost = parameters + dequantized * (PER_DEQUANTIZE + 2 * tensor.label().len() as u64);
+        let name = tensor.label().len() as u64;
+        let cost = parameters
+            + dequantized * (PER_DEQUANTIZE + 2 * name)
+            + self.disturbed(uses, &readings, &stored) * (PER_OWN_TENSOR + name);
         // A small weight of a family goes with the large ones, or none of them could be read.
         if saved <= cost && !uses.iter().any(|u| self.is_whole_family(u)) {
             return Err(Refusal::NoGain { scales });
@@ -169,6 +174,20 @@ impl Select<'_> {
             }
         }
         in_front.len() as u64 + behind
+    }
+
+    /// How many readers would need a tensor of their own for the bytes.
+    fn disturbed(
+        &self,
+        uses: &[WeightUse],
+        readings: &[Result<bool, String>],
+        stored: &WeightForm,
+    ) -> u64 {
+        let direct = uses.iter().zip(readings).filter(|(_, reading)| reading.is_ok());
+        let disturbed = direct.filter(|(u, _)| {
+            self.target.disturbed_by(self.module, u.sg, u.op, u.slot, stored).is_some()
+        });
+        disturbed.count() as u64
     }
 
     /// Bytes that the runtime would hold.

@@ -162,10 +162,10 @@ pub(crate) fn target(name: &str) -> Result<&'static Target, Failure> {
         return target_of_file(name);
     }
     Target::named(name).ok_or_else(|| {
-        let names: Vec<&str> = Target::names().collect();
-        let help = match nearest(name, &names) {
-            Some(near) => format!("did you mean `{near}`? `tfq-opt targets` lists them"),
+        let help = match Target::meant(name) {
+            Some(meant) => format!("{}; `tfq-opt targets` lists them", meant.help()),
             None => {
+                let names: Vec<&str> = Target::names().collect();
                 format!("targets are {}; a file is told by `.toml` or a slash", names.join(", "))
             }
         };

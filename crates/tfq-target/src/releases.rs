@@ -1,0 +1,205 @@
+//! Releases: which version of an op a model asks for, since when the runtime has it, and what a target's last release
+//! lacks.
+
+use crate::condition::{Site, type_bit};
+use crate::data::Since;
+use crate::form::WeightForm;
+use crate::target::{Question, Target, all_hold, as_stored};
+use crate::versions;
+use crate::error::closest;
+use smallvec::SmallVec;
+use tfq_ir::catalog::ops::DEQUANTIZE;
+use tfq_ir::{ElementType, Module, OpId, OpKind, SubgraphId};
+
+/// A target to use instead of one that does not exist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meant {
+    /// The one for the release that was named: the last that has a target, at or before it. What came between changes
+    /// nothing.
+    Release(&'static str),
+    /// One that is spelt almost like it.
+    Spelt(&'static str),
+}
+
+impl Meant {
+    /// What to tell who named the other.
+    pub fn help(self) -> String {
+        match self {
+            Self::Release(name) => format!("`{name}` is the one for that release"),
+            Self::Spelt(name) => format!("did you mean `{name}`?"),
+        }
+    }
+}
+
+impl Target {
+    /// The shipped target that somebody means who names one that does not exist.
+    pub fn meant(name: &str) -> Option<Meant> {
+        let of_release = || {
+            let (family, release) = name.rsplit_once('-')?;
+            let is_release = versions::is_release(release);
+            let caps = Self::names().filter_map(|other| {
+                let (of, cap) = other.rsplit_once('-')?;
+                (of == family && versions::is_release(cap)).then_some((other, cap))
+            });
+            let before = caps.filter(|(_, cap)| is_release && versions::reaches(release, cap));
+            let last = before.max_by(|(_, left), (_, right)| versions::compare_releases(left, right));
+            last.map(|(other, _)| Meant::Release(other))
+        };
+        of_release().or_else(|| closest(name, Self::names()).map(Meant::Spelt))
+    }
+
+    /// The version that the op needs as it stands, by the converters' rules. `None` where there is no rule, or where
+    /// the rules name a version that no runtime registers: keep what is there.
+    pub fn version(&self, module: &Module, sg: SubgraphId, op: OpId) -> Option<i32> {
+        let OpKind::Builtin(code) = module.subgraph(sg).op(op).kind else { return None };
+        let version = versions::rules().version(code, &Site::new(module, sg, op))?;
+        let (min, max) = versions::runtimes().registered(code)?;
+        (min..=max).contains(&version).then_some(version)
+    }
+
+    /// The first release of the runtime (of TensorFlow, by its numbering) that has this version of the op.
+    pub fn min_runtime(&self, kind: &OpKind, version: i32) -> Option<&'static str> {
+        match kind {
+            OpKind::Builtin(code) => versions::runtimes().release(*code, version),
+            OpKind::Custom(_) => None,
+        }
+    }
+
+    /// The first release that runs the op as it stands: the one of its version, or a later one where it reads quantised
+    /// weights next to float data in a way that the version does not tell. `None` where nothing is known of it.
+    pub fn op_min_runtime(&self, module: &Module, sg: SubgraphId, op: OpId) -> Option<&str> {
+        let graph = module.subgraph(sg);
+        let node = graph.op(op);
+        let OpKind::Builtin(code) = node.kind else { return None };
+        let mut releases: SmallVec<[&str; 4]> =
+            self.min_runtime(&node.kind, node.version).into_iter().collect();
+        for slot in self.weight_slots(graph, op) {
+            let Some(id) = graph.operand(op, slot) else { continue };
+            let form = WeightForm::of(graph.tensor(id));
+            let Some(question) = self.question(module, sg, op, slot, &form) else { continue };
+            if !self.rule(&question).is_some_and(|rule| rule.runs(&self.kernels)) {
+                continue;
+            }
+            let site = question.site();
+            let needed = versions::rules().needed(code, &site);
+            releases.extend(needed.and_then(|version| self.min_runtime(&node.kind, version)));
+            releases.extend(self.since(&question, &site).and_then(|row| row.runtime.as_deref()));
+        }
+        versions::max_runtime(releases.into_iter())
+    }
+
+    /// The first release that runs every op of the model; empty where nothing is known of any. Ops that are not in the
+    /// table, custom ones among them, do not count.
+    pub fn model_min_runtime(&self, module: &Module) -> String {
+        let ops = module.subgraphs().flat_map(|(sg, graph)| graph.ops().map(move |op| (sg, op)));
+        let releases = ops.filter_map(|(sg, op)| self.op_min_runtime(module, sg, op));
+        versions::max_runtime(releases).unwrap_or_default().to_owned()
+    }
+
+    /// The first and last version of the op that the runtime loads. `None` where it has none, or nothing is known of
+    /// the op; see [`Self::lacks`].
+    pub fn registered_versions(&self, kind: &OpKind) -> Option<(i32, i32)> {
+        let OpKind::Builtin(code) = *kind else { return None };
+        let (min, max) = versions::runtimes().registered(code)?;
+        match self.max_runtime.as_deref() {
+            Some(cap) => Some((min, versions::runtimes().newest(code, cap)?)),
+            None => Some((min, max)),
+        }
+    }
+
+    /// Why a runtime of the target's last release does not load the op in this version, if the target has a last
+    /// release and it does not.
+    pub fn lacks(&self, kind: &OpKind, version: i32) -> Option<String> {
+        let (OpKind::Builtin(code), Some(cap)) = (kind, self.max_runtime.as_deref()) else {
+            return None;
+        };
+        let release = versions::runtimes().release(*code, version)?;
+        (!versions::reaches(cap, release)).then(|| {
+            format!(
+                "version {version} of {kind} came with {release}, and the target ends with {cap}"
+            )
+        })
+    }
+
+    /// Why a runtime of the target's last release does not load the op as it stands, where that is due to how its
+    /// operands are stored: with float32 ones it would, or it is a Dequantize.
+    pub fn lacks_op(&self, module: &Module, sg: SubgraphId, op: OpId) -> Option<String> {
+        self.max_runtime.as_deref()?;
+        let graph = module.subgraph(sg);
+        let kind = &graph.op(op).kind;
+        let OpKind::Builtin(code) = *kind else { return None };
+        let needed = |site: &Site<'_>| {
+            let version = versions::rules().needed(code, site)?;
+            let (min, max) = versions::runtimes().registered(code)?;
+            (min..=max).contains(&version).then_some(version)
+        };
+        let lacks = self.lacks(kind, needed(&Site::new(module, sg, op))?)?;
+        let mut as_float = Site::new(module, sg, op);
+        for id in graph.operands(op).into_iter().flatten() {
+            let mut tensor = graph.tensor(id).clone();
+            if tensor.quantization.is_some() {
+                tensor.ty = ElementType::Float32;
+                tensor.quantization = None;
+            }
+            as_float.suppose(id, tensor);
+        }
+        as_float.suppose_asymmetric(false);
+        let without = needed(&as_float);
+        let blameless = without.is_some_and(|version| self.lacks(kind, version).is_some());
+        (code == DEQUANTIZE || !blameless).then_some(lacks)
+    }
+
+    /// Why the runtime is too old for the op as it will be, if it is.
+    pub(crate) fn too_new(
+        &self,
+        question: &Question<'_>,
+        asymmetric: Option<bool>,
+    ) -> Option<String> {
+        let cap = self.max_runtime.as_deref()?;
+        let (code, name, form) = (question.code, question.facts.name, question.form);
+        let mut site = question.site();
+        let alone = SmallVec::from_slice(&[question.id]);
+        let all =
+            if question.facts.all_or_none { site.float_weights(question.facts) } else { alone };
+        let graph = question.module.subgraph(question.sg);
+        for id in all {
+            site.suppose(id, as_stored(graph.tensor(id), form));
+        }
+        if let Some(value) = asymmetric {
+            site.suppose_asymmetric(value);
+        }
+        match self.since(question, &site).map(|row| row.runtime.as_deref()) {
+            Some(None) => {
+                return Some(format!(
+                    "it is not known since which release the kernel of {name} reads {form} weights so, and the target \
+                     ends with {cap}"
+                ));
+            }
+            Some(Some(release)) if !versions::reaches(cap, release) => {
+                return Some(format!(
+                    "the kernel of {name} reads {form} weights so since {release}, and the target ends with {cap}"
+                ));
+            }
+            _ => (),
+        }
+        let version = versions::rules().needed(code, &site)?;
+        if versions::runtimes().newest(code, cap).is_some_and(|newest| version <= newest) {
+            return None;
+        }
+        let release = versions::runtimes().release(code, version).unwrap_or("no release");
+        Some(format!(
+            "it takes version {version} of {name}, which came with {release}, and the target ends with {cap}"
+        ))
+    }
+
+    /// The row that tells since when the kernel reads the weight so, where the version does not.
+    fn since(&self, question: &Question<'_>, site: &Site<'_>) -> Option<&Since> {
+        let grains = question.grains();
+        self.since.iter().find(|since| {
+            since.scope.is_about(question.code)
+                && since.scope.types & type_bit(question.form.ty) != 0
+                && since.scope.grains & grains != 0
+                && all_hold(&since.scope.when, site)
+        })
+    }
+}
