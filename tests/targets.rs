@@ -163,3 +163,96 @@ fn targets_without_hybrid_kernels_get_none() {
         }
     }
 }
+
+fn read(text: &str) -> tfq_opt::ir::Module {
+    let options = tfq_opt::ir::text::ParseOptions::default();
+    tfq_opt::ir::text::parse(text, &options).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Rules that stop at a left-out bias give one version for float32 and for codes.
+#[test]
+fn what_reads_codes_gets_the_version_of_the_table_whatever_it_had() {
+    let text = "tfg 1 quant
+metadata \"min_runtime_version\" = b\"1.5.0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\"
+subgraph @main {
+  %x = input : f32[1,64]
+  %w = const : f32[32,64] fill gaussian(seed = 1)
+  %y = FULLY_CONNECTED(%x, %w) : f32[1,32]
+  output %y
+}
+";
+    let run = |granularity: &str| {
+        let passes = format!("quantize-weights{{granularity={granularity}}},insert-dequant");
+        let result = Optimizer::parse(&passes).unwrap().run(tfq_opt::Source::from(read(text)));
+        let module = result.unwrap().module;
+        let version = module.ops_of_kind(ops::FULLY_CONNECTED).next().unwrap().2.version;
+        let runtime = module.metadata_bytes("min_runtime_version").unwrap();
+        (version, String::from_utf8_lossy(runtime).trim_end_matches('\0').to_owned())
+    };
+    assert_eq!(run("tensor"), (6, "2.1.0".to_owned()));
+    assert_eq!(run("channel"), (12, "2.17.0".to_owned()));
+}
+
+/// One scale for channels of unlike sizes leaves nothing of the small ones.
+#[test]
+fn a_filter_that_one_scale_would_spoil_gets_another_form() {
+    // Two of four channels are a thousand times smaller than the others.
+    let weights: Vec<String> = (0..2304)
+        .map(|n| {
+            let size = if n % 4 < 2 { 1.0 } else { 0.001 };
+            format!("{:?}", size * f64::from((n * 7919 % 255) - 127) / 127.0)
+        })
+        .collect();
+    let text = format!(
+        "tfg 1 quant
+subgraph @main {{
+  %x = input : f32[1,4,4,256]
+  %w = const : f32[1,3,3,256] = [{}]
+  %b = const : f32[256] fill const(0)
+  %y = DEPTHWISE_CONV_2D(%x, %w, %b) {{padding = SAME, stride_w = 1, stride_h = 1, depth_multiplier = 1}} : f32[1,4,4,256]
+  output %y
+}}
+",
+        weights.join(", ")
+    );
+    let form = |target: &str, passes: &str| {
+        let optimizer =
+            Optimizer::parse(passes).unwrap().for_target(Target::named(target).unwrap());
+        let result = optimizer.run(tfq_opt::Source::from(read(&text))).unwrap();
+        let (sg, id) = common::tensor(&result.module, "w").unwrap();
+        let told = result.report.passes[0].remarks.iter().any(|remark| {
+            remark.message.contains("one scale would leave little of 128 of its 256 channels")
+        });
+        (result.module.subgraph(sg).tensor(id).ty, told)
+    };
+    let default = "quantize-weights,insert-dequant";
+    assert_eq!(form("litert", default), (ElementType::Int8, false));
+    assert_eq!(form("tflite-1.15", default), (ElementType::Float16, true));
+    // Which reads no float16 either.
+    assert_eq!(form("tflite-1.14", default), (ElementType::Float32, true));
+    let asked = "quantize-weights{granularity=tensor},insert-dequant";
+    assert_eq!(form("tflite-1.15", asked), (ElementType::Int8, false));
+}
+
+/// The legacy quantizer's choices may make a file larger: then the tool says so.
+#[test]
+fn compat_toco_tells_where_it_makes_the_file_larger() {
+    let text = "tfg 1 quant
+subgraph @main {
+  %x = input : f32[1,2,2,1]
+  %w = const : f32[64,1,1,1] fill gaussian(seed = 1)
+  %b = const : f32[64] fill const(0)
+  %y = CONV_2D(%x, %w, %b) {stride_w = 1, stride_h = 1} : f32[1,2,2,64]
+  output %y
+}
+";
+    let passes = "quantize-weights{compat=toco min-elements=1},insert-dequant";
+    let result = Optimizer::parse(passes).unwrap().run(tfq_opt::Source::from(read(text))).unwrap();
+    let quantizer = &result.report.passes[0];
+    assert_eq!(result.report.statistic("constants-grown"), 1);
+    assert!(
+        quantizer.remarks.iter().any(|remark| remark.rule == "larger"),
+        "{:?}",
+        quantizer.remarks
+    );
+}

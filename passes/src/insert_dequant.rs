@@ -73,25 +73,6 @@ impl Pass for InsertDequant {
 fn rules(views: Arc<Views>) -> Vec<Rule> {
     let [there, shared, inserted, returned] = [(); 4].map(|()| views.clone());
     vec![
-        read_of_quantised("give an op a tensor of its own")
-            .benefit(4)
-            .when("another op changes the scale of the tensor", |m| {
-                matches!(m.eligibility(), Eligibility::OwnTensor { .. })
-            })
-            .replace(|m, patch| {
-                let own = patch.add_tensor(Tensor {
-                    name: m.tensor("w").name.as_ref().map(|name| format!("{name}_own").into()),
-                    ..m.tensor("w").clone()
-                });
-                patch.set_operand(m.root(), m.slot(), own);
-            })
-            .tell("own tensor", |m| match m.eligibility() {
-                Eligibility::OwnTensor { reason, .. } => {
-                    format!("`{}` gets a second tensor for its bytes: {reason}", m.tensor("w").label())
-                }
-                _ => String::new(),
-            })
-            .count("tensors-separated"),
         read("dequantise behind a lookup")
             .benefit(3)
             .when("the op copies codes", |m| m.eligibility() == Eligibility::PassThrough)
@@ -179,6 +160,27 @@ fn rules(views: Arc<Views>) -> Vec<Rule> {
             })
             .guard("the subgraph does not return it", |m| !is_returned(m))
             .replace(|m, patch| patch.set_expressed(m.id("w"), None)),
+        read_of_quantised("give an op a tensor of its own")
+            .when("another op changes the scale of the tensor", |m| {
+                matches!(m.eligibility(), Eligibility::OwnTensor { .. })
+            })
+            .replace(|m, patch| {
+                let own = patch.add_tensor(Tensor {
+                    name: m.tensor("w").name.as_ref().map(|name| format!("{name}_own").into()),
+                    ..m.tensor("w").clone()
+                });
+                patch.set_operand(m.root(), m.slot(), own);
+            })
+            .tell("own tensor", |m| match m.eligibility() {
+                Eligibility::OwnTensor { reason, .. } => {
+                    format!(
+                        "`{}` gets a second tensor for its bytes: {reason}",
+                        m.tensor("w").label()
+                    )
+                }
+                _ => String::new(),
+            })
+            .count("tensors-separated"),
     ]
 }
 

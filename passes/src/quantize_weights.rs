@@ -3,6 +3,7 @@ mod legacy;
 mod options;
 mod plan;
 mod select;
+mod spoil;
 
 use encode::{Encoded, encode};
 use indexmap::IndexSet;
@@ -31,7 +32,8 @@ declare_pass! {
     ///
     /// Each weight gets the best form that the target runs: one that a kernel reads, one that a
     /// Dequantize reads, or float32. Scales per channel give way to one scale where they would
-    /// cost more bytes than they save, or ask for a newer runtime.
+    /// cost more bytes than they save, or ask for a newer runtime; unless one scale would leave
+    /// little of many channels: then it is float16, or float32.
     ///
     /// ## When it is safe
     /// Results change by the rounding of the weights and, in hybrid ops, of the activations.
@@ -94,6 +96,9 @@ impl Pass for QuantizeWeights {
         self.note_verdicts(&selection, module, cx)?;
         let mut replaced = Vec::new();
         for group in &selection.groups {
+            if self.compat == Compat::Toco {
+                self.tell_of_growth(group, &selection, module, cx);
+            }
             replaced.extend(self.quantize(group, module, cx)?);
         }
         module.release_constants(replaced);
@@ -121,6 +126,32 @@ impl QuantizeWeights {
             cx.apply(module, patch)?;
         }
         Ok(())
+    }
+
+    /// The legacy tool asks nobody whether the file gets smaller.
+    fn tell_of_growth(
+        &self,
+        group: &Group,
+        selection: &Selection,
+        module: &Module,
+        cx: &mut Context<'_>,
+    ) {
+        let (sg, first) = group.tensors[0];
+        let reads_codes = |u: &select::WeightUse| {
+            let of_op = |verdict: &&NotedVerdict| (verdict.sg, verdict.op) == (u.sg, u.op);
+            selection.verdicts.iter().find(of_op).is_some_and(|verdict| verdict.kind == "hybrid")
+        };
+        let dequantized = u64::from(!group.uses.iter().all(reads_codes));
+        let tensor = module.subgraph(sg).tensor(first);
+        let (saved, cost) = plan::balance(&group.form, tensor, group.tensors.len(), dequantized);
+        if saved <= cost {
+            let place = Context::tensor_place(module, sg, first);
+            let told = format!(
+                "compat=toco quantises it, which saves {saved} bytes and costs about {cost}"
+            );
+            cx.note("larger", place, told);
+            cx.count("constants-grown", 1);
+        }
     }
 
     /// Returns where the float bytes were.

@@ -141,17 +141,15 @@ pub fn eligibility(
         verdict = target.group_verdict(module, sg, op, |_, tensor| WeightForm::of(tensor));
     }
     match verdict {
-        Verdict::Hybrid { delegated } => {
-            match target.disturbed_by(module, sg, op, slot, &form) {
-                Some((by, why)) => {
-                    let by = Context::op_place(module, sg, by);
-                    let reason =
-                        format!("{by} puts several scales in place of the tensor's one, and {why}");
-                    Eligibility::OwnTensor { reason, delegated }
-                }
-                None => Eligibility::Hybrid { delegated },
+        Verdict::Hybrid { delegated } => match target.disturbed_by(module, sg, op, slot, &form) {
+            Some((by, why)) => {
+                let by = Context::op_place(module, sg, by);
+                let reason =
+                    format!("{by} puts several scales in place of the tensor's one, and {why}");
+                Eligibility::OwnTensor { reason, delegated }
             }
-        }
+            None => Eligibility::Hybrid { delegated },
+        },
         Verdict::Dequantize { reason } => Eligibility::Dequantize { reason },
     }
 }

@@ -548,8 +548,8 @@ pub fn update_versions(module: &mut Module, start: &Module, target: &Target) {
     let mut changed = false;
     for (sg, op) in touched_ops(module, start.journal().len()) {
         let before = SubgraphId(module.subgraph(sg).origin());
-        let known = (before.0 as usize) < start.subgraphs().len()
-            && start.subgraph(before).contains_op(op);
+        let known =
+            (before.0 as usize) < start.subgraphs().len() && start.subgraph(before).contains_op(op);
         let anew = !known || reads_anew(module.subgraph(sg), start.subgraph(before), op);
         changed |= anew;
         let Some(version) = target.version(module, sg, op) else { continue };

@@ -2,11 +2,11 @@
 //! lacks.
 
 use crate::condition::{Site, type_bit};
-use crate::data::Since;
+use crate::data::{Kernels, Since};
+use crate::error::closest;
 use crate::form::WeightForm;
 use crate::target::{Question, Target, all_hold, as_stored};
 use crate::versions;
-use crate::error::closest;
 use smallvec::SmallVec;
 use tfq_ir::catalog::ops::DEQUANTIZE;
 use tfq_ir::{ElementType, Module, OpId, OpKind, SubgraphId};
@@ -25,7 +25,7 @@ impl Meant {
     /// What to tell who named the other.
     pub fn help(self) -> String {
         match self {
-            Self::Release(name) => format!("`{name}` is the one for that release"),
+            Self::Release(name) => format!("did you mean `{name}`, the one for that release?"),
             Self::Spelt(name) => format!("did you mean `{name}`?"),
         }
     }
@@ -42,7 +42,8 @@ impl Target {
                 (of == family && versions::is_release(cap)).then_some((other, cap))
             });
             let before = caps.filter(|(_, cap)| is_release && versions::reaches(release, cap));
-            let last = before.max_by(|(_, left), (_, right)| versions::compare_releases(left, right));
+            let last =
+                before.max_by(|(_, left), (_, right)| versions::compare_releases(left, right));
             last.map(|(other, _)| Meant::Release(other))
         };
         of_release().or_else(|| closest(name, Self::names()).map(Meant::Spelt))
@@ -102,7 +103,7 @@ impl Target {
         let OpKind::Builtin(code) = *kind else { return None };
         let (min, max) = versions::runtimes().registered(code)?;
         match self.max_runtime.as_deref() {
-            Some(cap) => Some((min, versions::runtimes().newest(code, cap)?)),
+            Some(cap) => Some((min, self.newest(code, cap)?)),
             None => Some((min, max)),
         }
     }
@@ -113,11 +114,11 @@ impl Target {
         let (OpKind::Builtin(code), Some(cap)) = (kind, self.max_runtime.as_deref()) else {
             return None;
         };
-        let release = versions::runtimes().release(*code, version)?;
+        let runtimes = versions::runtimes();
+        let release = runtimes.release_of(*code, version, self.needs_reference())?;
         (!versions::reaches(cap, release)).then(|| {
-            format!(
-                "version {version} of {kind} came with {release}, and the target ends with {cap}"
-            )
+            let came = self.came_with(*code, version);
+            format!("version {version} of {kind} {came}, and the target ends with {cap}")
         })
     }
 
@@ -183,13 +184,30 @@ impl Target {
             _ => (),
         }
         let version = versions::rules().needed(code, &site)?;
-        if versions::runtimes().newest(code, cap).is_some_and(|newest| version <= newest) {
+        if self.newest(code, cap).is_some_and(|newest| version <= newest) {
             return None;
         }
-        let release = versions::runtimes().release(code, version).unwrap_or("no release");
+        let came = self.came_with(code, version);
         Some(format!(
-            "it takes version {version} of {name}, which came with {release}, and the target ends with {cap}"
+            "it takes version {version} of {name}, which {came}, and the target ends with {cap}"
         ))
+    }
+
+    fn needs_reference(&self) -> bool {
+        self.kernels.contains(&Kernels::Reference)
+    }
+
+    pub(crate) fn newest(&self, code: i32, cap: &str) -> Option<i32> {
+        versions::runtimes().newest(code, cap, self.needs_reference())
+    }
+
+    fn came_with(&self, code: i32, version: i32) -> String {
+        let runtimes = versions::runtimes();
+        let first = runtimes.release(code, version).unwrap_or("no release");
+        match runtimes.release_of(code, version, self.needs_reference()) {
+            Some(late) if late != first => format!("came to the reference kernels with {late}"),
+            _ => format!("came with {first}"),
+        }
     }
 
     /// The row that tells since when the kernel reads the weight so, where the version does not.

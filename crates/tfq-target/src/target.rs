@@ -167,14 +167,17 @@ impl Target {
     }
 
     /// The target up to a release of the runtime.
-    fn capped(&self, row: CapRow) -> Self {
-        Self {
+    fn capped(&self, row: CapRow, kernels: &[Kernels]) -> Self {
+        let mut target = Self {
             name: format!("tflite-{}", row.max_runtime),
             summary: row.summary,
             base: Some(self.name.clone()),
+            kernels: kernels.to_vec(),
             max_runtime: Some(row.max_runtime),
             ..self.clone()
-        }
+        };
+        target.find_hybrid_ops();
+        target
     }
 
     /// Makes a target that was read from a file last as long as the program, as shipped ones do. That costs its few
@@ -414,7 +417,7 @@ impl Target {
             .iter()
             .any(|row| row.types & type_bit(ty) != 0 && row.grains & grain != 0);
         let Some(cap) = self.max_runtime.as_deref().filter(|_| read) else { return read };
-        let newest = versions::runtimes().newest(DEQUANTIZE, cap);
+        let newest = self.newest(DEQUANTIZE, cap);
         newest.zip(dequantize_version(ty, granularity)).is_some_and(|(most, own)| own <= most)
     }
 
@@ -483,9 +486,9 @@ impl<'a> Question<'a> {
 fn caps() -> &'static [Target] {
     static CAPS: OnceLock<Vec<Target>> = OnceLock::new();
     CAPS.get_or_init(|| {
-        let (base, rows) = data::caps();
-        let base = Target::named(&base).expect("a test reads every shipped target");
-        rows.into_iter().map(|row| base.capped(row)).collect()
+        let caps = data::caps();
+        let base = Target::named(&caps.extends).expect("a test reads every shipped target");
+        caps.cap.into_iter().map(|row| base.capped(row, &caps.kernels)).collect()
     })
 }
 

@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 
 const RULES: &str = include_str!("../data/op_versions.csv");
 const RUNTIMES: &str = include_str!("../data/op_runtime_versions.csv");
+const REFERENCE: &str = include_str!("../data/op_reference_versions.csv");
 
 /// The version rules, in order of op and then of the file.
 pub(crate) struct VersionRules {
@@ -20,6 +21,8 @@ pub(crate) struct RuntimeVersions {
     releases: Vec<(i32, i32, &'static str)>,
     /// In order of op.
     registered: Vec<(i32, i32, i32)>,
+    /// What the reference kernels got later, in order of op and version.
+    lagging: Vec<(i32, i32, &'static str)>,
 }
 
 /// The shipped rules.
@@ -33,7 +36,8 @@ pub(crate) fn rules() -> &'static VersionRules {
 pub(crate) fn runtimes() -> &'static RuntimeVersions {
     static SHIPPED: OnceLock<RuntimeVersions> = OnceLock::new();
     SHIPPED.get_or_init(|| {
-        RuntimeVersions::parse(RUNTIMES).expect("a test reads the shipped runtime versions")
+        RuntimeVersions::parse(RUNTIMES, REFERENCE)
+            .expect("a test reads the shipped runtime versions")
     })
 }
 
@@ -126,7 +130,7 @@ impl VersionRules {
 }
 
 impl RuntimeVersions {
-    fn parse(text: &'static str) -> Result<Self, TargetError> {
+    fn parse(text: &'static str, reference: &'static str) -> Result<Self, TargetError> {
         let table = "op_runtime_versions.csv";
         let mut releases = Vec::new();
         let mut registered = Vec::new();
@@ -143,9 +147,35 @@ impl RuntimeVersions {
             }
             releases.push((last.1, number(version).map_err(at)?, release));
         }
+        let table = "op_reference_versions.csv";
+        let mut lagging = Vec::new();
+        for row in rows(table, reference, ["op", "version", "min_runtime"]) {
+            let (line, [op, version, release]) = row?;
+            let at = |problem| at_line(table, line, problem);
+            let code = op_named(op).map_err(at)?.code;
+            lagging.push((code, number(version).map_err(at)?, release));
+        }
         releases.sort_unstable();
         registered.sort_unstable();
-        Ok(Self { releases, registered })
+        lagging.sort_unstable();
+        Ok(Self { releases, registered, lagging })
+    }
+
+    /// The first release with this version of the op; with reference kernels that have it too, where they must.
+    pub(crate) fn release_of(
+        &self,
+        code: i32,
+        version: i32,
+        reference: bool,
+    ) -> Option<&'static str> {
+        let release = self.release(code, version)?;
+        let find = || {
+            let key = |(op, version, _): &(i32, i32, &str)| (*op, *version);
+            let found = self.lagging.binary_search_by_key(&(code, version), key).ok()?;
+            Some(self.lagging[found].2)
+        };
+        let late = if reference { find() } else { None };
+        max_runtime([Some(release), late].into_iter().flatten())
     }
 
     pub(crate) fn release(&self, code: i32, version: i32) -> Option<&'static str> {
@@ -155,13 +185,17 @@ impl RuntimeVersions {
         Some(self.releases[found].2)
     }
 
-    /// The last registered version that a runtime of this release has.
-    pub(crate) fn newest(&self, code: i32, cap: &str) -> Option<i32> {
+    /// The last registered version that a runtime of this release has, with its reference kernels where they must.
+    pub(crate) fn newest(&self, code: i32, cap: &str, reference: bool) -> Option<i32> {
         let (min, max) = self.registered(code)?;
         let first = self.releases.partition_point(|(op, _, _)| *op < code);
         let of_op = self.releases[first..].iter().take_while(|(op, _, _)| *op == code);
-        let there = of_op
-            .filter(|(_, version, release)| (min..=max).contains(version) && reaches(cap, release));
+        let there = of_op.filter(|(_, version, _)| (min..=max).contains(version)).filter(
+            |(_, version, _)| {
+                let release = self.release_of(code, *version, reference);
+                release.is_some_and(|release| reaches(cap, release))
+            },
+        );
         there.map(|(_, version, _)| *version).max()
     }
 
@@ -204,7 +238,7 @@ mod tests {
     #[test]
     fn shipped_tables_are_read() {
         assert!(VersionRules::parse(RULES).unwrap().rows.len() > 100);
-        let runtimes = RuntimeVersions::parse(RUNTIMES).unwrap();
+        let runtimes = RuntimeVersions::parse(RUNTIMES, REFERENCE).unwrap();
         assert_eq!(runtimes.releases.len(), 441);
         assert!(
             runtimes
@@ -252,10 +286,11 @@ mod tests {
         assert!(is_release("2.5") && is_release("2.14.4"));
         assert!(!is_release("2") && !is_release("2.x") && !is_release(""));
         let dense = tfq_ir::catalog::ops::FULLY_CONNECTED;
-        assert_eq!(runtimes().newest(dense, "2.16"), Some(11));
-        assert_eq!(runtimes().newest(dense, "1.4"), None);
-        assert_eq!(runtimes().newest(dense, "99.0"), Some(14));
-        assert_eq!(runtimes().newest(tfq_ir::catalog::ops::BATCH_MATMUL, "2.2"), None);
+        assert_eq!(runtimes().newest(dense, "2.16", false), Some(11));
+        assert_eq!(runtimes().newest(dense, "2.16", true), Some(9));
+        assert_eq!(runtimes().newest(dense, "1.4", false), None);
+        assert_eq!(runtimes().newest(dense, "99.0", true), Some(14));
+        assert_eq!(runtimes().newest(tfq_ir::catalog::ops::BATCH_MATMUL, "2.2", false), None);
     }
 
     #[test]

@@ -5,7 +5,7 @@ mod common;
 use common::*;
 use tfq_ir::OpKind;
 use tfq_ir::catalog::ops::*;
-use tfq_target::{Granularity, Prefer, Reading, Target, Verdict, WeightForm, describe};
+use tfq_target::{Granularity, Meant, Prefer, Reading, Target, Verdict, WeightForm, describe};
 
 fn named(name: &str) -> &'static Target {
     Target::named(name).unwrap_or_else(|| panic!("{name} is not shipped"))
@@ -158,6 +158,39 @@ fn asymmetric_activations_have_versions_too() {
     delegated(old.hybrid(&module, MAIN, op, 1, &form));
     assert!(!old.may_be_asymmetric(&module, MAIN, op, 1, &form));
     assert!(litert().may_be_asymmetric(&module, MAIN, op, 1, &form));
+}
+
+/// The resolver of reference kernels got versions later than the default one, which caps are about.
+#[test]
+fn reference_kernels_count_where_a_target_names_them() {
+    let capped = |release: &str, kernels: &str| {
+        let file = format!(
+            "extends = \"litert\"\nsummary = \"x\"\nmax_runtime = \"{release}\"\nkernels = [{kernels}]"
+        );
+        Target::parse("old", &file).unwrap()
+    };
+    let several = |target: &Target| target.dequantize_supports(Int8, channel(0));
+    assert!(several(&capped("2.14", "\"optimized\"")) && several(named("tflite-2.14")));
+    assert!(!several(&capped("2.14", "\"reference\", \"optimized\"")));
+    assert!(several(&capped("2.20", "\"reference\"")));
+    let Built { module, op } = dense().build();
+    let form = WeightForm::new(Int8, channel(0));
+    let ask = |target: &Target| target.hybrid(&module, MAIN, op, 1, &form);
+    delegated(ask(named("tflite-2.18")));
+    refused(ask(&capped("2.18", "\"reference\"")), "came to the reference kernels with 2.21.0");
+}
+
+#[test]
+fn a_release_without_a_target_means_the_last_before_it() {
+    let release = |name| Target::meant(name);
+    assert_eq!(release("tflite-2.8"), Some(Meant::Release("tflite-2.7")));
+    assert_eq!(release("tflite-2.7.1"), Some(Meant::Release("tflite-2.7")));
+    assert_eq!(release("tflite-2.16"), Some(Meant::Release("tflite-2.14")));
+    assert_eq!(release("tflite-3.0"), Some(Meant::Release("tflite-2.21")));
+    // There is none before it.
+    assert_eq!(release("tflite-1.13"), Some(Meant::Spelt("tflite-1.14")));
+    assert_eq!(release("litert-xnpack"), Some(Meant::Spelt("litert-xnnpack")));
+    assert_eq!(release("toaster"), None);
 }
 
 #[test]

@@ -263,3 +263,28 @@ fn a_model_needs_the_latest_release_of_its_ops() {
     built.module.set_version(SubgraphId(0), built.op, 99);
     assert_eq!(litert().model_min_runtime(&built.module), "");
 }
+
+/// Kernels that came without a version, and versions that the rules stop before.
+#[test]
+fn a_hybrid_op_needs_the_release_of_its_kernel() {
+    let needs = |mut built: Built, version| {
+        built.module.set_version(SubgraphId(0), built.op, version);
+        litert().model_min_runtime(&built.module)
+    };
+    let weight = |shape: &[i32]| constant(shape).ty(Int8).scales(&[0.5], 0);
+    let conv = |weight| {
+        let case = typed(TRANSPOSE_CONV, &[Int32, Float32, Float32], Float32);
+        let case = case.operand(1, Some(weight)).operand(2, Some(data(&[1, 4, 4, 3])));
+        case.build()
+    };
+    assert_eq!(needs(conv(weight(&[8, 3, 3, 3])), 3), "2.17.0");
+    assert_eq!(needs(conv(constant(&[8, 3, 3, 3])), 3), "2.4.0");
+    let dense = |asymmetric| {
+        let case =
+            typed(FULLY_CONNECTED, &[Float32, Int8], Float32).operand(1, Some(weight(&[8, 3])));
+        if asymmetric { case.flag(ASYM).build() } else { case.build() }
+    };
+    // Without a bias operand the rules say 6, whatever the weights are.
+    assert_eq!(needs(dense(false), 6), "2.1.0");
+    assert_eq!(needs(dense(true), 6), "2.3.0");
+}

@@ -3,7 +3,7 @@
 use super::select::{Form, Select, WeightUse};
 use indexmap::IndexSet;
 use std::fmt;
-use tfq_ir::{ElementType, Module, Numbers, SubgraphId, TensorId};
+use tfq_ir::{ElementType, Module, Numbers, SubgraphId, Tensor, TensorId};
 use tfq_target::{Granularity, Prefer, Reading, WeightForm};
 
 /// Bytes in the file for a scale and its zero point.
@@ -36,6 +36,8 @@ pub(super) enum Refusal {
     NoGain { scales: u64 },
     /// The user or the target would rather have float32.
     Preferred(String),
+    /// Too little of the numbers would be left.
+    Spoiled(String),
 }
 
 impl Plan {
@@ -61,6 +63,7 @@ impl Refusal {
             Self::Numbered(_) => "numbered by metadata",
             Self::NoGain { .. } => "no gain",
             Self::Preferred(_) => "better float32",
+            Self::Spoiled(_) => "too coarse",
         }
     }
 
@@ -71,6 +74,7 @@ impl Refusal {
             Self::NoGain { .. } => 1,
             Self::Numbered(_) => 2,
             Self::Preferred(_) => 3,
+            Self::Spoiled(_) => 4,
         }
     }
 }
@@ -78,7 +82,10 @@ impl Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoKernel(reason) | Self::Numbered(reason) | Self::Preferred(reason) => {
+            Self::NoKernel(reason)
+            | Self::Numbered(reason)
+            | Self::Preferred(reason)
+            | Self::Spoiled(reason) => {
                 f.write_str(reason)
             }
             Self::NoGain { scales: 0 | 1 } => {
@@ -109,7 +116,8 @@ impl Select<'_> {
         if dequantized > 0 && !self.target.dequantize_supports(stored.ty, stored.granularity) {
             return Err(Refusal::NoKernel(no_kernel(&stored, &readings)));
         }
-        if dequantized > 0
+        let disturbed = self.disturbed(uses, &readings, &stored);
+        if dequantized + disturbed > 0
             && let Some(forbidden) = no_more_ops(self.module)
         {
             let why = obstacle(&readings).map_or(String::new(), |why| format!("{why}, and "));
@@ -121,15 +129,9 @@ impl Select<'_> {
             return Err(Refusal::NoKernel(format!("it has no dimension {axis}")));
         }
         let scales = scales(&form, &tensor.shape);
-        let elements = tensor.elements().unwrap_or(0);
-        let float16 = matches!(form, Form::Float16 { .. });
-        let saved = if float16 { 2 * elements } else { 3 * elements };
-        let parameters =
-            if scales == 0 { 0 } else { PER_SCALE * scales + PER_TENSOR * tensors.len() as u64 };
-        let name = tensor.label().len() as u64;
-        let cost = parameters
-            + dequantized * (PER_DEQUANTIZE + 2 * name)
-            + self.disturbed(uses, &readings, &stored) * (PER_OWN_TENSOR + name);
+        let (saved, cost) = balance(&form, tensor, tensors.len(), dequantized);
+        let own = PER_OWN_TENSOR + tensor.label().len() as u64;
+        let cost = cost + disturbed * own;
         // A small weight of a family goes with the large ones, or none of them could be read.
         if saved <= cost && !uses.iter().any(|u| self.is_whole_family(u)) {
             return Err(Refusal::NoGain { scales });
@@ -259,6 +261,21 @@ pub(super) fn no_more_ops(module: &Module) -> Option<String> {
     let (metadata, what) = module.numbered_by_metadata(numbers)?;
     let name = metadata.name;
     Some(format!("no Dequantize can be added: metadata `{name}` refers to {what} by number"))
+}
+
+/// Bytes that the form saves in the file, and those that its scales and Dequantize ops cost.
+pub(super) fn balance(
+    form: &Form,
+    tensor: &Tensor,
+    tensors: usize,
+    dequantized: u64,
+) -> (u64, u64) {
+    let scales = scales(form, &tensor.shape);
+    let elements = tensor.elements().unwrap_or(0);
+    let float16 = matches!(form, Form::Float16 { .. });
+    let saved = if float16 { 2 * elements } else { 3 * elements };
+    let parameters = if scales == 0 { 0 } else { PER_SCALE * scales + PER_TENSOR * tensors as u64 };
+    (saved, parameters + dequantized * (PER_DEQUANTIZE + 2 * tensor.label().len() as u64))
 }
 
 /// Why some reader needs a Dequantize, where that is not for what the user said.

@@ -4,6 +4,7 @@ use super::plan::{self, Plan, Refusal};
 use super::{NotedVerdict, QuantizeWeights};
 use crate::quantize_weights::options::{Granularity, WeightType};
 use indexmap::{IndexMap, IndexSet};
+use std::collections::VecDeque;
 use tfq_ir::catalog::ops;
 use tfq_ir::{BufferId, ElementType, Module, OpId, OpKind, SubgraphId, TensorId};
 use tfq_numeric::{F32View, NonFinite, Rule};
@@ -408,8 +409,22 @@ impl Select<'_> {
         let mut refusals = Vec::new();
         // What speaks against the forms that would have come before it.
         let mut drawbacks = Vec::new();
-        for form in self.candidates(uses) {
-            match self.plan(uses, tensors, form) {
+        let mut candidates: VecDeque<Form> = self.candidates(uses).into();
+        while let Some(form) = candidates.pop_front() {
+            let plan = match self.plan(uses, tensors, form) {
+                Ok(plan) if best.as_ref().is_none_or(|best| plan.is_better(best, self.prefer)) => {
+                    match self.spoiled(uses, tensors, &plan.form) {
+                        Some(reason) => {
+                            // Half the size is better than nothing.
+                            candidates.push_back(Form::Float16 { non_finite: NonFinite::Refuse });
+                            Err(Refusal::Spoiled(reason))
+                        }
+                        None => Ok(plan),
+                    }
+                }
+                other => other,
+            };
+            match plan {
                 Ok(plan) => match &best {
                     Some(best) if !plan.is_better(best, self.prefer) => (),
                     _ => {
@@ -433,9 +448,15 @@ impl Select<'_> {
             return None;
         };
         let per_channel = self.pass.granularity == Granularity::Channel;
-        let fell_back = per_channel && matches!(best.form, Form::PerTensor { .. });
-        let why = drawbacks.into_iter().next().filter(|_| fell_back);
-        Some((best.form, why.map(|why| format!("; one scale: {why}"))))
+        let instead = match best.form {
+            Form::PerTensor { .. } if per_channel => Some("one scale"),
+            Form::Float16 { .. } if self.pass.r#type == WeightType::Int8 => Some("float16"),
+            _ => None,
+        };
+        let spoiled = refusals.iter().find(|refusal| matches!(refusal, Refusal::Spoiled(_)));
+        let why = spoiled.map(Refusal::to_string).or_else(|| drawbacks.into_iter().next());
+        let note = instead.zip(why).map(|(instead, why)| format!("; {instead}: {why}"));
+        Some((best.form, note))
     }
 
     /// Forms in the order in which the user would like them.

@@ -163,7 +163,7 @@ pub(crate) fn target(name: &str) -> Result<&'static Target, Failure> {
     }
     Target::named(name).ok_or_else(|| {
         let help = match Target::meant(name) {
-            Some(meant) => format!("{}; `tfq-opt targets` lists them", meant.help()),
+            Some(meant) => format!("{} `tfq-opt targets` lists them", meant.help()),
             None => {
                 let names: Vec<&str> = Target::names().collect();
                 format!("targets are {}; a file is told by `.toml` or a slash", names.join(", "))

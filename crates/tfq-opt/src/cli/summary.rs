@@ -59,6 +59,12 @@ impl Summary<'_> {
                 }
             }
         }
+        if self.bytes_out > self.bytes_in && count("constants-grown") > 0 {
+            let by = grouped(self.bytes_out - self.bytes_in);
+            let grown = grouped(count("constants-grown"));
+            let which = "constants that compat=toco quantises cost more bytes than they save";
+            writeln!(out, "  larger by {by} bytes: {grown} of the {which}")?;
+        }
         for (rule, skipped) in self.skipped() {
             writeln!(out, "  left unchanged: {skipped} {rule}")?;
         }
