@@ -85,9 +85,7 @@ impl fmt::Display for Refusal {
             Self::NoKernel(reason)
             | Self::Numbered(reason)
             | Self::Preferred(reason)
-            | Self::Spoiled(reason) => {
-                f.write_str(reason)
-            }
+            | Self::Spoiled(reason) => f.write_str(reason),
             Self::NoGain { scales: 0 | 1 } => {
                 f.write_str("scales and Dequantize would cost more bytes than the weights save")
             }
