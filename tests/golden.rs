@@ -839,3 +839,81 @@ fn the_worked_example_works() {
         assert!(diff.is_empty(), "run this with UPDATE_DOCS=1 and read what changed:\n{diff}");
     }
 }
+
+#[test]
+fn goldens_of_many_processes_are_all_kept() {
+    let sandbox = Sandbox::new();
+    let names: Vec<String> = (0..8).map(|n| format!("golden{n}")).collect();
+    let add = |name: &str| {
+        let mut command = sandbox.command(&["add", "model.tflite", "--name", name]);
+        command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the binary starts")
+    };
+    let children: Vec<_> = names.iter().map(|name| add(name)).collect();
+    for mut child in children {
+        assert!(child.wait().expect("it ends").success());
+    }
+    let index: toml::Table = sandbox.text("goldens/index.toml").parse().expect("it is TOML");
+    let entries = index["golden"].as_array().expect("there are entries");
+    let mut found: Vec<&str> =
+        entries.iter().map(|entry| entry["name"].as_str().expect("it has a name")).collect();
+    found.sort_unstable();
+    assert_eq!(found, names);
+    sandbox.succeeds(&["check"]);
+
+    // Of several with one name, one is first.
+    let children: Vec<_> = (0..4).map(|_| add("same")).collect();
+    let codes = children.into_iter().map(|mut child| child.wait().expect("it ends").code());
+    let (done, refused): (Vec<_>, Vec<_>) = codes.partition(|code| *code == Some(0));
+    assert_eq!((done.len(), refused), (1, vec![Some(2); 3]));
+    sandbox.succeeds(&["check"]);
+}
+
+#[test]
+#[cfg(unix)]
+fn links_in_a_folder_of_goldens_lead_nowhere() {
+    let sandbox = Sandbox::with_golden(&["--level=full"]);
+    sandbox.put("mine", b"mine");
+    sandbox.put("model.tflite", &with_other_weight());
+    let names = ["model.golden.new", "model.golden.new.bin"];
+    for name in names {
+        std::os::unix::fs::symlink("../mine", sandbox.path("goldens").join(name)).unwrap();
+    }
+    assert_eq!(sandbox.run(&["check"]).status.code(), Some(1));
+    for name in names {
+        assert!(!sandbox.path("goldens").join(name).is_symlink(), "{name} is replaced");
+    }
+    for name in ["model.golden", "model.golden.bin", "index.toml"] {
+        let path = sandbox.path("goldens").join(name);
+        fs::rename(&path, sandbox.path(name)).unwrap();
+        std::os::unix::fs::symlink(format!("../{name}"), &path).unwrap();
+    }
+    let before = ["model.golden", "model.golden.bin", "index.toml"].map(|name| sandbox.bytes(name));
+    sandbox.succeeds(&["review", "--accept-all"]);
+    let after = ["model.golden", "model.golden.bin", "index.toml"].map(|name| sandbox.bytes(name));
+    assert!(before == after, "a file outside of the folder was changed");
+    assert_eq!(sandbox.bytes("mine"), b"mine");
+    sandbox.succeeds(&["check"]);
+}
+
+#[test]
+fn a_golden_is_added_with_what_the_optimiser_takes() {
+    let sandbox = Sandbox::new();
+    sandbox.succeeds(&["add", "model.tflite", "--prefer=latency"]);
+    assert!(sandbox.text("goldens/index.toml").contains("prefer = \"latency\""));
+    assert!(sandbox.text("goldens/model.golden").contains("quantize-weights{prefer=latency}"));
+    sandbox.succeeds(&["check"]);
+    sandbox.edit("goldens/index.toml", "latency", "speed");
+    let output = sandbox.run(&["check"]);
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(told.contains("`speed` is nothing to prefer"), "{told}");
+
+    let optimise = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tfq-opt"));
+        let output = command.args(arguments).current_dir(sandbox.0.path()).output();
+        assert!(output.expect("the binary starts").status.success(), "{arguments:?}");
+    };
+    optimise(&["model.tflite", "--passes=", "-o", "model.tfg"]);
+    fs::rename(sandbox.path("model.tfg.bin"), sandbox.path("weights")).unwrap();
+    sandbox.succeeds(&["add", "model.tfg", "--side-file=weights", "--name=text"]);
+    sandbox.succeeds(&["check", "text"]);
+}

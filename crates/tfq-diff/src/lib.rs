@@ -25,7 +25,8 @@ mod twins;
 
 pub use constants::WeightError;
 pub use elided::{Elided, Told};
-pub use render::{Style, grouped, html};
+pub use render::{Style, html};
+pub use tfq_ir::grouped;
 
 use serde::Serialize;
 use std::fmt;

@@ -13,6 +13,7 @@ use crate::{
 };
 use std::fmt::Write;
 use tfq_ir::text::quoted;
+use tfq_ir::{counted, grouped, plural};
 
 /// How [`crate::Diff::to_text`] marks what it shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,8 +55,7 @@ pub(crate) fn headline(diff: &Diff) -> String {
     let renamed = count(diff, |sg| sg.renamed.len());
     let mut part = |n: usize, what: &str, verb: &str| {
         if n > 0 {
-            let plural = if n == 1 { "" } else { "s" };
-            parts.push(format!("{} {what}{plural} {verb}", grouped(n as u64)));
+            parts.push(format!("{} {verb}", counted(n, what)));
         }
     };
     part(added, "op", "added");
@@ -75,7 +75,7 @@ pub(crate) fn headline(diff: &Diff) -> String {
     if parts.is_empty() {
         parts.push(reordered(count(diff, |sg| sg.reordered)));
     }
-    parts.join(", ").replace("entrys", "entries")
+    parts.join(", ")
 }
 
 fn count(diff: &Diff, each: impl Fn(&SubgraphDiff) -> usize) -> usize {
@@ -196,25 +196,11 @@ pub(crate) fn renames(subgraph: &SubgraphDiff) -> Vec<String> {
 }
 
 pub(crate) fn reordered(n: usize) -> String {
-    let plural = if n == 1 { "" } else { "s" };
-    format!("{} constant{plural} or variable{plural} in another order", grouped(n as u64))
+    format!("{} or {} in another order", counted(n, "constant"), plural(n as u64, "variable"))
 }
 
 pub(crate) fn rename(rename: &Rename) -> String {
     format!("renamed {} -> {}", quoted('%', &rename.before), quoted('%', &rename.after))
-}
-
-/// `13997345` becomes `13 997 345`.
-pub fn grouped(n: u64) -> String {
-    let digits = n.to_string();
-    let mut out = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            out.push(' ');
-        }
-        out.push(digit);
-    }
-    out
 }
 
 /// Three significant digits.

@@ -4,7 +4,7 @@ use crate::claims::{Claims, tokens};
 use crate::golden::{Golden, Section, first_difference, text_begins};
 use serde::Serialize;
 use tfq_diff::{Diff, DiffOptions, Elided, Status, Style, TensorDiff};
-use tfq_ir::Module;
+use tfq_ir::{Module, plural};
 use tfq_ir::text::{self, Level, ParseError, ParseOptions, quoted};
 
 /// What moved, from least to gravest. Only [`Kind::Formatting`] is no difference.
@@ -105,7 +105,7 @@ impl Comparison {
                     false if !contents.is_empty() => format!(
                         "{} {} changed: {}",
                         contents.len(),
-                        if contents.len() == 1 { "constant" } else { "constants" },
+                        plural(contents.len() as u64, "constant"),
                         listed(&contents)
                     ),
                     _ => diff.headline(),

@@ -1,13 +1,15 @@
 //! A folder of goldens and its index.
 
-use crate::golden::{Golden, GoldenError, conflict, side_path};
+use crate::golden::{Golden, GoldenError, conflict, side_path, write_all};
 use crate::index;
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 use tfq_ir::text::Level;
-use tfq_tflite::{Image, write_atomically};
+use tfq_tflite::{Image, WriteError};
 
 /// The name of the index in its folder.
 pub const INDEX: &str = "index.toml";
@@ -29,6 +31,9 @@ pub struct Entry {
     /// The file with the passes, relative to the folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pipeline: Option<String>,
+    /// What the default pipeline weighs against size, where that is not the target's choice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefer: Option<String>,
     /// The target by name.
     pub target: String,
     /// The level of the text by name.
@@ -40,6 +45,10 @@ pub struct Entry {
     /// The model that the skeleton beside the golden was made from, as it was named then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub skeleton_of: Option<String>,
+    /// The file with the constants of a model that is text, relative to the folder, where it is
+    /// not the one beside it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub side_file: Option<String>,
     /// Whether constants that a text leaves out are made up.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub fills: bool,
@@ -91,7 +100,10 @@ pub enum FolderError {
         /// What is wrong.
         message: String,
     },
-    /// A golden cannot be read or written.
+    /// It has a golden of this name, which was not to be replaced.
+    #[error("there is a golden `{0}` already")]
+    Taken(String),
+    /// A golden cannot be read.
     #[error("{}: {error}", path.display())]
     Golden {
         /// The file.
@@ -174,14 +186,21 @@ impl Folder {
         Ok(Self { path: path.to_owned(), entries: index.entries, index: text.to_owned() })
     }
 
-    /// Writes the index whole or not at all, and makes the folder if it is not there. Comments
-    /// and the order of what was there stay.
-    pub fn save(&self) -> Result<(), FolderError> {
-        let path = self.path.join(INDEX);
-        let text = index::with_entries(&self.index, &self.entries);
+    /// Keeps other processes from changing the folder, which is made if it is not there, and
+    /// reads the index again: what they added stays.
+    fn lock(&mut self) -> Result<Lock, FolderError> {
         fs::create_dir_all(&self.path)
-            .and_then(|()| write_atomically(&path, &Image::of_file(text.into()), |_| ()))
-            .map_err(|error| FolderError::File { path, error })
+            .map_err(|error| FolderError::File { path: self.path.clone(), error })?;
+        let lock = Lock::new(&self.path, File::lock);
+        let Self { entries, index, .. } = Self::open_or_new(&self.path)?;
+        (self.entries, self.index) = (entries, index);
+        Ok(lock)
+    }
+
+    /// The index with the entries of now. Comments and the order of what was there stay.
+    fn index_file(&self) -> (PathBuf, Image) {
+        let text = index::with_entries(&self.index, &self.entries);
+        (self.path.join(INDEX), Image::of_file(text.into()))
     }
 
     /// Its path, as it was given.
@@ -199,12 +218,28 @@ impl Folder {
         self.entries.iter().find(|entry| entry.name == name)
     }
 
-    /// Adds an entry at the end, or replaces that of the same name. The index is not written yet.
-    pub fn put(&mut self, entry: Entry) {
-        match self.entries.iter_mut().find(|other| other.name == entry.name) {
+    /// Adds a golden to the folder and the index, at its end or in the place of that of the same
+    /// name where `replace` says so. `skeleton` is written as the entry's model.
+    pub fn add(
+        &mut self,
+        mut entry: Entry,
+        golden: &Golden,
+        skeleton: Option<Bytes>,
+        replace: bool,
+    ) -> Result<(), FolderError> {
+        let _lock = self.lock()?;
+        let name = entry.name.clone();
+        entry.input.clone_from(&golden.header.input);
+        entry.tool.clone_from(&golden.header.tool);
+        let model = self.resolve(&entry.model);
+        match self.entries.iter_mut().find(|other| other.name == name) {
+            Some(_) if !replace => return Err(FolderError::Taken(name)),
             Some(other) => *other = entry,
             None => self.entries.push(entry),
         }
+        let skeleton = skeleton.map(|bytes| (model, Image::of_file(bytes)));
+        self.write_accepted(&name, golden, skeleton)?;
+        self.reject(&name)
     }
 
     /// Where a file lies that an entry names.
@@ -224,6 +259,8 @@ impl Folder {
 
     /// The accepted golden, if there is one.
     pub fn golden(&self, name: &str) -> Result<Option<Golden>, FolderError> {
+        // Golden and side file are one thing, of which another process may be writing the next.
+        let _lock = Lock::new(&self.path, File::lock_shared);
         read(self.golden_path(name))
     }
 
@@ -232,34 +269,38 @@ impl Folder {
         read(self.pending_path(name))
     }
 
-    /// Writes a golden as accepted. The index is not written yet.
-    pub fn write_golden(&mut self, name: &str, golden: &Golden) -> Result<(), FolderError> {
+    /// Writes a golden as accepted, what belongs to it, and the index.
+    fn write_accepted(
+        &self,
+        name: &str,
+        golden: &Golden,
+        skeleton: Option<(PathBuf, Image)>,
+    ) -> Result<(), FolderError> {
         let path = self.golden_path(name);
-        fs::create_dir_all(&self.path)
-            .map_err(|error| FolderError::File { path: self.path.clone(), error })?;
-        golden.write(&path).map_err(|error| FolderError::Golden { path: path.clone(), error })?;
-        if golden.side.is_none() {
-            remove(&side_path(&path))?;
+        let files = skeleton.into_iter().chain(golden.files(&path)).chain([self.index_file()]);
+        write_all(&files.collect::<Vec<_>>())?;
+        match golden.side {
+            Some(_) => Ok(()),
+            None => remove(&side_path(&path)),
         }
-        if let Some(entry) = self.entries.iter_mut().find(|entry| entry.name == name) {
-            entry.input.clone_from(&golden.header.input);
-            entry.tool.clone_from(&golden.header.tool);
-        }
-        Ok(())
     }
 
     /// Writes a new result for review.
     pub fn write_pending(&self, name: &str, golden: &Golden) -> Result<PathBuf, FolderError> {
         let path = self.pending_path(name);
-        golden.write(&path).map_err(|error| FolderError::Golden { path: path.clone(), error })?;
+        golden.write(&path)?;
         Ok(path)
     }
 
     /// Makes the new result the accepted one, and writes the index.
     pub fn accept(&mut self, name: &str) -> Result<(), FolderError> {
+        let _lock = self.lock()?;
         if let Some(pending) = self.pending(name)? {
-            self.write_golden(name, &pending)?;
-            self.save()?;
+            if let Some(entry) = self.entries.iter_mut().find(|entry| entry.name == name) {
+                entry.input.clone_from(&pending.header.input);
+                entry.tool.clone_from(&pending.header.tool);
+            }
+            self.write_accepted(name, &pending, None)?;
             self.reject(name)?;
         }
         Ok(())
@@ -321,8 +362,25 @@ impl Folder {
 
     /// Takes these entries out of the index, and writes it.
     pub fn forget(&mut self, names: &[String]) -> Result<(), FolderError> {
+        let _lock = self.lock()?;
         self.entries.retain(|entry| !names.contains(&entry.name));
-        self.save()
+        Ok(write_all(&[self.index_file()])?)
+    }
+}
+
+/// A lock on a folder, which no file has to hold. Where the file system has none, processes that
+/// change one folder at once are not kept apart.
+struct Lock(#[expect(dead_code, reason = "what is locked is free when it is closed")] Option<File>);
+
+impl Lock {
+    fn new(folder: &Path, take: impl Fn(&File) -> io::Result<()>) -> Self {
+        Self(File::open(folder).ok().filter(|folder| take(folder).is_ok()))
+    }
+}
+
+impl From<WriteError> for FolderError {
+    fn from(WriteError { path, error }: WriteError) -> Self {
+        Self::File { path, error }
     }
 }
 

@@ -26,7 +26,7 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 use tfq_ir::text::{self, Level, ParseError};
 use tfq_pass::{Node, NumericContract, Pipeline};
-use tfq_tflite::{Image, write_atomically};
+use tfq_tflite::{Image, Links, WriteError, write_together};
 
 /// Version of the form of golden files.
 pub const VERSION: u32 = 1;
@@ -309,13 +309,25 @@ impl Golden {
     }
 
     /// Writes a file whole or not at all, with its side file, if any.
-    pub fn write(&self, path: &Path) -> Result<(), GoldenError> {
-        // The text comes last, since it is what says which constants belong to it.
-        if let Some(side) = &self.side {
-            write_atomically(&side_path(path), &Image::of_file(side.clone()), |_| ())?;
-        }
-        Ok(write_atomically(path, &Image::of_file(self.print().into()), |_| ())?)
+    pub fn write(&self, path: &Path) -> Result<(), WriteError> {
+        write_all(&self.files(path))
     }
+
+    /// Its file, and the side file if any.
+    pub(crate) fn files(&self, path: &Path) -> Vec<(PathBuf, Image)> {
+        let side = self.side.iter().map(|side| (side_path(path), Image::of_file(side.clone())));
+        let text = (path.to_owned(), Image::of_file(self.print().into()));
+        // The text comes last, since it is what says which constants belong to it.
+        side.chain([text]).collect()
+    }
+}
+
+/// Writes all of these files or none. Links are replaced: a folder of goldens comes with other
+/// people's work, and what lies in it must not say where else we write.
+pub(crate) fn write_all(files: &[(PathBuf, Image)]) -> Result<(), WriteError> {
+    let files: Vec<(&Path, &Image)> =
+        files.iter().map(|(path, image)| (path.as_path(), image)).collect();
+    write_together(&files, Links::Replace)
 }
 
 /// Where the constants of a golden of level `full` lie.

@@ -24,7 +24,7 @@ use insta::Comparator;
 use insta::internals::SnapshotContents;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use tfq_ir::Module;
+use tfq_ir::{Module, counted};
 use tfq_ir::text::{self, ParseOptions};
 use tfq_pass::{Pipeline, Registry};
 use tfq_target::Target;
@@ -302,7 +302,7 @@ pub fn assert_all(shots: &[Shot], assert: impl Fn(&Shot)) {
         None => shot.name.clone(),
     });
     let names = names.collect::<Vec<_>>().join(", ");
-    panic!("{} of {} snapshots differ: {names}", failed.len(), shots.len());
+    panic!("{} of {} not as accepted: {names}", failed.len(), counted(shots.len(), "snapshot"));
 }
 
 /// Runs a pipeline on a model and compares what each pass did, and the result, with insta

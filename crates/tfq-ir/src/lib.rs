@@ -20,6 +20,7 @@ mod subgraph;
 mod tensor;
 pub mod text;
 mod verify;
+mod words;
 
 pub use attributes::{Attr, AttrError, Attributes};
 pub use constant::{BufferId, ConstantPool};
@@ -40,3 +41,4 @@ pub use tensor::{
     TensorLink, VariantSubType,
 };
 pub use verify::VerifyError;
+pub use words::{counted, grouped, plural};

@@ -2,6 +2,7 @@
 
 use crate::catalog::ops;
 use crate::patch::{Applied, Patch, Rejected};
+use crate::words::counted;
 use crate::{
     BufferId, ConstantPool, DEQUANT_CACHE_METADATA, Numbers, Op, OpId, OpKind, Subgraph, TensorId,
     TensorLink, numbering,
@@ -580,7 +581,7 @@ impl Module {
         self.log(Applied {
             buffers_erased: dead.len(),
             bytes_dropped: bytes,
-            ..Applied::pruned(format!("{} buffers", dead.len()))
+            ..Applied::pruned(counted(dead.len(), "buffer"))
         });
         (dead.len(), bytes)
     }
@@ -663,7 +664,7 @@ impl Module {
         }
         self.log(Applied {
             subgraphs_erased: dropped,
-            ..Applied::pruned(format!("{dropped} subgraphs"))
+            ..Applied::pruned(counted(dropped, "subgraph"))
         });
         dropped
     }

@@ -5,6 +5,7 @@
 
 use crate::attributes::{Attr, AttrError};
 use crate::subgraph::Role;
+use crate::words::counted;
 use crate::{
     BufferId, ElementType, Module, Numbers, Op, OpId, Quantization, Subgraph, SubgraphId, Tensor,
     TensorId, TensorLink,
@@ -169,7 +170,9 @@ pub enum Reason {
     #[error("`{old}` and `{new}` differ in shape or type")]
     Mismatch { old: String, new: String },
     #[error(
-        "tensor `{tensor}`: {scales} scales and {zero_points} zero points for shape {shape:?}, dimension {dimension}"
+        "tensor `{tensor}`: {} and {} for shape {shape:?}, dimension {dimension}",
+        counted(*scales, "scale"),
+        counted(*zero_points, "zero point")
     )]
     Quantization {
         tensor: String,

@@ -14,6 +14,7 @@
 //! 7. the expressed type is float32: that is what a Dequantize gives.
 
 use crate::catalog::{self, OptionsUnion};
+use crate::words::counted;
 use crate::{
     Attributes, ElementType, Module, OpId, OpKind, Quantization, QuantizationDetails, Subgraph,
     SubgraphId, TensorId, TensorLink,
@@ -142,7 +143,7 @@ impl Verify<'_> {
             }
             for (name, value) in self.graph.op(op).subgraph_refs() {
                 if value < -1 || value >= subgraphs {
-                    self.op(n, op, format!("{name} is {value}, of {subgraphs} subgraphs"));
+                    self.op(n, op, format!("{name} is {value}, of {}", counted(subgraphs, "subgraph")));
                 }
             }
             if self.graph.results(op).len() != self.graph.result_slots(op) {
@@ -238,9 +239,9 @@ impl Verify<'_> {
         let Some(q) = &tensor.quantization else { return };
         if !counts_fit(q, &tensor.shape) {
             let what = format!(
-                "{} scales and {} zero points do not fit shape {:?} and dimension {}",
-                q.scale.len(),
-                q.zero_point.len(),
+                "{} and {} do not fit shape {:?} and dimension {}",
+                counted(q.scale.len(), "scale"),
+                counted(q.zero_point.len(), "zero point"),
                 tensor.shape,
                 q.quantized_dimension
             );

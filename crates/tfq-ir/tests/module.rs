@@ -391,7 +391,7 @@ fn attributes_name_subgraphs_that_are_there() {
     };
     for n in [1, -2] {
         let place = "subgraph 0, op 0 (CALL_ONCE): init_subgraph_index is";
-        assert_eq!(broken(&module(n)), format!("{place} {n}, of 1 subgraphs"));
+        assert_eq!(broken(&module(n)), format!("{place} {n}, of 1 subgraph"));
     }
     for n in [0, -1] {
         module(n).verify().unwrap();

@@ -1,6 +1,6 @@
 //! What passes need of a model and what they leave it with.
 
-use tfq_ir::{Module, Numbers, SubgraphId};
+use tfq_ir::{Module, Numbers, SubgraphId, counted};
 
 /// A property of models that passes name in `requires` and `ensures`.
 #[derive(Debug)]
@@ -40,6 +40,6 @@ pub static COMPACT: Invariant = Invariant {
         };
         let codes = module.unused_op_codes();
         (buffers + codes > 0)
-            .then(|| format!("{buffers} buffers and {codes} operator codes are unused"))
+            .then(|| format!("unused are {} and {}", counted(buffers, "buffer"), counted(codes, "operator code")))
     },
 };

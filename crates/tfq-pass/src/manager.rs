@@ -11,7 +11,7 @@ use bytes::Bytes;
 use indexmap::{IndexMap, IndexSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
-use tfq_ir::{History, Module, OpId, Subgraph, SubgraphId, VerifyError};
+use tfq_ir::{History, Module, OpId, Subgraph, SubgraphId, VerifyError, counted};
 use tfq_target::{Target, max_runtime};
 
 /// What a pipeline did.
@@ -213,7 +213,7 @@ pub enum RunError {
         what: String,
     },
     /// `until-stable` ran out of rounds.
-    #[error("until-stable({body}) still changes the model after {rounds} rounds")]
+    #[error("until-stable({body}) still changes the model after {}", counted(*rounds, "round"))]
     Unstable {
         /// What it runs.
         body: String,

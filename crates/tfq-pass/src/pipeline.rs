@@ -350,6 +350,9 @@ impl Resolve<'_> {
         let written = |name: &str| {
             item.options.iter().find(|o| o.name == name).expect("the option was written")
         };
+        for option in &item.options {
+            self.not_parted_by_commas(info, option)?;
+        }
         match (info.build)(&args) {
             Ok((pass, options)) => {
                 nodes.push(Node::Pass(Step { name: info.name(), pass, info: Some(info), options }));
@@ -366,6 +369,34 @@ impl Resolve<'_> {
                 self.error(&option.value_span, message, &wanted, None)
             }
         }
+    }
+
+    /// An error where a value ends with a comma, or another option begins behind one. A value
+    /// that means that is quoted.
+    fn not_parted_by_commas(
+        &self,
+        info: &PassInfo,
+        option: &Written<'_>,
+    ) -> Result<(), PipelineError> {
+        let written = &self.text[option.value_span.clone()];
+        let names: Vec<String> = info.options.iter().map(OptionInfo::name).collect();
+        let is_option = |at: usize| {
+            if at + 1 == written.len() {
+                return true;
+            }
+            let name = written[at + 1..].split_once('=').map(|(name, _)| name);
+            name.is_some_and(|name| names.iter().any(|known| known == name))
+        };
+        let mut commas = written.match_indices([',', ';']).map(|(at, _)| at);
+        let Some(at) = commas.find(|at| is_option(*at)).filter(|_| !written.starts_with('"')) else {
+            return Ok(());
+        };
+        let (value, next) = (&written[..at], &written[at + 1..]);
+        let next = if next.is_empty() { "..." } else { next };
+        let help = format!("write {}{{{}={value} {next}}}", info.name(), option.name);
+        let span = option.value_span.start + at..option.value_span.start + at + 1;
+        let message = "options are parted by spaces".to_owned();
+        self.error(&span, message, "not by this", Some(help))
     }
 
     fn body(&self, item: &Item<'_>, in_subgraph: bool) -> Result<Pipeline, PipelineError> {
@@ -499,6 +530,12 @@ impl<'a> Parser<'a> {
                 }
                 if self.rest().is_empty() {
                     return Err(self.error("`}` is missing"));
+                }
+                if self.rest().starts_with([',', ';']) {
+                    return Err(PipelineError {
+                        help: Some("write {type=float16 min-elements=1}".to_owned()),
+                        ..self.error("options are parted by spaces")
+                    });
                 }
                 item.options.push(self.option()?);
             }

@@ -1,9 +1,18 @@
 //! Files in and out.
 
-use crate::Image;
+mod place;
+mod temporary;
+mod write;
+
+pub use place::{is_same_file, is_stream, is_standard_output};
+pub use temporary::{TemporaryFolder, remove_temporaries_on_signals};
+pub use write::{
+    Links, WriteError, check_can_write, write_atomically, write_bytes, write_together,
+};
+
 use bytes::Bytes;
 use std::fs::File;
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, Read};
 use std::path::Path;
 
 /// How much of a file will be looked at.
@@ -58,43 +67,4 @@ pub fn read_all(mut input: impl Read) -> io::Result<Bytes> {
     let mut bytes = Vec::new();
     input.read_to_end(&mut bytes)?;
     Ok(bytes.into())
-}
-
-/// Writes a model so that `path` holds all of it or what it held before: to a temporary file
-/// in the same folder, which then takes the name. A symbolic link stays one: what it names is
-/// replaced. A file that is replaced keeps its permissions.
-pub fn write_atomically(path: &Path, image: &Image, progress: impl FnMut(u64)) -> io::Result<()> {
-    // A device or pipe is written in place: renaming would replace it by a file.
-    let in_place = path.metadata().is_ok_and(|meta| !meta.is_file() && !meta.is_dir());
-    if in_place {
-        let mut out = BufWriter::new(File::options().write(true).open(path)?);
-        image.write_to(&mut out, progress)?;
-        return out.flush();
-    }
-    let target = match path.canonicalize() {
-        Ok(target) => target,
-        // Nothing is there, or a link to nothing, which like any name is taken over.
-        Err(_) => path.to_owned(),
-    };
-    let folder =
-        target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".tfq-opt-").suffix(".tmp");
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        // What a plain `open` would ask for; the umask takes its share.
-        builder.permissions(std::fs::Permissions::from_mode(0o666));
-    }
-    let mut temporary = builder.tempfile_in(folder)?;
-    // A private model must not become readable by everybody because it was rewritten.
-    if let Ok(meta) = target.metadata() {
-        if meta.is_dir() {
-            return Err(io::ErrorKind::IsADirectory.into());
-        }
-        temporary.as_file().set_permissions(meta.permissions())?;
-    }
-    image.write_to(temporary.as_file_mut(), progress)?;
-    temporary.persist(&target).map_err(|error| error.error)?;
-    Ok(())
 }

@@ -4,6 +4,7 @@
 
 mod annotations;
 mod file;
+mod foreign;
 mod image;
 mod lift;
 mod lower;
@@ -11,9 +12,14 @@ mod options;
 mod scan;
 mod trailer;
 
-pub use file::{Access, read, read_all, write_atomically};
+pub use file::{
+    Access, Links, TemporaryFolder, WriteError, check_can_write, is_same_file, is_standard_output,
+    is_stream, read, read_all, remove_temporaries_on_signals, write_atomically, write_bytes,
+    write_together,
+};
 pub use image::Image;
-pub use lift::{LiftError, LiftOptions, is_lfs_pointer, lift, lift_model};
+pub use foreign::is_lfs_pointer;
+pub use lift::{LiftError, LiftOptions, lift, lift_model};
 pub use lower::{LowerError, LowerOptions, Placement, lower, lower_into};
 pub use scan::Unknown;
 pub use trailer::relocate as relocated_trailer;

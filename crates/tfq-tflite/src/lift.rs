@@ -1,5 +1,6 @@
 //! `.tflite` bytes to a [`Module`].
 
+use crate::foreign::{Foreign, recognise};
 use crate::scan::{self, field_at, u32_at};
 use crate::{annotations, options, trailer};
 use bytes::Bytes;
@@ -12,7 +13,7 @@ use tfq_ir::{
     Attributes, BufferId, ConstantPool, CustomOptions, DimensionMetadata, ElementType,
     ExternalBuffer, Metadata, Module, Op, OpCode, OpId, Quantization, QuantizationDetails,
     Signature, SparseIndex, Sparsity, Subgraph, SubgraphBuilder, Tensor, TensorId, TensorLink,
-    VariantSubType,
+    VariantSubType, counted,
 };
 use tfq_schema::tflite as fb;
 
@@ -30,7 +31,7 @@ pub enum LiftError {
     #[error("the file is empty")]
     Empty,
     #[error("this is not a .tflite model: {what}")]
-    NotTflite { what: String },
+    NotTflite { what: &'static str, help: Option<&'static str> },
     #[error("the model is damaged: {what}")]
     Damaged { what: String },
     #[error("the model holds what this version does not know: {what}")]
@@ -50,6 +51,7 @@ impl LiftError {
             Self::Unknown { .. } => Some(
                 "it was written with a newer schema; pass --drop-unknown to go on without these fields",
             ),
+            Self::NotTflite { help, .. } => *help,
             Self::Damaged { .. } => Some("the file may be cut off; fetch or convert it again"),
             _ => None,
         }
@@ -73,7 +75,8 @@ fn verify(file: &[u8]) -> Result<fb::Model<'_>, LiftError> {
         return Err(LiftError::Empty);
     }
     if file.len() < 8 || &file[4..8] != fb::MODEL_IDENTIFIER.as_bytes() {
-        return Err(LiftError::NotTflite { what: what_it_looks_like(file) });
+        let Foreign { what, help } = recognise(file);
+        return Err(LiftError::NotTflite { what, help });
     }
     // Limits follow from the file's size: a table takes 4 bytes at least. The defaults of the
     // flatbuffers crate refuse models of 200 000 ops. Tables and strings may be shared, which
@@ -92,25 +95,6 @@ fn verify(file: &[u8]) -> Result<fb::Model<'_>, LiftError> {
     })
 }
 
-/// Whether a file is what Git LFS leaves in the place of one that was not fetched.
-pub fn is_lfs_pointer(file: &[u8]) -> bool {
-    file.starts_with(b"version https://git-lfs.github.com/spec/")
-}
-
-fn what_it_looks_like(file: &[u8]) -> String {
-    let known = match file {
-        [b'P', b'K', ..] => "it looks like a zip, perhaps a .task bundle with models inside",
-        [0x89, b'H', b'D', b'F', ..] => "it looks like an HDF5 file (Keras)",
-        [0x1f, 0x8b, ..] => "it is compressed with gzip",
-        _ if is_lfs_pointer(file) => {
-            "it is a pointer of Git LFS, and `git lfs pull` fetches the file"
-        }
-        [0x08, ..] => "it looks like a protocol buffer (ONNX or a SavedModel)",
-        _ => "the identifier TFL3 is missing at byte 4",
-    };
-    known.to_owned()
-}
-
 fn lift_model_in(
     file: &Bytes,
     model: fb::Model<'_>,
@@ -123,7 +107,7 @@ fn lift_model_in(
         // A damaged file may have thousands of kinds; the first ones tell enough.
         let kinds = scan.unknown.iter().take(20);
         let what: Vec<String> =
-            kinds.map(|(what, count)| format!("{what} ({count} times)")).collect();
+            kinds.map(|(what, count)| format!("{what} ({})", counted(*count, "time"))).collect();
         return Err(LiftError::Unknown { what: what.join("; ") });
     }
     if model.version() != 3 {

@@ -7,7 +7,10 @@ use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use tempfile::TempDir;
-use tfq_tflite::{Access, Image, LowerOptions, lower, read, read_all, write_atomically};
+use tfq_tflite::{
+    Access, Image, Links, LowerOptions, TemporaryFolder, check_can_write, lower, read, read_all,
+    remove_temporaries_on_signals, write_atomically, write_together,
+};
 
 fn image() -> Image {
     lower(&lifted(&model("digits/digits_cnn.tflite")), &LowerOptions::default()).unwrap()
@@ -163,6 +166,108 @@ mod unix {
         write_atomically(&path, &image(), |_| ()).unwrap();
         assert_eq!(fs::read_to_string(&other).unwrap(), "old");
         assert_ne!(fs::metadata(&path).unwrap().ino(), fs::metadata(&other).unwrap().ino());
+    }
+
+    #[test]
+    fn a_link_is_replaced_where_it_is_not_to_be_followed() {
+        let (folder, elsewhere) = (tempfile::tempdir().unwrap(), folder_with("target", "mine"));
+        let (link, target) = (folder.path().join("link"), elsewhere.path().join("target"));
+        symlink(&target, &link).unwrap();
+        let image = image();
+        write_together(&[(&link, &image)], Links::Replace).unwrap();
+        assert!(!link.is_symlink());
+        assert!(fs::read(&link).unwrap() == image.to_vec());
+        assert_eq!(fs::read_to_string(&target).unwrap(), "mine");
+    }
+
+    #[test]
+    fn what_could_not_be_written_is_known_before() {
+        let folder = folder_with("file", "old");
+        let in_folder = |name: &str| folder.path().join(name);
+        check_can_write(&in_folder("file")).unwrap();
+        check_can_write(&in_folder("new")).unwrap();
+        for name in ["none/new", "file/new", "new/", "", "x".repeat(300).as_str()] {
+            let path = if name.is_empty() { name.into() } else { in_folder(name) };
+            check_can_write(&path).expect_err(name);
+        }
+        assert!(check_can_write(folder.path()).is_err());
+        assert_eq!(names(folder.path()), ["file"]);
+        assert_eq!(fs::read_to_string(in_folder("file")).unwrap(), "old");
+    }
+
+    /// Runs this test again in a process that writes to the file for ever, and ends that.
+    fn ended_by(signal: &str, test: &str) -> TempDir {
+        let folder = folder_with("out", "old");
+        let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", test]).env("FILE_TO_WRITE", folder.path().join("out"));
+        command.stdout(std::process::Stdio::null());
+        let mut child = command.spawn().unwrap();
+        // The writer says that it is half way.
+        while !folder.path().join("half").exists() {
+            std::thread::sleep(std::time::Duration::from_millis(2));
+            assert!(child.try_wait().unwrap().is_none(), "it ended by itself");
+        }
+        fs::remove_file(folder.path().join("half")).unwrap();
+        assert_eq!(names(folder.path()).len(), 2, "there is a temporary file");
+        // While it is being written, it is nobody else's to remove.
+        check_can_write(&folder.path().join("other")).unwrap();
+        assert_eq!(names(folder.path()).len(), 2);
+        let kill = ["-s", signal, &child.id().to_string()];
+        assert!(std::process::Command::new("kill").args(kill).status().unwrap().success());
+        assert!(!child.wait().unwrap().success());
+        assert_eq!(fs::read_to_string(folder.path().join("out")).unwrap(), "old");
+        folder
+    }
+
+    fn write_for_ever_if_told() {
+        let Some(path) = std::env::var_os("FILE_TO_WRITE") else { return };
+        let path = Path::new(&path);
+        remove_temporaries_on_signals().unwrap();
+        write_atomically(path, &image(), |_| {
+            fs::write(path.with_file_name("half"), "").unwrap();
+            std::thread::sleep(std::time::Duration::from_secs(60));
+        })
+        .unwrap();
+    }
+
+    #[test]
+    fn a_signal_leaves_the_old_file_and_nothing_else() {
+        write_for_ever_if_told();
+        let test = "unix::a_signal_leaves_the_old_file_and_nothing_else";
+        for signal in ["HUP", "INT", "QUIT", "TERM", "XCPU"] {
+            let folder = ended_by(signal, test);
+            assert_eq!(names(folder.path()), ["out"], "{signal}");
+        }
+    }
+
+    #[test]
+    fn what_a_killed_process_left_goes_with_the_next_write() {
+        write_for_ever_if_told();
+        let test = "unix::what_a_killed_process_left_goes_with_the_next_write";
+        let folder = ended_by("KILL", test);
+        assert_eq!(names(folder.path()).len(), 2, "nobody could clear up");
+        // What only looks like it is left alone.
+        let others = [".tfq-opt-abc.tmp", ".tfq-opt-abc-ef.tmp", "tfq-opt-abcdef.tmp"];
+        for name in others {
+            fs::write(folder.path().join(name), "mine").unwrap();
+        }
+        symlink("out", folder.path().join(".tfq-opt-abcdef.tmp")).unwrap();
+        // A process clears a folder once, and this one was there before.
+        let next = folder.path().join("..").join(folder.path().file_name().unwrap());
+        write_atomically(&next.join("new"), &image(), |_| ()).unwrap();
+        let mut left = [&others[..], &["new", "out", ".tfq-opt-abcdef.tmp"]].concat();
+        left.sort_unstable();
+        assert_eq!(names(folder.path()), left);
+    }
+
+    #[test]
+    fn a_temporary_folder_goes_with_what_is_in_it() {
+        let folder = TemporaryFolder::new().unwrap();
+        let path = folder.path().to_owned();
+        assert_eq!(mode(&path), 0o700);
+        fs::write(path.join("model.tflite"), "").unwrap();
+        drop(folder);
+        assert!(!path.exists());
     }
 
     #[cfg(target_os = "linux")]

@@ -13,7 +13,7 @@ use indexmap::{IndexMap, IndexSet};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use tfq_ir::catalog::ops;
-use tfq_ir::{BufferId, ElementType, Module, OpId, OpKind, SubgraphId, Tensor, TensorId};
+use tfq_ir::{BufferId, ElementType, Module, OpId, OpKind, SubgraphId, Tensor, TensorId, plural};
 use tfq_numeric::{ChannelLayout, F32View, NonFinite, Rule};
 use tfq_pass::Context;
 use tfq_target::{Granularity as Grain, Target, WeightForm};
@@ -117,7 +117,7 @@ impl Legacy<'_> {
                         cx.missed(
                             "too small",
                             place,
-                            format!("{elements} elements, min-elements is {min}"),
+                            format!("{elements} {}, min-elements is {min}", plural(elements, "element")),
                         );
                         continue;
                     }

@@ -3,7 +3,7 @@
 use super::select::{Form, Select, WeightUse};
 use indexmap::IndexSet;
 use std::fmt;
-use tfq_ir::{ElementType, Module, Numbers, SubgraphId, Tensor, TensorId};
+use tfq_ir::{ElementType, Module, Numbers, SubgraphId, Tensor, TensorId, counted};
 use tfq_target::{Granularity, Prefer, Reading, WeightForm};
 
 /// Bytes in the file for a scale and its zero point.
@@ -90,7 +90,7 @@ impl fmt::Display for Refusal {
                 f.write_str("scales and Dequantize would cost more bytes than the weights save")
             }
             Self::NoGain { scales } => {
-                write!(f, "{scales} scales would cost more bytes than the weights save")
+                write!(f, "{} would cost more bytes than the weights save", counted(*scales, "scale"))
             }
         }
     }

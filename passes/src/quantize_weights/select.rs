@@ -6,7 +6,7 @@ use crate::quantize_weights::options::{Granularity, WeightType};
 use indexmap::{IndexMap, IndexSet};
 use std::collections::VecDeque;
 use tfq_ir::catalog::ops;
-use tfq_ir::{BufferId, ElementType, Module, OpId, OpKind, SubgraphId, TensorId};
+use tfq_ir::{BufferId, ElementType, Module, OpId, OpKind, SubgraphId, TensorId, plural};
 use tfq_numeric::{F32View, NonFinite, Rule};
 use tfq_pass::Context;
 use tfq_target::{Granularity as Grain, Prefer, Target, WeightForm};
@@ -199,7 +199,7 @@ impl Select<'_> {
                     }
                     let place = Context::tensor_place(self.module, sg, u.tensor);
                     let (n, min) = (elements(&u), self.pass.min_elements);
-                    cx.missed("too small", place, format!("{n} elements, min-elements is {min}"));
+                    cx.missed("too small", place, format!("{n} {}, min-elements is {min}", plural(n, "element")));
                 }
             }
         }

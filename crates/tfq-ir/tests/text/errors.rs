@@ -150,7 +150,7 @@ fn errors_say_where_and_what_to_do() {
         ("subgraph @a {}\nsubgraph @a {}", 2, 10, "there is a subgraph `@a` already", ""),
         ("%x = input\n%y = RELU.2(%x)", 2, 11, "expected a version (`v2`), found `2`", ""),
         ("%x = input\nlayout @main {}", 1, 1, "the layout of `@main` does not list `%x`", ""),
-        ("%x = input\n%y, %z = SPLIT(%x, %x) : f32[1]", 2, 24, "1 types for 2 results", ""),
+        ("%x = input\n%y, %z = SPLIT(%x, %x) : f32[1]", 2, 24, "1 type for 2 results", ""),
         (
             "%x = input : i8[1] q(0.5, 1, 2)",
             1,

@@ -4,6 +4,8 @@ use super::debug::Debug;
 use super::emit::Emit;
 use super::model::Reading;
 use clap::{Parser, Subcommand, ValueEnum};
+use std::ffi::OsString;
+use std::path::PathBuf;
 use tfq_opt::format::Placement;
 
 /// Optimise .tflite models: quantise weights, keep everything else, write what runs.
@@ -14,11 +16,11 @@ pub(crate) struct Args {
     pub(crate) command: Option<Command>,
 
     /// The model to optimise, as .tflite or as text; - reads standard input
-    pub(crate) input: Option<String>,
+    pub(crate) input: Option<PathBuf>,
 
     /// Where the result goes; - writes to standard output. Without it nothing is written
     #[arg(short, long, value_name = "FILE")]
-    pub(crate) output: Option<String>,
+    pub(crate) output: Option<PathBuf>,
 
     /// Passes in order, as NAME{OPTION=VALUE ...},...; empty for none [default: default]
     #[arg(long, value_name = "PIPELINE")]
@@ -26,7 +28,7 @@ pub(crate) struct Args {
 
     /// Read the passes from a file, in which # begins a comment
     #[arg(long, value_name = "FILE", conflicts_with = "passes")]
-    pub(crate) pipeline: Option<String>,
+    pub(crate) pipeline: Option<PathBuf>,
 
     /// Print the pipeline as it is understood and end
     #[arg(long)]
@@ -34,11 +36,14 @@ pub(crate) struct Args {
 
     /// The runtime that the result is for: a name of `tfq-opt targets`, or a .toml file
     #[arg(long, default_value = "litert", value_name = "TARGET")]
-    pub(crate) target: String,
+    pub(crate) target: OsString,
 
     /// What to weigh against size, in the default pipeline [default: what suits the target]
     #[arg(long, value_enum, value_name = "WHAT", conflicts_with_all = ["passes", "pipeline"])]
     pub(crate) prefer: Option<Prefer>,
+
+    #[command(flatten)]
+    pub(crate) overwrite: super::outputs::Overwrite,
 
     /// Do everything but write
     #[arg(long)]
@@ -130,11 +135,11 @@ pub(crate) enum Command {
     #[command(hide = true)]
     RuntimeWorker {
         /// The runtime
-        library: std::path::PathBuf,
+        library: PathBuf,
     },
     /// Shrink a model for which a check fails
     Reduce(super::reduce::Args),
-    /// Print a script that completes arguments in a shell
+    /// Print a script that has a shell complete arguments: source <(tfq-opt completions bash)
     Completions {
         /// The shell
         shell: clap_complete::Shell,
@@ -157,6 +162,16 @@ pub(crate) enum Prefer {
     Ram,
     /// Quick answers
     Latency,
+}
+
+impl Prefer {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Size => "size",
+            Self::Ram => "ram",
+            Self::Latency => "latency",
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

@@ -6,7 +6,9 @@ use super::model::Reading;
 use super::running::{self, Error, Running, Subject, UseRuntime};
 use serde_json::{Value as Json, json};
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::thread::available_parallelism;
+use tfq_opt::ir::counted;
 use tfq_opt::runtime::{
     Engine, Kernels, Loaded, Memory, RunError, Spread, Stage, Worker, with_either,
 };
@@ -19,7 +21,7 @@ const WARM_UP: u32 = 2;
 pub(crate) struct Args {
     /// The model, as .tflite or as text, and others to measure in turn with it
     #[arg(required = true, value_name = "MODEL")]
-    models: Vec<String>,
+    models: Vec<PathBuf>,
 
     /// What computes, of reference, optimized and xnnpack
     #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "xnnpack", value_parser = running::kernels)]
@@ -177,7 +179,7 @@ impl Bench<'_> {
 
 fn print(out: &mut impl Write, running: &Running, all: &[Measured]) -> io::Result<()> {
     let runs = all.first().map_or(0, |m| m.time.count);
-    writeln!(out, "{}, {runs} {} each", running.label(), if runs == 1 { "run" } else { "runs" })?;
+    writeln!(out, "{}, {} each", running.label(), counted(runs, "run"))?;
     writeln!(
         out,
         "{:<10} {:>7} {:>11} {:>19} {:>9} {:>9}  model",
@@ -201,13 +203,11 @@ fn print(out: &mut impl Write, running: &Running, all: &[Measured]) -> io::Resul
     for setting in all.chunks(models.max(1)) {
         for other in &setting[1..] {
             let (first, ratio) = (&setting[0], other.time.median / setting[0].time.median);
-            let (kernels, threads, name) = (first.kernels, first.threads, &other.name);
-            let threads =
-                if threads == 1 { "1 thread".to_owned() } else { format!("{threads} threads") };
-            let name_of_first = &first.name;
+            let (kernels, name, first_name) = (first.kernels, &other.name, &first.name);
+            let threads = counted(first.threads, "thread");
             writeln!(
                 out,
-                "{kernels}, {threads}: {name} takes {ratio:.2} times as long as {name_of_first}"
+                "{kernels}, {threads}: {name} takes {ratio:.2} times as long as {first_name}"
             )?;
         }
     }

@@ -8,6 +8,7 @@ use super::model::Reading;
 use super::running::{self, Error, Running, Subject, UseRuntime};
 use serde_json::{Value as Json, json};
 use std::io::{self, Write};
+use std::path::PathBuf;
 use tfq_opt::Layers;
 use tfq_opt::runtime::{Case, Difference, Kernels, Mismatch, Output, RunError, Verdict, compare};
 
@@ -18,10 +19,10 @@ const UNREAL: &str = "random inputs were used; give real ones with --data or --i
 #[command(after_help = HELP)]
 pub(crate) struct Args {
     /// The model that is right, as .tflite or as text
-    a: String,
+    a: PathBuf,
 
     /// The model that should do the same
-    b: String,
+    b: PathBuf,
 
     /// What computes, of reference, optimized and xnnpack
     #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "reference,optimized,xnnpack", value_parser = running::kernels)]
@@ -103,7 +104,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         })
     };
     printed.map_err(super::output_failure)?;
-    judge(&args.a, &args.b, &cases, &sources, args.min_snr.unwrap_or(f64::NEG_INFINITY))
+    judge(&a.name, &b.name, &cases, &sources, args.min_snr.unwrap_or(f64::NEG_INFINITY))
 }
 
 /// Runs both models.

@@ -1,8 +1,8 @@
 //! Options that show what passes do, and what is done when one fails.
 
-use super::diagnostics::{self, Failure};
-use super::list;
+use super::diagnostics::{self, Failure, named};
 use super::model::nearest;
+use super::{list, outputs};
 use similar::TextDiff;
 use std::fs;
 use std::io::{self, Write};
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tfq_opt::Reproducer;
-use tfq_opt::format::{Image, write_atomically};
+use tfq_opt::format::{Image, write_atomically, write_bytes};
 use tfq_opt::ir::Module;
 use tfq_opt::ir::text::{Level, print};
 use tfq_opt::pass::{Event, Pipeline, Why};
@@ -64,7 +64,7 @@ pub(crate) struct Debug {
 
     /// Write where the time went to a file that Chrome's tracing page and Perfetto open
     #[arg(long, value_name = "FILE")]
-    pub(crate) trace: Option<String>,
+    pub(crate) trace: Option<PathBuf>,
 
     /// Keep only so many of the patches that the passes apply
     #[arg(long, value_name = "N", help_heading = "Finding mistakes in passes")]
@@ -81,7 +81,7 @@ pub(crate) struct Debug {
     /// Where a pass that fails leaves itself and the model before it, without weights; written
     /// by default where the pass is to blame [default: tfq-opt-reproducer.tfg]
     #[arg(long, value_name = "FILE", help_heading = "Finding mistakes in passes")]
-    reproducer: Option<String>,
+    pub(crate) reproducer: Option<PathBuf>,
 
     /// Run the pass of a reproducer on its model
     #[arg(
@@ -90,7 +90,7 @@ pub(crate) struct Debug {
         help_heading = "Finding mistakes in passes",
         conflicts_with_all = ["input", "passes", "pipeline", "target"]
     )]
-    pub(crate) run_reproducer: Option<String>,
+    pub(crate) run_reproducer: Option<PathBuf>,
 }
 
 fn level(text: &str) -> Result<Level, String> {
@@ -124,8 +124,8 @@ impl Debug {
             }
         }
         if let Some(dir) = &self.print_ir_dir {
-            let failed = |error| Failure::file("cannot make", &dir.display().to_string(), &error);
-            fs::create_dir_all(dir).map_err(failed)?;
+            fs::create_dir_all(dir).map_err(|error| Failure::file("cannot make", dir, &error))?;
+            outputs::check_folder(dir)?;
         }
         Ok(())
     }
@@ -146,7 +146,7 @@ impl Debug {
 /// Prints models while passes run, and keeps what a failure leaves.
 pub(crate) struct Watcher<'a> {
     options: &'a Debug,
-    target: &'a str,
+    target: String,
     printed: usize,
     failed: Option<io::Error>,
     reproducer: Option<(Reproducer, bool)>,
@@ -157,10 +157,10 @@ pub(crate) struct Watcher<'a> {
 }
 
 impl<'a> Watcher<'a> {
-    pub(crate) fn new(options: &'a Debug, target: &'a str) -> Self {
+    pub(crate) fn new(options: &'a Debug, target: &str) -> Self {
         Self {
             options,
-            target,
+            target: target.to_owned(),
             printed: 0,
             failed: None,
             reproducer: None,
@@ -194,7 +194,7 @@ impl<'a> Watcher<'a> {
                 if o.print_ir_after_failure {
                     self.print("failure", step, left);
                 }
-                let file = Reproducer::new(step, self.target, &error.to_string(), before);
+                let file = Reproducer::new(step, &self.target, &error.to_string(), before);
                 self.reproducer = Some((file, error.is_mistake()));
             }
         }
@@ -229,10 +229,10 @@ impl<'a> Watcher<'a> {
 
     /// What could not be printed.
     pub(crate) fn finish(&mut self) -> Result<(), Failure> {
-        let place = self.options.print_ir_dir.as_ref();
-        let place = place.map_or("standard error".into(), |dir| dir.display().to_string());
+        let place = self.options.print_ir_dir.as_deref();
+        let place = place.unwrap_or(Path::new("standard error"));
         match self.failed.take() {
-            Some(error) => Err(Failure::file("cannot write to", &place, &error)),
+            Some(error) => Err(Failure::file("cannot write to", place, &error)),
             None => Ok(()),
         }
     }
@@ -245,17 +245,18 @@ impl<'a> Watcher<'a> {
             Some(file) => file,
             // A reproducer that fails again tells nothing new.
             None if *is_mistake && self.options.run_reproducer.is_none() => {
-                "tfq-opt-reproducer.tfg"
+                Path::new("tfq-opt-reproducer.tfg")
             }
             None => return None,
         };
         let image = Image::of_file(reproducer.text().into());
-        let written = write_atomically(Path::new(file), &image, |_| ());
+        let written = write_atomically(file, &image, |_| ());
         Some(match written {
-            Ok(()) => format!("to see it again: tfq-opt --run-reproducer {file}"),
+            Ok(()) => format!("to see it again: tfq-opt --run-reproducer {}", named(file)),
             Err(error) => {
                 format!(
-                    "the reproducer cannot be written to {file}: {}",
+                    "the reproducer cannot be written to {}: {}",
+                    named(file),
                     diagnostics::cause(&error)
                 )
             }
@@ -285,7 +286,8 @@ impl<'a> Watcher<'a> {
                     .chars()
                     .map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' })
                     .collect();
-                fs::write(dir.join(format!("{:03}-{name}-{when}.{suffix}", self.printed)), text)
+                let file = dir.join(format!("{:03}-{name}-{when}.{suffix}", self.printed));
+                write_bytes(&file, text.to_owned())
             }
             None => write!(io::stderr().lock(), "// {title} {pass}\n{text}"),
         };
@@ -334,5 +336,7 @@ pub(crate) fn log(verbose: u8) {
         .without_time()
         .with_target(false)
         .with_ansi(false)
+        // Told on standard error, which is what failed.
+        .log_internal_errors(false)
         .init();
 }

@@ -4,11 +4,15 @@ use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use std::io::{self, IsTerminal, Write};
 use std::ops::Range;
+use std::path::Path;
 use std::process::ExitCode;
 use tfq_opt::Error;
 use tfq_opt::ir::text::line_and_column;
 use tfq_opt::pass::PipelineError;
 use tfq_opt::target::TargetError;
+
+/// What a shell says of a process that a closed pipe has ended (SIGPIPE).
+const CLOSED_PIPE: u8 = 141;
 
 /// Why the command ends with an error.
 #[derive(Debug)]
@@ -19,6 +23,9 @@ pub(crate) enum Failure {
     Usage { message: String, help: String },
     /// The model could not be processed.
     Model { message: String, help: Option<String> },
+    /// Whoever read what is printed has seen enough: `tfq-opt print model.tflite | head`.
+    /// Nothing is said, and the status tells that not all was delivered.
+    ClosedPipe,
 }
 
 /// What is wrong in a text, and where.
@@ -92,6 +99,7 @@ impl Failure {
             }
             Self::Usage { message, help } => (message, Some(help)),
             Self::Model { message, help } => (message, help),
+            Self::ClosedPipe => ("the pipe is closed".to_owned(), None),
         }
     }
 
@@ -112,15 +120,22 @@ impl Failure {
         Self::Usage { message: message.to_owned(), help: help.to_owned() }
     }
 
-    pub(crate) fn file(what: &str, name: &str, error: &io::Error) -> Self {
-        Self::Model { message: format!("{what} {name}: {}", cause(error)), help: None }
+    pub(crate) fn file(what: &str, name: impl AsRef<Path>, error: &io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return Self::ClosedPipe;
+        }
+        let message = format!("{what} {}: {}", named(name), cause(error));
+        Self::Model { message, help: None }
     }
 
-    pub(crate) fn model(input: &str, error: Error) -> Self {
-        let name = if input == "-" { "standard input" } else { input };
+    pub(crate) fn model(input: impl AsRef<Path>, error: Error) -> Self {
+        let name = match input.as_ref() {
+            name if name == Path::new("-") => "standard input".to_owned(),
+            name => named(name),
+        };
         match error {
             Error::Text { text, error } => Self::Text(Box::new(Excerpt {
-                place: name.to_owned(),
+                place: name,
                 text,
                 span: error.span,
                 message: error.message,
@@ -141,16 +156,19 @@ impl Failure {
             Self::Text(excerpt) => add(&mut excerpt.help),
             Self::Model { help, .. } => add(help),
             Self::Usage { help, .. } => *help = format!("{help}; {note}"),
+            Self::ClosedPipe => (),
         }
         self
     }
 
-    /// 1 where the model could not be processed, 2 where the call was wrong.
+    /// 1 where the model could not be processed, 2 where the call was wrong; docs/exit-status.md
+    /// has the table.
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Self::Text(excerpt) => ExitCode::from(excerpt.exit_code),
             Self::Model { .. } => ExitCode::from(1),
             Self::Usage { .. } => ExitCode::from(2),
+            Self::ClosedPipe => ExitCode::from(CLOSED_PIPE),
         }
     }
 }
@@ -158,6 +176,33 @@ impl Failure {
 /// The error without the name of our temporary file, which tells the user nothing.
 pub(crate) fn cause(error: &io::Error) -> String {
     error.to_string().split(" at path ").next().unwrap_or_default().to_owned()
+}
+
+/// A path for people. What is no UTF-8 shows as such, and nothing reaches the terminal as a
+/// command.
+pub(crate) fn named(path: impl AsRef<Path>) -> String {
+    let name = path.as_ref().to_string_lossy();
+    let visible = |c: char| match c.is_control() {
+        true => c.escape_default().to_string(),
+        false => c.to_string(),
+    };
+    name.chars().map(visible).collect()
+}
+
+/// Prints what clap has to say: help, the version, or what is wrong with the call.
+pub(crate) fn print_usage(error: &clap::Error) -> ExitCode {
+    match error.print() {
+        Err(cause) if cause.kind() == io::ErrorKind::BrokenPipe && !error.use_stderr() => {
+            Failure::ClosedPipe.exit_code()
+        }
+        _ => ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2)),
+    }
+}
+
+/// Prints a remark to standard error.
+pub(crate) fn note(text: &str) {
+    // Where standard error is closed there is nobody to tell.
+    let _ = writeln!(io::stderr().lock(), "note: {text}");
 }
 
 /// Prints a failure to standard error.
@@ -182,6 +227,7 @@ pub(crate) fn print(failure: &Failure) {
             report.push(Group::with_title(Level::ERROR.primary_title(message.clone())));
             help.clone()
         }
+        Failure::ClosedPipe => return,
     };
     if let Some(help) = help {
         report.push(Group::with_title(Level::HELP.secondary_title(help)));

@@ -1,10 +1,11 @@
 //! `tfq-opt diff`.
 
-use super::diagnostics::{self, Failure};
+use super::diagnostics::{self, Failure, named};
 use super::model::{self, Reading};
+use super::outputs;
 use clap::ValueEnum;
 use std::io::{self, IsTerminal};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use tfq_opt::diff::{DiffOptions, Style, diff, html};
 
@@ -12,10 +13,10 @@ use tfq_opt::diff::{DiffOptions, Style, diff, html};
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// The model before, as .tflite or as text
-    before: String,
+    before: PathBuf,
 
     /// The model after
-    after: String,
+    after: PathBuf,
 
     /// The form of the result [default: that of FILE's ending, else text]
     #[arg(long, value_enum, value_name = "FORM")]
@@ -23,7 +24,7 @@ pub(crate) struct Args {
 
     /// Where the result goes [default: standard output]
     #[arg(short, long, value_name = "FILE")]
-    output: Option<String>,
+    output: Option<PathBuf>,
 
     /// When to colour text
     #[arg(long, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
@@ -69,17 +70,24 @@ pub(super) fn main(args: &Args) -> ExitCode {
         Ok(_) => ExitCode::SUCCESS,
         Err(failure) => {
             diagnostics::print(&failure);
-            if args.exit_code { ExitCode::from(2) } else { failure.exit_code() }
+            match failure {
+                Failure::ClosedPipe => failure.exit_code(),
+                _ if args.exit_code => ExitCode::from(2),
+                _ => failure.exit_code(),
+            }
         }
     }
 }
 
 /// Whether the models differ.
 fn run(args: &Args) -> Result<bool, Failure> {
-    if args.before == "-" && args.after == "-" {
+    if model::is_standard(&args.before) && model::is_standard(&args.after) {
         let help = "write one of them to a file";
         return Err(Failure::usage("both models would come from standard input", help));
     }
+    let output = args.output.as_deref().unwrap_or(Path::new("-"));
+    let inputs = [args.reading.files(&args.before), args.reading.files(&args.after)].concat();
+    outputs::check(&[output], &inputs, None)?;
     let before = model::load(&args.before, &args.reading)?;
     let after = model::load(&args.after, &args.reading)?;
     let diff = diff(&before, &after, &DiffOptions::default());
@@ -87,15 +95,15 @@ fn run(args: &Args) -> Result<bool, Failure> {
         Format::Text => diff.to_text(args.style()),
         Format::Markdown => diff.to_markdown(),
         Format::Json => diff.to_json() + "\n",
-        Format::Html => html(&before, &after, &diff, [&args.before, &args.after]),
+        Format::Html => html(&before, &after, &diff, [&named(&args.before), &named(&args.after)]),
     };
-    model::write_bytes(args.output.as_deref().unwrap_or("-"), text)?;
+    model::write_bytes(output, text)?;
     Ok(!diff.is_identical())
 }
 
 impl Args {
     fn format(&self) -> Format {
-        let ending = self.output.as_deref().and_then(|name| Path::new(name).extension()?.to_str());
+        let ending = self.output.as_deref().and_then(|name| name.extension()?.to_str());
         self.format.unwrap_or(match ending {
             Some("md") => Format::Markdown,
             Some("json") => Format::Json,

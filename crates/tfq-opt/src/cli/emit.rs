@@ -3,7 +3,8 @@
 use super::diagnostics::Failure;
 use super::model;
 use clap::ValueEnum;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use tfq_opt::format::{Image, Links, write_together};
 use tfq_opt::ir::Module;
 use tfq_opt::ir::text::{self, Level};
 
@@ -64,8 +65,8 @@ impl From<Detail> for Level {
 
 impl Emit {
     /// The form that the arguments ask for, where `output` is the file that is written.
-    pub(crate) fn form(&self, output: Option<&str>) -> Result<Form, Failure> {
-        let ending = output.and_then(|name| Path::new(name).extension()?.to_str());
+    pub(crate) fn form(&self, output: Option<&Path>) -> Result<Form, Failure> {
+        let ending = output.and_then(|name| name.extension()?.to_str());
         let form = self.form.unwrap_or(match ending {
             Some("tfg") => Form::Text,
             Some("dot" | "gv") => Form::Dot,
@@ -81,7 +82,7 @@ impl Emit {
 
     /// Writes a model in a form that is not the file's own, and the constants of a full text
     /// beside it.
-    pub(crate) fn write(&self, form: Form, module: &Module, output: &str) -> Result<(), Failure> {
+    pub(crate) fn write(&self, form: Form, module: &Module, output: &Path) -> Result<(), Failure> {
         let content = match form {
             Form::Tflite => unreachable!("a file is written as an image"),
             Form::Dot => tfq_opt::dot(module),
@@ -91,25 +92,27 @@ impl Emit {
         model::write_bytes(output, content)
     }
 
-    fn write_text(&self, module: &Module, output: &str) -> Result<(), Failure> {
+    fn write_text(&self, module: &Module, output: &Path) -> Result<(), Failure> {
         let level = self.text_level(output);
         let Some(side_file) = self.side_file(Form::Text, output) else {
             return model::write_bytes(output, text::print(module, level));
         };
         let (content, side) = text::print_with_side(module);
         // The text comes last, since it is what says which constants belong to it.
-        model::write_bytes(&side_file, side)?;
-        model::write_bytes(output, content)
+        let [side, content] = [side.into(), content.into()].map(Image::of_file);
+        let files = [(side_file.as_path(), &side), (output, &content)];
+        write_together(&files, Links::Follow)
+            .map_err(|failed| Failure::file("cannot write", &failed.path, &failed.error))
     }
 
-    fn text_level(&self, output: &str) -> Level {
-        let usual = if output == "-" { Level::Quant } else { Level::Full };
+    fn text_level(&self, output: &Path) -> Level {
+        let usual = if model::is_stream(output) { Level::Quant } else { Level::Full };
         self.level.map_or(usual, Level::from)
     }
 
     /// Where the constants go that a text in `output` only has the hash of.
-    pub(crate) fn side_file(&self, form: Form, output: &str) -> Option<String> {
+    pub(crate) fn side_file(&self, form: Form, output: &Path) -> Option<PathBuf> {
         let is_full = form == Form::Text && self.text_level(output) == Level::Full;
-        (is_full && output != "-").then(|| model::side_file(output))
+        (is_full && !model::is_stream(output)).then(|| model::side_file(output))
     }
 }

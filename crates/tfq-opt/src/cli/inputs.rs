@@ -8,6 +8,7 @@ use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
+use tfq_opt::ir::counted;
 use tfq_opt::runtime::{self, Fill, Port, Signature, Value};
 
 /// What models are run on.
@@ -408,7 +409,8 @@ impl Data {
                 Some(count) => {
                     let wanted = value.shape.first().unwrap_or(&0);
                     let (first, name) = (of(first), of(name));
-                    let message = format!("{first} holds {wanted} samples, {name} {count}");
+                    let wanted = counted(wanted, "sample");
+                    let message = format!("{first} holds {wanted}, {name} {count}");
                     return failed(message, "the first axis of all arrays is that of samples");
                 }
             }

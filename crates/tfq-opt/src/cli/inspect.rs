@@ -1,17 +1,19 @@
 //! `tfq-opt inspect`.
 
-use super::diagnostics::Failure;
+use super::diagnostics::{Failure, named};
 use super::model::{self, Reading};
+use std::ffi::OsString;
 use std::fmt::Write;
-use tfq_opt::diff::grouped;
+use std::path::PathBuf;
 use tfq_opt::format::Access;
 use tfq_opt::ir::text::quoted;
+use tfq_opt::ir::{counted, grouped};
 use tfq_opt::{Inspection, OpInfo};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The model, as .tflite or as text; - reads standard input
-    model: String,
+    model: PathBuf,
 
     /// As JSON
     #[arg(long)]
@@ -19,7 +21,7 @@ pub(crate) struct Args {
 
     /// The runtime whose releases count
     #[arg(long, default_value = "litert", value_name = "NAME")]
-    target: String,
+    target: OsString,
 
     #[command(flatten)]
     reading: Reading,
@@ -33,18 +35,18 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let inspection = tfq_opt::inspect(&module, target);
     let text = if args.json {
         let mut value = serde_json::to_value(&inspection).expect("plain data has a JSON form");
-        value["file"] = args.model.as_str().into();
+        value["file"] = named(&args.model).into();
         value["file_bytes"] = bytes.len().into();
         format!("{value:#}\n")
     } else {
-        text(&args.model, bytes.len() as u64, &inspection)
+        text(&named(&args.model), bytes.len() as u64, &inspection)
     };
     model::write_bytes("-", text)
 }
 
 fn text(file: &str, bytes: u64, model: &Inspection) -> String {
     let mut out = String::new();
-    _ = writeln!(out, "{file}: {} bytes", grouped(bytes));
+    _ = writeln!(out, "{file}: {}", counted(bytes as usize, "byte"));
     if let Some(description) = &model.description {
         _ = writeln!(out, "  description      {description:?}");
     }
@@ -181,11 +183,6 @@ fn op_table(out: &mut String, ops: &[OpInfo]) {
             versions.join(", ")
         );
     }
-}
-
-fn counted(n: usize, what: &str) -> String {
-    let plural = if n == 1 { "" } else { "s" };
-    format!("{} {what}{plural}", grouped(n as u64))
 }
 
 fn percent(part: u64, of: u64) -> String {

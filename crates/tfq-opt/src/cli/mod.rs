@@ -7,6 +7,7 @@ mod bench;
 mod bisect;
 mod check;
 mod compare;
+mod complete;
 mod debug;
 mod diagnostics;
 mod diff;
@@ -16,8 +17,10 @@ mod inputs;
 mod inspect;
 mod layers;
 mod list;
+mod misspelt;
 mod model;
 mod optimize;
+mod outputs;
 mod print;
 mod progress;
 mod reduce;
@@ -30,17 +33,28 @@ mod timing;
 mod verify;
 
 use args::{Args, Command};
-use clap::builder::{PossibleValue, PossibleValuesParser};
-use clap::{CommandFactory, Parser};
+use clap::Parser;
 use diagnostics::Failure;
 use std::io::{self, Write};
 use std::process::ExitCode;
 use tfq_opt::builtin;
-use tfq_opt::pass::PassInfo;
 
 pub(crate) fn main() -> ExitCode {
-    // Wrong arguments end the process here, with status 2 and clap's own message.
-    let args = Args::parse();
+    if let Some(code) = complete::answer() {
+        return code;
+    }
+    // Where it fails, the next run removes what a signal leaves.
+    _ = tfq_opt::format::remove_temporaries_on_signals();
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            let Some(failure) = misspelt::explain(&error) else {
+                return diagnostics::print_usage(&error);
+            };
+            diagnostics::print(&failure);
+            return failure.exit_code();
+        }
+    };
     if let Some(Command::Diff(diff)) = &args.command {
         return diff::main(diff);
     }
@@ -80,13 +94,9 @@ fn run(args: &Args) -> Result<(), Failure> {
                 .map_err(|error| Failure::file("cannot write", "the answer", &error));
         }
         Some(Command::Reduce(reduce)) => return reduce::run(reduce),
-        Some(Command::Completions { shell }) => {
-            let mut command = described();
-            clap_complete::generate(*shell, &mut command, "tfq-opt", &mut io::stdout());
-            return Ok(());
-        }
+        Some(Command::Completions { shell }) => return complete::script(*shell),
         Some(Command::Man) => {
-            let page = clap_mangen::Man::new(described());
+            let page = clap_mangen::Man::new(complete::described());
             return page.render(&mut io::stdout()).map_err(output_failure);
         }
         Some(Command::Explain { pass }) => return list::explain(pass),
@@ -100,26 +110,4 @@ fn run(args: &Args) -> Result<(), Failure> {
 
 fn output_failure(error: io::Error) -> Failure {
     Failure::file("cannot write", "standard output", &error)
-}
-
-/// The command with the names of passes where one is wanted, for shells and the manual page.
-fn described() -> clap::Command {
-    let registry = builtin();
-    let values = || {
-        let value = |info: &PassInfo| PossibleValue::new(info.name()).help(info.summary());
-        PossibleValuesParser::new(registry.passes().map(value).collect::<Vec<_>>())
-    };
-    let mut passes = String::from("Passes (see `tfq-opt explain PASS`):\n");
-    for info in registry.passes() {
-        passes += &format!("  {}: {}\n", info.name(), info.summary());
-    }
-    let mut command = Args::command()
-        .mut_subcommand("explain", |c| c.mut_arg("pass", |arg| arg.value_parser(values())))
-        .after_long_help(passes);
-    for name in
-        ["remarks", "print_diff", "print_ir_before", "print_ir_after", "print_ir_after_change"]
-    {
-        command = command.mut_arg(name, |arg| arg.value_parser(values()));
-    }
-    command
 }

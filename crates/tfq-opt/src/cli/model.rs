@@ -1,10 +1,12 @@
 //! What the commands share: models in, models out, pipelines and targets by name.
 
-use super::diagnostics::Failure;
+use super::args::Prefer;
+use super::diagnostics::{Failure, named};
 use super::emit::{Emit, Form};
 use bytes::Bytes;
+use std::ffi::OsStr;
 use std::io::{self, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use tfq_opt::format::{Access, Image, LiftOptions, LowerOptions};
 use tfq_opt::ir::Module;
 use tfq_opt::pass::Pipeline;
@@ -21,7 +23,7 @@ pub(crate) struct Reading {
     /// Where the constants lie that a text only has the hash of [default: the text's name with
     /// .bin behind it, if there is such a file]
     #[arg(long, value_name = "FILE")]
-    pub(crate) side_file: Option<String>,
+    pub(crate) side_file: Option<PathBuf>,
 
     /// Make up constants that a text leaves out, of the same statistics
     #[arg(long)]
@@ -30,38 +32,103 @@ pub(crate) struct Reading {
 
 impl Reading {
     /// As the library wants it, for the model of this name.
-    pub(crate) fn options(&self, input: &str) -> Result<LoadOptions, Failure> {
-        let beside = || {
-            let name = side_file(input);
-            (input != "-" && Path::new(&name).is_file()).then_some(name)
-        };
-        let side = match self.side_file.clone().or_else(beside) {
+    pub(crate) fn options(&self, input: impl AsRef<Path>) -> Result<LoadOptions, Failure> {
+        let side = match self.side_file_of(input.as_ref()) {
             Some(name) => Some(read(&name, Access::Parts)?),
             None => None,
         };
         let lift = LiftOptions { drop_unknown: self.drop_unknown };
         Ok(LoadOptions { lift, side, fills: self.fills })
     }
+
+    /// The files that are read for the model of this name.
+    pub(crate) fn files(&self, input: &Path) -> Vec<PathBuf> {
+        [input.to_owned()].into_iter().chain(self.side_file_of(input)).collect()
+    }
+
+    /// The side file that is read for the model of this name, if there is one.
+    pub(crate) fn side_file_of(&self, input: &Path) -> Option<PathBuf> {
+        let beside = || {
+            let name = side_file(input);
+            (!is_standard(input) && name.is_file()).then_some(name)
+        };
+        self.side_file.clone().or_else(beside)
+    }
 }
 
 /// Where the constants of a text lie, beside it.
-pub(crate) fn side_file(text: &str) -> String {
-    format!("{text}.bin")
+pub(crate) fn side_file(text: &Path) -> PathBuf {
+    let mut name = text.as_os_str().to_owned();
+    name.push(".bin");
+    name.into()
+}
+
+/// Whether the name stands for standard input or output.
+pub(crate) fn is_standard(name: &Path) -> bool {
+    name == Path::new("-")
+}
+
+/// Whether what is written there goes to standard output.
+pub(crate) fn is_standard_output(name: &Path) -> bool {
+    is_standard(name) || tfq_opt::format::is_standard_output(name)
+}
+
+/// Where a report goes beside an output: standard error where that is on standard output.
+pub(crate) fn beside(output: Option<&Path>) -> Box<dyn Write> {
+    match output {
+        Some(output) if is_standard_output(output) => Box::new(io::stderr()),
+        _ => Box::new(io::stdout().lock()),
+    }
+}
+
+/// Whether what is written there is no file of this name: a pipe, a device, standard output.
+pub(crate) fn is_stream(name: &Path) -> bool {
+    is_standard(name) || tfq_opt::format::is_stream(name)
 }
 
 /// The bytes of a file, or of standard input for `-`.
-pub(crate) fn read(input: &str, access: Access) -> Result<Bytes, Failure> {
-    let bytes = if input == "-" {
+pub(crate) fn read(input: impl AsRef<Path>, access: Access) -> Result<Bytes, Failure> {
+    let input = input.as_ref();
+    let bytes = if is_standard(input) {
         tfq_opt::format::read_all(io::stdin().lock())
     } else {
-        tfq_opt::format::read(Path::new(input), access)
+        tfq_opt::format::read(input, access)
     };
-    bytes.map_err(|error| Failure::file("cannot read", input, &error))
+    bytes.map_err(|error| match error.kind() {
+        io::ErrorKind::IsADirectory => folder(input, &error),
+        _ => Failure::file("cannot read", input, &error),
+    })
+}
+
+/// A folder in the place of a model, and the way on.
+fn folder(path: &Path, error: &io::Error) -> Failure {
+    let failure = Failure::file("cannot read", path, error);
+    let has = |name: &str| path.join(name).exists();
+    if has("saved_model.pb") || has("saved_model.pbtxt") {
+        return failure.with_note(
+            "it is a SavedModel: convert it with \
+             tf.lite.TFLiteConverter.from_saved_model(FOLDER).convert()",
+        );
+    }
+    if has("config.json") && (has("model.safetensors") || has("pytorch_model.bin")) {
+        return failure.with_note(
+            "it is a checkpoint of Hugging Face: convert its model with the package litert-torch",
+        );
+    }
+    let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+    let is_model = |name: &PathBuf| name.extension().is_some_and(|ending| ending == "tflite");
+    let mut models: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(is_model).collect();
+    models.sort();
+    match models.as_slice() {
+        [] => failure,
+        [model] => failure.with_note(&format!("the model in it is {}", named(model))),
+        [model, ..] => failure.with_note(&format!("models are in it, such as {}", named(model))),
+    }
 }
 
 /// As [`read`], for a model: of a stream that is none only the beginning is read.
-fn read_model(input: &str, access: Access) -> Result<Bytes, Failure> {
-    if input != "-" {
+fn read_model(input: &Path, access: Access) -> Result<Bytes, Failure> {
+    if !is_standard(input) {
         return read(input, access);
     }
     /// From so much on it can be told.
@@ -79,7 +146,8 @@ fn read_model(input: &str, access: Access) -> Result<Bytes, Failure> {
 }
 
 /// The model of a file, be it `.tflite` or text.
-pub(crate) fn load(input: &str, reading: &Reading) -> Result<Module, Failure> {
+pub(crate) fn load(input: impl AsRef<Path>, reading: &Reading) -> Result<Module, Failure> {
+    let input = input.as_ref();
     let bytes = read_model(input, Access::Parts)?;
     tfq_opt::load(&bytes, &reading.options(input)?).map_err(|error| Failure::model(input, error))
 }
@@ -87,10 +155,11 @@ pub(crate) fn load(input: &str, reading: &Reading) -> Result<Module, Failure> {
 /// As [`load`], for the optimiser, which keeps the bytes of a `.tflite` file; with the size of
 /// that file.
 pub(crate) fn source(
-    input: &str,
+    input: impl AsRef<Path>,
     reading: &Reading,
     access: Access,
 ) -> Result<(Source<'static>, u64), Failure> {
+    let input = input.as_ref();
     let bytes = read_model(input, access)?;
     let source = Source::from_either(bytes, &reading.options(input)?);
     let source = source.map_err(|error| Failure::model(input, error))?;
@@ -104,24 +173,24 @@ pub(crate) fn source(
 
 /// The size of a model as a `.tflite` file, which the result is to be compared with where the
 /// input is text.
-pub(crate) fn size(input: &str, module: &Module) -> Result<u64, Failure> {
+pub(crate) fn size(input: impl AsRef<Path>, module: &Module) -> Result<u64, Failure> {
     let image = tfq_opt::format::lower(module, &LowerOptions::default());
     Ok(image.map_err(|error| Failure::model(input, error.into()))?.len())
 }
 
 /// Writes a model to a file, or to standard output for `-`; `done` is told how many bytes are.
-pub(crate) fn write(output: &str, image: &Image, done: impl FnMut(u64)) -> Result<(), Failure> {
-    let written = if output == "-" {
+pub(crate) fn write(output: &Path, image: &Image, done: impl FnMut(u64)) -> Result<(), Failure> {
+    let written = if is_standard(output) {
         let mut out = io::stdout().lock();
         image.write_to(&mut out, done).and_then(|()| out.flush())
     } else {
-        tfq_opt::format::write_atomically(Path::new(output), image, done)
+        tfq_opt::format::write_atomically(output, image, done)
     };
     written.map_err(|error| Failure::file("cannot write", output, &error))
 }
 
 /// Writes a model in the form that the file's ending says.
-pub(crate) fn write_module(output: &str, module: &Module) -> Result<(), Failure> {
+pub(crate) fn write_module(output: &Path, module: &Module) -> Result<(), Failure> {
     let emit = Emit::default();
     match emit.form(Some(output))? {
         Form::Tflite => {
@@ -134,16 +203,11 @@ pub(crate) fn write_module(output: &str, module: &Module) -> Result<(), Failure>
 }
 
 /// Writes something else than a model, in the same way.
-pub(crate) fn write_bytes(output: &str, bytes: impl Into<Bytes>) -> Result<(), Failure> {
-    let bytes = bytes.into();
-    if output != "-" {
-        return write(output, &Image::of_file(bytes), |_| ());
-    }
-    match io::stdout().lock().write_all(&bytes) {
-        // Whoever reads has seen enough: `tfq-opt print model.tflite | head`.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => written.map_err(|error| Failure::file("cannot write", output, &error)),
-    }
+pub(crate) fn write_bytes(
+    output: impl AsRef<Path>,
+    bytes: impl Into<Bytes>,
+) -> Result<(), Failure> {
+    write(output.as_ref(), &Image::of_file(bytes.into()), |_| ())
 }
 
 /// Reads a pipeline; `place` is the option or file that it is from.
@@ -151,16 +215,28 @@ pub(crate) fn pipeline(place: &str, text: &str) -> Result<Pipeline, Failure> {
     Pipeline::parse(&builtin(), text).map_err(|error| Failure::pipeline(place, error))
 }
 
+/// The default pipeline, told what to prefer if the user says so.
+pub(crate) fn default_pipeline(prefer: Option<Prefer>) -> String {
+    let Some(prefer) = prefer else { return "default".to_owned() };
+    let steps = tfq_opt::passes::pipelines::DEFAULT.steps.iter().map(|(pass, _)| match *pass {
+        "quantize-weights" => format!("{pass}{{prefer={}}}", prefer.name()),
+        _ => (*pass).to_owned(),
+    });
+    steps.collect::<Vec<_>>().join(",")
+}
+
 /// Whether the name of a target is that of a file which describes it.
-pub(crate) fn is_target_file(name: &str) -> bool {
-    name.ends_with(".toml") || name.contains(['/', '\\'])
+pub(crate) fn is_target_file(name: impl AsRef<OsStr>) -> bool {
+    let name = name.as_ref().as_encoded_bytes();
+    name.ends_with(b".toml") || name.iter().any(|byte| b"/\\".contains(byte))
 }
 
 /// The target of this name, or in this file: what ends with `.toml` or holds a slash.
-pub(crate) fn target(name: &str) -> Result<&'static Target, Failure> {
-    if is_target_file(name) {
-        return target_of_file(name);
+pub(crate) fn target(name: impl AsRef<OsStr>) -> Result<&'static Target, Failure> {
+    if is_target_file(&name) {
+        return target_of_file(Path::new(name.as_ref()));
     }
+    let name = &*named(name.as_ref());
     Target::named(name).ok_or_else(|| {
         let help = match Target::meant(name) {
             Some(meant) => format!("{} `tfq-opt targets` lists them", meant.help()),
@@ -173,13 +249,13 @@ pub(crate) fn target(name: &str) -> Result<&'static Target, Failure> {
     })
 }
 
-fn target_of_file(path: &str) -> Result<&'static Target, Failure> {
+fn target_of_file(path: &Path) -> Result<&'static Target, Failure> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| Failure::file("cannot read", path, &error))?;
-    let stem = Path::new(path).file_stem().unwrap_or_default().to_string_lossy();
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     match Target::parse(&stem, &text) {
         Ok(target) => Ok(target.into_static()),
-        Err(error) => Err(Failure::target(path, text, &error)),
+        Err(error) => Err(Failure::target(&named(path), text, &error)),
     }
 }
 

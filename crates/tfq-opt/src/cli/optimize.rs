@@ -2,12 +2,14 @@
 
 use super::args::Args;
 use super::debug::{self, Watcher};
-use super::diagnostics::Failure;
+use super::diagnostics::{Failure, named};
 use super::emit::Form;
-use super::{list, model, output_failure, progress, summary, timing};
-use clap::ValueEnum;
+use super::{list, misspelt, model, output_failure, outputs, progress, summary, timing};
+use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use tfq_opt::format::Access;
+use tfq_opt::ir::counted;
 use tfq_opt::pass::{Pipeline, SpanKind, Timeline};
 use tfq_opt::{Optimizer, Reproducer, Source};
 
@@ -25,7 +27,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     debug::log(args.debug.verbose);
     let verification = args.verify.prepare(&input, &source, &args.reading)?;
     let progress = progress::Progress::new(bytes_in, args.quiet);
-    let mut watcher = Watcher::new(&args.debug, &target);
+    let mut watcher = Watcher::new(&args.debug, &target.to_string_lossy());
     let run = || {
         optimizer.run_observed(source, |event| {
             progress.event(&event);
@@ -64,7 +66,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let bytes_out = image.len();
     let summary = summary::Summary {
         args,
-        input: &input,
+        input: named(&input),
         optimized: &optimized,
         timeline: &timeline,
         bytes_in,
@@ -78,14 +80,14 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
 
 /// What is to be done, read and checked.
 struct Job<'a> {
-    input: String,
+    input: PathBuf,
     optimizer: Optimizer,
     /// As the user named it: a target of a file is found by its path only.
-    target: String,
+    target: OsString,
     source: Source<'static>,
     bytes_in: u64,
     form: Form,
-    output: Option<&'a str>,
+    output: Option<&'a Path>,
 }
 
 impl<'a> Job<'a> {
@@ -94,11 +96,11 @@ impl<'a> Job<'a> {
         let form = args.emit.form(args.output.as_deref())?;
         // What is not a model for the runtime is for people, who look at standard output.
         let output = match args.output.as_deref() {
-            None if form != Form::Tflite => Some("-"),
+            None if form != Form::Tflite => Some(Path::new("-")),
             output => output,
         };
         let output = output.filter(|_| !args.dry_run);
-        if args.json && output == Some("-") {
+        if args.json && output.is_some_and(model::is_standard_output) {
             let help = "leave out --json, or write the model to a file";
             let message = "the model and --json would both go to standard output";
             return Err(Failure::usage(message, help));
@@ -106,6 +108,7 @@ impl<'a> Job<'a> {
         if let Some(pass) = args.remarks.as_deref().filter(|pass| !pass.is_empty()) {
             list::find(pass)?;
         }
+        check_outputs(args, form, output)?;
         if let Some(file) = &args.debug.run_reproducer {
             return Self::reproduce(args, file, form, output);
         }
@@ -115,6 +118,9 @@ impl<'a> Job<'a> {
                 "give a .tflite file, or - for standard input",
             ));
         };
+        if let Some(failure) = misspelt::word(input.as_os_str()) {
+            return Err(failure);
+        }
         let target = args.target.clone();
         let optimizer = optimizer(args, pipeline(args)?, &target)?;
         let (source, bytes_in) = timeline
@@ -124,12 +130,12 @@ impl<'a> Job<'a> {
 
     fn reproduce(
         args: &'a Args,
-        file: &str,
+        file: &Path,
         form: Form,
-        output: Option<&'a str>,
+        output: Option<&'a Path>,
     ) -> Result<Self, Failure> {
         let (reproducer, pipeline) = reproducer(file)?;
-        let target = reproducer.target.clone();
+        let target = OsString::from(&reproducer.target);
         let optimizer = optimizer(args, pipeline, &target)?;
         let module = reproducer.module().map_err(|error| Failure::model(file, error))?;
         let bytes_in = model::size(file, &module)?;
@@ -139,18 +145,32 @@ impl<'a> Job<'a> {
 }
 
 /// What a file says that a failed run left, and the pass in it.
-fn reproducer(file: &str) -> Result<(Reproducer, Pipeline), Failure> {
+fn reproducer(file: &Path) -> Result<(Reproducer, Pipeline), Failure> {
     let text = std::fs::read_to_string(file)
         .map_err(|error| Failure::file("cannot read", file, &error))?;
     let reproducer = Reproducer::parse(&text).map_err(|error| Failure::Model {
-        message: format!("{file}: {error}"),
+        message: format!("{}: {error}", named(file)),
         help: Some("a run in which a pass fails writes one; see --reproducer".to_owned()),
     })?;
-    let pipeline = model::pipeline(file, &reproducer.pipeline)?;
+    let pipeline = model::pipeline(&named(file), &reproducer.pipeline)?;
     Ok((reproducer, pipeline))
 }
 
-fn optimizer(args: &Args, pipeline: Pipeline, target: &str) -> Result<Optimizer, Failure> {
+/// Whatever is written can be written, and is none of the files that are read.
+fn check_outputs(args: &Args, form: Form, output: Option<&Path>) -> Result<(), Failure> {
+    let side = output.and_then(|output| args.emit.side_file(form, output));
+    let debug = &args.debug;
+    let outputs = [output, side.as_deref(), debug.trace.as_deref(), debug.reproducer.as_deref()];
+    let input = args.input.as_ref().map(|input| args.reading.files(input));
+    let target = Some(PathBuf::from(&args.target)).filter(|_| model::is_target_file(&args.target));
+    let others = [args.pipeline.clone(), debug.run_reproducer.clone(), target];
+    let inputs: Vec<PathBuf> =
+        input.into_iter().flatten().chain(others.into_iter().flatten()).collect();
+    let outputs: Vec<&Path> = outputs.into_iter().flatten().collect();
+    outputs::check(&outputs, &inputs, Some(args.overwrite))
+}
+
+fn optimizer(args: &Args, pipeline: Pipeline, target: &OsStr) -> Result<Optimizer, Failure> {
     set_threads(args.threads)?;
     args.debug.check_why(&pipeline)?;
     let mut optimizer = Optimizer::new(pipeline).for_target(model::target(target)?);
@@ -168,29 +188,18 @@ fn pipeline(args: &Args) -> Result<Pipeline, Failure> {
     let (place, text) = match &args.pipeline {
         Some(file) => {
             let text = std::fs::read_to_string(file);
-            (file.as_str(), text.map_err(|error| Failure::file("cannot read", file, &error))?)
+            (named(file), text.map_err(|error| Failure::file("cannot read", file, &error))?)
         }
-        None => ("--passes", args.passes.clone().unwrap_or_else(|| default_pipeline(args))),
+        None => ("--passes".to_owned(), args.passes.clone().unwrap_or_else(|| model::default_pipeline(args.prefer))),
     };
-    model::pipeline(place, &text)
-}
-
-/// The default pipeline, told what to prefer if the user says so.
-fn default_pipeline(args: &Args) -> String {
-    let Some(prefer) = args.prefer.and_then(|prefer| prefer.to_possible_value()) else {
-        return "default".to_owned();
-    };
-    let steps = tfq_opt::passes::pipelines::DEFAULT.steps.iter().map(|(pass, _)| match *pass {
-        "quantize-weights" => format!("{pass}{{prefer={}}}", prefer.get_name()),
-        _ => (*pass).to_owned(),
-    });
-    steps.collect::<Vec<_>>().join(",")
+    model::pipeline(&place, &text)
 }
 
 fn set_threads(threads: Option<usize>) -> Result<(), Failure> {
     let Some(threads) = threads else { return Ok(()) };
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().map_err(|error| {
-        Failure::usage(&format!("{threads} threads cannot be started"), &error.to_string())
+        let threads = counted(threads, "thread");
+        Failure::usage(&format!("{threads} cannot be started"), &error.to_string())
     })
 }
 

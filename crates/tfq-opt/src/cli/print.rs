@@ -3,13 +3,14 @@
 use super::diagnostics::Failure;
 use super::emit::Detail;
 use super::model::{self, Reading};
+use std::path::PathBuf;
 use tfq_opt::format::{Access, is_lfs_pointer};
 use tfq_opt::ir::text;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The model, as .tflite or as text; - reads standard input
-    model: String,
+    model: PathBuf,
 
     /// How much the text shows
     #[arg(long, value_enum, default_value_t = Detail::Hash, value_name = "LEVEL")]

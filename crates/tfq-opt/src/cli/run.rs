@@ -1,13 +1,15 @@
 //! `tfq-opt run`.
 
-use super::diagnostics::Failure;
+use super::diagnostics::{Failure, named};
 use super::inputs::{InputArgs, plain};
 use super::model::Reading;
+use super::outputs;
 use super::running::{self, Error, Subject, UseRuntime};
 use serde_json::json;
-use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::fs;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use tfq_opt::format::write_bytes;
 use tfq_opt::ir::ElementType;
 use tfq_opt::runtime::{self, Kernels, Signature, Value, write_npy};
 
@@ -17,7 +19,7 @@ const FEW: usize = 16;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The model, as .tflite or as text; - reads standard input
-    model: String,
+    model: PathBuf,
 
     /// What computes: reference, optimized or xnnpack
     #[arg(long, value_name = "NAME", default_value = "xnnpack", value_parser = running::kernels)]
@@ -55,6 +57,9 @@ struct Output<'a> {
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let mut inputs = args.inputs.read()?;
+    if let Some(folder) = &args.output {
+        outputs::check_folder(folder)?;
+    }
     let subject = Subject::load(&args.model, &args.reading)?;
     inputs.check(&subject, args.inputs.signature.as_deref())?;
     let running = args.runtime.find()?;
@@ -92,9 +97,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
 
 /// One file for each output, `NAME.npy`, or `SIGNATURE.NAME.npy` where there are several.
 fn save(folder: &Path, outputs: &mut [Output<'_>]) -> Result<(), Failure> {
-    let failed = |what: &Path, error: &io::Error| {
-        Failure::file("cannot write", &what.display().to_string(), error)
-    };
+    let failed = |what: &Path, error: &io::Error| Failure::file("cannot write", what, error);
     fs::create_dir_all(folder).map_err(|error| failed(folder, &error))?;
     let several = outputs.iter().any(|o| o.signature.key != outputs[0].signature.key);
     let mut taken = std::collections::BTreeSet::new();
@@ -110,10 +113,8 @@ fn save(folder: &Path, outputs: &mut [Output<'_>]) -> Result<(), Failure> {
             number += 1;
         }
         let file = folder.join(format!("{unique}.npy"));
-        let written = File::create(&file).map(BufWriter::new).and_then(|mut to| {
-            write_npy(&mut to, output.value)?;
-            to.flush()
-        });
+        let mut bytes = Vec::new();
+        let written = write_npy(&mut bytes, output.value).and_then(|()| write_bytes(&file, bytes));
         written.map_err(|error| failed(&file, &error))?;
         output.file = Some(file);
     }
@@ -138,7 +139,7 @@ fn print(out: &mut impl Write, outputs: &[Output<'_>]) -> io::Result<()> {
             writeln!(out, "    from {min} to {max}, mean {:?}", mean as f32)?;
         }
         if let Some(file) = &output.file {
-            writeln!(out, "    saved to {}", file.display())?;
+            writeln!(out, "    saved to {}", named(file))?;
         }
     }
     Ok(())
@@ -170,7 +171,7 @@ fn print_json(out: &mut impl Write, outputs: &[Output<'_>]) -> io::Result<()> {
                 "min": min,
                 "max": max,
                 "mean": mean,
-                "file": output.file,
+                "file": output.file.as_ref().map(named),
             })
         })
         .collect();

@@ -1,14 +1,13 @@
 //! What the commands that run models share: the runtime and models as files.
 
-use super::diagnostics::Failure;
+use super::diagnostics::{Failure, named};
 use super::model::{self, Reading};
-use std::io::Write;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
-use tempfile::NamedTempFile;
 use tfq_opt::Source;
-use tfq_opt::format::{Access, Image, LowerOptions};
+use tfq_opt::format::{Access, Image, LowerOptions, TemporaryFolder, write_bytes};
 use tfq_opt::ir::catalog::ops;
 use tfq_opt::ir::{ElementType, Module, SubgraphId, Tensor, TensorId, TensorLink};
 use tfq_opt::runtime::{Engine, Kernels, Port, Range, RunError, Runtime, Signature, Stage, Worker};
@@ -73,23 +72,25 @@ pub(crate) struct Subject {
     /// What inputs are made up by.
     module: Option<Module>,
     /// Keeps the file of a model that came as text, from standard input or from a pass.
-    _file: Option<NamedTempFile>,
+    _folder: Option<TemporaryFolder>,
 }
 
 impl Subject {
-    pub(crate) fn load(name: &str, reading: &Reading) -> Result<Self, Failure> {
+    pub(crate) fn load(name: impl AsRef<Path>, reading: &Reading) -> Result<Self, Failure> {
+        let name = name.as_ref();
         let (source, _) = model::source(name, reading, Access::Parts)?;
         Self::of_source(name, &source, reading)
     }
 
     /// A model that was read from `name`.
     pub(crate) fn of_source(
-        name: &str,
+        name: impl AsRef<Path>,
         source: &Source<'_>,
         reading: &Reading,
     ) -> Result<Self, Failure> {
+        let name = name.as_ref();
         let failed = |error| Failure::model(name, error);
-        let (module, file) = match source {
+        let (module, temporary) = match source {
             Source::Module(module) => {
                 let image = tfq_opt::format::lower(module, &LowerOptions::default())
                     .map_err(|error| failed(error.into()))?;
@@ -97,22 +98,31 @@ impl Subject {
             }
             Source::Bytes(bytes) => {
                 let module = tfq_opt::load(bytes, &reading.options(name)?).map_err(failed)?;
-                let file =
-                    if name == "-" { Some(temporary(|file| file.write_all(bytes))?) } else { None };
-                (module, file)
+                let temporary = if model::is_standard(name) {
+                    Some(temporary(|file| write_bytes(file, bytes.clone()))?)
+                } else if name.to_str().is_none() {
+                    // The runtime takes names that are UTF-8.
+                    Some(temporary(|file| link(name, file))?)
+                } else {
+                    None
+                };
+                (module, temporary)
             }
             Source::Model(_) => unreachable!("the command line reads files"),
         };
-        let path = file.as_ref().map_or_else(|| PathBuf::from(name), |file| file.path().into());
-        let name = if name == "-" { "standard input" } else { name };
-        Ok(Self { name: name.to_owned(), path, module: Some(module), _file: file })
+        let path = temporary.as_ref().map_or_else(|| name.to_owned(), file_in);
+        let name = match model::is_standard(name) {
+            true => "standard input".to_owned(),
+            false => named(name),
+        };
+        Ok(Self { name, path, module: Some(module), _folder: temporary })
     }
 
     /// A model that is to be written.
     pub(crate) fn of_image(name: &str, image: &Image) -> Result<Self, Failure> {
-        let file = of_image(image)?;
-        let path = file.path().into();
-        Ok(Self { name: name.to_owned(), path, module: None, _file: Some(file) })
+        let folder = of_image(image)?;
+        let path = file_in(&folder);
+        Ok(Self { name: name.to_owned(), path, module: None, _folder: Some(folder) })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -231,18 +241,32 @@ fn rows(module: &Module, sg: SubgraphId, tensor: TensorId, depth: u32) -> Option
     graph.uses(tensor).iter().filter_map(of_use).min()
 }
 
-fn of_image(image: &Image) -> Result<NamedTempFile, Failure> {
-    temporary(|file| image.write_to(file, |_| ()))
+fn of_image(image: &Image) -> Result<TemporaryFolder, Failure> {
+    temporary(|file| image.write_to(&mut File::create(file)?, |_| ()))
 }
 
-/// A file that goes when it is dropped.
+fn file_in(folder: &TemporaryFolder) -> PathBuf {
+    folder.path().join("model.tflite")
+}
+
+#[cfg(unix)]
+fn link(model: &Path, name: &Path) -> std::io::Result<()> {
+    std::os::unix::fs::symlink(model.canonicalize()?, name)
+}
+
+#[cfg(not(unix))]
+fn link(model: &Path, name: &Path) -> std::io::Result<()> {
+    std::fs::copy(model, name).map(|_| ())
+}
+
+/// A folder for a model, which goes when it is dropped.
 fn temporary(
-    write: impl FnOnce(&mut NamedTempFile) -> std::io::Result<()>,
-) -> Result<NamedTempFile, Failure> {
+    write: impl FnOnce(&Path) -> std::io::Result<()>,
+) -> Result<TemporaryFolder, Failure> {
     let make = || {
-        let mut file = tempfile::Builder::new().prefix("tfq-opt-").suffix(".tflite").tempfile()?;
-        write(&mut file)?;
-        Ok(file)
+        let folder = TemporaryFolder::new()?;
+        write(&file_in(&folder))?;
+        Ok(folder)
     };
     make().map_err(|error| Failure::file("cannot write", "a temporary file", &error))
 }

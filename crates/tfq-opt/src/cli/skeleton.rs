@@ -2,22 +2,29 @@
 
 use super::diagnostics::Failure;
 use super::model::{self, Reading};
+use super::outputs::{self, Overwrite};
+use std::path::{Path, PathBuf};
 use tfq_opt::ir::text;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The model, as .tflite or as text; - reads standard input
-    model: String,
+    model: PathBuf,
 
     /// Where the skeleton goes [default: standard output]
     #[arg(short, long, value_name = "FILE")]
-    output: Option<String>,
+    output: Option<PathBuf>,
+
+    #[command(flatten)]
+    overwrite: Overwrite,
 
     #[command(flatten)]
     reading: Reading,
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
+    let output = args.output.as_deref().unwrap_or(Path::new("-"));
+    outputs::check(&[output], &args.reading.files(&args.model), Some(args.overwrite))?;
     let module = model::load(&args.model, &args.reading)?;
-    model::write_bytes(args.output.as_deref().unwrap_or("-"), text::print_skeleton(&module))
+    model::write_bytes(output, text::print_skeleton(&module))
 }

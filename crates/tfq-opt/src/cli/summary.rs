@@ -1,19 +1,21 @@
 //! What was done, for people and for machines.
 
 use super::args::Args;
+use super::diagnostics::named;
+use super::model::is_standard;
 use super::verify::Verified;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use tfq_opt::Optimized;
-use tfq_opt::diff::grouped;
-use tfq_opt::ir::Applied;
+use tfq_opt::ir::{Applied, counted, grouped};
 use tfq_opt::pass::{Context, PassReport, Remark, RemarkKind, RuleCount, Timeline, Why};
 
 pub(crate) struct Summary<'a> {
     pub(crate) args: &'a Args,
     /// The file that the model is from.
-    pub(crate) input: &'a str,
+    pub(crate) input: String,
     pub(crate) timeline: &'a Timeline,
     pub(crate) optimized: &'a Optimized,
     pub(crate) bytes_in: u64,
@@ -21,28 +23,25 @@ pub(crate) struct Summary<'a> {
     /// What running it showed, if that was asked for.
     pub(crate) verified: Option<&'a Verified>,
     /// Where the model was written, if it was.
-    pub(crate) output: Option<&'a str>,
+    pub(crate) output: Option<&'a Path>,
     /// Where its constants were written, if apart from it.
-    pub(crate) side_file: Option<String>,
+    pub(crate) side_file: Option<PathBuf>,
 }
 
 impl Summary<'_> {
     pub(crate) fn text(&self, out: &mut impl Write) -> io::Result<()> {
         let report = &self.optimized.report;
-        let input = self.input;
+        let input = &self.input;
         let percent = 100.0 * self.bytes_out as f64 / self.bytes_in.max(1) as f64;
         let (before, after) = (grouped(self.bytes_in), grouped(self.bytes_out));
         writeln!(out, "{input}: {before} to {after} bytes ({percent:.1} %)")?;
         if let Some((kept, patches)) = self.optimized.kept {
-            writeln!(out, "  kept {kept} of {patches} patches")?;
+            writeln!(out, "  kept {kept} of {}", counted(patches, "patch"))?;
             return self.whereabouts(out);
         }
         let count = |name| report.statistic(name);
         if count("constants-quantized") > 0 {
-            let constants = match count("constants-quantized") {
-                1 => "1 constant".to_owned(),
-                n => format!("{} constants", grouped(n)),
-            };
+            let constants = counted(count("constants-quantized") as usize, "constant");
             writeln!(
                 out,
                 "  {constants} quantised, {} to {} bytes",
@@ -77,10 +76,15 @@ impl Summary<'_> {
             writeln!(out, "  verified: {verified}")?;
         }
         match self.output {
-            Some("-") => Ok(()),
+            Some(output) if is_standard(output) => Ok(()),
             Some(output) => match &self.side_file {
-                Some(side) => writeln!(out, "  written to {output}, its constants to {side}"),
-                None => writeln!(out, "  written to {output}"),
+                Some(side) => writeln!(
+                    out,
+                    "  written to {}, its constants to {}",
+                    named(output),
+                    named(side)
+                ),
+                None => writeln!(out, "  written to {}", named(output)),
             },
             None if self.args.dry_run => writeln!(out, "  nothing written: --dry-run"),
             None => writeln!(out, "  nothing written: give -o FILE"),
@@ -95,8 +99,10 @@ impl Summary<'_> {
             match (&pass.nearest, missed) {
                 (Some(near), _) => writeln!(
                     out,
-                    "  {} changed nothing, 0 of {} candidates; nearest: {} at {}: {}",
-                    pass.name, pass.candidates, near.rule, near.place, near.reason
+                    "  {} changed nothing, 0 of {}; nearest: {} at {}: {}",
+                    pass.name,
+                    counted(pass.candidates, "candidate"),
+                    near.rule, near.place, near.reason
                 )?,
                 (None, Some(remark)) => writeln!(
                     out,
@@ -114,8 +120,9 @@ impl Summary<'_> {
             let saved = pass.bytes_saved;
             writeln!(
                 out,
-                "{}: {} patches, {saved} bytes of constants saved",
-                pass.name, pass.patches
+                "{}: {}, {saved} bytes of constants saved",
+                pass.name,
+                counted(pass.patches, "patch")
             )?;
             for (rule, RuleCount { applied, refused }) in &pass.rules {
                 let refused = match refused {
@@ -209,8 +216,8 @@ impl Summary<'_> {
             .collect();
         let mut object = json!({
             "input": self.input,
-            "output": self.output,
-            "side_file": self.side_file,
+            "output": self.output.map(named),
+            "side_file": self.side_file.as_ref().map(named),
             "bytes_before": self.bytes_in,
             "bytes_after": self.bytes_out,
             "statistics": statistics,

@@ -3,6 +3,7 @@
 use super::diagnostics::Failure;
 use super::{model, output_failure};
 use serde_json::json;
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 use tfq_opt::target::{
@@ -13,7 +14,7 @@ use tfq_opt::target::{
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// A target, by name or as a .toml file; all are listed without it
-    name: Option<String>,
+    name: Option<OsString>,
     /// Of one operator only, by its name in the schema
     #[arg(long, value_name = "OP", requires = "name")]
     op: Option<String>,

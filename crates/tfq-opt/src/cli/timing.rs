@@ -3,12 +3,14 @@
 use super::diagnostics::Failure;
 use serde_json::{Value, json};
 use std::io::{self, Write};
+use std::path::Path;
+use tfq_opt::ir::counted;
 use tfq_opt::pass::Timeline;
 
 /// Milliseconds of each step with what lies in it indented below, equal ones put together.
 pub(crate) fn tree(timeline: &Timeline, out: &mut impl Write) -> io::Result<()> {
     for (span, count) in timeline.totals() {
-        let times = if count == 1 { String::new() } else { format!(" ({count} times)") };
+        let times = if count == 1 { String::new() } else { format!(" ({})", counted(count, "time")) };
         let (ms, indent) = (1e3 * span.time.as_secs_f64(), 2 * span.depth);
         writeln!(out, "{ms:9.3} ms  {:indent$}{}{times}", "", span.name)?;
     }
@@ -30,7 +32,7 @@ pub(crate) fn json(timeline: &Timeline) -> Value {
 }
 
 /// Writes the trace event format.
-pub(crate) fn write_trace(timeline: &Timeline, file: &str) -> Result<(), Failure> {
+pub(crate) fn write_trace(timeline: &Timeline, file: &Path) -> Result<(), Failure> {
     let events: Vec<Value> = timeline
         .spans()
         .iter()

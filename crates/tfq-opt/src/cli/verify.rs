@@ -7,6 +7,7 @@ use super::model::Reading;
 use super::running::{Running, Subject, UseRuntime};
 use serde_json::{Value as Json, json};
 use std::fmt;
+use std::path::Path;
 use tfq_opt::Source;
 use tfq_opt::format::Image;
 use tfq_opt::runtime::{Case, Kernels, Verdict};
@@ -50,7 +51,7 @@ impl Verify {
     /// where no check is wanted.
     pub(super) fn prepare(
         &self,
-        input: &str,
+        input: &Path,
         source: &Source<'_>,
         reading: &Reading,
     ) -> Result<Option<Verification>, Failure> {

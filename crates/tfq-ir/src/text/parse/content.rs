@@ -5,6 +5,7 @@ use crate::text::fill::{Fill, Gaussian, fill, seed_of};
 use crate::text::lex::Token;
 use crate::text::values::{Packer, Scalar, pack_strings};
 use crate::text::{quote, stats};
+use crate::words::counted;
 use crate::{ElementType, Tensor};
 use bytes::Bytes;
 
@@ -173,7 +174,12 @@ impl Parser<'_> {
             let shape: Vec<String> = tensor.shape.iter().map(i32::to_string).collect();
             return fail_with(
                 span,
-                format!("{count} values for {elements} elements ([{}])", shape.join(",")),
+                format!(
+                    "{} for {} ([{}])",
+                    counted(count, "value"),
+                    counted(elements, "element"),
+                    shape.join(",")
+                ),
                 "`fill const(x)` gives every element the same value",
             );
         }

@@ -9,6 +9,7 @@ use crate::catalog::{self, AttrInfo, AttrType, EnumInfo, ListType, OptionsInfo, 
 use crate::text::lex::Token;
 use crate::text::quote;
 use crate::text::values::{Number, Scalar};
+use crate::words::counted;
 use crate::{Attr, Attributes};
 
 impl Parser<'_> {
@@ -189,7 +190,11 @@ impl Parser<'_> {
                 described.push(self.result_type()?);
             }
             if described.len() != results.len() {
-                let message = format!("{} types for {} results", described.len(), results.len());
+                let message = format!(
+                    "{} for {}",
+                    counted(described.len(), "type"),
+                    counted(results.len(), "result")
+                );
                 return fail(span, message);
             }
         } else {

@@ -1,19 +1,22 @@
 //! `tfq-opt golden add`.
 
-use super::{Place, counted, failure, outcome_on, say};
-use crate::cli::diagnostics::Failure;
+use super::{Place, failure, outcome_on, say};
+use crate::cli::args::Prefer;
+use crate::cli::diagnostics::{Failure, named};
 use crate::cli::emit::Detail;
 use crate::cli::model::{self, Reading};
+use crate::cli::outputs;
 use clap::ValueEnum;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use tfq_golden::{Entry, Folder};
+use tfq_golden::{Entry, Folder, FolderError};
 use tfq_opt::format::Access;
-use tfq_opt::ir::text;
+use tfq_opt::ir::{counted, text};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The model, as .tflite or as text
-    model: String,
+    model: PathBuf,
 
     /// Passes in order [default: default]
     #[arg(long, value_name = "PIPELINE")]
@@ -21,11 +24,15 @@ pub(crate) struct Args {
 
     /// Read the passes from a file, each time that the golden is checked
     #[arg(long, value_name = "FILE", conflicts_with = "passes")]
-    pipeline: Option<String>,
+    pipeline: Option<PathBuf>,
+
+    /// What to weigh against size, in the default pipeline [default: what suits the target]
+    #[arg(long, value_enum, value_name = "WHAT", conflicts_with_all = ["passes", "pipeline"])]
+    prefer: Option<Prefer>,
 
     /// The runtime that the result is for, by name or as a .toml file
     #[arg(long, default_value = "litert", value_name = "NAME")]
-    target: String,
+    target: OsString,
 
     /// How much of the model is compared
     #[arg(long, value_enum, default_value_t = Detail::Quant, value_name = "LEVEL")]
@@ -43,54 +50,38 @@ pub(crate) struct Args {
     #[arg(long)]
     replace: bool,
 
-    /// Go on with a model of a newer format, and lose what this version does not know
-    #[arg(long)]
-    drop_unknown: bool,
-
-    /// Make up constants that a text leaves out, of the same statistics
-    #[arg(long)]
-    fills: bool,
+    #[command(flatten)]
+    reading: Reading,
 
     #[command(flatten)]
     place: Place,
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    if args.model == "-" {
+    if model::is_standard(&args.model) {
         let help = "write the model to a file, which is read again at each check";
         return Err(Failure::usage("a golden cannot be of standard input", help));
     }
     let mut folder = Folder::open_or_new(&args.place.dir).map_err(failure)?;
-    let mut entry = entry(args)?;
+    let entry = entry(args)?;
     if let Some(problem) = entry.name_problem() {
         let message = format!("`{}` cannot be the name of a golden", entry.name);
         return Err(Failure::usage(&message, &format!("give another with --name: {problem}")));
     }
     if folder.entry(&entry.name).is_some() && !args.replace {
-        let message = format!("there is a golden `{}` already", entry.name);
-        let help = "give another --name, or --replace it";
-        return Err(Failure::usage(&message, help));
+        return Err(failure(FolderError::Taken(entry.name)));
     }
+    outputs::check_folder(&args.place.dir)?;
     // Nothing is written before it is known that the pipeline runs.
     let bytes = if args.skeleton {
-        text::print_skeleton(&model::load(&args.model, &reading(args))?).into()
+        text::print_skeleton(&model::load(&args.model, &args.reading)?).into()
     } else {
         model::read(&args.model, Access::Whole)?
     };
     let outcome = outcome_on(&folder, &entry, &args.model, bytes.clone())?;
-    if args.skeleton {
-        let dir = folder.path().display().to_string();
-        std::fs::create_dir_all(folder.path())
-            .map_err(|error| Failure::file("cannot make", &dir, &error))?;
-        model::write_bytes(&folder.resolve(&entry.model).display().to_string(), bytes)?;
-    }
-    entry.input.clone_from(&outcome.golden.header.input);
-    entry.tool.clone_from(&outcome.golden.header.tool);
     let name = entry.name.clone();
-    folder.write_golden(&name, &outcome.golden).map_err(failure)?;
-    folder.reject(&name).map_err(failure)?;
-    folder.put(entry);
-    folder.save().map_err(failure)?;
+    let skeleton = args.skeleton.then_some(bytes);
+    folder.add(entry, &outcome.golden, skeleton, args.replace).map_err(failure)?;
 
     let changing =
         outcome.golden.sections.iter().filter(|section| section.body != "no change\n").count();
@@ -103,44 +94,53 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
 }
 
 fn entry(args: &Args) -> Result<Entry, Failure> {
-    let stem = Path::new(&args.model).file_stem().unwrap_or_default().to_string_lossy();
+    let stem = args.model.file_stem().unwrap_or_default().to_string_lossy();
     let name = args.name.clone().unwrap_or_else(|| tfq_golden::name_from(&stem));
     let passes = args.passes.clone().unwrap_or_else(|| "default".to_owned());
-    let relative = |file: &str| relative(file, &args.place.dir);
+    let relative = |file: &Path| relative(file, &args.place.dir);
     let level = args.level.to_possible_value().expect("no level is hidden");
     Ok(Entry {
         model: if args.skeleton { format!("{name}.tfg") } else { relative(&args.model)? },
         name,
         passes: args.pipeline.is_none().then_some(passes),
         pipeline: args.pipeline.as_deref().map(relative).transpose()?,
+        prefer: args.prefer.map(|prefer| prefer.name().to_owned()),
         target: match model::is_target_file(&args.target) {
-            true => relative(&args.target)?,
-            false => args.target.clone(),
+            true => relative(Path::new(&args.target))?,
+            false => args.target.to_string_lossy().into_owned(),
         },
         level: level.get_name().to_owned(),
         input: String::new(),
         tool: String::new(),
-        skeleton_of: args.skeleton.then(|| args.model.clone()),
+        skeleton_of: args.skeleton.then(|| named(&args.model)),
         // A skeleton has all that it needs.
-        fills: args.fills && !args.skeleton,
-        drop_unknown: args.drop_unknown && !args.skeleton,
+        side_file: args
+            .reading
+            .side_file
+            .as_deref()
+            .filter(|_| !args.skeleton)
+            .map(relative)
+            .transpose()?,
+        fills: args.reading.fills && !args.skeleton,
+        drop_unknown: args.reading.drop_unknown && !args.skeleton,
     })
 }
 
-fn reading(args: &Args) -> Reading {
-    Reading { drop_unknown: args.drop_unknown, side_file: None, fills: args.fills }
-}
-
 /// A file as seen from the folder, with `/` between the parts.
-fn relative(file: &str, folder: &Path) -> Result<String, Failure> {
+fn relative(file: &Path, folder: &Path) -> Result<String, Failure> {
     let failed = |error| Failure::file("cannot read", file, &error);
-    let (file, folder) = (Path::new(file).canonicalize().map_err(failed)?, whole(folder));
-    let path = pathdiff::diff_paths(&file, &folder).unwrap_or(file);
+    let (found, folder) = (file.canonicalize().map_err(failed)?, whole(folder));
+    let path = pathdiff::diff_paths(&found, &folder).unwrap_or(found);
+    // The index is a text, which must name the file so that it is found again.
+    let no_text = || Failure::Model {
+        message: format!("the index cannot name {}, whose path is not UTF-8", named(file)),
+        help: Some("rename the file, or give a link to it".to_owned()),
+    };
+    let whole = path.to_str().ok_or_else(no_text)?;
     let parts = path.components().map(|part| part.as_os_str().to_string_lossy());
-    Ok(if path.is_absolute() {
-        path.to_string_lossy().into_owned()
-    } else {
-        parts.collect::<Vec<_>>().join("/")
+    Ok(match path.is_absolute() {
+        true => whole.to_owned(),
+        false => parts.collect::<Vec<_>>().join("/"),
     })
 }
 

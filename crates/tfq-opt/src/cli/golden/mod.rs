@@ -7,9 +7,11 @@ mod prune;
 mod report;
 mod review;
 
-use super::diagnostics::Failure;
+use super::args::Prefer;
+use super::diagnostics::{Failure, cause, named};
 use super::model::{self, Reading};
 use bytes::Bytes;
+use clap::ValueEnum;
 use globset::{Glob, GlobSet, GlobSetBuilder};
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -82,7 +84,10 @@ fn failure(error: FolderError) -> Failure {
                         --replace`";
             Failure::Model { message, help: Some(help.to_owned()) }
         }
-        FolderError::File { .. } => Failure::Model { message, help: None },
+        FolderError::Taken(_) => Failure::usage(&message, "give another --name, or --replace it"),
+        FolderError::File { path, error } => {
+            Failure::Model { message: format!("{}: {}", named(path), cause(&error)), help: None }
+        }
     }
 }
 
@@ -103,14 +108,19 @@ fn outcome(folder: &Folder, entry: &Entry) -> Result<Outcome, Failure> {
 fn outcome_on(
     folder: &Folder,
     entry: &Entry,
-    input: &str,
+    input: impl AsRef<Path>,
     bytes: Bytes,
 ) -> Result<Outcome, Failure> {
+    let input = input.as_ref();
     let pipeline = pipeline(folder, entry)?;
     let level = Level::from_name(&entry.level).expect("the index has names of levels only");
     let hash = input_hash(&bytes);
     let header = Header::new(&entry.model, &hash, &pipeline, &entry.target, level);
-    let reading = Reading { fills: entry.fills, drop_unknown: entry.drop_unknown, side_file: None };
+    let reading = Reading {
+        fills: entry.fills,
+        drop_unknown: entry.drop_unknown,
+        side_file: entry.side_file.as_ref().map(|file| folder.resolve(file)),
+    };
     let source = Source::from_either(bytes, &reading.options(input)?)
         .map_err(|error| Failure::model(input, error))?;
     let target = match model::is_target_file(&entry.target) {
@@ -143,6 +153,14 @@ fn pipeline(folder: &Folder, entry: &Entry) -> Result<Pipeline, Failure> {
             let text = std::fs::read_to_string(&file);
             let text = text.map_err(|error| Failure::file("cannot read", &file, &error))?;
             model::pipeline(&file, &text)
+        }
+        (Some(passes), None) if passes == "default" && entry.prefer.is_some() => {
+            let name = entry.prefer.as_deref().unwrap_or_default();
+            let prefer = Prefer::from_str(name, false).map_err(|_| {
+                let message = format!("golden `{}`: `{name}` is nothing to prefer", entry.name);
+                Failure::usage(&message, "prefer size, ram or latency")
+            })?;
+            model::pipeline("--prefer", &model::default_pipeline(Some(prefer)))
         }
         (Some(passes), None) => {
             model::pipeline(&format!("passes of golden `{}`", entry.name), passes)
@@ -251,13 +269,5 @@ fn ask(question: &str) -> Result<Option<String>, Failure> {
 
 /// Prints to standard output.
 fn say(text: &str) -> Result<(), Failure> {
-    match io::stdout().lock().write_all(text.as_bytes()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => written.map_err(super::output_failure),
-    }
-}
-
-/// `1 golden`, `2 goldens`.
-fn counted(n: usize, what: &str) -> String {
-    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+    io::stdout().lock().write_all(text.as_bytes()).map_err(super::output_failure)
 }

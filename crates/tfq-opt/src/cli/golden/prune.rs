@@ -1,8 +1,9 @@
 //! `tfq-opt golden prune`.
 
-use super::{Place, ask, counted, failure, say, shown};
+use super::{Place, ask, failure, say, shown};
 use crate::cli::diagnostics::Failure;
 use std::path::PathBuf;
+use tfq_opt::ir::counted;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -48,7 +49,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     }
     for file in &files {
         std::fs::remove_file(file)
-            .map_err(|error| Failure::file("cannot remove", &shown(file), &error))?;
+            .map_err(|error| Failure::file("cannot remove", shown(file), &error))?;
     }
     say(&format!("removed {count}\n"))
 }

@@ -1,6 +1,5 @@
 //! The report of a check in its forms.
 
-use super::counted;
 use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesText, Event};
 use serde_json::json;
@@ -8,6 +7,7 @@ use std::fmt::Write as _;
 use std::io;
 use tfq_golden::{Cause, Comparison, Folder, Kind};
 use tfq_opt::diff::Style;
+use tfq_opt::ir::counted;
 use tfq_opt::ir::text::Level;
 
 /// Version of the form of [`json`].

@@ -1,9 +1,10 @@
 //! `tfq-opt golden review`.
 
 use super::report::reasons;
-use super::{Patterns, Place, ask, counted, failure, header, on_ci, say, style};
+use super::{Patterns, Place, ask, failure, header, on_ci, say, style};
 use crate::cli::diagnostics::Failure;
 use similar::TextDiff;
+use tfq_opt::ir::counted;
 use tfq_golden::{Folder, Golden, Section, compare};
 
 #[derive(Debug, clap::Args)]

@@ -1,0 +1,48 @@
+//! Commands that are none, which would else be taken for files.
+
+use super::args::Args;
+use super::diagnostics::{Failure, named};
+use super::model::nearest;
+use clap::CommandFactory;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use std::ffi::OsStr;
+use std::path::Path;
+
+/// The error of wrong arguments, where it can be told better than clap does, which knows of no
+/// files.
+pub(super) fn explain(error: &clap::Error) -> Option<Failure> {
+    let mut words = std::env::args_os().skip(1);
+    let first = words.find(|word| !word.as_encoded_bytes().starts_with(b"-"))?;
+    word(&first).or_else(|| second_model(error))
+}
+
+/// An error where a word behind the model is taken for a command, and is none.
+fn second_model(error: &clap::Error) -> Option<Failure> {
+    let Some(ContextValue::String(second)) = error.get(ContextKind::InvalidSubcommand) else {
+        return None;
+    };
+    if error.kind() != ErrorKind::ArgumentConflict || Args::command().find_subcommand(second).is_some() {
+        return None;
+    }
+    let message = format!("`{}` is one model too many", named(second));
+    let help = "models are optimised one by one; `tfq-opt diff` and `tfq-opt compare` take two";
+    Some(Failure::usage(&message, help))
+}
+
+/// An error where a name is that of no file, and nearly that of a command.
+pub(super) fn word(word: &OsStr) -> Option<Failure> {
+    // Whoever writes a slash or an ending means a file.
+    let name = word.to_str().filter(|name| !name.contains(['/', '\\', '.']))?;
+    if Path::new(word).exists() {
+        return None;
+    }
+    let command = Args::command();
+    let commands: Vec<&str> = command
+        .get_subcommands()
+        .filter(|command| !command.is_hide_set())
+        .map(clap::Command::get_name)
+        .collect();
+    let near = nearest(name, &commands).filter(|near| *near != name)?;
+    let message = format!("there is no command and no file `{}`", named(word));
+    Some(Failure::usage(&message, &format!("did you mean `{near}`? `tfq-opt --help` lists commands")))
+}

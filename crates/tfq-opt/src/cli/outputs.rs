@@ -1,0 +1,72 @@
+//! Files that a command will write, looked at before it works for long.
+
+use super::diagnostics::{Failure, named};
+use super::model::{is_standard, is_stream};
+use std::path::{Path, PathBuf};
+use tfq_opt::format::{check_can_write, is_same_file};
+
+/// Whether an input may be lost.
+#[derive(Clone, Copy, Debug, Default, clap::Args)]
+pub(crate) struct Overwrite {
+    /// Write the result over the input where both are one file
+    #[arg(long)]
+    force: bool,
+}
+
+/// An error where one of the outputs cannot be written, is written twice, or is an input.
+/// `overwrite` is nothing for commands whose output never is the new form of an input.
+pub(crate) fn check(
+    outputs: &[&Path],
+    inputs: &[PathBuf],
+    overwrite: Option<Overwrite>,
+) -> Result<(), Failure> {
+    let files: Vec<&Path> = outputs.iter().copied().filter(|path| !is_standard(path)).collect();
+    for (n, output) in files.iter().enumerate() {
+        let is_it = |other: &&&Path| other == &output || is_same_file(other, output);
+        if files[..n].iter().any(|other| is_it(&other)) && !is_stream(output) {
+            let message = format!("{} would be written twice", named(output));
+            return Err(Failure::usage(&message, "give the outputs names of their own"));
+        }
+        if overwrite.is_none_or(|overwrite| !overwrite.force) {
+            let input = inputs.iter().find(|input| is_same_file(opened(input), output));
+            if let Some(input) = input {
+                return Err(is_input(output, input, overwrite.is_some()));
+            }
+        }
+        check_can_write(output)
+            .map_err(|error| Failure::file("cannot write", output, &error))?;
+    }
+    Ok(())
+}
+
+/// An error where no file could be put into this folder, which is made if it is not there.
+pub(crate) fn check_folder(folder: &Path) -> Result<(), Failure> {
+    let mut there = folder;
+    while let (false, Some(parent)) = (there.exists(), there.parent()) {
+        there = parent;
+    }
+    let there = if there.as_os_str().is_empty() { Path::new(".") } else { there };
+    let checked = match there.is_dir() {
+        true => check_can_write(&there.join("tfq-opt")),
+        false => Err(std::io::ErrorKind::NotADirectory.into()),
+    };
+    checked.map_err(|error| Failure::file("cannot write to", folder, &error))
+}
+
+fn is_input(output: &Path, input: &Path, can_force: bool) -> Failure {
+    let message = match (output == input, is_standard(input)) {
+        (true, _) => format!("{} is the input too", named(output)),
+        (_, true) => format!("{} is standard input too", named(output)),
+        _ => format!("{} and the input {} are one file", named(output), named(input)),
+    };
+    let help = "write to another file";
+    match can_force {
+        true => Failure::usage(&message, &format!("{help}, or replace the input with --force")),
+        false => Failure::usage(&message, help),
+    }
+}
+
+/// The file that an input is read from.
+fn opened(input: &Path) -> &Path {
+    if is_standard(input) { Path::new("/dev/stdin") } else { input }
+}

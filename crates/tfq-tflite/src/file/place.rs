@@ -1,0 +1,145 @@
+//! What a path of an output stands for.
+
+use super::Links;
+use std::fs::{self, File, Metadata};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Links are followed this far, as the kernel does.
+const MOST_LINKS: usize = 40;
+
+/// Where bytes go that are written to a path.
+#[derive(Debug)]
+pub(super) enum Place {
+    /// To a file that takes this name when it is complete, instead of what is there.
+    Name(PathBuf),
+    /// Into what is there: a device, a pipe, or a descriptor that somebody opened for us.
+    /// Renaming would put a file in its place.
+    There(There),
+}
+
+#[derive(Debug)]
+pub(super) enum There {
+    Path(PathBuf),
+    Descriptor(i32),
+}
+
+impl Place {
+    pub(super) fn of(path: &Path, links: Links) -> io::Result<Self> {
+        let bytes = path.as_os_str().as_encoded_bytes();
+        if bytes.is_empty() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the name is empty"));
+        }
+        if links == Links::Replace {
+            return match path.symlink_metadata() {
+                Ok(meta) if meta.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                _ => Ok(Self::Name(path.to_owned())),
+            };
+        }
+        if let Some(descriptor) = descriptor(path) {
+            return Ok(Self::There(There::Descriptor(descriptor)));
+        }
+        match path.metadata() {
+            Ok(meta) if meta.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+            Ok(meta) if meta.is_file() && !in_proc(path) => path.canonicalize().map(Self::Name),
+            Ok(_) => Ok(Self::There(There::Path(path.to_owned()))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                if bytes.ends_with(std::path::MAIN_SEPARATOR_STR.as_bytes()) {
+                    return Err(io::ErrorKind::IsADirectory.into());
+                }
+                // Nothing is there, or a link to nothing, which like any name is taken over.
+                Ok(Self::Name(path.to_owned()))
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl There {
+    /// The file to write to, at the place where whoever opened it is.
+    pub(super) fn open(&self) -> io::Result<File> {
+        match self {
+            Self::Path(path) => File::options().write(true).open(path),
+            Self::Descriptor(descriptor) => duplicate(*descriptor),
+        }
+    }
+}
+
+/// The folder in which a name lies.
+pub(super) fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Whether bytes written to this path go into something that is no file of that name: a pipe,
+/// a device, an open descriptor such as `/dev/stdout`.
+pub fn is_stream(path: &Path) -> bool {
+    matches!(Place::of(path, Links::Follow), Ok(Place::There(_)))
+}
+
+/// Whether the path is another name of standard output.
+pub fn is_standard_output(path: &Path) -> bool {
+    descriptor(path) == Some(1)
+}
+
+/// Whether both paths lead to one regular file, by links of either kind too.
+pub fn is_same_file(a: &Path, b: &Path) -> bool {
+    let (Ok(one), Ok(other)) = (a.metadata(), b.metadata()) else { return false };
+    one.is_file() && other.is_file() && is_same(a, &one, b, &other)
+}
+
+#[cfg(unix)]
+fn is_same(_: &Path, one: &Metadata, _: &Path, other: &Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
+}
+
+#[cfg(not(unix))]
+fn is_same(a: &Path, _: &Metadata, b: &Path, _: &Metadata) -> bool {
+    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
+}
+
+/// The descriptor of this process that a path names, such as `/dev/fd/3`, through links too.
+fn descriptor(path: &Path) -> Option<i32> {
+    let mut path = path.to_owned();
+    for _ in 0..MOST_LINKS {
+        if let Some(number) = named_descriptor(&path) {
+            return Some(number);
+        }
+        let link = fs::read_link(&path).ok()?;
+        path = folder_of(&path).join(link);
+    }
+    None
+}
+
+fn named_descriptor(path: &Path) -> Option<i32> {
+    let number = path.file_name()?.to_str()?.parse().ok().filter(|number: &i32| *number >= 0)?;
+    let folder = path.parent()?;
+    let own = Path::new("/proc").join(std::process::id().to_string()).join("fd");
+    let is_own = ["/dev/fd", "/proc/self/fd"].iter().any(|name| folder == Path::new(name))
+        || folder.canonicalize().is_ok_and(|folder| folder == own);
+    is_own.then_some(number)
+}
+
+/// Whether it is a link of the kernel's to what another process has open.
+fn in_proc(path: &Path) -> bool {
+    folder_of(path).canonicalize().is_ok_and(|folder| folder.starts_with("/proc"))
+}
+
+/// The open file behind a descriptor, with its offset: what a shell wrote there before and
+/// writes there afterwards stays.
+#[cfg(unix)]
+#[allow(unsafe_code)]
+fn duplicate(descriptor: i32) -> io::Result<File> {
+    use std::os::fd::BorrowedFd;
+    // SAFETY: the number is not negative, and it is borrowed only for the call that duplicates
+    // it, in which the kernel says whether it is open. The user names descriptors that were
+    // open before this process began; nothing in it closes these.
+    let borrowed = unsafe { BorrowedFd::borrow_raw(descriptor) };
+    Ok(borrowed.try_clone_to_owned()?.into())
+}
+
+#[cfg(not(unix))]
+fn duplicate(_: i32) -> io::Result<File> {
+    Err(io::ErrorKind::Unsupported.into())
+}

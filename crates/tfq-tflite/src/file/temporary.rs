@@ -1,0 +1,271 @@
+//! Temporary files and folders, none of which stays behind: each goes when it is dropped, all
+//! go at a signal that ends the process, and what a killed process left goes with the next one
+//! that works in the same folder.
+
+use super::place::folder_of;
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use tempfile::{NamedTempFile, TempDir};
+
+const PREFIX: &str = ".tfq-opt-";
+const SUFFIX: &str = ".tmp";
+/// Characters of chance between both.
+const RANDOM: usize = 6;
+
+/// What this process made and has not removed yet. Whoever holds it decides whether a file is
+/// there: a signal comes before a file takes its final name or after that, not between.
+static LIVE: Mutex<Live> = Mutex::new(Live { paths: BTreeSet::new(), cleared: BTreeSet::new() });
+
+pub(super) struct Live {
+    paths: BTreeSet<PathBuf>,
+    /// Folders in which what others left was removed.
+    cleared: BTreeSet<PathBuf>,
+}
+
+pub(super) fn live() -> MutexGuard<'static, Live> {
+    LIVE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Live {
+    pub(super) fn forget(&mut self, path: &Path) {
+        self.paths.remove(path);
+    }
+}
+
+/// A file without a final name.
+#[derive(Debug)]
+pub(super) struct Temporary {
+    /// `None` once it has its final name.
+    file: Option<NamedTempFile>,
+}
+
+impl Temporary {
+    /// A file in this folder, with the permissions of any other.
+    pub(super) fn new_in(folder: &Path) -> io::Result<Self> {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(PREFIX).suffix(SUFFIX).rand_bytes(RANDOM);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            // What a plain `open` would ask for; the umask takes its share.
+            builder.permissions(fs::Permissions::from_mode(0o666));
+        }
+        clear_stale(folder);
+        loop {
+            let mut live = live();
+            let file = builder.tempfile_in(folder)?;
+            live.paths.insert(file.path().to_owned());
+            drop(live);
+            let temporary = Self { file: Some(file) };
+            if claim(temporary.file()) {
+                return Ok(temporary);
+            }
+        }
+    }
+
+    pub(super) fn file(&self) -> &File {
+        self.file.as_ref().expect("it has no final name yet").as_file()
+    }
+
+    /// Gives it its final name. `live` is held from before the first of several to after the
+    /// last.
+    pub(super) fn rename(mut self, live: &mut Live, target: &Path) -> io::Result<()> {
+        let file = self.file.take().expect("it has no final name yet");
+        let path = file.path().to_owned();
+        let renamed = file.persist(target).map(|_| ()).map_err(|error| error.error);
+        live.forget(&path);
+        renamed
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        if let Some(file) = self.file.take() {
+            let mut live = live();
+            live.forget(file.path());
+            drop(file);
+        }
+    }
+}
+
+/// A second name for a file while another takes its place, so that it can be put back.
+pub(super) fn second_name(path: &Path) -> io::Result<NamedLink> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(PREFIX).suffix(SUFFIX).rand_bytes(RANDOM);
+    let link = builder.make_in(folder_of(path), |name| fs::hard_link(path, name))?;
+    Ok(NamedLink(link.into_temp_path()))
+}
+
+/// Goes when it is dropped.
+pub(super) struct NamedLink(tempfile::TempPath);
+
+impl NamedLink {
+    pub(super) fn put_back(self, target: &Path) -> io::Result<()> {
+        self.0.persist(target).map_err(|error| error.error)
+    }
+}
+
+/// A folder for files that other programs look at, in the system's folder for such. It goes
+/// with its contents when it is dropped.
+#[derive(Debug)]
+pub struct TemporaryFolder {
+    folder: Option<TempDir>,
+    /// Holds the lock.
+    _lock: Option<File>,
+}
+
+impl TemporaryFolder {
+    /// An empty one, which only its owner can look into.
+    pub fn new() -> io::Result<Self> {
+        let parent = std::env::temp_dir();
+        clear_stale(&parent);
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(PREFIX).suffix(SUFFIX).rand_bytes(RANDOM);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            builder.permissions(fs::Permissions::from_mode(0o700));
+        }
+        loop {
+            let mut live = live();
+            let folder = builder.tempdir_in(&parent)?;
+            live.paths.insert(folder.path().to_owned());
+            drop(live);
+            let lock = File::open(folder.path()).ok();
+            let is_ours = lock.as_ref().is_none_or(claim);
+            let made = Self { folder: Some(folder), _lock: lock };
+            if is_ours && made.path().is_dir() {
+                return Ok(made);
+            }
+        }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        self.folder.as_ref().expect("it is there until it is dropped").path()
+    }
+}
+
+impl Drop for TemporaryFolder {
+    fn drop(&mut self) {
+        if let Some(folder) = self.folder.take() {
+            let mut live = live();
+            live.forget(folder.path());
+            drop(folder);
+        }
+    }
+}
+
+/// Locks a file that was just made, so that nobody takes it for one that was left. False where
+/// somebody did before the lock was there.
+fn claim(file: &File) -> bool {
+    match file.try_lock() {
+        Ok(()) => is_linked(file),
+        Err(fs::TryLockError::WouldBlock) => false,
+        // Without locks nothing is ever taken for stale.
+        Err(fs::TryLockError::Error(_)) => true,
+    }
+}
+
+#[cfg(unix)]
+fn is_linked(file: &File) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    file.metadata().is_ok_and(|meta| meta.nlink() > 0)
+}
+
+#[cfg(not(unix))]
+fn is_linked(_: &File) -> bool {
+    true
+}
+
+/// Removes what killed processes left in a folder, once in a run: what bears our names and is
+/// locked by nobody. Whatever else is the matter, it is left alone.
+fn clear_stale(folder: &Path) {
+    if !live().cleared.insert(folder.to_owned()) {
+        return;
+    }
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        if !is_our_name(&entry.file_name()) {
+            continue;
+        }
+        // No link and nothing that blocks when it is opened.
+        let Ok(kind) = entry.file_type() else { continue };
+        if !kind.is_file() && !kind.is_dir() {
+            continue;
+        }
+        let Ok(file) = open_as_it_is(&entry.path()) else { continue };
+        if file.try_lock().is_ok() && is_linked(&file) {
+            remove(&entry.path(), kind.is_dir());
+        }
+    }
+}
+
+fn is_our_name(name: &std::ffi::OsStr) -> bool {
+    let random = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.strip_suffix(SUFFIX));
+    random.is_some_and(|random| {
+        random.len() == RANDOM && random.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    })
+}
+
+#[cfg(unix)]
+fn open_as_it_is(path: &Path) -> io::Result<File> {
+    use rustix::fs::{Mode, OFlags};
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    Ok(rustix::fs::open(path, flags, Mode::empty())?.into())
+}
+
+#[cfg(not(unix))]
+fn open_as_it_is(path: &Path) -> io::Result<File> {
+    File::open(path)
+}
+
+fn remove(path: &Path, is_folder: bool) {
+    // Nobody can be told, and the next run tries again.
+    _ = if is_folder { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+}
+
+/// From now on a signal that ends the process first removes its temporary files, and a write
+/// beyond the limit on the size of files is an error and no signal. For programs; a library
+/// leaves signals to the program that it is part of.
+#[cfg(unix)]
+pub fn remove_temporaries_on_signals() -> io::Result<()> {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXCPU, SIGXFSZ};
+    use signal_hook::{flag, iterator::Signals, low_level};
+    use std::sync::{Arc, atomic::AtomicBool};
+    // A handler that does nothing: an ignored signal would be ignored in child processes too.
+    flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)))?;
+    let ignored = ignored_signals();
+    let ending = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXCPU];
+    // `nohup` wants hang-ups to be ignored, and shells ignore interrupts for background jobs.
+    let ending = ending.into_iter().filter(|signal| ignored & (1 << (signal - 1)) == 0);
+    let mut signals = Signals::new(ending)?;
+    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        for signal in signals.forever() {
+            // Held to the end, so that nothing is made or named any more.
+            let live = live();
+            for path in &live.paths {
+                remove(path, path.is_dir());
+            }
+            _ = low_level::emulate_default_handler(signal);
+        }
+    })?;
+    Ok(())
+}
+
+#[cfg(not(unix))]
+pub fn remove_temporaries_on_signals() -> io::Result<()> {
+    Ok(())
+}
+
+/// The signals that were ignored when the process began, signal 1 in the lowest bit. Systems
+/// that do not tell have none.
+#[cfg(unix)]
+fn ignored_signals() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
+}

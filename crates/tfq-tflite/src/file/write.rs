@@ -1,0 +1,198 @@
+//! Writing files so that each holds all of what it should or what it held before.
+
+use super::place::{Place, There, folder_of};
+use super::temporary::{NamedLink, Temporary, live, second_name};
+use crate::Image;
+use bytes::Bytes;
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// What becomes of a symbolic link in the place of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Links {
+    /// What it names is written; for names that the user gives.
+    Follow,
+    /// It is replaced. For names in a folder whose contents may be others' work, which must not
+    /// say where else we write.
+    Replace,
+}
+
+/// A file that could not be written.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {error}", path.display())]
+pub struct WriteError {
+    /// Its path.
+    pub path: PathBuf,
+    /// Why.
+    pub error: io::Error,
+}
+
+/// Writes a model so that `path` holds all of it or what it held before, whatever ends the
+/// process or the machine: to a temporary file in the same folder, which takes the name when
+/// the disk has it. A symbolic link stays one: what it names is replaced. A file that is
+/// replaced keeps its permissions. Pipes, devices and open descriptors are written to.
+pub fn write_atomically(path: &Path, image: &Image, progress: impl FnMut(u64)) -> io::Result<()> {
+    write(&[(path, image)], Links::Follow, true, progress).map_err(|failed| failed.error)
+}
+
+/// Writes files that belong together so that all are new or all as they were.
+pub fn write_together(files: &[(&Path, &Image)], links: Links) -> Result<(), WriteError> {
+    write(files, links, true, |_| ())
+}
+
+/// Writes a file whole or not at all, and does not wait for the disk: for what shows on the way
+/// and can be had again.
+pub fn write_bytes(path: &Path, bytes: impl Into<Bytes>) -> io::Result<()> {
+    let image = Image::of_file(bytes.into());
+    write(&[(path, &image)], Links::Follow, false, |_| ()).map_err(|failed| failed.error)
+}
+
+/// An error where nothing could be written to this path, before there is anything to write.
+/// Nothing that is there changes.
+pub fn check_can_write(path: &Path) -> io::Result<()> {
+    match Place::of(path, Links::Follow)? {
+        Place::Name(target) => Temporary::new_in(folder_of(&target)).map(drop),
+        // Opening a pipe would wait for whoever reads it.
+        Place::There(There::Path(_)) => Ok(()),
+        Place::There(descriptor) => descriptor.open().map(drop),
+    }
+}
+
+fn write(
+    files: &[(&Path, &Image)],
+    links: Links,
+    sync: bool,
+    mut progress: impl FnMut(u64),
+) -> Result<(), WriteError> {
+    let of = |path: &Path| {
+        let path = path.to_owned();
+        move |error| WriteError { path, error }
+    };
+    let mut staged = Vec::new();
+    let mut there = Vec::new();
+    for (path, image) in files {
+        match Place::of(path, links).map_err(of(path))? {
+            Place::Name(target) => {
+                let file = stage(&target, image, sync, &mut progress).map_err(of(path))?;
+                staged.push((file, target));
+            }
+            Place::There(place) => there.push((*path, place, *image)),
+        }
+    }
+    // What cannot be taken back comes when everything else is known to be possible.
+    for (path, place, image) in there {
+        let mut write = || {
+            let mut out = BufWriter::new(place.open()?);
+            image.write_to(&mut out, &mut progress)?;
+            out.flush()
+        };
+        write().map_err(of(path))?;
+    }
+    let folders: BTreeSet<PathBuf> =
+        staged.iter().map(|(_, target)| folder_of(target).to_owned()).collect();
+    commit(staged)?;
+    if sync {
+        folders.iter().for_each(|folder| sync_folder(folder));
+    }
+    Ok(())
+}
+
+/// The contents as a temporary file beside its place.
+fn stage(
+    target: &Path,
+    image: &Image,
+    sync: bool,
+    progress: &mut impl FnMut(u64),
+) -> io::Result<Temporary> {
+    let temporary = Temporary::new_in(folder_of(target))?;
+    // A private model must not become readable by everybody because it was rewritten. A link
+    // that is to be replaced says nothing of permissions.
+    if let Ok(meta) = target.symlink_metadata()
+        && meta.is_file()
+    {
+        temporary.file().set_permissions(meta.permissions())?;
+    }
+    image.write_to(&mut temporary.file(), progress)?;
+    if sync {
+        // A name that points to bytes that the disk does not have yet would be a torn file
+        // after a loss of power.
+        temporary.file().sync_all()?;
+    }
+    Ok(temporary)
+}
+
+/// Gives files their names; where one cannot have its, the others get their old contents back.
+fn commit(files: Vec<(Temporary, PathBuf)>) -> Result<(), WriteError> {
+    // Those that are left after an error go after the lock, which they need.
+    let mut files = files.into_iter();
+    // A signal waits until it is done.
+    let mut live = live();
+    let mut done: Vec<(PathBuf, Option<NamedLink>)> = Vec::new();
+    while let Some((file, target)) = files.next() {
+        let is_last = files.len() == 0;
+        // Where a file system has no second names, the old file cannot be kept.
+        let old = if is_last { None } else { second_name(&target).ok() };
+        let was_there = old.is_some() || target.symlink_metadata().is_ok();
+        if let Err(error) = file.rename(&mut live, &target) {
+            for (target, old) in done.into_iter().rev() {
+                // The first error is the one to tell.
+                _ = match old {
+                    Some(old) => old.put_back(&target),
+                    None => fs::remove_file(&target),
+                };
+            }
+            return Err(WriteError { path: target, error });
+        }
+        if old.is_some() || !was_there {
+            done.push((target, old));
+        }
+    }
+    Ok(())
+}
+
+/// Has the disk know the new names. The files are whole without it, so an error is none.
+fn sync_folder(folder: &Path) {
+    // Systems that do not open folders have no such wish.
+    if let Ok(folder) = File::open(folder) {
+        _ = folder.sync_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file that cannot have its name when the other one has its own already.
+    #[test]
+    fn files_that_belong_together_are_all_new_or_all_old() {
+        for side_was_there in [true, false] {
+            let folder = tempfile::tempdir().unwrap();
+            let (text, side) = (folder.path().join("text"), folder.path().join("text.bin"));
+            if side_was_there {
+                fs::write(&side, "old side").unwrap();
+            }
+            let [new_side, new_text] = ["side", "text of now"].map(|s| Image::of_file(s.into()));
+            let files = [(side.as_path(), &new_side), (text.as_path(), &new_text)];
+            let spoil = |done| {
+                if done == new_text.len() && !text.exists() {
+                    fs::create_dir(&text).unwrap();
+                }
+            };
+            let failed = write(&files, Links::Follow, true, spoil).unwrap_err();
+            assert_eq!(failed.path, text);
+            match side_was_there {
+                true => assert_eq!(fs::read_to_string(&side).unwrap(), "old side"),
+                false => assert!(!side.exists()),
+            }
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1 + usize::from(side_was_there));
+
+            fs::remove_dir(&text).unwrap();
+            write_together(&files, Links::Follow).unwrap();
+            assert_eq!(fs::read_to_string(&side).unwrap(), "side");
+            assert_eq!(fs::read_to_string(&text).unwrap(), "text of now");
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+        }
+    }
+}

@@ -1,0 +1,409 @@
+//! Files that the command line writes: whole or not at all, looked at before the work begins,
+//! and nothing beside them, whatever ends the process.
+
+#![cfg(unix)]
+
+mod common;
+
+use common::{model, root};
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+const FC: &str = "tests/models/ops/fc_bias.tflite";
+const DIGITS: &str = "tests/models/digits/digits_cnn.tflite";
+/// As of a process that SIGPIPE has ended.
+const CLOSED_PIPE: i32 = 141;
+
+fn command<S: AsRef<OsStr>>(arguments: &[S]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tfq-opt"));
+    command.args(arguments).current_dir(root()).env_remove("RUST_BACKTRACE").env("NO_COLOR", "1");
+    command
+}
+
+fn run<S: AsRef<OsStr>>(arguments: &[S]) -> Output {
+    command(arguments).output().expect("the binary starts")
+}
+
+#[track_caller]
+fn succeeds(output: &Output) {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
+}
+
+/// The error that it ends with.
+#[track_caller]
+fn fails(output: &Output, code: i32) -> String {
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(code), "{stderr}");
+    assert!(stderr.starts_with("error: "), "{stderr}");
+    stderr
+}
+
+fn inside(folder: &Path) -> Vec<OsString> {
+    let entries = fs::read_dir(folder).expect("it is a folder").flatten();
+    let mut names: Vec<OsString> = entries.map(|entry| entry.file_name()).collect();
+    names.sort();
+    names
+}
+
+struct Sandbox(tempfile::TempDir);
+
+impl Sandbox {
+    fn new() -> Self {
+        Self(tempfile::tempdir().expect("there is room"))
+    }
+
+    fn path(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn with(self, name: &str, bytes: &[u8]) -> Self {
+        fs::write(self.path(name), bytes).expect("the folder can be written");
+        self
+    }
+
+    fn names(&self) -> Vec<OsString> {
+        inside(self.0.path())
+    }
+}
+
+fn words<'a>(words: &[&'a str], paths: &[(&'a str, &'a Path)]) -> Vec<OsString> {
+    let paths = paths.iter().flat_map(|(option, path)| [OsString::from(option), path.into()]);
+    words.iter().map(OsString::from).chain(paths.filter(|word| !word.is_empty())).collect()
+}
+
+#[test]
+fn the_input_is_replaced_with_force_only() {
+    let sandbox = Sandbox::new().with("model.tflite", &model("ops/fc_bias"));
+    let path = sandbox.path("model.tflite");
+    let (hard, soft) = (sandbox.path("hard.tflite"), sandbox.path("soft.tflite"));
+    fs::hard_link(&path, &hard).unwrap();
+    std::os::unix::fs::symlink("model.tflite", &soft).unwrap();
+    for output in [&path, &hard, &soft] {
+        let error = fails(&run(&[path.as_os_str(), "-o".as_ref(), output.as_os_str()]), 2);
+        assert!(error.contains("--force"), "{error}");
+        let mut piped = command(&[OsStr::new("-"), "-o".as_ref(), output.as_os_str()]);
+        piped.stdin(fs::File::open(&path).unwrap());
+        let error = fails(&piped.output().unwrap(), 2);
+        assert!(error.contains("is standard input too") && error.contains("--force"), "{error}");
+    }
+    assert_eq!(fs::read(&path).unwrap(), model("ops/fc_bias"));
+    let skeleton = words(&["skeleton"], &[("", &path), ("-o", &soft)]);
+    fails(&run(&skeleton), 2);
+    let diff = words(&["diff", FC], &[("", &path), ("-o", &path)]);
+    assert!(!fails(&run(&diff), 2).contains("--force"), "a diff is no new form of its input");
+
+    succeeds(&run(&words(&["--force"], &[("", &path), ("-o", &path)])));
+    assert_eq!(fs::read(&path).unwrap(), run(&[FC, "-o", "-"]).stdout);
+    // What the other name holds was somebody else's.
+    assert_eq!(fs::read(&hard).unwrap(), model("ops/fc_bias"));
+    assert_eq!(sandbox.names(), ["hard.tflite", "model.tflite", "soft.tflite"]);
+}
+
+#[test]
+fn two_outputs_are_two_files() {
+    let sandbox = Sandbox::new();
+    let out = sandbox.path("out");
+    let error = fails(&run(&words(&[FC], &[("-o", &out), ("--trace", &out)])), 2);
+    assert!(error.contains("written twice"), "{error}");
+    assert!(sandbox.names().is_empty());
+}
+
+/// Each output in a folder that is not there, in the place of a folder, and where nothing can
+/// be written, with work that would leave a trace.
+#[test]
+fn outputs_are_looked_at_before_the_work() {
+    let sandbox = Sandbox::new();
+    fs::create_dir(sandbox.path("folder")).unwrap();
+    let marker = sandbox.path("worked");
+    let check = format!("touch {}; false {{}}", marker.display());
+    let written = sandbox.path("small.tflite");
+    let bad = [sandbox.path("none/out"), sandbox.path("folder"), "/proc/out".into()];
+    for bad in &bad {
+        let calls = [
+            words(&[FC], &[("-o", bad)]),
+            words(&[FC], &[("-o", &written), ("--trace", bad)]),
+            words(&[FC], &[("-o", &written), ("--reproducer", bad)]),
+            words(&["skeleton", FC], &[("-o", bad)]),
+            words(&["diff", FC, DIGITS], &[("-o", bad)]),
+            words(&["reduce", FC, "--check", &check], &[("-o", bad)]),
+            words(&["bisect", FC, "--check", &check], &[("-o", bad)]),
+        ];
+        for call in &calls {
+            let error = fails(&run(call), 1);
+            assert!(error.starts_with("error: cannot write "), "{call:?}: {error}");
+        }
+    }
+    let in_file = sandbox.path("file/folder");
+    fs::write(sandbox.path("file"), "").unwrap();
+    for folder in [Path::new("/proc/out"), &in_file] {
+        fails(&run(&words(&[FC], &[("-o", &written), ("--print-ir-dir", folder)])), 1);
+        fails(&run(&words(&["golden", "add", FC], &[("--dir", folder)])), 1);
+        fails(&run(&words(&["run", FC], &[("-o", folder)])), 1);
+    }
+    assert_eq!(sandbox.names(), ["file", "folder"]);
+}
+
+#[test]
+fn descriptors_and_devices_are_written_to() {
+    let sandbox = Sandbox::new();
+    let small = run(&[FC, "-o", "-"]).stdout;
+    // What a shell wrote before and writes afterwards stays.
+    let script = "exec 3>>\"$2\"; printf head >&3; \"$0\" \"$1\" -q -o /dev/fd/3; printf tail >&3";
+    let program = env!("CARGO_BIN_EXE_tfq-opt");
+    let out = sandbox.path("out");
+    let mut shell = Command::new("sh");
+    shell.args(["-c", script, program, FC]).arg(&out).current_dir(root());
+    succeeds(&shell.output().unwrap());
+    assert_eq!(fs::read(&out).unwrap(), [b"head", &small[..], b"tail"].concat());
+
+    for name in ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"] {
+        fs::write(&out, "head").unwrap();
+        let file = fs::File::options().append(true).open(&out).unwrap();
+        succeeds(&command(&[FC, "-o", name]).stdout(file).output().unwrap());
+        assert_eq!(fs::read(&out).unwrap(), [b"head", &small[..]].concat(), "{name}");
+        fails(&run(&[FC, "--json", "-o", name]), 2);
+        // As on standard output, a text has no side file.
+        let text = run(&[FC, "--emit=text", "-o", name]);
+        succeeds(&text);
+        assert_eq!(text.stdout, run(&[FC, "--emit=text", "-o", "-"]).stdout, "{name}");
+    }
+    assert_eq!(sandbox.names(), ["out"]);
+    let error = fails(&run(&[FC, "-o", "/dev/fd/99"]), 1);
+    assert!(error.contains("Bad file descriptor"), "{error}");
+    fails(&run(&[FC, "-o", "/dev/full"]), 1);
+    fails(&command(&["passes"]).stdout(fs::File::create("/dev/full").unwrap()).output().unwrap(), 1);
+}
+
+#[test]
+fn a_file_beyond_the_limit_is_an_error_that_leaves_the_old_ones() {
+    let sandbox = Sandbox::new().with("out.tfg", b"old").with("out.tfg.bin", b"old side");
+    let script = "ulimit -f 4; exec \"$0\" \"$1\" --passes= -o \"$2\"";
+    let mut shell = Command::new("sh");
+    shell.args(["-c", script, env!("CARGO_BIN_EXE_tfq-opt"), DIGITS]);
+    shell.arg(sandbox.path("out.tfg")).current_dir(root());
+    let error = fails(&shell.output().unwrap(), 1);
+    assert!(error.contains("File too large"), "{error}");
+    assert_eq!(sandbox.names(), ["out.tfg", "out.tfg.bin"]);
+    assert_eq!(fs::read(sandbox.path("out.tfg")).unwrap(), b"old");
+    assert_eq!(fs::read(sandbox.path("out.tfg.bin")).unwrap(), b"old side");
+}
+
+/// `reduce` keeps the model that it checks in a folder for temporary files.
+#[test]
+fn a_signal_leaves_no_temporary_files() {
+    use std::os::unix::process::ExitStatusExt;
+    for (name, number) in [("HUP", 1), ("INT", 2), ("TERM", 15)] {
+        let (temporary, started) = (Sandbox::new(), Sandbox::new());
+        let marker = started.path("marker");
+        let check = format!("touch {}; sleep 2; false {{}}", marker.display());
+        let mut reduce = command(&["reduce", FC, "--check", &check]);
+        reduce.env("TMPDIR", temporary.0.path()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = reduce.spawn().expect("the binary starts");
+        while !marker.exists() {
+            assert!(child.try_wait().unwrap().is_none(), "it ended before the check began");
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        assert_eq!(temporary.names().len(), 1);
+        let kill = Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status();
+        assert!(kill.unwrap().success());
+        assert_eq!(child.wait().unwrap().signal(), Some(number));
+        assert!(temporary.names().is_empty(), "{name}: {:?}", temporary.names());
+    }
+}
+
+#[test]
+fn what_nohup_ignores_stays_ignored() {
+    let sandbox = Sandbox::new();
+    let (marker, done) = (sandbox.path("marker"), sandbox.path("done"));
+    let check = format!("touch {}; sleep 1; false {{}}", marker.display());
+    let script = "trap '' HUP; exec \"$0\" reduce \"$1\" --check \"$2\" --max-checks 1 -o \"$3\"";
+    let mut shell = Command::new("sh");
+    shell.args(["-c", script, env!("CARGO_BIN_EXE_tfq-opt"), FC, &check]).arg(&done);
+    let mut child = shell.current_dir(root()).stderr(Stdio::null()).spawn().unwrap();
+    while !marker.exists() {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    Command::new("kill").args(["-HUP", &child.id().to_string()]).status().unwrap();
+    child.wait().unwrap();
+    assert!(done.exists(), "the hang-up ended it");
+}
+
+#[test]
+fn names_that_are_not_utf8() {
+    use std::os::unix::ffi::OsStrExt;
+    let sandbox = Sandbox::new();
+    let [input, output, text, folder] =
+        [&b"in\xff.tflite"[..], b"out\xff.tflite", b"text\xff.tfg", b"gold\xff"]
+            .map(|name| sandbox.path(OsStr::from_bytes(name)));
+    fs::write(&input, model("ops/fc_bias")).unwrap();
+    let written = run(&words(&[], &[("", &input), ("-o", &output)]));
+    succeeds(&written);
+    assert!(String::from_utf8_lossy(&written.stderr).contains("out\u{fffd}.tflite"));
+    assert_eq!(fs::read(&output).unwrap(), run(&[FC, "-o", "-"]).stdout);
+    succeeds(&run(&words(&["--passes="], &[("", &input), ("-o", &text)])));
+    let same = run(&words(&["diff", "--exit-code"], &[("", &text), ("", &input)]));
+    succeeds(&same);
+    let calls = [
+        words(&["--json"], &[("", &input)]),
+        words(&["inspect", "--json"], &[("", &input)]),
+        words(&["print"], &[("", &text)]),
+        words(&["skeleton"], &[("", &input), ("-o", &sandbox.path("skeleton.tfg"))]),
+        words(&["reduce", "--check", "false {}", "--max-checks=1"], &[("", &input), ("-o", &output)]),
+        words(&["golden", "add", "--skeleton", "--name=a"], &[("", &input), ("--dir", &folder)]),
+    ];
+    for call in calls {
+        let output = run(&call);
+        assert_eq!(output.status.code(), Some(0), "{call:?}: {output:?}");
+    }
+    // The index is a text.
+    let add = words(&["golden", "add", "--name=b"], &[("", &input), ("--dir", &folder)]);
+    assert!(fails(&run(&add), 1).contains("not UTF-8"));
+    let none = run(&words(&["inspect"], &[("", &sandbox.path(OsStr::from_bytes(b"no\xff\x1b")))]));
+    let error = fails(&none, 1);
+    assert!(error.contains("no\u{fffd}\\u{1b}: No such file"), "{error}");
+}
+
+/// A standard output whose reader has gone.
+fn closed() -> Stdio {
+    let (reader, writer) = std::io::pipe().expect("there are pipes");
+    drop(reader);
+    writer.into()
+}
+
+#[test]
+fn a_closed_pipe_ends_every_command_quietly() {
+    let sandbox = Sandbox::new().with("model.tflite", &model("ops/fc_bias"));
+    let goldens = sandbox.path("goldens");
+    let added = sandbox.path("added");
+    succeeds(&run(&words(&["golden", "add", FC], &[("--dir", &goldens)])));
+    let small = sandbox.path("small.tflite");
+    succeeds(&run(&words(&[FC], &[("-o", &small)])));
+    let trace = sandbox.path("trace.json");
+    let dequantize = "! grep -q _dequantize {}";
+    let shared = "tests/models/ops/shared_fc_and_add.tflite";
+    let mut calls = vec![
+        words(&["--help"], &[]),
+        words(&["--version"], &[]),
+        words(&["help", "golden"], &[]),
+        words(&["passes"], &[]),
+        words(&["passes", "--json"], &[]),
+        words(&["passes", "--markdown"], &[]),
+        words(&["passes", "--schema"], &[]),
+        words(&["bisect", shared, "--check", dequantize], &[]),
+        words(&["diff", FC], &[("", &small)]),
+        words(&["diff", FC, "--exit-code", "--format=json"], &[("", &small)]),
+        words(&["diff", FC, "--format=markdown"], &[("", &small)]),
+        words(&["diff", FC, "--format=html"], &[("", &small)]),
+        words(&["golden", "add", FC], &[("--dir", &added)]),
+        words(&["golden", "check"], &[("--dir", &goldens)]),
+        words(&["golden", "check", "--format=junit"], &[("--dir", &goldens)]),
+        words(&["golden", "review"], &[("--dir", &goldens)]),
+        words(&["golden", "prune"], &[("--dir", &goldens)]),
+        words(&["inspect", FC], &[]),
+        words(&["inspect", FC, "--json"], &[]),
+        words(&["print", FC], &[]),
+        words(&["print", "--textconv", FC], &[]),
+        words(&["skeleton", FC], &[]),
+        words(&["targets"], &[]),
+        words(&["targets", "litert"], &[]),
+        words(&["targets", "--json"], &[]),
+        words(&["targets", "--markdown"], &[]),
+        words(&["reduce", FC, "--check", "! grep -q weights {}"], &[]),
+        words(&["man"], &[]),
+        words(&["explain", "quantize-weights"], &[]),
+        words(&[FC, "-o", "-"], &[]),
+        words(&[FC, "-o", "/dev/stdout"], &[]),
+        words(&[FC, "--emit=text"], &[]),
+        words(&[FC, "--emit=json"], &[]),
+        words(&[FC, "--json"], &[("-o", &sandbox.path("whole.tflite"))]),
+        words(&[FC, "--json", "--timing"], &[("--trace", &trace)]),
+        words(&[FC, "--print-pipeline"], &[]),
+    ];
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        calls.push(words(&["completions", shell], &[]));
+    }
+    let has_runtime = std::env::var_os("TFQ_RUNTIME").is_some();
+    if has_runtime {
+        calls.push(words(&["run", FC], &[]));
+        calls.push(words(&["compare", FC], &[("", &small)]));
+        calls.push(words(&["bench", FC, "--runs=1", "--threads=1"], &[]));
+    }
+    let help = String::from_utf8(run(&["--help"]).stdout).unwrap();
+    let listed = help.split_once("Commands:\n").unwrap().1.split_once("\n\n").unwrap().0;
+    let commands = listed.lines().filter(|line| !line.starts_with("   "));
+    for line in commands {
+        let name = line.split_whitespace().next().unwrap();
+        let needs_runtime = ["run", "compare", "bench"].contains(&name);
+        let is_called = calls.iter().any(|call| call[0] == name);
+        assert!(is_called || (needs_runtime && !has_runtime), "no call of `{name}` is tried");
+    }
+    for call in &calls {
+        let output = command(call).stdout(closed()).output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(CLOSED_PIPE), "{call:?}: {stderr}");
+        assert!(!stderr.contains("error") && !stderr.contains("panicked"), "{call:?}: {stderr}");
+    }
+    // The model was written before anybody was told of it.
+    assert_eq!(fs::read(sandbox.path("whole.tflite")).unwrap(), fs::read(&small).unwrap());
+    for call in [
+        words(&[FC], &[]),
+        words(&[FC, "-vv"], &[]),
+        words(&[FC, "--remarks"], &[]),
+        words(&[FC, "--print-ir-after-all"], &[]),
+    ] {
+        let status = command(&call).stderr(closed()).stdout(closed()).status().unwrap();
+        assert_eq!(status.code(), Some(CLOSED_PIPE), "{call:?}");
+    }
+}
+
+/// What Bash completes of these words, which Readline has parted.
+fn completed(line: &[&str]) -> Option<Vec<String>> {
+    let script = r#"
+        source <(tfq-opt completions bash) || exit 1
+        COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMP_TYPE=9
+        word="${!#}"; if [[ "$word" == "=" ]]; then word=; fi
+        _tfq_opt tfq-opt "$word" ""
+        printf '%s\n' "${COMPREPLY[@]}"
+    "#;
+    let folder = Path::new(env!("CARGO_BIN_EXE_tfq-opt")).parent().unwrap().to_owned();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::env::join_paths([folder].into_iter().chain(std::env::split_paths(&path)));
+    let mut bash = Command::new("bash");
+    bash.args(["--norc", "-c", script, "bash", "tfq-opt"]).args(line);
+    let output = bash.env("PATH", path.unwrap()).current_dir(root()).output().ok()?;
+    succeeds(&output);
+    let lines = String::from_utf8(output.stdout).unwrap();
+    Some(lines.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect())
+}
+
+#[test]
+fn bash_completes_commands_options_and_values() {
+    if completed(&["ins"]).is_none() {
+        return; // No Bash here: nothing to show.
+    }
+    let all = |line: &[&str]| completed(line).unwrap();
+    let only = |line: &[&str], wanted: &str| assert_eq!(all(line), [wanted], "{line:?}");
+    only(&["ins"], "inspect");
+    only(&["golden", "rev"], "review");
+    only(&["inspect", "--targ"], "--target");
+    only(&["golden", "add", "--pref"], "--prefer");
+    only(&["golden", "add", "--prefer", "=", "lat"], "latency");
+    only(&["explain", "quantize-w"], "quantize-weights");
+    only(&["--remarks", "=", "quantize-w"], "quantize-weights");
+    only(&["targets", "litert-x"], "litert-xnnpack");
+    only(&["--target", "litert-x"], "litert-xnnpack");
+    only(&["reduce", "m.tflite", "--passes", "=", "default,insert-d"], "default,insert-dequant");
+    only(&["diff", "a.tflite", "tests/models/ops/fc_bias.tf"], "tests/models/ops/fc_bias.tflite");
+    only(&["completions", "zs"], "zsh");
+    let targets = all(&["inspect", "m.tflite", "--target", "="]);
+    for target in tfq_opt::target::Target::names() {
+        assert!(targets.iter().any(|found| found == target), "{target} is not in {targets:?}");
+    }
+    let passes = all(&["explain", ""]);
+    for info in tfq_opt::builtin().passes() {
+        assert!(passes.contains(&info.name()), "{} is not in {passes:?}", info.name());
+    }
+}
