@@ -174,7 +174,10 @@ fn descriptors_and_devices_are_written_to() {
     let error = fails(&run(&[FC, "-o", "/dev/fd/99"]), 1);
     assert!(error.contains("Bad file descriptor"), "{error}");
     fails(&run(&[FC, "-o", "/dev/full"]), 1);
-    fails(&command(&["passes"]).stdout(fs::File::create("/dev/full").unwrap()).output().unwrap(), 1);
+    fails(
+        &command(&["passes"]).stdout(fs::File::create("/dev/full").unwrap()).output().unwrap(),
+        1,
+    );
 }
 
 #[test]
@@ -207,7 +210,8 @@ fn a_signal_leaves_no_temporary_files() {
             std::thread::sleep(std::time::Duration::from_millis(5));
         }
         assert_eq!(temporary.names().len(), 1);
-        let kill = Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status();
+        let kill =
+            Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status();
         assert!(kill.unwrap().success());
         assert_eq!(child.wait().unwrap().signal(), Some(number));
         assert!(temporary.names().is_empty(), "{name}: {:?}", temporary.names());
@@ -251,7 +255,10 @@ fn names_that_are_not_utf8() {
         words(&["inspect", "--json"], &[("", &input)]),
         words(&["print"], &[("", &text)]),
         words(&["skeleton"], &[("", &input), ("-o", &sandbox.path("skeleton.tfg"))]),
-        words(&["reduce", "--check", "false {}", "--max-checks=1"], &[("", &input), ("-o", &output)]),
+        words(
+            &["reduce", "--check", "false {}", "--max-checks=1"],
+            &[("", &input), ("-o", &output)],
+        ),
         words(&["golden", "add", "--skeleton", "--name=a"], &[("", &input), ("--dir", &folder)]),
     ];
     for call in calls {

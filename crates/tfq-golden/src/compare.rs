@@ -4,8 +4,8 @@ use crate::claims::{Claims, tokens};
 use crate::golden::{Golden, Section, first_difference, text_begins};
 use serde::Serialize;
 use tfq_diff::{Diff, DiffOptions, Elided, Status, Style, TensorDiff};
-use tfq_ir::{Module, plural};
 use tfq_ir::text::{self, Level, ParseError, ParseOptions, quoted};
+use tfq_ir::{Module, plural};
 
 /// What moved, from least to gravest. Only [`Kind::Formatting`] is no difference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]

@@ -143,7 +143,11 @@ impl Verify<'_> {
             }
             for (name, value) in self.graph.op(op).subgraph_refs() {
                 if value < -1 || value >= subgraphs {
-                    self.op(n, op, format!("{name} is {value}, of {}", counted(subgraphs, "subgraph")));
+                    self.op(
+                        n,
+                        op,
+                        format!("{name} is {value}, of {}", counted(subgraphs, "subgraph")),
+                    );
                 }
             }
             if self.graph.results(op).len() != self.graph.result_slots(op) {

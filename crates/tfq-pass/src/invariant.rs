@@ -39,7 +39,12 @@ pub static COMPACT: Invariant = Invariant {
             None => module.unused_buffers(),
         };
         let codes = module.unused_op_codes();
-        (buffers + codes > 0)
-            .then(|| format!("unused are {} and {}", counted(buffers, "buffer"), counted(codes, "operator code")))
+        (buffers + codes > 0).then(|| {
+            format!(
+                "unused are {} and {}",
+                counted(buffers, "buffer"),
+                counted(codes, "operator code")
+            )
+        })
     },
 };

@@ -388,7 +388,8 @@ impl Resolve<'_> {
             name.is_some_and(|name| names.iter().any(|known| known == name))
         };
         let mut commas = written.match_indices([',', ';']).map(|(at, _)| at);
-        let Some(at) = commas.find(|at| is_option(*at)).filter(|_| !written.starts_with('"')) else {
+        let Some(at) = commas.find(|at| is_option(*at)).filter(|_| !written.starts_with('"'))
+        else {
             return Ok(());
         };
         let (value, next) = (&written[..at], &written[at + 1..]);

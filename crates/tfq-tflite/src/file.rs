@@ -4,7 +4,7 @@ mod place;
 mod temporary;
 mod write;
 
-pub use place::{is_same_file, is_stream, is_standard_output};
+pub use place::{is_same_file, is_standard_output, is_stream};
 pub use temporary::{TemporaryFolder, remove_temporaries_on_signals};
 pub use write::{
     Links, WriteError, check_can_write, write_atomically, write_bytes, write_together,

@@ -128,7 +128,9 @@ fn protobuf(file: &[u8]) -> Foreign {
             "it looks like a protocol buffer (ONNX or a SavedModel)",
             "convert it: ONNX with the package onnx2tf, a SavedModel with tf.lite.TFLiteConverter",
         ),
-        [0x0a, ..] if contains(head, b"\x12\x0bPlaceholder") || contains(head, b"\x12\x05Const") => {
+        [0x0a, ..]
+            if contains(head, b"\x12\x0bPlaceholder") || contains(head, b"\x12\x05Const") =>
+        {
             is(
                 "it looks like a frozen graph of TensorFlow 1 (GraphDef)",
                 "convert it with tf.compat.v1.lite.TFLiteConverter.from_frozen_graph(...)",
@@ -161,7 +163,9 @@ mod tests {
         assert!(what(b"\n <!DOCTYPE html><html>").contains("HTML"));
         assert!(what(b"<HTML>").contains("HTML"));
         assert!(what(b"<?xml version='1.0'?><Error>").contains("XML"));
-        assert!(what(b"{\"format\": \"layers-model\", \"modelTopology\": 1}").contains("TensorFlow.js"));
+        assert!(
+            what(b"{\"format\": \"layers-model\", \"modelTopology\": 1}").contains("TensorFlow.js")
+        );
         assert!(what(b"{\"error\": 404}").contains("JSON"));
         assert!(what(b"LITERTLM\x01\x00").contains(".litertlm"));
         assert!(what(b"GGUF\x03\x00\x00\x00").contains("GGUF"));

@@ -17,8 +17,8 @@ pub use file::{
     is_stream, read, read_all, remove_temporaries_on_signals, write_atomically, write_bytes,
     write_together,
 };
-pub use image::Image;
 pub use foreign::is_lfs_pointer;
+pub use image::Image;
 pub use lift::{LiftError, LiftOptions, lift, lift_model};
 pub use lower::{LowerError, LowerOptions, Placement, lower, lower_into};
 pub use scan::Unknown;

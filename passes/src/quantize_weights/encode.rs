@@ -73,7 +73,8 @@ pub(super) fn encode(module: &Module, group: &Group) -> Result<Encoded, Refusal>
             let params = QuantParams::from_stated(&ranges);
             let mut data = vec![0; elements];
             quantize_i8_into(view, layout(*axis), &params, &mut data);
-            let what = format!("int8, {} {} of stated ranges", min.len(), plural(min.len(), "scale"));
+            let what =
+                format!("int8, {} {} of stated ranges", min.len(), plural(min.len(), "scale"));
             let quantization = Quantization::symmetric(params.scales().to_vec(), *axis as i32);
             Ok(int8(data.into(), quantization, old_bytes, what))
         }

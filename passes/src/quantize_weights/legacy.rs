@@ -117,7 +117,10 @@ impl Legacy<'_> {
                         cx.missed(
                             "too small",
                             place,
-                            format!("{elements} {}, min-elements is {min}", plural(elements, "element")),
+                            format!(
+                                "{elements} {}, min-elements is {min}",
+                                plural(elements, "element")
+                            ),
                         );
                         continue;
                     }

@@ -90,7 +90,11 @@ impl fmt::Display for Refusal {
                 f.write_str("scales and Dequantize would cost more bytes than the weights save")
             }
             Self::NoGain { scales } => {
-                write!(f, "{} would cost more bytes than the weights save", counted(*scales, "scale"))
+                write!(
+                    f,
+                    "{} would cost more bytes than the weights save",
+                    counted(*scales, "scale")
+                )
             }
         }
     }

@@ -199,7 +199,11 @@ impl Select<'_> {
                     }
                     let place = Context::tensor_place(self.module, sg, u.tensor);
                     let (n, min) = (elements(&u), self.pass.min_elements);
-                    cx.missed("too small", place, format!("{n} {}, min-elements is {min}", plural(n, "element")));
+                    cx.missed(
+                        "too small",
+                        place,
+                        format!("{n} {}, min-elements is {min}", plural(n, "element")),
+                    );
                 }
             }
         }

@@ -47,9 +47,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
             let message = format!("{}: {}", named(&args.model), BisectError::BadFromTheStart);
             Failure::Model { message, help: Some(check.always_fails()) }
         }
-        other => {
-            Failure::Model { message: format!("{}: {other}", named(&args.model)), help: None }
-        }
+        other => Failure::Model { message: format!("{}: {other}", named(&args.model)), help: None },
     })?;
     if let Some(output) = &args.output {
         model::write_module(output, &found.reproducer)?;

@@ -84,7 +84,10 @@ mod tests {
 
     #[test]
     fn plain_names_fit_into_any_quotes_and_others_are_quoted() {
-        assert_eq!(for_shell("/tmp/.tfq-opt-a1B2c3.tmp/model.tflite"), "/tmp/.tfq-opt-a1B2c3.tmp/model.tflite");
+        assert_eq!(
+            for_shell("/tmp/.tfq-opt-a1B2c3.tmp/model.tflite"),
+            "/tmp/.tfq-opt-a1B2c3.tmp/model.tflite"
+        );
         assert_eq!(for_shell("/my tmp/it's"), r"'/my tmp/it'\''s'");
     }
 }

@@ -6,11 +6,11 @@ use super::diagnostics::Failure;
 use super::{model, output_failure};
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Command, CommandFactory};
+use clap_complete::Shell;
 use clap_complete::engine::{
     ArgValueCompleter, CompletionCandidate, PathCompleter, ValueCompleter,
 };
 use clap_complete::env::{Bash, CompleteEnv, EnvCompleter, Shells};
-use clap_complete::Shell;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::process::ExitCode;
@@ -75,7 +75,11 @@ fn with_values(command: Command) -> Command {
     let command = command.mut_args(|arg| {
         let is_of = |command: &str| command_name == command;
         match arg.get_id().as_str() {
-            "pass" | "remarks" | "print_diff" | "print_ir_before" | "print_ir_after"
+            "pass"
+            | "remarks"
+            | "print_diff"
+            | "print_ir_before"
+            | "print_ir_after"
             | "print_ir_after_change" => arg.value_parser(pass_names()),
             "passes" if arg.get_action().takes_values() => {
                 arg.add(ArgValueCompleter::new(pipelines))

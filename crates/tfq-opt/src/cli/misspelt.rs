@@ -21,7 +21,9 @@ fn second_model(error: &clap::Error) -> Option<Failure> {
     let Some(ContextValue::String(second)) = error.get(ContextKind::InvalidSubcommand) else {
         return None;
     };
-    if error.kind() != ErrorKind::ArgumentConflict || Args::command().find_subcommand(second).is_some() {
+    if error.kind() != ErrorKind::ArgumentConflict
+        || Args::command().find_subcommand(second).is_some()
+    {
         return None;
     }
     let message = format!("`{}` is one model too many", named(second));
@@ -44,5 +46,8 @@ pub(super) fn word(word: &OsStr) -> Option<Failure> {
         .collect();
     let near = nearest(name, &commands).filter(|near| *near != name)?;
     let message = format!("there is no command and no file `{}`", named(word));
-    Some(Failure::usage(&message, &format!("did you mean `{near}`? `tfq-opt --help` lists commands")))
+    Some(Failure::usage(
+        &message,
+        &format!("did you mean `{near}`? `tfq-opt --help` lists commands"),
+    ))
 }

@@ -190,7 +190,10 @@ fn pipeline(args: &Args) -> Result<Pipeline, Failure> {
             let text = std::fs::read_to_string(file);
             (named(file), text.map_err(|error| Failure::file("cannot read", file, &error))?)
         }
-        None => ("--passes".to_owned(), args.passes.clone().unwrap_or_else(|| model::default_pipeline(args.prefer))),
+        None => (
+            "--passes".to_owned(),
+            args.passes.clone().unwrap_or_else(|| model::default_pipeline(args.prefer)),
+        ),
     };
     model::pipeline(&place, &text)
 }

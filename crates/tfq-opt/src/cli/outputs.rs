@@ -33,8 +33,7 @@ pub(crate) fn check(
                 return Err(is_input(output, input, overwrite.is_some()));
             }
         }
-        check_can_write(output)
-            .map_err(|error| Failure::file("cannot write", output, &error))?;
+        check_can_write(output).map_err(|error| Failure::file("cannot write", output, &error))?;
     }
     Ok(())
 }

@@ -48,7 +48,8 @@ pub(crate) struct Args {
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let check = Check::new(&args.check)?;
     let target = model::target(&args.target)?;
-    let pipeline = args.passes.as_ref().map(|text| model::pipeline("--passes", text)).transpose()?;
+    let pipeline =
+        args.passes.as_ref().map(|text| model::pipeline("--passes", text)).transpose()?;
     let has_passes = pipeline.as_ref().is_some_and(|pipeline| !pipeline.nodes().is_empty());
     let optimizer = pipeline.map(|pipeline| Optimizer::new(pipeline).for_target(target));
     let options = ReduceOptions { optimizer, max_checks: args.max_checks };

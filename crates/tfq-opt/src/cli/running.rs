@@ -260,9 +260,7 @@ fn link(model: &Path, name: &Path) -> std::io::Result<()> {
 }
 
 /// A folder for a model, which goes when it is dropped.
-fn temporary(
-    write: impl FnOnce(&Path) -> std::io::Result<()>,
-) -> Result<TemporaryFolder, Failure> {
+fn temporary(write: impl FnOnce(&Path) -> std::io::Result<()>) -> Result<TemporaryFolder, Failure> {
     let make = || {
         let folder = TemporaryFolder::new()?;
         write(&file_in(&folder))?;

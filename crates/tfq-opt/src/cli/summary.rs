@@ -102,7 +102,9 @@ impl Summary<'_> {
                     "  {} changed nothing, 0 of {}; nearest: {} at {}: {}",
                     pass.name,
                     counted(pass.candidates, "candidate"),
-                    near.rule, near.place, near.reason
+                    near.rule,
+                    near.place,
+                    near.reason
                 )?,
                 (None, Some(remark)) => writeln!(
                     out,

@@ -10,7 +10,8 @@ use tfq_opt::pass::Timeline;
 /// Milliseconds of each step with what lies in it indented below, equal ones put together.
 pub(crate) fn tree(timeline: &Timeline, out: &mut impl Write) -> io::Result<()> {
     for (span, count) in timeline.totals() {
-        let times = if count == 1 { String::new() } else { format!(" ({})", counted(count, "time")) };
+        let times =
+            if count == 1 { String::new() } else { format!(" ({})", counted(count, "time")) };
         let (ms, indent) = (1e3 * span.time.as_secs_f64(), 2 * span.depth);
         writeln!(out, "{ms:9.3} ms  {:indent$}{}{times}", "", span.name)?;
     }

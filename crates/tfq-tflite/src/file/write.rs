@@ -186,7 +186,10 @@ mod tests {
                 true => assert_eq!(fs::read_to_string(&side).unwrap(), "old side"),
                 false => assert!(!side.exists()),
             }
-            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1 + usize::from(side_was_there));
+            assert_eq!(
+                fs::read_dir(folder.path()).unwrap().count(),
+                1 + usize::from(side_was_there)
+            );
 
             fs::remove_dir(&text).unwrap();
             write_together(&files, Links::Follow).unwrap();

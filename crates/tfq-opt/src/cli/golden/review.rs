@@ -4,8 +4,8 @@ use super::report::reasons;
 use super::{Patterns, Place, ask, failure, header, on_ci, say, style};
 use crate::cli::diagnostics::Failure;
 use similar::TextDiff;
-use tfq_opt::ir::counted;
 use tfq_golden::{Folder, Golden, Section, compare};
+use tfq_opt::ir::counted;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
