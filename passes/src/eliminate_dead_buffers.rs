@@ -1,4 +1,4 @@
-use tfq_ir::{Module, Numbers, Patch, SubgraphId, TensorId, effects};
+use tfq_ir::{CallEffects, Module, Numbers, Patch, SubgraphId, TensorId};
 use tfq_pass::{Context, Pass, PassError, declare_pass};
 
 declare_pass! {
@@ -79,7 +79,8 @@ impl Pass for EliminateDeadBuffers {
 
 /// Whether an op may call any subgraph.
 fn has_unknown_ops(module: &Module) -> bool {
-    module.subgraphs().any(|(sg, graph)| graph.ops().any(|op| effects(module, sg, op).unknown))
+    let calls = CallEffects::new(module);
+    module.subgraphs().any(|(sg, graph)| graph.ops().any(|op| calls.of(module, sg, op).unknown))
 }
 
 /// Whether metadata would be wrong if these moved, with a remark that says so.

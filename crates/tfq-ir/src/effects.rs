@@ -1,7 +1,7 @@
 //! What ops do besides computing their results, and which tensors share memory.
 
 use crate::catalog::ops;
-use crate::{Module, Op, OpId, OpKind, SubgraphId};
+use crate::{Module, Op, OpId, OpKind, Subgraph, SubgraphId};
 use indexmap::IndexSet;
 
 /// What running an op does or depends on besides its operands and results.
@@ -18,6 +18,8 @@ pub struct Effects {
 }
 
 impl Effects {
+    const ALL: Self = Self { reads_state: true, writes_state: true, random: true, unknown: true };
+
     /// Whether the op may be dropped where nobody reads its results. One that only reads state
     /// may.
     pub fn is_droppable(self) -> bool {
@@ -40,21 +42,84 @@ impl Effects {
     }
 }
 
-/// The effects of an op, those of subgraphs that it calls included.
+/// The effects of an op, those of subgraphs that it calls included. It walks all that the op
+/// reaches: [`CallEffects`] is for those who ask about the ops of many subgraphs.
 pub fn effects(module: &Module, sg: SubgraphId, op: OpId) -> Effects {
-    let mut called = IndexSet::new();
-    effects_of(module, sg, op, &mut called)
+    let mut found = own_effects(module.subgraph(sg), op);
+    let mut reached = IndexSet::new();
+    reached.extend(callees(module, module.subgraph(sg).op(op)));
+    // Chains of calls may be as long as the file, so they are no recursion here.
+    let mut next = 0;
+    while let Some(&callee) = reached.get_index(next).filter(|_| found != Effects::ALL) {
+        next += 1;
+        let graph = module.subgraph(callee);
+        for op in graph.ops() {
+            found = found.or(own_effects(graph, op));
+            reached.extend(callees(module, graph.op(op)));
+        }
+    }
+    found
 }
 
-fn effects_of(
-    module: &Module,
-    sg: SubgraphId,
-    op: OpId,
-    called: &mut IndexSet<SubgraphId>,
-) -> Effects {
-    let graph = module.subgraph(sg);
+/// What calling each subgraph of a module does, found out for all of them in one walk.
+#[derive(Clone, Debug)]
+pub struct CallEffects(Vec<Effects>);
+
+impl CallEffects {
+    /// Those of the module as it is.
+    pub fn new(module: &Module) -> Self {
+        let count = module.subgraphs().len();
+        let mut found = vec![Effects::default(); count];
+        let mut callers: Vec<Vec<u32>> = vec![Vec::new(); count];
+        for (id, graph) in module.subgraphs() {
+            for op in graph.ops() {
+                let own = &mut found[id.0 as usize];
+                *own = own.or(own_effects(graph, op));
+                for callee in callees(module, graph.op(op)) {
+                    callers[callee.0 as usize].push(id.0);
+                }
+            }
+        }
+        // Effects only grow, so each subgraph comes up as often as there are kinds of them, at
+        // the most, whatever calls itself.
+        let mut todo: Vec<u32> = (0..count as u32).collect();
+        while let Some(callee) = todo.pop() {
+            let of_callee = found[callee as usize];
+            for caller in &callers[callee as usize] {
+                let grown = found[*caller as usize].or(of_callee);
+                if std::mem::replace(&mut found[*caller as usize], grown) != grown {
+                    todo.push(*caller);
+                }
+            }
+        }
+        Self(found)
+    }
+
+    /// The effects of an op of that module, as [`effects`] gives them.
+    pub fn of(&self, module: &Module, sg: SubgraphId, op: OpId) -> Effects {
+        let graph = module.subgraph(sg);
+        let called = callees(module, graph.op(op)).map(|callee| self.0[callee.0 as usize]);
+        called.fold(own_effects(graph, op), Effects::or)
+    }
+
+    /// Whether an op that came later does nothing that calling its subgraph did not do before.
+    pub fn covers(&self, module: &Module, sg: SubgraphId, op: OpId) -> bool {
+        let before = self.0[sg.0 as usize];
+        before.or(self.of(module, sg, op)) == before
+    }
+}
+
+/// The subgraphs that an op calls; numbers that name none are passed over.
+fn callees(module: &Module, op: &Op) -> impl Iterator<Item = SubgraphId> + use<> {
+    let count = module.subgraphs().len();
+    let numbers = op.subgraph_refs().into_iter().filter_map(|(_, n)| u32::try_from(n).ok());
+    numbers.filter(move |n| (*n as usize) < count).map(SubgraphId)
+}
+
+/// The effects of an op without those of what it calls.
+fn own_effects(graph: &Subgraph, op: OpId) -> Effects {
     let node = graph.op(op);
-    let mut effects = own_effects(node);
+    let mut effects = kind_effects(node);
     // Recurrent ops keep their state in a variable that they take as an operand.
     let operands = graph.operands(op);
     let variable = operands.iter().flatten().any(|id| graph.tensor(*id).is_variable);
@@ -62,21 +127,10 @@ fn effects_of(
         effects.reads_state = true;
         effects.writes_state = true;
     }
-    for (_, callee) in node.subgraph_refs() {
-        let Ok(number) = u32::try_from(callee) else { continue };
-        let callee = SubgraphId(number);
-        // A subgraph that is being looked at already adds nothing new.
-        if number as usize >= module.subgraphs().len() || !called.insert(callee) {
-            continue;
-        }
-        for op in module.subgraph(callee).ops() {
-            effects = effects.or(effects_of(module, callee, op, called));
-        }
-    }
     effects
 }
 
-fn own_effects(op: &Op) -> Effects {
+fn kind_effects(op: &Op) -> Effects {
     let OpKind::Builtin(code) = op.kind else {
         return Effects { unknown: true, ..Effects::default() };
     };

@@ -24,7 +24,7 @@ mod words;
 
 pub use attributes::{Attr, AttrError, Attributes};
 pub use constant::{BufferId, ConstantPool};
-pub use effects::{Effects, aliased_operand, effects};
+pub use effects::{CallEffects, Effects, aliased_operand, effects};
 pub use element::ElementType;
 pub use history::History;
 pub use module::{

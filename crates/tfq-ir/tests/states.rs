@@ -3,7 +3,8 @@
 use tfq_ir::catalog::ops;
 use tfq_ir::text::{Level, ParseOptions, parse, print};
 use tfq_ir::{
-    Attr, Effects, History, Module, Op, OpKind, Patch, Place, SubgraphId, Tensor, effects,
+    Attr, CallEffects, Effects, History, Module, Op, OpKind, Patch, Place, SubgraphId, Tensor,
+    effects,
 };
 
 const MAIN: SubgraphId = SubgraphId(0);
@@ -217,6 +218,47 @@ fn effects_come_from_the_op_its_variables_and_what_it_calls() {
     );
     assert!(found[0].is_droppable() && !found[0].is_pure());
     assert!(!found[2].is_droppable() && !found[4].is_droppable());
+}
+
+/// Two subgraphs that call each other, one that calls itself, and numbers that name none.
+#[test]
+fn effects_of_calls_that_go_round_are_found_for_one_op_and_for_all_alike() {
+    let call = |callee: i64| {
+        format!("IF(%p, %x) {{then_subgraph_index = {callee}, else_subgraph_index = {callee}}}")
+    };
+    let graph = |name: &str, callee: i64, more: &str| {
+        let call = call(callee);
+        format!(
+            "subgraph @{name} {{ %p = input : bool[] %x = input : f32[4]\n\
+             %y = {call} : f32[4]\n {more}\n output %y }}\n"
+        )
+    };
+    let text = "tfg 1 types\n".to_owned()
+        + &graph("main", 1, "")
+        + &graph("ping", 2, "%r = RANDOM_UNIFORM(%x) : f32[4]")
+        + &graph("pong", 1, "%h = VAR_HANDLE() : resource[]")
+        + &graph("self", 3, "")
+        + &graph("nobody", -1, "");
+    let module = read(&text);
+    let calls = CallEffects::new(&module);
+    let first = |sg: u32| module.subgraph(SubgraphId(sg)).ops().next().unwrap();
+    for (id, graph) in module.subgraphs() {
+        for op in graph.ops() {
+            assert_eq!(calls.of(&module, id, op), effects(&module, id, op), "subgraph {}", id.0);
+        }
+    }
+    let both = Effects { random: true, writes_state: true, ..Effects::default() };
+    for sg in 0..3 {
+        assert_eq!(effects(&module, SubgraphId(sg), first(sg)), both);
+    }
+    for sg in 3..5 {
+        assert!(effects(&module, SubgraphId(sg), first(sg)).is_pure());
+    }
+    assert!(calls.covers(&module, SubgraphId(3), first(3)));
+    let later =
+        read(&text.replace("graph @self { ", "graph @self { %h = VAR_HANDLE() : resource[]\n"));
+    let handle = later.subgraph(SubgraphId(3)).ops().next().unwrap();
+    assert!(!calls.covers(&later, SubgraphId(3), handle));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use crate::analysis::{Analyses, Analysis, AnalysisInput};
 use indexmap::{IndexMap, IndexSet};
 use std::any::TypeId;
 use std::sync::Arc;
-use tfq_ir::{Module, OpId, Patch, Rejected, SubgraphId, TensorId};
+use tfq_ir::{CallEffects, Effects, Module, OpId, Patch, Rejected, SubgraphId, TensorId};
 use tfq_target::Target;
 
 /// The surroundings of a running pass.
@@ -16,6 +16,7 @@ pub struct Context<'a> {
     why: Option<&'a str>,
     analyses: &'a mut Analyses,
     preserved: Vec<TypeId>,
+    calls: Option<Calls>,
     pub(crate) nearest: Option<NearMiss>,
     pub(crate) candidates: u64,
     pub(crate) refusals: IndexMap<&'static str, usize>,
@@ -96,6 +97,42 @@ pub enum PassError {
     Unsupported(String),
 }
 
+/// What calling each subgraph does, and how far the module had come when that was found out.
+/// Asked after each of many patches, it would take time with the square of the model otherwise.
+#[derive(Debug)]
+struct Calls {
+    effects: CallEffects,
+    subgraphs: usize,
+    patches: usize,
+}
+
+impl Calls {
+    fn new(module: &Module) -> Self {
+        Self {
+            effects: CallEffects::new(module),
+            subgraphs: module.subgraphs().len(),
+            patches: module.journal().len(),
+        }
+    }
+
+    /// These, where no patch since gave a subgraph effects that it did not have.
+    fn after(mut self, module: &Module) -> Option<Self> {
+        if self.subgraphs != module.subgraphs().len() {
+            return None;
+        }
+        let since = module.journal().get(self.patches..)?;
+        self.patches = module.journal().len();
+        let covered = since.iter().all(|applied| {
+            applied.subgraph.is_none_or(|sg| {
+                let graph = module.subgraph(sg);
+                let mut alive = applied.ops.iter().filter(|op| graph.contains_op(**op));
+                alive.all(|op| self.effects.covers(module, sg, *op))
+            })
+        });
+        covered.then_some(self)
+    }
+}
+
 impl<'a> Context<'a> {
     pub(crate) fn new(
         target: &'a Target,
@@ -111,6 +148,7 @@ impl<'a> Context<'a> {
             why,
             analyses,
             preserved: Vec::new(),
+            calls: None,
             nearest: None,
             candidates: 0,
             refusals: IndexMap::new(),
@@ -124,6 +162,17 @@ impl<'a> Context<'a> {
     /// changed since it was last asked for, by this pass or one before.
     pub fn analysis<A: Analysis>(&mut self, module: &Module, sg: SubgraphId) -> Arc<A::Result> {
         self.analyses.get::<A>(AnalysisInput { module, subgraph: sg, target: self.target })
+    }
+
+    /// The effects of an op, those of subgraphs that it calls included; perhaps more than it has
+    /// any longer, where this pass erased what had them.
+    pub fn effects(&mut self, module: &Module, sg: SubgraphId, op: OpId) -> Effects {
+        if module.subgraph(sg).op(op).subgraph_refs().is_empty() {
+            return tfq_ir::effects(module, sg, op);
+        }
+        let known = self.calls.take().and_then(|calls| calls.after(module));
+        let calls = self.calls.insert(known.unwrap_or_else(|| Calls::new(module)));
+        calls.effects.of(module, sg, op)
     }
 
     /// Declares that what this pass changes from here on leaves the analysis as it is. A wrong

@@ -4,7 +4,7 @@
 use super::{FORBIDDEN, Rule, apply_rules};
 use crate::context::{Context, PassError};
 use indexmap::IndexMap;
-use tfq_ir::{Module, OpId, Patch, SubgraphId, TensorId, effects};
+use tfq_ir::{Module, OpId, Patch, SubgraphId, TensorId};
 
 /// Applies the rules, merges equal ops and erases dead ones, again and again until none of
 /// these changes anything. Returns how many patches that took.
@@ -52,7 +52,7 @@ pub fn erase_dead_ops(
             continue;
         }
         let place = Context::op_place(module, sg, op);
-        let effects = effects(module, sg, op);
+        let effects = cx.effects(module, sg, op);
         if !effects.is_droppable() {
             let what = if effects.unknown { "it may do more" } else { "it changes state" };
             let message = format!("nobody reads what it computes, but {what}");
@@ -97,7 +97,7 @@ pub fn merge_equal_ops(
         if results.is_empty()
             || results.iter().any(held)
             || !graph.intermediates(op).is_empty()
-            || !effects(module, sg, op).is_pure()
+            || !cx.effects(module, sg, op).is_pure()
         {
             continue;
         }
