@@ -9,13 +9,13 @@ use crate::{
 };
 use bytes::Bytes;
 use rayon::prelude::*;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use tfq_ir::catalog::AttrInfo;
 use tfq_ir::text::{Parts, quoted};
 use tfq_ir::{
-    Attr, Attributes, Module, Op, Quantization, QuantizationDetails, SubgraphId, Tensor, TensorId,
-    TensorLink,
+    Attr, Attributes, BufferId, ElementType, Module, Op, Quantization, QuantizationDetails,
+    SubgraphId, Tensor, TensorId, TensorLink,
 };
 
 /// A subgraph that both models have.
@@ -23,8 +23,9 @@ pub(crate) struct Pair<'m> {
     a: Graph<'m>,
     b: Graph<'m>,
     matching: Matching,
-    /// In which subgraph of the second model each subgraph of the first is found.
-    subgraphs: Vec<Option<u32>>,
+    /// In which subgraph of the second model each subgraph of the first is found; shared by all
+    /// pairs, of which there are as many as it is long.
+    subgraphs: Arc<[Option<u32>]>,
 }
 
 impl<'m> Pair<'m> {
@@ -32,13 +33,13 @@ impl<'m> Pair<'m> {
         sides: &Sides<'_, 'm>,
         a: SubgraphId,
         b: SubgraphId,
-        subgraphs: &[Option<u32>],
+        subgraphs: Arc<[Option<u32>]>,
     ) -> Self {
         let [before, after] = sides.elided;
         let a = Graph::new(sides.before, before, a);
         let b = Graph::new(sides.after, after, b);
         let matching = matching::matching(&a, &b);
-        Self { a, b, matching, subgraphs: subgraphs.to_vec() }
+        Self { a, b, matching, subgraphs }
     }
 
     /// Whether two tensors are one, by their handles.
@@ -297,11 +298,7 @@ impl<'m> Pair<'m> {
         }
         let pairs: Vec<(u32, u32)> =
             tensors.ba.iter().enumerate().filter_map(|(n, m)| Some(((*m)?, n as u32))).collect();
-        let constants: Vec<Option<ConstantDiff>> = pairs
-            .par_iter()
-            .with_min_len(64)
-            .map(|(x, y)| self.constant(*x, *y, options))
-            .collect();
+        let constants = self.constants(&pairs, options);
         let mut found: HashMap<u32, TensorDiff> = HashMap::new();
         for ((x, y), constant) in pairs.into_iter().zip(constants) {
             let (first, second) = (a.tensor(x), b.tensor(y));
@@ -381,7 +378,6 @@ impl<'m> Pair<'m> {
         let none = Quantization::default();
         let x = a.quantization.as_deref().unwrap_or(&none);
         let y = b.quantization.as_deref().unwrap_or(&none);
-        let bits = |list: &[f32]| list.iter().map(|v| v.to_bits()).collect::<Vec<u32>>();
         let linked = |a: &TensorLink, b: &TensorLink| match (a, b) {
             (TensorLink::Tensor(a), TensorLink::Tensor(b)) => self.same(*a, *b),
             (a, b) => a == b,
@@ -411,33 +407,94 @@ impl<'m> Pair<'m> {
         (kind, values, bits(&x.min) != bits(&y.min) || bits(&x.max) != bits(&y.max))
     }
 
-    /// How the contents of two tensors differ, where they do.
-    fn constant(&self, x: u32, y: u32, options: &DiffOptions) -> Option<ConstantDiff> {
-        let (first, second) = (self.a.tensor(x), self.b.tensor(y));
-        let before = self.a.module.constants().constant(first.buffer);
-        let after = self.b.module.constants().constant(second.buffer);
-        if before.is_none() && after.is_none() {
-            return None;
+    /// How the contents of paired tensors differ. A file may have a thousand tensors that share a
+    /// buffer: what they show in one way is compared once, and each buffer is hashed once.
+    fn constants(&self, pairs: &[(u32, u32)], options: &DiffOptions) -> Vec<Option<ConstantDiff>> {
+        let buffers = |(x, y): (u32, u32)| (self.a.tensor(x).buffer, self.b.tensor(y).buffer);
+        let bytes = |(x, y): (BufferId, BufferId)| {
+            (self.a.module.constants().constant(x), self.b.module.constants().constant(y))
+        };
+        let mut contents: HashMap<(BufferId, BufferId), bool> = HashMap::new();
+        let mut numbers: HashMap<(View<'_>, View<'_>), usize> = HashMap::new();
+        let mut views: Vec<(u32, u32)> = Vec::new();
+        let mut places = vec![None; pairs.len()];
+        for (pair, place) in pairs.iter().zip(&mut places) {
+            if bytes(buffers(*pair)) != (None, None) {
+                contents.insert(buffers(*pair), false);
+                let view = (View::new(&self.a, pair.0), View::new(&self.b, pair.1));
+                let number = *numbers.entry(view).or_insert(views.len());
+                if number == views.len() {
+                    views.push(*pair);
+                }
+                *place = Some(number);
+            }
         }
+        contents.par_iter_mut().for_each(|(buffers, same)| {
+            *same = matches!(bytes(*buffers), (Some(x), Some(y)) if same_bytes(x, y));
+        });
+        let mut found: Vec<Option<ConstantDiff>> = views
+            .par_iter()
+            .with_min_len(16)
+            .map(|pair| {
+                let same = contents[&buffers(*pair)];
+                self.constant(*pair, bytes(buffers(*pair)), same, options)
+            })
+            .collect();
+        if options.measure {
+            self.hash(&views, &mut found);
+        }
+        places.into_iter().map(|place| found[place?].clone()).collect()
+    }
+
+    /// Fills in the hashes of what differs, but for those that a text told.
+    fn hash(&self, views: &[(u32, u32)], found: &mut [Option<ConstantDiff>]) {
+        let buffers = |(x, y): (u32, u32)| [self.a.tensor(x).buffer, self.b.tensor(y).buffer];
+        let is_here =
+            |[x, y]: [BufferId; 2]| (self.a.elided.get(x), self.b.elided.get(y)) == (None, None);
+        let wanted = |side: usize| -> HashSet<BufferId> {
+            let differing = views.iter().zip(&*found).filter(|(_, found)| found.is_some());
+            let each = differing.map(|(pair, _)| buffers(*pair));
+            each.filter(|pair| is_here(*pair)).map(|pair| pair[side]).collect()
+        };
+        let hashes = [(0, self.a.module), (1, self.b.module)].map(|(side, module)| {
+            let hash = |buffer: BufferId| {
+                let mut hasher = blake3::Hasher::new();
+                hasher.update_rayon(module.constants().constant(buffer)?);
+                Some((buffer, hasher.finalize().to_hex().to_string()))
+            };
+            wanted(side).into_par_iter().filter_map(hash).collect::<HashMap<_, _>>()
+        });
+        for (pair, found) in views.iter().zip(found) {
+            let (Some(found), [x, y]) = (found, buffers(*pair)) else { continue };
+            if is_here([x, y]) {
+                found.hash_before = hashes[0].get(&x).cloned();
+                found.hash_after = hashes[1].get(&y).cloned();
+            }
+        }
+    }
+
+    /// How the contents of two tensors differ, where they do, without hashes of what is there.
+    /// `same` is whether the bytes are the same.
+    fn constant(
+        &self,
+        (x, y): (u32, u32),
+        (before, after): (Option<&Bytes>, Option<&Bytes>),
+        same: bool,
+        options: &DiffOptions,
+    ) -> Option<ConstantDiff> {
+        let (first, second) = (self.a.tensor(x), self.b.tensor(y));
         let told = (self.a.elided.get(first.buffer), self.b.elided.get(second.buffer));
         if told != (None, None) {
             return elided_constant(told, (before, after));
         }
-        let same = before.zip(after).is_some_and(|(x, y)| same_bytes(x, y));
         // The same integers are other numbers where their scales are.
         let scaled = |t: &Tensor| match t.quantization.as_deref() {
-            Some(q) if !t.ty.is_float() => (q.scale.clone(), q.zero_point.clone()),
+            Some(q) if !t.ty.is_float() => (bits(&q.scale), q.zero_point.clone()),
             _ => Default::default(),
         };
         if same && (!options.measure || first.ty != second.ty || scaled(first) == scaled(second)) {
             return None;
         }
-        let hash = |bytes: Option<&Bytes>| {
-            let bytes = bytes.filter(|_| options.measure)?;
-            let mut hasher = blake3::Hasher::new();
-            hasher.update_rayon(bytes);
-            Some(hasher.finalize().to_hex().to_string())
-        };
         let numbers = || {
             let a = Numbers::new(self.a.module, self.a.id, first)?;
             let b = Numbers::new(self.b.module, self.b.id, second)?;
@@ -447,8 +504,7 @@ impl<'m> Pair<'m> {
         if same && error.is_none() {
             return None;
         }
-        let (hash_before, hash_after) = (hash(before), hash(after));
-        Some(ConstantDiff { hash_before, hash_after, error, ..ConstantDiff::default() })
+        Some(ConstantDiff { error, ..ConstantDiff::default() })
     }
 
     /// How many tensors that no op computes stand in another order. Inputs have an order of
@@ -463,6 +519,42 @@ impl<'m> Pair<'m> {
             .collect();
         matching::in_order(&order).iter().filter(|kept| !**kept).count()
     }
+}
+
+/// All that says how a tensor's bytes are to be read.
+#[derive(PartialEq, Eq, Hash)]
+struct View<'m> {
+    buffer: BufferId,
+    ty: ElementType,
+    shape: &'m [i32],
+    scales: Vec<u32>,
+    zeros: &'m [i64],
+    dimension: i32,
+    is_sparse: bool,
+    /// The tensor itself, where its scales are in others.
+    linked: Option<u32>,
+}
+
+impl<'m> View<'m> {
+    fn new(graph: &Graph<'m>, n: u32) -> Self {
+        let tensor = graph.tensor(n);
+        let q = tensor.quantization.as_deref();
+        Self {
+            buffer: tensor.buffer,
+            ty: tensor.ty,
+            shape: &tensor.shape,
+            scales: q.map_or_else(Vec::new, |q| bits(&q.scale)),
+            zeros: q.map_or(&[], |q| &q.zero_point),
+            dimension: q.map_or(0, |q| q.quantized_dimension),
+            is_sparse: tensor.sparsity.is_some(),
+            linked: q.filter(|q| q.details.has_links()).map(|_| n),
+        }
+    }
+}
+
+/// Numbers such that one which is no number equals itself.
+fn bits(list: &[f32]) -> Vec<u32> {
+    list.iter().map(|v| v.to_bits()).collect()
 }
 
 /// How two constants differ of which one or both are known by hearsay only.

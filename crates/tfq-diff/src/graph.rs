@@ -2,7 +2,7 @@
 
 use crate::Elided;
 use bytes::Bytes;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use tfq_ir::{Module, Op, OpId, Subgraph, SubgraphId, Tensor, TensorId};
 
 pub(crate) struct Graph<'m> {
@@ -19,6 +19,8 @@ pub(crate) struct Graph<'m> {
     /// Ops that read a tensor, in order, with the slot.
     pub(crate) users: Vec<Vec<(u32, u32)>>,
     pub(crate) numbers: HashMap<TensorId, u32>,
+    /// Whether the subgraph returns a tensor.
+    pub(crate) returned: Vec<bool>,
     /// Which constants are made up.
     pub(crate) elided: &'m Elided,
 }
@@ -79,7 +81,43 @@ impl<'m> Graph<'m> {
             }
             ops.push(node);
         }
-        Self { module, id, graph, ops, tensors, roles, producers, users, numbers, elided }
+        let mut returned = vec![false; tensors.len()];
+        graph.outputs().iter().for_each(|t| returned[numbers[t] as usize] = true);
+        Self { module, id, graph, ops, tensors, roles, producers, users, numbers, returned, elided }
+    }
+
+    /// Whether two subgraphs are one as far as it tells who is who: the same ops read and compute
+    /// the same tensors, with the same names and contents. What they do not share then (say, an
+    /// attribute) is a difference of what stands at the same place.
+    pub(crate) fn corresponds(&self, other: &Self) -> bool {
+        let numbers = |graph: &Self, list: &[TensorId]| -> Vec<u32> {
+            list.iter().map(|t| graph.numbers[t]).collect()
+        };
+        let mut seen = HashSet::new();
+        let mut contents = |n: u32| {
+            let buffers = [self, other].map(|g| g.tensor(n).buffer);
+            if !seen.insert(buffers) {
+                return true;
+            }
+            let told = [self.elided.get(buffers[0]), other.elided.get(buffers[1])];
+            match (told, [self.bytes(n), other.bytes(n)]) {
+                ([None, None], [Some(a), Some(b)]) => same_bytes(a, b),
+                (told, bytes) => told[0] == told[1] && bytes[0].is_some() == bytes[1].is_some(),
+            }
+        };
+        self.ops.len() == other.ops.len()
+            && self.tensors.len() == other.tensors.len()
+            && self.roles == other.roles
+            && numbers(self, self.graph.inputs()) == numbers(other, other.graph.inputs())
+            && numbers(self, self.graph.outputs()) == numbers(other, other.graph.outputs())
+            && self.ops.iter().zip(&other.ops).all(|(a, b)| {
+                a.op.kind == b.op.kind
+                    && a.operands == b.operands
+                    && a.results == b.results
+                    && a.scratch == b.scratch
+            })
+            && (0..self.tensors.len() as u32).all(|n| self.tensor(n).name == other.tensor(n).name)
+            && (0..self.tensors.len() as u32).all(&mut contents)
     }
 
     /// The contents of a constant.

@@ -18,6 +18,12 @@ impl Pairing {
         Self { ab: vec![None; a], ba: vec![None; b] }
     }
 
+    /// Each with that at the same place.
+    fn in_place(count: usize) -> Self {
+        let all: Vec<Option<u32>> = (0..count as u32).map(Some).collect();
+        Self { ab: all.clone(), ba: all }
+    }
+
     /// Pairs them, unless one is taken.
     pub(crate) fn pair(&mut self, a: u32, b: u32) -> bool {
         if !self.free(a, b) {
@@ -43,6 +49,11 @@ pub(crate) struct Matching {
 }
 
 pub(crate) fn matching(a: &Graph<'_>, b: &Graph<'_>) -> Matching {
+    // Whatever names and contents are there more than once, a model is the same as itself.
+    if a.corresponds(b) {
+        let (ops, tensors) = (a.ops.len(), a.tensors.len());
+        return Matching { ops: Pairing::in_place(ops), tensors: Pairing::in_place(tensors) };
+    }
     let mut matcher = Matcher {
         a,
         b,
@@ -460,8 +471,7 @@ impl Matcher<'_, '_> {
     }
 
     fn is_output(&self, graph: &Graph<'_>, tensor: u32) -> bool {
-        graph.users[tensor as usize].is_empty()
-            && graph.graph.outputs().contains(&graph.tensors[tensor as usize])
+        graph.users[tensor as usize].is_empty() && graph.returned[tensor as usize]
     }
 
     /// What is left, in sequence: ops of one kind whose results have the same types and shapes.

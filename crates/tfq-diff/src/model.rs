@@ -7,12 +7,14 @@ use crate::{
     Class, Diff, DiffOptions, Elided, FieldChange, Moved, OpCount, Pairs, SCHEMA, Sides, Status,
     SubgraphDiff, Totals,
 };
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 use tfq_ir::text::{Parts, quoted};
 use tfq_ir::{BufferId, Module, Signature, SubgraphId, TensorLink};
 
 pub(crate) fn diff(sides: &mut Sides<'_, '_>, options: &DiffOptions) -> Diff {
-    let found = match_subgraphs(sides.before, sides.after);
+    let found: Arc<[Option<u32>]> = match_subgraphs(sides.before, sides.after).into();
+    let named: HashSet<u32> = sides.before.signatures.iter().map(|s| s.subgraph).collect();
     let mut moved = Moved::default();
     let mut subgraphs: Vec<SubgraphDiff> = Vec::new();
     let mut signatures = Vec::new();
@@ -30,12 +32,15 @@ pub(crate) fn diff(sides: &mut Sides<'_, '_>, options: &DiffOptions) -> Diff {
             moved.note(Class::Structure);
             continue;
         };
-        let pair = Pair::new(sides, SubgraphId(other), id, &found);
+        let pair = Pair::new(sides, SubgraphId(other), id, found.clone());
         let diff = pair.diff(sides, options, &mut moved);
         if differs(&diff) {
             subgraphs.push(diff);
         }
-        pairs.insert(other, pair);
+        // A pair is as large as its subgraphs; signatures ask for few of them.
+        if named.contains(&other) {
+            pairs.insert(other, pair);
+        }
     }
     for (n, _) in found.iter().enumerate().filter(|(_, other)| other.is_none()) {
         let id = SubgraphId(n as u32);
@@ -194,7 +199,7 @@ fn fields(a: &Module, b: &Module, moved: &mut Moved) -> Vec<FieldChange> {
     };
     let number = |n: u32| Some(n.to_string());
     compare(Class::Structure, "version".into(), number(a.version), number(b.version));
-    let text = |text: &Option<std::sync::Arc<str>>| text.as_ref().map(|text| format!("{text:?}"));
+    let text = |text: &Option<Arc<str>>| text.as_ref().map(|text| format!("{text:?}"));
     compare(Class::Metadata, "description".into(), text(&a.description), text(&b.description));
 
     let entries = |module: &Module| {
@@ -280,15 +285,16 @@ fn signatures(
     pairs: &HashMap<u32, Pair<'_>>,
 ) -> Vec<FieldChange> {
     let (a, b) = (&sides.before.signatures, &sides.after.signatures);
-    let of = |key: &Option<_>, list: &[Signature]| list.iter().position(|s| s.key == *key);
+    let (in_a, in_b) = (places(a), places(b));
     let mut changes = Vec::new();
-    let mut differ = |key: &Option<std::sync::Arc<str>>, before, after| {
+    let mut differ = |key: &Option<Arc<str>>, before, after| {
         let key = key.as_deref().map_or_else(|| "none".to_owned(), |key| format!("{key:?}"));
         changes.push(FieldChange { what: format!("signature {key}"), before, after });
     };
     for (n, first) in a.iter().enumerate() {
         // A key should be there once; a second one has only its place.
-        let place = if of(&first.key, a) == Some(n) { of(&first.key, b) } else { Some(n) };
+        let lone = in_a.get(&first.key) == Some(&n);
+        let place = if lone { in_b.get(&first.key).copied() } else { Some(n) };
         let second = place.and_then(|n| b.get(n)).filter(|second| second.key == first.key);
         let same = second.is_some_and(|second| same_signature(first, second, found, pairs));
         if !same {
@@ -297,16 +303,25 @@ fn signatures(
         }
     }
     for (n, second) in b.iter().enumerate() {
-        let repeated = of(&second.key, b) != Some(n);
+        let repeated = in_b.get(&second.key) != Some(&n);
         let missing = match repeated {
             true => a.get(n).is_none_or(|first| first.key != second.key),
-            false => of(&second.key, a).is_none(),
+            false => !in_a.contains_key(&second.key),
         };
         if missing {
             differ(&second.key, None, Some(show(sides.after, sides.b, second)));
         }
     }
     changes
+}
+
+/// Where each key is there first.
+fn places(signatures: &[Signature]) -> HashMap<&Option<Arc<str>>, usize> {
+    let mut places = HashMap::with_capacity(signatures.len());
+    for (n, signature) in signatures.iter().enumerate() {
+        places.entry(&signature.key).or_insert(n);
+    }
+    places
 }
 
 fn same_signature(
@@ -321,7 +336,8 @@ fn same_signature(
     };
     let same = |x: &TensorLink, y: &TensorLink| match (x, y) {
         (TensorLink::Tensor(x), TensorLink::Tensor(y)) => {
-            pairs.get(&a.subgraph).is_some_and(|pair| pair.same(*x, *y))
+            // Without a subgraph there is nothing but the handles.
+            pairs.get(&a.subgraph).map_or(x == y, |pair| pair.same(*x, *y))
         }
         (x, y) => x == y,
     };
@@ -335,7 +351,7 @@ fn same_signature(
 fn show(module: &Module, parts: &Parts<'_>, signature: &Signature) -> String {
     let id = SubgraphId(signature.subgraph);
     let known = (signature.subgraph as usize) < module.subgraphs().len();
-    let list = |list: &[(Option<std::sync::Arc<str>>, TensorLink)]| {
+    let list = |list: &[(Option<Arc<str>>, TensorLink)]| {
         let each = list.iter().map(|(name, link)| {
             let name = name.as_deref().unwrap_or("none");
             match link {

@@ -3,9 +3,9 @@
 use crate::graph::{Graph, Role, same_bytes};
 use crate::matching::Pairing;
 use rayon::prelude::*;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use tfq_ir::ElementType;
+use tfq_ir::{BufferId, ElementType};
 
 /// Smaller constants, such as shapes and scalars, are alike by chance.
 const LEAST: usize = 32;
@@ -81,12 +81,20 @@ fn same(a: &Graph<'_>, x: u32, b: &Graph<'_>, y: u32) -> bool {
 
 /// Twins among constants of one sample.
 fn among(a: &Graph<'_>, first: &[u32], b: &Graph<'_>, second: &[u32]) -> Vec<(u32, u32)> {
-    let contents = |graph: &Graph<'_>, n: u32| match graph.elided.get(graph.tensor(n).buffer) {
+    let contents = |graph: &Graph<'_>, buffer| match graph.elided.get(buffer) {
         Some(told) => told.hash.clone(),
-        None => graph.bytes(n).map(|bytes| blake3::hash(bytes).to_hex().to_string()),
+        None => {
+            let bytes = graph.module.constants().constant(buffer);
+            bytes.map(|bytes| blake3::hash(bytes).to_hex().to_string())
+        }
     };
+    // Many tensors may share one buffer.
     let hashes = |graph: &Graph<'_>, list: &[u32]| -> Vec<Option<String>> {
-        list.par_iter().map(|n| contents(graph, *n)).collect()
+        let buffer = |n: &u32| graph.tensor(*n).buffer;
+        let buffers: HashSet<BufferId> = list.iter().map(buffer).collect();
+        let hashes: HashMap<BufferId, Option<String>> =
+            buffers.into_par_iter().map(|buffer| (buffer, contents(graph, buffer))).collect();
+        list.iter().map(|n| hashes[&buffer(n)].clone()).collect()
     };
     let (in_a, in_b) = (hashes(a, first), hashes(b, second));
     // How many have a hash, and the last of them.

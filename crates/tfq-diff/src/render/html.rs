@@ -6,7 +6,7 @@
 
 use super::{field, figures, headline, histogram, rename, subgraph_name, tensor};
 use crate::{Diff, Row, Status, SubgraphDiff};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
 use tfq_ir::text::{Level, Parts, quoted};
 use tfq_ir::{Module, OpId, SubgraphId, TensorId};
@@ -154,9 +154,10 @@ impl Page<'_> {
             "<svg class=\"arcs {class}\" height=\"{height}\" fill=\"none\" stroke=\"#888\">"
         );
         let graph = self.modules[side].subgraph(id);
+        let inputs: HashSet<&TensorId> = graph.inputs().iter().collect();
         let from = |tensor: TensorId| match graph.producer(tensor) {
             Some((op, _)) => places.ops.get(&op).copied(),
-            None => graph.is_input(tensor).then_some(places.first),
+            None => inputs.contains(&tensor).then_some(places.first),
         };
         for op in graph.ops() {
             let to = places.ops[&op];
