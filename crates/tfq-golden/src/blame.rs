@@ -3,6 +3,7 @@
 use crate::delta::{Name, changed_lines, names};
 use crate::golden::first_difference;
 use crate::{Golden, PatchNote, Recording};
+use indexmap::IndexSet;
 use std::collections::HashSet;
 
 /// Where a new run first leaves the way that was accepted.
@@ -38,16 +39,14 @@ pub fn blame(accepted: &Golden, new: &Recording) -> Option<Blame> {
     let same_pass = a.map(pass) == b.map(pass);
 
     let mut lines = Vec::new();
-    let mut tensors: Vec<Name> = Vec::new();
+    let mut tensors: IndexSet<Name> = IndexSet::new();
     for (sign, mine, other) in [('-', &before, &after), ('+', &after, &before)] {
         let there: HashSet<_> = changed_lines(other).collect();
         for (subgraph, line) in changed_lines(mine).filter(|line| !there.contains(line)) {
             lines.push(format!("{sign} | {line}"));
             for name in names(line) {
-                let name = Name { subgraph: subgraph.map(str::to_owned), tensor: name.to_owned() };
-                if !tensors.contains(&name) {
-                    tensors.push(name);
-                }
+                let subgraph = subgraph.map(str::to_owned);
+                tensors.insert(Name { subgraph, tensor: name.to_owned() });
             }
         }
         if sign == '+' && lines.is_empty() {
@@ -55,8 +54,14 @@ pub fn blame(accepted: &Golden, new: &Recording) -> Option<Blame> {
         }
     }
     let notes = new.patches.get(at).map_or(&[][..], Vec::as_slice);
-    let patch = notes.iter().position(|note| tensors.iter().any(|name| note.touches(name)));
-    let untouched = tensors.iter().filter(|name| !notes.iter().any(|note| note.touches(name)));
+    // Under each name with the subgraph and without.
+    let wanted = |note: &PatchNote| {
+        let mut names = note.names();
+        names.any(|name| tensors.contains(&name))
+    };
+    let patch = notes.iter().position(wanted);
+    let touched: HashSet<Name> = notes.iter().flat_map(PatchNote::names).collect();
+    let untouched = tensors.iter().filter(|name| !touched.contains(*name));
     Some(Blame {
         section: b.or(a).map(|section| section.title.clone()).unwrap_or_default(),
         place: (at + 1, now.len()),
@@ -70,7 +75,8 @@ pub fn blame(accepted: &Golden, new: &Recording) -> Option<Blame> {
 /// Lines of a body that are none of the model's, such as errors and labels of patches.
 fn unlike(before: &str, after: &str) -> Vec<String> {
     let missing = |sign: char, mine: &str, other: &str| -> Vec<String> {
-        let lines = mine.lines().filter(|line| !other.lines().any(|o| o == *line));
+        let there: HashSet<&str> = other.lines().collect();
+        let lines = mine.lines().filter(|line| !there.contains(line));
         lines.map(|line| format!("{sign} | {line}")).collect()
     };
     [missing('-', before, after), missing('+', after, before)].concat()

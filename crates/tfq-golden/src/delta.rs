@@ -1,6 +1,7 @@
 //! What a pass changed, in lines of the model's text.
 
 use similar::{Algorithm, ChangeTag, DiffTag, TextDiff, capture_diff_slices};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt::Write;
 
 /// The lines that differ, without those around them and without numbers of lines, so that a
@@ -11,9 +12,9 @@ use std::fmt::Write;
 pub(crate) fn delta(before: &str, after: &str) -> String {
     let several = after.lines().chain(before.lines()).filter_map(subgraph).count() > 2;
     let mut delta = Delta { several, ..Delta::default() };
-    for change in TextDiff::from_lines(before, after).iter_all_changes() {
-        let line = change.value().trim();
-        match change.tag() {
+    for (tag, line) in changes(before, after) {
+        let line = line.trim();
+        match tag {
             ChangeTag::Equal => delta.flush(),
             ChangeTag::Delete if line.is_empty() => (),
             ChangeTag::Insert if line.is_empty() => (),
@@ -29,6 +30,49 @@ pub(crate) fn delta(before: &str, after: &str) -> String {
     delta.out
 }
 
+/// Texts with more lines than this that differ are laid side by side with less care.
+const MANY: usize = 4000;
+
+/// The lines of both texts in order, those that are the same once.
+fn changes<'t>(before: &'t str, after: &'t str) -> Vec<(ChangeTag, &'t str)> {
+    let old: Vec<&str> = before.split_inclusive('\n').collect();
+    let new: Vec<&str> = after.split_inclusive('\n').collect();
+    // Myers' algorithm takes time with the lines that differ, times all lines. Those that one text
+    // alone has differ for sure, and in a text whose every weight changed these are most.
+    let (in_old, in_new): (HashSet<&str>, HashSet<&str>) =
+        (old.iter().copied().collect(), new.iter().copied().collect());
+    let alone = old.iter().filter(|line| !in_new.contains(*line)).count()
+        + new.iter().filter(|line| !in_old.contains(*line)).count();
+    if alone <= MANY {
+        let diff = TextDiff::from_lines(before, after);
+        return diff.iter_all_changes().map(|change| (change.tag(), change.value())).collect();
+    }
+    let shared = |lines: &[&'t str], other: &HashSet<&str>| -> Vec<(usize, &'t str)> {
+        let each = lines.iter().copied().enumerate();
+        each.filter(|(_, line)| other.contains(line)).collect()
+    };
+    let (a, b) = (shared(&old, &in_new), shared(&new, &in_old));
+    let lines = |list: &[(usize, &'t str)]| list.iter().map(|(_, l)| *l).collect::<Vec<_>>();
+    let few = a.len().max(b.len()) <= MANY;
+    let algorithm = if few { Algorithm::Myers } else { Algorithm::Patience };
+    let mut out = Vec::with_capacity(old.len() + new.len());
+    let (mut at, mut other) = (0, 0);
+    for op in capture_diff_slices(algorithm, &lines(&a), &lines(&b)) {
+        if op.tag() != DiffTag::Equal {
+            continue;
+        }
+        for ((n, line), (m, _)) in a[op.old_range()].iter().zip(&b[op.new_range()]) {
+            out.extend(old[at..*n].iter().map(|line| (ChangeTag::Delete, *line)));
+            out.extend(new[other..*m].iter().map(|line| (ChangeTag::Insert, *line)));
+            out.push((ChangeTag::Equal, *line));
+            (at, other) = (n + 1, m + 1);
+        }
+    }
+    out.extend(old[at..].iter().map(|line| (ChangeTag::Delete, *line)));
+    out.extend(new[other..].iter().map(|line| (ChangeTag::Insert, *line)));
+    out
+}
+
 #[derive(Default)]
 struct Delta<'t> {
     several: bool,
@@ -42,16 +86,25 @@ struct Delta<'t> {
 
 impl<'t> Delta<'t> {
     fn flush(&mut self) {
-        let (gone, mut come) = (std::mem::take(&mut self.gone), std::mem::take(&mut self.come));
+        let (gone, come) = (std::mem::take(&mut self.gone), std::mem::take(&mut self.come));
+        let mut places: HashMap<&str, VecDeque<usize>> = HashMap::new();
+        for (at, line) in come.iter().enumerate() {
+            if let Some(key) = key(line) {
+                places.entry(key).or_default().push_back(at);
+            }
+        }
+        let mut paired = vec![false; come.len()];
         for line in gone {
-            let same = |other: &&str| key(line).is_some() && key(line) == key(other);
-            let found = come.iter().position(same).map(|at| come.remove(at));
-            match found {
-                Some(new) => self.line(&changed(line, new)),
+            let same = key(line).and_then(|key| places.get_mut(key)?.pop_front());
+            match same {
+                Some(at) => {
+                    paired[at] = true;
+                    self.line(&changed(line, come[at]));
+                }
                 None => self.line(&format!("- {line}")),
             }
         }
-        for line in come {
+        for (line, _) in come.into_iter().zip(paired).filter(|(_, paired)| !paired) {
             self.line(&format!("+ {line}"));
         }
     }
@@ -98,9 +151,9 @@ fn changed(before: &str, after: &str) -> String {
 
 /// Whether a piece of a line such as `CONV_2D.v3(...)` begins at the version.
 fn is_version(rest: &str) -> bool {
-    let digits = rest.strip_prefix(".v").and_then(|rest| rest.split_once('('));
-    digits
-        .is_some_and(|(digits, _)| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()))
+    let Some(rest) = rest.strip_prefix(".v") else { return false };
+    let behind = rest.trim_start_matches(|c: char| c.is_ascii_digit());
+    behind.len() < rest.len() && behind.starts_with('(')
 }
 
 /// A line in pieces: operands, attributes and statistics each by itself.

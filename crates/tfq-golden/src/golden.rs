@@ -21,6 +21,7 @@
 use crate::Recording;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
@@ -33,6 +34,8 @@ pub const VERSION: u32 = 1;
 
 const FENCE: &str = "+++";
 const FINAL: &str = "final";
+/// What a title begins with, the end of the line before included.
+const TITLE: &str = "\n## ";
 
 /// How a golden was made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -220,9 +223,15 @@ impl Golden {
 
     /// The file.
     pub fn print(&self) -> String {
+        let mut out = String::new();
+        self.write_to(&mut out).expect("a string takes all");
+        out
+    }
+
+    fn write_to(&self, out: &mut impl Write) -> std::fmt::Result {
         let head = toml::to_string(&self.header).expect("plain data has a TOML form");
-        let body = body(&self.sections, &self.summary, Some(&self.text));
-        format!("{FENCE}\n{head}{FENCE}\n\n{body}")
+        write!(out, "{FENCE}\n{head}{FENCE}\n\n")?;
+        write_body(out, &self.sections, &self.summary, Some(&self.text))
     }
 
     /// Reads what [`Self::print`] wrote, but for the side file.
@@ -230,7 +239,10 @@ impl Golden {
         if let Some(line) = conflict(file) {
             return Err(GoldenError::Conflict(line));
         }
-        let plain = file.replace("\r\n", "\n");
+        let plain = match file.contains("\r\n") {
+            true => Cow::Owned(file.replace("\r\n", "\n")),
+            false => Cow::Borrowed(file),
+        };
         let rest = plain.strip_prefix(FENCE).and_then(|rest| rest.strip_prefix('\n'));
         let (head, rest) =
             rest.and_then(|rest| rest.split_once("\n+++")).ok_or(GoldenError::NoHead)?;
@@ -246,29 +258,34 @@ impl Golden {
         }
         let header: Header = toml::from_str(head).map_err(wrong)?;
         let mut lines = Lines::default();
-        let line_of = |part: &str| {
-            let before = part.as_ptr().addr() - plain.as_ptr().addr();
-            1 + plain[..before].matches('\n').count()
+        let (mut line, mut counted) = (1, 0);
+        // Parts come in order, so that each line is counted once.
+        let mut line_of = |place: usize| {
+            line += plain[counted..place].matches('\n').count();
+            counted = place;
+            line
         };
         let mut sections = Vec::new();
-        let mut parts = rest.split("\n## ");
-        parts.next();
         let mut end = None;
-        // The text comes last and may hold what looks like a title.
-        while let Some(part) = parts.next() {
+        let mut at = plain.len() - rest.len();
+        while let Some(next) = plain[at..].find(TITLE) {
+            at += next + TITLE.len();
+            let part = &plain[at..];
             let (title, body) = part.split_once('\n').unwrap_or((part, ""));
             if title.trim() == FINAL {
-                let more: String = parts.by_ref().flat_map(|part| ["\n## ", part]).collect();
-                end = Some(body.to_owned() + &more);
-                lines.text = line_of(part) + 1;
-            } else {
-                let body = format!("{}\n", body.trim_end());
-                sections.push(Section { title: title.trim().to_owned(), body });
-                lines.sections.push(line_of(part));
+                lines.text = line_of(at) + 1;
+                // The text comes last and may hold what looks like a title.
+                end = Some(body);
+                break;
             }
+            let (part, _) = part.split_once(TITLE).unwrap_or((part, ""));
+            let (title, body) = part.split_once('\n').unwrap_or((part, ""));
+            let body = format!("{}\n", body.trim_end());
+            sections.push(Section { title: title.trim().to_owned(), body });
+            lines.sections.push(line_of(at));
         }
         let end = end.ok_or(GoldenError::NoText)?;
-        let at = text_begins(&end).ok_or(GoldenError::NoText)?;
+        let at = text_begins(end).ok_or(GoldenError::NoText)?;
         lines.text += end[..at].matches('\n').count();
         let mut golden = Self {
             header,
@@ -279,7 +296,8 @@ impl Golden {
             tidy: true,
             lines,
         };
-        golden.tidy = golden.print() == file;
+        let mut same = Same { rest: file };
+        golden.tidy = golden.write_to(&mut same).is_ok() && same.rest.is_empty();
         Ok(golden)
     }
 
@@ -361,14 +379,34 @@ pub(crate) fn summary(recording: &Recording) -> String {
 }
 
 /// What stands below the head: sections and text.
+#[cfg(feature = "insta")]
 pub(crate) fn body(sections: &[Section], summary: &str, text: Option<&str>) -> String {
     let mut out = String::new();
-    for Section { title, body } in sections {
-        _ = write!(out, "## {title}\n{body}\n");
-    }
-    _ = writeln!(out, "## {FINAL}\n{summary}");
-    if let Some(text) = text {
-        _ = write!(out, "\n{text}");
-    }
+    write_body(&mut out, sections, summary, text).expect("a string takes all");
     out
+}
+
+fn write_body(
+    out: &mut impl Write,
+    sections: &[Section],
+    summary: &str,
+    text: Option<&str>,
+) -> std::fmt::Result {
+    for Section { title, body } in sections {
+        write!(out, "## {title}\n{body}\n")?;
+    }
+    writeln!(out, "## {FINAL}\n{summary}")?;
+    text.map_or(Ok(()), |text| write!(out, "\n{text}"))
+}
+
+/// Takes what is the same as this, piece by piece: a golden may be large, and so would be a copy.
+struct Same<'t> {
+    rest: &'t str,
+}
+
+impl Write for Same<'_> {
+    fn write_str(&mut self, piece: &str) -> std::fmt::Result {
+        self.rest = self.rest.strip_prefix(piece).ok_or(std::fmt::Error)?;
+        Ok(())
+    }
 }

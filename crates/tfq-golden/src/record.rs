@@ -41,9 +41,13 @@ pub struct PatchNote {
 }
 
 impl PatchNote {
-    pub(crate) fn touches(&self, name: &Name) -> bool {
-        let here = name.subgraph.is_none() || name.subgraph == self.subgraph;
-        here && self.tensors.contains(&name.tensor)
+    /// What it touched, under the names that lines may have for it: those of a model with one
+    /// subgraph do not say which.
+    pub(crate) fn names(&self) -> impl Iterator<Item = Name> {
+        self.tensors.iter().flat_map(|tensor| {
+            let subgraphs = std::iter::once(None).chain(self.subgraph.clone().map(Some));
+            subgraphs.map(|subgraph| Name { subgraph, tensor: tensor.clone() })
+        })
     }
 }
 
