@@ -246,8 +246,7 @@ impl Optimizer {
         let as_it_was = module.is_untouched_since(&start)
             && !self.lift.drop_unknown
             && self.lower.placement == Placement::Auto;
-        let unchanged = input.filter(|_| as_it_was);
-        Ok(Optimized { module, report, kept, lower: self.lower, unchanged })
+        Ok(Optimized { module, report, kept, lower: self.lower, input, as_it_was })
     }
 
     /// The state after the first `patches` patches of a run from `start` to `end`.
@@ -294,8 +293,10 @@ pub struct Optimized {
     /// The report tells of these.
     pub kept: Option<(usize, usize)>,
     lower: LowerOptions,
-    /// The input, where nothing was changed and nothing asked for another layout.
-    unchanged: Option<Bytes>,
+    /// What was read, where it came as bytes.
+    input: Option<Bytes>,
+    /// Whether nothing was changed and nothing asked for another layout.
+    as_it_was: bool,
 }
 
 impl Optimized {
@@ -303,10 +304,11 @@ impl Optimized {
     /// input.
     pub fn image(&self) -> Result<Image, Error> {
         let image = tfq_tflite::lower(&self.module, &self.lower)?;
+        let Some(input) = self.input.clone() else { return Ok(image) };
         // Alignment may cost a few bytes; a model in which nothing changed never grows by it.
-        match &self.unchanged {
-            Some(input) if image.len() > input.len() as u64 => Ok(Image::of_file(input.clone())),
-            _ => Ok(image),
+        match self.as_it_was && image.len() > input.len() as u64 {
+            true => Ok(Image::of_file(input)),
+            false => Ok(image.made_from(input)),
         }
     }
 

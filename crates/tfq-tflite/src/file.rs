@@ -10,10 +10,12 @@ pub use write::{
     Links, WriteError, check_can_write, write_atomically, write_bytes, write_together,
 };
 
+use crate::mapped;
 use bytes::Bytes;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
+use tfq_schema::tflite::MODEL_IDENTIFIER;
 
 /// How much of a file will be looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,9 +29,10 @@ pub enum Access {
 
 /// Maps a file into memory. Weights are read from there as they are needed and never copied.
 ///
-/// The file must not be changed while the bytes are in use; nothing else in the workspace
-/// could notice.
-#[allow(unsafe_code)]
+/// The file must not be changed while the bytes are in use: the bytes would be others all of a
+/// sudden, and where the file was cut off, the system ends the process with a signal (`SIGBUS`).
+/// [`crate::Image::write_to`] notices afterwards, by size and time of the last change, and gives an
+/// error. Whoever cannot rely on the file to stay takes [`read_copy`].
 pub fn read(path: &Path, access: Access) -> io::Result<Bytes> {
     let mut file = File::open(path)?;
     let meta = file.metadata()?;
@@ -40,23 +43,25 @@ pub fn read(path: &Path, access: Access) -> io::Result<Bytes> {
     if !meta.is_file() || meta.len() == 0 {
         return read_all(file);
     }
-    let mut options = memmap2::MmapOptions::new();
-    // Of what is no model the first bytes are enough to refuse it.
-    if access == Access::Whole && is_model(&mut file)? {
-        options.populate();
+    // What is no model need not be read to the end to see that.
+    let populate = access == Access::Whole && is_model(&mut file)?;
+    mapped::map(path, file, &meta, populate)
+}
+
+/// Reads a file into memory of its own, so that nobody else can change the bytes.
+pub fn read_copy(path: &Path) -> io::Result<Bytes> {
+    let file = File::open(path)?;
+    if file.metadata()?.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
     }
-    // SAFETY: a mapping is sound as long as nobody truncates or rewrites the file under it.
-    // Our own output goes to a temporary file that replaces its target by renaming, which
-    // leaves the mapped inode alone even where input and output are the same path.
-    let map = unsafe { options.map(&file)? };
-    Ok(Bytes::from_owner(map))
+    read_all(file)
 }
 
 /// Whether a file has the identifier of the format. What is read of it is its first bytes.
 fn is_model(file: &mut File) -> io::Result<bool> {
     let mut first = [0; 8];
     match file.read_exact(&mut first) {
-        Ok(()) => Ok(first[4..] == *tfq_schema::tflite::MODEL_IDENTIFIER.as_bytes()),
+        Ok(()) => Ok(first[4..] == *MODEL_IDENTIFIER.as_bytes()),
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
         Err(error) => Err(error),
     }

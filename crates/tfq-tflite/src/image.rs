@@ -1,5 +1,6 @@
 //! A lowered model, not yet in one place: a small flatbuffer and the constants that follow it.
 
+use crate::mapped;
 use bytes::Bytes;
 use std::io::{self, IoSlice, Write};
 
@@ -11,6 +12,8 @@ pub struct Image {
     /// In order of `at`, not overlapping, all behind the skeleton.
     pub(crate) pieces: Vec<Piece>,
     pub(crate) len: u64,
+    /// What it was made from, besides the pieces.
+    pub(crate) sources: Vec<Bytes>,
 }
 
 /// Bytes at a place of the file.
@@ -32,7 +35,15 @@ impl Image {
     /// A file as it is.
     pub fn of_file(bytes: Bytes) -> Self {
         let len = bytes.len() as u64;
-        Self { skeleton: Vec::new(), pieces: vec![Piece { at: 0, header: None, data: bytes }], len }
+        let piece = Piece { at: 0, header: None, data: bytes };
+        Self { skeleton: Vec::new(), pieces: vec![piece], len, sources: Vec::new() }
+    }
+
+    /// Names the bytes that the model was read from, of which it may hold nothing any more.
+    #[must_use]
+    pub fn made_from(mut self, source: Bytes) -> Self {
+        self.sources.push(source);
+        self
     }
 
     /// Size in bytes of the file.
@@ -45,8 +56,18 @@ impl Image {
         self.len == 0
     }
 
-    /// Writes the file, calling `progress` with the bytes written so far.
+    /// Writes the file, calling `progress` with the bytes written so far. It ends in an error
+    /// where [`crate::read`] mapped the file that the model was read from, and that was changed
+    /// since: what was written is worth nothing then. [`Self::made_from`] says which file that is;
+    /// without it, only constants tell that are written as they were read.
     pub fn write_to(&self, out: &mut impl Write, mut progress: impl FnMut(u64)) -> io::Result<()> {
+        self.put(out, &mut progress)?;
+        mapped::check(self.pieces.iter().map(|piece| &piece.data).chain(&self.sources))?;
+        progress(self.len);
+        Ok(())
+    }
+
+    fn put(&self, out: &mut impl Write, mut progress: impl FnMut(u64)) -> io::Result<()> {
         out.write_all(&self.skeleton)?;
         let mut at = self.skeleton.len() as u64;
         for pieces in self.pieces.chunks(PIECES_A_WRITE) {
@@ -61,15 +82,13 @@ impl Image {
             }
             write_all_vectored(out, &mut slices, &mut progress, at)?;
         }
-        out.write_all(&ZEROS[..(self.len - at) as usize])?;
-        progress(self.len);
-        Ok(())
+        out.write_all(&ZEROS[..(self.len - at) as usize])
     }
 
     /// The file in memory.
     pub fn to_vec(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.len as usize);
-        self.write_to(&mut out, |_| ()).expect("a vector takes every write");
+        self.put(&mut out, |_| ()).expect("a vector takes every write");
         out
     }
 }

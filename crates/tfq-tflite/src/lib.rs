@@ -8,14 +8,15 @@ mod foreign;
 mod image;
 mod lift;
 mod lower;
+mod mapped;
 mod options;
 mod scan;
 mod trailer;
 
 pub use file::{
     Access, Links, TemporaryFolder, WriteError, check_can_write, is_same_file, is_standard_output,
-    is_stream, read, read_all, remove_temporaries_on_signals, write_atomically, write_bytes,
-    write_together,
+    is_stream, read, read_all, read_copy, remove_temporaries_on_signals, write_atomically,
+    write_bytes, write_together,
 };
 pub use foreign::is_lfs_pointer;
 pub use image::Image;

@@ -313,7 +313,7 @@ impl Layout {
             self.end = piece.end();
             self.pieces.push(piece);
         }
-        Image { skeleton, pieces: self.pieces, len: self.end }
+        Image { skeleton, pieces: self.pieces, len: self.end, sources: Vec::new() }
     }
 
     /// Places bytes, and returns the offset of the first of them.

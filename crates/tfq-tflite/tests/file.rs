@@ -8,8 +8,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use tempfile::TempDir;
 use tfq_tflite::{
-    Access, Image, Links, LowerOptions, TemporaryFolder, check_can_write, lower, read, read_all,
-    remove_temporaries_on_signals, write_atomically, write_together,
+    Access, Image, LiftOptions, Links, LowerOptions, TemporaryFolder, check_can_write, lift, lower,
+    read, read_all, read_copy, remove_temporaries_on_signals, write_atomically, write_together,
 };
 
 fn image() -> Image {
@@ -301,5 +301,63 @@ mod unix {
         write_atomically(&pipe, &image, |_| ()).unwrap();
         assert!(reader.join().unwrap() == image.to_vec());
         assert_eq!(names(folder.path()), ["pipe"]);
+    }
+}
+
+/// Both ways in which others change a file that is mapped: in its middle, and its end away.
+#[test]
+fn a_file_that_changes_while_it_is_in_use_is_an_error_and_nothing_is_written() {
+    for cut_off in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let [input, output] = ["in.tflite", "out.tflite"].map(|name| folder.path().join(name));
+        let bytes = model("digits/digits_cnn.tflite");
+        fs::write(&input, &bytes).unwrap();
+        let source = read(&input, Access::Whole).unwrap();
+        let module = lift(&source, &LiftOptions::default()).unwrap();
+        // A small one holds copies of its constants, and says what it was made from.
+        let image = lower(&module, &LowerOptions::default()).unwrap().made_from(source);
+        write_atomically(&output, &image, |_| ()).unwrap();
+        let written = fs::read(&output).unwrap();
+
+        let file = fs::File::options().write(true).open(&input).unwrap();
+        let time = file.metadata().unwrap().modified().unwrap();
+        if cut_off {
+            // A page stays, so that what is read below is there.
+            file.set_len(bytes.len() as u64 - 1).unwrap();
+            file.set_modified(time).unwrap();
+        } else {
+            file.set_modified(time + std::time::Duration::from_secs(1)).unwrap();
+        }
+        let error = write_atomically(&output, &image, |_| ()).unwrap_err();
+        assert!(
+            error.to_string().contains("in.tflite\" was changed while it was in use"),
+            "{error}"
+        );
+        assert!(fs::read(&output).unwrap() == written);
+        assert_eq!(names(folder.path()), ["in.tflite", "out.tflite"]);
+
+        // Nobody holds its bytes any more.
+        drop((module, image));
+        write_atomically(&output, &Image::of_file("new".into()), |_| ()).unwrap();
+    }
+}
+
+#[test]
+fn a_copy_stays_what_it_was() {
+    let folder = folder_with("in.tflite", "old");
+    let path = folder.path().join("in.tflite");
+    let bytes = read_copy(&path).unwrap();
+    fs::write(&path, "").unwrap();
+    assert_eq!(&bytes[..], b"old");
+    write_atomically(&folder.path().join("out"), &Image::of_file(bytes), |_| ()).unwrap();
+    assert!(read_copy(folder.path()).is_err());
+}
+
+#[test]
+fn what_is_no_model_is_mapped_all_the_same() {
+    let folder = folder_with("in", "tfg 1 quant");
+    let path = folder.path().join("in");
+    for access in [Access::Whole, Access::Parts] {
+        assert_eq!(&read(&path, access).unwrap()[..], b"tfg 1 quant");
     }
 }
