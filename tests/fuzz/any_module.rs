@@ -1,10 +1,11 @@
 //! A module made from random bytes: every field that the format has, with values that are seldom
 //! seen. Much of it is near to being well-formed; the verifier says what is.
 
+use crate::large::nested_flexbuffer;
 use arbitrary::{Arbitrary, Result, Unstructured};
 use bytes::Bytes;
 use std::sync::Arc;
-use tfq_ir::catalog::{self, AttrType, ListType};
+use tfq_ir::catalog::{self, AttrType, ListType, ops};
 use tfq_ir::{
     Attr, Attributes, BufferId, ConstantPool, CustomOptions, DimensionMetadata, ElementType,
     ExternalBuffer, Metadata, Module, Op, OpCode, OpKind, Quantization, QuantizationDetails,
@@ -30,9 +31,12 @@ const NAMES: [&str; 20] = [
     "// a", "_", "input", "f32[1]", "\u{0}", "ü", "relu",
 ];
 
+/// Ops that call subgraphs.
+const CALLS: [i32; 5] = [ops::IF, ops::WHILE, ops::CALL_ONCE, ops::CALL, ops::STABLEHLO_COMPOSITE];
+
 impl Make<'_, '_> {
     fn module(&mut self) -> Result<Module> {
-        self.subgraphs = self.u.int_in_range(1..=3)?;
+        self.subgraphs = self.some(3, 12)?.max(1) as u32;
         if self.seldom()? {
             self.pool = ConstantPool::default();
         }
@@ -83,10 +87,10 @@ impl Make<'_, '_> {
         }
         let mut tensors = Vec::new();
         let mut computed = Vec::new();
-        for _ in 0..self.u.int_in_range(1..=6)? {
+        for _ in 0..self.some(6, 30)?.max(1) {
             tensors.push(builder.tensor(self.tensor(&tensors)?));
         }
-        for _ in 0..self.u.int_in_range(0..=5)? {
+        for _ in 0..self.some(5, 30)? {
             let op = self.op()?;
             let operands = self.list(4, |make| make.some_tensor(&tensors))?;
             let results = self.list(2, |make| Ok(builder.tensor(make.result(&tensors)?)))?;
@@ -106,6 +110,9 @@ impl Make<'_, '_> {
 
     /// A tensor that no op computes.
     fn tensor(&mut self, others: &[TensorId]) -> Result<Tensor> {
+        if self.seldom()? && !self.pool.is_empty() {
+            return self.weight();
+        }
         let mut tensor = self.result(others)?;
         tensor.is_variable = self.seldom()?;
         match self.u.int_in_range(0..=3)? {
@@ -130,6 +137,38 @@ impl Make<'_, '_> {
         if self.seldom()? {
             tensor.external_buffer = self.u.arbitrary()?;
         }
+        Ok(tensor)
+    }
+
+    /// A constant as passes look for it: large enough, sound, and shared with others now and then.
+    fn weight(&mut self) -> Result<Tensor> {
+        let ty =
+            *self.u.choose(&[ElementType::Float32, ElementType::Int8, ElementType::Float16])?;
+        let shape = *self.u.choose(&[[1, 8, 8, 1], [8, 1, 1, 8], [4, 2, 2, 4]])?;
+        let mut tensor =
+            Tensor::new("", ty, if self.u.arbitrary()? { vec![8, 8] } else { shape.to_vec() });
+        tensor.name = self.some_name()?;
+        if ty == ElementType::Int8 {
+            let axis = self.u.int_in_range(0..=tensor.shape.len() - 1)?;
+            let scales = if self.u.arbitrary()? { tensor.shape[axis] as usize } else { 1 };
+            tensor.quantization = Some(Arc::new(Quantization {
+                scale: (0..scales).map(|_| self.float()).collect::<Result<_>>()?,
+                zero_point: vec![0; scales],
+                quantized_dimension: axis as i32,
+                ..Quantization::default()
+            }));
+        }
+        let len = ty.bytes_for(64).expect("it is small") as usize;
+        let same = |bytes: Option<&Bytes>| bytes.is_some_and(|bytes| bytes.len() == len);
+        let there: Vec<BufferId> =
+            self.pool.iter().filter(|(_, bytes)| same(*bytes)).map(|(id, _)| id).collect();
+        tensor.buffer = match there.is_empty() || self.u.arbitrary()? {
+            true => {
+                let seed: [u8; 4] = self.u.arbitrary()?;
+                self.pool.push(seed.into_iter().cycle().take(len).collect::<Vec<u8>>().into())
+            }
+            false => *self.u.choose(&there)?,
+        };
         Ok(tensor)
     }
 
@@ -241,6 +280,9 @@ impl Make<'_, '_> {
     fn op(&mut self) -> Result<Op> {
         let mut op = Op::new(self.kind()?);
         op.version = self.version()?;
+        if self.seldom()? {
+            op.kind = OpKind::Builtin(*self.u.choose(&CALLS)?);
+        }
         let options = match &op.kind {
             OpKind::Builtin(code) if !self.seldom()? => {
                 catalog::op_by_code(*code).and_then(|info| info.options)
@@ -257,7 +299,10 @@ impl Make<'_, '_> {
             op.extra_attrs = Some(Box::new(second));
         }
         if matches!(op.kind, OpKind::Custom(_)) || self.seldom()? {
-            let bytes = if self.u.arbitrary()? { Some(self.payload()?) } else { None };
+            let mut bytes = if self.u.arbitrary()? { Some(self.payload()?) } else { None };
+            if self.seldom()? {
+                bytes = Some(nested_flexbuffer(self.u.int_in_range(0..=300)?).into());
+            }
             let large = bytes.is_some() && self.seldom()?;
             let format = i8::from(self.seldom()?);
             op.custom_options = CustomOptions { bytes, format, large };
@@ -386,6 +431,12 @@ impl Make<'_, '_> {
     ) -> Result<Vec<T>> {
         let len = self.u.int_in_range(0..=most)?;
         (0..len).map(|_| one(self)).collect()
+    }
+
+    /// How many: few, and seldom many.
+    fn some(&mut self, few: usize, many: usize) -> Result<usize> {
+        let most = if self.seldom()? { many } else { few };
+        self.u.int_in_range(0..=most)
     }
 
     fn seldom(&mut self) -> Result<bool> {

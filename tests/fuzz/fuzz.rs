@@ -4,22 +4,30 @@
 #![cfg(test)]
 
 mod any_module;
+mod damage;
+#[path = "../common/large.rs"]
+mod large;
 
-use arbitrary::Unstructured;
+use arbitrary::{Result, Unstructured};
 use bytes::Bytes;
+use large::Large;
 use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 use std::sync::LazyLock;
+use tfq_golden::{Golden, Header, blame, compare, record, same_text};
 use tfq_ir::text::{self, Level, ParseError, ParseOptions};
 use tfq_ir::{ElementType, Module};
-use tfq_opt::pass::RunError;
+use tfq_opt::diff::{DiffOptions, Style, diff, html};
+use tfq_opt::pass::{Pipeline, RunError};
 use tfq_opt::target::Target;
 use tfq_opt::{Error, Optimizer};
 use tfq_tflite::{LiftError, LiftOptions, LowerOptions, lift, lower};
 
 /// How often `cargo test` tries each.
 const ITERATIONS: usize = 500;
+/// Texts and files are not made longer than about this.
+const MOST_BYTES: usize = 1 << 16;
 /// Made-up constants may take this many bytes; a text of one line can ask for gigabytes.
 const MAX_FILL_BYTES: u64 = 1 << 16;
 
@@ -27,11 +35,12 @@ const MAX_FILL_BYTES: u64 = 1 << 16;
 fn a_text_is_refused_or_comes_back() {
     static SEEDS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
         let of = |module: &Module| Level::ALL.map(|level| text::print(module, level));
-        let texts = small_models().into_iter().flat_map(|file| of(&lifted(&file).unwrap()));
+        let small = small_models().into_iter().map(|file| lifted(&file).unwrap());
+        let texts = small.chain(large_models(3)).flat_map(|module| of(&module));
         texts.map(String::into_bytes).collect()
     });
     bolero::check!().with_iterations(ITERATIONS).for_each(|input: &[u8]| {
-        let source = spliced(&SEEDS, input);
+        let source = spliced(&SEEDS, &WORDS, input);
         let source = String::from_utf8_lossy(&source);
         match parsed(&source, None) {
             Ok(module) => comes_back(&module),
@@ -46,9 +55,8 @@ fn a_text_is_refused_or_comes_back() {
 
 #[test]
 fn a_file_is_refused_or_comes_back() {
-    static SEEDS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(small_models);
     bolero::check!().with_iterations(ITERATIONS).for_each(|input: &[u8]| {
-        if let Ok(module) = lifted(&spliced(&SEEDS, input)) {
+        if let Ok(module) = lifted(&some_file(&mut Unstructured::new(input))) {
             comes_back(&module);
         }
     });
@@ -57,7 +65,7 @@ fn a_file_is_refused_or_comes_back() {
 #[test]
 fn a_model_comes_back() {
     bolero::check!().with_iterations(ITERATIONS).for_each(|input: &[u8]| {
-        let module = any_module::module(&mut Unstructured::new(input));
+        let module = some_model(&mut Unstructured::new(input));
         if module.verify().is_ok() {
             comes_back(&module);
         }
@@ -78,7 +86,6 @@ const PIPELINES: [&str; 6] = [
 
 #[test]
 fn a_pipeline_refuses_a_model_or_keeps_it_well_formed() {
-    static SEEDS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(small_models);
     static OPTIMIZERS: LazyLock<Vec<Optimizer>> = LazyLock::new(|| {
         let targets = || Target::names().map(|name| Target::named(name).expect("it is shipped"));
         let of = |p| Optimizer::parse(p).unwrap_or_else(|error| panic!("{p}: {error}"));
@@ -89,11 +96,7 @@ fn a_pipeline_refuses_a_model_or_keeps_it_well_formed() {
     bolero::check!().with_iterations(ITERATIONS).for_each(|input: &[u8]| {
         let mut input = Unstructured::new(input);
         let optimizer = input.choose(&OPTIMIZERS).expect("there are some");
-        let module = match input.arbitrary().unwrap_or(false) {
-            true => Ok(any_module::module(&mut input)),
-            false => lifted(&spliced(&SEEDS, input.take_rest())),
-        };
-        let Some(module) = module.ok().filter(|module| module.verify().is_ok()) else { return };
+        let Some(module) = any_sound(&mut input) else { return };
         match optimizer.run(module.clone()) {
             Ok(result) => {
                 let shown = || text::print(&module, Level::Hash);
@@ -109,6 +112,60 @@ fn a_pipeline_refuses_a_model_or_keeps_it_well_formed() {
             }
             Err(_) => (),
         }
+    });
+}
+
+#[test]
+fn a_model_is_itself_and_any_two_can_be_compared() {
+    bolero::check!().with_iterations(ITERATIONS).for_each(|input: &[u8]| {
+        let mut input = Unstructured::new(input);
+        let measure = input.arbitrary().unwrap_or(false);
+        let compare = |a: &Module, b: &Module| diff(a, b, &DiffOptions { measure });
+        let Some(first) = any_sound(&mut input) else { return };
+        let itself = compare(&first, &first);
+        assert!(itself.is_identical(), "{}\n{itself:?}", text::print(&first, Level::Hash));
+        // The same once more, with handles and constants of its own.
+        let (full, side) = text::print_with_side(&first);
+        let copy = reparsed(&full, Some(&side));
+        let copied = compare(&first, &copy);
+        assert!(copied.is_identical(), "{}\n{copied:?}", text::print(&first, Level::Hash));
+
+        let Some(second) = any_sound(&mut input) else { return };
+        let there = compare(&first, &second);
+        let back = compare(&second, &first);
+        assert_eq!(there.is_identical(), back.is_identical(), "{there:?}\n{back:?}");
+        for style in [Style::Plain, Style::Ansi] {
+            assert_ne!(there.to_text(style), "");
+        }
+        assert_ne!(there.to_markdown(), "");
+        assert_ne!(html(&first, &second, &there, ["a", "b"]), "");
+        assert!(there.to_json().starts_with('{'));
+    });
+}
+
+#[test]
+fn what_is_told_of_a_model_can_be_told_of_any() {
+    static PIPELINE: LazyLock<Pipeline> =
+        LazyLock::new(|| Pipeline::parse(&tfq_opt::builtin(), PIPELINES[1]).unwrap());
+    let target = Target::named("litert").expect("it is shipped");
+    bolero::check!().with_iterations(ITERATIONS).for_each(|input: &[u8]| {
+        let mut input = Unstructured::new(input);
+        let level = *input.choose(&Level::ALL).expect("there are some");
+        let Some(module) = any_sound(&mut input) else { return };
+        let inspection = tfq_opt::inspect(&module, target);
+        assert_eq!(inspection.subgraphs.len(), module.subgraphs().len());
+        assert_ne!(tfq_opt::dot(&module), "");
+        assert!(tfq_opt::graph_json(&module).is_object());
+
+        let Ok(recording) = record(module, &PIPELINE, target, level) else { return };
+        let header = Header::new("model.tflite", "blake3:0", &PIPELINE, "litert", level);
+        let golden = Golden::new(header, &recording);
+        let mut read = Golden::parse(&golden.print()).expect("its own golden is read");
+        read.side.clone_from(&golden.side);
+        let compared = compare(&read, &golden);
+        assert!(compared.kinds.is_empty(), "{:?}\n{}", compared.kinds, golden.print());
+        assert!(same_text(&golden.text, &recording.text));
+        assert!(blame(&read, &recording).is_none());
     });
 }
 
@@ -197,18 +254,112 @@ fn small_models() -> Vec<Vec<u8>> {
     files.into_iter().filter(|file| file.len() < 4000).collect()
 }
 
-/// One of the seeds, with pieces cut out and others put in, as the input says. A fuzzer that
-/// changes the input changes few bytes at few places, which is what leaves most of it readable.
-fn spliced(seeds: &[Vec<u8>], input: &[u8]) -> Vec<u8> {
+/// Models with much of one thing.
+fn large_models(n: usize) -> impl Iterator<Item = Module> {
+    Large::ALL.into_iter().map(move |large| large.model(n))
+}
+
+/// A module that nobody looked at yet.
+fn some_model(input: &mut Unstructured<'_>) -> Module {
+    match input.int_in_range(0..=7).unwrap_or(0) {
+        7 => some_large(input).unwrap_or_default(),
+        _ => any_module::module(input),
+    }
+}
+
+fn some_large(input: &mut Unstructured<'_>) -> Result<Module> {
+    let most = if input.int_in_range(0..=7)? == 7 { 400 } else { 20 };
+    Ok(input.choose(&Large::ALL)?.model(input.int_in_range(1..=most)?))
+}
+
+/// The bytes of a file of which most, but not all, is sound.
+fn some_file(input: &mut Unstructured<'_>) -> Vec<u8> {
+    static SEEDS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
+        small_models().into_iter().chain(large_models(3).map(|module| lowered(&module))).collect()
+    });
+    let mut file = match input.int_in_range(0..=3).unwrap_or(0) {
+        0 => return spliced(&SEEDS, &[], input.bytes(input.len()).unwrap_or_default()),
+        1 => {
+            let module = some_model(input);
+            if module.verify().is_ok() { lowered(&module) } else { SEEDS[0].clone() }
+        }
+        _ => input.choose(&SEEDS).expect("there are seeds").clone(),
+    };
+    // Where the input ends, fewer changes are made.
+    _ = damage::damage(input, &mut file);
+    file
+}
+
+/// A well-formed module of any kind, be it made or read.
+fn any_sound(input: &mut Unstructured<'_>) -> Option<Module> {
+    let module = match input.arbitrary().unwrap_or(false) {
+        true => some_model(input),
+        false => {
+            let len = input.len();
+            let part = input.bytes(len / 2).unwrap_or_default();
+            lifted(&some_file(&mut Unstructured::new(part))).ok()?
+        }
+    };
+    module.verify().is_ok().then_some(module)
+}
+
+/// What a text may have much of.
+const WORDS: [&str; 24] = [
+    "[",
+    "]",
+    "(",
+    ")",
+    "{",
+    "}",
+    "\"",
+    "%a = ",
+    "%a, ",
+    "@main ",
+    "= ",
+    ", ",
+    "fill const(1) ",
+    "notes(\"a\" = [",
+    "q(0.5) ",
+    "const : f32[8] ",
+    "[0, ",
+    "-",
+    "1e",
+    "9",
+    "x",
+    "\\u{",
+    "\n",
+    "//",
+];
+
+/// One of the seeds, with pieces cut out and others put in, as the input says: bytes, a word many
+/// times, or what stands elsewhere. A fuzzer that changes the input changes few bytes at few
+/// places, which is what leaves most of it readable.
+fn spliced(seeds: &[Vec<u8>], words: &[&str], input: &[u8]) -> Vec<u8> {
     let mut input = Unstructured::new(input);
     let mut bytes = input.choose(seeds).expect("there are seeds").clone();
-    while !input.is_empty() {
+    while !input.is_empty() && bytes.len() < MOST_BYTES {
         let start = input.int_in_range(0..=bytes.len()).unwrap_or(0);
         let cut = usize::from(input.arbitrary::<u8>().unwrap_or(0) % 32);
-        let put = usize::from(input.arbitrary::<u8>().unwrap_or(0) % 32);
-        let put = input.bytes(put.min(input.len())).unwrap_or(&[]).to_vec();
         let end = (start + cut).min(bytes.len());
+        let put = some_bytes(&mut input, &bytes, words).unwrap_or_default();
         bytes.splice(start..end, put);
     }
     bytes
+}
+
+fn some_bytes(input: &mut Unstructured<'_>, bytes: &[u8], words: &[&str]) -> Result<Vec<u8>> {
+    Ok(match input.int_in_range(0..=7)? {
+        7 if !words.is_empty() => {
+            input.choose(words)?.repeat(input.int_in_range(1..=2000)?).into_bytes()
+        }
+        6 => {
+            let start = input.int_in_range(0..=bytes.len())?;
+            let len = input.int_in_range(0..=300)?;
+            bytes[start..].iter().copied().take(len).collect()
+        }
+        _ => {
+            let len = usize::from(input.arbitrary::<u8>()? % 32);
+            input.bytes(len.min(input.len()))?.to_vec()
+        }
+    })
 }
