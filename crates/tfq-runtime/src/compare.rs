@@ -207,6 +207,9 @@ pub struct Reference {
     signatures: Vec<(Signature, Vec<Sample>)>,
 }
 
+/// A signature's name and what became of its outputs.
+pub type OfSignature = (Option<String>, Vec<Output>);
+
 /// Inputs and outputs.
 type Sample = (Vec<Value>, Vec<Value>);
 
@@ -235,11 +238,7 @@ impl Reference {
     }
 
     /// Runs another model, and tells for each signature what became of its outputs.
-    pub fn compare(
-        &self,
-        worker: &mut Worker,
-        model: &Path,
-    ) -> Result<Vec<(Option<String>, Vec<Output>)>, RunError> {
+    pub fn compare(&self, worker: &mut Worker, model: &Path) -> Result<Vec<OfSignature>, RunError> {
         let loaded = worker.load(model, self.kernels, 1)?;
         let mut all = Vec::new();
         for (described, recorded) in &self.signatures {

@@ -23,7 +23,7 @@ mod statistics;
 mod value;
 mod worker;
 
-pub use compare::{Case, Output, Reference, Verdict, compare, run_like};
+pub use compare::{Case, OfSignature, Output, Reference, Verdict, compare, run_like};
 pub use discover::{NotFound, Runtime, VARIABLE};
 pub use error::{RunError, Stage};
 pub use metrics::{Difference, Mismatch, Tally};

@@ -9,7 +9,9 @@ use serde_json::{Value as Json, json};
 use std::io::{self, Write};
 use tfq_opt::format::LowerOptions;
 use tfq_opt::ir::{Module, SubgraphId};
-use tfq_opt::runtime::{Case, Engine, Kernels, Output, Reference, RunError, Verdict, with_either};
+use tfq_opt::runtime::{
+    Case, Engine, Kernels, OfSignature, Reference, RunError, Verdict, with_either,
+};
 use tfq_opt::{Ablation, Layers, Suspect};
 
 /// An op that gains less than this alone is no culprit: a fifth of the noise is another's.
@@ -194,7 +196,7 @@ fn image(module: &Module) -> Result<Subject, Failure> {
 }
 
 /// Of the outputs of floats.
-fn ratios(found: &[(Option<String>, Vec<Output>)]) -> Vec<At> {
+fn ratios(found: &[OfSignature]) -> Vec<At> {
     let mut all = Vec::new();
     for (signature, outputs) in found {
         for output in outputs {
