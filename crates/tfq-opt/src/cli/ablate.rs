@@ -8,7 +8,7 @@ use super::running::{Error, Running, Subject};
 use serde_json::{Value as Json, json};
 use std::io::{self, Write};
 use tfq_opt::format::LowerOptions;
-use tfq_opt::ir::{Module, SubgraphId};
+use tfq_opt::ir::{Module, SubgraphId, counted};
 use tfq_opt::runtime::{
     Case, Engine, Kernels, OfSignature, Reference, RunError, Verdict, with_either,
 };
@@ -256,7 +256,7 @@ impl Ablated {
             0 => String::new(),
             n => format!(", {n} more not tried"),
         };
-        let (ops, runs) = (count(tried.len(), "op"), count(*runs, "run"));
+        let (ops, runs) = (counted(tried.len(), "op"), counted(*runs, "run"));
         writeln!(out)?;
         writeln!(
             out,
@@ -283,7 +283,12 @@ impl Ablated {
             }
         }
         if tried.len() > LISTED {
-            writeln!(out, "{:>19}  and {} that gain less", "", count(tried.len() - LISTED, "op"))?;
+            writeln!(
+                out,
+                "{:>19}  and {} that gain less",
+                "",
+                counted(tried.len() - LISTED, "op")
+            )?;
         }
         match culprits(tried).count() {
             0 if tried.is_empty() => writeln!(out, "no op has other constants than in A")?,
@@ -342,10 +347,6 @@ fn place(suspect: &Suspect) -> String {
         n => format!(" of subgraph {n}"),
     };
     format!("{} {position}{within} {}", kind.escape_debug(), name.escape_debug())
-}
-
-fn count(n: usize, what: &str) -> String {
-    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
 }
 
 fn decibels(snr: f64) -> String {

@@ -409,7 +409,7 @@ impl Data {
                 Some(count) => {
                     let wanted = value.shape.first().unwrap_or(&0);
                     let (first, name) = (of(first), of(name));
-                    let wanted = counted(wanted, "sample");
+                    let wanted = counted(*wanted, "sample");
                     let message = format!("{first} holds {wanted}, {name} {count}");
                     return failed(message, "the first axis of all arrays is that of samples");
                 }
