@@ -9,8 +9,12 @@ use tfq_opt::runtime::{
     Difference, Engine, Fill, Kernels, Range, RunError, Runtime, Stage, Value, Worker, fill,
 };
 
+/// A worker keeps each model that it loaded mapped, and cannot map more than the system lets it.
+const MODELS_OF_A_WORKER: u32 = 2_000;
+
 thread_local! {
-    static WORKERS: RefCell<[Option<Worker>; 2]> = const { RefCell::new([None, None]) };
+    /// With how many models each has loaded.
+    static WORKERS: RefCell<[Option<(Worker, u32)>; 2]> = const { RefCell::new([None, None]) };
 }
 
 /// What the outputs of a model are on these kernels, for made-up inputs.
@@ -45,10 +49,12 @@ fn on(
 ) -> Result<Vec<Value>, RunError> {
     WORKERS.with_borrow_mut(|workers| {
         let slot = &mut workers[usize::from(engine == Engine::Python)];
-        let worker = match slot {
+        slot.take_if(|(_, models)| *models >= MODELS_OF_A_WORKER);
+        let (worker, models) = match slot {
             Some(worker) => worker,
-            None => slot.insert(start(runtime, engine)?),
+            None => slot.insert((start(runtime, engine)?, 0)),
         };
+        *models += 1;
         let result = run(worker, file, kernels);
         if result.as_ref().is_err_and(|error| error.stage == Stage::Crash) {
             *slot = None;
