@@ -144,7 +144,7 @@ impl Runner<'_> {
         // The Python interpreter knows results whose size only a run tells.
         let worker = match &mut self.worker {
             Some(worker) => worker,
-            None => self.worker.insert(Worker::python(&self.runtime.python)?),
+            None => self.worker.insert(Worker::python(&self.runtime.python, None)?),
         };
         let result = run(worker, file.path(), made.unknown);
         if result.as_ref().is_err_and(|error| error.stage == Stage::Crash) {

@@ -110,6 +110,293 @@ fn outputs_are_computed_and_saved_on_all_kernels() {
     }
 }
 
+/// The first dimension of the result is computed from that of the input: the runtime knows it only
+/// after a run, and tells 1 before.
+const COMPUTED: &str = "tfg 1 types
+subgraph @main {
+  %x = input : f32[?,2]
+  %zero = const : i32[1] = [0]
+  %one = const : i32[1] = [1]
+  %two = const : i32[] = 2
+  %shape = SHAPE(%x) {out_type = INT32} : i32[2]
+  %rows = STRIDED_SLICE(%shape, %zero, %one, %one) {shrink_axis_mask = 1} : i32[]
+  %wanted = PACK(%rows, %two) {values_count = 2} : i32[2]
+  %y = RESHAPE(%x, %wanted) : f32[?,2]
+  output %y
+}
+";
+
+/// The paddings are computed, and with them the size of the result.
+const PADDED: &str = "tfg 1 types
+subgraph @main {
+  %x = input : f32[1,?,1]
+  %first = const : i32[1] = [1]
+  %last = const : i32[1] = [2]
+  %one = const : i32[1] = [1]
+  %block = const : i32[1] = [2]
+  %zero = const : i32[1] = [0]
+  %shape = SHAPE(%x) {out_type = INT32} : i32[3]
+  %length = STRIDED_SLICE(%shape, %first, %last, %one) : i32[1]
+  %odd = FLOOR_MOD(%length, %block) : i32[1]
+  %paddings = PACK(%zero, %odd) {values_count = 2, axis = 1} : i32[1,2]
+  %y = SPACE_TO_BATCH_ND(%x, %block, %paddings) : f32[2,?,1]
+  output %y
+}
+";
+
+#[test]
+fn outputs_whose_size_is_computed_are_those_that_were_written() {
+    if !runtime() {
+        return;
+    }
+    let folder = folder();
+    let computed = written(&folder, "computed.tfg", COMPUTED);
+    let padded = written(&folder, "padded.tfg", PADDED);
+    let output = |model: &str, arguments: &[&str]| {
+        let out = folder.path().join("out");
+        let all = [&["run", model, "-o", text(&out)], arguments].concat();
+        succeeds(&all);
+        let y = npy(&out.join("y.npy"));
+        (y.shape.clone(), y.numbers().unwrap())
+    };
+    for kernels in ["--kernels=reference", "--kernels=optimized", "--kernels=xnnpack"] {
+        // Of the shape that the runtime tells before, and of others.
+        for rows in [1, 3] {
+            let shape = format!("--shape=x={rows}x2");
+            let random = Fill::Random { seed: 7 };
+            let x = runtime::fill("x", ElementType::Float32, &[rows, 2], random, Range::Bits);
+            let found = output(&computed, &[kernels, &shape, "--seed=7"]);
+            assert_eq!(found, (vec![rows, 2], x.unwrap().numbers().unwrap()), "{kernels}");
+        }
+        let found = output(&padded, &[kernels, "--shape=x=1x3x1", "--input=ones"]);
+        assert_eq!(found, (vec![2, 2, 1], vec![1.0, 1.0, 1.0, 0.0]), "{kernels}");
+    }
+    for shape in ["--shape=x=1x2", "--shape=x=3x2"] {
+        let same = json(&["compare", &computed, &computed, "--json", "--min-snr=1000", shape]);
+        for case in same["cases"].as_array().unwrap() {
+            assert_eq!(case["outputs"][0]["differing"], 0, "{case}");
+        }
+    }
+    let measured = json(&["bench", &computed, "--runs=2", "--threads=1", "--json"]);
+    assert_eq!(measured["measured"][0]["seconds"]["count"], 2);
+    let out = folder.path().join("out.tflite");
+    succeeds(&[&computed, "--verify-run=1000", "-q", "-o", text(&out)]);
+}
+
+/// What a model alone can run in the C API is compared with what cannot.
+#[test]
+fn a_result_that_only_python_can_run_is_compared_there() {
+    if !runtime() {
+        return;
+    }
+    let folder = folder();
+    let computed = written(&folder, "computed.tfg", COMPUTED);
+    let plain = COMPUTED
+        .replace("RESHAPE(%x, %wanted)", "ABS(%x)")
+        .replace("output %y", "output %y\n  output %wanted");
+    let both = COMPUTED.replace("output %y", "output %y\n  output %wanted");
+    let plain = written(&folder, "plain.tfg", &plain);
+    let both = written(&folder, "both.tfg", &both);
+    for models in [[&plain, &both], [&both, &plain]] {
+        let found = json(&["compare", models[0], models[1], "--json", "--input=ones"]);
+        for case in found["cases"].as_array().unwrap() {
+            assert_eq!(case["outputs"][0]["differing"], 0, "{case}");
+        }
+    }
+    succeeds(&["run", &computed]);
+}
+
+#[test]
+fn inputs_that_no_machine_holds_are_refused_before_anything_is_made() {
+    if !runtime() {
+        return;
+    }
+    let folder = folder();
+    let huge = DOUBLE.replace("%x = input : f32[?,2]", "%x = input : f32[65536,65536,64]").replace(
+        "%w = const : f32[3,2] = [2.0, 0.0, 0.0, 2.0, 1.0, 1.0]\n  %y = FULLY_CONNECTED(%x, %w, _) : f32[?,3]",
+        "%y = NEG(%x) : f32[65536,65536,64]",
+    );
+    let huge = written(&folder, "huge.tfg", &huge);
+    let double = written(&folder, "double.tfg", DOUBLE);
+    let out = folder.path().join("out.tflite");
+    let much = "the inputs take more than 2147483648 bytes: `x` FLOAT32[";
+    for arguments in [
+        &["run", &huge][..],
+        &["compare", &huge, &huge],
+        &["bench", &huge],
+        &[&huge, "--verify-run", "-q", "-o", text(&out)],
+        &["run", &double, "--shape=x=1073741824x2"],
+        &["run", &double, "--shape=x=18446744073709551615x2"],
+    ] {
+        let error = fails(arguments);
+        assert!(error.contains(much), "{arguments:?}: {error}");
+    }
+    assert!(!out.exists());
+    let file = folder.path().join("x.npy");
+    let header = "{'descr': '<f4', 'fortran_order': False, 'shape': (268435456, 2), }\n";
+    let length = u16::try_from(header.len()).unwrap().to_le_bytes();
+    fs::write(&file, [b"\x93NUMPY\x01\x00", &length[..], header.as_bytes(), &[0; 8]].concat())
+        .unwrap();
+    let error = fails(&["run", &double, &format!("--input={}", text(&file))]);
+    assert!(error.contains("its header claims 2147483648 bytes of data, 8 follow"), "{error}");
+}
+
+/// What a folder holds whose files no Python that is started in it may run.
+#[test]
+fn code_in_the_current_folder_is_not_run() {
+    if !runtime() {
+        return;
+    }
+    let folder = folder();
+    let marker = |name: &str| format!("open({:?}, 'w')\n", folder.path().join(name));
+    let here = folder.path().join("here");
+    for package in ["ai_edge_litert", "numpy", "json", "encodings"] {
+        fs::create_dir_all(here.join(package)).unwrap();
+        fs::write(here.join(package).join("__init__.py"), marker("run")).unwrap();
+    }
+    for module in ["ctypes", "os", "select", "site", "sitecustomize", "struct", "usercustomize"] {
+        fs::write(here.join(format!("{module}.py")), marker("run")).unwrap();
+    }
+    let named = folder.path().join("named");
+    fs::create_dir_all(&named).unwrap();
+    fs::write(named.join("sitecustomize.py"), marker("counted")).unwrap();
+    fs::copy(root().join(LSTM), here.join("lstm.tflite")).unwrap();
+    let environment = std::env::var_os(runtime::VARIABLE).unwrap();
+    let environment = root().join(environment);
+    let search = std::env::join_paths(
+        std::iter::once(environment.join("bin"))
+            .chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())),
+    );
+    let search = search.unwrap();
+    for path in [None, Some(""), Some(":"), Some(":/nowhere:"), Some("NAMED:")] {
+        for found_in_path in [true, false] {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_tfq-opt"));
+            command.args(["run", "lstm.tflite"]).current_dir(&here).env_remove("PYTHONPATH");
+            if found_in_path {
+                command.env_remove(runtime::VARIABLE).env("PATH", &search);
+            }
+            if let Some(path) = path {
+                command.env("PYTHONPATH", path.replace("NAMED", text(&named)));
+            }
+            let output = command.output().unwrap();
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(0), "{path:?}: {stderr}");
+            assert!(!folder.path().join("run").exists(), "{path:?}, {found_in_path}");
+            // A folder that the user names counts.
+            let counted = fs::remove_file(folder.path().join("counted")).is_ok();
+            assert_eq!(counted, path == Some("NAMED:"), "{path:?}");
+        }
+    }
+}
+
+/// The processes that one has started, and those that these have.
+#[cfg(target_os = "linux")]
+fn descendants(of: u32) -> Vec<u32> {
+    let mut found = Vec::new();
+    for task in fs::read_dir(format!("/proc/{of}/task")).into_iter().flatten().flatten() {
+        let children = fs::read_to_string(task.path().join("children")).unwrap_or_default();
+        for child in children.split_whitespace().filter_map(|pid| pid.parse().ok()) {
+            found.push(child);
+            found.extend(descendants(child));
+        }
+    }
+    found
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_worker_does_not_outlive_the_command() {
+    use std::time::{Duration, Instant};
+    if !runtime() {
+        return;
+    }
+    let folder = folder();
+    let endless = written(&folder, "endless.tfg", ENDLESS);
+    // The C API does not take an output that is an input, so Python runs this one.
+    let python = ENDLESS.replacen("output %y\n", "output %y\n  output %x\n", 1);
+    let python = written(&folder, "python.tfg", &python);
+    let wait_for = |what: &str, mut done: Box<dyn FnMut() -> bool + '_>| {
+        let start = Instant::now();
+        while !done() {
+            assert!(start.elapsed() < Duration::from_secs(60), "{what}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    };
+    for (model, program) in [(endless, "tfq-opt"), (python, "python")] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tfq-opt"));
+        let mut child = command.args(["run", &model, "--timeout=0"]).spawn().unwrap();
+        // It computes: it has the worker's own time.
+        let mut worker = 0;
+        let ticks = |pid: u32| -> Option<u64> {
+            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+            let (head, rest) = stat.rsplit_once(')')?;
+            let fields: Vec<&str> = rest.split_whitespace().collect();
+            let running = head.contains(program) && fields[0] != "Z";
+            running.then(|| fields[11].parse().ok()).flatten()
+        };
+        wait_for(
+            "the model runs",
+            Box::new(|| {
+                worker = descendants(child.id()).last().copied().unwrap_or(0);
+                ticks(worker).is_some_and(|ticks| ticks > 150)
+            }),
+        );
+        child.kill().unwrap();
+        child.wait().unwrap();
+        wait_for("the worker has ended", Box::new(|| ticks(worker).is_none()));
+    }
+}
+
+#[test]
+fn a_worker_that_is_killed_is_no_verdict_on_a_model() {
+    if !runtime() {
+        return;
+    }
+    let folder = folder();
+    let endless = written(&folder, "endless.tfg", ENDLESS);
+    let out = folder.path().join("out.tflite");
+    for arguments in [
+        &["run", &endless, "--timeout=0"][..],
+        &["compare", &endless, &endless, "--timeout=0"],
+        &[&endless, "--verify-run", "--timeout=0", "-o", text(&out)],
+    ] {
+        // The limit of processor time is the worker's: the command itself only waits.
+        let mut command = Command::new("sh");
+        command.args(["-c", "ulimit -t 2; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_tfq-opt")]);
+        let output = command.args(arguments).output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {stderr}");
+        assert!(stderr.contains("the process that ran the model was killed: signal "), "{stderr}");
+    }
+    assert!(!out.exists());
+}
+
+#[test]
+fn a_library_of_unknown_version_is_tried_first() {
+    if !runtime() {
+        return;
+    }
+    let folder = folder();
+    let model = written(&folder, "double.tfg", DOUBLE);
+    let found = runtime::Runtime::find(None).expect("there is one");
+    let library = folder.path().join(found.library.file_name().unwrap());
+    fs::copy(&found.library, &library).unwrap();
+    succeeds(&["run", &model, "--runtime", text(&library)]);
+    // Not every library is one.
+    let ours = std::env::current_exe().unwrap();
+    let error = fails(&["run", &model, "--runtime", text(&ours)]);
+    assert!(error.contains("fails a test of its C API: the runtime cannot be used"), "{error}");
+}
+
+#[test]
+fn the_model_that_a_library_is_tried_with_is_what_its_text_says() {
+    let folder = folder();
+    let source = root().join("crates/tfq-runtime/src");
+    let out = folder.path().join("probe.tflite");
+    succeeds(&[text(&source.join("probe.tfg")), "--passes=", "-o", text(&out)]);
+    assert_eq!(fs::read(out).unwrap(), fs::read(source.join("probe.tflite")).unwrap());
+}
+
 #[test]
 fn shapes_seeds_and_fills_are_as_asked() {
     if !runtime() {

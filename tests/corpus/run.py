@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Checks the tool against the corpus: see README.md beside this file.
 
-    run.py lossless | text | skeletons | determinism | malformed | fuzz | parity | run | pipelines | shipped | counts | seeds | all [options]
+    run.py lossless | text | skeletons | determinism | malformed | fuzz | parity | run | outputs | pipelines | shipped | counts | seeds | all [options]
 """
 
 import argparse
@@ -26,6 +26,7 @@ CHECKS = {
     "fuzz": "check_hostile",
     "parity": "check_parity",
     "run": "check_run",
+    "outputs": "check_outputs",
     "pipelines": "check_pipelines",
     "shipped": "check_pipelines",
     "counts": "check_counts",

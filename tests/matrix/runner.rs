@@ -34,7 +34,7 @@ pub(crate) fn outputs(
     // The C API reads no variables, and no results whose size only a run tells.
     if !variables {
         match on(runtime, Engine::Library, &file, kernels) {
-            Err(error) if error.message.contains("allocation_type") => (),
+            Err(error) if error.stage == Stage::Interface => (),
             other => return other,
         }
     }
@@ -56,7 +56,8 @@ fn on(
         };
         *models += 1;
         let result = run(worker, file, kernels);
-        if result.as_ref().is_err_and(|error| error.stage == Stage::Crash) {
+        let ended = [Stage::Crash, Stage::Killed, Stage::Timeout, Stage::Library];
+        if result.as_ref().is_err_and(|error| ended.contains(&error.stage)) {
             *slot = None;
         }
         result
@@ -65,11 +66,11 @@ fn on(
 
 fn start(runtime: &Runtime, engine: Engine) -> Result<Worker, RunError> {
     match engine {
-        Engine::Python => Worker::python(&runtime.python),
+        Engine::Python => Worker::python(&runtime.python, None),
         Engine::Library => {
             let mut command = Command::new(env!("CARGO_BIN_EXE_tfq-opt"));
-            command.arg("runtime-worker").arg(&runtime.library);
-            Worker::start(command)
+            command.arg("runtime-worker");
+            Worker::start(command, runtime, None)
         }
     }
 }
@@ -84,7 +85,7 @@ fn run(
         // Ids of the tables, which have 16 rows; codes of quantised inputs.
         let range = if port.ty == ElementType::Int32 { Range::Below(16) } else { Range::All };
         let value = fill(&port.name, port.ty, &port.least_shape(), Fill::Random { seed: 1 }, range);
-        value.ok_or_else(|| RunError::new(Stage::Input, "no value can be made"))
+        value.map_err(|_| RunError::new(Stage::Input, "no value can be made"))
     });
     let inputs: Result<Vec<Value>, RunError> = inputs.collect();
     worker.run(&model, 0, inputs?)

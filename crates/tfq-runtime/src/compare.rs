@@ -101,12 +101,12 @@ pub fn compare<E: From<RunError>>(
             |engine, models| attempt(|| start(engine), models, *kind, signature, samples, &inputs);
         let mut engine = Engine::Library;
         let mut found = run(engine, models)?;
-        // A replacement must do wherever the original does, so its own failures stand. Python
-        // may be missing; then what the C API said stands.
+        // A replacement must do wherever the original does, so its own failures stand, but for
+        // those of the C API alone. Python may be missing; then what the C API said stands.
         let mut unstable = found.iter().filter_map(skipped).any(crashed);
-        if found.iter().filter_map(skipped).any(RunError::python_may_help)
-            && start(Engine::Python).is_ok_and(|mut worker| worker.answers())
-        {
+        let helps = found.iter().filter_map(skipped).any(RunError::python_may_help)
+            || found.iter().filter_map(failed).any(|error| error.stage == Stage::Interface);
+        if helps && start(Engine::Python).is_ok_and(|mut worker| worker.answers()) {
             engine = Engine::Python;
             found = run(engine, models)?;
         }
@@ -137,6 +137,11 @@ fn failed(case: &Case) -> Option<&RunError> {
     if let Verdict::Failed(error) = &case.verdict { Some(error) } else { None }
 }
 
+/// Whether an error says nothing about the model.
+fn about_nothing(error: &RunError) -> bool {
+    matches!(error.stage, Stage::Library | Stage::Killed)
+}
+
 fn crashed(error: &RunError) -> bool {
     error.stage == Stage::Crash
 }
@@ -152,7 +157,7 @@ fn attempt<E: From<RunError>>(
     let mut first = start()?;
     let loaded = match first.load(models[0], kernels, 1) {
         Ok(loaded) => loaded,
-        Err(error) if error.stage == Stage::Library => return Err(error.into()),
+        Err(error) if about_nothing(&error) => return Err(error.into()),
         Err(error) => {
             let signature = signature.map(str::to_owned);
             return Ok(vec![Case { signature, kernels, verdict: Verdict::Skipped(error) }]);
@@ -170,6 +175,7 @@ fn attempt<E: From<RunError>>(
             let values = inputs(described, sample)?;
             let wanted = match first.run(&loaded, index, values.clone()) {
                 Ok(wanted) => wanted,
+                Err(error) if about_nothing(&error) => return Err(error.into()),
                 Err(error) => {
                     verdict = Some(Verdict::Skipped(of_sample(error)));
                     break;

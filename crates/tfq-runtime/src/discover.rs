@@ -1,16 +1,20 @@
 //! Where the runtime is.
 
+use crate::process::{on_search_path, output_within, python};
 use std::env;
 use std::fmt;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::time::Duration;
 
 /// The environment variable that names the runtime.
 pub const VARIABLE: &str = "TFQ_RUNTIME";
 /// The version of the package whose C API `ffi.rs` declares, without its last part.
 const SUPPORTED: &str = "2.3";
 const PACKAGE: &str = "ai_edge_litert";
+/// How long an interpreter may take to say where the package is.
+const LIMIT: Duration = Duration::from_secs(20);
 /// Prints the package's folder without importing it.
 const WHERE: &str = "import importlib.util as u; s = u.find_spec('ai_edge_litert'); \
                      print(s.submodule_search_locations[0] if s else '')";
@@ -27,7 +31,8 @@ const LIBRARY: &str = if cfg!(windows) {
 pub struct Runtime {
     /// The shared library with the C API.
     pub library: PathBuf,
-    /// The version of the Python package that the library is from, if it is from one.
+    /// The version of the Python package that the library is from, if it is from one. A library
+    /// without one is tried before it is used.
     pub version: Option<String>,
     /// The Python interpreter that has the package, or may have it.
     pub python: PathBuf,
@@ -68,12 +73,10 @@ impl Runtime {
         }
         let mut tried = Vec::new();
         for interpreter in ["python3", "python"] {
-            match package_of(interpreter) {
-                Ok(package) => {
-                    return Self::of_library(
-                        &package.join(LIBRARY),
-                        Some(PathBuf::from(interpreter)),
-                    );
+            let found = on_search_path(interpreter).ok_or_else(|| "is not there".to_owned());
+            match found.and_then(|program| Ok((package_of(&program, LIMIT)?, program))) {
+                Ok((package, program)) => {
+                    return Self::of_library(&package.join(LIBRARY), Some(program));
                 }
                 Err(reason) => tried.push(format!("{interpreter} {reason}")),
             }
@@ -120,6 +123,7 @@ impl Runtime {
         }
         let python = python
             .or_else(|| interpreter_beside(library))
+            .or_else(|| on_search_path("python3"))
             .unwrap_or_else(|| PathBuf::from("python3"));
         Ok(Self { library: library.to_owned(), version, python })
     }
@@ -134,19 +138,23 @@ impl Runtime {
 }
 
 /// The folder of the package, or why there is none.
-fn package_of(interpreter: &str) -> Result<PathBuf, &'static str> {
-    let output = Command::new(interpreter)
-        .args(["-c", WHERE])
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|_| "is not there")?;
-    let folder = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    if !output.status.success() || folder.is_empty() {
-        return Err("has no package ai_edge_litert");
+fn package_of(interpreter: &Path, limit: Duration) -> Result<PathBuf, String> {
+    let text = match output_within(python(interpreter, WHERE), limit) {
+        Ok(text) => text.unwrap_or_default(),
+        Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+            return Err(format!("did not answer within {} s", limit.as_secs_f64()));
+        }
+        Err(error) => return Err(format!("cannot be started: {error}")),
+    };
+    let folder = PathBuf::from(text.trim());
+    if folder.as_os_str().is_empty() {
+        return Err("has no package ai_edge_litert".to_owned());
     }
-    Some(PathBuf::from(folder))
-        .filter(|folder| folder.join(LIBRARY).is_file())
-        .ok_or("has a package ai_edge_litert without the library")
+    // A folder that hangs on the current one is none that an installation has.
+    if folder.is_absolute() && folder.join(LIBRARY).is_file() {
+        return Ok(folder);
+    }
+    Err("has a package ai_edge_litert without the library".to_owned())
 }
 
 /// The folders of packages in a virtual environment.
@@ -159,9 +167,12 @@ fn site_packages(environment: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The version in the name of `ai_edge_litert-2.3.0.dist-info` beside the package.
+/// The version in the name of `ai_edge_litert-2.3.0.dist-info` beside the package, of a library
+/// that lies in that.
 fn version_of(library: &Path) -> Option<String> {
-    let packages = library.parent()?.parent()?;
+    let package = library.parent()?;
+    let packages =
+        package.parent().filter(|_| package.file_name().is_some_and(|n| n == PACKAGE))?;
     let names = fs::read_dir(packages).ok()?.flatten().map(|entry| entry.file_name());
     names.filter_map(|name| version_in(name.to_str()?).map(str::to_owned)).max()
 }
@@ -215,6 +226,47 @@ mod tests {
             assert!(error.to_string().contains(version), "{error}");
             assert!(error.help().contains("ai-edge-litert==2.3.0"));
         }
+    }
+
+    #[test]
+    fn a_library_of_its_own_has_no_version() {
+        let folder = environment("2.3.0");
+        let packages = folder.path().join("lib/python3.11/site-packages");
+        for other in [packages.join("other"), folder.path().to_owned()] {
+            fs::create_dir_all(&other).unwrap();
+            fs::write(other.join(LIBRARY), "").unwrap();
+            let found = Runtime::find(Some(&other.join(LIBRARY))).unwrap();
+            assert_eq!(found.version, None, "{}", other.display());
+        }
+    }
+
+    /// An interpreter that is a script.
+    #[cfg(unix)]
+    fn interpreter(folder: &Path, script: &str) -> PathBuf {
+        use std::os::unix::fs::PermissionsExt;
+        let path = folder.join("python3");
+        fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        path
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn an_interpreter_that_hangs_is_given_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let found = |script: &str| {
+            package_of(&interpreter(folder.path(), script), Duration::from_millis(500))
+        };
+        let late = Err("did not answer within 0.5 s".to_owned());
+        assert_eq!(found("sleep 60"), late);
+        let none = Err("has no package ai_edge_litert".to_owned());
+        assert_eq!(found("exit 1"), none);
+        // Whose pipe is closed in the end.
+        assert_eq!(found("exec yes"), none);
+        let without = Err("has a package ai_edge_litert without the library".to_owned());
+        assert_eq!(found("echo /"), without);
+        // Relative to what?
+        assert_eq!(found("echo ai_edge_litert"), without);
     }
 
     #[test]

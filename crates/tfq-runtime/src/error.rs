@@ -25,6 +25,8 @@ pub enum Stage {
     Output,
     /// The process that ran the model ended.
     Crash,
+    /// Someone ended the process that ran the model, which says nothing about the model.
+    Killed,
     /// The process gave no answer in time, and was ended.
     Timeout,
 }
@@ -41,6 +43,7 @@ impl fmt::Display for Stage {
             Self::Invoke => "the model fails when it runs",
             Self::Output => "an output cannot be fetched",
             Self::Crash => "the runtime crashed",
+            Self::Killed => "the process that ran the model was killed",
             Self::Timeout => "the model does not end",
         })
     }
@@ -61,7 +64,7 @@ impl RunError {
     /// unknown rank, no outputs that are constants or whose size only a run tells, and aborts on
     /// some models that the interpreter of the same runtime takes. It is no faster.
     pub fn python_may_help(&self) -> bool {
-        !matches!(self.stage, Stage::Library | Stage::Input | Stage::Timeout)
+        !matches!(self.stage, Stage::Library | Stage::Input | Stage::Killed | Stage::Timeout)
     }
 
     /// An error at this stage.

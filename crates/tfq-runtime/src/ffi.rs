@@ -24,6 +24,10 @@ const LOCK_WRITE: c_int = 1;
 /// The key of the signature that the runtime makes up for a model without any.
 const PLACEHOLDER: &str = "<placeholder signature>";
 const MAX_RANK: usize = 8;
+/// Room for the most dimensions that a rank can tell, behind the last layout.
+const SPARE_LAYOUTS: usize = 8;
+/// What outputs are filled with before a run. Two, since one run may compute the bytes of one.
+const MARKS: [u8; 2] = [0xa5, 0x5a];
 
 /// `LiteRtLayout`: the low seven bits are the rank, the eighth tells whether strides are given.
 #[repr(C)]
@@ -43,8 +47,12 @@ impl Layout {
         Some(layout)
     }
 
+    fn rank(&self) -> usize {
+        (self.bits & 0x7f) as usize
+    }
+
     fn shape(&self) -> &[i32] {
-        &self.dimensions[..((self.bits & 0x7f) as usize).min(MAX_RANK)]
+        &self.dimensions[..self.rank().min(MAX_RANK)]
     }
 }
 
@@ -223,11 +231,87 @@ impl Session {
 
     /// Calls a signature. Inputs are in its order and of its types; their shapes may differ
     /// from the model's, which is then resized.
+    ///
+    /// The runtime makes a tensor whose size an op computes in memory of its own, which this API
+    /// has no function for, and leaves the buffer of such an output as it was. Before the run it
+    /// tells a placeholder's dimensions of it, which may be the right ones. So outputs are
+    /// marked: what still holds the mark was not written. A mark that was computed by chance is
+    /// told by a second run with another one.
     pub(crate) fn run(&mut self, index: usize, inputs: &[Value]) -> Result<Vec<Value>, RunError> {
         self.bind(index, inputs)?;
-        self.again()?;
+        let mut suspect = self.unwritten(MARKS[0])?;
+        if !suspect.is_empty() {
+            let again = self.unwritten(MARKS[1])?;
+            suspect.retain(|n| again.contains(n));
+        }
+        if let Some(n) = suspect.first() {
+            return Err(self.computed_size(index, *n));
+        }
         let Some((_, _, outputs)) = &self.bound else { return Ok(Vec::new()) };
         outputs.iter().map(|buffer| self.read(buffer)).collect()
+    }
+
+    /// Runs on outputs that are filled with this byte; which of them still are.
+    fn unwritten(&self, mark: u8) -> Result<Vec<usize>, RunError> {
+        let Some((index, _, outputs)) = &self.bound else { return Ok(Vec::new()) };
+        for buffer in outputs {
+            self.locked(buffer, LOCK_WRITE, |to| {
+                // SAFETY: as in `write`.
+                unsafe { std::ptr::write_bytes(to, mark, buffer.bytes) }
+            })?;
+        }
+        self.again()?;
+        // Without a new allocation these are the dimensions that the run gave the tensors.
+        let layouts = self.layouts(*index, outputs.len(), false)?;
+        let mut unwritten = Vec::new();
+        for (n, (buffer, layout)) in outputs.iter().zip(&layouts).enumerate() {
+            let same = layout.shape().iter().map(|d| usize::try_from(*d).ok());
+            if !same.eq(buffer.shape.iter().map(|d| Some(*d))) {
+                return Err(self.computed_size(*index, n));
+            }
+            let marked = self.locked(buffer, LOCK_READ, |from| {
+                // SAFETY: as in `write`.
+                let bytes = unsafe { std::slice::from_raw_parts(from, buffer.bytes) };
+                bytes.iter().all(|byte| *byte == mark)
+            })?;
+            if marked && buffer.bytes > 0 {
+                unwritten.push(n);
+            }
+        }
+        Ok(unwritten)
+    }
+
+    fn computed_size(&self, index: usize, output: usize) -> RunError {
+        let name = &self.signatures[index].outputs[output].name;
+        RunError::new(
+            Stage::Interface,
+            format!("the size of output `{name}` is known only after a run"),
+        )
+    }
+
+    /// The dimensions of the outputs of a signature, as they are or with a new allocation.
+    fn layouts(&self, index: usize, count: usize, allocate: bool) -> Result<Vec<Layout>, RunError> {
+        // The runtime writes as many dimensions as a tensor has, whatever fits in a layout.
+        let mut layouts = vec![Layout::default(); count + SPARE_LAYOUTS];
+        // SAFETY: as in `open`; there are as many layouts as are told, and room for more.
+        check(Stage::Prepare, unsafe {
+            (self.api.output_layouts)(
+                self.compiled.handle,
+                index,
+                count,
+                layouts.as_mut_ptr(),
+                allocate,
+            )
+        })?;
+        layouts.truncate(count);
+        match layouts.iter().position(|layout| layout.rank() > MAX_RANK) {
+            Some(n) => {
+                let name = &self.signatures[index].outputs[n].name;
+                let message = format!("output `{name}` has more than {MAX_RANK} dimensions");
+                Err(RunError::new(Stage::Interface, message))
+            }
+            None => Ok(layouts),
+        }
     }
 
     /// Calls the signature again that was called last, on the same inputs.
@@ -263,7 +347,15 @@ impl Session {
         }
         for (n, (value, port)) in inputs.iter().zip(&signature.inputs).enumerate() {
             fits(value, port)?;
-            let wanted: Vec<i32> = value.shape.iter().map(|d| *d as i32).collect();
+            let wanted: Result<Vec<i32>, _> =
+                value.shape.iter().map(|d| i32::try_from(*d)).collect();
+            let wanted = wanted.map_err(|_| {
+                let (name, form) = (&port.name, value.form());
+                RunError::new(
+                    Stage::Input,
+                    format!("input `{name}`: {form} has too large dimensions"),
+                )
+            })?;
             if self.shapes[index][n] != wanted {
                 // SAFETY: as in `open`; the dimensions are copied.
                 let resized = unsafe {
@@ -285,26 +377,12 @@ impl Session {
             self.write(&buffer, &value.data)?;
             ins.push(buffer);
         }
-        let mut layouts = vec![Layout::default(); signature.outputs.len()];
-        // SAFETY: as in `open`; there are as many layouts as are told.
-        check(Stage::Prepare, unsafe {
-            (self.api.output_layouts)(
-                self.compiled.handle,
-                index,
-                layouts.len(),
-                layouts.as_mut_ptr(),
-                true,
-            )
-        })?;
+        let layouts = self.layouts(index, signature.outputs.len(), true)?;
         let mut outs = Vec::with_capacity(layouts.len());
-        for (layout, port) in layouts.iter().zip(&signature.outputs) {
+        for (n, (layout, port)) in layouts.iter().zip(&signature.outputs).enumerate() {
             let shape: Result<Vec<usize>, _> =
                 layout.shape().iter().map(|d| usize::try_from(*d)).collect();
-            let shape = shape.map_err(|_| {
-                let message =
-                    format!("the size of output `{}` is known only after a run", port.name);
-                RunError::new(Stage::Interface, message)
-            })?;
+            let shape = shape.map_err(|_| self.computed_size(index, n))?;
             outs.push(self.buffer(port.ty, shape)?);
         }
         self.bound = Some((index, ins, outs));
@@ -583,6 +661,8 @@ mod tests {
         assert!(Layout::of(&[]).unwrap().shape().is_empty());
         assert!(Layout::of(&[1; 9]).is_none());
         assert!(Layout::of(&[usize::MAX]).is_none());
+        let nine = Layout { bits: 9, ..Layout::default() };
+        assert_eq!((nine.rank(), nine.shape().len()), (9, MAX_RANK));
     }
 
     #[test]

@@ -8,7 +8,8 @@
 //! the signal, and neither the caller nor another worker is touched. A second kind of worker
 //! is a Python interpreter with the package `ai_edge_litert`, for what the C API cannot do:
 //! models with variables (every LSTM), outputs whose size only a run tells, and the values of
-//! tensors inside of a model. Both speak the protocol of `protocol.rs`, and compute the same bits.
+//! tensors inside of a model. Both speak the protocol of `protocol.rs`, and compute the same bits,
+//! but that the C API takes denormal numbers for zero.
 
 mod compare;
 mod discover;
@@ -16,6 +17,8 @@ mod error;
 mod ffi;
 mod metrics;
 mod npy;
+mod probe;
+mod process;
 mod protocol;
 mod sample;
 mod serve;
@@ -29,10 +32,10 @@ pub use error::{RunError, Stage};
 pub use metrics::{Difference, Mismatch, Tally};
 pub use npy::{read_npy, read_npz, write_npy};
 pub use protocol::Memory;
-pub use sample::{Fill, Range, fill};
+pub use sample::{Fill, Range, Unfillable, fill};
 pub use serve::serve;
 pub use statistics::Spread;
-pub use value::{Port, Signature, Value};
+pub use value::{MAX_BYTES, Port, Signature, Value, bytes_of, form};
 pub use worker::{Loaded, Worker};
 
 use serde::{Deserialize, Serialize};

@@ -1,10 +1,15 @@
 //! Values in NumPy's files: `.npy`, and the `.npz` that holds several of them.
 
-use crate::value::Value;
-use npyz::{DType, NpyFile, Order, WriteOptions, WriterBuilder};
+use crate::value::{MAX_BYTES, Value, bytes_of};
+use npyz::{DType, NpyFile, NpyHeader, Order, WriteOptions, WriterBuilder};
 use std::io::{self, Read, Seek, Write};
 use tfq_ir::ElementType;
 use zip::ZipArchive;
+
+/// The longest header that is read, as in NumPy: a text of this size is parsed in no time.
+const MAX_HEADER: u32 = 10_000;
+/// How deep brackets may lie in a header, whose parser calls itself for each.
+const MAX_DEPTH: u32 = 8;
 
 /// Calls a macro with every element type that a `.npy` file can hold, its name there
 /// without the byte order, and its Rust type.
@@ -18,16 +23,32 @@ macro_rules! with_types {
     };
 }
 
-/// Reads an array of numbers or booleans, in either byte order and in C or Fortran order.
-pub fn read_npy(from: impl Read) -> io::Result<Value> {
-    let file = NpyFile::new(from)?;
+/// Reads an array of numbers or booleans, in either byte order and in C or Fortran order. Takes
+/// no more memory than a small multiple of what the file holds, whatever its header says.
+pub fn read_npy(mut from: impl Read) -> io::Result<Value> {
+    let header = header(&mut from)?;
     let shape: io::Result<Vec<usize>> =
-        file.shape().iter().map(|d| usize::try_from(*d).map_err(io::Error::other)).collect();
-    let (shape, order) = (shape?, file.order());
-    let name = match file.dtype() {
+        header.shape().iter().map(|d| usize::try_from(*d).map_err(io::Error::other)).collect();
+    let (shape, order) = (shape?, header.order());
+    let dtype = header.dtype();
+    let name = match &dtype {
         DType::Plain(name) => name.to_string(),
         other => return Err(unsupported(&other.descr())),
     };
+    // Dimensions were seen to multiply without an overflow.
+    let claimed = dtype.num_bytes().and_then(|bytes| header.len().checked_mul(bytes as u64));
+    let Some(claimed) = claimed.filter(|bytes| *bytes <= MAX_BYTES) else {
+        return Err(invalid(&format!("its header claims more than {MAX_BYTES} bytes of data")));
+    };
+    let mut data = Vec::new();
+    from.take(claimed).read_to_end(&mut data)?;
+    if data.len() as u64 != claimed {
+        let found = data.len();
+        return Err(invalid(&format!(
+            "the file ends too early: its header claims {claimed} bytes of data, {found} follow"
+        )));
+    }
+    let file = NpyFile::with_header(header, &data[..]);
     macro_rules! read {
         ($($ty:ident $code:literal $rust:ty),*) => {
             match &name[1..] {
@@ -44,10 +65,7 @@ pub fn read_npy(from: impl Read) -> io::Result<Value> {
         };
     }
     let (ty, data): (ElementType, Vec<u8>) = with_types!(read);
-    let bytes = ty.bytes_for(shape.iter().product::<usize>() as u64);
-    if bytes != Some(data.len() as u64) {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "the file ends too early"));
-    }
+    debug_assert_eq!(bytes_of(ty, &shape), Some(data.len() as u64), "{claimed} bytes were read");
     let value = Value { ty, shape, data };
     Ok(if order == Order::Fortran { row_major(value) } else { value })
 }
@@ -55,7 +73,8 @@ pub fn read_npy(from: impl Read) -> io::Result<Value> {
 /// Reads the arrays of an archive, as `numpy.savez` writes it, with their names.
 pub fn read_npz(from: impl Read + Seek) -> io::Result<Vec<(String, Value)>> {
     let mut archive = ZipArchive::new(from)?;
-    let mut arrays = Vec::with_capacity(archive.len());
+    let mut arrays = Vec::new();
+    let mut total = 0;
     for index in 0..archive.len() {
         let entry = archive.by_index(index)?;
         let file = entry.name()?.into_owned();
@@ -63,9 +82,65 @@ pub fn read_npz(from: impl Read + Seek) -> io::Result<Vec<(String, Value)>> {
         let value = read_npy(entry).map_err(|error| {
             io::Error::new(error.kind(), format!("its array `{}`: {error}", name.escape_debug()))
         })?;
+        // What is packed may unfold to far more than the file has.
+        total += value.data.len() as u64;
+        if total > MAX_BYTES {
+            return Err(invalid(&format!("its arrays take more than {MAX_BYTES} bytes")));
+        }
         arrays.push((name.to_owned(), value));
     }
     Ok(arrays)
+}
+
+/// Parses what is before the data, where it is no larger and no more nested than any header.
+fn header(from: &mut impl Read) -> io::Result<NpyHeader> {
+    let none = || invalid("it is no .npy file");
+    let mut start = vec![0; 8];
+    from.read_exact(&mut start).map_err(|_| none())?;
+    let width = match start[..] {
+        [0x93, b'N', b'U', b'M', b'P', b'Y', 1, _] => 2,
+        [0x93, b'N', b'U', b'M', b'P', b'Y', 2 | 3, _] => 4,
+        _ => return Err(none()),
+    };
+    let mut length = [0; 4];
+    from.read_exact(&mut length[..width]).map_err(|_| none())?;
+    start.extend(&length[..width]);
+    let length = u32::from_le_bytes(length);
+    if length > MAX_HEADER {
+        return Err(invalid(&format!(
+            "its header has {length} bytes, at most {MAX_HEADER} are read"
+        )));
+    }
+    let mut text = vec![0; length as usize];
+    from.read_exact(&mut text).map_err(|_| none())?;
+    if !is_plain(&text) {
+        return Err(invalid("its header is none of an array of numbers"));
+    }
+    NpyHeader::from_reader(&[start, text].concat()[..])
+}
+
+/// Whether brackets are nested as in a header, and no dimensions multiply to a number that is too
+/// large for 64 bits: numbers together are more than each shape among them.
+fn is_plain(header: &[u8]) -> bool {
+    let (mut depth, mut deepest) = (0_u32, 0);
+    for byte in header {
+        match byte {
+            b'(' | b'[' | b'{' => depth += 1,
+            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => (),
+        }
+        deepest = deepest.max(depth);
+    }
+    let digits = header.split(|byte| !byte.is_ascii_digit()).filter(|run| !run.is_empty());
+    let product = digits.clone().try_fold(1_u64, |product, run| {
+        let number = std::str::from_utf8(run).ok()?.parse::<u64>().ok()?;
+        product.checked_mul(number.max(1))
+    });
+    deepest <= MAX_DEPTH && product.is_some()
+}
+
+fn invalid(message: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, message)
 }
 
 /// Writes a value; an error where NumPy has no type for its elements.
@@ -93,8 +168,7 @@ pub fn write_npy(to: impl Write, value: &Value) -> io::Result<()> {
 }
 
 fn unsupported(name: &str) -> io::Error {
-    let message = format!("elements of type {name} have no counterpart");
-    io::Error::new(io::ErrorKind::InvalidData, message)
+    invalid(&format!("elements of type {name} have no counterpart"))
 }
 
 /// The same value, whose elements were stored first index fastest.
@@ -205,10 +279,44 @@ mod tests {
         let complex = file("{'descr': '<c8', 'fortran_order': False, 'shape': (1,), }", &[0; 8]);
         let error = read_npy(&complex[..]).unwrap_err();
         assert_eq!(error.to_string(), "elements of type <c8 have no counterpart");
-        let short = file("{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }", &[0; 4]);
-        assert!(read_npy(&short[..]).is_err());
-        assert!(read_npy(&b"not a file of NumPy"[..]).is_err());
+        for none in [&b"not a file of NumPy"[..], b"", b"\x93NUMPY\x01\x00", b"\x93NUMPY\x04\x00 ,"]
+        {
+            assert_eq!(read_npy(none).unwrap_err().to_string(), "it is no .npy file");
+        }
         let packed = Value { ty: ElementType::Int4, shape: vec![2], data: vec![0] };
         assert!(write_npy(&mut Vec::new(), &packed).is_err());
+    }
+
+    #[test]
+    fn a_header_that_claims_more_than_the_file_holds_is_an_error() {
+        let of = |shape: &str| {
+            let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}");
+            read_npy(&file(&header, &[0; 4])[..])
+                .map(|value| value.shape)
+                .map_err(|e| e.to_string())
+        };
+        assert_eq!(of("(1,)"), Ok(vec![1]));
+        let early = "the file ends too early: its header claims 8 bytes of data, 4 follow";
+        assert_eq!(of("(2,)"), Err(early.to_owned()));
+        let early = of("(536870912,)").unwrap_err();
+        assert!(early.ends_with("claims 2147483648 bytes of data, 4 follow"), "{early}");
+        let much = "its header claims more than 2147483648 bytes of data";
+        assert_eq!(of("(536870913,)"), Err(much.to_owned()));
+        assert_eq!(of("(1099511627776, 65536)"), Err(much.to_owned()));
+        for shape in
+            ["(4294967296, 4294967296)", "(0, 4294967296, 4294967296)", "(9999999999999999999999,)"]
+        {
+            let none = "its header is none of an array of numbers";
+            assert_eq!(of(shape), Err(none.to_owned()), "{shape}");
+        }
+    }
+
+    #[test]
+    fn a_header_is_short_and_flat() {
+        let nested = file(&format!("{}{}", "(".repeat(9000), ")".repeat(900)), &[]);
+        assert!(read_npy(&nested[..]).is_err());
+        let long = [&b"\x93NUMPY\x02\x00"[..], &u32::MAX.to_le_bytes(), b"{}"].concat();
+        let error = read_npy(&long[..]).unwrap_err().to_string();
+        assert_eq!(error, "its header has 4294967295 bytes, at most 10000 are read");
     }
 }

@@ -5,7 +5,7 @@
 //! answers each request with one message, which is `{"error": …}` where it failed. The same is
 //! spoken by [`crate::serve`] and by `worker.py`.
 
-use crate::value::{Signature, Value, type_name};
+use crate::value::{MAX_BYTES, Signature, Value, bytes_of, type_name};
 use crate::{Kernels, RunError};
 use serde::{Deserialize, Serialize};
 use std::io::{self, Read, Write};
@@ -25,6 +25,8 @@ pub(crate) enum Request {
     Again { model: usize, runs: u32 },
     /// Answered by `Done`.
     Hello,
+    /// Runs a small model and looks at what comes out. Answered by `Done`.
+    Probe,
     /// Answered by `Memory`.
     Memory,
     /// Asks for the value of a tensor after a run. Answered by `Done` with it.
@@ -68,7 +70,7 @@ struct Header {
     #[serde(with = "type_name")]
     ty: ElementType,
     shape: Vec<usize>,
-    bytes: usize,
+    bytes: u64,
 }
 
 impl<T> Message<T> {
@@ -81,7 +83,7 @@ pub(crate) fn send<T: Serialize>(out: &mut impl Write, mut message: Message<T>) 
     let header = |value: &Value| Header {
         ty: value.ty,
         shape: value.shape.clone(),
-        bytes: value.data.len(),
+        bytes: value.data.len() as u64,
     };
     message.values = message.contents.iter().map(header).collect();
     let text = serde_json::to_vec(&message)?;
@@ -94,7 +96,9 @@ pub(crate) fn send<T: Serialize>(out: &mut impl Write, mut message: Message<T>) 
     out.flush()
 }
 
-/// The next message; `None` where the other side has closed the pipe before one.
+/// The next message; `None` where the other side has closed the pipe before one. What the other
+/// side says of lengths is believed only as far as bytes follow. An error of the kind
+/// `InvalidData` is about what came, any other about the pipe.
 pub(crate) fn receive<T: for<'de> Deserialize<'de>>(
     from: &mut impl Read,
 ) -> io::Result<Option<Message<T>>> {
@@ -104,19 +108,37 @@ pub(crate) fn receive<T: for<'de> Deserialize<'de>>(
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
         Err(error) => return Err(error),
     }
-    let length = u32::from_le_bytes(length) as usize;
-    if length > MAX_TEXT {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "this is no message"));
+    let length = u64::from(u32::from_le_bytes(length));
+    if length > MAX_TEXT as u64 {
+        return Err(invalid("it is no message"));
     }
-    let mut text = vec![0; length];
-    from.read_exact(&mut text)?;
-    let mut message: Message<T> = serde_json::from_slice(&text)?;
+    let mut message: Message<T> = serde_json::from_slice(&read(from, length)?)
+        .map_err(|error| invalid(&error.to_string()))?;
+    let mut total = 0_u64;
     for header in std::mem::take(&mut message.values) {
-        let mut data = vec![0; header.bytes];
-        from.read_exact(&mut data)?;
+        if bytes_of(header.ty, &header.shape) != Some(header.bytes) {
+            let Header { ty, shape, bytes } = header;
+            return Err(invalid(&format!("{ty} of shape {shape:?} takes no {bytes} bytes")));
+        }
+        total = total.saturating_add(header.bytes);
+        if total > MAX_BYTES {
+            return Err(invalid(&format!("it has more than {MAX_BYTES} bytes of values")));
+        }
+        let data = read(from, header.bytes)?;
         message.contents.push(Value { ty: header.ty, shape: header.shape, data });
     }
     Ok(Some(message))
+}
+
+/// So many bytes, with room for no more than twice what came.
+fn read(from: &mut impl Read, length: u64) -> io::Result<Vec<u8>> {
+    let mut data = Vec::new();
+    from.take(length).read_to_end(&mut data)?;
+    if data.len() as u64 == length { Ok(data) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+}
+
+fn invalid(message: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, message)
 }
 
 #[cfg(test)]
@@ -148,6 +170,37 @@ mod tests {
         let value = Value { ty: ElementType::Int8, shape: vec![4], data: vec![0; 4] };
         send(&mut pipe, Message::new(Reply::Done {}, vec![value])).unwrap();
         assert!(receive::<Reply>(&mut &pipe[..pipe.len() - 1]).is_err());
-        assert!(receive::<Reply>(&mut &b"INFO: something"[..]).is_err());
+        let error = receive::<Reply>(&mut &b"INFO: something"[..]).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+    }
+
+    /// A pipe with a text and nothing behind it.
+    fn pipe(text: &str) -> Vec<u8> {
+        [&u32::try_from(text.len()).unwrap().to_le_bytes(), text.as_bytes()].concat()
+    }
+
+    #[test]
+    fn lengths_are_not_believed() {
+        let kind = |values: &str| {
+            let text = format!(r#"{{"done":{{}},"values":[{values}]}}"#);
+            receive::<Reply>(&mut &pipe(&text)[..]).unwrap_err().kind()
+        };
+        let value =
+            |shape: &str, bytes: u64| format!(r#"{{"ty":"INT8","shape":{shape},"bytes":{bytes}}}"#);
+        // The bytes do not follow, are not those of the shape, or are too many.
+        assert_eq!(kind(&value("[2147483648]", 1 << 31)), io::ErrorKind::UnexpectedEof);
+        assert_eq!(kind(&value("[4]", 1 << 40)), io::ErrorKind::InvalidData);
+        assert_eq!(kind(&value("[4294967296,4294967296]", 0)), io::ErrorKind::InvalidData);
+        assert_eq!(kind(&value("[1099511627776]", 1 << 40)), io::ErrorKind::InvalidData);
+        let much = [value("[0]", 0), value("[2147483649]", (1 << 31) + 1)].join(",");
+        assert_eq!(kind(&much), io::ErrorKind::InvalidData);
+        // The text itself is cut off, or none.
+        let cut = [&(60_u32 << 20).to_le_bytes()[..], b"{"].concat();
+        let error = receive::<Reply>(&mut &cut[..]).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+        for text in ["{", "null", "[[[[", r#"{"times":"x"}"#, r#"{"error":{"stage":"?"}}"#] {
+            let error = receive::<Reply>(&mut &pipe(text)[..]).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidData, "{text}");
+        }
     }
 }

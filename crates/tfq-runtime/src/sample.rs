@@ -1,6 +1,6 @@
 //! Inputs that are made up.
 
-use crate::value::Value;
+use crate::value::{MAX_BYTES, Value, bytes_of};
 use tfq_ir::ElementType;
 
 /// What fills an input.
@@ -31,7 +31,16 @@ pub enum Range {
     All,
 }
 
-/// A value for an input of this name, type and shape; `None` for types that are no numbers.
+/// Why no value can be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unfillable {
+    /// Elements are no numbers.
+    NoNumbers,
+    /// It would take more than [`MAX_BYTES`].
+    TooLarge,
+}
+
+/// A value for an input of this name, type and shape.
 ///
 /// Random floats are uniform from -1 to below 1, random integers uniform over `range`, random
 /// booleans fair. The generator is SplitMix64, started with the seed XOR the 64-bit FNV-1a hash
@@ -43,8 +52,12 @@ pub fn fill(
     shape: &[usize],
     how: Fill,
     range: Range,
-) -> Option<Value> {
-    let elements: usize = shape.iter().product();
+) -> Result<Value, Unfillable> {
+    if bytes_of(ty, shape).is_none_or(|bytes| bytes > MAX_BYTES) && ty.bits().is_some() {
+        return Err(Unfillable::TooLarge);
+    }
+    // One of them may be 0.
+    let elements = shape.iter().fold(1_usize, |n, d| n.saturating_mul(*d));
     let (least, count) = integers(ty, range);
     let mut random = Random(match how {
         Fill::Random { seed } => seed ^ fnv(name),
@@ -72,7 +85,7 @@ pub fn fill(
         | ElementType::Complex64
         | ElementType::Complex128
         | ElementType::Float8E4M3Fn
-        | ElementType::Float8E5M2 => return None,
+        | ElementType::Float8E5M2 => return Err(Unfillable::NoNumbers),
         _ => {
             let integers = (0..elements).map(|n| match how {
                 Fill::Random { .. } => least + random.below(count),
@@ -80,10 +93,10 @@ pub fn fill(
                 Fill::Ones => 1,
                 Fill::Ramp => least + (n as u128 % count) as i128,
             });
-            pack(ty, integers)?
+            pack(ty, integers).ok_or(Unfillable::NoNumbers)?
         }
     };
-    Some(Value { ty, shape: shape.to_vec(), data })
+    Ok(Value { ty, shape: shape.to_vec(), data })
 }
 
 /// The least integer of a range and how many there are.
@@ -215,6 +228,20 @@ mod tests {
     fn sub_byte_types_are_packed_and_strings_cannot_be_made() {
         let codes = fill("x", ElementType::Int4, &[3], Fill::Ramp, Range::All).unwrap();
         assert_eq!(codes.data, [0x98, 0x0a]);
-        assert!(fill("x", ElementType::String, &[1], Fill::Zeros, Range::Bits).is_none());
+        let strings = fill("x", ElementType::String, &[1], Fill::Zeros, Range::Bits);
+        assert_eq!(strings, Err(Unfillable::NoNumbers));
+    }
+
+    #[test]
+    fn what_is_too_large_is_not_begun() {
+        let filled =
+            |shape: &[usize]| fill("x", ElementType::Float32, shape, Fill::Ones, Range::Bits);
+        for shape in
+            [&[1 << 20, 1 << 18][..], &[1 << 29, 2], &[usize::MAX, usize::MAX], &[usize::MAX]]
+        {
+            assert_eq!(filled(shape), Err(Unfillable::TooLarge), "{shape:?}");
+        }
+        let empty = filled(&[0, usize::MAX]).unwrap();
+        assert!(empty.data.is_empty());
     }
 }

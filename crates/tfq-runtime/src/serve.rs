@@ -1,6 +1,7 @@
 //! The side of a worker that runs models through the C API.
 
 use crate::ffi::{Api, Session};
+use crate::probe::probe;
 use crate::protocol::{Memory, Message, Reply, Request, receive, send};
 use crate::value::Value;
 use crate::{RunError, Stage};
@@ -11,6 +12,7 @@ use std::time::Instant;
 /// Answers requests from standard input with the runtime of this library, until the input
 /// ends. What the runtime prints goes to standard error.
 pub fn serve(library: &Path) -> io::Result<()> {
+    end_with_parent();
     let mut out = answers()?;
     let mut from = io::stdin().lock();
     let mut worker = Worker { api: Api::load(library), sessions: Vec::new() };
@@ -37,6 +39,24 @@ fn answers() -> io::Result<impl Write> {
 fn answers() -> io::Result<impl Write> {
     Ok(io::stdout().lock())
 }
+
+/// Ends this process when standard input is closed, which is when the process that asks has ended,
+/// however it did. Nobody reads the input while a model runs, perhaps for ever.
+#[cfg(unix)]
+fn end_with_parent() {
+    use rustix::event::{PollFd, PollFlags, poll};
+    use rustix::process::{Signal, getpid, kill_process};
+    std::thread::spawn(|| {
+        let input = io::stdin();
+        // A pipe that is closed is told always, and nothing else is asked for.
+        let mut pipes = [PollFd::new(&input, PollFlags::empty())];
+        while !matches!(poll(&mut pipes, None), Ok(1..)) {}
+        let _ = kill_process(getpid(), Signal::KILL);
+    });
+}
+
+#[cfg(not(unix))]
+fn end_with_parent() {}
 
 struct Worker {
     api: Result<Api, RunError>,
@@ -77,6 +97,10 @@ impl Worker {
             }
             Request::Hello => {
                 self.api.clone()?;
+                Reply::Done {}
+            }
+            Request::Probe => {
+                probe(self.api.clone()?)?;
                 Reply::Done {}
             }
             Request::Memory => Reply::Memory(memory()?),

@@ -4,6 +4,23 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use tfq_ir::ElementType;
 
+/// More bytes than this are given to a model, or taken from it, in no call.
+pub const MAX_BYTES: u64 = 2 << 30;
+
+/// How many bytes a tensor takes; `None` where that is no number below 2⁶⁴, or where its elements
+/// are of no fixed size.
+pub fn bytes_of(ty: ElementType, shape: &[usize]) -> Option<u64> {
+    let product = |n: u64, d: &usize| n.checked_mul(u64::try_from(*d).ok()?);
+    // Without elements it takes nothing, however many there are of the others.
+    let elements = if shape.contains(&0) { 0 } else { shape.iter().try_fold(1, product)? };
+    ty.bytes_for(elements)
+}
+
+/// `FLOAT32[1,224,224,3]`.
+pub fn form(ty: ElementType, shape: &[usize]) -> String {
+    Form(ty, shape).to_string()
+}
+
 /// The contents of a tensor: row-major, little-endian, without padding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Value {
@@ -49,7 +66,7 @@ impl Value {
 
     /// `FLOAT32[1,224,224,3]`.
     pub fn form(&self) -> String {
-        Form(self.ty, &self.shape).to_string()
+        form(self.ty, &self.shape)
     }
 }
 
@@ -139,6 +156,17 @@ mod tests {
         assert_eq!(value(ElementType::BFloat16, &[0x80, 0xbf]).numbers(), Some(vec![-1.0]));
         assert_eq!(value(ElementType::UInt16, &[1, 1]).numbers(), Some(vec![257.0]));
         assert_eq!(value(ElementType::Int4, &[0x21]).numbers(), None);
+    }
+
+    #[test]
+    fn no_shape_is_too_large_to_be_counted() {
+        assert_eq!(bytes_of(ElementType::Float32, &[2, 3]), Some(24));
+        assert_eq!(bytes_of(ElementType::Int4, &[3]), Some(2));
+        assert_eq!(bytes_of(ElementType::Float32, &[]), Some(4));
+        assert_eq!(bytes_of(ElementType::Float32, &[usize::MAX, 2, 0]), Some(0));
+        assert_eq!(bytes_of(ElementType::Float32, &[usize::MAX, 2]), None);
+        assert_eq!(bytes_of(ElementType::Float32, &[usize::MAX / 2]), None);
+        assert_eq!(bytes_of(ElementType::String, &[1]), None);
     }
 
     #[test]

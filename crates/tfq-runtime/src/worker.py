@@ -3,14 +3,33 @@
 What the C API does not offer: the values of tensors inside of a model.
 """
 
+import ctypes
 import json
 import os
+import select
+import signal
 import struct
 import sys
+import threading
 import time
 
 answers = os.fdopen(os.dup(1), "wb")
 os.dup2(2, 1)  # what the runtime prints must not land between answers
+
+
+def end_with_parent():
+    """Waits until standard input is closed, which is when the process that asks has ended."""
+    pipe = select.poll()
+    pipe.register(0, 0)
+    pipe.poll()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+if sys.platform == "linux":
+    # The thread below must wait where the runtime does not let other threads of Python run.
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+if hasattr(select, "poll"):
+    threading.Thread(target=end_with_parent, daemon=True).start()
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
@@ -112,13 +131,16 @@ class Model:
             self.interpreter.invoke()
         except Exception as error:
             raise Failed("invoke", error)
-        return [self.interpreter.get_tensor(d["index"]) for d in self.interpreter.get_output_details()]
+        try:
+            return [self.interpreter.get_tensor(d["index"]) for d in self.interpreter.get_output_details()]
+        except Exception as error:
+            raise Failed("output", error)
 
     def run_signature(self, key, values):
-        runner = self.interpreter.get_signature_runner(key)
-        self.subgraph = runner._subgraph_index
-        names = sorted(runner.get_input_details())
         try:
+            runner = self.interpreter.get_signature_runner(key)
+            self.subgraph = runner._subgraph_index
+            names = sorted(runner.get_input_details())
             outputs = runner(**dict(zip(names, values)))
         except Exception as error:
             raise Failed("invoke", error)
@@ -206,3 +228,5 @@ while True:
         answer(body, values)
     except Failed as failed:
         send({"error": {"stage": failed.stage, "message": failed.message}})
+    except MemoryError as error:
+        send({"error": {"stage": "output", "message": f"out of memory: {error}"}})

@@ -1,12 +1,12 @@
 //! The side of a worker that asks: a process that runs models, and may crash alone.
 
 use crate::protocol::{Memory, Message, Reply, Request, receive, send};
-use crate::value::{Signature, Value};
-use crate::{Kernels, RunError, Stage};
+use crate::value::{MAX_BYTES, Signature, Value};
+use crate::{Kernels, RunError, Runtime, Stage, process};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::Duration;
 use tempfile::NamedTempFile;
@@ -15,12 +15,18 @@ use tempfile::NamedTempFile;
 const SCRIPT: &str = include_str!("worker.py");
 /// How much of what a worker wrote to standard error is looked at.
 const TAIL: u64 = 16 << 10;
+/// How long a worker that has closed its output may take to end.
+const GRACE: Duration = Duration::from_secs(5);
+/// How many characters of an answer to something else are shown.
+const MOST_SHOWN: usize = 200;
 
 /// A process that runs models. It ends when this is dropped.
 pub struct Worker {
     child: Child,
-    input: Option<ChildStdin>,
-    output: ChildStdout,
+    /// To and from the thread that holds its pipes, so that nothing here waits longer than it
+    /// means to, whoever keeps them open.
+    questions: Option<Sender<Message<Request>>>,
+    answers: Receiver<Answer>,
     /// Its standard error, which is read where something fails.
     errors: NamedTempFile,
     /// How many bytes of that came before the last answer, and so are about something else.
@@ -30,6 +36,9 @@ pub struct Worker {
     /// Why there will be no more answers.
     end: Option<RunError>,
 }
+
+/// `None` where the worker closes its output instead.
+type Answer = io::Result<Option<Message<Reply>>>;
 
 /// A model that a worker has loaded.
 #[derive(Clone, Debug)]
@@ -53,41 +62,64 @@ impl Loaded {
 }
 
 impl Worker {
-    /// Starts a program that calls [`crate::serve`].
-    pub fn start(command: Command) -> Result<Self, RunError> {
-        Self::spawn(command).map_err(|error| {
+    /// Starts a program that calls [`crate::serve`] for this runtime, whose path is made its last
+    /// argument. The C API of a library whose version is not known is tried first. A worker whose
+    /// answer takes longer than `limit` is ended, with an error at [`Stage::Timeout`]; without
+    /// one, a model that never ends is waited for.
+    pub fn start(
+        mut command: Command,
+        runtime: &Runtime,
+        limit: Option<Duration>,
+    ) -> Result<Self, RunError> {
+        command.arg(&runtime.library);
+        process::apart(&mut command);
+        let mut worker = Self::spawn(command, limit).map_err(|error| {
             RunError::new(Stage::Library, format!("the worker cannot be started: {error}"))
-        })
+        })?;
+        if runtime.version.is_none() {
+            worker.probe(&runtime.library)?;
+        }
+        Ok(worker)
     }
 
     /// Starts a Python interpreter that has the package `ai_edge_litert`; without it, the first
     /// request fails at [`Stage::Library`].
-    pub fn python(interpreter: &Path) -> Result<Self, RunError> {
-        let mut command = Command::new(interpreter);
-        command.args(["-c", SCRIPT]);
-        Self::spawn(command).map_err(|error| {
+    pub fn python(interpreter: &Path, limit: Option<Duration>) -> Result<Self, RunError> {
+        Self::spawn(process::python(interpreter, SCRIPT), limit).map_err(|error| {
             let interpreter = interpreter.display();
             RunError::new(Stage::Library, format!("{interpreter} cannot be started: {error}"))
         })
     }
 
-    fn spawn(mut command: Command) -> io::Result<Self> {
+    fn spawn(mut command: Command, limit: Option<Duration>) -> io::Result<Self> {
         // A file and not a pipe: what was written before an answer is there when it is looked
         // for, and nothing blocks where it is never read.
         let errors = NamedTempFile::new()?;
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(errors.reopen()?);
-        let mut child = command.spawn()?;
-        let input = child.stdin.take();
-        let output = child.stdout.take().expect("it is piped");
-        Ok(Self { child, input, output, errors, answered: 0, limit: None, end: None })
-    }
-
-    /// Ends the process where an answer takes longer than this, with an error at
-    /// [`Stage::Timeout`]; without a limit a model that never ends is waited for.
-    #[must_use]
-    pub fn with_limit(mut self, limit: Option<Duration>) -> Self {
-        self.limit = limit;
-        self
+        let (started, start) = mpsc::channel();
+        let (questions, asked) = mpsc::channel();
+        let (told, answers) = mpsc::channel();
+        // Linux ends a worker with the *thread* that started it, so this one does, and lives as
+        // long as the worker is of use.
+        thread::Builder::new().name("worker".to_owned()).spawn(move || {
+            let mut child = match command.spawn() {
+                Ok(child) => child,
+                Err(error) => return drop(started.send(Err(error))),
+            };
+            let (input, output) = (child.stdin.take(), child.stdout.take());
+            let (mut input, mut output) = input.zip(output).expect("both are piped");
+            let _ = started.send(Ok(child));
+            for question in asked {
+                // Where sending failed the worker is gone, and receiving says how it ended.
+                let _ = send(&mut input, question);
+                if told.send(receive(&mut output)).is_err() {
+                    break;
+                }
+            }
+        })?;
+        let child = start.recv().map_err(io::Error::other)??;
+        let questions = Some(questions);
+        Ok(Self { child, questions, answers, errors, answered: 0, limit, end: None })
     }
 
     /// Loads a model for one kind of kernels. `threads` of at least 1 compute.
@@ -116,14 +148,16 @@ impl Worker {
         threads: u32,
         keep: bool,
     ) -> Result<Loaded, RunError> {
-        let Some(path) = path.to_str() else {
+        // The worker is in another folder.
+        let whole = std::path::absolute(path).ok();
+        let Some(path) = whole.as_ref().and_then(|path| path.to_str()) else {
             let message = format!("{} is no path that the runtime can take", path.display());
             return Err(RunError::new(Stage::Load, message));
         };
         let request = Request::Load { path: path.to_owned(), kernels, threads, keep };
         match self.ask(request, Vec::new())?.0 {
             Reply::Loaded { model, signatures } => Ok(Loaded { index: model, signatures }),
-            other => Err(unexpected(&other)),
+            other => Err(self.unexpected(&other)),
         }
     }
 
@@ -136,14 +170,19 @@ impl Worker {
         inputs: Vec<Value>,
     ) -> Result<Vec<Value>, RunError> {
         let request = Request::Run { model: model.index, signature };
-        Ok(self.ask(request, inputs)?.1)
+        let outputs = self.ask(request, inputs)?.1;
+        let wanted = model.signatures.get(signature).map(|signature| signature.outputs.len());
+        if wanted != Some(outputs.len()) {
+            return Err(self.useless(&format!("{} outputs are not those wanted", outputs.len())));
+        }
+        Ok(outputs)
     }
 
     /// Repeats the last run of this model, and tells how many seconds each took.
     pub fn again(&mut self, model: &Loaded, runs: u32) -> Result<Vec<f64>, RunError> {
         match self.ask(Request::Again { model: model.index, runs }, Vec::new())?.0 {
-            Reply::Times(times) => Ok(times),
-            other => Err(unexpected(&other)),
+            Reply::Times(times) if times.len() == runs as usize => Ok(times),
+            other => Err(self.unexpected(&other)),
         }
     }
 
@@ -156,7 +195,7 @@ impl Worker {
     pub fn memory(&mut self) -> Result<Memory, RunError> {
         match self.ask(Request::Memory, Vec::new())?.0 {
             Reply::Memory(memory) => Ok(memory),
-            other => Err(unexpected(&other)),
+            other => Err(self.unexpected(&other)),
         }
     }
 
@@ -176,6 +215,16 @@ impl Worker {
         }
     }
 
+    /// Whether a library does what the declarations of its functions say.
+    fn probe(&mut self, library: &Path) -> Result<(), RunError> {
+        self.ask(Request::Probe, Vec::new()).map(|_| ()).map_err(|error| {
+            let library = library.display();
+            let message =
+                format!("{library} has no version that is known, and fails a test of its C API");
+            RunError::new(Stage::Library, format!("{message}: {error}"))
+        })
+    }
+
     fn ask(
         &mut self,
         request: Request,
@@ -184,81 +233,95 @@ impl Worker {
         if let Some(end) = &self.end {
             return Err(end.clone());
         }
-        let (received, late) = self.exchange(request, values);
-        let said = self.said();
-        match received {
-            Ok(Some(Message { body: Reply::Error(mut error), .. })) => {
-                if let Some(said) = complaint(&said) {
-                    // As the C API says of variables.
-                    if error.stage == Stage::Load && said.contains("not yet supported") {
+        let bytes: u64 = values.iter().map(|value| value.data.len() as u64).sum();
+        if bytes > MAX_BYTES {
+            let message = format!("they have {bytes} bytes, {MAX_BYTES} can be passed at most");
+            return Err(RunError::new(Stage::Input, message));
+        }
+        match self.exchange(Message::new(request, values)) {
+            Ok(Ok(Some(Message { body: Reply::Error(mut error), .. }))) => {
+                if let Some(said) = complaint(&self.said()) {
+                    if is_of_interface(error.stage, &said) {
                         error.stage = Stage::Interface;
                     }
                     error.message = said;
                 }
                 Err(error)
             }
-            Ok(Some(message)) => Ok((message.body, message.contents)),
+            Ok(Ok(Some(message))) => {
+                self.said();
+                Ok((message.body, message.contents))
+            }
+            Ok(Ok(None)) => Err(self.ended()),
+            Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => Err(self.ended()),
+            Ok(Err(error)) => Err(self.useless(&error.to_string())),
+            Err(limit) => {
+                let message = format!("no answer within {} s", limit.as_secs_f64());
+                Err(self.close(RunError::new(Stage::Timeout, message)))
+            }
+        }
+    }
+
+    /// Sends a request and waits for what comes back; the limit where nothing does.
+    fn exchange(&self, question: Message<Request>) -> Result<Answer, Duration> {
+        let gone = || Err(io::ErrorKind::UnexpectedEof.into());
+        let sent = self.questions.as_ref().is_some_and(|to| to.send(question).is_ok());
+        if !sent {
+            return Ok(gone());
+        }
+        let Some(limit) = self.limit else {
+            return Ok(self.answers.recv().unwrap_or_else(|_| gone()));
+        };
+        match self.answers.recv_timeout(limit) {
+            Ok(answer) => Ok(answer),
+            Err(RecvTimeoutError::Disconnected) => Ok(gone()),
+            Err(RecvTimeoutError::Timeout) => Err(limit),
+        }
+    }
+
+    /// Ends the process.
+    fn close(&mut self, error: RunError) -> RunError {
+        process::kill(&mut self.child);
+        let _ = self.child.wait();
+        self.closed(error)
+    }
+
+    /// The process has ended: every request is answered so from now on.
+    fn closed(&mut self, error: RunError) -> RunError {
+        self.questions = None;
+        self.end = Some(error.clone());
+        error
+    }
+
+    /// What came cannot be trusted, and nor can what would come.
+    fn useless(&mut self, why: &str) -> RunError {
+        let message = format!("a worker's answer is of no use: {why}");
+        self.close(RunError::new(Stage::Library, message))
+    }
+
+    fn unexpected(&mut self, reply: &Reply) -> RunError {
+        let text: String = format!("{reply:?}").chars().take(MOST_SHOWN).collect();
+        self.useless(&format!("it is to something else: {text}"))
+    }
+
+    /// Why the process closed its output without an answer.
+    fn ended(&mut self) -> RunError {
+        let (stage, how) = match process::ends_within(&mut self.child, GRACE) {
+            Ok(Some(status)) => ending(status),
             Ok(None) | Err(_) => {
-                let error = self.ended(late, &said);
-                self.end = Some(error.clone());
-                Err(error)
+                return self.useless("it closed its output and did not end");
             }
-        }
-    }
-
-    /// Sends a request and waits for the answer; whether that took too long, so that the process
-    /// was ended.
-    fn exchange(
-        &mut self,
-        request: Request,
-        values: Vec<Value>,
-    ) -> (io::Result<Option<Message<Reply>>>, bool) {
-        let Self { child, input, output, limit, .. } = self;
-        let speak = || {
-            // Where sending failed the worker is gone, and so receiving says why.
-            if let Some(input) = input {
-                let _ = send(input, Message::new(request, values));
-            }
-            receive::<Reply>(output)
         };
-        let Some(limit) = *limit else { return (speak(), false) };
-        let (done, wait) = mpsc::channel::<()>();
-        thread::scope(|scope| {
-            let watch = scope.spawn(move || {
-                let late = wait.recv_timeout(limit) == Err(RecvTimeoutError::Timeout);
-                if late {
-                    // Its end of the pipes closes, which ends both sending and receiving.
-                    let _ = child.kill();
-                }
-                late
-            });
-            let received = speak();
-            drop(done);
-            // An answer in the last moment is of no use: there will be no other.
-            if watch.join().unwrap_or(false) { (Ok(None), true) } else { (received, false) }
-        })
-    }
-
-    /// Why there is no answer.
-    fn ended(&mut self, late: bool, said: &str) -> RunError {
-        self.input = None;
-        let how = match self.child.wait() {
-            Ok(status) => ending(status),
-            Err(error) => error.to_string(),
-        };
-        if let (true, Some(limit)) = (late, self.limit) {
-            let message = format!("no answer within {} s", limit.as_secs_f64());
-            return RunError::new(Stage::Timeout, message);
-        }
-        // What it said at its end may have come after the pipe was closed.
-        let said = format!("{said}{}", self.said());
+        // With what it said at its very end.
+        let said = self.said();
         if let Some(missing) = said.lines().find(|line| line.starts_with("ModuleNotFoundError: ")) {
-            return RunError::new(Stage::Library, missing.trim());
+            return self.closed(RunError::new(Stage::Library, missing.trim()));
         }
-        match complaint(&said) {
-            Some(said) => RunError::new(Stage::Crash, format!("{how} ({said})")),
-            None => RunError::new(Stage::Crash, how),
-        }
+        let message = match complaint(&said) {
+            Some(said) if stage == Stage::Crash => format!("{how} ({said})"),
+            _ => how,
+        };
+        self.closed(RunError::new(stage, message))
     }
 
     /// What it wrote to standard error since the last answer, or before the first one since it
@@ -281,15 +344,18 @@ impl Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        self.input = None;
-        // A model that never ends would keep it.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        // A model that never ends would keep it. Once closed, its number may be another's.
+        if self.end.is_none() {
+            self.close(RunError::new(Stage::Killed, "it is not wanted any more"));
+        }
     }
 }
 
-fn unexpected(reply: &Reply) -> RunError {
-    RunError::new(Stage::Library, format!("the worker gave an answer to something else: {reply:?}"))
+/// Whether the C API complains of what it cannot do itself: variables, and buffers for a tensor that
+/// an op makes.
+fn is_of_interface(stage: Stage, complaint: &str) -> bool {
+    stage == Stage::Load && complaint.contains("not yet supported")
+        || complaint.contains("tensor->allocation_type ==")
 }
 
 /// The first thing in a runtime's log that tells why something failed.
@@ -304,29 +370,37 @@ fn complaint(log: &str) -> Option<String> {
 }
 
 #[cfg(unix)]
-fn ending(status: ExitStatus) -> String {
+fn ending(status: ExitStatus) -> (Stage, String) {
     use std::os::unix::process::ExitStatusExt;
-    let Some(signal) = status.signal() else { return format!("it ended with {status}") };
-    let name = match signal {
-        4 => " (illegal instruction)",
-        6 => " (abort)",
-        7 => " (bus error)",
-        8 => " (arithmetic error)",
-        9 => " (killed, perhaps for want of memory)",
-        11 => " (segmentation fault)",
-        _ => "",
+    let Some(signal) = status.signal() else {
+        return (Stage::Crash, format!("it ended with {status}"));
     };
-    format!("signal {signal}{name}")
+    let (stage, name) = match signal {
+        1 => (Stage::Killed, " (hangup)"),
+        2 => (Stage::Killed, " (interrupt)"),
+        3 => (Stage::Killed, " (quit)"),
+        4 => (Stage::Crash, " (illegal instruction)"),
+        6 => (Stage::Crash, " (abort)"),
+        7 => (Stage::Crash, " (bus error)"),
+        8 => (Stage::Crash, " (arithmetic error)"),
+        9 => (Stage::Killed, ", perhaps for want of memory"),
+        11 => (Stage::Crash, " (segmentation fault)"),
+        15 => (Stage::Killed, " (termination)"),
+        24 => (Stage::Killed, " (limit of processor time)"),
+        _ => (Stage::Crash, ""),
+    };
+    (stage, format!("signal {signal}{name}"))
 }
 
 #[cfg(not(unix))]
-fn ending(status: ExitStatus) -> String {
-    format!("it ended with {status}")
+fn ending(status: ExitStatus) -> (Stage, String) {
+    (Stage::Crash, format!("it ended with {status}"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Instant;
 
     #[test]
     fn the_runtime_s_complaint_is_found_in_its_log() {
@@ -336,11 +410,22 @@ mod tests {
         assert_eq!(complaint("INFO: fine\n"), None);
     }
 
+    /// A runtime of a version that is known, so that no worker is tried first.
+    fn runtime() -> Runtime {
+        let version = Some("2.3.0".to_owned());
+        Runtime { library: "library".into(), version, python: "python3".into() }
+    }
+
     #[cfg(unix)]
-    fn shell(script: &str) -> Worker {
+    fn shell_within(limit: Option<Duration>, script: &str) -> Worker {
         let mut command = Command::new("sh");
         command.args(["-c", script]);
-        Worker::start(command).unwrap()
+        Worker::start(command, &runtime(), limit).unwrap()
+    }
+
+    #[cfg(unix)]
+    fn shell(script: &str) -> Worker {
+        shell_within(Some(Duration::from_secs(60)), script)
     }
 
     #[test]
@@ -351,6 +436,28 @@ mod tests {
         assert_eq!(error.stage, Stage::Crash);
         assert_eq!(error.message, "signal 11 (segmentation fault) (out of cheese)");
         assert_eq!(worker.memory().unwrap_err(), error, "and it stays dead");
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_killed_worker_is_told_from_a_crash() {
+        for (signal, how) in
+            [("KILL", "signal 9, perhaps for want of memory"), ("TERM", "signal 15 (termination)")]
+        {
+            // What the runtime said has nothing to do with it.
+            let script = format!("echo 'ERROR: out of cheese' >&2; kill -{signal} $$");
+            let error = shell(&script).memory().unwrap_err();
+            assert_eq!(error.stage, Stage::Killed);
+            assert_eq!(
+                error.to_string(),
+                format!("the process that ran the model was killed: {how}")
+            );
+            assert!(!error.python_may_help());
+        }
+        // From outside, while it waits.
+        let mut worker = shell("exec sleep 600");
+        process::kill(&mut worker.child);
+        assert_eq!(worker.memory().unwrap_err().stage, Stage::Killed);
     }
 
     #[test]
@@ -367,12 +474,55 @@ mod tests {
     #[cfg(unix)]
     fn a_worker_that_gives_no_answer_is_ended() {
         let limit = Some(Duration::from_millis(50));
-        // The second stops in the middle of an answer.
-        for script in ["exec sleep 600", "printf '\\020\\000'; exec sleep 600"] {
-            let mut worker = shell(script).with_limit(limit);
+        for script in [
+            "exec sleep 600",
+            // In the middle of an answer.
+            "printf '\\020\\000'; exec sleep 600",
+            // In a child that holds the pipes.
+            "sleep 600; exit",
+        ] {
+            let start = Instant::now();
+            let mut worker = shell_within(limit, script);
             let error = worker.memory().unwrap_err();
             assert_eq!(error.to_string(), "the model does not end: no answer within 0.05 s");
             assert_eq!(worker.memory().unwrap_err(), error, "and not for another signal");
+            assert!(start.elapsed() < Duration::from_secs(30), "{script}");
+        }
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_request_that_nobody_reads_is_given_up() {
+        let data = vec![0; 1 << 20];
+        let value = Value { ty: tfq_ir::ElementType::Int8, shape: vec![1 << 20], data };
+        let model = Loaded { index: 0, signatures: Vec::new() };
+        let mut worker = shell_within(Some(Duration::from_millis(50)), "exec sleep 600");
+        let error = worker.run(&model, 0, vec![value]).unwrap_err();
+        assert_eq!(error.stage, Stage::Timeout);
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_worker_that_prints_something_else_is_ended_at_once() {
+        // Words, an answer to something else, a text of 4 GB, values of a terabyte, nothing.
+        let of_terabyte =
+            r#"{"done":{},"values":[{"ty":"INT8","shape":[1099511627776],"bytes":1099511627776}]}"#;
+        let framed = |text: &str| format!("\\{:03o}\\000\\000\\000%s' '{text}", text.len());
+        for (printed, why) in [
+            ("INFO: a library says something\\n".to_owned(), "it is no message"),
+            (framed(r#"{"times":[1.0]}"#), "it is to something else: Times([1.0])"),
+            ("\\377\\377\\377\\377".to_owned(), "it is no message"),
+            (framed(of_terabyte), "it has more than 2147483648 bytes of values"),
+            (String::new(), "it closed its output and did not end"),
+        ] {
+            let start = Instant::now();
+            let mut worker = shell(&format!("printf '{printed}'; exec >&-; exec sleep 600"));
+            let error = worker.memory().unwrap_err();
+            assert_eq!(error.stage, Stage::Library, "{error}");
+            let whole = format!("a worker's answer is of no use: {why}");
+            assert!(error.message.starts_with(&whole), "{printed}: {error}");
+            assert!(start.elapsed() < Duration::from_secs(30), "{printed}");
+            assert_eq!(worker.memory().unwrap_err(), error, "and it is not asked again");
         }
     }
 
@@ -380,13 +530,52 @@ mod tests {
     #[cfg(unix)]
     fn an_end_without_an_answer_is_an_error() {
         let error = shell("exit 3").memory().unwrap_err();
-        assert_eq!(error.message, "it ended with exit status: 3");
-        assert!(shell("echo this is no message").memory().is_err());
+        assert_eq!(error.to_string(), "the runtime crashed: it ended with exit status: 3");
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn nothing_is_left_of_a_worker() {
+        // It says what its number is, and starts another process.
+        let script = "sleep 600 & echo $! >&2; echo $$ >&2; wait";
+        let mut worker = shell(script);
+        let mut said = String::new();
+        while said.lines().count() < 2 {
+            thread::sleep(Duration::from_millis(5));
+            said.push_str(&worker.said());
+        }
+        let alive = |pid: &str| {
+            // A dead one whose parent has not looked yet is a zombie.
+            let status = Command::new("ps").args(["-o", "stat=", "-p", pid]).output().unwrap();
+            let status = String::from_utf8_lossy(&status.stdout).trim().to_owned();
+            !status.is_empty() && !status.starts_with('Z')
+        };
+        let pids: Vec<&str> = said.lines().collect();
+        assert!(pids.iter().all(|pid| alive(pid)), "{pids:?}");
+        drop(worker);
+        let start = Instant::now();
+        while pids.iter().any(|pid| alive(pid)) {
+            assert!(start.elapsed() < Duration::from_secs(30), "{pids:?}");
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn inputs_that_are_too_large_are_not_passed_on() {
+        // Zeros that nobody touches take no memory.
+        let data = vec![0; (MAX_BYTES + 1) as usize];
+        let value = Value { ty: tfq_ir::ElementType::Int8, shape: vec![data.len()], data };
+        let model = Loaded { index: 0, signatures: Vec::new() };
+        let error = shell("exec sleep 600").run(&model, 0, vec![value]).unwrap_err();
+        assert_eq!(error.stage, Stage::Input);
+        assert!(error.message.contains("2147483648 can be passed"), "{error}");
     }
 
     #[test]
     fn a_worker_that_does_not_exist() {
-        let error = Worker::start(Command::new("/nowhere/worker")).err().unwrap();
+        let command = Command::new("/nowhere/worker");
+        let error = Worker::start(command, &runtime(), None).err().unwrap();
         assert_eq!(error.stage, Stage::Library);
     }
 }

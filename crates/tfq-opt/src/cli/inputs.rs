@@ -9,7 +9,7 @@ use std::fs::{self, File};
 use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 use tfq_opt::ir::counted;
-use tfq_opt::runtime::{self, Fill, Port, Signature, Value};
+use tfq_opt::runtime::{self, Fill, MAX_BYTES, Port, Signature, Value};
 
 /// What models are run on.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -135,8 +135,41 @@ impl Inputs {
         signature: &Signature,
         sample: usize,
     ) -> Result<Vec<Value>, Failure> {
-        let value = |port| self.value(subject, signature, port, sample);
-        signature.inputs.iter().map(value).collect()
+        let declared = |port: &Port| Port { shape: subject.shape(signature, port), ..port.clone() };
+        let ports: Vec<Port> = signature.inputs.iter().map(declared).collect();
+        self.check_size(subject, &ports)?;
+        ports.iter().map(|port| self.value(subject, signature, port, sample)).collect()
+    }
+
+    /// An error where inputs take more than can be passed on, before the first is made up.
+    fn check_size(&self, subject: &Subject, ports: &[Port]) -> Result<(), Failure> {
+        let bytes = |port: &Port| match self.source(&port.name) {
+            Source::Data(data, array) => {
+                Some((data.arrays[array].1.data.len() / data.samples()) as u64)
+            }
+            Source::File(_, value) => Some(value.data.len() as u64),
+            // What is of no fixed size cannot be made up either, as is said there.
+            Source::Fill(_) if port.ty.bits().is_none() => Some(0),
+            Source::Fill(_) => runtime::bytes_of(port.ty, &self.shape(port)),
+        };
+        let total = ports.iter().try_fold(0_u64, |sum, port| sum.checked_add(bytes(port)?));
+        if total.is_some_and(|bytes| bytes <= MAX_BYTES) {
+            return Ok(());
+        }
+        let form = |port: &Port| {
+            format!("`{}` {}", port.name.escape_debug(), runtime::form(port.ty, &self.shape(port)))
+        };
+        let forms: Vec<String> = ports.iter().map(form).collect();
+        let (name, forms) = (&subject.name, forms.join(", "));
+        let message = format!("{name}: the inputs take more than {MAX_BYTES} bytes: {forms}");
+        let help = "give smaller dimensions with --shape where the model takes them";
+        Err(Failure::Model { message, help: Some(help.to_owned()) })
+    }
+
+    /// The shape of an input that is made up.
+    fn shape(&self, port: &Port) -> Vec<usize> {
+        let shape = self.shapes.iter().rfind(|(name, _)| *name == port.name);
+        shape.map_or_else(|| port.least_shape(), |(_, shape)| shape.clone())
     }
 
     fn value(
@@ -146,7 +179,6 @@ impl Inputs {
         port: &Port,
         sample: usize,
     ) -> Result<Value, Failure> {
-        let port = &Port { shape: subject.shape(signature, port), ..port.clone() };
         let fill = match self.source(&port.name) {
             Source::Data(data, array) => return data.sample(subject, port, array, sample),
             Source::File(file, value) => {
@@ -155,15 +187,14 @@ impl Inputs {
             }
             Source::Fill(fill) => fill,
         };
-        let shape = self.shapes.iter().rfind(|(name, _)| *name == port.name);
-        let shape = shape.map_or_else(|| port.least_shape(), |(_, shape)| shape.clone());
+        let shape = self.shape(port);
         if shape.len() != port.shape.len() {
             let message = format!("{}: input `{}` is {}", subject.name, port.name, port.form());
             let help = "give as many dimensions with --shape";
             return Err(Failure::Model { message, help: Some(help.to_owned()) });
         }
         let range = subject.range(signature, port);
-        runtime::fill(&port.name, port.ty, &shape, fill, range).ok_or_else(|| {
+        runtime::fill(&port.name, port.ty, &shape, fill, range).map_err(|_| {
             let (name, form) = (&port.name, port.form());
             Failure::Model {
                 message: format!(

@@ -49,19 +49,15 @@ impl Running {
 
     /// A process of its own for models: this binary again, or Python.
     pub(crate) fn worker(&self, engine: Engine) -> Result<Worker, RunError> {
-        Ok(self.start(engine)?.with_limit(self.limit))
-    }
-
-    fn start(&self, engine: Engine) -> Result<Worker, RunError> {
         if engine == Engine::Python {
-            return Worker::python(&self.runtime.python);
+            return Worker::python(&self.runtime.python, self.limit);
         }
         let program = std::env::current_exe().map_err(|error| {
             RunError::new(Stage::Library, format!("this binary is not found: {error}"))
         })?;
         let mut command = Command::new(program);
-        command.arg("runtime-worker").arg(&self.runtime.library);
-        Worker::start(command)
+        command.arg("runtime-worker");
+        Worker::start(command, &self.runtime, self.limit)
     }
 }
 

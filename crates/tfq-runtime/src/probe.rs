@@ -1,0 +1,51 @@
+//! Whether an unknown library has the C API that `ffi.rs` declares.
+
+use crate::ffi::{Api, Session};
+use crate::value::Value;
+use crate::{Kernels, RunError, Stage};
+use std::io::Write;
+use tempfile::NamedTempFile;
+use tfq_ir::ElementType;
+
+/// `y = x + x` of float32, with a free dimension: `probe.tfg`, written.
+const MODEL: &[u8] = include_bytes!("probe.tflite");
+
+/// Calls every function that a run needs on a model whose result is known. Arguments that mean
+/// something else there end in an error, another result, or a crash of this process.
+pub(crate) fn probe(api: Api) -> Result<(), RunError> {
+    let failed = |error: std::io::Error| RunError::new(Stage::Library, error.to_string());
+    let mut file = NamedTempFile::new().map_err(failed)?;
+    file.write_all(MODEL).map_err(failed)?;
+    for kernels in Kernels::ALL {
+        let mut session = Session::open(api, file.path(), kernels, 2)?;
+        let [signature] = session.signatures() else {
+            return Err(wrong(&format!(
+                "{} signatures in place of one",
+                session.signatures().len()
+            )));
+        };
+        let names = [&signature.inputs, &signature.outputs]
+            .map(|ports| ports.iter().map(|port| (&*port.name, port.ty)).collect::<Vec<_>>());
+        let float = ElementType::Float32;
+        if signature.key.is_some() || names != [[("x", float)], [("y", float)]] {
+            return Err(wrong(&format!("the signature {signature:?}")));
+        }
+        // The shape that the model has, and another.
+        for numbers in [&[1.0_f32][..], &[0.5, -3.0, 7.25]] {
+            let value = |factor: f32| Value {
+                ty: float,
+                shape: vec![numbers.len(), 1],
+                data: numbers.iter().flat_map(|x| (factor * x).to_le_bytes()).collect(),
+            };
+            let found = session.run(0, &[value(1.0)])?;
+            if found != [value(2.0)] {
+                return Err(wrong(&format!("the result {found:?}")));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn wrong(what: &str) -> RunError {
+    RunError::new(Stage::Library, format!("a model gives {what}"))
+}
