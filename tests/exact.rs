@@ -166,7 +166,7 @@ fn run(
         let shape: Vec<usize> =
             port.shape.iter().map(|dim| usize::try_from(*dim).unwrap_or(unknown)).collect();
         let value = fill(&port.name, port.ty, &shape, Fill::Random { seed: 1 }, Range::Below(16));
-        value.ok_or_else(|| RunError::new(Stage::Input, "no value can be made"))
+        value.map_err(|_| RunError::new(Stage::Input, "no value can be made"))
     });
     let inputs: Result<Vec<Value>, RunError> = inputs.collect();
     worker.run(&model, 0, inputs?)
