@@ -15,7 +15,8 @@ pub(crate) struct Made {
 pub(crate) fn model(seed: u64) -> Made {
     let mut rng = Rng::with_seed(seed);
     let unknown = rng.usize(2..4);
-    let mut maker = Maker { rng, unknown: unknown as i64, head: vec![], ops: vec![], names: 0 };
+    let mut maker =
+        Maker { rng, unknown: unknown as i64, head: vec![], ops: vec![], names: 0, computed: 0 };
     let text = maker.make();
     Made { text, unknown }
 }
@@ -68,6 +69,8 @@ struct Maker {
     head: Vec<String>,
     ops: Vec<String>,
     names: usize,
+    /// Operands that steer an op and are computed.
+    computed: usize,
 }
 
 const F32: (&str, &str) = ("f32", "");
@@ -84,9 +87,12 @@ impl Maker {
         self.head.push(format!("%{} = input : {}", x.name, x.form()));
         let mut pool = vec![x];
         for _ in 0..self.rng.usize(2..7) {
-            // Mostly a chain, so that one op meets another.
-            let from =
-                if self.chance(4, 5) { pool.len() - 1 } else { self.rng.usize(..pool.len()) };
+            // Mostly a chain, so that one op meets another. Of what is allocated at run time, the
+            // runtime lets a RESHAPE share its operand's memory, and overwrites that while somebody
+            // else still reads it.
+            let settled = pool.iter().all(|t: &T| t.dims.iter().all(|dim| dim.known));
+            let fork = self.computed == 0 && settled && self.chance(1, 5);
+            let from = if fork { self.rng.usize(..pool.len()) } else { pool.len() - 1 };
             let from = pool[from].clone();
             let made = self.op(&from);
             pool.push(made);
@@ -151,6 +157,7 @@ impl Maker {
         let less: Vec<i64> = values.iter().map(|value| value - 1).collect();
         let (a, b) = (constant(self, &less), constant(self, &ones));
         let sum = self.name();
+        self.computed += 1;
         self.ops.push(format!("%{sum} = ADD(%{a}, %{b}) : {ty}[{shape}]"));
         (sum, false)
     }
