@@ -401,6 +401,7 @@ impl Diff {
 
     /// As JSON: the fields of this type by their names, indented.
     pub fn to_json(&self) -> String {
-        serde_json::to_string_pretty(self).expect("plain data has a JSON form")
+        let json = serde_json::to_string_pretty(self).expect("plain data has a JSON form");
+        tfq_ir::text::visible_json(&json).into_owned()
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 use std::fmt::Write;
-use tfq_ir::text::{Level, Parts, quoted};
+use tfq_ir::text::{Level, Parts, quoted, visible};
 use tfq_ir::{
     Attr, Attributes, Module, Op, OpKind, Quantization, QuantizationDetails, Subgraph, SubgraphId,
     TensorId, TensorLink, catalog,
@@ -63,7 +63,7 @@ pub fn dot(module: &Module) -> String {
 
 /// Text inside of the quotes of a label.
 fn label(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('"', "\\\"")
+    visible(text).replace('\\', "\\\\").replace('"', "\\\"")
 }
 
 fn kind(op: &Op) -> String {

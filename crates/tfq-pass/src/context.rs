@@ -3,7 +3,9 @@
 use crate::analysis::{Analyses, Analysis, AnalysisInput};
 use indexmap::{IndexMap, IndexSet};
 use std::any::TypeId;
+use std::borrow::Cow;
 use std::sync::Arc;
+use tfq_ir::text::visible;
 use tfq_ir::{CallEffects, Effects, Module, OpId, Patch, Rejected, SubgraphId, TensorId};
 use tfq_target::Target;
 
@@ -133,6 +135,14 @@ impl Calls {
     }
 }
 
+/// What is told names tensors and ops as the file does; none of that may act on a terminal.
+fn shown(text: String) -> String {
+    match visible(&text) {
+        Cow::Borrowed(_) => text,
+        Cow::Owned(shown) => shown,
+    }
+}
+
 impl<'a> Context<'a> {
     pub(crate) fn new(
         target: &'a Target,
@@ -200,6 +210,7 @@ impl<'a> Context<'a> {
         }
         if self.nearest.as_ref().is_none_or(|nearest| rank > nearest.rank) {
             let (place, reason) = tell();
+            let [place, reason] = [place, reason].map(shown);
             self.nearest = Some(NearMiss { rule, place, reason, rank });
         }
     }
@@ -216,6 +227,7 @@ impl<'a> Context<'a> {
     }
 
     pub(crate) fn answer(&mut self, rule: &'static str, place: String, outcome: String) {
+        let [place, outcome] = [place, outcome].map(shown);
         self.answers.insert(Answer { rule, place, outcome });
     }
 
@@ -277,12 +289,13 @@ impl<'a> Context<'a> {
     }
 
     fn remark(&mut self, kind: RemarkKind, rule: &'static str, place: String, message: String) {
+        let [place, message] = [place, message].map(shown);
         self.remarks.push(Remark { kind, rule, place, message });
     }
 
     /// Names a tensor for a remark.
     pub fn tensor_place(module: &Module, sg: SubgraphId, tensor: TensorId) -> String {
-        let label = module.subgraph(sg).tensor(tensor).label();
+        let label = visible(module.subgraph(sg).tensor(tensor).label());
         if module.subgraphs().len() == 1 {
             format!("`{label}`")
         } else {
@@ -295,6 +308,7 @@ impl<'a> Context<'a> {
         let graph = module.subgraph(sg);
         let kind = &graph.op(op).kind;
         let result = graph.results(op).first().map_or("?", |t| graph.tensor(*t).label());
+        let result = visible(result);
         if module.subgraphs().len() == 1 {
             format!("{kind} `{result}`")
         } else {

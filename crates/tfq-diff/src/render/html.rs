@@ -8,7 +8,7 @@ use super::{field, figures, headline, histogram, rename, subgraph_name, tensor};
 use crate::{Diff, Row, Status, SubgraphDiff};
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
-use tfq_ir::text::{Level, Parts, quoted};
+use tfq_ir::text::{Level, Parts, quoted, visible};
 use tfq_ir::{Module, OpId, SubgraphId, TensorId};
 
 const CSS: &str = include_str!("page.css");
@@ -291,7 +291,7 @@ fn arc(out: &mut String, side: usize, first: usize, from: usize, to: usize) {
 /// Text that may stand in HTML, in attributes too.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
+    for c in visible(text).chars() {
         match c {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),

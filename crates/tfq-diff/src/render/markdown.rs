@@ -2,8 +2,9 @@
 
 use super::{field, figures, headline, histogram, reordered, tensor};
 use crate::{Diff, Status, SubgraphDiff};
+use std::borrow::Cow;
 use std::fmt::Write;
-use tfq_ir::text::quoted;
+use tfq_ir::text::{quoted, visible};
 
 /// Lines of details that a comment can bear; hosts cut comments off at 64 KiB.
 const LINES: usize = 400;
@@ -57,6 +58,7 @@ fn details(out: &mut String, subgraph: &SubgraphDiff) {
     _ = write!(out, "\n<details><summary>{}</summary>\n", escaped(&name));
     if !lines.is_empty() {
         // A fence longer than any run of backticks inside.
+        let lines: Vec<Cow<'_, str>> = lines.iter().map(|line| visible(line)).collect();
         let run = lines.iter().map(|line| longest_run(line)).max().unwrap_or(0);
         let fence = "`".repeat((run + 1).max(3));
         _ = write!(out, "\n{fence}diff\n{}\n{fence}\n", lines.join("\n"));
@@ -91,9 +93,9 @@ fn longest_run(text: &str) -> usize {
 fn code(text: &str) -> String {
     let fence = "`".repeat(longest_run(text) + 1);
     let space = if text.starts_with('`') || text.ends_with('`') { " " } else { "" };
-    format!("{fence}{space}{}{space}{fence}", text.replace('|', "\\|"))
+    format!("{fence}{space}{}{space}{fence}", visible(text).replace('|', "\\|"))
 }
 
 fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+    visible(text).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

@@ -3,7 +3,7 @@
 use super::{Style, field, figures, headline, histogram, reordered, tensor};
 use crate::{Diff, Status, SubgraphDiff};
 use std::fmt::Write;
-use tfq_ir::text::quoted;
+use tfq_ir::text::{quoted, visible};
 
 pub(crate) fn text(diff: &Diff, style: Style) -> String {
     let mut out = Text { out: String::new(), style };
@@ -64,6 +64,7 @@ fn colour(status: Status) -> (&'static str, char) {
 
 impl Text {
     fn line(&mut self, code: &str, line: &str) {
+        let line = visible(line);
         match self.style {
             Style::Ansi if !code.is_empty() => _ = writeln!(self.out, "\x1b[{code}m{line}\x1b[0m"),
             _ => _ = writeln!(self.out, "{line}"),

@@ -75,9 +75,56 @@ pub(super) fn string(out: &mut String, text: &str) {
     out.push('"');
 }
 
-fn is_hidden(c: char) -> bool {
+/// Whether a character does not show, changes how others show, or is an order to a terminal.
+pub fn is_hidden(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
+        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// Text from a file as a person may be shown it: what [`is_hidden`] is escaped, line ends too.
+/// To do it twice is to do it once.
+pub fn visible(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(is_hidden) {
+        return text.into();
+    }
+    let mut out = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        match c {
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            c if is_hidden(c) => _ = write!(out, "\\u{{{:x}}}", c as u32),
+            c => out.push(c),
+        }
+    }
+    out.into()
+}
+
+/// JSON with the same characters escaped as JSON does it: its values are what they were.
+pub fn visible_json(json: &str) -> Cow<'_, str> {
+    // Between values there are spaces and line ends only.
+    if !json.chars().any(|c| c != '\n' && is_hidden(c)) {
+        return json.into();
+    }
+    let mut out = String::with_capacity(json.len() + 8);
+    for c in json.chars() {
+        if c == '\n' || !is_hidden(c) {
+            out.push(c);
+            continue;
+        }
+        for unit in c.encode_utf16(&mut [0; 2]) {
+            _ = write!(out, "\\u{unit:04x}");
+        }
+    }
+    out.into()
+}
+
+/// The same for text of several lines, which stay lines.
+pub fn visible_lines(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(|c| c != '\n' && is_hidden(c)) {
+        return text.into();
+    }
+    text.split('\n').map(visible).collect::<Vec<_>>().join("\n").into()
 }
 
 /// Bytes in quotes, with what is no ASCII as `\xNN`.

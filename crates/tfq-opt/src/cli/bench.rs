@@ -4,6 +4,7 @@ use super::diagnostics::Failure;
 use super::inputs::{InputArgs, Inputs};
 use super::model::Reading;
 use super::running::{self, Error, Running, Subject, UseRuntime};
+use super::shown::Shown;
 use serde_json::{Value as Json, json};
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -86,7 +87,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
             all.append(&mut measured.map_err(|(error, name)| error.on(&name))?);
         }
     }
-    let mut out = io::stdout().lock();
+    let mut out = Shown(io::stdout().lock());
     let printed = if args.json {
         print_json(&mut out, &running, &all)
     } else {
@@ -232,5 +233,9 @@ fn print_json(out: &mut impl Write, running: &Running, all: &[Measured]) -> io::
             })
         })
         .collect();
-    writeln!(out, "{:#}", json!({ "runtime": running.label(), "measured": rows }))
+    write!(
+        out,
+        "{}",
+        super::json::json_text(&json!({ "runtime": running.label(), "measured": rows }))
+    )
 }

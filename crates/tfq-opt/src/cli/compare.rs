@@ -6,6 +6,7 @@ use super::inputs::{DataArgs, InputArgs, Inputs, Sources};
 use super::layers;
 use super::model::Reading;
 use super::running::{self, Error, Running, Subject, UseRuntime};
+use super::shown::Shown;
 use serde_json::{Value as Json, json};
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -93,7 +94,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         None => None,
     };
     let sources = inputs.sources(&a, signature);
-    let mut out = io::stdout().lock();
+    let mut out = Shown(io::stdout().lock());
     let (layers, ablated) = (layers.as_deref(), ablated.as_ref());
     let printed = if args.json {
         print_json(&mut out, &cases, &sources, layers, ablated)
@@ -221,7 +222,7 @@ fn print_json(
     if let Some(ablated) = ablated {
         object["ablation"] = ablated.json();
     }
-    writeln!(out, "{object:#}")
+    write!(out, "{}", super::json::json_text(&object))
 }
 
 pub(super) fn case_json(case: &Case) -> Json {

@@ -1,5 +1,6 @@
 //! Errors as the user sees them.
 
+use super::shown::Shown;
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use std::io::{self, IsTerminal, Write};
@@ -7,7 +8,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::process::ExitCode;
 use tfq_opt::Error;
-use tfq_opt::ir::text::line_and_column;
+use tfq_opt::ir::text::{is_hidden, line_and_column, visible_lines};
 use tfq_opt::pass::PipelineError;
 use tfq_opt::target::TargetError;
 
@@ -202,7 +203,23 @@ pub(crate) fn print_usage(error: &clap::Error) -> ExitCode {
 /// Prints a remark to standard error.
 pub(crate) fn note(text: &str) {
     // Where standard error is closed there is nobody to tell.
-    let _ = writeln!(io::stderr().lock(), "note: {text}");
+    let _ = writeln!(Shown(io::stderr().lock()), "note: {text}");
+}
+
+/// Names from files are in messages as they came.
+fn shown(text: &str) -> String {
+    visible_lines(text).into_owned()
+}
+
+/// What stands for a character that does not show, in as many bytes.
+fn of_same_length(c: char) -> char {
+    match c.len_utf8() {
+        _ if matches!(c, '\n' | '\t') || !is_hidden(c) => c,
+        1 => '?',
+        2 => '\u{bf}',
+        3 => char::REPLACEMENT_CHARACTER,
+        _ => '\u{1f6ab}',
+    }
 }
 
 /// Prints a failure to standard error.
@@ -211,26 +228,28 @@ pub(crate) fn print(failure: &Failure) {
     let help = match failure {
         Failure::Text(excerpt) => {
             let (line, text, span) = excerpt.shown();
+            // The place is counted in bytes.
+            let text: String = text.chars().map(of_same_length).collect();
             let snippet = Snippet::source(text)
                 .line_start(line)
                 .line_numbering(excerpt.text.contains('\n'))
-                .path(excerpt.place.clone())
-                .annotation(AnnotationKind::Primary.span(span).label(excerpt.label.clone()));
-            report.push(Level::ERROR.primary_title(excerpt.message.clone()).element(snippet));
+                .path(shown(&excerpt.place))
+                .annotation(AnnotationKind::Primary.span(span).label(shown(&excerpt.label)));
+            report.push(Level::ERROR.primary_title(shown(&excerpt.message)).element(snippet));
             excerpt.help.clone()
         }
         Failure::Usage { message, help } => {
-            report.push(Group::with_title(Level::ERROR.primary_title(message.clone())));
+            report.push(Group::with_title(Level::ERROR.primary_title(shown(message))));
             Some(help.clone())
         }
         Failure::Model { message, help } => {
-            report.push(Group::with_title(Level::ERROR.primary_title(message.clone())));
+            report.push(Group::with_title(Level::ERROR.primary_title(shown(message))));
             help.clone()
         }
         Failure::ClosedPipe => return,
     };
     if let Some(help) = help {
-        report.push(Group::with_title(Level::HELP.secondary_title(help)));
+        report.push(Group::with_title(Level::HELP.secondary_title(shown(&help))));
     }
     let mut out = io::stderr().lock();
     let styled = out.is_terminal() && std::env::var_os("NO_COLOR").is_none();

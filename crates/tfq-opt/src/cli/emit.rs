@@ -86,7 +86,7 @@ impl Emit {
         let content = match form {
             Form::Tflite => unreachable!("a file is written as an image"),
             Form::Dot => tfq_opt::dot(module),
-            Form::Json => format!("{:#}\n", tfq_opt::graph_json(module)),
+            Form::Json => super::json::json_text(&tfq_opt::graph_json(module)),
             Form::Text => return self.write_text(module, output),
         };
         model::write_bytes(output, content)

@@ -37,7 +37,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         let mut value = serde_json::to_value(&inspection).expect("plain data has a JSON form");
         value["file"] = named(&args.model).into();
         value["file_bytes"] = bytes.len().into();
-        format!("{value:#}\n")
+        super::json::json_text(&value)
     } else {
         text(&named(&args.model), bytes.len() as u64, &inspection)
     };

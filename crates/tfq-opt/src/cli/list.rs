@@ -1,6 +1,8 @@
 //! `tfq-opt passes` and `tfq-opt explain`.
 
 use super::diagnostics::Failure;
+use super::json::json_text;
+use super::shown::Shown;
 use serde_json::{Map, Value, json};
 use std::io::{self, Write};
 use tfq_opt::builtin;
@@ -8,7 +10,7 @@ use tfq_opt::pass::{OptionInfo, OptionKind, PassInfo};
 
 pub(crate) fn passes(as_json: bool) -> io::Result<()> {
     let registry = builtin();
-    let mut out = io::stdout().lock();
+    let mut out = Shown(io::stdout().lock());
     if as_json {
         let passes: Vec<_> = registry.passes().map(pass_json).collect();
         let pipelines: Vec<_> = registry
@@ -19,7 +21,7 @@ pub(crate) fn passes(as_json: bool) -> io::Result<()> {
                 json!({ "name": p.name, "summary": p.summary, "steps": steps })
             })
             .collect();
-        return writeln!(out, "{:#}", json!({ "passes": passes, "pipelines": pipelines }));
+        return write!(out, "{}", json_text(&json!({ "passes": passes, "pipelines": pipelines })));
     }
     writeln!(out, "Passes:")?;
     for info in registry.passes() {
@@ -56,7 +58,7 @@ pub(crate) fn find(name: &str) -> Result<&'static PassInfo, Failure> {
 
 pub(crate) fn explain(name: &str) -> Result<(), Failure> {
     let info = find(name)?;
-    let mut out = io::stdout().lock();
+    let mut out = Shown(io::stdout().lock());
     manual(&mut out, info).map_err(super::output_failure)
 }
 

@@ -15,6 +15,7 @@ mod emit;
 mod golden;
 mod inputs;
 mod inspect;
+mod json;
 mod layers;
 mod list;
 mod misspelt;
@@ -26,6 +27,7 @@ mod progress;
 mod reduce;
 mod run;
 mod running;
+mod shown;
 mod skeleton;
 mod summary;
 mod targets;
@@ -78,7 +80,8 @@ fn run(args: &Args) -> Result<(), Failure> {
             return write!(io::stdout(), "{text}").map_err(output_failure);
         }
         Some(Command::Passes { schema: true, .. }) => {
-            return writeln!(io::stdout(), "{:#}", list::schema()).map_err(output_failure);
+            return write!(io::stdout(), "{}", json::json_text(&list::schema()))
+                .map_err(output_failure);
         }
         Some(Command::Passes { json, .. }) => return list::passes(*json).map_err(output_failure),
         Some(Command::Bisect(bisect)) => return bisect::run(bisect),

@@ -3,6 +3,7 @@
 use super::args::Prefer;
 use super::diagnostics::{Failure, named};
 use super::emit::{Emit, Form};
+use super::shown::Shown;
 use bytes::Bytes;
 use std::ffi::OsStr;
 use std::io::{self, Read, Write};
@@ -76,8 +77,8 @@ pub(crate) fn is_standard_output(name: &Path) -> bool {
 /// Where a report goes beside an output: standard error where that is on standard output.
 pub(crate) fn beside(output: Option<&Path>) -> Box<dyn Write> {
     match output {
-        Some(output) if is_standard_output(output) => Box::new(io::stderr()),
-        _ => Box::new(io::stdout().lock()),
+        Some(output) if is_standard_output(output) => Box::new(Shown(io::stderr())),
+        _ => Box::new(Shown(io::stdout().lock())),
     }
 }
 

@@ -4,6 +4,7 @@ use super::args::Args;
 use super::debug::{self, Watcher};
 use super::diagnostics::{Failure, named};
 use super::emit::Form;
+use super::shown::Shown;
 use super::{list, misspelt, model, output_failure, outputs, progress, summary, timing};
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
@@ -19,7 +20,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
             Some(file) => reproducer(file)?.1,
             None => pipeline(args)?,
         };
-        return writeln!(io::stdout(), "{pipeline}").map_err(output_failure);
+        return writeln!(Shown(io::stdout()), "{pipeline}").map_err(output_failure);
     }
     let mut timeline = Timeline::default();
     let Job { input, optimizer, target, source, bytes_in, form, output } =
@@ -217,7 +218,7 @@ fn report(args: &Args, summary: &summary::Summary<'_>) -> io::Result<()> {
     if args.json {
         return summary.json(&mut io::stdout().lock());
     }
-    let mut out = io::stderr().lock();
+    let mut out = Shown(io::stderr().lock());
     if let Some(pass) = &args.remarks {
         summary.remarks(&mut out, pass)?;
     }

@@ -5,6 +5,7 @@ use super::inputs::{InputArgs, plain};
 use super::model::Reading;
 use super::outputs;
 use super::running::{self, Error, Subject, UseRuntime};
+use super::shown::Shown;
 use serde_json::json;
 use std::fs;
 use std::io::{self, Write};
@@ -89,7 +90,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     if let Some(folder) = &args.output {
         save(folder, &mut outputs)?;
     }
-    let mut out = io::stdout().lock();
+    let mut out = Shown(io::stdout().lock());
     let printed =
         if args.json { print_json(&mut out, &outputs) } else { print(&mut out, &outputs) };
     printed.map_err(super::output_failure)
@@ -175,7 +176,7 @@ fn print_json(out: &mut impl Write, outputs: &[Output<'_>]) -> io::Result<()> {
             })
         })
         .collect();
-    writeln!(out, "{:#}", json!({ "outputs": list }))
+    write!(out, "{}", super::json::json_text(&json!({ "outputs": list })))
 }
 
 #[cfg(test)]

@@ -240,7 +240,7 @@ impl Summary<'_> {
                 self.chosen(filter).map(|(pass, r)| remark_json(pass, r)).collect();
             object["remarks"] = remarks.into();
         }
-        writeln!(out, "{object:#}")
+        write!(out, "{}", super::json::json_text(&object))
     }
 
     pub(crate) fn remarks(&self, out: &mut impl Write, filter: &str) -> io::Result<()> {

@@ -1,6 +1,8 @@
 //! `tfq-opt targets`: which runtimes are known, and what is known of them.
 
 use super::diagnostics::Failure;
+use super::json::json_text;
+use super::shown::Shown;
 use super::{model, output_failure};
 use serde_json::json;
 use std::ffi::OsString;
@@ -34,11 +36,11 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         if let Some(op) = &args.op {
             keep_op(&mut description, op)?;
         }
-        if args.json { format!("{:#}\n", json!(description)) } else { explanation(&description) }
+        if args.json { json_text(&json!(description)) } else { explanation(&description) }
     } else {
         list(args.json)
     };
-    io::stdout().lock().write_all(text.as_bytes()).map_err(output_failure)
+    Shown(io::stdout().lock()).write_all(text.as_bytes()).map_err(output_failure)
 }
 
 fn shipped() -> impl Iterator<Item = &'static Target> {
@@ -50,7 +52,7 @@ fn list(as_json: bool) -> String {
         let targets: Vec<_> = shipped()
             .map(|target| json!({ "name": target.name(), "summary": target.summary() }))
             .collect();
-        return format!("{:#}\n", json!({ "targets": targets }));
+        return json_text(&json!({ "targets": targets }));
     }
     let mut out = String::new();
     for target in shipped() {

@@ -10,6 +10,7 @@ mod review;
 use super::args::Prefer;
 use super::diagnostics::{Failure, cause, named};
 use super::model::{self, Reading};
+use super::shown::Shown;
 use bytes::Bytes;
 use clap::ValueEnum;
 use globset::{Glob, GlobSet, GlobSetBuilder};
@@ -255,7 +256,7 @@ fn on_ci() -> bool {
 
 /// Asks on standard output and reads a line; `None` where there is no more input.
 fn ask(question: &str) -> Result<Option<String>, Failure> {
-    let mut out = io::stdout().lock();
+    let mut out = Shown(io::stdout().lock());
     write!(out, "{question} ").and_then(|()| out.flush()).map_err(super::output_failure)?;
     let mut line = String::new();
     let read = io::stdin().lock().read_line(&mut line);
@@ -269,5 +270,10 @@ fn ask(question: &str) -> Result<Option<String>, Failure> {
 
 /// Prints to standard output.
 fn say(text: &str) -> Result<(), Failure> {
+    Shown(io::stdout().lock()).write_all(text.as_bytes()).map_err(super::output_failure)
+}
+
+/// The same for text with colours, in which names are escaped already.
+fn say_coloured(text: &str) -> Result<(), Failure> {
     io::stdout().lock().write_all(text.as_bytes()).map_err(super::output_failure)
 }

@@ -1,5 +1,6 @@
 //! The report of a check in its forms.
 
+use super::super::json::json_text;
 use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesText, Event};
 use serde_json::json;
@@ -8,7 +9,7 @@ use std::io;
 use tfq_golden::{Cause, Comparison, Folder, Kind};
 use tfq_opt::diff::Style;
 use tfq_opt::ir::counted;
-use tfq_opt::ir::text::Level;
+use tfq_opt::ir::text::{Level, visible, visible_lines};
 
 /// Version of the form of [`json`].
 const SCHEMA: u32 = 1;
@@ -137,9 +138,9 @@ pub(super) fn human(report: &Report<'_>) -> String {
     for verdict in report.verdicts {
         let title = verdict.title();
         let line = format!("{:7}  {:width$}  {title}", verdict.word(), verdict.name);
-        _ = writeln!(out, "{}", line.trim_end());
+        _ = writeln!(out, "{}", visible(line.trim_end()));
         for line in verdict.lines() {
-            _ = writeln!(out, "         {line}");
+            _ = writeln!(out, "         {}", visible(&line));
         }
         if let State::Differs(comparison) = &verdict.state {
             for line in comparison.details(Style::Plain).lines().skip(1) {
@@ -148,6 +149,7 @@ pub(super) fn human(report: &Report<'_>) -> String {
         }
     }
     for file in report.stale {
+        let file = visible(file);
         _ = writeln!(out, "{:7}  {file}  {STALE}\n         {STALE_HELP}", "stale");
     }
     let count = |word: &str| report.verdicts.iter().filter(|v| v.word() == word).count();
@@ -225,7 +227,7 @@ pub(super) fn json(report: &Report<'_>) -> String {
         "stale": report.stale,
         "goldens": goldens,
     });
-    format!("{all:#}\n")
+    json_text(&all)
 }
 
 /// One test case for each golden: one that differs has failed, one that could not be compared
@@ -304,7 +306,7 @@ fn case(verdict: &Verdict, writer: &mut Writer<Vec<u8>>) -> io::Result<()> {
 /// Text without characters that XML cannot have, even escaped.
 fn plain(text: &str) -> String {
     let allowed = |c: char| matches!(c, '\t' | '\n' | '\u{20}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..);
-    text.chars().map(|c| if allowed(c) { c } else { '\u{fffd}' }).collect()
+    visible_lines(text).chars().map(|c| if allowed(c) { c } else { '\u{fffd}' }).collect()
 }
 
 /// An annotation for each golden that is not met, and then the report for people, which is what
@@ -339,7 +341,7 @@ pub(super) fn github(report: &Report<'_>) -> String {
 }
 
 fn data(text: &str) -> String {
-    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+    visible_lines(text).replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
 fn property(text: &str) -> String {

@@ -1,7 +1,7 @@
 //! `tfq-opt golden review`.
 
 use super::report::reasons;
-use super::{Patterns, Place, ask, failure, header, on_ci, say, style};
+use super::{Patterns, Place, ask, failure, header, on_ci, say, say_coloured, style};
 use crate::cli::diagnostics::Failure;
 use similar::TextDiff;
 use tfq_golden::{Folder, Golden, Section, compare};
@@ -141,7 +141,7 @@ fn show(folder: &Folder, name: &str) -> Result<(), Failure> {
     }
     // Its first line was told above.
     if let Some((_, details)) = comparison.details(style()).split_once('\n') {
-        say(&format!("\nThe result:\n{details}"))?;
+        say_coloured(&format!("\nThe result:\n{details}"))?;
     }
     let steps = steps(&accepted, &new);
     if !steps.is_empty() {
