@@ -14,14 +14,16 @@ mod kernels;
 mod layout;
 mod pieces;
 mod range;
+mod runtime;
 mod view;
 
 pub use error::{ErrorStats, dequantize_i8, quantization_error};
-pub use float16::{NonFinite, to_f16};
+pub use float16::{NonFinite, f16_snr_db, from_f16, to_f16};
 pub use int8::{
     QMAX_INT2, QMAX_INT4, QMAX_INT8, QuantParams, Quantized, Rule, quantize_i8_into,
     quantize_symmetric, quantize_symmetric_i8,
 };
 pub use layout::ChannelLayout;
 pub use range::{MinMax, NotFinite, Ranges, min_max_per_channel, range};
+pub use runtime::{FakeQuantizer, affine_codes};
 pub use view::F32View;
