@@ -10,8 +10,9 @@ use tfq_opt::format::{LiftError, Placement};
 use tfq_opt::ir::{Change, DEQUANT_CACHE_METADATA, text};
 use tfq_opt::pass::{NamedPipeline, PassError, PassInfo, Pipeline, Registry, RunError};
 use tfq_opt::passes::{
-    self, AnnotateDequantCache, Compat, CustomOp, CustomOps, EliminateDeadBuffers, Granularity,
-    HybridEligibility, InsertDequant, OpList, QuantizeWeights, WeightType,
+    self, AnnotateDequantCache, Compat, CustomOp, CustomOps, EliminateDeadBuffers, FoldConstants,
+    Granularity, HybridEligibility, InsertDequant, MergeEqualBuffers, OpList, QuantizeWeights,
+    WeightType,
 };
 use tfq_opt::target::Target;
 use tfq_opt::{Error, Optimizer, Source, builtin, quantize_weights, quantize_weights_into};
@@ -70,11 +71,13 @@ fn one_call_is_the_pipeline_of_three() {
 fn the_default_pipeline_can_be_built_in_code() {
     let bytes = model("digits/digits_gru");
     let in_code = Pipeline::new()
+        .then("fold-constants", FoldConstants {})
         .then("quantize-weights", QuantizeWeights::default())
+        .then("merge-equal-buffers", MergeEqualBuffers {})
         .then("hybrid-eligibility", HybridEligibility {})
         .then("insert-dequant", InsertDequant {})
         .then("eliminate-dead-buffers", EliminateDeadBuffers {})
-        .then("annotate-dequant-cache", AnnotateDequantCache {});
+        .then("annotate-dequant-cache", AnnotateDequantCache::default());
     let by_name = Optimizer::default().run(&bytes[..]).unwrap();
     let built = Optimizer::new(in_code).run(&bytes[..]).unwrap();
     assert!(by_name.to_vec().unwrap() == built.to_vec().unwrap());
@@ -130,11 +133,8 @@ fn a_run_can_be_watched_and_reports() {
             tfq_opt::pass::Event::Failed { error, .. } => panic!("{error}"),
         })
         .unwrap();
-    assert_eq!(
-        seen[..3],
-        ["0/5 quantize-weights", "end quantize-weights", "1/5 hybrid-eligibility"]
-    );
-    assert_eq!(seen.len(), 10);
+    assert_eq!(seen[..3], ["0/7 fold-constants", "end fold-constants", "1/7 quantize-weights"]);
+    assert_eq!(seen.len(), 14);
     assert_eq!(result.report.statistic("constants-quantized"), 1);
     assert_eq!(result.report.statistic("dequantize-inserted"), 1);
     assert_eq!(result.report.statistic("no such number"), 0);
@@ -260,7 +260,7 @@ fn right_text() -> impl Strategy<Value = (String, usize)> {
         quantize,
         prop_oneof![Just("insert-dequant"), Just("hybrid-eligibility"), Just("quantize-weights")]
             .prop_map(|name| (name.to_owned(), 1)),
-        Just(("default".to_owned(), 5)),
+        Just(("default".to_owned(), 7)),
     ];
     (proptest::collection::vec(item, 0..5), space).prop_map(|(items, space)| {
         let texts: Vec<String> = items.iter().map(|(text, _)| text.clone()).collect();
@@ -321,11 +321,14 @@ fn run(passes: &str, source: impl Into<Source<'static>>) -> Vec<u8> {
 #[test]
 fn the_record_of_cached_results_stays_true_from_run_to_run() {
     let text = || text::parse(RESHAPED, &text::ParseOptions::default()).unwrap();
-    let annotated = run("annotate-dequant-cache", text());
+    let annotated = run("annotate-dequant-cache{always=on}", text());
     assert_eq!(run("", annotated.clone()), annotated);
     assert_eq!(run("annotate-dequant-cache", annotated.clone()), annotated);
     let fewer = run("remove-identities", annotated.clone());
-    let fresh = recorded(&run("remove-identities,annotate-dequant-cache", text()));
+    let passes = "remove-identities,annotate-dequant-cache{always=on}";
+    let fresh = recorded(&run(passes, text()));
+    // All of its Dequantize ops came with it.
+    assert_eq!(recorded(&run("annotate-dequant-cache", text())), None);
     assert!(fresh.is_some() && recorded(&annotated) != fresh);
     assert_eq!(recorded(&fewer), fresh);
     // The runtime that keeps nothing.

@@ -14,7 +14,8 @@ declare_pass! {
     /// which and writes it to the model's metadata as `tfq.dequant_cache`, in the format of
     /// `schema/tfq_annotations.fbs`. The runtime ignores the entry. A model without Dequantize
     /// gets none, nor does one for a target whose runtime keeps nothing (`tflm`); an entry that
-    /// it has is removed.
+    /// it has is removed. Nor does one whose Dequantize ops all came with it, unless `always` is
+    /// on: the entry takes some 100 bytes for each op, and tells of what this run made.
     ///
     /// The entry names ops and tensors by number, and is written anew where these move. A later
     /// pass that adds a Dequantize or changes what one reads drops it, so this pass comes last.
@@ -33,7 +34,7 @@ declare_pass! {
     ///   output %y
     /// }
     /// ```
-    /// becomes with `annotate-dequant-cache`
+    /// becomes with `annotate-dequant-cache{always=on}`
     /// ```tfg
     /// tfg 1 quant
     /// subgraph @main {
@@ -47,7 +48,10 @@ declare_pass! {
     ///   @main %real cached_constant bytes 8 per_invoke 0
     /// }
     /// ```
-    pub struct AnnotateDequantCache {}
+    pub struct AnnotateDequantCache {
+        /// Whether Dequantize ops are recorded that all came with the model.
+        pub always: bool = false,
+    }
 }
 
 impl Pass for AnnotateDequantCache {
@@ -56,9 +60,15 @@ impl Pass for AnnotateDequantCache {
             module.set_dequant_cache(None);
             return Ok(());
         }
-        let called = called_subgraphs(module);
         let found: Vec<(SubgraphId, OpId)> =
             module.ops_of_kind(ops::DEQUANTIZE).map(|(sg, op, _)| (sg, op)).collect();
+        let wanted = self.always || module.dequant_cache.is_some() || made_dequantize(module);
+        if !found.is_empty() && !wanted {
+            let message = format!("all of the model's {} came with it", found.len());
+            cx.note("not recorded", "DEQUANTIZE".to_owned(), message);
+            return Ok(());
+        }
+        let called = called_subgraphs(module);
         let entries: Vec<DequantCacheEntry> =
             found.into_iter().filter_map(|(sg, op)| entry(module, &called, sg, op)).collect();
         if entries.is_empty() {
@@ -87,6 +97,17 @@ impl Pass for AnnotateDequantCache {
         module.set_dequant_cache(Some(cache));
         Ok(())
     }
+}
+
+/// Whether a pass added a Dequantize.
+fn made_dequantize(module: &Module) -> bool {
+    module.journal().iter().any(|patch| {
+        patch.subgraph.is_some_and(|sg| {
+            let graph = module.subgraph(sg);
+            let mut alive = patch.added_ops().iter().filter(|op| graph.contains_op(**op));
+            alive.any(|op| graph.op(*op).kind.is(ops::DEQUANTIZE))
+        })
+    })
 }
 
 /// Subgraphs that an op calls, so that their inputs are arguments.

@@ -7,6 +7,7 @@ mod annotate_dequant_cache;
 mod cancel_quantize_dequantize;
 mod eliminate_dead_buffers;
 mod eliminate_dead_ops;
+mod fold_constants;
 mod hybrid_eligibility;
 mod insert_dequant;
 mod merge_equal_buffers;
@@ -31,6 +32,7 @@ pub static ALL: &[&PassInfo] = &[
     &cancel_quantize_dequantize::INFO,
     &eliminate_dead_buffers::INFO,
     &eliminate_dead_ops::INFO,
+    &fold_constants::INFO,
     &hybrid_eligibility::INFO,
     &insert_dequant::INFO,
     &merge_equal_buffers::INFO,
@@ -44,11 +46,12 @@ pub use annotate_dequant_cache::AnnotateDequantCache;
 pub use cancel_quantize_dequantize::CancelQuantizeDequantize;
 pub use eliminate_dead_buffers::EliminateDeadBuffers;
 pub use eliminate_dead_ops::EliminateDeadOps;
+pub use fold_constants::FoldConstants;
 pub use hybrid_eligibility::HybridEligibility;
 pub use insert_dequant::InsertDequant;
 pub use merge_equal_buffers::MergeEqualBuffers;
 pub use quantize_weights::{
-    Compat, CustomOp, CustomOps, Granularity, OpList, Prefer, QuantizeWeights, WeightType,
+    Compat, CustomOp, CustomOps, Granularity, OpList, Operands, Prefer, QuantizeWeights, WeightType,
 };
 pub use remove_identities::RemoveIdentities;
 pub use trigger_failure::{FailureKind, TriggerFailure};

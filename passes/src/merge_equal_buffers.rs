@@ -1,6 +1,7 @@
 use bytes::Bytes;
 use indexmap::{IndexMap, IndexSet};
-use tfq_ir::{BufferId, Module, Patch, SubgraphId, TensorId};
+use std::collections::BTreeMap;
+use tfq_ir::{BufferId, Module, Numbers, OpId, Patch, Subgraph, SubgraphId, TensorId};
 use tfq_pass::{Context, Pass, PassError, declare_pass};
 
 declare_pass! {
@@ -13,8 +14,9 @@ declare_pass! {
     /// `eliminate-dead-buffers` drops them.
     ///
     /// ## When it is safe
-    /// Results are bit-identical: constants are only read. Variables, and constants that a caller
-    /// may set, keep buffers of their own.
+    /// Results are bit-identical: constants are only read. What something writes to keeps a buffer
+    /// of its own, with a remark: variables, what a caller may set, and what an op computes.
+    /// Nothing is merged where metadata refers to buffers by number (`COMPRESSION_METADATA`).
     ///
     /// ## Example
     /// ```tfg
@@ -45,7 +47,14 @@ declare_pass! {
 
 impl Pass for MergeEqualBuffers {
     fn run(&self, module: &mut Module, cx: &mut Context<'_>) -> Result<(), PassError> {
-        let moves = match_equal(module);
+        let numbers = Numbers { buffers: true, ..Numbers::default() };
+        if let Some((metadata, what)) = module.numbered_by_metadata(numbers) {
+            let place = format!("metadata `{}`", metadata.name);
+            let why = format!("it names {what} by number, so each keeps its bytes");
+            cx.missed("numbered by metadata", place, why);
+            return Ok(());
+        }
+        let moves = match_equal(module, cx);
         for sg in module.subgraph_ids() {
             let graph = module.subgraph(sg);
             let moved: Vec<(TensorId, BufferId)> = graph
@@ -69,38 +78,88 @@ impl Pass for MergeEqualBuffers {
     }
 }
 
-/// Buffers of constants, and the earlier one that has the same bytes. One that a caller may
-/// write to, through an input that shows it, stays alone.
-fn match_equal(module: &Module) -> IndexMap<BufferId, BufferId> {
-    let mut written: IndexSet<BufferId> = IndexSet::new();
-    for sg in module.subgraph_ids() {
-        let referred = module.all_references(sg);
-        let inputs = referred.iter().filter(|(_, references)| references.input);
-        written.extend(inputs.map(|(id, _)| module.subgraph(sg).tensor(*id).buffer));
-    }
-    let of_subgraph = |sg: SubgraphId| {
-        let graph = module.subgraph(sg);
-        graph.tensors().filter_map(move |id| {
-            let bytes = module.constant(sg, id).filter(|bytes| !bytes.is_empty())?;
-            Some((graph.tensor(id).buffer, bytes))
-        })
-    };
-    let mut constants: IndexMap<BufferId, &Bytes> =
-        module.subgraph_ids().flat_map(of_subgraph).collect();
-    constants.retain(|buffer, _| !written.contains(buffer));
-    constants.sort_unstable_keys();
-    let mut lengths: IndexMap<usize, usize> = IndexMap::new();
-    for bytes in constants.values() {
-        *lengths.entry(bytes.len()).or_default() += 1;
-    }
-    let mut first: IndexMap<&Bytes, BufferId> = IndexMap::new();
+/// Buffers of constants, and the earlier one that has the same bytes.
+fn match_equal(module: &Module, cx: &mut Context<'_>) -> IndexMap<BufferId, BufferId> {
+    let constants = constants(module);
     let mut moves = IndexMap::new();
-    // Bytes of a length of their own need not be looked at.
-    for (id, bytes) in constants.into_iter().filter(|(_, bytes)| lengths[&bytes.len()] > 1) {
-        match first.entry(bytes) {
-            indexmap::map::Entry::Occupied(known) => _ = moves.insert(id, *known.get()),
-            indexmap::map::Entry::Vacant(free) => _ = free.insert(id),
+    for alike in equal_bytes(&constants) {
+        let (own, shared): (Vec<BufferId>, Vec<BufferId>) =
+            alike.into_iter().partition(|id| constants[id].own.is_some());
+        if let [first, others @ ..] = &shared[..] {
+            moves.extend(others.iter().map(|other| (*other, *first)));
+        }
+        for id in own {
+            let Constant { shown: (sg, tensor), own, .. } = &constants[&id];
+            let place = Context::tensor_place(module, *sg, *tensor);
+            let why = own.unwrap_or_default();
+            cx.missed("own bytes", place, format!("its bytes are those of another, but {why}"));
         }
     }
     moves
+}
+
+/// A buffer that tensors show as a constant.
+struct Constant<'a> {
+    bytes: &'a Bytes,
+    /// The first of those tensors.
+    shown: (SubgraphId, TensorId),
+    /// Why it must stay alone, if it must: something writes to it.
+    own: Option<&'static str>,
+}
+
+fn constants(module: &Module) -> BTreeMap<BufferId, Constant<'_>> {
+    let mut found: BTreeMap<BufferId, Constant<'_>> = BTreeMap::new();
+    for (sg, graph) in module.subgraphs() {
+        let referred = module.all_references(sg);
+        let changed: IndexSet<TensorId> = graph.ops().flat_map(|op| changed(graph, op)).collect();
+        for id in graph.tensors() {
+            let tensor = graph.tensor(id);
+            let bytes = module.constants().constant(tensor.buffer).filter(|b| !b.is_empty());
+            let Some(bytes) = bytes else { continue };
+            let references = referred.get(&id).copied().unwrap_or_default();
+            let own = if references.input {
+                Some("a caller may set it")
+            } else if tensor.is_variable || changed.contains(&id) {
+                Some("it is a variable")
+            } else if references.scratch || graph.producer(id).is_some() {
+                Some("an op writes to it")
+            } else {
+                None
+            };
+            let constant =
+                found.entry(tensor.buffer).or_insert(Constant { bytes, shown: (sg, id), own });
+            constant.own = constant.own.or(own);
+        }
+    }
+    found
+}
+
+/// Operands that the op says it changes.
+fn changed(graph: &Subgraph, op: OpId) -> Vec<TensorId> {
+    let flags = graph.op(op).mutating_variable_inputs.iter();
+    let operands = graph.operands(op);
+    flags.zip(&operands).filter(|(changes, _)| **changes).filter_map(|(_, id)| *id).collect()
+}
+
+/// Sets of two and more buffers of equal bytes, in order of their first.
+fn equal_bytes(constants: &BTreeMap<BufferId, Constant<'_>>) -> Vec<Vec<BufferId>> {
+    // Length and ends tell nearly all apart, so that few need to be hashed whole.
+    let ends = |bytes: &Bytes| {
+        let some = bytes.len().min(64);
+        (bytes.len(), bytes.slice(..some), bytes.slice(bytes.len() - some..))
+    };
+    let mut candidates: IndexMap<_, Vec<BufferId>> = IndexMap::new();
+    for (id, constant) in constants {
+        candidates.entry(ends(constant.bytes)).or_default().push(*id);
+    }
+    let mut found: Vec<Vec<BufferId>> = Vec::new();
+    for candidates in candidates.into_values().filter(|ids| ids.len() > 1) {
+        let mut alike: IndexMap<&Bytes, Vec<BufferId>> = IndexMap::new();
+        for id in candidates {
+            alike.entry(constants[&id].bytes).or_default().push(id);
+        }
+        found.extend(alike.into_values().filter(|ids| ids.len() > 1));
+    }
+    found.sort_by_key(|ids| ids[0]);
+    found
 }

@@ -7,7 +7,13 @@ pub static DEFAULT: NamedPipeline = NamedPipeline {
     name: "default",
     summary: "quantise weights to int8, hybrid where the target has kernels for it",
     steps: &[
+        ("fold-constants", "shows weights that a converter left behind ops to what comes next"),
         ("quantize-weights", "makes the int8 constants that everything below is about"),
+        (
+            "merge-equal-buffers",
+            "weights of equal values may have taken different forms; what is alike now is stored \
+             once, and shares a Dequantize below",
+        ),
         ("hybrid-eligibility", "judges the constants in the form they have now, for the record"),
         ("insert-dequant", "serves the consumers that were judged unable to read them"),
         ("eliminate-dead-buffers", "the float originals are unused only now"),

@@ -1,13 +1,16 @@
 mod encode;
+mod float16;
 mod legacy;
 mod options;
 mod plan;
+mod rest;
 mod select;
 mod spoil;
 
 use encode::{Encoded, encode};
+use float16::Widened;
 use indexmap::IndexSet;
-pub use options::{Compat, CustomOp, CustomOps, Granularity, OpList, Prefer, WeightType};
+pub use options::{Compat, CustomOp, CustomOps, Granularity, OpList, Operands, Prefer, WeightType};
 use select::{Group, Selection};
 use tfq_ir::{Attr, BufferId, ElementType, Module, OpId, Patch, SubgraphId, TensorId};
 use tfq_pass::{Context, HYBRID_NOTE, Pass, PassError, REASON_NOTE, SLOTS_NOTE, declare_pass};
@@ -22,11 +25,16 @@ declare_pass! {
     /// once, however many ops, subgraphs and tensors use it. Its consumers stay as they are:
     /// `insert-dequant` serves those whose kernels cannot read the new type. Ops that will read
     /// int8 next to float activations (*hybrid* ops) get `asymmetric_quantize_inputs` where they
-    /// have that attribute.
+    /// have that attribute. A weight that came as float16 behind a Dequantize is quantised as the
+    /// float32 one that it stands for; the Dequantize goes, and a float16 bias beside it becomes
+    /// float32. An operand that WHILE, IF or CALL hands to a subgraph is a weight where it is one
+    /// there.
     ///
     /// Left alone, each with a remark: constants with fewer elements than `min-elements`, those
-    /// with NaN, infinite or only denormal values, biases, sparse constants, those that would make
-    /// the file larger, and those that the target reads in no smaller form. LSTM, RNN and SVDF
+    /// with NaN, infinite or only denormal values, those that float16 cannot hold (too large, or so
+    /// small that little would be left), biases, sparse constants, those that would make the file
+    /// larger, those that the target reads in no smaller form, and large ones that are no weights.
+    /// LSTM, RNN and SVDF
     /// ops get all of their weights quantised, small ones too, since their kernels take one type
     /// for all; where one cannot be, the large ones go through a Dequantize.
     ///
@@ -79,6 +87,10 @@ declare_pass! {
         /// puts a Dequantize before ops that XNNPACK or a fast kernel takes with float32 weights
         /// only, and `target` does what suits the target best. Not looked at with `compat=toco`.
         pub prefer: Prefer = Prefer::Target,
+        /// Which operands are quantised: weights, or all constants but biases, such as those of an
+        /// ADD, which get a Dequantize. With `type=float16` it is all. Not looked at with
+        /// `compat=toco`.
+        pub operands: Operands = Operands::Weights,
         /// The type that weights get.
         pub r#type: WeightType = WeightType::Int8,
         /// `toco` computes what TensorFlow's legacy quantizer computes, bit for bit and op for
@@ -89,9 +101,12 @@ declare_pass! {
 
 impl Pass for QuantizeWeights {
     fn run(&self, module: &mut Module, cx: &mut Context<'_>) -> Result<(), PassError> {
-        let selection = match self.compat {
-            Compat::None => select::select(self, module, cx),
-            Compat::Toco => legacy::select(self, module, cx),
+        let (selection, widened) = match self.compat {
+            Compat::None => {
+                let widened = self.widened(module, cx);
+                (select::select(self, module, widened.as_ref(), cx), widened)
+            }
+            Compat::Toco => (legacy::select(self, module, cx), None),
         };
         self.note_verdicts(&selection, module, cx)?;
         let mut replaced = Vec::new();
@@ -99,14 +114,21 @@ impl Pass for QuantizeWeights {
             if self.compat == Compat::Toco {
                 self.tell_of_growth(group, &selection, module, cx);
             }
-            replaced.extend(self.quantize(group, module, cx)?);
+            replaced.extend(self.quantize(group, widened.as_ref(), module, cx)?);
         }
         module.release_constants(replaced);
+        rest::tell(self, module, cx);
         Ok(())
     }
 }
 
 impl QuantizeWeights {
+    fn widened(&self, module: &Module, cx: &Context<'_>) -> Option<Widened> {
+        let int8 = self.r#type == WeightType::Int8;
+        let weights = |sg, op| select::slots(self, module, cx.target(), sg, op);
+        int8.then(|| Widened::new(module, cx.target(), weights)).flatten()
+    }
+
     /// Tells later passes what the user or the legacy rules decided against the target.
     fn note_verdicts(
         &self,
@@ -158,26 +180,42 @@ impl QuantizeWeights {
     fn quantize(
         &self,
         group: &Group,
+        widened: Option<&Widened>,
         module: &mut Module,
         cx: &mut Context<'_>,
     ) -> Result<Option<BufferId>, PassError> {
         let (sg, first) = group.tensors[0];
         let place = Context::tensor_place(module, sg, first);
-        let encoded = match encode(module, group) {
+        let seen = widened.map_or(&*module, |widened| &widened.module);
+        let shown = seen.subgraph(sg).tensor(first).buffer;
+        let widened = widened.filter(|widened| widened.readers(shown).is_some());
+        let encoded = match encode(seen, group) {
             Ok(encoded) => encoded,
             Err(reason) => {
                 cx.missed(reason.rule, place, reason.message);
                 return Ok(None);
             }
         };
-        let (old, new) = (encoded.old_bytes, encoded.data.len() as u64);
+        let (old, new) = match widened {
+            Some(_) => (encoded.old_bytes / 2, encoded.data.len() as u64),
+            None => (encoded.old_bytes, encoded.data.len() as u64),
+        };
         let what = encoded.what.clone();
-        let replaced = module.subgraph(sg).tensor(first).buffer;
+        let replaced = widened.and_then(|widened| widened.stored(shown)).unwrap_or(shown);
         let buffer = module.add_constant(encoded.data.clone());
         let subgraphs: IndexSet<SubgraphId> = group.tensors.iter().map(|(sg, _)| *sg).collect();
         for sg in subgraphs {
-            let patch = self.patch(group, &encoded, buffer, sg);
+            let mut patch = self.patch(group, &encoded, buffer, sg);
+            if let Some(widened) = widened {
+                for (_, float) in group.tensors.iter().filter(|(at, _)| *at == sg) {
+                    widened.drop_dequantize(module, sg, *float, &mut patch);
+                }
+            }
             cx.apply(module, patch)?;
+        }
+        if let Some(widened) = widened {
+            let ops = group.uses.iter().map(|u| (u.sg, u.op)).collect();
+            widened.widen_biases(module, cx.target(), &ops, cx)?;
         }
         let reads = group.describe(module);
         let note = group.note.as_deref().unwrap_or_default();

@@ -86,7 +86,10 @@ def written_size(config, row, result, output):
 
 def judge(name, row, result):
     place = "notes" if name in INFORMATION else "faults"
-    result[place] += grown(result["written"], result["bytes_out"], 0 if row["float"] and name == "default" else None)
+    if name == "default":
+        result[place] += grown(result["bytes_in"], result["bytes_out"], 0)
+    else:
+        result[place] += grown(result["written"], result["bytes_out"])
     low = []
     for resolver in runtime.RESOLVERS:
         got = result[resolver]

@@ -79,7 +79,7 @@ def run_one(config, row):
             return found
         found["bytes_out"] = os.path.getsize(output)
         result = shared_tool(config, "runtime_check").check(source, output)
-    found["faults"] += grown(row["bytes"], found["bytes_out"], 0 if row.get("float") and config.passes is None else None)
+    found["faults"] += grown(row["bytes"], found["bytes_out"], 0 if config.passes is None else None)
     found |= {resolver: result[resolver] for resolver in RESOLVERS}
     for resolver in RESOLVERS:
         got = found[resolver]

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Checks the tool against the corpus: see README.md beside this file.
 
-    run.py lossless | text | skeletons | determinism | malformed | fuzz | parity | run | outputs | pipelines | shipped | counts | seeds | all [options]
+    run.py lossless | larger | text | skeletons | determinism | malformed | fuzz | parity | run | outputs | pipelines | shipped | counts | seeds | all [options]
 """
 
 import argparse
@@ -19,6 +19,7 @@ PACKAGES = {"ai_edge_litert": "ai-edge-litert==2.3.0", "numpy": "numpy"}
 PEER = {"ai_edge_quantizer": "ai-edge-quantizer==0.10.0"}
 CHECKS = {
     "lossless": "check_roundtrip",
+    "larger": "check_larger",
     "text": "check_roundtrip",
     "skeletons": "check_skeletons",
     "determinism": "check_roundtrip",

@@ -4,6 +4,7 @@
 //! Internal crate: users import `tfq_opt`. It knows no flatbuffers, files or passes.
 
 mod attributes;
+mod calls;
 pub mod catalog;
 mod constant;
 mod effects;

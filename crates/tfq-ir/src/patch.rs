@@ -339,6 +339,11 @@ impl Patch {
         self.erased_ops.insert(op);
     }
 
+    /// Whether the patch erases the op.
+    pub fn erases(&self, op: OpId) -> bool {
+        self.erased_ops.contains(&op)
+    }
+
     /// Erases a tensor that nothing uses any more.
     pub fn erase_tensor(&mut self, tensor: TensorId) {
         self.erased_tensors.insert(tensor);

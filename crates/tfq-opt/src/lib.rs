@@ -60,6 +60,7 @@ mod load;
 mod optimizer;
 mod reduce;
 mod reproducer;
+mod size;
 
 pub use ablate::{Ablation, Suspect};
 pub use bisect::{BisectError, Bisection, bisect};

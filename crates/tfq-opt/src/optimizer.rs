@@ -1,5 +1,6 @@
 //! Lift, run a pipeline, check, lower: the whole way of a model.
 
+use crate::size;
 use bytes::Bytes;
 use flatbuffers::FlatBufferBuilder;
 use std::collections::BTreeSet;
@@ -137,10 +138,14 @@ pub struct Optimizer {
     /// Make the graph in an order of chance with this seed, which must not change the result:
     /// for tests of determinism.
     pub shuffle: Option<u64>,
+    /// Never give a larger file than the one that came in: what only costs is undone, all of it
+    /// where it must be. It is for pipelines of which nobody said what they should do, as
+    /// [`Self::default`]. A model that came as text or a module has no file to be held to.
+    pub never_larger: bool,
 }
 
 impl Default for Optimizer {
-    /// Runs the pipeline `default`.
+    /// Runs the pipeline `default`, and never gives a larger file.
     fn default() -> Self {
         Self::parse("default").expect("the default pipeline is valid")
     }
@@ -158,12 +163,15 @@ impl Optimizer {
             run_options: RunOptions::default(),
             stop_after_patch: None,
             shuffle: None,
+            never_larger: false,
         }
     }
 
-    /// Runs a pipeline of built-in passes, given as text.
+    /// Runs a pipeline of built-in passes, given as text. With `default` it is never larger, as
+    /// [`Self::default`].
     pub fn parse(pipeline: &str) -> Result<Self, PipelineError> {
-        Ok(Self::new(Pipeline::parse(&builtin(), pipeline)?))
+        let optimizer = Self::new(Pipeline::parse(&builtin(), pipeline)?);
+        Ok(Self { never_larger: pipeline.trim() == "default", ..optimizer })
     }
 
     /// Makes models for this target.
@@ -243,9 +251,14 @@ impl Optimizer {
             };
             return Err(Error::Unrunnable { target: self.target.name().to_owned(), first, more });
         }
-        let as_it_was = module.is_untouched_since(&start)
-            && !self.lift.drop_unknown
-            && self.lower.placement == Placement::Auto;
+        // Where another layout is asked for, or less than all that is there, the input is no measure.
+        let comparable = !self.lift.drop_unknown && self.lower.placement == Placement::Auto;
+        let bounded = comparable && self.never_larger && kept.is_none();
+        if let Some(input) = input.as_ref().filter(|_| bounded) {
+            module = size::bounded(&start, module, &mut report, &self.lower, input.len() as u64)?;
+        }
+        size::tell_of_record(&module, &start, &mut report);
+        let as_it_was = comparable && module.is_untouched_since(&start);
         Ok(Optimized { module, report, kept, lower: self.lower, input, as_it_was })
     }
 
@@ -325,9 +338,10 @@ impl Optimized {
 }
 
 fn quantizer(options: QuantizeWeights) -> Optimizer {
-    Optimizer::new(
+    let optimizer = Optimizer::new(
         Pipeline::new().with(options).with(InsertDequant {}).with(EliminateDeadBuffers {}),
-    )
+    );
+    Optimizer { never_larger: true, ..optimizer }
 }
 
 /// Quantises the weights of a float model and returns the new file. Constants with less than

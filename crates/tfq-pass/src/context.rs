@@ -274,6 +274,11 @@ impl<'a> Context<'a> {
         self.remark(RemarkKind::Missed, rule, place, message.into());
     }
 
+    /// What was told so far.
+    pub fn remarks(&self) -> &[Remark] {
+        &self.remarks
+    }
+
     pub(crate) fn refused(&mut self, guard: &'static str, place: String, rule: String) {
         self.remark(RemarkKind::Refused, guard, place, rule);
     }

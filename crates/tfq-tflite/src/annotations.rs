@@ -57,6 +57,12 @@ pub(crate) fn outstanding(module: &Module) -> Option<Bytes> {
     (there.as_ref() != Some(&rows)).then(|| encode(&rows))
 }
 
+/// How many bytes of the file the record takes that lowering would write; `None` where there is
+/// none to write.
+pub fn dequant_cache_bytes(module: &Module) -> Option<u64> {
+    outstanding(module).map(|bytes| bytes.len() as u64)
+}
+
 /// The entries of ops that the model still has, with the numbers that ops and tensors have in
 /// the file, in their order.
 fn rows(module: &Module, cache: &DequantCache) -> Vec<Row> {

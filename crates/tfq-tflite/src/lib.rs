@@ -13,6 +13,7 @@ mod options;
 mod scan;
 mod trailer;
 
+pub use annotations::dequant_cache_bytes;
 pub use file::{
     Access, Links, TemporaryFolder, WriteError, check_can_write, is_same_file, is_standard_output,
     is_stream, read, read_all, read_copy, remove_temporaries_on_signals, write_atomically,

@@ -5,8 +5,8 @@ use bytes::Bytes;
 use std::sync::Arc;
 use tfq_ir::{ElementType, Module, Quantization, plural};
 use tfq_numeric::{
-    ChannelLayout, F32View, MinMax, QuantParams, Rule, quantize_i8_into, quantize_symmetric_i8,
-    to_f16,
+    ChannelLayout, F32View, MinMax, NonFinite, QuantParams, Rule, f16_snr_db, quantize_i8_into,
+    quantize_symmetric_i8, to_f16,
 };
 
 /// A constant in its new form.
@@ -42,6 +42,9 @@ pub(super) fn encode(module: &Module, group: &Group) -> Result<Encoded, Refusal>
     match &group.form {
         Form::Float16 { non_finite } => {
             let data = to_f16(view, *non_finite).map_err(|error| not_finite(error.index))?;
+            if *non_finite == NonFinite::Refuse {
+                check_float16(view, &data)?;
+            }
             let what = "float16".to_owned();
             Ok(Encoded { ty: ElementType::Float16, data, quantization: None, old_bytes, what })
         }
@@ -79,6 +82,29 @@ pub(super) fn encode(module: &Module, group: &Group) -> Result<Encoded, Refusal>
             Ok(int8(data.into(), quantization, old_bytes, what))
         }
     }
+}
+
+/// From this magnitude on the nearest float16 would be infinite.
+const FLOAT16_LIMIT: f32 = 65_520.0;
+/// Normal float16s hold their values with 66 dB and more.
+const FLOAT16_SNR_DB: f64 = 60.0;
+
+/// Refuses a constant that float16 does not hold: it would clamp large values, and keep little of
+/// one whose largest is near its smallest normal number, 6.1e-5, or below.
+fn check_float16(view: F32View<'_>, halves: &[u8]) -> Result<(), Refusal> {
+    if let Some(index) = view.iter().position(|value| value.abs() >= FLOAT16_LIMIT) {
+        let value = view.get(index).unwrap_or_default();
+        let message = format!("element {index} is {value:?}, and float16 ends at 65504");
+        return Err(Refusal { rule: "too large values", message });
+    }
+    let snr = f16_snr_db(view, halves);
+    if snr >= FLOAT16_SNR_DB {
+        return Ok(());
+    }
+    let message = format!(
+        "its values are so small that float16 would hold them with {snr:.1} dB, less than {FLOAT16_SNR_DB}"
+    );
+    Err(Refusal { rule: "too small values", message })
 }
 
 /// Refuses a constant of which nothing would be left: delegates want normal scales, and beside

@@ -25,6 +25,16 @@ tfq_pass::option_enum! {
 }
 
 tfq_pass::option_enum! {
+    /// Which operands are quantised.
+    pub enum Operands {
+        /// Weights, also those that an op hands to a subgraph which reads them as such.
+        Weights = "weights",
+        /// All but biases.
+        All = "all",
+    }
+}
+
+tfq_pass::option_enum! {
     /// Whose arithmetic and choices are followed.
     pub enum Compat {
         /// Our own.

@@ -115,6 +115,7 @@ impl Select<'_> {
             uses.iter().map(|u| self.reads(u, &form)).collect();
         let direct = readings.iter().filter(|reading| reading.is_ok()).count();
         let dequantized = self.dequantized(uses, &readings, tensors);
+        let there = self.widened.and_then(|widened| widened.readers(tensor.buffer)).unwrap_or(0);
         if dequantized > 0 && !self.target.dequantize_supports(stored.ty, stored.granularity) {
             return Err(Refusal::NoKernel(no_kernel(&stored, &readings)));
         }
@@ -131,7 +132,9 @@ impl Select<'_> {
             return Err(Refusal::NoKernel(format!("it has no dimension {axis}")));
         }
         let scales = scales(&form, &tensor.shape);
-        let (saved, cost) = balance(&form, tensor, tensors.len(), dequantized);
+        let added = dequantized.saturating_sub(there);
+        let (_, cost) = balance(&form, tensor, tensors.len(), added);
+        let saved = self.saved(tensor, form.bytes_per_element());
         let own = PER_OWN_TENSOR + tensor.label().len() as u64;
         let cost = cost + disturbed * own;
         // A small weight of a family goes with the large ones, or none of them could be read.
@@ -145,6 +148,13 @@ impl Select<'_> {
         self.refuse_costly(uses, dequantized > 0, held, &readings)?;
         let obstacle = obstacle(&readings).map(str::to_owned);
         Ok(Plan { form, direct, obstacle, held })
+    }
+
+    /// How many bytes of a constant the file saves where elements take so many.
+    pub(super) fn saved(&self, tensor: &Tensor, bytes_per_element: u64) -> u64 {
+        let float16 = self.widened.is_some_and(|widened| widened.readers(tensor.buffer).is_some());
+        let before: u64 = if float16 { 2 } else { 4 };
+        before.saturating_sub(bytes_per_element) * tensor.elements().unwrap_or(0)
     }
 
     /// How many Dequantize ops there would be.

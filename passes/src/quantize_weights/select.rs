@@ -1,8 +1,9 @@
 //! Which constants are quantised, and in which form.
 
+use super::float16::Widened;
 use super::plan::{self, Plan, Refusal};
 use super::{NotedVerdict, QuantizeWeights};
-use crate::quantize_weights::options::{Granularity, WeightType};
+use crate::quantize_weights::options::{Granularity, Operands, WeightType};
 use indexmap::{IndexMap, IndexSet};
 use std::collections::VecDeque;
 use tfq_ir::catalog::ops;
@@ -61,6 +62,13 @@ pub(super) struct WeightUse {
 }
 
 impl Form {
+    pub(super) fn bytes_per_element(&self) -> u64 {
+        match self {
+            Self::Float16 { .. } => 2,
+            Self::PerTensor { .. } | Self::PerChannel { .. } | Self::StatedRanges { .. } => 1,
+        }
+    }
+
     /// What kernels see of it.
     pub(super) fn stored(&self) -> WeightForm {
         match self {
@@ -101,10 +109,17 @@ pub(super) fn shown(module: &Module) -> Shown {
     shown
 }
 
-pub(super) fn select(pass: &QuantizeWeights, module: &Module, cx: &mut Context<'_>) -> Selection {
+/// Selects in `module`, or in what is seen as it.
+pub(super) fn select(
+    pass: &QuantizeWeights,
+    module: &Module,
+    widened: Option<&Widened>,
+    cx: &mut Context<'_>,
+) -> Selection {
     let target = cx.target();
     let prefer = pass.prefer.or(target.prefer());
-    let mut select = Select { pass, module, target, prefer, broken: IndexSet::new() };
+    let module = widened.map_or(module, |widened| &widened.module);
+    let mut select = Select { pass, module, widened, target, prefer, broken: IndexSet::new() };
     select.tell_of_absent_ops(cx);
     select.tell_of_absent_operands(cx);
     let mut uses = select.uses(cx);
@@ -126,6 +141,7 @@ pub(super) fn select(pass: &QuantizeWeights, module: &Module, cx: &mut Context<'
 pub(super) struct Select<'a> {
     pub(super) pass: &'a QuantizeWeights,
     pub(super) module: &'a Module,
+    pub(super) widened: Option<&'a Widened>,
     pub(super) target: &'a Target,
     pub(super) prefer: Prefer,
     /// Ops with a hybrid kernel for all of their weights or none, where it cannot be all.
@@ -229,21 +245,8 @@ impl Select<'_> {
         }
     }
 
-    /// The operands that are read as weights. As float16, whose Dequantize serves any op, every
-    /// constant counts but biases: XNNPACK leaves an op whose filter is float32 and whose bias
-    /// comes from float16.
     fn slots(&self, sg: SubgraphId, op: OpId) -> Vec<u32> {
-        let graph = self.module.subgraph(sg);
-        let kind = &graph.op(op).kind;
-        if let Some(custom) = self.pass.custom_ops.get(kind) {
-            return custom.weights.clone();
-        }
-        if self.pass.r#type == WeightType::Float16 {
-            let biases = self.target.facts_of(graph, op).map_or(&[][..], |facts| &facts.biases);
-            let all = 0..graph.operands(op).len() as u32;
-            return all.filter(|slot| !biases.contains(slot)).collect();
-        }
-        self.target.weight_slots(graph, op).to_vec()
+        slots(self.pass, self.module, self.target, sg, op)
     }
 
     /// Whether the op's weights are to be int8 all together, for a hybrid kernel.
@@ -380,7 +383,7 @@ impl Select<'_> {
                 return Some(format!("weight `{}` is not finite", tensor.label()));
             }
             if selected {
-                saved += 3 * tensor.elements().unwrap_or(0);
+                saved += self.saved(tensor, 1);
                 cost += plan::PER_SCALE + plan::PER_TENSOR;
             }
         }
@@ -469,6 +472,10 @@ impl Select<'_> {
         for u in uses {
             let graph = self.module.subgraph(u.sg);
             axes.extend(self.target.channel_axis(graph, u.op, u.slot));
+            let below = weight_below(self.module, self.target, u.sg, u.op, u.slot);
+            if let Some((sg, op, slot)) = below {
+                axes.extend(self.target.channel_axis(self.module.subgraph(sg), op, slot));
+            }
         }
         let per_channel =
             axes.into_iter().map(|axis| Form::PerChannel { axis, rule: Rule::Divide });
@@ -594,6 +601,55 @@ impl Select<'_> {
             tfq_target::Verdict::Dequantize { .. } => None,
         }
     }
+}
+
+/// The operands of an op that are read as weights. As float16, whose Dequantize serves any op,
+/// every constant counts but biases: XNNPACK leaves an op whose filter is float32 and whose bias
+/// comes from float16.
+pub(super) fn slots(
+    pass: &QuantizeWeights,
+    module: &Module,
+    target: &Target,
+    sg: SubgraphId,
+    op: OpId,
+) -> Vec<u32> {
+    let graph = module.subgraph(sg);
+    if let Some(custom) = pass.custom_ops.get(&graph.op(op).kind) {
+        return custom.weights.clone();
+    }
+    let all = 0..graph.operands(op).len() as u32;
+    if pass.r#type == WeightType::Float16 || pass.operands == Operands::All {
+        let biases = target.facts_of(graph, op).map_or(&[][..], |facts| &facts.biases);
+        return all.filter(|slot| !biases.contains(slot)).collect();
+    }
+    if graph.op(op).subgraph_refs().is_empty() {
+        return target.weight_slots(graph, op).to_vec();
+    }
+    all.filter(|slot| weight_below(module, target, sg, op, *slot).is_some()).collect()
+}
+
+/// Where a subgraph that the op calls reads the operand as a weight.
+fn weight_below(
+    module: &Module,
+    target: &Target,
+    sg: SubgraphId,
+    op: OpId,
+    slot: u32,
+) -> Option<(SubgraphId, OpId, u32)> {
+    let mut seen: IndexSet<(SubgraphId, TensorId)> =
+        module.arguments(sg, op, slot).into_iter().collect();
+    let mut next = 0;
+    while let Some(&(sg, id)) = seen.get_index(next) {
+        next += 1;
+        let graph = module.subgraph(sg);
+        for u in graph.uses(id) {
+            if target.weight_slots(graph, u.op).contains(&u.slot) {
+                return Some((sg, u.op, u.slot));
+            }
+            seen.extend(module.arguments(sg, u.op, u.slot));
+        }
+    }
+    None
 }
 
 /// Why the tensor must stay float32, whatever its readers take, as a rule and a sentence.

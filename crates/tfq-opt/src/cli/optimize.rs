@@ -182,6 +182,9 @@ fn optimizer(args: &Args, pipeline: Pipeline, target: &OsStr) -> Result<Optimize
     optimizer.run_options.skip_verifier = args.debug.no_verify;
     optimizer.stop_after_patch = args.debug.stop_after_patch;
     optimizer.shuffle = args.debug.shuffle;
+    // Who names passes knows what they should do.
+    let named = args.passes.as_deref().is_some_and(|passes| passes.trim() != "default");
+    optimizer.never_larger = !named && args.pipeline.is_none();
     Ok(optimizer)
 }
 

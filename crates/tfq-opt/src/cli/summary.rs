@@ -58,6 +58,13 @@ impl Summary<'_> {
                 }
             }
         }
+        if count("dequantize-record-bytes") > 0 {
+            let bytes = grouped(count("dequantize-record-bytes"));
+            writeln!(
+                out,
+                "  the record of what the runtime keeps takes {bytes} bytes of the file"
+            )?;
+        }
         if self.bytes_out > self.bytes_in && count("constants-grown") > 0 {
             let by = grouped(self.bytes_out - self.bytes_in);
             let grown = grouped(count("constants-grown"));

@@ -1,0 +1,91 @@
+//! Holds a result to the size of the file that it was made from.
+//!
+//! Passes weigh what a change saves against what it costs, but only the lowered file tells: it
+//! aligns constants that another writer packed, and shares what that one wrote twice.
+
+use tfq_ir::{DEQUANT_CACHE_METADATA, Module};
+use tfq_pass::{Remark, RemarkKind, Report};
+use tfq_tflite::{LowerError, LowerOptions};
+
+/// The pass that records what the runtime keeps.
+const RECORDER: &str = "annotate-dequant-cache";
+
+/// What a run made of `start`, or as much of it as takes no more than `limit` bytes: without a
+/// record in the metadata, or nothing.
+pub(crate) fn bounded(
+    start: &Module,
+    result: Module,
+    report: &mut Report,
+    lower: &LowerOptions,
+    limit: u64,
+) -> Result<Module, LowerError> {
+    let size = |module: &Module| Ok::<u64, LowerError>(tfq_tflite::lower(module, lower)?.len());
+    if result.is_untouched_since(start) {
+        return Ok(result);
+    }
+    let full = size(&result)?;
+    if full <= limit {
+        return Ok(result);
+    }
+    if result.dequant_cache.is_some() && start.dequant_cache.is_none() {
+        let mut bare = result.clone();
+        bare.set_dequant_cache(None);
+        if size(&bare)? <= limit {
+            let why = format!("with it the file would take {full} bytes, and it had {limit}");
+            forget_record(report, why);
+            return Ok(bare);
+        }
+    }
+    undo(report, full, limit);
+    Ok(start.clone())
+}
+
+/// Says what the record of cached Dequantize results costs, where the run brought it.
+pub(crate) fn tell_of_record(module: &Module, start: &Module, report: &mut Report) {
+    if module.dequant_cache == start.dequant_cache {
+        return;
+    }
+    let Some(bytes) = tfq_tflite::dequant_cache_bytes(module) else { return };
+    let Some(pass) = report.passes.iter_mut().rev().find(|pass| pass.name == RECORDER) else {
+        return;
+    };
+    pass.statistics.insert("dequantize-record-bytes", bytes);
+    pass.remarks.push(Remark {
+        kind: RemarkKind::Note,
+        rule: "recorded",
+        place: record_place(),
+        message: format!("the record takes {bytes} bytes of the file"),
+    });
+}
+
+fn record_place() -> String {
+    format!("metadata `{DEQUANT_CACHE_METADATA}`")
+}
+
+fn forget_record(report: &mut Report, why: String) {
+    let passes = report.passes.iter_mut().rev();
+    for pass in passes.filter(|pass| pass.name == RECORDER).take(1) {
+        let (rule, place) = ("larger", record_place());
+        pass.remarks.push(Remark { kind: RemarkKind::Missed, rule, place, message: why.clone() });
+    }
+}
+
+/// Lets the report say that the model stays as it came.
+fn undo(report: &mut Report, full: u64, limit: u64) {
+    for pass in &mut report.passes {
+        pass.patches = 0;
+        pass.changed = false;
+        pass.bytes_saved = 0;
+        pass.statistics.clear();
+        pass.rules.clear();
+        for remark in pass.remarks.iter_mut().filter(|r| r.kind == RemarkKind::Applied) {
+            remark.kind = RemarkKind::Missed;
+            let was = std::mem::take(&mut remark.message);
+            let rule = std::mem::replace(&mut remark.rule, "larger");
+            remark.message = format!(
+                "{rule}: {was}; undone, since the file would take {full} bytes, and it had {limit}; \
+                 name the passes with --passes to have it all the same"
+            );
+        }
+    }
+}

@@ -1,0 +1,317 @@
+use bytes::Bytes;
+use indexmap::IndexMap;
+use std::sync::Arc;
+use tfq_ir::catalog::ops::{
+    DEQUANTIZE, EXPAND_DIMS, FAKE_QUANT, QUANTIZE, RESHAPE, SQUEEZE, TRANSPOSE,
+};
+use tfq_ir::{
+    Attr, BufferId, ElementType, Module, Op, OpKind, Place, QuantizationDetails, Tensor, TensorId,
+};
+use tfq_numeric::{ChannelLayout, F32View, FakeQuantizer, affine_codes, from_f16};
+use tfq_pass::rewrite::{Match, OpPattern, Rule, apply_rules, constant, op, op_of};
+use tfq_pass::{Context, Pass, PassError, declare_pass};
+
+declare_pass! {
+    contract: Exact, scope: Subgraph, writes: [DEQUANTIZE, TRANSPOSE];
+    /// Computes beforehand what ops make of constants, where the file gets no larger.
+    ///
+    /// ## What it does
+    /// QUANTIZE and FAKE_QUANT of a float32 constant, TRANSPOSE, RESHAPE, SQUEEZE and EXPAND_DIMS
+    /// of any, and DEQUANTIZE of a few float16 numbers give way to a constant of what they
+    /// compute. A TRANSPOSE of a dequantised constant is done to its codes, so that the constant
+    /// stays small. Weights that a converter hid behind such ops are seen by `quantize-weights`
+    /// then, and the runtime need not compute them.
+    ///
+    /// ## When it is safe
+    /// Results are bit-identical to those of the reference kernels. (On a tie between two codes
+    /// other kernels' QUANTIZE may take the other one.) A constant that something else shows or
+    /// reads as well stays, since its bytes would be in the file twice; so does what is no number,
+    /// or has more codes than 32 bits, of which kernels make what they like.
+    ///
+    /// ## Example
+    /// ```tfg
+    /// tfg 1 quant
+    /// subgraph @main {
+    ///   %x = input : f32[1,2]
+    ///   %w = const : f32[2,3] = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
+    ///   %order = const : i32[2] = [1, 0]
+    ///   %turned = TRANSPOSE(%w, %order) : f32[3,2]
+    ///   %y = FULLY_CONNECTED(%x, %turned, _) : f32[1,3]
+    ///   output %y
+    /// }
+    /// ```
+    /// becomes with `fold-constants,eliminate-dead-buffers`
+    /// ```tfg
+    /// tfg 1 quant
+    /// subgraph @main {
+    ///   %x = input : f32[1,2]
+    ///   %turned = const : f32[3,2] = [1.0, 4.0, 2.0, 5.0, 3.0, 6.0]
+    ///   %y = FULLY_CONNECTED(%x, %turned, _) : f32[1,3]
+    ///   output %y
+    /// }
+    /// ```
+    pub struct FoldConstants {}
+}
+
+impl Pass for FoldConstants {
+    fn run(&self, module: &mut Module, cx: &mut Context<'_>) -> Result<(), PassError> {
+        let shown = Arc::new(Shown::new(module));
+        for sg in cx.subgraphs(module) {
+            apply_rules(module, sg, &rules(&shown), cx)?;
+        }
+        Ok(())
+    }
+}
+
+/// Float16 numbers that take less as float32 than with a Dequantize, its tensor and its names.
+const FEW: u64 = 64;
+
+fn rules(shown: &Arc<Shown>) -> Vec<Rule> {
+    let fold = |name, root: OpPattern| {
+        let shown = shown.clone();
+        Rule::new(name, root)
+            .guard("every dimension is known", |m| m.tensor("result").is_static())
+            .guard("its shape is that of as many elements", |m| {
+                m.tensor("w").elements() == m.tensor("result").elements()
+            })
+            .guard("nothing else needs the constant", move |m| shown.is_alone(m))
+    };
+    let w = || constant("w");
+    let told = |rule: Rule| {
+        rule.tell("folded", |m| format!("what {} makes of a constant is one", kind(m)))
+            .count("ops-folded")
+    };
+    let transposed = |name, root| {
+        fold(name, root)
+            .guard("the order is a permutation", |m| permutation(m).is_some())
+            .guard("elements are whole bytes", |m| element_bytes(m.tensor("w")).is_some())
+    };
+    vec![
+        told(fold("quantise beforehand", op(QUANTIZE).operand(0, w())).fold(quantized)),
+        told(fold("round beforehand", op(FAKE_QUANT).operand(0, w())).fold(fake_quantized)),
+        told(
+            fold(
+                "change a shape beforehand",
+                op_of(&[RESHAPE, SQUEEZE, EXPAND_DIMS]).operand(0, w()),
+            )
+            .guard("operand and result are of one type", same_type)
+            .fold(reshaped),
+        ),
+        told(
+            transposed(
+                "transpose beforehand",
+                op(TRANSPOSE).operand(0, w()).operand(1, constant("order")),
+            )
+            .guard("operand and result are of one type", same_type)
+            .fold(transpose),
+        ),
+        transposed(
+            "transpose before the Dequantize",
+            op(TRANSPOSE).operand(0, op(DEQUANTIZE).operand(0, w())).operand(1, constant("order")),
+        )
+        .guard("one scale serves all", |m| m.tensor("w").scales() <= 1)
+        .guard("only the TRANSPOSE reads what is dequantised", |m| {
+            let float = dequantized(m);
+            m.graph().uses(float).len() == 1 && !m.module().references(m.subgraph(), float).any()
+        })
+        .replace(|m, patch| {
+            let (w, result) = (m.tensor("w"), m.tensor("result"));
+            let codes = patch.add_tensor(Tensor {
+                name: w.name.clone(),
+                ty: w.ty,
+                quantization: w.quantization.clone(),
+                has_rank: result.has_rank,
+                ..Tensor::new(w.label(), w.ty, result.shape.clone())
+            });
+            let mut turn = m.graph().op(m.root()).clone();
+            turn.notes.clear();
+            let before = Place::Before(m.root());
+            let operands = [Some(m.id("w").into()), Some(m.id("order").into())];
+            patch.add_op(turn, before, &operands, &[codes]);
+            patch.erase_op(m.root());
+            let float = dequantized(m);
+            patch.erase_op(m.graph().producer(float).expect("the pattern has one").0);
+            patch.erase_tensor(float);
+            let dequantize = Op::new(OpKind::Builtin(DEQUANTIZE));
+            patch.add_op(dequantize, before, &[Some(codes)], &[m.id("result").into()]);
+        })
+        .tell("folded", |_| "its codes are transposed instead".to_owned()),
+        told(
+            fold("dequantise few numbers beforehand", op(DEQUANTIZE).operand(0, w()))
+                .when("they are float16", |m| m.tensor("w").ty == ElementType::Float16)
+                .when("they are few", |m| m.tensor("w").elements().is_some_and(|n| n <= FEW))
+                .fold(widened),
+        ),
+    ]
+}
+
+/// What the Dequantize in front of the root computes.
+fn dequantized(m: &Match<'_>) -> TensorId {
+    m.graph().operand(m.root(), 0).expect("the pattern has one")
+}
+
+fn kind<'a>(m: &Match<'a>) -> &'a OpKind {
+    &m.graph().op(m.root()).kind
+}
+
+/// How many tensors show each buffer.
+#[derive(Debug)]
+struct Shown(IndexMap<BufferId, usize>);
+
+impl Shown {
+    fn new(module: &Module) -> Self {
+        let mut shown: IndexMap<BufferId, usize> = IndexMap::new();
+        for (_, graph) in module.subgraphs() {
+            for id in graph.tensors() {
+                *shown.entry(graph.tensor(id).buffer).or_default() += 1;
+            }
+        }
+        Self(shown)
+    }
+
+    /// Whether the bytes of `w` can go with the op, or a new constant is no burden beside them.
+    fn is_alone(&self, m: &Match<'_>) -> bool {
+        let (graph, w) = (m.graph(), m.id("w"));
+        // Bytes that are the same ones are written once.
+        let same_bytes = [RESHAPE, SQUEEZE, EXPAND_DIMS].iter().any(|code| kind(m).is(*code));
+        let few = m.tensor("w").elements().is_some_and(|n| n <= FEW);
+        let only_reader = graph.uses(w).len() == 1
+            && self.0.get(&m.tensor("w").buffer).is_none_or(|tensors| *tensors == 1)
+            && !m.module().references(m.subgraph(), w).any()
+            && m.module().metadata_uses(m.tensor("w").buffer) == 0;
+        let plain = m.tensor("w").sparsity.is_none() && m.tensor("w").expressed.is_none();
+        plain && (same_bytes || few || only_reader)
+    }
+}
+
+fn same_type(m: &Match<'_>) -> bool {
+    m.tensor("w").ty == m.tensor("result").ty
+}
+
+/// The constant's elements, as many as its shape asks for.
+fn floats<'a>(m: &Match<'a>) -> Option<&'a [u8]> {
+    let w = m.tensor("w");
+    if w.ty != ElementType::Float32 {
+        return None;
+    }
+    stored(m)
+}
+
+/// The constant's bytes, as many as its shape asks for: a buffer may have more.
+fn stored<'a>(m: &Match<'a>) -> Option<&'a [u8]> {
+    let w = m.tensor("w");
+    let needed = w.ty.bytes_for(w.elements()?)?;
+    m.bytes("w")?.get(..usize::try_from(needed).ok()?)
+}
+
+fn quantized(m: &Match<'_>) -> Option<Bytes> {
+    let result = m.tensor("result");
+    let quantization = result.quantization.as_deref()?;
+    let (low, high) = match result.ty {
+        ElementType::Int8 => (i8::MIN.into(), i8::MAX.into()),
+        ElementType::UInt8 => (0, u8::MAX.into()),
+        ElementType::Int16 => (i16::MIN.into(), i16::MAX.into()),
+        _ => return None,
+    };
+    let view = F32View::new(floats(m)?)?;
+    let scales = &quantization.scale;
+    let layout = match scales.len() {
+        1 => ChannelLayout::per_tensor(view.len()),
+        _ => {
+            let shape: Vec<usize> =
+                result.shape.iter().map(|d| usize::try_from(*d).ok()).collect::<Option<_>>()?;
+            let axis = usize::try_from(quantization.quantized_dimension).ok()?;
+            ChannelLayout::new(&shape, axis).filter(|layout| layout.channels == scales.len())?
+        }
+    };
+    let zero_points: Vec<i32> = match &quantization.zero_point[..] {
+        [] => vec![0; scales.len()],
+        points => points.iter().map(|z| i32::try_from(*z).ok()).collect::<Option<_>>()?,
+    };
+    let usable = quantization.details == QuantizationDetails::None
+        && zero_points.len() == scales.len()
+        && scales.iter().all(|scale| scale.is_normal() && *scale > 0.0);
+    if !usable || layout.len() != view.len() {
+        return None;
+    }
+    let codes = affine_codes(view, layout, scales, &zero_points, (low, high))?;
+    Some(match result.ty {
+        ElementType::Int16 => codes.iter().flat_map(|code| (*code as i16).to_le_bytes()).collect(),
+        _ => codes.iter().map(|code| *code as u8).collect(),
+    })
+}
+
+fn fake_quantized(m: &Match<'_>) -> Option<Bytes> {
+    let op = m.graph().op(m.root());
+    let attr = |name| op.attrs.as_ref()?.get(name);
+    let float = |name| match attr(name) {
+        Some(Attr::Float(value)) => value,
+        _ => 0.0,
+    };
+    let bits = op.int("num_bits").unwrap_or(0);
+    let narrow = op.bool("narrow_range").unwrap_or(false);
+    let grid = FakeQuantizer::new(float("min"), float("max"), bits, narrow)?;
+    grid.apply(F32View::new(floats(m)?)?).map(Bytes::from)
+}
+
+fn reshaped(m: &Match<'_>) -> Option<Bytes> {
+    m.bytes("w").cloned()
+}
+
+fn widened(m: &Match<'_>) -> Option<Bytes> {
+    (m.tensor("result").ty == ElementType::Float32).then(|| from_f16(stored(m).unwrap_or_default()))
+}
+
+fn element_bytes(tensor: &Tensor) -> Option<usize> {
+    let bits = tensor.ty.bits()?;
+    (bits % 8 == 0).then_some(bits as usize / 8)
+}
+
+/// Where each dimension of the result comes from, if result, operand and order fit each other.
+fn permutation(m: &Match<'_>) -> Option<Vec<usize>> {
+    // Behind a Dequantize the operand has the shape of its codes.
+    let (from, to) = (&m.tensor("w").shape, &m.tensor("result").shape);
+    let order: Vec<usize> =
+        m.int32s("order")?.iter().map(|n| usize::try_from(*n).ok()).collect::<Option<_>>()?;
+    let mut seen = vec![false; from.len()];
+    let fits = order.len() == from.len()
+        && to.len() == from.len()
+        && order.iter().zip(to.iter()).all(|(source, dim)| {
+            from.get(*source) == Some(dim) && !std::mem::replace(&mut seen[*source], true)
+        });
+    fits.then_some(order)
+}
+
+fn transpose(m: &Match<'_>) -> Option<Bytes> {
+    let (order, width) = (permutation(m)?, element_bytes(m.tensor("w"))?);
+    let shape = m.tensor("w").shape.iter().map(|d| usize::try_from(*d).ok());
+    let shape: Vec<usize> = shape.collect::<Option<_>>()?;
+    Some(permuted(stored(m)?, &shape, &order, width).into())
+}
+
+/// Row-major elements of `shape`, with the dimensions in another order.
+fn permuted(bytes: &[u8], shape: &[usize], order: &[usize], width: usize) -> Vec<u8> {
+    let mut strides = vec![width; shape.len()];
+    for n in (1..shape.len()).rev() {
+        strides[n - 1] = strides[n] * shape[n];
+    }
+    let (dims, steps): (Vec<usize>, Vec<usize>) =
+        order.iter().map(|source| (shape[*source], strides[*source])).unzip();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut index = vec![0; dims.len()];
+    let mut at = 0;
+    while out.len() < bytes.len() {
+        out.extend_from_slice(&bytes[at..at + width]);
+        // The next element, with a carry.
+        for n in (0..dims.len()).rev() {
+            index[n] += 1;
+            at += steps[n];
+            if index[n] < dims[n] {
+                break;
+            }
+            at -= steps[n] * dims[n];
+            index[n] = 0;
+        }
+    }
+    out
+}

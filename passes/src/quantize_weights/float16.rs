@@ -1,0 +1,220 @@
+//! Weights that came as float16, each behind a Dequantize, as the converters write them: seen as
+//! the float32 constants that they stand for.
+//!
+//! What is seen so is a copy of the model. The model itself changes only with each weight that is
+//! quantised: the Dequantize goes, and its result becomes the constant.
+
+use bytes::Bytes;
+use indexmap::{IndexMap, IndexSet};
+use tfq_ir::catalog::ops::DEQUANTIZE;
+use tfq_ir::{BufferId, ElementType, Module, Numbers, OpId, Patch, SubgraphId, TensorId};
+use tfq_numeric::from_f16;
+use tfq_pass::{Context, PassError};
+use tfq_target::Target;
+
+/// A model whose float16 weights are seen as float32.
+pub(super) struct Widened {
+    /// The copy.
+    pub(super) module: Module,
+    /// Buffers of the copy that hold float32 for float16 in the file.
+    weights: IndexMap<BufferId, Source>,
+    /// Results of a Dequantize that are biases: they become float32 constants beside a weight.
+    biases: IndexMap<(SubgraphId, TensorId), Bytes>,
+}
+
+/// Where the values of a weight come from.
+struct Source {
+    /// Its buffer in the file.
+    stored: BufferId,
+    /// How many Dequantize ops read it.
+    readers: u64,
+}
+
+/// A Dequantize of a float16 constant.
+struct Reader {
+    sg: SubgraphId,
+    op: OpId,
+    stored: TensorId,
+    float: TensorId,
+}
+
+impl Widened {
+    /// The copy; `None` where no weight is float16.
+    ///
+    /// `weights` are the operands of an op that are weights. A constant that something else shows or reads
+    /// stays as it is, since its float16 bytes would stay in the file too.
+    pub(super) fn new(
+        module: &Module,
+        target: &Target,
+        weights: impl Fn(SubgraphId, OpId) -> Vec<u32>,
+    ) -> Option<Self> {
+        let readers = readers(module);
+        let moved = Numbers { ops: true, tensors: true, ..Numbers::default() };
+        if readers.is_empty() || module.numbered_by_metadata(moved).is_some() {
+            return None;
+        }
+        let mut by_buffer: IndexMap<BufferId, Vec<&Reader>> = IndexMap::new();
+        for reader in &readers {
+            let buffer = module.subgraph(reader.sg).tensor(reader.stored).buffer;
+            by_buffer.entry(buffer).or_default().push(reader);
+        }
+        let alone = only_dequantized(module, &readers);
+        let reads = |reader: &&Reader, is_one: &dyn Fn(OpId, u32) -> bool| {
+            module.subgraph(reader.sg).uses(reader.float).iter().any(|u| is_one(u.op, u.slot))
+        };
+        let mut copy = module.clone();
+        let mut patches: IndexMap<SubgraphId, Patch> = IndexMap::new();
+        let mut widened =
+            Self { module: Module::default(), weights: IndexMap::new(), biases: IndexMap::new() };
+        for (stored, readers) in by_buffer {
+            let is_weight = alone.contains(&stored)
+                && readers.iter().any(|r| reads(r, &|op, slot| weights(r.sg, op).contains(&slot)));
+            let biases: Vec<&&Reader> = readers
+                .iter()
+                .filter(|r| {
+                    reads(r, &|op, slot| {
+                        let facts = target.facts_of(module.subgraph(r.sg), op);
+                        facts.is_some_and(|facts| facts.biases.contains(&slot))
+                    })
+                })
+                .collect();
+            if !is_weight && biases.is_empty() {
+                continue;
+            }
+            let values = from_f16(values(module, readers[0])?);
+            let buffer = copy.add_constant(values.clone());
+            let shown: Vec<&Reader> =
+                if is_weight { readers.clone() } else { biases.iter().map(|r| **r).collect() };
+            for reader in &shown {
+                let patch = patches
+                    .entry(reader.sg)
+                    .or_insert_with(|| Patch::new(reader.sg, "see float16 as float32"));
+                patch.erase_op(reader.op);
+                patch.set_buffer(reader.float, buffer);
+            }
+            if is_weight {
+                let readers = shown.len() as u64;
+                widened.weights.insert(buffer, Source { stored, readers });
+            }
+            for reader in biases {
+                widened.biases.insert((reader.sg, reader.float), values.clone());
+            }
+        }
+        if widened.weights.is_empty() {
+            return None;
+        }
+        for patch in patches.into_values() {
+            // What cannot be seen so is left as it is.
+            copy.apply(patch).ok()?;
+        }
+        widened.module = copy;
+        Some(widened)
+    }
+
+    /// How many Dequantize ops read the float16 constant for which this buffer stands, if it stands
+    /// for one.
+    pub(super) fn readers(&self, buffer: BufferId) -> Option<u64> {
+        self.weights.get(&buffer).map(|source| source.readers)
+    }
+
+    /// Where the bytes are in the file for which this buffer stands.
+    pub(super) fn stored(&self, buffer: BufferId) -> Option<BufferId> {
+        self.weights.get(&buffer).map(|source| source.stored)
+    }
+
+    /// Lets go of the Dequantize of a tensor that becomes a constant, and of its operand.
+    pub(super) fn drop_dequantize(
+        &self,
+        module: &Module,
+        sg: SubgraphId,
+        float: TensorId,
+        patch: &mut Patch,
+    ) {
+        let graph = module.subgraph(sg);
+        let Some((op, _)) = graph.producer(float) else { return };
+        patch.erase_op(op);
+        let Some(stored) = graph.operand(op, 0) else { return };
+        // The last of several takes the operand along.
+        let dropped = |op: OpId| patch.erases(op);
+        if graph.uses(stored).iter().all(|u| dropped(u.op)) && !module.references(sg, stored).any()
+        {
+            patch.erase_tensor(stored);
+        }
+    }
+
+    /// Makes float16 biases of an op float32 ones, as kernels want them beside quantised weights.
+    pub(super) fn widen_biases(
+        &self,
+        module: &mut Module,
+        target: &Target,
+        ops: &IndexSet<(SubgraphId, OpId)>,
+        cx: &mut Context<'_>,
+    ) -> Result<(), PassError> {
+        for &(sg, op) in ops {
+            let graph = module.subgraph(sg);
+            let slots = target.facts_of(graph, op).map_or(&[][..], |facts| &facts.biases).to_vec();
+            for slot in slots {
+                let graph = module.subgraph(sg);
+                let Some(bias) = graph.operand(op, slot) else { continue };
+                let Some(values) = self.biases.get(&(sg, bias)) else { continue };
+                if graph.producer(bias).is_none() {
+                    continue;
+                }
+                let buffer = module.add_constant(values.clone());
+                let mut patch = Patch::new(sg, "widen a bias");
+                patch.set_buffer(bias, buffer);
+                self.drop_dequantize(module, sg, bias, &mut patch);
+                let place = Context::tensor_place(module, sg, bias);
+                cx.apply(module, patch)?;
+                cx.applied("widened", place, "a float32 bias for a quantised weight");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Every Dequantize of a plain float16 constant that nobody can change.
+fn readers(module: &Module) -> Vec<Reader> {
+    let found = module.ops_of_kind(DEQUANTIZE).filter_map(|(sg, op, _)| {
+        let graph = module.subgraph(sg);
+        let (stored, float) = (graph.operand(op, 0)?, *graph.results(op).first()?);
+        let (from, to) = (graph.tensor(stored), graph.tensor(float));
+        let plain = from.ty == ElementType::Float16
+            && to.ty == ElementType::Float32
+            && from.sparsity.is_none()
+            && from.shape == to.shape
+            && !to.is_variable
+            && to.is_static();
+        let reader = Reader { sg, op, stored, float };
+        (plain && values(module, &reader).is_some()).then_some(reader)
+    });
+    found.collect()
+}
+
+/// The float16 values, as many as the shape asks for.
+fn values<'a>(module: &'a Module, reader: &Reader) -> Option<&'a [u8]> {
+    let elements = module.subgraph(reader.sg).tensor(reader.stored).elements()?;
+    let needed = ElementType::Float16.bytes_for(elements)?;
+    let bytes = module.fixed_constant(reader.sg, reader.stored)?;
+    bytes.get(..usize::try_from(needed).ok()?)
+}
+
+/// Buffers that nothing but these shows or reads, in one shape.
+fn only_dequantized(module: &Module, readers: &[Reader]) -> IndexSet<BufferId> {
+    let known: IndexSet<(SubgraphId, OpId)> = readers.iter().map(|r| (r.sg, r.op)).collect();
+    let mut shapes = IndexMap::new();
+    let mut alone: IndexMap<BufferId, bool> = IndexMap::new();
+    for (sg, graph) in module.subgraphs() {
+        let referred = module.all_references(sg);
+        for id in graph.tensors() {
+            let tensor = graph.tensor(id);
+            let same = shapes.entry(tensor.buffer).or_insert(&tensor.shape) == &&tensor.shape;
+            let read = graph.uses(id).iter().all(|u| known.contains(&(sg, u.op)));
+            let fits = same && read && !referred.contains_key(&id);
+            let all = alone.entry(tensor.buffer).or_insert(true);
+            *all &= fits;
+        }
+    }
+    let named = |buffer: &BufferId| module.metadata_uses(*buffer) > 0;
+    alone.into_iter().filter(|(id, alone)| *alone && !named(id)).map(|(id, _)| id).collect()
+}

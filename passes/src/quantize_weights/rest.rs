@@ -1,0 +1,105 @@
+//! Tells of large float constants of which nothing else was told, so that nobody wonders why they
+//! stay, and how each could be made smaller.
+
+use super::options::{Compat, Operands};
+use super::select::held_as_float;
+use super::{QuantizeWeights, WeightType};
+use indexmap::{IndexMap, IndexSet};
+use tfq_ir::catalog::ops::DEQUANTIZE;
+use tfq_ir::{BufferId, ElementType, Module, Numbers, OpKind, SubgraphId, TensorId, Use};
+use tfq_pass::{Context, RemarkKind};
+
+/// Smaller ones than these are biases and parameters as a rule, and of no weight in the file.
+const LARGE: u64 = 1024;
+
+/// Looks at the model as the pass leaves it.
+pub(super) fn tell(pass: &QuantizeWeights, module: &Module, cx: &mut Context<'_>) {
+    let missed = cx.remarks().iter().filter(|remark| remark.kind == RemarkKind::Missed);
+    let told: IndexSet<String> = missed.map(|remark| remark.place.clone()).collect();
+    for shown in large_floats(module, LARGE.max(pass.min_elements)).into_values() {
+        let place = |(sg, id): &(SubgraphId, TensorId)| Context::tensor_place(module, *sg, *id);
+        if shown.iter().any(|at| told.contains(&place(at))) {
+            continue;
+        }
+        // A reader says more than that there is none.
+        let read = |(sg, id): &&(SubgraphId, TensorId)| !module.subgraph(*sg).uses(*id).is_empty();
+        let at = shown.iter().find(read).unwrap_or(&shown[0]);
+        let (rule, message) = why(pass, module, cx, *at);
+        cx.missed(rule, place(at), message);
+    }
+}
+
+/// Constants of so many float elements or more, by buffer, with the tensors that show them.
+fn large_floats(module: &Module, least: u64) -> IndexMap<BufferId, Vec<(SubgraphId, TensorId)>> {
+    use ElementType::{BFloat16, Float16, Float32};
+    let mut found: IndexMap<BufferId, Vec<(SubgraphId, TensorId)>> = IndexMap::new();
+    let numbers = Numbers { tensors: true, ..Numbers::default() };
+    let dropped = module.numbered_by_metadata(numbers).is_none();
+    for (sg, graph) in module.subgraphs() {
+        let referred = module.all_references(sg);
+        for id in graph.tensors() {
+            // What nothing refers to does not stay.
+            if dropped && !graph.is_connected(id) && !referred.contains_key(&id) {
+                continue;
+            }
+            let tensor = graph.tensor(id);
+            let wide = matches!(tensor.ty, Float32 | Float16 | BFloat16);
+            // A sparse one holds fewer than its shape says.
+            let large = tensor.elements().is_none_or(|elements| elements >= least);
+            let bytes = module.constants().constant(tensor.buffer);
+            // This pass has just made it what it is.
+            let done = tensor.expressed.is_some();
+            if wide && large && !done && bytes.is_some_and(|bytes| !bytes.is_empty()) {
+                found.entry(tensor.buffer).or_default().push((sg, id));
+            }
+        }
+    }
+    found
+}
+
+fn why(
+    pass: &QuantizeWeights,
+    module: &Module,
+    cx: &Context<'_>,
+    (sg, id): (SubgraphId, TensorId),
+) -> (&'static str, String) {
+    let graph = module.subgraph(sg);
+    let tensor = graph.tensor(id);
+    let uses = graph.uses(id);
+    let Some(&Use { op, slot }) = uses.first() else {
+        let what = match graph.is_output(id) {
+            true => "the subgraph returns it, and no op reads it",
+            false => "no op reads it",
+        };
+        return ("no weight", what.to_owned());
+    };
+    if let Some(held) = held_as_float(module, sg, id) {
+        return held;
+    }
+    let reader = Context::op_place(module, sg, op);
+    let kind = &graph.op(op).kind;
+    if tensor.ty == ElementType::Float16 && kind.is(DEQUANTIZE) {
+        let how = "it is float16 in the input, and no weight of which int8 would take less";
+        return ("already quantised", how.to_owned());
+    }
+    if tensor.sparsity.is_some() {
+        return ("sparse", format!("it is stored sparse, for {reader}"));
+    }
+    let toco = pass.compat == Compat::Toco;
+    let all = pass.operands == Operands::All || pass.r#type == WeightType::Float16;
+    if let OpKind::Custom(name) = kind
+        && !toco
+    {
+        let how = format!("`custom-ops={name}:{slot}` would quantise it");
+        return ("custom op", format!("{reader} reads it as operand {slot}; {how}"));
+    }
+    let facts = cx.target().facts_of(graph, op);
+    if facts.is_some_and(|facts| facts.biases.contains(&slot)) {
+        return ("bias", format!("{reader} reads it as a bias, which stays float32"));
+    }
+    let what = format!("{reader} reads it as operand {slot}, which is no weight");
+    if toco || all || tensor.ty != ElementType::Float32 {
+        return ("no weight", what);
+    }
+    ("no weight", format!("{what}; `operands=all` would quantise it"))
+}

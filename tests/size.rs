@@ -1,0 +1,168 @@
+//! No run that nobody told what to do makes a file larger, and what could be smaller and is not
+//! has a remark. The models in `tests/size` are what went wrong once, each in its way.
+
+mod common;
+
+use common::{lifted, lowered, root};
+use tfq_opt::ir::ElementType;
+use tfq_opt::ir::text::{ParseOptions, parse};
+use tfq_opt::pass::RemarkKind;
+use tfq_opt::{Optimized, Optimizer};
+
+fn input(name: &str) -> Vec<u8> {
+    let path = root().join("tests/size").join(name);
+    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn from_text(text: &str) -> Vec<u8> {
+    let options = ParseOptions { fills: true, ..ParseOptions::default() };
+    lowered(&parse(text, &options).unwrap_or_else(|error| panic!("{error}")))
+}
+
+fn by_default(input: &[u8]) -> (Optimized, Vec<u8>) {
+    let optimized = Optimizer::default().run(input).expect("it runs");
+    let output = optimized.to_vec().expect("it is written");
+    (optimized, output)
+}
+
+/// The rules and messages of what was left, at a place.
+fn left(optimized: &Optimized, place: &str) -> Vec<(&'static str, String)> {
+    let remarks = optimized.report.remarks().map(|(_, remark)| remark);
+    let at = remarks.filter(|r| r.kind == RemarkKind::Missed && r.place == place);
+    at.map(|remark| (remark.rule, remark.message.clone())).collect()
+}
+
+#[test]
+fn float16_weights_become_int8_as_float32_ones_do() {
+    let (optimized, output) = by_default(&input("float16_input.tflite"));
+    assert!(output.len() <= 40_592, "{} bytes", output.len());
+    assert_eq!(optimized.report.statistic("constants-quantized"), 4);
+}
+
+#[test]
+fn a_quantize_of_weights_is_done_beforehand() {
+    let (_, output) = by_default(&input("fake_quant_weights.tflite"));
+    assert!(output.len() <= 20_640, "{} bytes", output.len());
+}
+
+#[test]
+fn equal_weights_are_stored_once() {
+    let text = String::from_utf8(input("two_equal_weights.tfg")).unwrap();
+    let (_, output) = by_default(&from_text(&text));
+    assert!(output.len() <= 5_712, "{} bytes", output.len());
+}
+
+#[test]
+fn a_weight_behind_a_transpose_is_quantised() {
+    let text = String::from_utf8(input("weight_behind_transpose.tfg")).unwrap();
+    let before = from_text(&text);
+    let (optimized, output) = by_default(&before);
+    assert!(output.len() * 2 < before.len(), "{} bytes", output.len());
+    assert_eq!(optimized.report.statistic("ops-folded"), 1);
+}
+
+#[test]
+fn float16_takes_no_constant_that_it_cannot_hold() {
+    let passes = "quantize-weights{type=float16},insert-dequant";
+    let optimizer = Optimizer::parse(passes).unwrap();
+    let optimized = optimizer.run(&input("float16_overflow.tflite")[..]).unwrap();
+    let [(rule, message)] = &left(&optimized, "`big`")[..] else { panic!("one remark") };
+    assert_eq!(*rule, "too large values");
+    assert_eq!(message, "element 0 is 1e30, and float16 ends at 65504");
+    assert_eq!(optimized.report.statistic("constants-quantized"), 1, "the other weight is");
+}
+
+#[test]
+fn a_weight_of_a_custom_op_has_a_remark_with_the_option_that_takes_it() {
+    let before = input("custom_op_weight.tflite");
+    let (optimized, output) = by_default(&before);
+    assert_eq!(output.len(), before.len());
+    let [(rule, message)] = &left(&optimized, "`w`")[..] else { panic!("one remark") };
+    assert_eq!(*rule, "custom op");
+    let option = "custom-ops=Convolution2DTransposeBias:1";
+    assert!(message.contains(&format!("`{option}` would quantise it")), "{message}");
+    let passes = format!("quantize-weights{{{option}}},insert-dequant,eliminate-dead-buffers");
+    let taken = Optimizer::parse(&passes).unwrap().run(&before[..]).unwrap();
+    assert!(taken.to_vec().unwrap().len() < 10_000);
+}
+
+/// A weight in a form that no kernel reads: a Dequantize would make it run, and the file larger.
+const UNREADABLE: &str = "tfg 1 quant
+subgraph @main {
+  %x = input : f32[1,2]
+  %w = const : i8[2,2] q([0.5, 0.25], axis = 1) = [1, 2, 3, 4]
+  %y = FULLY_CONNECTED.v3(%x, %w, _) : f32[1,2]
+  output %y
+}
+";
+
+#[test]
+fn what_only_costs_is_undone_and_told() {
+    let before = from_text(UNREADABLE);
+    let (optimized, output) = by_default(&before);
+    assert!(output == before, "the input is handed back");
+    assert!(optimized.module.journal().is_empty(), "the module is the input's too");
+    assert_eq!(optimized.report.statistic("dequantize-inserted"), 0);
+    let undone = optimized.report.remarks().find(|(_, remark)| remark.rule == "larger");
+    let (pass, remark) = undone.expect("a remark tells of it");
+    assert_eq!((pass, remark.kind), ("insert-dequant", RemarkKind::Missed));
+    assert!(remark.message.contains("undone, since the file would take"), "{}", remark.message);
+    // Who names the passes gets what they do.
+    let named = Optimizer::parse("insert-dequant").unwrap().run(&before[..]).unwrap();
+    assert_eq!(named.report.statistic("dequantize-inserted"), 1);
+    assert!(named.to_vec().unwrap().len() > before.len());
+}
+
+#[test]
+fn a_record_for_which_there_is_no_room_is_left_out() {
+    let before = from_text(
+        "tfg 1 quant
+subgraph @main {
+  %x = input : f32[2]
+  %w = const : i8[2] q(0.5) = [2, 4]
+  %real = DEQUANTIZE.v2(%w) : f32[2]
+  %y = ADD(%x, %real) : f32[2]
+  output %y
+}
+",
+    );
+    let recording = Optimizer::parse("annotate-dequant-cache{always=on}").unwrap();
+    let recorded = recording.run(&before[..]).unwrap();
+    let told = recorded.report.statistic("dequantize-record-bytes");
+    let grown = recorded.to_vec().unwrap().len() - before.len();
+    assert!(told > 0 && told as usize <= grown, "{told} of {grown} bytes");
+    let mut bounded = recording;
+    bounded.never_larger = true;
+    let optimized = bounded.run(&before[..]).unwrap();
+    assert!(optimized.module.dequant_cache.is_none());
+    assert!(optimized.to_vec().unwrap().len() <= before.len());
+    let [(rule, _)] = left(&optimized, "metadata `tfq.dequant_cache`")[..] else {
+        panic!("one remark")
+    };
+    assert_eq!(rule, "larger");
+}
+
+/// Each large float constant of the result is told of, by the name of a tensor that shows it.
+#[test]
+fn no_large_float_constant_stays_without_a_remark() {
+    let mut checked = 0;
+    for path in common::files(&root().join("tests"), "tflite") {
+        let Ok(bytes) = std::fs::read(&path) else { continue };
+        let Ok(optimized) = Optimizer::default().run(&bytes[..]) else { continue };
+        let result = lifted(&optimized.to_vec().unwrap());
+        for (sg, graph) in result.subgraphs() {
+            for id in graph.tensors() {
+                let tensor = graph.tensor(id);
+                let large = tensor.elements().is_none_or(|elements| elements >= 1024);
+                let wide = matches!(tensor.ty, ElementType::Float32 | ElementType::Float16);
+                if !wide || !large || result.constant(sg, id).is_none() {
+                    continue;
+                }
+                let place = tfq_opt::pass::Context::tensor_place(&result, sg, id);
+                assert!(!left(&optimized, &place).is_empty(), "{}: {place}", path.display());
+                checked += 1;
+            }
+        }
+    }
+    assert!(checked > 5, "only {checked} constants stay");
+}
