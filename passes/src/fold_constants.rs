@@ -1,3 +1,4 @@
+use crate::remove_identities::new_shape;
 use bytes::Bytes;
 use indexmap::IndexMap;
 use std::sync::Arc;
@@ -71,9 +72,7 @@ fn rules(shown: &Arc<Shown>) -> Vec<Rule> {
         let shown = shown.clone();
         Rule::new(name, root)
             .guard("every dimension is known", |m| m.tensor("result").is_static())
-            .guard("its shape is that of as many elements", |m| {
-                m.tensor("w").elements() == m.tensor("result").elements()
-            })
+            .guard("the result has the shape that constants give it", has_its_shape)
             .guard("nothing else needs the constant", move |m| shown.is_alone(m))
     };
     let w = || constant("w");
@@ -83,7 +82,6 @@ fn rules(shown: &Arc<Shown>) -> Vec<Rule> {
     };
     let transposed = |name, root| {
         fold(name, root)
-            .guard("the order is a permutation", |m| permutation(m).is_some())
             .guard("elements are whole bytes", |m| element_bytes(m.tensor("w")).is_some())
     };
     vec![
@@ -267,12 +265,56 @@ fn element_bytes(tensor: &Tensor) -> Option<usize> {
     (bits % 8 == 0).then_some(bits as usize / 8)
 }
 
+/// Whether what the file says of the result's shape follows from constants and attributes: a
+/// shape that the runtime works out may be another one.
+fn has_its_shape(m: &Match<'_>) -> bool {
+    let (from, to) = (&m.tensor("w").shape, &m.tensor("result").shape);
+    let dims = |shape: &[i32]| shape.iter().map(|dim| i64::from(*dim)).collect::<Vec<_>>();
+    let op = m.graph().op(m.root());
+    match kind(m) {
+        OpKind::Builtin(TRANSPOSE) => permutation(m).is_some(),
+        OpKind::Builtin(RESHAPE) => new_shape(m).is_some_and(|shape| {
+            let open = shape.iter().filter(|dim| **dim == -1).count();
+            let pairs = || shape.iter().zip(to.iter());
+            shape.len() == to.len()
+                && open <= 1
+                && pairs().all(|(wanted, dim)| *wanted == -1 || *wanted == i64::from(*dim))
+                // Another dimension of 0 would leave the open one undecided.
+                && (open == 0 || !to.contains(&0))
+                && m.tensor("w").elements() == m.tensor("result").elements()
+        }),
+        OpKind::Builtin(SQUEEZE) => {
+            let listed = match op.attrs.as_ref().and_then(|attrs| attrs.get("squeeze_dims")) {
+                Some(Attr::Ints(dims)) => dims.to_vec(),
+                _ => Vec::new(),
+            };
+            let rank = from.len() as i64;
+            let goes =
+                |n: i64| listed.is_empty() || listed.iter().any(|d| *d == n || d + rank == n);
+            let kept = (0..).zip(from.iter()).filter(|(n, dim)| **dim != 1 || !goes(*n));
+            kept.map(|(_, dim)| *dim).eq(to.iter().copied())
+        }
+        OpKind::Builtin(EXPAND_DIMS) => {
+            let Some(&[axis]) = m.operand_integers(1).as_deref() else { return false };
+            let rank = from.len() as i64;
+            let axis = if axis < 0 { axis + rank + 1 } else { axis };
+            let mut wanted = dims(from);
+            if !(0..=rank).contains(&axis) {
+                return false;
+            }
+            wanted.insert(axis as usize, 1);
+            wanted == dims(to)
+        }
+        _ => from == to,
+    }
+}
+
 /// Where each dimension of the result comes from, if result, operand and order fit each other.
 fn permutation(m: &Match<'_>) -> Option<Vec<usize>> {
     // Behind a Dequantize the operand has the shape of its codes.
     let (from, to) = (&m.tensor("w").shape, &m.tensor("result").shape);
-    let order: Vec<usize> =
-        m.int32s("order")?.iter().map(|n| usize::try_from(*n).ok()).collect::<Option<_>>()?;
+    let order = m.integers("order")?.into_iter().map(|n| usize::try_from(n).ok());
+    let order: Vec<usize> = order.collect::<Option<_>>()?;
     let mut seen = vec![false; from.len()];
     let fits = order.len() == from.len()
         && to.len() == from.len()
