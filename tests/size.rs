@@ -86,12 +86,13 @@ fn a_weight_of_a_custom_op_has_a_remark_with_the_option_that_takes_it() {
     assert!(taken.to_vec().unwrap().len() < 10_000);
 }
 
-/// A weight in a form that no kernel reads: a Dequantize would make it run, and the file larger.
+/// A weight in a form that the runtime refuses: a Dequantize would make it run, and the file larger.
 const UNREADABLE: &str = "tfg 1 quant
 subgraph @main {
-  %x = input : f32[1,2]
-  %w = const : i8[2,2] q([0.5, 0.25], axis = 1) = [1, 2, 3, 4]
-  %y = FULLY_CONNECTED.v3(%x, %w, _) : f32[1,2]
+  %x = input : f32[1,2,2,2]
+  %w = const : i8[2,1,1,2] q([0.5, 0.25], axis = 3) = [1, 2, 3, 4]
+  %b = const : f32[2] = [0.0, 0.0]
+  %y = CONV_2D.v5(%x, %w, %b) {stride_w = 1, stride_h = 1} : f32[1,2,2,2]
   output %y
 }
 ";

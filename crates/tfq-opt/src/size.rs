@@ -78,6 +78,10 @@ fn undo(report: &mut Report, full: u64, limit: u64) {
         pass.bytes_saved = 0;
         pass.statistics.clear();
         pass.rules.clear();
+        if pass.name == RECORDER {
+            // It tells of ops that are not there.
+            pass.remarks.clear();
+        }
         for remark in pass.remarks.iter_mut().filter(|r| r.kind == RemarkKind::Applied) {
             remark.kind = RemarkKind::Missed;
             let was = std::mem::take(&mut remark.message);
