@@ -3,6 +3,7 @@
 use crate::protocol::{Memory, Message, Reply, Request, receive, send};
 use crate::value::{MAX_BYTES, Signature, Value};
 use crate::{Kernels, RunError, Runtime, Stage, process};
+use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -28,7 +29,7 @@ pub struct Worker {
     questions: Option<Sender<Message<Request>>>,
     answers: Receiver<Answer>,
     /// Its standard error, which is read where something fails.
-    errors: NamedTempFile,
+    errors: File,
     /// How many bytes of that came before the last answer, and so are about something else.
     answered: u64,
     /// How long an answer may take.
@@ -96,6 +97,8 @@ impl Worker {
         // for, and nothing blocks where it is never read.
         let errors = NamedTempFile::new()?;
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(errors.reopen()?);
+        // Without a name it goes with the last process that has it open, whatever ends this one.
+        let errors = errors.into_file();
         let (started, start) = mpsc::channel();
         let (questions, asked) = mpsc::channel();
         let (told, answers) = mpsc::channel();
@@ -327,11 +330,11 @@ impl Worker {
     /// What it wrote to standard error since the last answer, or before the first one since it
     /// started.
     fn said(&mut self) -> String {
-        let end = self.errors.as_file().metadata().map_or(self.answered, |file| file.len());
+        let end = self.errors.metadata().map_or(self.answered, |file| file.len());
         let start = self.answered.max(end.saturating_sub(TAIL));
         self.answered = end;
         let mut said = Vec::new();
-        let errors = self.errors.as_file_mut();
+        let errors = &mut self.errors;
         let read = errors
             .seek(SeekFrom::Start(start))
             .and_then(|_| errors.take(TAIL).read_to_end(&mut said));
