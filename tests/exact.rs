@@ -27,7 +27,7 @@ const MODELS: u64 = 400;
 const CHANGES: [(&str, usize); 4] = [
     ("remove-identities", 60),
     ("cancel-quantize-dequantize", 15),
-    ("eliminate-dead-ops", 60),
+    ("eliminate-dead-ops", 30),
     ("merge-equal-buffers", 60),
 ];
 
