@@ -157,7 +157,7 @@ fn errors_are_values() {
     assert_eq!(refused(b""), Error::Lift(LiftError::Empty));
     assert!(matches!(refused(b"PK\x03\x04 and so on"), Error::Lift(LiftError::NotTflite { .. })));
     let whole = model("ops/fc_bias");
-    assert!(matches!(refused(&whole[..3000]), Error::Lift(LiftError::Damaged { .. })));
+    assert!(matches!(refused(&whole[..3000]), Error::Lift(LiftError::CutOff { .. })));
     let newer = refused(&model("odd/unknown_model_field"));
     assert!(matches!(newer, Error::Lift(LiftError::Unknown { .. })));
     assert!(newer.help().is_some_and(|help| help.contains("--drop-unknown")));

@@ -7,7 +7,8 @@
 //! weights does; where it says that some fail, some must. A *pipeline* test runs passes on the
 //! float model for each target: no op of the result may read a form that a rule excludes, and on
 //! all kernels of the target the result must do what the float model does. `dequantize.rs` does
-//! the same for the forms that a Dequantize reads.
+//! the same for the forms that a Dequantize reads, and `load.rs` for what is refused whatever
+//! kernels can do.
 //!
 //! Without `TFQ_RUNTIME` only the coverage is checked, and `docs/target-matrix.md` held against
 //! it; `MATRIX=write cargo test --test matrix` writes that.
@@ -19,6 +20,8 @@ mod common;
 mod dequantize;
 #[path = "matrix/forms.rs"]
 mod forms;
+#[path = "matrix/load.rs"]
+mod load;
 #[path = "matrix/runner.rs"]
 mod runner;
 
@@ -88,6 +91,14 @@ fn main() {
         });
         trials.push(trial.with_ignored_flag(ignored));
     }
+    for n in 0..plan.load.len() {
+        let (plan, runtime) = (Arc::clone(&plan), runtime.clone());
+        let name = plan.load[n].test_name();
+        trials.push(Trial::test(name, move || match &runtime {
+            Some(runtime) => plan.load[n].run(runtime),
+            None => plan.load[n].told_apart(),
+        }));
+    }
     for n in 0..plan.cases.len() {
         let (plan, runtime) = (Arc::clone(&plan), runtime.clone());
         let ignored = runtime.is_none();
@@ -124,6 +135,7 @@ struct Built {
 struct Plan {
     rules: Vec<Rule>,
     dequantize: Vec<dequantize::Check>,
+    load: Vec<load::Check>,
     cases: Vec<Case>,
 }
 
@@ -160,6 +172,7 @@ impl Plan {
         let text = fs::read_to_string(root().join(DATA)).expect("the data is there");
         let table: toml::Table = toml::from_str(&text).expect("the target's own tests read it");
         let mut rules = rules(&table);
+        let load = load::all(&table);
         let numbered = numbered(table);
         let cases = cases::all();
         for case in &cases {
@@ -172,7 +185,7 @@ impl Plan {
                 }
             }
         }
-        Self { rules, dequantize: dequantize::all(), cases }
+        Self { rules, dequantize: dequantize::all(), load, cases }
     }
 
     fn coverage(&self) -> Result<(), Failed> {

@@ -12,7 +12,7 @@ def lossless_one(config, row):
     source = config.corpus(row["path"])
     with scratch() as folder:
         first, second = str(folder / "1.tflite"), str(folder / "2.tflite")
-        ran = run_tool(config, source, "--passes=", "-o", first, "-q")
+        ran = run_tool(config, source, "--passes=", "--allow-unloadable", "-o", first, "-q")
         if ran.code == 1:
             found["refused"] = refusal(row["path"], ran)
             if not found["refused"]:
@@ -23,7 +23,7 @@ def lossless_one(config, row):
             return found
         found["bytes_out"] = os.path.getsize(first)
         found["faults"] += shared_tool(config, "lossless").differences(source, first)
-        ran = run_tool(config, first, "--passes=", "-o", second, "-q")
+        ran = run_tool(config, first, "--passes=", "--allow-unloadable", "-o", second, "-q")
         if ran.code != 0:
             found["faults"].append(f"second round trip: exit {ran.code}: {ran.error_line}")
         else:
@@ -77,7 +77,7 @@ def text_one(config, row):
     source = config.corpus(row["path"])
     with scratch() as folder:
         text, result, again = str(folder / "model.tfg"), str(folder / "model.tflite"), str(folder / "again.tfg")
-        ran = run_tool(config, source, "--passes=", "--emit=text", "--level=full", "-o", text, "-q")
+        ran = run_tool(config, source, "--passes=", "--allow-unloadable", "--emit=text", "--level=full", "-o", text, "-q")
         if ran.code == 1 and (refused := refusal(row["path"], ran)):
             return found | {"refused": refused}
         direct = b""
@@ -85,7 +85,7 @@ def text_one(config, row):
             ran, direct, found["kept"] = direct_bytes(config, source, text, folder)
         for step in ((text, "-o", result), (result, "--emit=text", "--level=full", "-o", again)):
             if ran.code == 0:
-                ran = run_tool(config, step[0], "--passes=", *step[1:], "-q")
+                ran = run_tool(config, step[0], "--passes=", "--allow-unloadable", *step[1:], "-q")
         if ran.code != 0:
             found["faults"].append(f"exit {ran.code}: {ran.error_line}")
             return found

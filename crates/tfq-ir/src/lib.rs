@@ -10,9 +10,11 @@ mod constant;
 mod effects;
 mod element;
 mod extract;
+mod foreign_text;
 mod history;
 mod module;
 mod numbering;
+mod oddities;
 mod op;
 mod patch;
 mod references;
@@ -27,12 +29,14 @@ pub use attributes::{Attr, AttrError, Attributes};
 pub use constant::{BufferId, ConstantPool};
 pub use effects::{CallEffects, Effects, aliased_operand, effects};
 pub use element::ElementType;
+pub use foreign_text::{bytes_of_text, foreign_byte, text_from_bytes};
 pub use history::History;
 pub use module::{
     CacheReason, Change, DequantCache, DequantCacheEntry, ExternalBuffer, Metadata, Module, OpCode,
     Signature, SubgraphId,
 };
 pub use numbering::{DEQUANT_CACHE_METADATA, Numbering, Numbers, numbering};
+pub use oddities::Oddity;
 pub use op::{CustomOptions, Op, OpKind};
 pub use patch::{Applied, OpRef, Patch, Place, Reason, Rejected, TensorRef};
 pub use references::References;

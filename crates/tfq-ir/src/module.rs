@@ -219,10 +219,13 @@ impl Module {
         &self.constants
     }
 
-    /// The bytes of a tensor that is a constant: its buffer has data and it is no variable.
+    /// The bytes of a tensor that is a constant: its buffer has data, it is no variable, and no
+    /// op computes it as well.
     pub fn constant(&self, subgraph: SubgraphId, tensor: TensorId) -> Option<&Bytes> {
-        let tensor = self.subgraph(subgraph).tensor(tensor);
-        if tensor.is_variable { None } else { self.constants.constant(tensor.buffer) }
+        let graph = self.subgraph(subgraph);
+        let buffer = Some(graph.tensor(tensor)).filter(|tensor| !tensor.is_variable)?.buffer;
+        let odd = graph.oddity(tensor).is_some();
+        if odd { None } else { self.constants.constant(buffer) }
     }
 
     /// Adds constant bytes, which changes nothing until a tensor refers to them.
@@ -489,7 +492,7 @@ impl Module {
 
     /// How many subgraphs neither the main one nor a signature reaches.
     pub fn unused_subgraphs(&self) -> usize {
-        self.used_subgraphs().iter().filter(|used| !**used).count()
+        self.reached_subgraphs().iter().filter(|used| !**used).count()
     }
 
     /// How many operator codes [`Self::prune_op_codes`] would drop.
@@ -525,7 +528,9 @@ impl Module {
         used
     }
 
-    fn used_subgraphs(&self) -> Vec<bool> {
+    /// For each subgraph, whether it is the main one or that of a signature, or one of those
+    /// calls it.
+    pub fn reached_subgraphs(&self) -> Vec<bool> {
         let count = self.subgraphs.len();
         let mut reached = vec![false; count];
         let mut todo: Vec<usize> = vec![0];
@@ -621,7 +626,7 @@ impl Module {
         if self.numbered_by_metadata(numbers).is_some() {
             return 0;
         }
-        let reached = self.used_subgraphs();
+        let reached = self.reached_subgraphs();
         let count = reached.len();
         let dropped = reached.iter().filter(|reached| !**reached).count();
         if dropped == 0 {

@@ -534,7 +534,8 @@ impl Check<'_> {
         };
         let check = |reader: OpRef, tensor: TensorRef| {
             // An input has a value from the start, even where an op writes to it later.
-            if matches!(tensor, TensorRef::Old(id) if self.graph.is_input(id)) {
+            let exempt = |id| self.graph.is_input(id) || self.graph.oddity(id).is_some();
+            if matches!(tensor, TensorRef::Old(id) if exempt(id)) {
                 return Ok(());
             }
             let Some(producer) = producer_after(tensor) else { return Ok(()) };

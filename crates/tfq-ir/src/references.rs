@@ -20,6 +20,8 @@ pub struct References {
     pub quantization: bool,
     /// An op uses it as scratch (the format's `intermediates`).
     pub scratch: bool,
+    /// It has no single value ([`crate::Oddity`]), so every op that makes or reads it counts.
+    pub odd: bool,
 }
 
 impl References {
@@ -43,6 +45,7 @@ impl Module {
             signature_output: false,
             quantization: graph.links_to(tensor) > 0,
             scratch: graph.scratch_of(tensor).next().is_some(),
+            odd: graph.oddity(tensor).is_some(),
         };
         for signature in self.signatures_of(sg) {
             found.input |= tensors(&signature.inputs).any(|id| id == tensor);
@@ -74,6 +77,9 @@ impl Module {
         }
         for id in graph.ops().flat_map(|op| graph.intermediates(op)).flatten() {
             all.entry(id).or_default().scratch = true;
+        }
+        for (id, _) in graph.oddities() {
+            all.entry(id).or_default().odd = true;
         }
         all
     }

@@ -10,7 +10,7 @@
 //! * `add_edge` accepts cycles, so a patch that breaks the order is refused before it is applied.
 
 use crate::shuffle::Moved;
-use crate::{Op, Quantization, Tensor};
+use crate::{Oddity, Op, Quantization, Tensor};
 use indexmap::IndexMap;
 use petgraph::Direction::{Incoming, Outgoing};
 use petgraph::stable_graph::{NodeIndex, StableDiGraph};
@@ -113,6 +113,8 @@ pub struct Subgraph {
     next_uid: u32,
     /// Tensors that others name in their quantisation, and how often; next to no model has one.
     links: IndexMap<TensorId, u32>,
+    /// Tensors without a single value, which came so; next to no model has one.
+    odd: IndexMap<TensorId, Oddity>,
     epoch: u64,
 }
 
@@ -132,6 +134,7 @@ impl Default for Subgraph {
             last: NONE,
             next_uid: 0,
             links: IndexMap::new(),
+            odd: IndexMap::new(),
             epoch: 0,
         }
     }
@@ -252,9 +255,13 @@ impl Subgraph {
         found
     }
 
-    /// The op that computes a tensor, and as which result.
+    /// The op that computes a tensor, and as which result. Of several, which are an
+    /// [`Oddity`], it is none.
     pub fn producer(&self, tensor: TensorId) -> Option<(OpId, u32)> {
         self.tensor_node(tensor);
+        if self.oddity(tensor) == Some(Oddity::ComputedTwice) {
+            return None;
+        }
         self.graph
             .edges_directed(NodeIndex::new(tensor.node as usize), Incoming)
             .find(|edge| edge.weight().role == Role::Result)
@@ -293,6 +300,17 @@ impl Subgraph {
     /// Whether the subgraph returns the tensor.
     pub fn is_output(&self, tensor: TensorId) -> bool {
         self.outputs.contains(&tensor)
+    }
+
+    /// Why a tensor has no single value, where it has none.
+    pub fn oddity(&self, tensor: TensorId) -> Option<Oddity> {
+        self.odd.get(&tensor).copied()
+    }
+
+    /// The tensors without a single value.
+    pub fn oddities(&self) -> impl Iterator<Item = (TensorId, Oddity)> {
+        let odd = self.odd.iter().map(|(tensor, why)| (*tensor, *why));
+        odd.filter(|(tensor, _)| self.contains_tensor(*tensor))
     }
 
     /// Whether `first` runs before `second`.
@@ -524,10 +542,15 @@ impl Subgraph {
             next_uid: order.len() as u32,
             name: self.name.clone(),
             links: IndexMap::new(),
+            odd: self.oddities().map(|(old, why)| (tensor(old), why)).collect(),
             ..*self
         };
         shuffled.count_links();
         (shuffled, moved)
+    }
+
+    pub(crate) fn odd_mut(&mut self) -> &mut IndexMap<TensorId, Oddity> {
+        &mut self.odd
     }
 
     pub(crate) fn outputs_mut(&mut self) -> &mut Vec<TensorId> {

@@ -7,11 +7,14 @@
 //!    is one of `builtin_options` and the second of `builtin_options_2`, or one would be lost;
 //! 3. an op reads what was computed before it;
 //! 4. a constant has the bytes that its shape and type ask for (more is allowed, the loader
-//!    accepts it), and is not computed by an op or variable;
+//!    accepts it), and is not computed by an op;
 //! 5. scales and zero points are as many as the loader wants: none, one, or one for each index
 //!    of the quantised dimension, which must exist;
 //! 6. linked tensors (blockwise scales) exist, and a link that is a number is that of no tensor;
 //! 7. the expressed type is float32: that is what a Dequantize gives.
+//!
+//! Tensors that a file holds against rules 2 to 4 although the runtime runs it are accepted when
+//! it is read ([`crate::Oddity`]); these rules hold for all others.
 
 use crate::catalog::{self, OptionsUnion};
 use crate::words::counted;
@@ -136,7 +139,8 @@ impl Verify<'_> {
                 made.entry(tensor).or_insert((n, op));
             }
         }
-        made.retain(|tensor, _| !inputs.contains(tensor));
+        let odd = |tensor: &TensorId| self.graph.oddity(*tensor).is_some();
+        made.retain(|tensor, _| !inputs.contains(tensor) && !odd(tensor));
         for (n, op) in self.graph.ops().enumerate() {
             if self.errors.len() >= MOST_ERRORS {
                 return;
@@ -199,11 +203,13 @@ impl Verify<'_> {
 
     fn tensor(&mut self, n: usize, id: TensorId) {
         let tensor = self.graph.tensor(id);
-        if self.graph.producer_count(id) > 1 {
+        let odd = self.graph.oddity(id).is_some();
+        if self.graph.producer_count(id) > 1 && !odd {
             self.broken(n, id, "two ops compute it");
         }
-        if let Some(bytes) = self.module.constant(self.id, id) {
-            if self.graph.producer(id).is_some() {
+        let bytes = self.module.constants().constant(tensor.buffer);
+        if let Some(bytes) = bytes.filter(|_| !tensor.is_variable) {
+            if self.graph.producer(id).is_some() && !odd {
                 self.broken(n, id, "it is a constant and computed by an op");
             }
             // Sparse tensors hold fewer elements than their shape says.

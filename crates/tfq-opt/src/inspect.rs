@@ -46,6 +46,20 @@ pub struct Inspection {
     pub metadata: Vec<MetadataInfo>,
     /// What follows the model in its file.
     pub trailer: Option<TrailerInfo>,
+    /// Tensors without a single value, which passes leave alone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub odd: Vec<Finding>,
+    /// For what the target's runtime refuses the model.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unloadable: Vec<Finding>,
+}
+
+/// Something that is not as it should be.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[allow(missing_docs)]
+pub struct Finding {
+    pub place: String,
+    pub what: String,
 }
 
 /// An input or output.
@@ -237,6 +251,17 @@ pub fn inspect(module: &Module, target: &Target) -> Inspection {
         biggest: constants.biggest(module, &mut parts),
         metadata: metadata(module),
         trailer: trailer(&module.trailer),
+        odd: module
+            .oddities()
+            .map(|(sg, id, why)| Finding {
+                place: tfq_pass::Context::tensor_place(module, sg, id),
+                what: why.to_string(),
+            })
+            .collect(),
+        unloadable: tfq_pass::check_loadable(module, target)
+            .into_iter()
+            .map(|refused| Finding { place: refused.place, what: refused.what })
+            .collect(),
     }
 }
 

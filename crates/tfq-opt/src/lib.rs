@@ -67,8 +67,8 @@ pub use bisect::{BisectError, Bisection, bisect};
 pub use docs::passes_markdown;
 pub use graph::{dot, graph_json};
 pub use inspect::{
-    ConstantInfo, Inspection, MetadataInfo, OpInfo, Port, QuantizationState, Scheme, SignatureInfo,
-    SizeInfo, SubgraphInfo, TrailerInfo, TypeInfo, inspect,
+    ConstantInfo, Finding, Inspection, MetadataInfo, OpInfo, Port, QuantizationState, Scheme,
+    SignatureInfo, SizeInfo, SubgraphInfo, TrailerInfo, TypeInfo, inspect,
 };
 pub use layers::{Call, Layer, Layers, Section, Side, layers};
 pub use load::{LoadOptions, is_text, load};

@@ -3,11 +3,12 @@
 use crate::size;
 use bytes::Bytes;
 use flatbuffers::FlatBufferBuilder;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use tfq_ir::{BufferId, Change, Module, Subgraph, SubgraphId, VerifyError};
 use tfq_pass::invariant::SETTLED;
 use tfq_pass::{
-    Event, Pipeline, PipelineError, Report, RunError, RunOptions, SpanKind, Timeline, Unrunnable,
+    Event, Pipeline, PipelineError, Report, RunError, RunOptions, SpanKind, Timeline, Unloadable,
+    Unrunnable,
 };
 use tfq_passes::{EliminateDeadBuffers, InsertDequant, QuantizeWeights, builtin};
 use tfq_target::Target;
@@ -84,6 +85,18 @@ pub enum Error {
         /// How many places follow, in words.
         more: String,
     },
+    /// The target's runtime would not load the result, or would read where nothing of it is.
+    #[error("the target `{target}` does not take the {}: {first}{more}", if *came { "model" } else { "result" })]
+    Unloadable {
+        /// The target.
+        target: String,
+        /// The first place.
+        first: Unloadable,
+        /// How many places follow, in words.
+        more: String,
+        /// Whether the input is like that, so that no pass is to blame.
+        came: bool,
+    },
     /// It could not be written.
     #[error(transparent)]
     Lower(#[from] LowerError),
@@ -97,6 +110,12 @@ impl Error {
             Self::Text { error, .. } => error.help.clone(),
             Self::Unrunnable { first, .. } => {
                 first.fix.map(|fix| format!("run `{fix}` after the other passes"))
+            }
+            Self::Unloadable { came: true, .. } => {
+                Some("pass --allow-unloadable to write it all the same".to_owned())
+            }
+            Self::Unloadable { came: false, .. } => {
+                Some("this is a mistake in a pass; nothing was written".to_owned())
             }
             Self::Lower(LowerError::TooLarge { .. }) => {
                 Some("pass --constants=outside, or leave the choice to the tool".to_owned())
@@ -132,6 +151,9 @@ pub struct Optimizer {
     pub lower: LowerOptions,
     /// How pipelines are run.
     pub run_options: RunOptions,
+    /// Whether to go on with a model that the target's runtime refuses to load. What passes make
+    /// of it never has more to refuse.
+    pub allow_unloadable: bool,
     /// Of all patches that the pipeline applies, keep only so many, and complete that state so
     /// that it runs.
     pub stop_after_patch: Option<usize>,
@@ -161,6 +183,7 @@ impl Optimizer {
             lift: LiftOptions::default(),
             lower: LowerOptions::default(),
             run_options: RunOptions::default(),
+            allow_unloadable: false,
             stop_after_patch: None,
             shuffle: None,
             never_larger: false,
@@ -245,10 +268,7 @@ impl Optimizer {
         timeline.end(span);
         report.timeline = timeline;
         if let Some(first) = wrong.next() {
-            let more = match wrong.len() {
-                0 => String::new(),
-                n => format!(" (and {n} more)"),
-            };
+            let more = and_more(wrong.len());
             return Err(Error::Unrunnable { target: self.target.name().to_owned(), first, more });
         }
         // Where another layout is asked for, or less than all that is there, the input is no measure.
@@ -259,7 +279,29 @@ impl Optimizer {
         }
         size::tell_of_record(&module, &start, &mut report);
         let as_it_was = comparable && module.is_untouched_since(&start);
-        Ok(Optimized { module, report, kept, lower: self.lower, input, as_it_was })
+        let unloadable = self.unloadable(&start, &module)?;
+        Ok(Optimized { module, report, kept, unloadable, lower: self.lower, input, as_it_was })
+    }
+
+    /// For what the target refuses the result: nothing, unless it is in the input as well and
+    /// allowed there.
+    fn unloadable(&self, start: &Module, end: &Module) -> Result<Vec<Unloadable>, Error> {
+        let all = tfq_pass::check_loadable(end, self.target);
+        if all.is_empty() {
+            return Ok(all);
+        }
+        let before = tfq_pass::check_loadable(start, self.target);
+        let known: HashSet<&Unloadable> = before.iter().collect();
+        let (came, made): (Vec<Unloadable>, Vec<Unloadable>) =
+            all.into_iter().partition(|one| known.contains(one));
+        let came_so = made.is_empty();
+        if came_so && self.allow_unloadable {
+            return Ok(came);
+        }
+        let mut refused = if came_so { came } else { made }.into_iter();
+        let first = refused.next().expect("one of them is not empty");
+        let (target, more) = (self.target.name().to_owned(), and_more(refused.len()));
+        Err(Error::Unloadable { target, first, more, came: came_so })
     }
 
     /// The state after the first `patches` patches of a run from `start` to `end`.
@@ -305,6 +347,9 @@ pub struct Optimized {
     /// How many patches were kept of how many, where [`Optimizer::stop_after_patch`] was set.
     /// The report tells of these.
     pub kept: Option<(usize, usize)>,
+    /// For what the target refuses the model, as it did the input
+    /// ([`Optimizer::allow_unloadable`]).
+    pub unloadable: Vec<Unloadable>,
     lower: LowerOptions,
     /// What was read, where it came as bytes.
     input: Option<Bytes>,
@@ -335,6 +380,10 @@ impl Optimized {
     pub fn write_into(&self, builder: &mut FlatBufferBuilder<'_>) -> Result<(), Error> {
         Ok(tfq_tflite::lower_into(&self.module, builder)?)
     }
+}
+
+fn and_more(n: usize) -> String {
+    if n == 0 { String::new() } else { format!(" (and {n} more)") }
 }
 
 fn quantizer(options: QuantizeWeights) -> Optimizer {

@@ -8,6 +8,7 @@ mod contract;
 mod eligibility;
 mod info;
 pub mod invariant;
+mod loadable;
 mod manager;
 mod options;
 mod pipeline;
@@ -20,6 +21,7 @@ pub use context::{Answer, Context, NearMiss, PassError, Remark, RemarkKind};
 pub use eligibility::{Cost, Eligibility, HYBRID_NOTE, REASON_NOTE, SLOTS_NOTE, cost, eligibility};
 pub use info::{Declared, Example, NumericContract, Pass, PassInfo, PassScope};
 pub use invariant::Invariant;
+pub use loadable::{Unloadable, check_loadable};
 pub use manager::{
     Event, PassReport, Report, RuleCount, RunError, RunOptions, Why, run, update_versions,
 };

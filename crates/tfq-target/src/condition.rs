@@ -13,6 +13,9 @@
 //! | `in1.scales>1` | it has several scales |
 //! | `inputs=2` | the op has so many operands, left-out ones included |
 //! | `attr.keep_num_dims`, `attr.batch_dims=0`, `attr.padding=SAME\|VALID` | the attribute, or its schema default, is true or one of these values |
+//! | `attr.new_shape.longer=8` | the attribute is a list of more elements |
+//! | `no-options` | it has no options table, or that of another op |
+//! | `in-place` | it computes a tensor that it reads |
 //! | `grouped` | data and filter (operands 0 and 1, rank 4) differ in their last and last-but-none dimension: input channels |
 //!
 //! The following ask about a weight, so only rules of a target have them:
@@ -71,7 +74,13 @@ const WEIGHT_TESTS: [(&str, WeightTest); 13] = [
 /// Names for suggestions where a condition is misspelt.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     let weight = WEIGHT_TESTS.iter().map(|(name, _)| *name);
-    weight.chain(["grouped", "row-not-multiple=2", "block-not-multiple=32"])
+    weight.chain([
+        "grouped",
+        "in-place",
+        "no-options",
+        "row-not-multiple=2",
+        "block-not-multiple=32",
+    ])
 }
 
 /// A condition, perhaps negated.
@@ -94,6 +103,9 @@ enum Test {
     SeveralScales(Port),
     Operands(usize),
     Attr(Box<str>, Vec<i64>),
+    LongerAttr(Box<str>, usize),
+    NoOptions,
+    InPlace,
     Grouped,
     Weight(WeightTest),
 }
@@ -173,8 +185,11 @@ fn parse_test(bare: &str, text: &str, ops: &[&'static OpInfo]) -> Result<Test, P
     if let Some(attr) = bare.strip_prefix("attr.") {
         return parse_attr(attr, text, ops);
     }
-    if bare == "grouped" {
-        return Ok(Test::Grouped);
+    match bare {
+        "grouped" => return Ok(Test::Grouped),
+        "in-place" => return Ok(Test::InPlace),
+        "no-options" => return Ok(Test::NoOptions),
+        _ => (),
     }
     let weight = WEIGHT_TESTS.iter().find(|(name, _)| *name == bare).map(|(_, test)| *test);
     if let Some(weight) = weight {
@@ -245,6 +260,18 @@ fn parse_compare(text: &str) -> Option<(Compare, i64)> {
 }
 
 fn parse_attr(attr: &str, text: &str, ops: &[&'static OpInfo]) -> Result<Test, Problem> {
+    if let Some((name, most)) = attr.split_once(".longer=") {
+        let misfit = |op: &&OpInfo| {
+            let info = op.options.and_then(|options| options.attr(name));
+            !info.is_some_and(|(_, info)| matches!(info.ty, AttrType::List(_)))
+        };
+        let op = |op: &&OpInfo| Problem::UnknownAttribute(text.to_owned(), op.name.to_owned());
+        let most = most.parse().map_err(|_| Problem::UnknownCondition(text.to_owned()))?;
+        return match ops.iter().copied().find(|info| misfit(&info)) {
+            Some(misfit) => Err(op(&misfit)),
+            None => Ok(Test::LongerAttr(name.into(), most)),
+        };
+    }
     let (name, values) = match attr.split_once('=') {
         Some((name, values)) => (name, Some(values)),
         None => (attr, None),
@@ -439,6 +466,19 @@ impl<'a> Site<'a> {
             Test::Operands(count) => self.operands.len() == *count,
             Test::Attr(name, values) => {
                 self.attr(name).is_some_and(|value| values.contains(&value))
+            }
+            Test::LongerAttr(name, most) => {
+                let value = self.op.attrs.as_ref().and_then(|attrs| attrs.get(name));
+                matches!(value, Some(Attr::Ints(list)) if list.len() > *most)
+            }
+            Test::NoOptions => {
+                let tfq_ir::OpKind::Builtin(code) = self.op.kind else { return false };
+                let own = catalog::op_by_code(code).and_then(|info| info.options);
+                let there = self.op.attrs.as_ref().map(|attrs| attrs.options().name);
+                own.is_some_and(|own| there != Some(own.name))
+            }
+            Test::InPlace => {
+                self.operands.iter().flatten().any(|operand| self.results.contains(operand))
             }
             Test::Grouped => match (self.port(Port::In(0)), self.port(Port::In(1))) {
                 (Some(data), Some(filter)) => {

@@ -3,6 +3,7 @@
 use crate::condition::{Condition, type_bit};
 use crate::error::{Problem, TargetError};
 use crate::form::grain;
+use crate::load::{Asks, Load, LoadTest};
 use crate::target::{OpFacts, Target};
 use crate::versions;
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,7 @@ struct File {
     #[serde(default)]
     since: Vec<Spanned<SinceRow>>,
     memory: Option<Vec<Spanned<MemoryRow>>>,
+    load: Option<Vec<Spanned<LoadRow>>>,
 }
 
 #[derive(Deserialize)]
@@ -106,6 +108,18 @@ struct MemoryRow {
     #[serde(default)]
     kernels: Vec<Kernels>,
     bytes: f64,
+    source: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LoadRow {
+    #[serde(default)]
+    ops: Vec<Spanned<String>>,
+    #[serde(default)]
+    when: Vec<Spanned<String>>,
+    fails: Outcome,
+    reason: Option<String>,
     source: String,
 }
 
@@ -303,6 +317,7 @@ pub(crate) struct Parsed {
     pub(crate) dequantize: Option<Vec<Dequantize>>,
     pub(crate) since: Vec<Since>,
     pub(crate) memory: Option<Vec<Memory>>,
+    pub(crate) load: Option<Vec<Load>>,
     pub(crate) base: Option<&'static Target>,
 }
 
@@ -347,6 +362,9 @@ impl Reader<'_> {
         let memory = file
             .memory
             .map(|rows| rows.into_iter().map(|row| self.memory(row)).collect::<Result<_, At>>());
+        let load = file
+            .load
+            .map(|rows| rows.into_iter().map(|row| self.load(row)).collect::<Result<_, At>>());
         Ok(Parsed {
             summary: file.summary,
             kernels: file.kernels,
@@ -358,6 +376,7 @@ impl Reader<'_> {
             dequantize: dequantize.transpose()?,
             since: file.since.into_iter().map(|row| self.since(row)).collect::<Result<_, _>>()?,
             memory: memory.transpose()?,
+            load: load.transpose()?,
             base,
         })
     }
@@ -486,6 +505,35 @@ impl Reader<'_> {
             bytes: row.bytes,
             origin: self.origin(&span, row.source),
         })
+    }
+
+    fn load(&self, row: Spanned<LoadRow>) -> Result<Load, At> {
+        let span = row.span();
+        let row = row.into_inner();
+        let (asks, texts) = match &row.when[..] {
+            [test] if row.ops.is_empty() => {
+                let unknown = || Problem::UnknownLoadTest(test.get_ref().clone());
+                let named = LoadTest::named(test.get_ref());
+                (
+                    Asks::Test(named.ok_or_else(|| (test.span(), unknown()))?),
+                    vec![test.get_ref().clone()],
+                )
+            }
+            _ if row.ops.is_empty() => return Err((span, Problem::OneLoadTest)),
+            texts => {
+                let infos = row.ops.iter().map(op_at).collect::<Result<Vec<_>, _>>()?;
+                let (when, written) = conditions(texts, &infos)?;
+                if let Some((_, text)) = when.iter().zip(texts).find(|(c, _)| c.needs_weight()) {
+                    return Err((text.span(), Problem::NeedsWeight(text.get_ref().clone())));
+                }
+                (Asks::Ops(infos.iter().map(|info| info.code).collect(), when), written)
+            }
+        };
+        if matches!(asks, Asks::Ops(..)) && row.reason.is_none() {
+            return Err((span, Problem::NoReason));
+        }
+        let origin = self.origin(&span, row.source);
+        Ok(Load { asks, texts, fails: row.fails, reason: row.reason.unwrap_or_default(), origin })
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::condition::Site;
 use crate::data::{Kernels, Origin, Prefer, Reading, Rule, Scope};
 use crate::form::{Granularity, WeightForm, grain};
+use crate::load::Asks;
 use crate::target::{OpFacts, Target, as_stored, dequantize_version};
 use crate::versions;
 use serde::Serialize;
@@ -31,6 +32,8 @@ pub struct Description {
     pub dequantize: Vec<DequantizeDescription>,
     pub since: Vec<SinceDescription>,
     pub memory: Vec<MemoryDescription>,
+    /// What is refused of a model, whatever kernels can do.
+    pub load: Vec<LoadDescription>,
 }
 
 /// What the target knows of an op, and the rows that decide about its weights: the first that fits.
@@ -137,6 +140,19 @@ pub struct MemoryDescription {
     pub origin: OriginDescription,
 }
 
+/// What the runtime refuses, or cannot read without harm.
+#[derive(Clone, Debug, Serialize)]
+#[allow(missing_docs)]
+pub struct LoadDescription {
+    /// Parts of other kinds where empty.
+    pub ops: Vec<&'static str>,
+    pub when: Vec<String>,
+    pub effect: String,
+    pub reason: Option<String>,
+    #[serde(flatten)]
+    pub origin: OriginDescription,
+}
+
 /// Where a row stands and where it is from.
 #[derive(Clone, Debug, Serialize)]
 #[allow(missing_docs)]
@@ -209,6 +225,7 @@ pub fn describe(target: &Target) -> Description {
         dequantize: dequantize(target),
         since: since(target),
         memory: memory(target),
+        load: load(target),
     }
 }
 
@@ -260,6 +277,20 @@ fn memory(target: &Target) -> Vec<MemoryDescription> {
         origin: origin(&row.origin),
     });
     described.collect()
+}
+
+fn load(target: &Target) -> Vec<LoadDescription> {
+    let rows = target.load.iter().map(|row| LoadDescription {
+        ops: match &row.asks {
+            Asks::Ops(ops, _) => op_names(ops),
+            Asks::Test(_) => Vec::new(),
+        },
+        when: row.texts.clone(),
+        effect: target.effect_of(|_| row.fails),
+        reason: Some(row.reason.clone()).filter(|reason| !reason.is_empty()),
+        origin: origin(&row.origin),
+    });
+    rows.collect()
 }
 
 fn row(target: &Target, op: Option<(i32, &OpFacts)>, rule: &Rule) -> RowDescription {

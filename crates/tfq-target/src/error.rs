@@ -44,6 +44,8 @@ impl TargetError {
                 did_you_mean(name.trim_start_matches('!'), crate::condition::names())
                     .or_else(|| Some("docs/targets.md lists the conditions".to_owned()))
             }
+            Problem::UnknownLoadTest(name) => did_you_mean(name, crate::load::LoadTest::names())
+                .or_else(|| Some("docs/targets.md lists the tests".to_owned())),
             Problem::Syntax(message) => unknown_field(message),
             _ => None,
         }
@@ -112,6 +114,12 @@ pub enum Problem {
     /// The condition is about a weight, and there is none where the row is used.
     #[error("the condition {0:?} needs a weight")]
     NeedsWeight(String),
+    /// No test of loading has this name.
+    #[error("unknown test {0:?} of what is loaded")]
+    UnknownLoadTest(String),
+    /// A row about loading has no ops, and not one test.
+    #[error("a row without ops has one test in `when`")]
+    OneLoadTest,
     /// Something fails by this row and it does not say why.
     #[error("the row needs a reason")]
     NoReason,

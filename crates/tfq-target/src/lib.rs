@@ -11,6 +11,7 @@ mod data;
 mod describe;
 mod error;
 mod form;
+mod load;
 mod releases;
 mod spreading;
 mod target;
@@ -18,11 +19,12 @@ mod versions;
 
 pub use data::{Prefer, Reading};
 pub use describe::{
-    DequantizeDescription, Description, MemoryDescription, OpDescription, OriginDescription,
-    RowDescription, SinceDescription, VersionDescription, describe,
+    DequantizeDescription, Description, LoadDescription, MemoryDescription, OpDescription,
+    OriginDescription, RowDescription, SinceDescription, VersionDescription, describe,
 };
 pub use error::{Problem, TargetError};
 pub use form::{Granularity, WeightForm};
+pub use load::{About, Refusal};
 pub use releases::Meant;
 pub use target::{OpFacts, Target, Verdict};
 pub use versions::max_runtime;

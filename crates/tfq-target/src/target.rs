@@ -6,6 +6,7 @@ use crate::data::{
 };
 use crate::error::TargetError;
 use crate::form::{Granularity, WeightForm, grain, quantized_axis};
+use crate::load::Load;
 use crate::versions;
 use smallvec::SmallVec;
 use std::sync::{Arc, OnceLock};
@@ -45,6 +46,7 @@ pub struct Target {
     pub(crate) dequantize: Vec<Dequantize>,
     pub(crate) since: Vec<Since>,
     pub(crate) memory: Vec<Memory>,
+    pub(crate) load: Vec<Load>,
 }
 
 /// What a target knows of an op: where its weights are, and what kernels want of them.
@@ -141,6 +143,7 @@ impl Target {
             dequantize: parsed.dequantize.clone().unwrap_or_default(),
             since: parsed.since,
             memory: parsed.memory.clone().unwrap_or_default(),
+            load: parsed.load.clone().unwrap_or_default(),
         };
         if let Some(base) = parsed.base {
             target.base = Some(base.name.clone());
@@ -153,12 +156,16 @@ impl Target {
             target.ops.extend(base.ops.iter().cloned());
             target.rules.extend(base.rules.iter().cloned());
             target.since.extend(base.since.iter().cloned());
-            // What Dequantize reads and what the runtime holds are replaced, not added to.
+            // What Dequantize reads, and what the runtime holds and refuses, is replaced, not
+            // added to.
             if parsed.dequantize.is_none() {
                 target.dequantize.clone_from(&base.dequantize);
             }
             if parsed.memory.is_none() {
                 target.memory.clone_from(&base.memory);
+            }
+            if parsed.load.is_none() {
+                target.load.clone_from(&base.load);
             }
         }
         target.rules.sort_by_key(|rule| !rule.scope.is_general());
@@ -423,8 +430,12 @@ impl Target {
 
     /// What happens where the rule refuses, and on which kernels if not on all.
     pub(crate) fn effect(&self, rule: &Rule) -> String {
+        self.effect_of(|kernels| rule.outcome(kernels))
+    }
+
+    pub(crate) fn effect_of(&self, of: impl Fn(Kernels) -> Outcome) -> String {
         let Some(first) =
-            self.kernels.iter().map(|k| rule.outcome(*k)).find(|outcome| *outcome != Outcome::Ok)
+            self.kernels.iter().map(|k| of(*k)).find(|outcome| *outcome != Outcome::Ok)
         else {
             return String::new();
         };
@@ -441,7 +452,7 @@ impl Target {
         let with: Vec<&str> = self
             .kernels
             .iter()
-            .filter(|kernels| rule.outcome(**kernels) == first)
+            .filter(|kernels| of(**kernels) == first)
             .map(|kernels| match kernels {
                 Kernels::Reference => "reference kernels",
                 Kernels::Optimized => "optimised kernels",

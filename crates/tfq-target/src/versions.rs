@@ -199,6 +199,12 @@ impl RuntimeVersions {
         there.map(|(_, version, _)| *version).max()
     }
 
+    /// Whether the table is about the op, be it that the runtime has none.
+    pub(crate) fn knows(&self, code: i32) -> bool {
+        let first = self.releases.partition_point(|(op, _, _)| *op < code);
+        self.releases.get(first).is_some_and(|(op, _, _)| *op == code)
+    }
+
     pub(crate) fn registered(&self, code: i32) -> Option<(i32, i32)> {
         let found = self.registered.binary_search_by_key(&code, |(op, _, _)| *op).ok()?;
         let (_, min, max) = self.registered[found];

@@ -1,10 +1,10 @@
 //! `.tflite` bytes to a [`Module`].
 
 use crate::foreign::{Foreign, recognise};
-use crate::scan::{self, field_at, u32_at};
+use crate::scan::{self, Fault, Scan, field_at, u32_at};
 use crate::{annotations, options, trailer};
 use bytes::Bytes;
-use flatbuffers::{ForwardsUOffset, Vector, VerifierOptions};
+use flatbuffers::{ForwardsUOffset, Vector};
 use std::cell::Cell;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use tfq_ir::{
     Attributes, BufferId, ConstantPool, CustomOptions, DimensionMetadata, ElementType,
     ExternalBuffer, Metadata, Module, Op, OpCode, OpId, Quantization, QuantizationDetails,
     Signature, SparseIndex, Sparsity, Subgraph, SubgraphBuilder, Tensor, TensorId, TensorLink,
-    VariantSubType, counted,
+    VariantSubType, counted, text_from_bytes,
 };
 use tfq_schema::tflite as fb;
 
@@ -34,6 +34,8 @@ pub enum LiftError {
     NotTflite { what: &'static str, help: Option<&'static str> },
     #[error("the model is damaged: {what}")]
     Damaged { what: String },
+    #[error("the model is damaged: {what}")]
+    CutOff { what: String },
     #[error("the model holds what this version does not know: {what}")]
     Unknown { what: String },
     #[error("{place}: {what}")]
@@ -52,7 +54,8 @@ impl LiftError {
                 "it was written with a newer schema; pass --drop-unknown to go on without these fields",
             ),
             Self::NotTflite { help, .. } => *help,
-            Self::Damaged { .. } => Some("the file may be cut off; fetch or convert it again"),
+            Self::CutOff { .. } => Some("the file may be cut off; fetch or convert it again"),
+            Self::Damaged { .. } => Some("fetch or convert it again"),
             _ => None,
         }
     }
@@ -60,8 +63,8 @@ impl LiftError {
 
 /// Lifts a model. Its constants stay slices of `file`.
 pub fn lift(file: &Bytes, how: &LiftOptions) -> Result<Module, LiftError> {
-    let model = verify(file)?;
-    lift_model_in(file, model, how)
+    let (model, scan) = verify(file)?;
+    lift_model_in(file, model, scan, how)
 }
 
 /// Lifts a model of the generated code. Its bytes are copied once, since the IR outlives it.
@@ -69,8 +72,9 @@ pub fn lift_model(model: fb::Model<'_>, how: &LiftOptions) -> Result<Module, Lif
     lift(&Bytes::copy_from_slice(model._tab.buf()), how)
 }
 
-/// Checks that every offset, size and string of the flatbuffer is sound.
-fn verify(file: &[u8]) -> Result<fb::Model<'_>, LiftError> {
+/// Checks that every offset and size of the flatbuffer is sound.
+#[allow(unsafe_code)]
+fn verify(file: &[u8]) -> Result<(fb::Model<'_>, Scan), LiftError> {
     if file.is_empty() {
         return Err(LiftError::Empty);
     }
@@ -78,31 +82,34 @@ fn verify(file: &[u8]) -> Result<fb::Model<'_>, LiftError> {
         let Foreign { what, help } = recognise(file);
         return Err(LiftError::NotTflite { what, help });
     }
-    // Limits follow from the file's size: a table takes 4 bytes at least. The defaults of the
-    // flatbuffers crate refuse models of 200 000 ops. Tables and strings may be shared, which
-    // counts them again; the factor leaves room for that and still bounds the work.
-    let limits = VerifierOptions {
-        max_depth: 64,
-        max_tables: file.len() / 4,
-        max_apparent_size: file.len().saturating_mul(16).saturating_add(1 << 20),
-        ..VerifierOptions::default()
-    };
-    fb::root_as_model_with_opts(&limits, file).map_err(|error| {
-        // The crate's message is one line per level; the first says what, the rest where.
-        let text = error.to_string();
-        let lines: Vec<&str> = text.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
-        LiftError::Damaged { what: lines.join(" ") }
-    })
+    let scan = scan::scan(file).map_err(|Fault { what, beyond_end }| match beyond_end {
+        true => LiftError::CutOff { what },
+        false => LiftError::Damaged { what },
+    })?;
+    // SAFETY: the scan has followed every offset that the accessors follow, and found all of them
+    // inside the file. What it leaves open is whether strings are UTF-8: this module reads them
+    // with `text`, and none by an accessor.
+    let model = unsafe { fb::root_as_model_unchecked(file) };
+    Ok((model, scan))
+}
+
+/// A string of a table, at this place in its list of fields.
+fn text(
+    file: &[u8],
+    table: flatbuffers::Table<'_>,
+    field: flatbuffers::VOffsetT,
+) -> Option<Arc<str>> {
+    let at = field_at(file, table.loc(), (usize::from(field) - 4) / 2)?;
+    let (first, len) = options::span(file, at + u32_at(file, at));
+    Some(Arc::from(text_from_bytes(&file[first..first + len])))
 }
 
 fn lift_model_in(
     file: &Bytes,
     model: fb::Model<'_>,
+    scan: Scan,
     how: &LiftOptions,
 ) -> Result<Module, LiftError> {
-    let scan = scan::scan(file).map_err(|at| LiftError::Damaged {
-        what: format!("a field at byte offset {at} reaches out of its table or the file"),
-    })?;
     if !scan.unknown.is_empty() && !how.drop_unknown {
         // A damaged file may have thousands of kinds; the first ones tell enough.
         let kinds = scan.unknown.iter().take(20);
@@ -129,27 +136,31 @@ fn lift_model_in(
     }
     let mut module = Module::new(subgraphs, constants);
     module.version = model.version();
-    module.description = model.description().map(Arc::from);
+    module.description = text(file, model._tab, fb::Model::VT_DESCRIPTION);
     module.op_codes = op_codes;
     module.signatures = signatures(file, model, &tensors);
     module.metadata = model
         .metadata()
         .into_iter()
         .flatten()
-        .map(|m| Metadata { name: m.name().map(Arc::from), buffer: BufferId(m.buffer()) })
+        .map(|m| Metadata {
+            name: text(file, m._tab, fb::Metadata::VT_NAME),
+            buffer: BufferId(m.buffer()),
+        })
         .collect();
     module.metadata_buffer = ints(model.metadata_buffer());
     module.external_buffer_groups = model
         .external_buffer_groups()
         .into_iter()
         .flatten()
-        .map(|group| group.name().map(Arc::from))
+        .map(|group| text(file, group._tab, fb::ExternalBufferGroup::VT_NAME))
         .collect();
-    module.external_buffers =
-        model.external_buffers().into_iter().flatten().map(external).collect();
+    let externals = model.external_buffers().into_iter().flatten();
+    module.external_buffers = externals.map(|buffer| external(file, buffer)).collect();
     module.constants_outside = constants_outside > 0;
     module.trailer = trailer::split(file, scan.end.max(outside_end));
     module.dequant_cache = annotations::read(&module);
+    module.accept_oddities(|_, _| true);
     module.verify().map_err(|errors| {
         let more = match errors.len() - 1 {
             0 => String::new(),
@@ -163,15 +174,18 @@ fn lift_model_in(
     Ok(module)
 }
 
-fn external(buffer: fb::ExternalBuffer<'_>) -> ExternalBuffer {
+fn external(file: &[u8], buffer: fb::ExternalBuffer<'_>) -> ExternalBuffer {
     ExternalBuffer {
         id: buffer.id(),
         group: buffer.group(),
         offset: buffer.offset(),
         length: buffer.length(),
-        packing: buffer.packing().map(Arc::from),
+        packing: text(file, buffer._tab, fb::ExternalBuffer::VT_PACKING),
     }
 }
+
+/// The field is deprecated, so there is no accessor; old files hold it all the same.
+const DEPRECATED_TAG: flatbuffers::VOffsetT = 10;
 
 fn signatures(file: &Bytes, model: fb::Model<'_>, tensors: &[Vec<TensorId>]) -> Vec<Signature> {
     let map = |sg: usize, entries: Option<Vector<'_, ForwardsUOffset<fb::TensorMap<'_>>>>| {
@@ -182,21 +196,18 @@ fn signatures(file: &Bytes, model: fb::Model<'_>, tensors: &[Vec<TensorId>]) -> 
                 let tensor = tensors.get(sg).and_then(|tensors| tensors.get(index as usize));
                 let link =
                     tensor.map_or(TensorLink::Raw(index as i32), |id| TensorLink::Tensor(*id));
-                (entry.name().map(Arc::from), link)
+                (text(file, entry._tab, fb::TensorMap::VT_NAME), link)
             })
             .collect()
     };
     let lift = |signature: fb::SignatureDef<'_>| {
         let subgraph = signature.subgraph_index();
-        // The field is deprecated, so there is no accessor; old files hold it all the same.
-        let tag = field_at(file, signature._tab.loc(), 3).map(|at| at + u32_at(file, at));
-        let tag = tag.map(|at| &file[at + 4..at + 4 + u32_at(file, at)]);
         Signature {
-            key: signature.signature_key().map(Arc::from),
+            key: text(file, signature._tab, fb::SignatureDef::VT_SIGNATURE_KEY),
             inputs: map(subgraph as usize, signature.inputs()),
             outputs: map(subgraph as usize, signature.outputs()),
             subgraph,
-            deprecated_tag: tag.and_then(|tag| std::str::from_utf8(tag).ok()).map(Arc::from),
+            deprecated_tag: text(file, signature._tab, DEPRECATED_TAG),
         }
     };
     model.signature_defs().into_iter().flatten().map(lift).collect()
@@ -282,7 +293,7 @@ impl<'a> Lift<'a> {
                 let lifted = OpCode {
                     builtin: code.builtin_code().0,
                     deprecated_builtin: code.deprecated_builtin_code(),
-                    custom: code.custom_code().map(Arc::from),
+                    custom: text(self.file, code._tab, fb::OperatorCode::VT_CUSTOM_CODE),
                     version: code.version(),
                 };
                 match lifted.kind() {
@@ -303,7 +314,7 @@ impl<'a> Lift<'a> {
         op_codes: &[OpCode],
         outside_end: &mut usize,
     ) -> Result<(Subgraph, Vec<TensorId>), LiftError> {
-        let mut builder = SubgraphBuilder::new(sg.name().map(Arc::from));
+        let mut builder = SubgraphBuilder::new(text(self.file, sg._tab, fb::SubGraph::VT_NAME));
         builder.debug_metadata_index(sg.debug_metadata_index());
         let mut ids = Vec::new();
         let mut details = Vec::new();
@@ -345,7 +356,9 @@ impl<'a> Lift<'a> {
     }
 
     fn tensor(&self, sg: usize, n: usize, tensor: fb::Tensor<'_>) -> Result<Tensor, LiftError> {
-        let place = || format!("subgraph {sg}, tensor {n} (`{}`)", tensor.name().unwrap_or("?"));
+        let name = text(self.file, tensor._tab, fb::Tensor::VT_NAME);
+        let label = name.clone();
+        let place = || format!("subgraph {sg}, tensor {n} (`{}`)", label.as_deref().unwrap_or("?"));
         let ty = |code: i8| {
             ElementType::from_code(code).ok_or_else(|| {
                 LiftError::invalid(place(), format!("there is no element type {code}"))
@@ -353,7 +366,7 @@ impl<'a> Lift<'a> {
         };
         let variants = tensor.variant_tensors().into_iter().flatten();
         Ok(Tensor {
-            name: tensor.name().map(Arc::from),
+            name,
             ty: ty(tensor.type_().0)?,
             shape: ints(tensor.shape()).into(),
             shape_signature: ints(tensor.shape_signature()).into(),

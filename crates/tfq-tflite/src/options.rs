@@ -7,7 +7,7 @@ use flatbuffers::{
 };
 use std::sync::Arc;
 use tfq_ir::catalog::{AttrInfo, AttrType, ListType, OptionsInfo, Width};
-use tfq_ir::{Attr, Attributes};
+use tfq_ir::{Attr, Attributes, bytes_of_text, text_from_bytes};
 
 /// Reads the options table at `at` of a verified model.
 pub(crate) fn read(file: &Bytes, at: usize, options: &'static OptionsInfo) -> Attributes {
@@ -29,8 +29,7 @@ fn read_value(file: &Bytes, at: usize, ty: AttrType) -> Attr {
         AttrType::F64 => Attr::Float(f64::from_le_bytes(array_at(file, at)) as f32),
         AttrType::String => {
             let (first, len) = span(file, target());
-            let text = std::str::from_utf8(&file[first..first + len]);
-            Attr::String(Arc::from(text.expect("the verifier checks strings")))
+            Attr::String(Arc::from(text_from_bytes(&file[first..first + len])))
         }
         AttrType::Bytes => {
             let (first, len) = span(file, target());
@@ -56,7 +55,7 @@ fn read_value(file: &Bytes, at: usize, ty: AttrType) -> Attr {
 }
 
 /// First byte and element count of the vector or string at `at`.
-fn span(file: &[u8], at: usize) -> (usize, usize) {
+pub(crate) fn span(file: &[u8], at: usize) -> (usize, usize) {
     (at + 4, u32_at(file, at))
 }
 
@@ -134,7 +133,7 @@ pub(crate) fn write(
 
 fn write_part(fbb: &mut FlatBufferBuilder<'_>, ty: AttrType, value: &Attr) -> Option<UOffsetT> {
     let at = match value {
-        Attr::String(text) => fbb.create_string(text).value(),
+        Attr::String(text) => fbb.create_byte_string(&bytes_of_text(text)).value(),
         Attr::Bytes(bytes) => fbb.create_vector(bytes.as_ref()).value(),
         Attr::Bools(list) => fbb.create_vector(list.as_ref()).value(),
         Attr::Floats(list) => fbb.create_vector(list.as_ref()).value(),

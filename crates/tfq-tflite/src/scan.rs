@@ -1,8 +1,14 @@
-//! A walk over a verified model, slot by slot: what it holds beyond our schema, and where it ends.
+//! A walk over a file, slot by slot: whether it is a flatbuffer that can be read, what it holds
+//! beyond our schema, and where it ends.
 //!
-//! The generated accessors pass over vtable slots that they do not know. A model written with
-//! a newer schema would come back without them, so the walk looks at every slot of every table.
+//! It takes what the runtime's own check takes, which is more than the flatbuffers crate does:
+//! strings that are no UTF-8, a union's tag without a value, vectors of
+//! 64-bit elements that are aligned to 4, as older writers left them, and one vector that many
+//! tables share. The generated accessors pass over vtable slots that they do not know. A model
+//! written with a newer schema would come back without them, so the walk looks at every slot of
+//! every table.
 
+use std::collections::HashSet;
 use tfq_schema::reflection::{self, Element, Field, FieldType, TableId};
 
 /// Something in a model that our schema does not know.
@@ -11,7 +17,7 @@ use tfq_schema::reflection::{self, Element, Field, FieldType, TableId};
 pub enum Unknown {
     /// A set vtable slot.
     Slot { table: &'static str, slot: usize },
-    /// A union with a tag that names no table.
+    /// A union with a tag that names no table, though it has a value.
     Tag { table: &'static str, union: &'static str, tag: u8 },
 }
 
@@ -33,31 +39,73 @@ pub(crate) struct Scan {
     pub(crate) end: usize,
 }
 
-/// Walks all tables. The buffer must have passed the verifier, which bounds the number of
-/// tables and their depth, and so bounds this walk. The verifier does not look at deprecated
-/// and unknown fields, so the walk checks that those lie inside their tables and the file;
-/// the error is the byte offset of one that does not.
-pub(crate) fn scan(bytes: &[u8]) -> Result<Scan, usize> {
-    let mut walk = Walk { bytes, found: Scan { unknown: indexmap::IndexMap::new(), end: 8 } };
-    walk.table(u32_at(bytes, 0), reflection::root())?;
+/// Why a file cannot be read.
+#[derive(Debug)]
+pub(crate) struct Fault {
+    pub(crate) what: String,
+    /// Whether something would lie behind the end of the file.
+    pub(crate) beyond_end: bool,
+}
+
+/// A slice that is shared costs this part of its bytes for each time but the first: it is read
+/// in place, but whoever looks at buffers one by one reads it again.
+const SHARED_PART: u64 = 256;
+
+/// Walks all tables, and follows no offset that it has not checked. Tables, strings and vectors
+/// may be shared, which counts them again; limits that follow from the file's size leave room for
+/// that and still bound the work.
+pub(crate) fn scan(bytes: &[u8]) -> Result<Scan, Fault> {
+    let found = Scan { unknown: indexmap::IndexMap::new(), end: 8 };
+    let mut walk = Walk {
+        bytes,
+        found,
+        // A table takes 4 bytes at least.
+        tables: bytes.len() / 4,
+        room: (bytes.len() as u64).saturating_mul(16).saturating_add(1 << 20),
+        slices: HashSet::new(),
+        place: Place { table: "the file", field: "root" },
+    };
+    let root = walk.follow(0)?;
+    walk.table(root, reflection::root())?;
     Ok(walk.found)
 }
 
 struct Walk<'a> {
     bytes: &'a [u8],
     found: Scan,
+    /// How many tables may still be visited.
+    tables: usize,
+    /// How many bytes of strings and vectors may still be.
+    room: u64,
+    /// Vectors of bytes that the module refers to where they lie.
+    slices: HashSet<usize>,
+    place: Place,
+}
+
+/// Where the walk is, for messages.
+#[derive(Clone, Copy)]
+struct Place {
+    table: &'static str,
+    field: &'static str,
 }
 
 impl Walk<'_> {
-    fn table(&mut self, at: usize, id: TableId) -> Result<(), usize> {
+    fn table(&mut self, at: usize, id: TableId) -> Result<(), Fault> {
         let table = id.get();
-        let vtable = vtable_of(self.bytes, at);
-        let vtable_bytes = u16_at(self.bytes, vtable);
-        // The verifier takes vtables too short to hold the two lengths.
-        if vtable_bytes < 4 {
-            return Err(vtable);
+        self.tables = self.tables.checked_sub(1).ok_or_else(|| {
+            self.fault("too many tables, for the same ones are named over and over".to_owned())
+        })?;
+        let distance = i64::from(self.u32(at)? as u32 as i32);
+        let vtable = usize::try_from(at as i64 - distance).ok().filter(|at| at % 2 == 0);
+        let Some(vtable) = vtable else {
+            return Err(self.fault(format!("the table at byte offset {at} has no list of fields")));
+        };
+        let (vtable_bytes, table_bytes) = (self.u16(vtable)?, self.u16(vtable + 2)?);
+        if vtable_bytes < 4 || vtable_bytes % 2 != 0 {
+            let what =
+                format!("the list of fields at byte offset {vtable} has {vtable_bytes} bytes");
+            return Err(self.fault(what));
         }
-        let table_bytes = u16_at(self.bytes, vtable + 2);
         self.reach(vtable + vtable_bytes)?;
         self.reach(at + table_bytes)?;
         for slot in 0..(vtable_bytes - 4) / 2 {
@@ -69,8 +117,10 @@ impl Walk<'_> {
                 self.note(Unknown::Slot { table: table.name, slot });
                 continue;
             };
-            if offset + field.ty.inline_size() > table_bytes {
-                return Err(at + offset);
+            self.place = Place { table: table.name, field: field.name };
+            if offset < 4 || offset + field.ty.inline_size() > table_bytes {
+                let what = format!("a field at byte offset {} lies out of its table", at + offset);
+                return Err(self.fault(what));
             }
             self.field(at, at + offset, field, table)?;
         }
@@ -83,20 +133,32 @@ impl Walk<'_> {
         at: usize,
         field: &'static Field,
         table: &'static reflection::Table,
-    ) -> Result<(), usize> {
+    ) -> Result<(), Fault> {
         match field.ty {
             FieldType::Scalar(_) | FieldType::Enum(..) | FieldType::UnionTag(_) => Ok(()),
-            FieldType::String => self.string(at + u32_at(self.bytes, at), field.deprecated),
-            FieldType::Table(id) => self.table(at + u32_at(self.bytes, at), id),
-            FieldType::Vector(element) => self.vector(at + u32_at(self.bytes, at), element),
+            FieldType::String => self.string_at(at),
+            FieldType::Table(id) => {
+                let to = self.follow(at)?;
+                self.table(to, id)
+            }
+            FieldType::Vector(element) => {
+                let sliced = matches!(
+                    (table.name, field.name),
+                    ("Buffer", "data") | ("Operator", "custom_options")
+                );
+                self.vector(at, element, sliced)
+            }
             FieldType::Union(id) => {
                 let tag_at = field_at(self.bytes, table_at, usize::from(field.id) - 1);
                 let tag = tag_at.map_or(0, |at| self.bytes[at]);
                 let union = id.get();
                 match union.member(tag) {
-                    Some((_, Some(member))) => self.table(at + u32_at(self.bytes, at), member),
-                    Some((_, None)) => Ok(()),
-                    None => {
+                    Some((_, Some(member))) => {
+                        let to = self.follow(at)?;
+                        self.table(to, member)
+                    }
+                    // A value without a tag may be a table of any kind.
+                    Some((_, None)) | None => {
                         self.note(Unknown::Tag { table: table.name, union: union.name, tag });
                         Ok(())
                     }
@@ -105,39 +167,97 @@ impl Walk<'_> {
         }
     }
 
-    fn vector(&mut self, at: usize, element: Element) -> Result<(), usize> {
-        let len = u32_at(self.bytes, at);
+    fn vector(&mut self, at: usize, element: Element, sliced: bool) -> Result<(), Fault> {
+        let at = self.follow(at)?;
+        let len = self.u32(at)?;
         let first = at + 4;
         self.reach(first + len * element.size())?;
+        let again = sliced && !self.slices.insert(at);
+        let bytes = (len * element.size()) as u64;
+        self.spend(if again { bytes / SHARED_PART } else { bytes })?;
+        let place = self.place;
         for n in 0..len {
             let at = first + 4 * n;
             match element {
                 Element::Scalar(_) | Element::Enum(..) => return Ok(()),
-                Element::String => self.string(at + u32_at(self.bytes, at), false)?,
-                Element::Table(id) => self.table(at + u32_at(self.bytes, at), id)?,
+                Element::String => self.string_at(at)?,
+                Element::Table(id) => {
+                    let to = self.follow(at)?;
+                    self.table(to, id)?;
+                }
             }
+            self.place = place;
         }
         Ok(())
     }
 
-    fn string(&mut self, at: usize, unverified: bool) -> Result<(), usize> {
-        if unverified {
-            let len = self.bytes.get(at..at + 4).map(|_| u32_at(self.bytes, at)).ok_or(at)?;
-            let text = self.bytes.get(at + 4..at + 4 + len).ok_or(at)?;
-            std::str::from_utf8(text).map_err(|_| at)?;
-        }
+    fn string_at(&mut self, at: usize) -> Result<(), Fault> {
+        let at = self.follow(at)?;
+        let len = self.u32(at)?;
+        self.spend(len as u64)?;
+        let end = at + 4 + len;
+        self.reach(end)?;
         // A zero byte follows each string; some writers leave it out at the end of the file.
-        let end = at + 4 + u32_at(self.bytes, at);
-        self.reach((end + 1).min(self.bytes.len()))
+        match self.bytes.get(end) {
+            None => Ok(()),
+            Some(0) => self.reach(end + 1),
+            Some(_) => Err(self.fault(format!("the string at byte offset {at} has no end"))),
+        }
     }
 
-    fn reach(&mut self, end: usize) -> Result<(), usize> {
+    /// Where the offset that stands here leads.
+    fn follow(&self, at: usize) -> Result<usize, Fault> {
+        let to = at + self.u32(at)?;
+        if to == at || to % 4 != 0 {
+            return Err(self.fault(format!("the offset at byte offset {at} leads to {to}")));
+        }
+        Ok(to)
+    }
+
+    fn u16(&self, at: usize) -> Result<usize, Fault> {
+        if at + 2 <= self.bytes.len() {
+            Ok(u16_at(self.bytes, at))
+        } else {
+            Err(self.beyond(at + 2))
+        }
+    }
+
+    fn u32(&self, at: usize) -> Result<usize, Fault> {
+        if at + 4 <= self.bytes.len() {
+            Ok(u32_at(self.bytes, at))
+        } else {
+            Err(self.beyond(at + 4))
+        }
+    }
+
+    fn reach(&mut self, end: usize) -> Result<(), Fault> {
         self.found.end = self.found.end.max(end);
-        if end <= self.bytes.len() { Ok(()) } else { Err(end) }
+        if end <= self.bytes.len() { Ok(()) } else { Err(self.beyond(end)) }
+    }
+
+    fn spend(&mut self, bytes: u64) -> Result<(), Fault> {
+        self.room = self
+            .room
+            .checked_sub(bytes)
+            .ok_or_else(|| self.fault("the same bytes are referred to over and over".to_owned()))?;
+        Ok(())
     }
 
     fn note(&mut self, what: Unknown) {
         *self.found.unknown.entry(what).or_default() += 1;
+    }
+
+    fn beyond(&self, end: usize) -> Fault {
+        let what = format!(
+            "something ends at byte offset {end}, and the file has {} bytes",
+            self.bytes.len()
+        );
+        Fault { beyond_end: true, ..self.fault(what) }
+    }
+
+    fn fault(&self, what: String) -> Fault {
+        let Place { table, field } = self.place;
+        Fault { what: format!("{table}.{field}: {what}"), beyond_end: false }
     }
 }
 

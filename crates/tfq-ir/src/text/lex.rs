@@ -209,11 +209,8 @@ impl Lexer<'_> {
                 '\n' => return Err(self.unclosed(start)),
                 '\\' => match self.escape(at)? {
                     Escape::Char(c) => out.push(c),
-                    Escape::Byte(byte) if byte.is_ascii() => out.push(byte as char),
-                    Escape::Byte(_) => {
-                        let help = Some("write \\u{…} for a character, or the bytes as b\"…\"");
-                        return Err(self.error(at, "a string holds characters, not bytes", help));
-                    }
+                    // A byte of a name that is no UTF-8.
+                    Escape::Byte(byte) => out.push(crate::foreign_text::foreign_char(byte)),
                 },
                 c => out.push(c),
             }

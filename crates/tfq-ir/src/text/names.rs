@@ -7,8 +7,10 @@ use std::sync::Arc;
 /// The tensors of a subgraph in the order in which a text mentions them, with their names.
 pub(super) struct Names {
     names: HashMap<TensorId, Arc<str>>,
-    pub(super) inputs: HashSet<TensorId>,
-    /// Neither inputs nor results of ops, in file order.
+    /// Inputs and [`Self::declared`]: they are described in a line of their own, and not where
+    /// an op computes them.
+    pub(super) apart: HashSet<TensorId>,
+    /// No inputs, and no results of ops but for those without a single value; in file order.
     pub(super) declared: Vec<TensorId>,
 }
 
@@ -21,9 +23,9 @@ impl Names {
         let mut results = Vec::new();
         for op in graph.ops() {
             let kind = &graph.op(op).kind;
-            results.extend(
-                graph.results(op).iter().filter(|id| seen.insert(**id)).map(|id| (*id, Some(kind))),
-            );
+            let results_of = graph.results(op);
+            let plain = results_of.iter().filter(|id| graph.oddity(**id).is_none());
+            results.extend(plain.filter(|id| seen.insert(**id)).map(|id| (*id, Some(kind))));
         }
         let declared: Vec<TensorId> = graph.tensors().filter(|id| !seen.contains(id)).collect();
         order.extend(declared.iter().map(|id| (*id, None)));
@@ -47,7 +49,8 @@ impl Names {
         });
         let unique = unique(wanted.collect());
         let names = order.iter().map(|(id, _)| *id).zip(unique).collect();
-        Self { names, inputs, declared }
+        let apart = inputs.into_iter().chain(declared.iter().copied()).collect();
+        Self { names, apart, declared }
     }
 
     pub(super) fn get(&self, id: TensorId) -> Option<&Arc<str>> {

@@ -156,6 +156,8 @@ struct RawTensor {
     input: bool,
     /// What its dimensions say of its rank: `[]` has one, and of `[*]` it is not known.
     ranked: Option<bool>,
+    /// Whether it has a line of its own.
+    apart: bool,
 }
 
 enum Content {

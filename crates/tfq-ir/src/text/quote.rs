@@ -69,7 +69,10 @@ pub(super) fn string(out: &mut String, text: &str) {
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
             c if is_hidden(c) => _ = write!(out, "\\u{{{:x}}}", c as u32),
-            c => out.push(c),
+            c => match crate::foreign_byte(c) {
+                Some(byte) => _ = write!(out, "\\x{byte:02x}"),
+                None => out.push(c),
+            },
         }
     }
     out.push('"');

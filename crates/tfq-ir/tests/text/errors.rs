@@ -60,7 +60,7 @@ fn errors_say_where_and_what_to_do() {
             "there is no tensor `%imag` in `@main`",
             "did you mean `%image`?",
         ),
-        ("%x = input\n%x = RELU(%x)\n%x = RELU(%x)", 3, 1, "there is a tensor `%x` already", ""),
+        ("%x = input\n%y = RELU(%x)\n%y = RELU(%x)", 3, 1, "there is a tensor `%y` already", ""),
         ("%x = input : f33[1]", 1, 14, "there is no type `f33`", "did you mean `f32`?"),
         ("%x = input : FLOAT32[1]", 1, 14, "there is no type `FLOAT32`", "did you mean `f32`?"),
         (

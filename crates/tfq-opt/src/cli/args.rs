@@ -79,6 +79,10 @@ pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) reading: Reading,
 
+    /// Go on with a model that the target's runtime refuses to load
+    #[arg(long)]
+    pub(crate) allow_unloadable: bool,
+
     #[command(flatten)]
     pub(crate) debug: Debug,
 

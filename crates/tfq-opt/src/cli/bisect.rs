@@ -41,7 +41,10 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     outputs::check(&outputs, &args.reading.files(&args.model), Some(args.overwrite))?;
     let start = model::load(&args.model, &args.reading)?;
     let good = |model: &[u8]| check.passes(model);
-    let found = bisect(&Optimizer::new(pipeline), start, good).map_err(|error| match error {
+    let mut optimizer = Optimizer::new(pipeline);
+    // A model that is not taken may be what somebody looks into.
+    optimizer.allow_unloadable = true;
+    let found = bisect(&optimizer, start, good).map_err(|error| match error {
         BisectError::Model(error) => Failure::model(&args.model, error),
         BisectError::BadFromTheStart => {
             let message = format!("{}: {}", named(&args.model), BisectError::BadFromTheStart);

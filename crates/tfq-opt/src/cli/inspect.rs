@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use tfq_opt::format::Access;
 use tfq_opt::ir::text::quoted;
 use tfq_opt::ir::{counted, grouped};
-use tfq_opt::{Inspection, OpInfo};
+use tfq_opt::{Finding, Inspection, OpInfo};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -39,12 +39,15 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         value["file_bytes"] = bytes.len().into();
         super::json::json_text(&value)
     } else {
-        text(&named(&args.model), bytes.len() as u64, &inspection)
+        text(&named(&args.model), bytes.len() as u64, &inspection, target.name())
     };
     model::write_bytes("-", text)
 }
 
-fn text(file: &str, bytes: u64, model: &Inspection) -> String {
+/// How many findings of a kind are listed.
+const MOST_FINDINGS: usize = 20;
+
+fn text(file: &str, bytes: u64, model: &Inspection, target: &str) -> String {
     let mut out = String::new();
     _ = writeln!(out, "{file}: {}", counted(bytes as usize, "byte"));
     if let Some(description) = &model.description {
@@ -136,7 +139,23 @@ fn text(file: &str, bytes: u64, model: &Inspection) -> String {
         };
         _ = writeln!(out, "\nbehind the model\n  {} bytes, {files}", grouped(trailer.bytes));
     }
+    findings(&mut out, "tensors without a single value, which passes leave alone", &model.odd);
+    let refused = format!("not taken by the target `{target}`");
+    findings(&mut out, &refused, &model.unloadable);
     out
+}
+
+fn findings(out: &mut String, heading: &str, findings: &[Finding]) {
+    if findings.is_empty() {
+        return;
+    }
+    _ = writeln!(out, "\n{heading}");
+    for Finding { place, what } in findings.iter().take(MOST_FINDINGS) {
+        _ = writeln!(out, "  {place}: {what}");
+    }
+    if let n @ 1.. = findings.len().saturating_sub(MOST_FINDINGS) {
+        _ = writeln!(out, "  and {n} more");
+    }
 }
 
 fn quantization(model: &Inspection) -> String {

@@ -176,6 +176,7 @@ fn optimizer(args: &Args, pipeline: Pipeline, target: &OsStr) -> Result<Optimize
     args.debug.check_why(&pipeline)?;
     let mut optimizer = Optimizer::new(pipeline).for_target(model::target(target)?);
     optimizer.lift.drop_unknown = args.reading.drop_unknown;
+    optimizer.allow_unloadable = args.allow_unloadable;
     optimizer.lower.placement = args.constants.into();
     optimizer.run_options.explain = args.remarks.is_some();
     optimizer.run_options.why.clone_from(&args.debug.why);

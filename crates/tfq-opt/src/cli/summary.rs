@@ -28,6 +28,9 @@ pub(crate) struct Summary<'a> {
     pub(crate) side_file: Option<PathBuf>,
 }
 
+/// How many places for which the target refuses the model are told of.
+const MOST_REFUSALS: usize = 5;
+
 impl Summary<'_> {
     pub(crate) fn text(&self, out: &mut impl Write) -> io::Result<()> {
         let report = &self.optimized.report;
@@ -73,6 +76,12 @@ impl Summary<'_> {
         }
         for (rule, skipped) in self.skipped() {
             writeln!(out, "  left unchanged: {skipped} {rule}")?;
+        }
+        for refused in self.optimized.unloadable.iter().take(MOST_REFUSALS) {
+            writeln!(out, "  not taken by {}: {refused}", named(&self.args.target))?;
+        }
+        if let n @ 1.. = self.optimized.unloadable.len().saturating_sub(MOST_REFUSALS) {
+            writeln!(out, "  and {n} more")?;
         }
         self.idle_passes(out)?;
         self.whereabouts(out)
@@ -236,6 +245,11 @@ impl Summary<'_> {
         if let Some(verified) = self.verified {
             object["verified"] = verified.json();
         }
+        if !self.optimized.unloadable.is_empty() {
+            let refusals = self.optimized.unloadable.iter();
+            let refusals = refusals.map(|one| json!({ "place": one.place, "what": one.what }));
+            object["unloadable"] = refusals.collect();
+        }
         if self.args.timing {
             object["timing"] = super::timing::json(self.timeline);
         }
@@ -251,6 +265,11 @@ impl Summary<'_> {
     }
 
     pub(crate) fn remarks(&self, out: &mut impl Write, filter: &str) -> io::Result<()> {
+        let module = &self.optimized.module;
+        for (sg, id, why) in module.oddities().filter(|_| filter.is_empty()) {
+            let place = Context::tensor_place(module, sg, id);
+            writeln!(out, "input: note (no single value): {place}: {why}, so it stays as it is")?;
+        }
         for (pass, remark) in self.chosen(filter) {
             let kind = kind(remark);
             writeln!(

@@ -71,6 +71,7 @@ fn keep_op(description: &mut Description, op: &str) -> Result<(), Failure> {
     description.ops.retain(|known| known.name == op);
     description.dequantize.clear();
     description.since.retain(|row| row.ops.contains(&op));
+    description.load.retain(|row| row.ops.contains(&op));
     description.memory.retain(|row| row.ops.is_empty() || row.ops.contains(&op));
     Ok(())
 }
@@ -132,6 +133,21 @@ fn explanation(target: &Description) -> String {
             let _ = write!(what, ", {}", row.kernels.join(", "));
         }
         let _ = writeln!(out, "  {what}: {}", row.bytes_per_element);
+        out += &source_text(&row.origin);
+    }
+    if !target.load.is_empty() {
+        out += "\nnot written, unless --allow-unloadable lets through what was in the input\n";
+    }
+    for row in &target.load {
+        let mut what = row.ops.join(", ");
+        if !row.when.is_empty() {
+            what += if what.is_empty() { "" } else { " if " };
+            what += &row.when.join(" and ");
+        }
+        let _ = writeln!(out, "  {what}: {}", row.effect);
+        if let Some(reason) = &row.reason {
+            let _ = writeln!(out, "      {reason}");
+        }
         out += &source_text(&row.origin);
     }
     out

@@ -113,11 +113,12 @@ impl Root {
             (Self::Op(pattern), At::Op(op)) => {
                 let at_root = |found: &mut Match<'a>| {
                     pattern.try_at(op, found)?;
+                    let results = found.graph().results(op);
                     // Rules speak of `result`; a file may have an op without any.
-                    match found.graph().results(op).is_empty() {
-                        true => Err("the op has no result".to_owned()),
-                        false => Ok(()),
+                    if results.is_empty() {
+                        return Err("the op has no result".to_owned());
                     }
+                    results.into_iter().try_for_each(|id| has_one_value(found.graph(), id))
                 };
                 smallvec::smallvec![attempt(0, &at_root)]
             }
@@ -178,6 +179,7 @@ impl Pattern {
     fn try_at(&self, tensor: TensorId, found: &mut Match<'_>) -> Result<(), String> {
         let graph = found.graph();
         let label = graph.tensor(tensor).label();
+        has_one_value(graph, tensor)?;
         match self {
             Self::Any(name) => found.bind(name, tensor),
             Self::Constant(name) => {
@@ -204,6 +206,14 @@ impl Pattern {
                 pattern.try_at(op, found)
             }
         }
+    }
+}
+
+/// What rules take for granted: a tensor means the same to all who read it.
+fn has_one_value(graph: &Subgraph, tensor: TensorId) -> Result<(), String> {
+    match graph.oddity(tensor) {
+        Some(why) => Err(format!("`{}` has no single value: {why}", graph.tensor(tensor).label())),
+        None => Ok(()),
     }
 }
 
@@ -310,9 +320,11 @@ impl<'a> Match<'a> {
         }
     }
 
-    /// The root's first result. It has one unless the rule begins at [`read_of`].
+    /// The root's first result. It has one, and one with a single value, unless the rule begins
+    /// at [`read_of`].
     pub fn result(&self) -> Option<TensorId> {
-        self.graph().results(self.root()).first().copied()
+        let result = self.graph().results(self.root()).first().copied();
+        result.filter(|id| has_one_value(self.graph(), *id).is_ok())
     }
 
     /// The tensor of this name.

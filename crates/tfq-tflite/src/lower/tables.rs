@@ -11,7 +11,7 @@ use std::sync::Arc;
 use tfq_ir::catalog::OptionsUnion;
 use tfq_ir::{
     Module, OpCode, OpId, Quantization, QuantizationDetails, Signature, SparseIndex, Sparsity,
-    Subgraph, Tensor, TensorId, TensorLink,
+    Subgraph, Tensor, TensorId, TensorLink, bytes_of_text,
 };
 use tfq_schema::tflite as fb;
 
@@ -521,7 +521,7 @@ fn string<'a>(
     if let Some(at) = shared.strings.get(text) {
         return *at;
     }
-    let at = fbb.create_string(text);
+    let at = WIPOffset::new(fbb.create_byte_string(&bytes_of_text(text)).value());
     shared.strings.insert(text.clone(), at);
     at
 }

@@ -13,7 +13,7 @@ use crate::{
 };
 use bytes::Bytes;
 use indexmap::{IndexMap, IndexSet};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// More buffers than this are a mistake.
@@ -107,6 +107,13 @@ pub(super) fn build(mut raw: Raw) -> Parsed<Module> {
         }
         module.dequant_cache = Some(cache);
     }
+    // What is declared and computed as well is meant so; other results come from a slip.
+    let apart = |(place, raw): (&Placed, &RawSubgraph)| -> HashSet<TensorId> {
+        let all = place.ids.iter().zip(raw.tensors.values());
+        all.filter(|(_, raw)| raw.apart && raw.result).map(|(id, _)| *id).collect()
+    };
+    let apart: Vec<HashSet<TensorId>> = places.iter().zip(&raw.subgraphs).map(apart).collect();
+    module.accept_oddities(|id, tensor| apart[id.0 as usize].contains(&tensor));
     verify(&module, &raw, &order)?;
     Ok(module)
 }

@@ -152,16 +152,16 @@ impl Parser<'_> {
         described: Option<Described>,
     ) -> Parsed<()> {
         if let Some(other) = subgraph.tensors.get_mut(&name.name) {
-            if other.input && !other.result && described.is_none() {
+            if other.apart && described.is_none() {
                 other.result = true;
                 return Ok(());
             }
             let message = format!("there is a tensor `{}` already", quote::shown('%', &name.name));
-            return match other.input && !other.result {
+            return match other.apart {
                 true => fail_with(
                     name.span.clone(),
                     message,
-                    "an op that writes to an input gives no type for it",
+                    "an op that writes to a tensor which is declared gives no type for it",
                 ),
                 false => fail(name.span.clone(), message),
             };
@@ -171,7 +171,8 @@ impl Parser<'_> {
         let (tensor, links) = described.named(name, false);
         let content = Content::None;
         let span = name.span.clone();
-        let made = RawTensor { span, tensor, links, content, result: true, input: false, ranked };
+        let (input, apart) = (false, false);
+        let made = RawTensor { span, tensor, links, content, result: true, input, ranked, apart };
         subgraph.tensors.insert(name.name.clone(), made);
         Ok(())
     }

@@ -77,7 +77,8 @@ impl Parser<'_> {
         }
         // An op may come to write to an input.
         let result = subgraph.tensors.get(&name.name).is_some_and(|other| other.result);
-        let declared = RawTensor { span: name.span, tensor, links, content, result, input, ranked };
+        let (span, apart) = (name.span, true);
+        let declared = RawTensor { span, tensor, links, content, result, input, ranked, apart };
         subgraph.tensors.insert(name.name, declared);
         Ok(())
     }

@@ -42,9 +42,7 @@ impl Printer<'_> {
             self.options(op);
             let described: Vec<Option<&Tensor>> = results
                 .iter()
-                .map(|id| {
-                    Some(place.graph.tensor(*id)).filter(|_| !place.names.inputs.contains(id))
-                })
+                .map(|id| Some(place.graph.tensor(*id)).filter(|_| !place.names.apart.contains(id)))
                 .collect();
             self.result_types(place, &described);
         }
@@ -59,7 +57,7 @@ impl Printer<'_> {
         for (n, tensor) in results.iter().enumerate() {
             self.separate(n);
             let Some(tensor) = tensor else {
-                // It has its type where it is declared as an input.
+                // It has its type where it is declared.
                 self.out.push('_');
                 continue;
             };

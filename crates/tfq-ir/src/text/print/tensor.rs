@@ -10,10 +10,10 @@ use bytes::Bytes;
 use std::fmt::Write;
 
 impl Printer<'_> {
-    /// A tensor that no op computes.
+    /// A tensor that no op computes, or none alone.
     pub(super) fn declaration(&mut self, place: &Place<'_>, id: TensorId, input: bool) {
         let tensor = place.graph.tensor(id);
-        let constant = self.module.constant(place.id, id).is_some();
+        let constant = self.module.constants().constant(tensor.buffer).is_some();
         self.out.push_str("  ");
         self.tensor_name(place, id);
         self.out.push_str(" = ");
@@ -31,7 +31,7 @@ impl Printer<'_> {
         });
         if self.level >= Level::Types {
             self.out.push_str(" : ");
-            self.description(place, tensor, constant);
+            self.description(place, tensor, constant && !tensor.is_variable);
             self.content(place, id, tensor);
         }
         self.out.push('\n');

@@ -130,6 +130,8 @@ fn outcome_on(
     };
     let mut optimizer = Optimizer::new(pipeline).for_target(model::target(&target)?);
     optimizer.lift.drop_unknown = entry.drop_unknown;
+    // What is recorded is not written.
+    optimizer.allow_unloadable = true;
     let mut recorder = Recorder::new(level);
     let result = optimizer
         .run_observed(source, |event| recorder.event(&event))

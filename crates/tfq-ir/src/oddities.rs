@@ -1,0 +1,85 @@
+//! Tensors that have no single value: the runtime runs such models, so they are read, kept as
+//! they are, and left alone.
+//!
+//! A module holds them where its file does ([`Module::accept_oddities`]); nothing else makes
+//! any, and [`Module::verify`] refuses those that were not accepted.
+
+use crate::{Module, Subgraph, SubgraphId, TensorId};
+use indexmap::IndexMap;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
+
+/// Why a tensor has no single value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Oddity {
+    /// It has bytes in the file, and an op computes it. Which of the two a reader sees depends on
+    /// the kernel: ops on shapes run when the model is prepared and replace the bytes, XNNPACK
+    /// takes the bytes for the value, and other kernels write to the file's memory.
+    ConstantComputed,
+    /// Several ops compute it, one after the other.
+    ComputedTwice,
+    /// An op reads it before another computes it, or in the op that does: the reader sees what
+    /// an earlier run left there.
+    ReadBefore,
+}
+
+impl std::fmt::Display for Oddity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::ConstantComputed => "it is a constant and computed by an op",
+            Self::ComputedTwice => "several ops compute it",
+            Self::ReadBefore => "it is read before an op computes it",
+        })
+    }
+}
+
+impl Module {
+    /// Takes the tensors without a single value that a reader found in its file for what they
+    /// are, those that `accept` agrees to. Other changes to the module make none.
+    pub fn accept_oddities(&mut self, accept: impl Fn(SubgraphId, TensorId) -> bool) {
+        for id in self.subgraph_ids() {
+            let mut odd = find(self, self.subgraph(id));
+            odd.retain(|tensor, _| accept(id, *tensor));
+            if !odd.is_empty() {
+                *self.subgraph_mut(id).odd_mut() = odd;
+            }
+        }
+    }
+
+    /// The tensors without a single value that the module has.
+    pub fn oddities(&self) -> impl Iterator<Item = (SubgraphId, TensorId, Oddity)> {
+        self.subgraphs()
+            .flat_map(|(id, graph)| graph.oddities().map(move |(tensor, why)| (id, tensor, why)))
+    }
+}
+
+/// Every tensor without a single value. Inputs have one from the start, even where an op writes
+/// to them later.
+fn find(module: &Module, graph: &Subgraph) -> IndexMap<TensorId, Oddity> {
+    let inputs: HashSet<TensorId> = graph.inputs().iter().copied().collect();
+    let mut first_made: HashMap<TensorId, usize> = HashMap::new();
+    let mut odd = IndexMap::new();
+    for (n, op) in graph.ops().enumerate() {
+        for result in graph.results(op) {
+            match first_made.entry(result) {
+                Entry::Occupied(_) => _ = odd.insert(result, Oddity::ComputedTwice),
+                Entry::Vacant(place) => _ = place.insert(n),
+            }
+        }
+    }
+    for (n, op) in graph.ops().enumerate() {
+        for operand in graph.operands(op).into_iter().flatten() {
+            let late = first_made.get(&operand).is_some_and(|made| *made >= n);
+            if late && !inputs.contains(&operand) {
+                odd.entry(operand).or_insert(Oddity::ReadBefore);
+            }
+        }
+    }
+    for tensor in graph.tensors().filter(|id| first_made.contains_key(id)) {
+        let data = graph.tensor(tensor);
+        if !data.is_variable && module.constants().constant(data.buffer).is_some() {
+            odd.entry(tensor).or_insert(Oddity::ConstantComputed);
+        }
+    }
+    odd
+}

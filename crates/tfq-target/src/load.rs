@@ -1,0 +1,387 @@
+//! What a runtime refuses whatever its kernels can do: the `[[load]]` rows of a data file.
+//!
+//! A row without ops has one of these tests, and the row is asked about everything that the test
+//! is about. A row with ops has conditions as other rows have (`condition.rs`), all of which must
+//! hold.
+//!
+//! | test | holds for |
+//! |---|---|
+//! | `custom-without-name` | an operator code of a custom op without a name |
+//! | `operator-unregistered` | an operator code that the runtime has not, or not in this version |
+//! | `signature-without-key` | a signature without a name |
+//! | `uncountable-shape` | a tensor with a negative dimension or more bytes than there are addresses, unless its elements have no fixed size or it is a sparse constant |
+//! | `quantized-dimension-misfit` | a tensor with scales whose quantised dimension is negative or beyond its rank, or has another number of indices |
+//! | `variable-with-data` | a variable with bytes in the file |
+//! | `string-variable` | a variable of type STRING without bytes |
+//! | `sparsity-incomplete` | a sparse constant that an op reads, without a traversal order or dimensions |
+//! | `sparse-dimension-incomplete` | one with a compressed dimension without segments or indices |
+//! | `sparse-dimension-format` | one with a dimension that is neither dense nor compressed |
+//! | `sparse-order` | one that an op reads, whose traversal order names dimensions that it has not |
+//! | `sparse-indices` | one that an op reads, whose segments or indices lie beyond their lists or its shape |
+//! | `sparse-data` | one that an op reads, with fewer bytes than its indices tell of |
+
+use crate::condition::{Condition, Site};
+use crate::data::{Origin, Outcome};
+use crate::target::Target;
+use crate::versions;
+use std::collections::HashSet;
+use tfq_ir::{
+    Module, OpCode, OpId, OpKind, QuantizationDetails, SparseIndex, Sparsity, Subgraph, SubgraphId,
+    Tensor, TensorId,
+};
+
+/// Tests by name, and what `data.rs` makes of them.
+const TESTS: [(&str, LoadTest); 13] = [
+    ("custom-without-name", LoadTest::CustomWithoutName),
+    ("operator-unregistered", LoadTest::Unregistered),
+    ("signature-without-key", LoadTest::SignatureWithoutKey),
+    ("uncountable-shape", LoadTest::UncountableShape),
+    ("quantized-dimension-misfit", LoadTest::QuantizedDimension),
+    ("variable-with-data", LoadTest::VariableWithData),
+    ("string-variable", LoadTest::StringVariable),
+    ("sparsity-incomplete", LoadTest::SparsityIncomplete),
+    ("sparse-dimension-incomplete", LoadTest::SparseDimension),
+    ("sparse-dimension-format", LoadTest::SparseFormat),
+    ("sparse-order", LoadTest::SparseOrder),
+    ("sparse-indices", LoadTest::SparseIndices),
+    ("sparse-data", LoadTest::SparseData),
+];
+
+/// What a row without ops asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LoadTest {
+    CustomWithoutName,
+    Unregistered,
+    SignatureWithoutKey,
+    UncountableShape,
+    QuantizedDimension,
+    VariableWithData,
+    StringVariable,
+    SparsityIncomplete,
+    SparseDimension,
+    SparseFormat,
+    SparseOrder,
+    SparseIndices,
+    SparseData,
+}
+
+impl LoadTest {
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        TESTS.iter().find(|(known, _)| *known == name).map(|(_, test)| *test)
+    }
+
+    /// Names for suggestions where one is misspelt.
+    pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+        TESTS.iter().map(|(name, _)| *name)
+    }
+}
+
+/// A `[[load]]` entry.
+#[derive(Clone, Debug)]
+pub(crate) struct Load {
+    pub(crate) asks: Asks,
+    /// The conditions as they are written.
+    pub(crate) texts: Vec<String>,
+    pub(crate) fails: Outcome,
+    /// Why, for a row with ops; tests say it themselves.
+    pub(crate) reason: String,
+    pub(crate) origin: Origin,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Asks {
+    Test(LoadTest),
+    /// Ops by code, and what must hold of them.
+    Ops(Vec<i32>, Vec<Condition>),
+}
+
+/// Something that the runtime refuses, or cannot read without harm.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// What it is about.
+    pub about: About,
+    /// What is wrong with it, and what happens.
+    pub what: String,
+    /// Which of the target's `[[load]]` rows says so, from 0.
+    pub row: usize,
+}
+
+/// A part of a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum About {
+    /// An operator code, by its number.
+    OpCode(usize),
+    /// A signature, by its number.
+    Signature(usize),
+    /// A tensor.
+    Tensor(SubgraphId, TensorId),
+    /// An op.
+    Op(SubgraphId, OpId),
+}
+
+impl Target {
+    /// What the runtime refuses of a model whatever its kernels can do, and what makes them read
+    /// or write where nothing of the model is. Each part is told of once, in the order of the
+    /// model.
+    pub fn refusals(&self, module: &Module) -> Vec<Refusal> {
+        let mut found = Vec::new();
+        if self.load.is_empty() {
+            return found;
+        }
+        for (n, code) in module.op_codes.iter().enumerate() {
+            let about = About::OpCode(n);
+            let refusal = self.first(about, |test| self.op_code(test, code));
+            found.extend(refusal.or_else(|| self.absent(about, code)));
+        }
+        for (n, signature) in module.signatures.iter().enumerate() {
+            let keyless = |test| {
+                (test == LoadTest::SignatureWithoutKey && signature.key.is_none())
+                    .then(|| "the signature has no name".to_owned())
+            };
+            found.extend(self.first(About::Signature(n), keyless));
+        }
+        let reached = module.reached_subgraphs();
+        let mut made = HashSet::new();
+        for (sg, graph) in module.subgraphs() {
+            for id in graph.tensors() {
+                let about = About::Tensor(sg, id);
+                found.extend(self.first(about, |test| tensor(test, module, graph, id)));
+            }
+            let reached = reached.get(sg.0 as usize) == Some(&true);
+            for op in graph.ops() {
+                let node = graph.op(op);
+                // Lowering makes a code for what has none.
+                let made = node.code.is_none() && made.insert((&node.kind, node.version));
+                found.extend(made.then(|| OpCode::for_kind(&node.kind, node.version)).and_then(
+                    |code| self.first(About::Op(sg, op), |test| self.op_code(test, &code)),
+                ));
+                found.extend(self.refused_op(module, sg, op, reached));
+            }
+        }
+        found
+    }
+
+    fn first(&self, about: About, holds: impl Fn(LoadTest) -> Option<String>) -> Option<Refusal> {
+        self.load.iter().enumerate().find_map(|(n, row)| {
+            let Asks::Test(test) = row.asks else { return None };
+            let what = format!("{}: {}", holds(test)?, self.effect_of(|_| row.fails));
+            Some(Refusal { about, what, row: n })
+        })
+    }
+
+    fn op_code(&self, test: LoadTest, code: &OpCode) -> Option<String> {
+        match (test, code.kind()) {
+            (LoadTest::CustomWithoutName, OpKind::Custom(_)) if code.custom.is_none() => {
+                Some("the custom operator has no name".to_owned())
+            }
+            (LoadTest::Unregistered, kind @ OpKind::Builtin(number))
+                if versions::runtimes().knows(number) =>
+            {
+                let version = code.version;
+                match self.registered_versions(&kind) {
+                    None => Some(format!("the runtime has no {kind}")),
+                    Some((min, max)) if (min..=max).contains(&version) => None,
+                    Some((min, max)) => Some(format!(
+                        "it is version {version} of {kind}, and the runtime has {min} to {max}"
+                    )),
+                }
+            }
+            _ => None,
+        }
+    }
+
+    /// Rows without conditions are about operators that the runtime does not have, used or not.
+    fn absent(&self, about: About, code: &OpCode) -> Option<Refusal> {
+        let OpKind::Builtin(code) = code.kind() else { return None };
+        let (n, row) = self.load.iter().enumerate().find(|(_, row)| match &row.asks {
+            Asks::Ops(ops, when) => when.is_empty() && ops.contains(&code),
+            Asks::Test(_) => false,
+        })?;
+        let what = format!("{}: {}", row.reason, self.effect_of(|_| row.fails));
+        Some(Refusal { about, what, row: n })
+    }
+
+    fn refused_op(
+        &self,
+        module: &Module,
+        sg: SubgraphId,
+        op: OpId,
+        reached: bool,
+    ) -> Option<Refusal> {
+        let graph = module.subgraph(sg);
+        let OpKind::Builtin(code) = graph.op(op).kind else { return None };
+        let about = |(_, row): &(usize, &Load)| match &row.asks {
+            // What nobody calls is loaded and never prepared.
+            Asks::Ops(ops, _) => ops.contains(&code) && (reached || row.fails == Outcome::Load),
+            Asks::Test(_) => false,
+        };
+        let mut rows = self.load.iter().enumerate().filter(about).peekable();
+        rows.peek()?;
+        let site = Site::new(module, sg, op);
+        let (n, row) = rows.find(|(_, row)| match &row.asks {
+            Asks::Ops(_, when) => when.iter().all(|condition| condition.holds(&site)),
+            Asks::Test(_) => false,
+        })?;
+        let what = format!("{}: {}", row.reason, self.effect_of(|_| row.fails));
+        Some(Refusal { about: About::Op(sg, op), what, row: n })
+    }
+}
+
+fn tensor(test: LoadTest, module: &Module, graph: &Subgraph, id: TensorId) -> Option<String> {
+    let tensor = graph.tensor(id);
+    let bytes = module.constants().constant(tensor.buffer);
+    let sparse = || bytes.and(tensor.sparsity.as_deref());
+    let sparse_and_read = || sparse().filter(|_| !graph.uses(id).is_empty());
+    match test {
+        LoadTest::UncountableShape => {
+            let free = tensor.ty.bits().is_none() || sparse().is_some();
+            (!free && is_uncountable(tensor))
+                .then(|| format!("its shape {:?} has no number of elements", tensor.shape))
+        }
+        LoadTest::QuantizedDimension => quantized_dimension(tensor),
+        LoadTest::VariableWithData => (tensor.is_variable && bytes.is_some())
+            .then(|| "it is a variable and has bytes in the file".to_owned()),
+        LoadTest::StringVariable => {
+            let is_string = tensor.ty == tfq_ir::ElementType::String;
+            (tensor.is_variable && is_string && bytes.is_none())
+                .then(|| "it is a variable of type STRING".to_owned())
+        }
+        LoadTest::SparsityIncomplete => {
+            let sparsity = sparse_and_read()?;
+            (sparsity.traversal_order.is_empty() || sparsity.dim_metadata.is_empty())
+                .then(|| "its sparsity has no traversal order or no dimensions".to_owned())
+        }
+        LoadTest::SparseDimension => {
+            let absent = |index: &SparseIndex| matches!(index, SparseIndex::None);
+            let mut dims = sparse()?.dim_metadata.iter();
+            let n = dims.position(|dim| {
+                dim.format == COMPRESSED
+                    && (absent(&dim.array_segments) || absent(&dim.array_indices))
+            })?;
+            Some(format!("dimension {n} of its sparsity has no segments or no indices"))
+        }
+        LoadTest::SparseFormat => {
+            let mut dims = sparse()?.dim_metadata.iter().enumerate();
+            let (n, dim) = dims.find(|(_, dim)| !matches!(dim.format, DENSE | COMPRESSED))?;
+            Some(format!("dimension {n} of its sparsity has the unknown format {}", dim.format))
+        }
+        LoadTest::SparseOrder => sparse_order(sparse_and_read()?, tensor),
+        LoadTest::SparseIndices => match stored_elements(sparse_and_read()?, tensor) {
+            Stored::Beyond(what) => Some(what),
+            Stored::Elements(_) => None,
+        },
+        LoadTest::SparseData => {
+            let Stored::Elements(elements) = stored_elements(sparse_and_read()?, tensor) else {
+                return None;
+            };
+            let there = bytes.map_or(0, |bytes| bytes.len() as u64);
+            let needed = tensor.ty.bytes_for(elements)?;
+            (needed > there).then(|| {
+                format!(
+                    "its indices tell of {elements} elements in {needed} bytes, and its buffer has {there}"
+                )
+            })
+        }
+        LoadTest::CustomWithoutName | LoadTest::Unregistered | LoadTest::SignatureWithoutKey => {
+            None
+        }
+    }
+}
+
+/// The runtime multiplies in 64 bits and refuses negative dimensions, other factors of 0 or not.
+fn is_uncountable(tensor: &Tensor) -> bool {
+    let elements =
+        tensor.shape.iter().try_fold(1_u64, |n, dim| n.checked_mul(u64::try_from(*dim).ok()?));
+    let bits = u64::from(tensor.ty.bits().unwrap_or(0));
+    elements.and_then(|n| n.checked_mul(bits.div_ceil(8))).is_none()
+}
+
+fn quantized_dimension(tensor: &Tensor) -> Option<String> {
+    let q = tensor.quantization.as_deref()?;
+    let affine = matches!(q.details, QuantizationDetails::None | QuantizationDetails::Custom(_));
+    if !affine || q.scale.is_empty() {
+        return None;
+    }
+    let (dimension, rank, scales) = (q.quantized_dimension, tensor.shape.len(), q.scale.len());
+    let at = usize::try_from(dimension).ok().filter(|at| rank == 0 || *at < rank);
+    let Some(at) = at else {
+        return Some(format!("its quantised dimension is {dimension}, of {rank} dimensions"));
+    };
+    let indices = *tensor.shape.get(at)?;
+    (scales != 1 && usize::try_from(indices) != Ok(scales))
+        .then(|| format!("it has {scales} scales for the {indices} indices of dimension {at}"))
+}
+
+const DENSE: i8 = 0;
+const COMPRESSED: i8 = 1;
+
+fn sparse_order(sparsity: &Sparsity, tensor: &Tensor) -> Option<String> {
+    let levels = sparsity.traversal_order.len();
+    if sparsity.dim_metadata.len() < levels {
+        let dims = sparsity.dim_metadata.len();
+        return Some(format!("its sparsity has {dims} of the {levels} dimensions of its order"));
+    }
+    let dims = tensor.shape.len() + sparsity.block_map.len();
+    let beyond = |at: &&i32| usize::try_from(**at).map_or(true, |at| at >= dims);
+    let at = sparsity.traversal_order.iter().find(beyond)?;
+    Some(format!("its traversal order names dimension {at}, of {dims} with those of blocks"))
+}
+
+enum Stored {
+    /// How many elements kernels read.
+    Elements(u64),
+    /// What lies beyond its list or the shape.
+    Beyond(String),
+}
+
+/// Follows the levels as kernels do.
+fn stored_elements(sparsity: &Sparsity, tensor: &Tensor) -> Stored {
+    let mut elements = 1_u64;
+    for (level, dim) in
+        sparsity.dim_metadata.iter().take(sparsity.traversal_order.len()).enumerate()
+    {
+        if dim.format == DENSE {
+            let size = u64::try_from(dim.dense_size).unwrap_or(0);
+            elements = elements.saturating_mul(size);
+            continue;
+        }
+        let (segments, indices) = (numbers(&dim.array_segments), numbers(&dim.array_indices));
+        let beyond = |what: &str| Stored::Beyond(format!("{what} of its dimension {level}"));
+        let used = usize::try_from(elements).ok().and_then(|n| segments.get(..n.checked_add(1)?));
+        let Some(used) = used else { return beyond("there are too few segments") };
+        let there = indices.len() as i64;
+        if used.iter().any(|at| *at < 0 || *at > there) {
+            return beyond("a segment lies beyond the indices");
+        }
+        if let Some(size) = indices_of(sparsity, tensor, level)
+            && indices.iter().any(|at| *at < 0 || *at >= size)
+        {
+            return beyond(&format!("an index lies beyond the {size}"));
+        }
+        elements = used.last().map_or(0, |last| *last as u64);
+    }
+    Stored::Elements(elements)
+}
+
+/// How many indices the dimension of a level has, blocks taken for one; `None` for a dimension
+/// of blocks, or one that is not there.
+fn indices_of(sparsity: &Sparsity, tensor: &Tensor, level: usize) -> Option<i64> {
+    let rank = tensor.shape.len();
+    let at = usize::try_from(*sparsity.traversal_order.get(level)?).ok()?;
+    let size = i64::from(*tensor.shape.get(at)?);
+    let block = sparsity.block_map.iter().position(|dim| usize::try_from(*dim) == Ok(at));
+    let Some(block) = block else { return Some(size) };
+    let of_block = |dim: &i32| usize::try_from(*dim) == Ok(rank + block);
+    let level = sparsity.traversal_order.iter().position(of_block)?;
+    let block = i64::from(sparsity.dim_metadata.get(level)?.dense_size);
+    (block > 0).then(|| size / block)
+}
+
+fn numbers(index: &SparseIndex) -> Vec<i64> {
+    match index {
+        SparseIndex::None => Vec::new(),
+        SparseIndex::Int32(list) => list.iter().map(|n| i64::from(*n)).collect(),
+        SparseIndex::Uint16(list) => list.iter().map(|n| i64::from(*n)).collect(),
+        SparseIndex::Uint8(list) => list.iter().map(|n| i64::from(*n)).collect(),
+    }
+}

@@ -1,0 +1,293 @@
+//! What the target says of loading, on the real runtime: for each `[[load]]` row a model that it
+//! refuses, and one close by that it takes.
+
+use crate::{cases, forms, parsed, runner};
+use bytes::Bytes;
+use libtest_mimic::Failed;
+use std::fmt::Write;
+use tfq_opt::ir::catalog::{op_by_code, ops};
+use tfq_opt::ir::{
+    Attr, Attributes, BufferId, ConstantPool, DimensionMetadata, ElementType, Module, Op, OpCode,
+    OpKind, Quantization, Signature, SparseIndex, Sparsity, SubgraphBuilder, Tensor, TensorId,
+    TensorLink,
+};
+use tfq_opt::runtime::{Kernels, Runtime, Stage};
+use tfq_opt::target::Target;
+
+/// What the rows are about, in the order of the file.
+const CASES: [(&str, fn(bool) -> Module); 20] = [
+    ("custom-without-name", |bad| {
+        with_code(OpCode { custom: (!bad).then(|| "Foo".into()), ..code(ops::CUSTOM, 1) })
+    }),
+    ("operator-unregistered", |bad| with_code(code(ops::MUL, if bad { 999 } else { 7 }))),
+    ("signature-without-key", |bad| {
+        let (mut module, [x, y]) = Build::new().finish();
+        let port = |id| vec![(Some("port".into()), TensorLink::Tensor(id))];
+        module.signatures.push(Signature {
+            key: (!bad).then(|| "key".into()),
+            inputs: port(x),
+            outputs: port(y),
+            subgraph: 0,
+            deprecated_tag: None,
+        });
+        module
+    }),
+    ("uncountable-shape", |bad| {
+        with_tensor(Tensor::new("t", ElementType::Float32, [if bad { -1 } else { 0 }, 4]))
+    }),
+    ("quantized-dimension-misfit", |bad| {
+        let q = Quantization::symmetric(vec![0.5], if bad { 2 } else { 1 });
+        let quantization = Some(q.into());
+        with_tensor(Tensor { quantization, ..Tensor::new("t", ElementType::Int8, [2, 4]) })
+    }),
+    ("variable-with-data", |bad| {
+        let mut build = Build::new();
+        let buffer = if bad { build.bytes(&[0; 16]) } else { BufferId::NONE };
+        let tensor = Tensor::new("t", ElementType::Float32, [4]);
+        build.builder.tensor(Tensor { is_variable: true, buffer, ..tensor });
+        build.finish().0
+    }),
+    ("string-variable", |bad| {
+        let tensor = Tensor::new("t", ElementType::String, [4]);
+        with_tensor(Tensor { is_variable: bad, ..tensor })
+    }),
+    ("sparsity-incomplete", |bad| {
+        let whole = sparsity([0, 2, 4], [0, 1, 2, 3]);
+        densified(if bad { Sparsity { dim_metadata: Vec::new(), ..whole } } else { whole }, 4)
+    }),
+    ("sparse-dimension-incomplete", |bad| {
+        let mut sparsity = sparsity([0, 2, 4], [0, 1, 2, 3]);
+        if bad {
+            sparsity.dim_metadata[1].array_indices = SparseIndex::None;
+        }
+        densified(sparsity, 4)
+    }),
+    ("sparse-dimension-format", |bad| {
+        let mut sparsity = sparsity([0, 2, 4], [0, 1, 2, 3]);
+        sparsity.dim_metadata[1].format = if bad { 7 } else { 1 };
+        densified(sparsity, 4)
+    }),
+    ("sparse-order", |bad| {
+        let traversal_order = vec![0, if bad { 9 } else { 1 }];
+        densified(Sparsity { traversal_order, ..sparsity([0, 2, 4], [0, 1, 2, 3]) }, 4)
+    }),
+    ("sparse-indices", |bad| {
+        densified(sparsity([0, 2, 4], [0, 1, 2, if bad { 300_000_000 } else { 3 }]), 4)
+    }),
+    ("sparse-data", |bad| densified(sparsity([0, 2, 4], [0, 1, 2, 3]), if bad { 1 } else { 4 })),
+    ("no such operator", |bad| with_op(if bad { ops::STABLEHLO_TANH } else { ops::TANH }, &[])),
+    ("no options", |bad| basic_lstm(|options| if bad { "{none}".to_owned() } else { options })),
+    ("new_shape", |bad| {
+        let mut dims = vec![1; if bad { 8 } else { 3 }];
+        dims.push(4);
+        with_op(ops::RESHAPE, &[("new_shape", Attr::Ints(dims.into()))])
+    }),
+    ("squeeze_dims", |bad| {
+        let dims = if bad { vec![0; 9] } else { vec![0; 1] };
+        with_op(ops::SQUEEZE, &[("squeeze_dims", Attr::Ints(dims.into()))])
+    }),
+    ("weights_format", |bad| {
+        let mut build = Build::new();
+        let weights = build.bytes(&[0; 16]);
+        let w = Tensor { buffer: weights, ..Tensor::new("fw", ElementType::Float32, [1, 4]) };
+        let w = build.builder.tensor(w);
+        let y = build.builder.tensor(Tensor::new("fy", ElementType::Float32, [1, 1]));
+        let format = [("weights_format", Attr::Int(if bad { 7 } else { 0 }))];
+        let x = build.x;
+        build.builder.op(op(ops::FULLY_CONNECTED, &format), &[Some(x), Some(w), None], &[y]);
+        build.finish().0
+    }),
+    ("kernel_type", |bad| {
+        basic_lstm(|options| if bad { options.replace("= BASIC", "= 7") } else { options })
+    }),
+    ("in-place", |bad| {
+        let mut build = Build::new();
+        let h = build.h;
+        let (kind, operands) = if bad { (ops::ADD, vec![h, h]) } else { (ops::TANH, vec![h]) };
+        let operands: Vec<Option<TensorId>> = operands.into_iter().map(Some).collect();
+        build.builder.op(op(kind, &[]), &operands, &[h]);
+        build.finish().0
+    }),
+];
+
+/// One row, and the model that it is about with its twin.
+pub(crate) struct Check {
+    row: usize,
+    fails: String,
+    case: Option<(&'static str, fn(bool) -> Module)>,
+}
+
+/// One for each row of the data file.
+pub(crate) fn all(table: &toml::Table) -> Vec<Check> {
+    let rows = table["load"].as_array().expect("there are rows");
+    let check = |(row, data): (usize, &toml::Value)| Check {
+        row,
+        fails: data["fails"].as_str().expect("it is text").to_owned(),
+        case: CASES.get(row).copied(),
+    };
+    rows.iter().enumerate().map(check).collect()
+}
+
+impl Check {
+    pub(crate) fn test_name(&self) -> String {
+        let name = self.case.map_or("without_a_case", |(name, _)| name);
+        format!("load/{:02}_{}", self.row, name.replace(' ', "_"))
+    }
+
+    /// The tool refuses the one by this row and not the other.
+    pub(crate) fn told_apart(&self) -> Result<(), Failed> {
+        let Some((name, build)) = self.case else {
+            return Err("tests/matrix/load.rs has no case for this row".into());
+        };
+        let target = Target::named("litert").expect("it is shipped");
+        let refused = target.refusals(&build(true));
+        if !refused.iter().any(|refusal| refusal.row == self.row) {
+            return Err(format!("{name}: the row refuses nothing: {refused:?}").into());
+        }
+        let twin = target.refusals(&build(false));
+        if twin.is_empty() { Ok(()) } else { Err(format!("{name}: the twin: {twin:?}").into()) }
+    }
+
+    /// And so does the runtime.
+    pub(crate) fn run(&self, runtime: &Runtime) -> Result<(), Failed> {
+        self.told_apart()?;
+        let Some((name, build)) = self.case else { return Ok(()) };
+        let mut faults = String::new();
+        let mut failed = 0;
+        for kernels in Kernels::ALL {
+            if let Err(error) = runner::outputs(runtime, &build(false), kernels) {
+                writeln!(faults, "{name}: the twin on {kernels}: {error}")?;
+            }
+            // What is read beyond a buffer may be anything.
+            if self.fails == "silent" {
+                continue;
+            }
+            let outcome = runner::outputs(runtime, &build(true), kernels).map_err(|e| e.stage);
+            // The C API loads and prepares in one, so that it does not tell which of the two failed.
+            let right = match &self.fails[..] {
+                "load" | "prepare" => matches!(outcome, Err(Stage::Load | Stage::Prepare)),
+                _ => outcome.is_err(),
+            };
+            failed += usize::from(right);
+            if !right && self.fails != "crash" {
+                let outcome = outcome.map(|_| "it runs");
+                writeln!(faults, "{name} on {kernels}: {outcome:?}, not {}", self.fails)?;
+            }
+        }
+        if self.fails == "crash" && failed == 0 {
+            writeln!(faults, "{name}: nothing crashes")?;
+        }
+        if faults.is_empty() { Ok(()) } else { Err(faults.into()) }
+    }
+}
+
+/// `y = MUL(RELU(x), w)`, and what is put beside it.
+struct Build {
+    builder: SubgraphBuilder,
+    constants: Vec<Option<Bytes>>,
+    x: TensorId,
+    h: TensorId,
+    y: TensorId,
+}
+
+impl Build {
+    fn new() -> Self {
+        let mut builder = SubgraphBuilder::new(None);
+        let float = |name| Tensor::new(name, ElementType::Float32, [1, 4]);
+        let [x, h, y] = ["x", "h", "y"].map(|name| builder.tensor(float(name)));
+        let w = builder.tensor(Tensor { buffer: BufferId(1), ..float("w") });
+        builder.op(op(ops::RELU, &[]), &[Some(x)], &[h]);
+        let mut build = Self { builder, constants: vec![None], x, h, y };
+        build.bytes(&[0; 16]);
+        build.builder.op(op(ops::MUL, &[]), &[Some(h), Some(w)], &[y]);
+        build
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) -> BufferId {
+        self.constants.push(Some(Bytes::copy_from_slice(bytes)));
+        BufferId(self.constants.len() as u32 - 1)
+    }
+
+    fn finish(self) -> (Module, [TensorId; 2]) {
+        let graph = self.builder.finish(vec![self.x], vec![self.y]);
+        let mut module = Module::new(vec![graph], ConstantPool::new(self.constants));
+        module.accept_oddities(|_, _| true);
+        (module, [self.x, self.y])
+    }
+}
+
+fn op(code: i32, attrs: &[(&str, Attr)]) -> Op {
+    let mut op = Op::new(OpKind::Builtin(code));
+    op.attrs = op_by_code(code).and_then(|info| info.options).map(Attributes::new);
+    for (name, value) in attrs {
+        let set = op.attrs.as_mut().expect("it has options").set(name, value.clone());
+        set.expect("the attribute is there");
+    }
+    op
+}
+
+fn code(builtin: i32, version: i32) -> OpCode {
+    OpCode::for_kind(&OpKind::Builtin(builtin), version)
+}
+
+fn with_code(code: OpCode) -> Module {
+    let (mut module, _) = Build::new().finish();
+    module.op_codes.push(code);
+    module
+}
+
+fn with_tensor(tensor: Tensor) -> Module {
+    let mut build = Build::new();
+    build.builder.tensor(tensor);
+    build.finish().0
+}
+
+/// An op beside the others, that reads `x`.
+fn with_op(code: i32, attrs: &[(&str, Attr)]) -> Module {
+    let mut build = Build::new();
+    let shape: &[i32] = if code == ops::SQUEEZE { &[4] } else { &[1, 4] };
+    let result = build.builder.tensor(Tensor::new("beside", ElementType::Float32, shape));
+    let x = build.x;
+    build.builder.op(op(code, attrs), &[Some(x)], &[result]);
+    build.finish().0
+}
+
+/// The case of the BASIC kernel of LSTM, with other options.
+fn basic_lstm(options: impl Fn(String) -> String) -> Module {
+    let case = cases::all().into_iter().find(|case| case.text.contains("kernel_type = BASIC"));
+    let text = forms::float(&case.expect("there is one of the BASIC kernel").text);
+    let start = text.find("{fused_activation_function").expect("it has options");
+    let end = start + text[start..].find('}').expect("they end") + 1;
+    let options = options(text[start..end].to_owned());
+    parsed("LSTM", &format!("{}{options}{}", &text[..start], &text[end..]))
+}
+
+/// Rows dense, columns compressed: two rows of four columns.
+fn sparsity(segments: [i32; 3], indices: [i32; 4]) -> Sparsity {
+    let dense = DimensionMetadata { dense_size: 2, ..Default::default() };
+    let compressed = DimensionMetadata {
+        format: 1,
+        dense_size: 0,
+        array_segments: SparseIndex::Int32(segments.to_vec()),
+        array_indices: SparseIndex::Int32(indices.to_vec()),
+    };
+    Sparsity {
+        traversal_order: vec![0, 1],
+        block_map: Vec::new(),
+        dim_metadata: vec![dense, compressed],
+    }
+}
+
+/// A sparse constant of so many stored floats, behind a DENSIFY.
+fn densified(sparsity: Sparsity, floats: usize) -> Module {
+    let mut build = Build::new();
+    let buffer = build.bytes(&vec![0; 4 * floats]);
+    let sparsity = Some(sparsity.into());
+    let tensor = |name: &str| Tensor::new(name, ElementType::Float32, [2, 4]);
+    let sparse = build.builder.tensor(Tensor { buffer, sparsity, ..tensor("sparse") });
+    let dense = build.builder.tensor(tensor("dense"));
+    let read = build.builder.tensor(tensor("read"));
+    build.builder.op(op(ops::DENSIFY, &[]), &[Some(sparse)], &[dense]);
+    build.builder.op(op(ops::RELU, &[]), &[Some(dense)], &[read]);
+    build.finish().0
+}
