@@ -107,7 +107,7 @@ fn other_files_are_told_by_their_look() {
         (&b"PK\x03\x04 and more"[..], "zip"),
         (b"\x89HDF\r\n\x1a\n", "HDF5"),
         (b"\x1f\x8b\x08\0\0\0\0\0", "gzip"),
-        (b"\x08\x07\x12\x07pytorch", "protocol buffer"),
+        (b"\x08\x07\x12\x07pytorch", "ONNX"),
         (b"hello, world", "TFL3"),
         (b"TFL", "TFL3"),
     ] {
