@@ -107,6 +107,7 @@ fn exact_passes_keep_every_bit(runtime: &Runtime) -> Result<(), Failed> {
             }
         }
     }
+    #[allow(clippy::print_stdout)]
     println!("{ran} models ran; changed by pass: {changed:?}; did not run: {refused:#?}");
     if !wrong.is_empty() {
         let told = wrong[..wrong.len().min(5)].join("\n");

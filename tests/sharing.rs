@@ -245,6 +245,7 @@ fn run_groups(groups: &[Vec<&Reader>], full: bool, runtime: &Runtime) -> Result<
         }
     }
     if std::env::var_os("SHARING").is_some() {
+        #[allow(clippy::print_stderr)]
         eprintln!("{made} results, {ran} of them unlike the others of their group and run");
     }
     if faults.is_empty() { Ok(()) } else { Err(faults.into()) }

@@ -237,7 +237,7 @@ impl Large {
         let mut graphs = vec![make.main.finish(inputs, outputs)];
         graphs.append(&mut others);
         let mut pool = make.pool;
-        let metadata = (self == Self::Metadata).then_some(n).unwrap_or_default();
+        let metadata = if self == Self::Metadata { n } else { Default::default() };
         let metadata = (0..metadata).map(|n| Metadata {
             name: Some("entry".into()),
             buffer: pool.push((n as u32).to_le_bytes().to_vec().into()),

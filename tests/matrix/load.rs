@@ -14,8 +14,11 @@ use tfq_opt::ir::{
 use tfq_opt::runtime::{Kernels, Runtime, Stage};
 use tfq_opt::target::Target;
 
+/// A condition, and its model: one that it is about, or a twin.
+type Case = (&'static str, fn(bool) -> Module);
+
 /// What the rows are about, in the order of the file.
-const CASES: [(&str, fn(bool) -> Module); 20] = [
+const CASES: [Case; 20] = [
     ("custom-without-name", |bad| {
         with_code(OpCode { custom: (!bad).then(|| "Foo".into()), ..code(ops::CUSTOM, 1) })
     }),
@@ -114,7 +117,7 @@ const CASES: [(&str, fn(bool) -> Module); 20] = [
 pub(crate) struct Check {
     row: usize,
     fails: String,
-    case: Option<(&'static str, fn(bool) -> Module)>,
+    case: Option<Case>,
 }
 
 /// One for each row of the data file.

@@ -267,7 +267,7 @@ fn parse_attr(attr: &str, text: &str, ops: &[&'static OpInfo]) -> Result<Test, P
         };
         let op = |op: &&OpInfo| Problem::UnknownAttribute(text.to_owned(), op.name.to_owned());
         let most = most.parse().map_err(|_| Problem::UnknownCondition(text.to_owned()))?;
-        return match ops.iter().copied().find(|info| misfit(&info)) {
+        return match ops.iter().copied().find(|info| misfit(info)) {
             Some(misfit) => Err(op(&misfit)),
             None => Ok(Test::LongerAttr(name.into(), most)),
         };

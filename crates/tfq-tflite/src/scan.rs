@@ -208,7 +208,7 @@ impl Walk<'_> {
     /// Where the offset that stands here leads.
     fn follow(&self, at: usize) -> Result<usize, Fault> {
         let to = at + self.u32(at)?;
-        if to == at || to % 4 != 0 {
+        if to == at || !to.is_multiple_of(4) {
             return Err(self.fault(format!("the offset at byte offset {at} leads to {to}")));
         }
         Ok(to)

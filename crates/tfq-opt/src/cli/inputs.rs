@@ -561,7 +561,7 @@ fn misfit(subject: &Subject, port: &Port, place: &str, value: &Value, beside: &s
 fn read_npy(path: &Path) -> Result<Value, Failure> {
     let open = File::open(path).map(BufReader::new);
     open.and_then(runtime::read_npy)
-        .map_err(|error| Failure::file("cannot read", &path.display().to_string(), &error))
+        .map_err(|error| Failure::file("cannot read", path.display().to_string(), &error))
 }
 
 fn fits(have: &[usize], want: &[i32]) -> bool {

@@ -142,7 +142,7 @@ fn outcome_on(
 
 /// How a golden of an entry would be made now.
 fn header(folder: &Folder, entry: &Entry) -> Result<Header, Failure> {
-    let bytes = model::read(&shown(&folder.resolve(&entry.model)), Access::Whole)?;
+    let bytes = model::read(shown(&folder.resolve(&entry.model)), Access::Whole)?;
     let level = Level::from_name(&entry.level).expect("the index has names of levels only");
     let (hash, pipeline) = (input_hash(&bytes), pipeline(folder, entry)?);
     Ok(Header::new(&entry.model, &hash, &pipeline, &entry.target, level))
