@@ -66,6 +66,7 @@ fn read(seed: u64, made: &Made) -> Result<Module, Failed> {
     Ok(parsed)
 }
 
+#[allow(clippy::print_stdout)]
 fn exact_passes_keep_every_bit(runtime: &Runtime) -> Result<(), Failed> {
     let registry = builtin();
     let exact = registry.passes().filter(|info| info.contract == NumericContract::Exact);
@@ -107,7 +108,6 @@ fn exact_passes_keep_every_bit(runtime: &Runtime) -> Result<(), Failed> {
             }
         }
     }
-    #[allow(clippy::print_stdout)]
     println!("{ran} models ran; changed by pass: {changed:?}; did not run: {refused:#?}");
     if !wrong.is_empty() {
         let told = wrong[..wrong.len().min(5)].join("\n");

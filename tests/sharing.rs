@@ -204,6 +204,7 @@ fn fault(case: &Case, result: &Module, target: &Target) -> Result<Option<String>
 }
 
 /// Runs what is made of groups of ops, each result once.
+#[allow(clippy::print_stderr)]
 fn run_groups(groups: &[Vec<&Reader>], full: bool, runtime: &Runtime) -> Result<(), Failed> {
     let target = Target::named("litert").expect("it is shipped");
     let mut faults = String::new();
@@ -245,7 +246,6 @@ fn run_groups(groups: &[Vec<&Reader>], full: bool, runtime: &Runtime) -> Result<
         }
     }
     if std::env::var_os("SHARING").is_some() {
-        #[allow(clippy::print_stderr)]
         eprintln!("{made} results, {ran} of them unlike the others of their group and run");
     }
     if faults.is_empty() { Ok(()) } else { Err(faults.into()) }

@@ -1,6 +1,6 @@
 use indexmap::IndexSet;
 use tfq_ir::catalog::ops;
-use tfq_ir::{CacheReason, DequantCache, DequantCacheEntry, Module, OpId, SubgraphId};
+use tfq_ir::{CacheReason, DequantCache, DequantCacheEntry, Module, OpId, SubgraphId, counted};
 use tfq_pass::{Context, Pass, PassError, declare_pass};
 
 declare_pass! {
@@ -64,7 +64,7 @@ impl Pass for AnnotateDequantCache {
             module.ops_of_kind(ops::DEQUANTIZE).map(|(sg, op, _)| (sg, op)).collect();
         let wanted = self.always || module.dequant_cache.is_some() || made_dequantize(module);
         if !found.is_empty() && !wanted {
-            let message = format!("all of the model's {} came with it", found.len());
+            let message = format!("{} came with the model", counted(found.len(), "Dequantize op"));
             cx.note("not recorded", "DEQUANTIZE".to_owned(), message);
             return Ok(());
         }

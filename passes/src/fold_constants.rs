@@ -6,11 +6,13 @@ use tfq_ir::catalog::ops::{
     DEQUANTIZE, EXPAND_DIMS, FAKE_QUANT, QUANTIZE, RESHAPE, SQUEEZE, TRANSPOSE,
 };
 use tfq_ir::{
-    Attr, BufferId, ElementType, Module, Op, OpKind, Place, QuantizationDetails, Tensor, TensorId,
+    Attr, BufferId, ElementType, Module, Numbers, Op, OpKind, Place, QuantizationDetails, Tensor,
+    TensorId,
 };
 use tfq_numeric::{ChannelLayout, F32View, FakeQuantizer, affine_codes, from_f16};
 use tfq_pass::rewrite::{Match, OpPattern, Rule, apply_rules, constant, op, op_of};
 use tfq_pass::{Context, Pass, PassError, declare_pass};
+use tfq_target::WeightForm;
 
 declare_pass! {
     contract: Exact, scope: Subgraph, writes: [DEQUANTIZE, TRANSPOSE];
@@ -107,7 +109,15 @@ fn rules(shown: &Arc<Shown>) -> Vec<Rule> {
             "transpose before the Dequantize",
             op(TRANSPOSE).operand(0, op(DEQUANTIZE).operand(0, w())).operand(1, constant("order")),
         )
-        .guard("one scale serves all", |m| m.tensor("w").scales() <= 1)
+        .guard("one scale serves all", |m| {
+            let quantization = m.tensor("w").quantization.as_deref();
+            m.tensor("w").scales() <= 1
+                && quantization.is_none_or(|q| q.details == QuantizationDetails::None)
+        })
+        .guard("the target has a Dequantize for it", |m| {
+            let form = WeightForm::of(m.tensor("w"));
+            m.target().dequantize_supports(form.ty, form.granularity)
+        })
         .guard("only the TRANSPOSE reads what is dequantised", |m| {
             let float = dequantized(m);
             m.graph().uses(float).len() == 1 && !m.module().references(m.subgraph(), float).any()
@@ -152,6 +162,10 @@ fn kind<'a>(m: &Match<'a>) -> &'a OpKind {
     &m.graph().op(m.root()).kind
 }
 
+/// What goes when a constant is folded, but not where metadata numbers it.
+const OLD_CONSTANT: Numbers =
+    Numbers { subgraphs: false, ops: false, tensors: true, buffers: true };
+
 /// How many tensors show each buffer.
 #[derive(Debug)]
 struct Shown(IndexMap<BufferId, usize>);
@@ -167,6 +181,18 @@ impl Shown {
         Self(shown)
     }
 
+    /// Whether one tensor shows the bytes. A buffer that was made since may be another name for
+    /// those of one that was there.
+    fn is_shown_once(&self, module: &Module, buffer: BufferId) -> bool {
+        if let Some(tensors) = self.0.get(&buffer) {
+            return *tensors == 1;
+        }
+        let Some(bytes) = module.constants().get(buffer) else { return false };
+        let same = |other: &Bytes| other.as_ptr() == bytes.as_ptr() && other.len() == bytes.len();
+        let mut others = module.constants().iter().filter(|(id, _)| *id != buffer);
+        !others.any(|(_, other)| other.is_some_and(same))
+    }
+
     /// Whether the bytes of `w` can go with the op, or a new constant is no burden beside them.
     fn is_alone(&self, m: &Match<'_>) -> bool {
         let (graph, w) = (m.graph(), m.id("w"));
@@ -174,7 +200,8 @@ impl Shown {
         let same_bytes = [RESHAPE, SQUEEZE, EXPAND_DIMS].iter().any(|code| kind(m).is(*code));
         let few = m.tensor("w").elements().is_some_and(|n| n <= FEW);
         let only_reader = graph.uses(w).len() == 1
-            && self.0.get(&m.tensor("w").buffer).is_none_or(|tensors| *tensors == 1)
+            && self.is_shown_once(m.module(), m.tensor("w").buffer)
+            && m.module().numbered_by_metadata(OLD_CONSTANT).is_none()
             && !m.module().references(m.subgraph(), w).any()
             && m.module().metadata_uses(m.tensor("w").buffer) == 0;
         let plain = m.tensor("w").sparsity.is_none() && m.tensor("w").expressed.is_none();
@@ -257,7 +284,10 @@ fn reshaped(m: &Match<'_>) -> Option<Bytes> {
 }
 
 fn widened(m: &Match<'_>) -> Option<Bytes> {
-    (m.tensor("result").ty == ElementType::Float32).then(|| from_f16(stored(m).unwrap_or_default()))
+    if m.tensor("result").ty != ElementType::Float32 {
+        return None;
+    }
+    stored(m).map(from_f16)
 }
 
 fn element_bytes(tensor: &Tensor) -> Option<usize> {

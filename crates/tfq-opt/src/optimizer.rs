@@ -3,7 +3,7 @@
 use crate::size;
 use bytes::Bytes;
 use flatbuffers::FlatBufferBuilder;
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use tfq_ir::{BufferId, Change, Module, Subgraph, SubgraphId, VerifyError};
 use tfq_pass::invariant::SETTLED;
 use tfq_pass::{
@@ -291,9 +291,13 @@ impl Optimizer {
             return Ok(all);
         }
         let before = tfq_pass::check_loadable(start, self.target);
-        let known: HashSet<&Unloadable> = before.iter().collect();
-        let (came, made): (Vec<Unloadable>, Vec<Unloadable>) =
-            all.into_iter().partition(|one| known.contains(one));
+        // Places have other numbers and names once something was dropped: what is wrong has not.
+        let mut known: HashMap<&str, usize> = HashMap::new();
+        before.iter().for_each(|one| *known.entry(&one.what).or_default() += 1);
+        let (came, made): (Vec<Unloadable>, Vec<Unloadable>) = all.into_iter().partition(|one| {
+            let left = known.get_mut(one.what.as_str()).filter(|left| **left > 0);
+            left.map(|left| *left -= 1).is_some()
+        });
         let came_so = made.is_empty();
         if came_so && self.allow_unloadable {
             return Ok(came);

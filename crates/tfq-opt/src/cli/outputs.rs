@@ -22,7 +22,7 @@ pub(crate) fn check(
 ) -> Result<(), Failure> {
     let files: Vec<&Path> = outputs.iter().copied().filter(|path| !is_standard(path)).collect();
     for (n, output) in files.iter().enumerate() {
-        let is_it = |other: &&&Path| other == &output || is_same_file(other, output);
+        let is_it = |other: &&&Path| whole(other) == whole(output) || is_same_file(other, output);
         if files[..n].iter().any(|other| is_it(&other)) && !is_stream(output) {
             let message = format!("{} would be written twice", named(output));
             return Err(Failure::usage(&message, "give the outputs names of their own"));
@@ -46,7 +46,8 @@ pub(crate) fn check_folder(folder: &Path) -> Result<(), Failure> {
     }
     let there = if there.as_os_str().is_empty() { Path::new(".") } else { there };
     let checked = match there.is_dir() {
-        true => check_can_write(&there.join("tfq-opt")),
+        // A name that nothing else in the folder has.
+        true => check_can_write(&there.join(format!("tfq-opt.{}.check", std::process::id()))),
         false => Err(std::io::ErrorKind::NotADirectory.into()),
     };
     checked.map_err(|error| Failure::file("cannot write to", folder, &error))
@@ -62,6 +63,16 @@ fn is_input(output: &Path, input: &Path, can_force: bool) -> Failure {
     match can_force {
         true => Failure::usage(&message, &format!("{help}, or replace the input with --force")),
         false => Failure::usage(&message, help),
+    }
+}
+
+/// The path of a file that need not be there yet, as it is in the folder.
+fn whole(path: &Path) -> PathBuf {
+    let (folder, name) = (path.parent(), path.file_name());
+    let folder = folder.filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match (folder.canonicalize(), name) {
+        (Ok(folder), Some(name)) => folder.join(name),
+        _ => path.to_owned(),
     }
 }
 

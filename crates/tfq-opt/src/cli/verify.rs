@@ -108,18 +108,32 @@ impl fmt::Display for Verified {
             Some(db) if db.is_finite() => write!(f, "at least {db:.1} dB")?,
             Some(_) => f.write_str("equal outputs")?,
         }
-        let ran = |kind: &Kernels| {
-            let mut cases = self.cases.iter().filter(|case| case.kernels == *kind);
-            cases.all(|case| matches!(case.verdict, Verdict::Ran(_)))
+        let ran = |case: &&Case| matches!(case.verdict, Verdict::Ran(_));
+        let list = |wanted: &dyn Fn(&&Case) -> bool| {
+            let on = |kernels: &&Kernels| {
+                self.cases.iter().filter(wanted).any(|case| case.kernels == **kernels)
+            };
+            let names = Kernels::ALL.iter().filter(on).map(|kernels| kernels.name());
+            names.collect::<Vec<_>>().join(", ")
         };
-        let (ran, skipped): (Vec<Kernels>, Vec<Kernels>) =
-            Kernels::ALL.iter().partition(|k| ran(k));
-        let list =
-            |kinds: &[Kernels]| kinds.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(", ");
         write!(f, " on {}; inputs: {}", list(&ran), self.sources)?;
-        if skipped.is_empty() {
-            return Ok(());
+        // A signature may run where another one of the input does not.
+        let signatures: Vec<&Option<String>> =
+            self.cases.iter().map(|case| &case.signature).collect();
+        let several = signatures.windows(2).any(|pair| pair[0] != pair[1]);
+        let mut told: Vec<&Option<String>> = Vec::new();
+        for case in self.cases.iter().filter(|case| !ran(case)) {
+            if told.contains(&&case.signature) {
+                continue;
+            }
+            told.push(&case.signature);
+            let on = list(&|other| other.signature == case.signature && !ran(other));
+            match case.signature.as_deref().filter(|_| several) {
+                Some(key) => write!(f, "; `{key}` was not checked on {on}")?,
+                None => write!(f, "; not checked on {on}")?,
+            }
+            f.write_str(", where the input does not run")?;
         }
-        write!(f, "; not checked on {}, where the input does not run", list(&skipped))
+        Ok(())
     }
 }
