@@ -16,7 +16,7 @@ use tfq_target::WeightForm;
 
 declare_pass! {
     contract: Exact, scope: Subgraph, writes: [DEQUANTIZE, TRANSPOSE];
-    /// Computes beforehand what ops make of constants, where the file gets no larger.
+    /// Computes beforehand what ops make of constants, where these can go then.
     ///
     /// ## What it does
     /// QUANTIZE and FAKE_QUANT of a float32 constant, TRANSPOSE, RESHAPE, SQUEEZE and EXPAND_DIMS
@@ -28,8 +28,9 @@ declare_pass! {
     /// ## When it is safe
     /// Results are bit-identical to those of the reference kernels. (On a tie between two codes
     /// other kernels' QUANTIZE may take the other one.) A constant that something else shows or
-    /// reads as well stays, since its bytes would be in the file twice; so does what is no number,
-    /// or has more codes than 32 bits, of which kernels make what they like.
+    /// reads as well stays, since its bytes would be in the file twice, unless they stay the same
+    /// or it has at most 64 elements; so does one whose tensor or buffer metadata numbers, and
+    /// what is no number or has more codes than 32 bits, of which kernels make what they like.
     ///
     /// ## Example
     /// ```tfg

@@ -121,7 +121,7 @@ fn constants(module: &Module) -> BTreeMap<BufferId, Constant<'_>> {
                 Some("a caller may set it")
             } else if tensor.is_variable || changed.contains(&id) {
                 Some("it is a variable")
-            } else if references.scratch || graph.producer(id).is_some() {
+            } else if references.scratch || references.odd || graph.producer(id).is_some() {
                 Some("an op writes to it")
             } else {
                 None

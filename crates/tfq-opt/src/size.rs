@@ -82,6 +82,8 @@ fn undo(report: &mut Report, full: u64, limit: u64) {
             // It tells of ops that are not there.
             pass.remarks.clear();
         }
+        // A finding is about ops and constants as they would have been.
+        pass.remarks.retain(|remark| remark.kind != RemarkKind::Note);
         for remark in pass.remarks.iter_mut().filter(|r| r.kind == RemarkKind::Applied) {
             remark.kind = RemarkKind::Missed;
             let was = std::mem::take(&mut remark.message);

@@ -93,10 +93,13 @@ pub fn merge_equal_ops(
     for op in ops {
         let graph = module.subgraph(sg);
         let results = graph.results(op);
+        // Between two reads such a tensor may get another value.
+        let is_odd = |id: TensorId| referred.get(&id).is_some_and(|found| found.odd);
         let held = |id: &TensorId| referred.contains_key(id) || graph.tensor(*id).is_variable;
         if results.is_empty()
             || results.iter().any(held)
             || !graph.intermediates(op).is_empty()
+            || graph.operands(op).into_iter().flatten().any(is_odd)
             || !cx.effects(module, sg, op).is_pure()
         {
             continue;

@@ -48,8 +48,8 @@ impl Place {
                 if bytes.ends_with(std::path::MAIN_SEPARATOR_STR.as_bytes()) {
                     return Err(io::ErrorKind::IsADirectory.into());
                 }
-                // Nothing is there, or a link to nothing, which like any name is taken over.
-                Ok(Self::Name(path.to_owned()))
+                // A link stays one; what it names is made.
+                Ok(Self::Name(behind_links(path)))
             }
             Err(error) => Err(error),
         }
@@ -60,10 +60,24 @@ impl There {
     /// The file to write to, at the place where whoever opened it is.
     pub(super) fn open(&self) -> io::Result<File> {
         match self {
-            Self::Path(path) => File::options().write(true).open(path),
+            Self::Path(path) => {
+                // By way of a descriptor it may be a file, of which nothing is to be left.
+                let is_file = path.metadata()?.is_file();
+                File::options().write(true).truncate(is_file).open(path)
+            }
             Self::Descriptor(descriptor) => duplicate(*descriptor),
         }
     }
+}
+
+/// The name to which links lead.
+fn behind_links(path: &Path) -> PathBuf {
+    let mut path = path.to_owned();
+    for _ in 0..MOST_LINKS {
+        let Ok(link) = fs::read_link(&path) else { break };
+        path = folder_of(&path).join(link);
+    }
+    path
 }
 
 /// The folder in which a name lies.
