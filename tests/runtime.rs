@@ -398,6 +398,37 @@ fn the_model_that_a_library_is_tried_with_is_what_its_text_says() {
 }
 
 #[test]
+fn outputs_of_long_names_are_saved_apart() {
+    if !runtime() {
+        return;
+    }
+    let folder = folder();
+    // Both begin alike, as those do that a converter made of many ops.
+    let long = |end: char| format!("{}{end}", "name/of/an/op;".repeat(40));
+    let model = format!(
+        "tfg 1 types
+subgraph @main {{
+  %x = input : f32[1]
+  %{0:?} = NEG(%x) : f32[1]
+  %{1:?} = ABS(%x) : f32[1]
+  output %{0:?}
+  output %{1:?}
+}}
+",
+        long('a'),
+        long('b')
+    );
+    let model = written(&folder, "long.tfg", &model);
+    let out = folder.path().join("out");
+    let found = json(&["run", &model, "--input=ones", "--json", "-o", text(&out)]);
+    let numbers = |n: usize| {
+        let file = found["outputs"][n]["file"].as_str().unwrap();
+        npy(Path::new(file)).numbers().unwrap()
+    };
+    assert_eq!((numbers(0), numbers(1)), (vec![-1.0], vec![1.0]));
+}
+
+#[test]
 fn shapes_seeds_and_fills_are_as_asked() {
     if !runtime() {
         return;

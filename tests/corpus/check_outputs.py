@@ -184,7 +184,7 @@ def compare(config, row, kernels, other):
             longer = folder / "longer.tflite"
             longer.write_bytes(Path(row["file"]).read_bytes() + bytes(1 << 20))
             ran = run_tool(config, "run", str(longer), *options, "-o", str(folder))
-            if ran.code == 0 and differs(wanted, ran, folder)[0] is None:
+            if ran.code == 0:
                 known = "the model has the runtime read behind the end of the file"
     if why is None:
         return {"same": len(wanted)}

@@ -1,7 +1,7 @@
 //! `tfq-opt run`.
 
 use super::diagnostics::{Failure, named};
-use super::inputs::{InputArgs, plain};
+use super::inputs::{InputArgs, plain, shortened};
 use super::model::Reading;
 use super::outputs;
 use super::running::{self, Error, Subject, UseRuntime};
@@ -105,7 +105,7 @@ fn save(folder: &Path, outputs: &mut [Output<'_>]) -> Result<(), Failure> {
     for output in outputs {
         let mut name = plain(output.name);
         if several {
-            name = format!("{}.{name}", plain(output.signature.label()));
+            name = shortened(format!("{}.{name}", plain(output.signature.label())));
         }
         let mut unique = name.clone();
         let mut number = 2;
