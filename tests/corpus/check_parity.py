@@ -103,7 +103,7 @@ def parity_one(config, row):
     else:
         with scratch() as folder:
             output = str(folder / "out.tflite")
-            ran = run_tool(config, source, f"--passes={legacy.MODES[row['mode']]}", "-o", output, "-q")
+            ran = run_tool(config, source, "--allow-unloadable", f"--passes={legacy.MODES[row['mode']]}", "-o", output, "-q")
             if refusal(row["model"], ran):
                 found["refused"] = ran.error_line
                 return found
@@ -144,7 +144,7 @@ def unseen(config, row, found, before):
         mended, found["reference_refuses"] = None, str(error)
     with scratch() as folder:
         output = str(folder / "out.tflite")
-        ran = run_tool(config, config.corpus(row["model"]), f"--passes={legacy.MODES[row['mode']]}", "-o", output, "-q")
+        ran = run_tool(config, config.corpus(row["model"]), "--allow-unloadable", f"--passes={legacy.MODES[row['mode']]}", "-o", output, "-q")
         if refusal(row["model"], ran):
             found["refused"] = ran.error_line
         elif ran.code != 0 or not os.path.exists(output):

@@ -63,12 +63,12 @@ STRUCTURE = ("topology", "types", "quant")
 def direct_bytes(config, source, text, folder):
     """What reading and writing without a text gives, and whether that is the input, which is kept where it is smaller."""
     output = str(folder / "direct.tflite")
-    ran = run_tool(config, source, "--passes=", "-o", output, "-q")
+    ran = run_tool(config, source, "--passes=", "--allow-unloadable", "-o", output, "-q")
     kept = ran.code == 0 and Path(output).read_bytes() == Path(source).read_bytes()
     if kept:
         # A text knows the model and not the bytes that it came in: asking for a layout writes them anew.
         place = "outside" if b"\nconstants outside\n" in Path(text).read_bytes() else "inline"
-        ran = run_tool(config, source, "--passes=", f"--constants={place}", "-o", output, "-q")
+        ran = run_tool(config, source, "--passes=", "--allow-unloadable", f"--constants={place}", "-o", output, "-q")
     return ran, Path(output).read_bytes() if ran.code == 0 else b"", kept
 
 
@@ -126,7 +126,7 @@ def determinism_one(config, row):
         output = str(folder / "out.tflite")
         for threads in ("1", "2"):
             for repeat in range(3):
-                ran = run_tool(config, config.corpus(row["path"]), "-o", output, "-q", "--threads", threads)
+                ran = run_tool(config, config.corpus(row["path"]), "--allow-unloadable", "-o", output, "-q", "--threads", threads)
                 if ran.code not in (0, 1):
                     found["faults"].append(f"exit {ran.code} with {threads} threads: {ran.error_line}")
                     return found
