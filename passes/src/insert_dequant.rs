@@ -25,7 +25,7 @@ declare_pass! {
     ///
     /// ## When it is safe
     /// Always: each op computes with the numbers that the constant stands for. A constant that was
-    /// quantised in the input stays where a kernel of the target computes with it, even where that
+    /// quantised in the input stays where all kernels of the target compute with it, even where that
     /// is wrong (hybrid kernels take a zero point to be 0): the model keeps its results.
     ///
     /// ## Example
@@ -101,7 +101,7 @@ fn rules(views: Arc<Views>) -> Vec<Rule> {
             .when("a Dequantize of it runs before", move |m| {
                 there.dequantized(m, Some(m.root())).is_some()
             })
-            .guard("no kernel computes with it as it came", |m| !is_computed_as_it_came(m))
+            .guard("some kernel refuses it as it came", |m| !is_computed_as_it_came(m))
             .replace(move |m, patch| {
                 let float = shared.dequantized(m, Some(m.root())).expect("a guard found it");
                 patch.set_operand(m.root(), m.slot(), float);
@@ -112,7 +112,7 @@ fn rules(views: Arc<Views>) -> Vec<Rule> {
             .count("dequantize-shared"),
         read("insert a Dequantize")
             .when("the op has no kernel for it", |m| why_not(m).is_some())
-            .guard("no kernel computes with it as it came", |m| !is_computed_as_it_came(m))
+            .guard("some kernel refuses it as it came", |m| !is_computed_as_it_came(m))
             .replace(move |m, patch| {
                 let stored = inserted.first(m);
                 let twin = float_twin(m.graph().tensor(stored), "_dequantize");
@@ -232,8 +232,8 @@ fn why_not(m: &Match<'_>) -> Option<String> {
     refusal(m, m.root(), m.eligibility())
 }
 
-/// Whether the constant came in quantised and a kernel computes with it, be it wrongly: a model
-/// keeps its results, however odd.
+/// Whether the constant came in quantised and all kernels compute with it, be it wrongly: a model
+/// keeps its results, however odd. What some kernels refuse did not run on the target.
 fn is_computed_as_it_came(m: &Match<'_>) -> bool {
     let w = m.tensor("w");
     let (module, sg) = (m.module(), m.subgraph());

@@ -311,8 +311,8 @@ impl Target {
         }
     }
 
-    /// Whether some kernel computes with the weight in this form, be it wrongly: results would change if it
-    /// read something else.
+    /// Whether every kernel of the target computes with the weight in this form, be it wrongly: results would change
+    /// if the op read something else.
     pub fn computes(
         &self,
         module: &Module,
@@ -322,8 +322,8 @@ impl Target {
         form: &WeightForm,
     ) -> bool {
         let rule = self.question(module, sg, op, slot, form).and_then(|asked| self.rule(&asked));
-        let runs = |outcome| matches!(outcome, Outcome::Ok | Outcome::Silent | Outcome::Untested);
-        rule.is_some_and(|rule| self.kernels.iter().any(|kernels| runs(rule.outcome(*kernels))))
+        let runs = |outcome| matches!(outcome, Outcome::Ok | Outcome::Silent);
+        rule.is_some_and(|rule| self.kernels.iter().all(|kernels| runs(rule.outcome(*kernels))))
     }
 
     /// The question about a weight of a known op.
