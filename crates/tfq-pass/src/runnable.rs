@@ -82,10 +82,15 @@ fn fellow_readers(
     ops: &IndexSet<(SubgraphId, OpId)>,
 ) -> IndexSet<(SubgraphId, OpId)> {
     let mut fellows = IndexSet::new();
+    // One constant may have a great many readers.
+    let mut seen = IndexSet::new();
     for &(sg, op) in ops {
         let graph = module.subgraph(sg);
         let operands = graph.operands(op).into_iter().flatten();
         for id in operands.filter(|id| module.constant(sg, *id).is_some()) {
+            if !seen.insert((sg, id)) {
+                continue;
+            }
             let readers = graph.uses(id).into_iter().map(|u| (sg, u.op));
             fellows.extend(readers.filter(|reader| !ops.contains(reader)));
         }

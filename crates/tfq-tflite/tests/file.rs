@@ -149,13 +149,15 @@ mod unix {
     }
 
     #[test]
-    fn a_link_to_nothing_becomes_the_file() {
+    fn a_link_to_nothing_stays_one_and_what_it_names_is_made() {
         let folder = tempfile::tempdir().unwrap();
         let link = folder.path().join("link");
-        symlink("nothing", &link).unwrap();
-        write_atomically(&link, &image(), |_| ()).unwrap();
-        assert!(!link.is_symlink() && link.is_file());
-        assert_eq!(names(folder.path()), ["link"]);
+        symlink("target", &link).unwrap();
+        let image = image();
+        write_atomically(&link, &image, |_| ()).unwrap();
+        assert!(link.is_symlink());
+        assert!(fs::read(folder.path().join("target")).unwrap() == image.to_vec());
+        assert_eq!(names(folder.path()), ["link", "target"]);
     }
 
     #[test]
