@@ -24,9 +24,9 @@ declare_pass! {
     /// the Dequantize, since XNNPACK would leave the tensor unwritten otherwise.
     ///
     /// ## When it is safe
-    /// Always: each op computes with the numbers that the constant stands for. A constant that was
-    /// quantised in the input stays where all kernels of the target compute with it, even where that
-    /// is wrong (hybrid kernels take a zero point to be 0): the model keeps its results.
+    /// Always: each op computes with the numbers that the constant stands for. A constant that came
+    /// in with a zero point stays where all kernels of the target compute with it, though they take
+    /// that to be 0: the model keeps its results.
     ///
     /// ## Example
     /// ```tfg

@@ -21,10 +21,10 @@ def zoo(config):
 def stages(config, source, folder):
     """The model and its skeleton as files for the runtime."""
     model, text, skeleton = source, str(folder / "skeleton.tfg"), str(folder / "skeleton.tflite")
-    steps = [("skeleton", source, "-o", text), (text, "--passes=", "-q", "-o", skeleton)]
+    steps = [("skeleton", source, "-o", text), (text, "--passes=", "--allow-unloadable", "-q", "-o", skeleton)]
     if source.endswith(".tfg"):
         model = str(folder / "model.tflite")
-        steps.insert(0, (source, "--passes=", "-q", "-o", model))
+        steps.insert(0, (source, "--passes=", "--allow-unloadable", "-q", "-o", model))
     for step in steps:
         ran = run_tool(config, *step)
         if ran.code != 0:
