@@ -232,12 +232,16 @@ fn why_not(m: &Match<'_>) -> Option<String> {
     refusal(m, m.root(), m.eligibility())
 }
 
-/// Whether the constant came in quantised and all kernels compute with it, be it wrongly: a model
-/// keeps its results, however odd. What some kernels refuse did not run on the target.
+/// Whether the constant came in with a zero point and all kernels compute with it, though they
+/// take that to be 0: a model keeps its results, however odd. What some kernels refuse did not run
+/// on the target, and what else speaks against a kernel may be a pass's doing.
 fn is_computed_as_it_came(m: &Match<'_>) -> bool {
     let w = m.tensor("w");
     let (module, sg) = (m.module(), m.subgraph());
-    w.expressed.is_none() && m.target().computes(module, sg, m.root(), m.slot(), &WeightForm::of(w))
+    let mut zero_points = w.quantization.iter().flat_map(|q| &q.zero_point);
+    w.expressed.is_none()
+        && zero_points.any(|point| *point != 0)
+        && m.target().computes(module, sg, m.root(), m.slot(), &WeightForm::of(w))
 }
 
 fn reason(m: &Match<'_>) -> String {
