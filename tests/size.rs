@@ -1,5 +1,5 @@
 //! No run that nobody told what to do makes a file larger, and what could be smaller and is not
-//! has a remark. The models in `tests/size` are what went wrong once, each in its way.
+//! has a remark. The models in `tests/cases` are what went wrong once, each in its way.
 
 mod common;
 
@@ -10,7 +10,7 @@ use tfq_opt::pass::RemarkKind;
 use tfq_opt::{Optimized, Optimizer};
 
 fn input(name: &str) -> Vec<u8> {
-    let path = root().join("tests/size").join(name);
+    let path = root().join("tests/cases").join(name);
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
