@@ -1,3 +1,4 @@
+use crate::costs::FEW;
 use crate::remove_identities::new_shape;
 use bytes::Bytes;
 use indexmap::IndexMap;
@@ -66,9 +67,6 @@ impl Pass for FoldConstants {
         Ok(())
     }
 }
-
-/// Float16 numbers that take less as float32 than with a Dequantize, its tensor and its names.
-const FEW: u64 = 64;
 
 fn rules(shown: &Arc<Shown>) -> Vec<Rule> {
     let fold = |name, root: OpPattern| {

@@ -5,6 +5,7 @@
 
 mod annotate_dequant_cache;
 mod cancel_quantize_dequantize;
+mod costs;
 mod eliminate_dead_buffers;
 mod eliminate_dead_ops;
 mod fold_constants;

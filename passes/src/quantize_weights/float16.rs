@@ -4,6 +4,7 @@
 //! What is seen so is a copy of the model. The model itself changes only with each weight that is
 //! quantised: the Dequantize goes, and its result becomes the constant.
 
+use crate::costs::PER_DEQUANTIZE;
 use bytes::Bytes;
 use indexmap::{IndexMap, IndexSet};
 use tfq_ir::catalog::ops::DEQUANTIZE;
@@ -19,7 +20,21 @@ pub(super) struct Widened {
     /// Buffers of the copy that hold float32 for float16 in the file.
     weights: IndexMap<BufferId, Source>,
     /// Results of a Dequantize that are biases: they become float32 constants beside a weight.
-    biases: IndexMap<(SubgraphId, TensorId), Bytes>,
+    biases: IndexMap<(SubgraphId, TensorId), Bias>,
+    /// Results of every Dequantize that reads the float16 bytes of a bias.
+    dequantized: IndexMap<BufferId, Vec<(SubgraphId, TensorId)>>,
+}
+
+/// A bias.
+struct Bias {
+    /// As float32.
+    values: Bytes,
+    /// Its buffer in the file.
+    stored: BufferId,
+    /// Whether its float16 bytes go where each Dequantize that reads them does.
+    alone: bool,
+    /// Bytes that a Dequantize of it takes.
+    dequantize: u64,
 }
 
 /// Where the values of a weight come from.
@@ -64,8 +79,12 @@ impl Widened {
         };
         let mut copy = module.clone();
         let mut patches: IndexMap<SubgraphId, Patch> = IndexMap::new();
-        let mut widened =
-            Self { module: Module::default(), weights: IndexMap::new(), biases: IndexMap::new() };
+        let mut widened = Self {
+            module: Module::default(),
+            weights: IndexMap::new(),
+            biases: IndexMap::new(),
+            dequantized: IndexMap::new(),
+        };
         for (stored, readers) in by_buffer {
             let is_weight = alone.contains(&stored)
                 && readers.iter().any(|r| reads(r, &|op, slot| weights(r.sg, op).contains(&slot)));
@@ -96,8 +115,16 @@ impl Widened {
                 let readers = shown.len() as u64;
                 widened.weights.insert(buffer, Source { stored, readers });
             }
-            for reader in biases {
-                widened.biases.insert((reader.sg, reader.float), values.clone());
+            let of = |reader: &Reader| (reader.sg, reader.float);
+            for reader in &biases {
+                let label = module.subgraph(reader.sg).tensor(reader.float).label();
+                let dequantize = PER_DEQUANTIZE + 2 * label.len() as u64;
+                let (values, alone) = (values.clone(), alone.contains(&stored));
+                let bias = Bias { values, stored, alone, dequantize };
+                widened.biases.insert(of(reader), bias);
+            }
+            if !biases.is_empty() {
+                widened.dequantized.insert(stored, readers.into_iter().map(of).collect());
             }
         }
         if widened.weights.is_empty() {
@@ -142,6 +169,48 @@ impl Widened {
         }
     }
 
+    /// Biases of these ops that are float16 in the file.
+    pub(super) fn biases_of(
+        &self,
+        module: &Module,
+        target: &Target,
+        ops: impl Iterator<Item = (SubgraphId, OpId)>,
+    ) -> IndexSet<(SubgraphId, TensorId)> {
+        let of_op = |(sg, op)| {
+            let graph = module.subgraph(sg);
+            let slots = target.facts_of(graph, op).map_or(&[][..], |facts| &facts.biases);
+            slots.iter().filter_map(move |slot| Some((sg, graph.operand(op, *slot)?)))
+        };
+        ops.flat_map(of_op).filter(|bias| self.biases.contains_key(bias)).collect()
+    }
+
+    /// By how many bytes the file grows where these biases become float32, after others that have
+    /// become it.
+    pub(super) fn bias_growth(
+        &self,
+        biases: &IndexSet<(SubgraphId, TensorId)>,
+        before: &IndexSet<(SubgraphId, TensorId)>,
+    ) -> u64 {
+        let (mut grown, mut saved) = (0, 0);
+        let mut seen = IndexSet::new();
+        for at in biases.iter().filter(|at| !before.contains(*at)) {
+            let bias = &self.biases[at];
+            saved += bias.dequantize;
+            if !seen.insert(bias.stored) {
+                continue;
+            }
+            let readers = &self.dequantized[&bias.stored];
+            let is_there = |at: &(SubgraphId, TensorId)| before.contains(at);
+            if !readers.iter().any(is_there) {
+                grown += bias.values.len() as u64;
+            }
+            if bias.alone && readers.iter().all(|at| is_there(at) || biases.contains(at)) {
+                saved += bias.values.len() as u64 / 2;
+            }
+        }
+        grown.saturating_sub(saved)
+    }
+
     /// Makes float16 biases of an op float32 ones, as kernels want them beside quantised weights.
     pub(super) fn widen_biases(
         &self,
@@ -150,24 +219,20 @@ impl Widened {
         ops: &IndexSet<(SubgraphId, OpId)>,
         cx: &mut Context<'_>,
     ) -> Result<(), PassError> {
-        for &(sg, op) in ops {
-            let graph = module.subgraph(sg);
-            let slots = target.facts_of(graph, op).map_or(&[][..], |facts| &facts.biases).to_vec();
-            for slot in slots {
-                let graph = module.subgraph(sg);
-                let Some(bias) = graph.operand(op, slot) else { continue };
-                let Some(values) = self.biases.get(&(sg, bias)) else { continue };
-                if graph.producer(bias).is_none() {
-                    continue;
-                }
-                let buffer = module.add_constant(values.clone());
-                let mut patch = Patch::new(sg, "widen a bias");
-                patch.set_buffer(bias, buffer);
-                self.drop_dequantize(module, sg, bias, &mut patch);
-                let place = Context::tensor_place(module, sg, bias);
-                cx.apply(module, patch)?;
-                cx.applied("widened", place, "a float32 bias for a quantised weight");
+        for (sg, bias) in self.biases_of(module, target, ops.iter().copied()) {
+            if module.subgraph(sg).producer(bias).is_none() {
+                continue;
             }
+            let values = &self.biases[&(sg, bias)].values;
+            let buffer = module.add_constant(values.clone());
+            let mut patch = Patch::new(sg, "widen a bias");
+            patch.set_buffer(bias, buffer);
+            self.drop_dequantize(module, sg, bias, &mut patch);
+            let place = Context::tensor_place(module, sg, bias);
+            cx.apply(module, patch)?;
+            let (old, new) = (values.len() / 2, values.len());
+            let told = format!("a float32 bias for a quantised weight, {old} to {new} bytes");
+            cx.applied("widened", place, told);
         }
         Ok(())
     }

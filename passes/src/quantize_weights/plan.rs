@@ -1,19 +1,11 @@
 //! What a form of a constant would mean: who reads it, what it costs.
 
 use super::select::{Form, Select, WeightUse};
+use crate::costs::{PER_DEQUANTIZE, PER_OWN_TENSOR, PER_SCALE, PER_TENSOR};
 use indexmap::IndexSet;
 use std::fmt;
-use tfq_ir::{ElementType, Module, Numbers, SubgraphId, Tensor, TensorId, counted};
+use tfq_ir::{ElementType, Module, Numbers, OpId, SubgraphId, Tensor, TensorId, counted};
 use tfq_target::{Granularity, Prefer, Reading, WeightForm};
-
-/// Bytes in the file for a scale and its zero point.
-pub(super) const PER_SCALE: u64 = 12;
-/// Bytes in the file for the tables around a tensor's scales.
-pub(super) const PER_TENSOR: u64 = 48;
-/// Bytes in the file for one more tensor on a buffer, without its name.
-const PER_OWN_TENSOR: u64 = 120;
-/// Bytes in the file for a Dequantize and its tensor, without their names.
-const PER_DEQUANTIZE: u64 = 200;
 
 /// A form that can be used.
 pub(super) struct Plan {
@@ -32,8 +24,9 @@ pub(super) enum Refusal {
     NoKernel(String),
     /// Metadata forbids the Dequantize that it would need.
     Numbered(String),
-    /// The file would not get smaller.
-    NoGain { scales: u64 },
+    /// The file would not get smaller: for so many scales, and so many bytes by which float16
+    /// biases beside it grow.
+    NoGain { scales: u64, biases: u64 },
     /// The user or the target would rather have float32.
     Preferred(String),
     /// Too little of the numbers would be left.
@@ -86,15 +79,19 @@ impl fmt::Display for Refusal {
             | Self::Numbered(reason)
             | Self::Preferred(reason)
             | Self::Spoiled(reason) => f.write_str(reason),
-            Self::NoGain { scales: 0 | 1 } => {
-                f.write_str("scales and Dequantize would cost more bytes than the weights save")
-            }
-            Self::NoGain { scales } => {
-                write!(
-                    f,
-                    "{} would cost more bytes than the weights save",
-                    counted(*scales, "scale")
-                )
+            Self::NoGain { scales, biases } => {
+                let scales = match scales {
+                    0 | 1 => "scales and Dequantize".to_owned(),
+                    scales => counted(*scales, "scale"),
+                };
+                match biases {
+                    0 => write!(f, "{scales} would cost more bytes than the weights save"),
+                    biases => write!(
+                        f,
+                        "{scales}, and {biases} bytes by which its float16 bias grows as float32, \
+                         would cost more than the weights save"
+                    ),
+                }
             }
         }
     }
@@ -136,10 +133,11 @@ impl Select<'_> {
         let (_, cost) = balance(&form, tensor, tensors.len(), added);
         let saved = self.saved(tensor, form.bytes_per_element());
         let own = PER_OWN_TENSOR + tensor.label().len() as u64;
-        let cost = cost + disturbed * own;
+        let biases = self.bias_growth(uses.iter().map(|u| (u.sg, u.op)));
+        let cost = cost + disturbed * own + biases;
         // A small weight of a family goes with the large ones, or none of them could be read.
         if saved <= cost && !uses.iter().any(|u| self.is_whole_family(u)) {
-            return Err(Refusal::NoGain { scales });
+            return Err(Refusal::NoGain { scales, biases });
         }
         let held = match self.prefer {
             Prefer::Ram => self.held(uses, &readings, &stored),
@@ -155,6 +153,12 @@ impl Select<'_> {
         let float16 = self.widened.is_some_and(|widened| widened.readers(tensor.buffer).is_some());
         let before: u64 = if float16 { 2 } else { 4 };
         before.saturating_sub(bytes_per_element) * tensor.elements().unwrap_or(0)
+    }
+
+    /// By how many bytes the file grows where float16 biases of these ops become float32.
+    pub(super) fn bias_growth(&self, ops: impl Iterator<Item = (SubgraphId, OpId)>) -> u64 {
+        let Some(widened) = self.widened else { return 0 };
+        widened.bias_growth(&widened.biases_of(&widened.module, self.target, ops), &self.biases)
     }
 
     /// How many Dequantize ops there would be.

@@ -1,8 +1,9 @@
 //! Which constants are quantised, and in which form.
 
 use super::float16::Widened;
-use super::plan::{self, Plan, Refusal};
+use super::plan::{Plan, Refusal};
 use super::{NotedVerdict, QuantizeWeights};
+use crate::costs::{PER_SCALE, PER_TENSOR};
 use crate::quantize_weights::options::{Granularity, Operands, WeightType};
 use indexmap::{IndexMap, IndexSet};
 use std::collections::VecDeque;
@@ -119,7 +120,8 @@ pub(super) fn select(
     let target = cx.target();
     let prefer = pass.prefer.or(target.prefer());
     let module = widened.map_or(module, |widened| &widened.module);
-    let mut select = Select { pass, module, widened, target, prefer, broken: IndexSet::new() };
+    let (broken, biases) = (IndexSet::new(), IndexSet::new());
+    let mut select = Select { pass, module, widened, target, prefer, broken, biases };
     select.tell_of_absent_ops(cx);
     select.tell_of_absent_operands(cx);
     let mut uses = select.uses(cx);
@@ -132,6 +134,10 @@ pub(super) fn select(
         let tensors = shown[&buffer].clone();
         let Some((form, note)) = select.form(&uses, &tensors, cx) else { continue };
         let asymmetric = select.asymmetric(&uses, &form);
+        if let Some(widened) = widened {
+            let ops = uses.iter().map(|u| (u.sg, u.op));
+            select.biases.extend(widened.biases_of(module, target, ops));
+        }
         selection.groups.push(Group { tensors, uses, form, note, asymmetric });
     }
     selection.verdicts = select.verdicts(&selection.groups);
@@ -146,6 +152,9 @@ pub(super) struct Select<'a> {
     pub(super) prefer: Prefer,
     /// Ops with a hybrid kernel for all of their weights or none, where it cannot be all.
     broken: IndexSet<(SubgraphId, OpId)>,
+    /// Float16 biases that become float32 for what was selected so far, which later ones get for
+    /// nothing.
+    pub(super) biases: IndexSet<(SubgraphId, TensorId)>,
 }
 
 impl Select<'_> {
@@ -384,8 +393,11 @@ impl Select<'_> {
             }
             if selected {
                 saved += self.saved(tensor, 1);
-                cost += plan::PER_SCALE + plan::PER_TENSOR;
+                cost += PER_SCALE + PER_TENSOR;
             }
+        }
+        if cost > 0 {
+            cost += self.bias_growth([(sg, op)].into_iter());
         }
         if saved <= cost && cost > 0 {
             return Some("its scales would cost more bytes than its weights save".to_owned());
