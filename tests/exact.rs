@@ -1,5 +1,7 @@
 //! Passes that are declared exact, on small models of chance and the real runtime's reference
-//! kernels: before and after, outputs have the same shapes and bits.
+//! kernels: before and after, outputs have the same shapes and bits. Of a model with constants that
+//! wait for a Dequantize, which no runtime takes, the twin with their float32 values is what it was
+//! before.
 //!
 //! A model that the runtime does not run before the pass proves nothing and is left out; one that
 //! it no longer runs afterwards fails. `TFQ_EXACT_MODELS` sets how many models are tried, and
@@ -23,12 +25,41 @@ use tfq_opt::runtime::{self, Fill, Kernels, Range, RunError, Runtime, Stage, Val
 
 const MODELS: u64 = 400;
 /// Of the models of a run, at least so many change by these passes: else the models say nothing
-/// of them.
-const CHANGES: [(&str, usize); 4] = [
-    ("remove-identities", 60),
+/// of them. Every exact pass has its line.
+const CHANGES: [(&str, usize); 8] = [
     ("cancel-quantize-dequantize", 15),
+    ("eliminate-dead-buffers", 60),
     ("eliminate-dead-ops", 30),
+    ("fold-constants", 100),
+    ("insert-dequant", 40),
     ("merge-equal-buffers", 60),
+    ("remove-identities", 60),
+    // It is told what to do by an option, and does nothing otherwise.
+    ("trigger-failure", 0),
+];
+/// Of the models of a run, at least so many are changed by each rule of these.
+const RULES: [(&str, &[&str], usize); 2] = [
+    (
+        "fold-constants",
+        &[
+            "quantise beforehand",
+            "round beforehand",
+            "change a shape beforehand",
+            "transpose beforehand",
+            "transpose before the Dequantize",
+            "dequantise few numbers beforehand",
+        ],
+        8,
+    ),
+    (
+        "insert-dequant",
+        &[
+            "insert a Dequantize",
+            "read what a Dequantize computes",
+            "return what a Dequantize computes",
+        ],
+        5,
+    ),
 ];
 
 fn main() {
@@ -38,6 +69,7 @@ fn main() {
     let ignored = runtime.is_none();
     let trials = vec![
         Trial::test("every_model_can_be_read", every_model_can_be_read),
+        Trial::test("every_exact_pass_is_tried", every_exact_pass_is_tried),
         Trial::test("exact_passes_keep_every_bit", move || match &runtime {
             Some(runtime) => exact_passes_keep_every_bit(runtime),
             None => Ok(()),
@@ -55,29 +87,45 @@ fn seeds() -> std::ops::Range<u64> {
 
 fn every_model_can_be_read() -> Result<(), Failed> {
     for seed in seeds() {
-        read(seed, &models::model(seed))?;
+        let made = models::model(seed);
+        read(seed, &made.text)?;
+        read(seed, &made.waiting)?;
     }
     Ok(())
 }
 
-fn read(seed: u64, made: &Made) -> Result<Module, Failed> {
-    let parsed = parse(&made.text, &ParseOptions::default());
-    let parsed = parsed.map_err(|error| format!("seed {seed}: {error:?}\n{}", made.text))?;
-    Ok(parsed)
+fn read(seed: u64, text: &str) -> Result<Module, Failed> {
+    let parsed = parse(text, &ParseOptions::default());
+    Ok(parsed.map_err(|error| format!("seed {seed}: {error:?}\n{text}"))?)
+}
+
+fn exact_passes() -> Vec<String> {
+    let registry = builtin();
+    let exact = registry.passes().filter(|info| info.contract == NumericContract::Exact);
+    exact.map(|info| info.name().to_owned()).collect()
+}
+
+/// A new exact pass comes with models that it changes.
+fn every_exact_pass_is_tried() -> Result<(), Failed> {
+    let tried = CHANGES.map(|(pass, _)| pass);
+    match exact_passes() == tried {
+        true => Ok(()),
+        false => Err(format!("exact are {:?}, and CHANGES has {tried:?}", exact_passes()).into()),
+    }
 }
 
 #[allow(clippy::print_stdout)]
 fn exact_passes_keep_every_bit(runtime: &Runtime) -> Result<(), Failed> {
-    let registry = builtin();
-    let exact = registry.passes().filter(|info| info.contract == NumericContract::Exact);
-    let passes: Vec<String> = exact.map(|info| info.name().to_owned()).collect();
+    let passes = exact_passes();
     let mut runner = Runner { runtime, worker: None };
     let mut changed: IndexMap<&str, usize> = IndexMap::new();
     let mut refused: IndexMap<String, usize> = IndexMap::new();
+    let mut applied: IndexMap<(&str, String), usize> = IndexMap::new();
     let (mut ran, mut wrong) = (0, Vec::new());
     for seed in seeds() {
         let made = models::model(seed);
-        let module = read(seed, &made)?;
+        let module = read(seed, &made.text)?;
+        let waiting = read(seed, &made.waiting)?;
         let before = match runner.outputs(&lowered(&module), &made) {
             Ok(before) => before,
             Err(error) => {
@@ -87,7 +135,9 @@ fn exact_passes_keep_every_bit(runtime: &Runtime) -> Result<(), Failed> {
         };
         ran += 1;
         for pass in &passes {
-            let done = match Optimizer::parse(pass)?.run(module.clone()) {
+            // Only one pass serves constants that wait, and nothing else may follow without it.
+            let input = if pass == "insert-dequant" { &waiting } else { &module };
+            let done = match Optimizer::parse(pass)?.run(input.clone()) {
                 Ok(done) => done,
                 Err(error) => {
                     wrong.push(format!("seed {seed}, {pass}: {error}\n{}", made.text));
@@ -98,6 +148,10 @@ fn exact_passes_keep_every_bit(runtime: &Runtime) -> Result<(), Failed> {
                 continue;
             }
             *changed.entry(pass).or_default() += 1;
+            let rules = done.report.passes.iter().flat_map(|report| &report.rules);
+            for (rule, _) in rules.filter(|(_, count)| count.applied > 0) {
+                *applied.entry((pass, rule.clone())).or_default() += 1;
+            }
             let after = runner.outputs(&done.to_vec()?, &made);
             if after.as_ref() != Ok(&before) {
                 let told = match after {
@@ -109,6 +163,7 @@ fn exact_passes_keep_every_bit(runtime: &Runtime) -> Result<(), Failed> {
         }
     }
     println!("{ran} models ran; changed by pass: {changed:?}; did not run: {refused:#?}");
+    println!("by rule: {applied:#?}");
     if !wrong.is_empty() {
         let told = wrong[..wrong.len().min(5)].join("\n");
         return Err(format!("{} results differ, among them:\n{told}", wrong.len()).into());
@@ -122,6 +177,15 @@ fn exact_passes_keep_every_bit(runtime: &Runtime) -> Result<(), Failed> {
         let found = changed.get(pass).copied().unwrap_or(0);
         if found < least {
             return Err(format!("{pass} changed {found} models, and {least} are wanted").into());
+        }
+    }
+    for (pass, rules, least) in RULES.into_iter().filter(|_| tried as u64 == MODELS) {
+        for rule in rules {
+            let found = applied.get(&(pass, (*rule).to_owned())).copied().unwrap_or(0);
+            if found < least {
+                let told = format!("`{rule}` of {pass} changed {found} models, not {least}");
+                return Err(told.into());
+            }
         }
     }
     Ok(())

@@ -1,5 +1,6 @@
 //! Small models of chance, as text: ops that often do nothing, steered by constants of both
-//! integer types, by attributes or by what is computed, next to quantised constants of all kinds.
+//! integer types, by attributes or by what is computed, next to quantised constants of all kinds
+//! and to constants that ops make something of.
 
 use fastrand::Rng;
 
@@ -7,6 +8,9 @@ use fastrand::Rng;
 pub(crate) struct Made {
     /// It, as text.
     pub(crate) text: String,
+    /// The same with quantised constants that still wait for a Dequantize in place of some float32
+    /// ones of the same values.
+    pub(crate) waiting: String,
     /// How large every unknown dimension is when it runs.
     pub(crate) unknown: usize,
 }
@@ -15,10 +19,9 @@ pub(crate) struct Made {
 pub(crate) fn model(seed: u64) -> Made {
     let mut rng = Rng::with_seed(seed);
     let unknown = rng.usize(2..4);
-    let mut maker =
-        Maker { rng, unknown: unknown as i64, head: vec![], ops: vec![], names: 0, computed: 0 };
-    let text = maker.make();
-    Made { text, unknown }
+    let mut maker = Maker { rng, unknown: unknown as i64, ..Maker::default() };
+    let [text, waiting] = maker.make();
+    Made { text, waiting, unknown }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -62,12 +65,17 @@ fn known(sizes: &[i64]) -> Vec<Dim> {
     sizes.iter().map(|size| Dim { size: *size, known: true }).collect()
 }
 
+#[derive(Default)]
 struct Maker {
     rng: Rng,
     unknown: i64,
     /// Inputs and constants.
     head: Vec<String>,
+    /// Constants of `head` that wait for a Dequantize, by their places in it.
+    waiting: Vec<(usize, String)>,
     ops: Vec<String>,
+    /// What is returned besides results of the chain.
+    beside: Vec<String>,
     names: usize,
     /// Operands that steer an op and are computed.
     computed: usize,
@@ -78,7 +86,7 @@ const PARAMETERS: [(&str, &str); 3] =
     [("i8", " q(0.5)"), ("i8", " q(0.25, 3)"), ("u8", " q(0.5, 128)")];
 
 impl Maker {
-    fn make(&mut self) -> String {
+    fn make(&mut self) -> [String; 2] {
         let ty = [F32, F32, F32, ("i32", ""), ("i64", ""), PARAMETERS[0], PARAMETERS[1]];
         let ty = ty[self.rng.usize(..ty.len())];
         let rank = self.rng.usize(1..5);
@@ -105,10 +113,20 @@ impl Maker {
                 outputs.push(tensor);
             }
         }
-        let outputs: Vec<String> = outputs.iter().map(|t| format!("output %{}", t.name)).collect();
-        let lines = self.head.iter().chain(&self.ops).chain(&outputs);
-        let body: String = lines.map(|line| format!("  {line}\n")).collect();
-        format!("subgraph @main {{\n{body}}}\n")
+        if self.chance(1, 4) {
+            let name = self.name();
+            self.head.push(format!("%{name} = const : f32[2] = [1.0, 2.0]"));
+        }
+        let names = outputs.iter().map(|t| &t.name).chain(&self.beside);
+        let outputs: Vec<String> = names.map(|name| format!("output %{name}")).collect();
+        let text = |head: &[String]| {
+            let lines = head.iter().chain(&self.ops).chain(&outputs);
+            let body: String = lines.map(|line| format!("  {line}\n")).collect();
+            format!("subgraph @main {{\n{body}}}\n")
+        };
+        let mut head = self.head.clone();
+        self.waiting.iter().for_each(|(at, line)| head[*at].clone_from(line));
+        [text(&self.head), text(&head)]
     }
 
     fn chance(&mut self, of: u32, all: u32) -> bool {
@@ -181,7 +199,10 @@ impl Maker {
 
     fn op(&mut self, x: &T) -> T {
         let float = x.ty == F32;
-        match self.rng.u32(..if float { 18 } else { 12 }) {
+        if self.chance(1, 4) {
+            self.made_of_a_constant();
+        }
+        match self.rng.u32(..if float { 20 } else { 12 }) {
             0 | 1 => self.reshape(x),
             2 => self.transpose(x),
             3 => self.pad(x),
@@ -195,6 +216,7 @@ impl Maker {
             12 | 13 => self.quantize(x),
             14 => self.fully_connected(x),
             15 => self.dequantized(x),
+            16 | 17 => self.waiting(x),
             _ => self.equal_constants(x),
         }
     }
@@ -275,6 +297,10 @@ impl Maker {
     }
 
     fn slice(&mut self, x: &T) -> T {
+        // The reference kernel never writes the slice of a scalar.
+        if x.dims.is_empty() {
+            return self.unary(x);
+        }
         let ty = self.integer();
         let whole = self.chance(3, 5);
         let (mut begin, mut size, mut dims) = (vec![], vec![], vec![]);
@@ -463,4 +489,193 @@ impl Maker {
         let result = self.result(F32, x.dims.clone());
         self.emit("MUL", &[&sum.name, &b], "", result)
     }
+
+    /// Adds a constant that waits for a Dequantize, which now and then is read or returned as well.
+    fn waiting(&mut self, x: &T) -> T {
+        let codes: [i64; 2] = [self.rng.i64(-8..8), self.rng.i64(-8..8)];
+        let (form, scales) = match self.rng.u32(..3) {
+            0 => ("i8[1] q(0.25)", [0.25; 2]),
+            1 => ("i8[2,1] q([0.5, 0.125], axis = 0)", [0.5, 0.125]),
+            _ => ("f16[1]", [1.0; 2]),
+        };
+        let several = form.starts_with("i8[2");
+        let len =
+            1 + usize::from(several && x.dims.len() > 1 && x.dims[x.dims.len() - 2].size == 1);
+        let form = if several && len == 1 { "i8[1] q(0.5)" } else { form };
+        let name = self.name();
+        let float: Vec<f64> =
+            codes.iter().zip(scales).take(len).map(|(n, scale)| *n as f64 * scale).collect();
+        let stored = match form.starts_with("f16") {
+            true => format!("{float:?}"),
+            false => format!("{:?}", &codes[..len]),
+        };
+        let shape = if len == 2 { "2,1" } else { "1" };
+        let line = format!("%{name} = const : {form} expressed f32 = {stored}");
+        self.waiting.push((self.head.len(), line));
+        self.head.push(format!("%{name} = const : f32[{shape}] = {float:?}"));
+        let mut dims = x.dims.clone();
+        if len == 2 {
+            let row = dims.len() - 2;
+            dims[row].size = 2;
+        }
+        let result = self.result(F32, dims.clone());
+        let sum = self.emit("ADD", &[&x.name, &name], "", result);
+        match self.rng.u32(..4) {
+            0 => self.beside.push(name),
+            1 => {
+                let result = self.result(F32, dims);
+                return self.emit("MUL", &[&sum.name, &name], "", result);
+            }
+            _ => (),
+        }
+        sum
+    }
+
+    /// Returns what an op makes of a constant.
+    fn made_of_a_constant(&mut self) {
+        // Few elements and many are treated differently.
+        let mut sizes: Vec<i64> = (0..self.rng.usize(1..5)).map(|_| self.rng.i64(1..4)).collect();
+        if self.chance(1, 2) {
+            sizes[0] = 65;
+        }
+        let seed = self.rng.u8(..);
+        match self.rng.u32(..7) {
+            0 | 1 => {
+                let w = self.filled("f32", &sizes, "", seed);
+                let channels = sizes[0] as usize;
+                let scales = vec!["0.03"; channels.saturating_sub(1)].join(", ");
+                let per_channel = match channels {
+                    1 => " q(0.03)".to_owned(),
+                    _ => format!(" q([0.01, {scales}], axis = 0)"),
+                };
+                let forms = [
+                    ("i8", " q(0.01)".to_owned()),
+                    ("i8", " q(0.5, 3)".to_owned()),
+                    ("i8", per_channel),
+                    ("u8", " q(0.02, 128)".to_owned()),
+                    ("i16", " q(0.0001)".to_owned()),
+                ];
+                let (ty, quantised) = &forms[self.rng.usize(..forms.len())];
+                let codes = self.made("QUANTIZE", &[&w], "", ty, &sizes, quantised);
+                self.returned("DEQUANTIZE", &codes, "f32", &sizes);
+            }
+            2 => {
+                let w = self.filled("f32", &sizes, "", seed);
+                let bits = self.rng.u32(2..9);
+                let attrs = format!(" {{min = -1.5, max = 2.25, num_bits = {bits}}}");
+                let rounded = self.made("FAKE_QUANT", &[&w], &attrs, "f32", &sizes, "");
+                self.returned("NEG", &rounded, "f32", &sizes);
+            }
+            3 => {
+                let (ty, quantised, reader) = self.plain();
+                let w = self.filled(ty, &sizes, quantised, seed);
+                let made = match self.rng.u32(..3) {
+                    0 => {
+                        sizes.reverse();
+                        let attrs = format!(" {{new_shape = {sizes:?}}}");
+                        self.made("RESHAPE", &[&w], &attrs, ty, &sizes, quantised)
+                    }
+                    1 => {
+                        sizes.retain(|size| *size != 1);
+                        self.made("SQUEEZE", &[&w], "", ty, &sizes, quantised)
+                    }
+                    _ => {
+                        let at = self.rng.usize(..=sizes.len());
+                        let axis = self.constant_i32(&[at as i64]);
+                        sizes.insert(at, 1);
+                        self.made("EXPAND_DIMS", &[&w, &axis], "", ty, &sizes, quantised)
+                    }
+                };
+                self.returned(reader, &made, if reader == "NEG" { ty } else { "f32" }, &sizes);
+            }
+            4 => {
+                let (ty, quantised, reader) = self.plain();
+                let w = self.filled(ty, &sizes, quantised, seed);
+                let order = self.order(&mut sizes);
+                let made = self.made("TRANSPOSE", &[&w, &order], "", ty, &sizes, quantised);
+                self.returned(reader, &made, if reader == "NEG" { ty } else { "f32" }, &sizes);
+            }
+            5 => {
+                let (ty, quantised) = [("i8", " q(0.5, 3)"), ("f16", "")][self.rng.usize(..2)];
+                let w = self.filled(ty, &sizes, quantised, seed);
+                let real = self.made("DEQUANTIZE.v3", &[&w], "", "f32", &sizes, "");
+                let order = self.order(&mut sizes);
+                let made = self.made("TRANSPOSE", &[&real, &order], "", "f32", &sizes, "");
+                self.returned("NEG", &made, "f32", &sizes);
+            }
+            _ => {
+                let w = self.filled("f16", &sizes, "", seed);
+                let real = self.made("DEQUANTIZE.v3", &[&w], "", "f32", &sizes, "");
+                self.returned("NEG", &real, "f32", &sizes);
+            }
+        }
+    }
+
+    /// A type, its quantisation, and an op that shows such a constant without changing it much.
+    fn plain(&mut self) -> (&'static str, &'static str, &'static str) {
+        let forms = [("f32", "", "NEG"), ("i32", "", "NEG"), ("i8", " q(0.5, 3)", "DEQUANTIZE")];
+        forms[self.rng.usize(..forms.len())]
+    }
+
+    fn filled(&mut self, ty: &str, sizes: &[i64], quantised: &str, seed: u8) -> String {
+        let name = self.name();
+        let ends = if matches!(ty, "f32" | "f16") {
+            "min = -3.0, max = 3.0"
+        } else {
+            "min = -100, max = 100"
+        };
+        let shape = list(sizes);
+        self.head.push(format!(
+            "%{name} = const : {ty}[{shape}]{quantised} fill uniform(seed = {seed}, {ends})"
+        ));
+        if self.chance(1, 8) {
+            // Somebody else needs it too.
+            let reader = if ty == "f32" || ty == "i32" { "NEG" } else { "DEQUANTIZE.v3" };
+            self.returned(reader, &name, if reader == "NEG" { ty } else { "f32" }, sizes);
+        }
+        name
+    }
+
+    fn constant_i32(&mut self, values: &[i64]) -> String {
+        let name = self.name();
+        self.head.push(format!("%{name} = const : i32[{}] = {values:?}", values.len()));
+        name
+    }
+
+    /// A constant order of dimensions, which `sizes` get.
+    fn order(&mut self, sizes: &mut Vec<i64>) -> String {
+        let mut order: Vec<i64> = (0..sizes.len() as i64).collect();
+        self.rng.shuffle(&mut order);
+        *sizes = order.iter().map(|n| sizes[*n as usize]).collect();
+        self.constant_i32(&order)
+    }
+
+    fn made(
+        &mut self,
+        op: &str,
+        operands: &[&str],
+        attrs: &str,
+        ty: &str,
+        sizes: &[i64],
+        quantised: &str,
+    ) -> String {
+        let name = self.name();
+        let operands: Vec<String> = operands.iter().map(|name| format!("%{name}")).collect();
+        self.ops.push(format!(
+            "%{name} = {op}({}){attrs} : {ty}[{}]{quantised}",
+            operands.join(", "),
+            list(sizes)
+        ));
+        name
+    }
+
+    fn returned(&mut self, op: &str, operand: &str, ty: &str, sizes: &[i64]) {
+        let name = self.made(op, &[operand], "", ty, sizes, "");
+        self.beside.push(name);
+    }
+}
+
+fn list(sizes: &[i64]) -> String {
+    let sizes: Vec<String> = sizes.iter().map(i64::to_string).collect();
+    sizes.join(",")
 }
