@@ -8,8 +8,8 @@ use std::fmt::Write;
 use tfq_opt::ir::catalog::{op_by_code, ops};
 use tfq_opt::ir::{
     Attr, Attributes, BufferId, ConstantPool, DimensionMetadata, ElementType, Module, Op, OpCode,
-    OpKind, Quantization, Signature, SparseIndex, Sparsity, SubgraphBuilder, Tensor, TensorId,
-    TensorLink,
+    OpKind, Quantization, QuantizationDetails, Signature, SparseIndex, Sparsity, SubgraphBuilder,
+    Tensor, TensorId, TensorLink,
 };
 use tfq_opt::runtime::{Kernels, Runtime, Stage};
 use tfq_opt::target::Target;
@@ -18,7 +18,7 @@ use tfq_opt::target::Target;
 type Case = (&'static str, fn(bool) -> Module);
 
 /// What the rows are about, in the order of the file.
-const CASES: [Case; 20] = [
+const CASES: [Case; 23] = [
     ("custom-without-name", |bad| {
         with_code(OpCode { custom: (!bad).then(|| "Foo".into()), ..code(ops::CUSTOM, 1) })
     }),
@@ -42,6 +42,22 @@ const CASES: [Case; 20] = [
         let q = Quantization::symmetric(vec![0.5], if bad { 2 } else { 1 });
         let quantization = Some(q.into());
         with_tensor(Tensor { quantization, ..Tensor::new("t", ElementType::Int8, [2, 4]) })
+    }),
+    ("several-axes-misfit", |bad| {
+        let mut build = Build::new();
+        let buffer = build.bytes(&[0; 32]);
+        let scales = Tensor { buffer, ..Tensor::new("scales", ElementType::Float32, [2, 4]) };
+        let scales = build.builder.tensor(scales);
+        let details = QuantizationDetails::MultiAxis {
+            scales: TensorLink::Tensor(scales),
+            zero_points: TensorLink::Raw(-1),
+            block_size: 0,
+            quantized_dimensions: vec![0, if bad { 2 } else { 1 }],
+        };
+        let quantization = Some(Quantization { details, ..Quantization::default() }.into());
+        let tensor = Tensor::new("t", ElementType::Int8, [2, 4]);
+        build.builder.tensor(Tensor { quantization, ..tensor });
+        build.finish().0
     }),
     ("variable-with-data", |bad| {
         let mut build = Build::new();
@@ -102,6 +118,19 @@ const CASES: [Case; 20] = [
     }),
     ("kernel_type", |bad| {
         basic_lstm(|options| if bad { options.replace("= BASIC", "= 7") } else { options })
+    }),
+    ("unknown type", |bad| {
+        with_op(ops::CAST, &[("out_data_type", Attr::Int(if bad { 77 } else { 0 }))])
+    }),
+    ("no subgraph", |bad| {
+        let mut build = Build::new();
+        let called = [("init_subgraph_index", Attr::Int(if bad { -1 } else { 1 }))];
+        build.builder.op(op(ops::CALL_ONCE, &called), &[], &[]);
+        let (x, y) = (build.x, build.y);
+        let main = build.builder.finish(vec![x], vec![y]);
+        let other = SubgraphBuilder::new(None).finish(Vec::new(), Vec::new());
+        let constants = ConstantPool::new(build.constants);
+        Module::new(if bad { vec![main] } else { vec![main, other] }, constants)
     }),
     ("in-place", |bad| {
         let mut build = Build::new();

@@ -14,6 +14,8 @@
 //! | `inputs=2` | the op has so many operands, left-out ones included |
 //! | `attr.keep_num_dims`, `attr.batch_dims=0`, `attr.padding=SAME\|VALID` | the attribute, or its schema default, is true or one of these values |
 //! | `attr.new_shape.longer=8` | the attribute is a list of more elements |
+//! | `unknown-type` | an attribute that names an element type has a value that stands for none |
+//! | `no-subgraph` | an attribute that names a subgraph to call names none (-1) |
 //! | `no-options` | it has no options table, or that of another op |
 //! | `in-place` | it computes a tensor that it reads |
 //! | `grouped` | data and filter (operands 0 and 1, rank 4) differ in their last and last-but-none dimension: input channels |
@@ -78,6 +80,8 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
         "grouped",
         "in-place",
         "no-options",
+        "no-subgraph",
+        "unknown-type",
         "row-not-multiple=2",
         "block-not-multiple=32",
     ])
@@ -104,6 +108,8 @@ enum Test {
     Operands(usize),
     Attr(Box<str>, Vec<i64>),
     LongerAttr(Box<str>, usize),
+    UnknownType,
+    NoSubgraph,
     NoOptions,
     InPlace,
     Grouped,
@@ -189,6 +195,8 @@ fn parse_test(bare: &str, text: &str, ops: &[&'static OpInfo]) -> Result<Test, P
         "grouped" => return Ok(Test::Grouped),
         "in-place" => return Ok(Test::InPlace),
         "no-options" => return Ok(Test::NoOptions),
+        "no-subgraph" => return Ok(Test::NoSubgraph),
+        "unknown-type" => return Ok(Test::UnknownType),
         _ => (),
     }
     let weight = WEIGHT_TESTS.iter().find(|(name, _)| *name == bare).map(|(_, test)| *test);
@@ -471,6 +479,14 @@ impl<'a> Site<'a> {
                 let value = self.op.attrs.as_ref().and_then(|attrs| attrs.get(name));
                 matches!(value, Some(Attr::Ints(list)) if list.len() > *most)
             }
+            Test::UnknownType => self.op.attrs.iter().any(|attrs| {
+                attrs.options().attrs.iter().any(|info| {
+                    let AttrType::Enum(names) = info.ty else { return false };
+                    names.name == "TensorType"
+                        && matches!(attrs.get(info.name), Some(Attr::Int(value)) if names.name_of(value).is_none())
+                })
+            }),
+            Test::NoSubgraph => self.op.subgraph_refs().iter().any(|(_, value)| *value < 0),
             Test::NoOptions => {
                 let tfq_ir::OpKind::Builtin(code) = self.op.kind else { return false };
                 let own = catalog::op_by_code(code).and_then(|info| info.options);

@@ -11,6 +11,7 @@
 //! | `signature-without-key` | a signature without a name |
 //! | `uncountable-shape` | a tensor with a negative dimension or more bytes than there are addresses, unless its elements have no fixed size or it is a sparse constant |
 //! | `quantized-dimension-misfit` | a tensor with scales whose quantised dimension is negative or beyond its rank, or has another number of indices |
+//! | `several-axes-misfit` | a tensor with scales along several axes that names none, one beyond its rank, a negative block size, or tensors that are not there |
 //! | `variable-with-data` | a variable with bytes in the file |
 //! | `string-variable` | a variable of type STRING without bytes |
 //! | `sparsity-incomplete` | a sparse constant that an op reads, without a traversal order or dimensions |
@@ -27,16 +28,17 @@ use crate::versions;
 use std::collections::HashSet;
 use tfq_ir::{
     Module, OpCode, OpId, OpKind, QuantizationDetails, SparseIndex, Sparsity, Subgraph, SubgraphId,
-    Tensor, TensorId,
+    Tensor, TensorId, TensorLink,
 };
 
 /// Tests by name, and what `data.rs` makes of them.
-const TESTS: [(&str, LoadTest); 13] = [
+const TESTS: [(&str, LoadTest); 14] = [
     ("custom-without-name", LoadTest::CustomWithoutName),
     ("operator-unregistered", LoadTest::Unregistered),
     ("signature-without-key", LoadTest::SignatureWithoutKey),
     ("uncountable-shape", LoadTest::UncountableShape),
     ("quantized-dimension-misfit", LoadTest::QuantizedDimension),
+    ("several-axes-misfit", LoadTest::SeveralAxes),
     ("variable-with-data", LoadTest::VariableWithData),
     ("string-variable", LoadTest::StringVariable),
     ("sparsity-incomplete", LoadTest::SparsityIncomplete),
@@ -55,6 +57,7 @@ pub(crate) enum LoadTest {
     SignatureWithoutKey,
     UncountableShape,
     QuantizedDimension,
+    SeveralAxes,
     VariableWithData,
     StringVariable,
     SparsityIncomplete,
@@ -239,6 +242,7 @@ fn tensor(test: LoadTest, module: &Module, graph: &Subgraph, id: TensorId) -> Op
                 .then(|| format!("its shape {:?} has no number of elements", tensor.shape))
         }
         LoadTest::QuantizedDimension => quantized_dimension(tensor),
+        LoadTest::SeveralAxes => several_axes(tensor),
         LoadTest::VariableWithData => (tensor.is_variable && bytes.is_some())
             .then(|| "it is a variable and has bytes in the file".to_owned()),
         LoadTest::StringVariable => {
@@ -310,6 +314,33 @@ fn quantized_dimension(tensor: &Tensor) -> Option<String> {
     let indices = *tensor.shape.get(at)?;
     (scales != 1 && usize::try_from(indices) != Ok(scales))
         .then(|| format!("it has {scales} scales for the {indices} indices of dimension {at}"))
+}
+
+fn several_axes(tensor: &Tensor) -> Option<String> {
+    let q = tensor.quantization.as_deref()?;
+    let QuantizationDetails::MultiAxis { scales, zero_points, block_size, quantized_dimensions } =
+        &q.details
+    else {
+        return None;
+    };
+    let rank = tensor.shape.len();
+    let beyond = |axis: &&i32| usize::try_from(**axis).map_or(true, |axis| axis >= rank);
+    if quantized_dimensions.is_empty() {
+        return Some("it has scales along several axes, and names none".to_owned());
+    }
+    if let Some(axis) = quantized_dimensions.iter().find(beyond) {
+        return Some(format!("it has scales along axis {axis}, of {rank} dimensions"));
+    }
+    if *block_size < 0 {
+        return Some(format!("its block size is {block_size}"));
+    }
+    match (scales, zero_points) {
+        (TensorLink::Raw(number), _) => Some(format!("its scales are in tensor {number}")),
+        (_, TensorLink::Raw(number)) if *number != -1 => {
+            Some(format!("its zero points are in tensor {number}"))
+        }
+        _ => None,
+    }
 }
 
 const DENSE: i8 = 0;
