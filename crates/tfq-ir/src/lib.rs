@@ -6,6 +6,7 @@
 mod attributes;
 mod calls;
 pub mod catalog;
+mod closest;
 mod constant;
 mod effects;
 mod element;
@@ -26,6 +27,7 @@ mod verify;
 mod words;
 
 pub use attributes::{Attr, AttrError, Attributes};
+pub use closest::{closest, did_you_mean};
 pub use constant::{BufferId, ConstantPool};
 pub use effects::{CallEffects, Effects, aliased_operand, effects};
 pub use element::ElementType;

@@ -87,6 +87,12 @@ impl Tensor {
         self.name.as_deref().unwrap_or("?")
     }
 
+    /// Whether people call it so: its name, or what is shown of the name.
+    pub fn is_called(&self, name: &str) -> bool {
+        let label = self.label();
+        label == name || crate::text::visible(label) == name
+    }
+
     /// Number of scales of an affine quantisation, 0 where there is none.
     pub fn scales(&self) -> usize {
         self.quantization.as_ref().map_or(0, |q| q.scale.len())

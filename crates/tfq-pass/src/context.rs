@@ -223,7 +223,7 @@ impl<'a> Context<'a> {
         mut tensors: impl Iterator<Item = TensorId>,
     ) -> bool {
         let graph = module.subgraph(sg);
-        self.why.is_some_and(|name| tensors.any(|id| graph.tensor(id).label() == name))
+        self.why.is_some_and(|name| tensors.any(|id| graph.tensor(id).is_called(name)))
     }
 
     pub(crate) fn answer(&mut self, rule: &'static str, place: String, outcome: String) {

@@ -22,6 +22,7 @@ use crate::{
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
+use tfq_ir::did_you_mean;
 
 /// Passes with their options, ready to run. Printed, it is text that parses back to the same.
 #[derive(Debug, Default)]
@@ -464,22 +465,16 @@ fn options_help(info: &PassInfo, name: &str) -> String {
         return format!("`{}` takes no options", info.name());
     }
     let list = info.options.iter().map(|o| format!("{}={}", o.name(), o.type_name()));
-    let close = closest(name, &names).map(|close| format!("did you mean `{close}`? "));
     let list = list.collect::<Vec<_>>().join(", ");
-    format!("{}its options are {list}", close.unwrap_or_default())
-}
-
-fn suggestion(name: &str, names: &[String], what: &str) -> String {
-    match closest(name, names) {
-        Some(close) => format!("did you mean `{close}`?"),
-        None => format!("{what} are {}", names.join(", ")),
+    match did_you_mean(name, names.iter().map(String::as_str)) {
+        Some(meant) => format!("{meant} its options are {list}"),
+        None => format!("its options are {list}"),
     }
 }
 
-fn closest<'a>(name: &str, names: &'a [String]) -> Option<&'a String> {
-    let similar = names.iter().map(|candidate| (strsim::jaro_winkler(name, candidate), candidate));
-    let best = similar.max_by(|a, b| a.0.total_cmp(&b.0))?;
-    (best.0 > 0.8).then_some(best.1)
+fn suggestion(name: &str, names: &[String], what: &str) -> String {
+    let meant = did_you_mean(name, names.iter().map(String::as_str));
+    meant.unwrap_or_else(|| format!("{what} are {}", names.join(", ")))
 }
 
 struct Parser<'a> {

@@ -1,6 +1,7 @@
 //! What can be wrong with a data file.
 
 use std::ops::Range;
+use tfq_ir::did_you_mean;
 
 /// A data file that cannot be used, and where.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -55,16 +56,6 @@ impl TargetError {
 /// The line of a place in a text, from 1.
 pub(crate) fn line_of(text: &str, offset: usize) -> usize {
     1 + text.as_bytes().iter().take(offset).filter(|byte| **byte == b'\n').count()
-}
-
-fn did_you_mean<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
-    closest(name, known).map(|best| format!("did you mean `{best}`?"))
-}
-
-/// The one of these names that is spelt almost like this one.
-pub(crate) fn closest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let close = |known: &&str| strsim::damerau_levenshtein(name, known) <= 1 + name.len() / 4;
-    known.filter(close).min_by_key(|known| strsim::damerau_levenshtein(name, known))
 }
 
 /// Messages about unknown keys and values say which there are, each between backticks behind the unknown one.

@@ -3,13 +3,12 @@
 
 use crate::condition::{Site, type_bit};
 use crate::data::{Kernels, Since};
-use crate::error::closest;
 use crate::form::WeightForm;
 use crate::target::{Question, Target, all_hold, as_stored};
 use crate::versions;
 use smallvec::SmallVec;
 use tfq_ir::catalog::ops::DEQUANTIZE;
-use tfq_ir::{ElementType, Module, OpId, OpKind, SubgraphId};
+use tfq_ir::{ElementType, Module, OpId, OpKind, SubgraphId, closest};
 
 /// A target to use instead of one that does not exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

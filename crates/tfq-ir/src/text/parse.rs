@@ -19,7 +19,9 @@ use crate::text::lex::Token;
 use crate::text::side::Reader;
 use crate::text::values::Scalar;
 use crate::text::{ParseError, ParseOptions, quote};
-use crate::{CacheReason, CustomOptions, ExternalBuffer, Module, Op, OpCode, OpKind, Tensor};
+use crate::{
+    CacheReason, CustomOptions, ExternalBuffer, Module, Op, OpCode, OpKind, Tensor, closest,
+};
 use bytes::Bytes;
 use indexmap::IndexMap;
 use std::collections::{HashMap, HashSet};
@@ -430,23 +432,4 @@ impl RawSubgraph {
             ops: Vec::new(),
         }
     }
-}
-
-/// Longer names than this, in bytes, are not compared, and no more than so many: what is most
-/// alike is found by looking at every letter of each.
-const LONGEST_ALIKE: usize = 128;
-const MOST_ALIKE: usize = 20_000;
-
-/// The name most like this one, if any is.
-fn closest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    if name.len() > LONGEST_ALIKE {
-        return None;
-    }
-    let known = known.into_iter().take(MOST_ALIKE).filter(|known| known.len() <= LONGEST_ALIKE);
-    let rated = known.map(|known| {
-        let same = known.eq_ignore_ascii_case(name);
-        (if same { 2.0 } else { strsim::jaro_winkler(name, known) }, known)
-    });
-    let best = rated.reduce(|a, b| if b.0 > a.0 { b } else { a })?;
-    (best.0 > 0.8).then_some(best.1)
 }

@@ -1,7 +1,6 @@
 //! Options that show what passes do, and what is done when one fails.
 
 use super::diagnostics::{self, Failure, named};
-use super::model::nearest;
 use super::{list, outputs};
 use similar::TextDiff;
 use std::fs;
@@ -11,8 +10,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tfq_opt::Reproducer;
 use tfq_opt::format::{Image, write_atomically, write_bytes};
-use tfq_opt::ir::Module;
-use tfq_opt::ir::text::{Level, print};
+use tfq_opt::ir::text::{Level, print, visible};
+use tfq_opt::ir::{Module, Tensor, did_you_mean};
 use tfq_opt::pass::{Event, Pipeline, Why};
 
 #[derive(Debug, clap::Args)]
@@ -152,8 +151,8 @@ pub(crate) struct Watcher<'a> {
     reproducer: Option<(Reproducer, bool)>,
     /// Whether the tensor that `--why` asks about was there when its pass began or ended.
     is_there: bool,
-    /// The name nearest to that of one that was not.
-    nearest: Option<String>,
+    /// What was meant by the name of one that was not.
+    meant: Option<String>,
 }
 
 impl<'a> Watcher<'a> {
@@ -165,7 +164,7 @@ impl<'a> Watcher<'a> {
             failed: None,
             reproducer: None,
             is_there: false,
-            nearest: None,
+            meant: None,
         }
     }
 
@@ -205,12 +204,14 @@ impl<'a> Watcher<'a> {
         if self.is_there || pass != asked {
             return;
         }
-        let tensors = module
-            .subgraphs()
-            .flat_map(|(_, graph)| graph.tensors().map(move |id| graph.tensor(id).label()));
-        let names: Vec<&str> = tensors.collect();
-        self.is_there = names.contains(&tensor.as_str());
-        self.nearest = nearest(tensor, &names).map(str::to_owned);
+        let tensors = || {
+            let graphs = module.subgraphs();
+            graphs.flat_map(|(_, graph)| graph.tensors().map(move |id| graph.tensor(id)))
+        };
+        self.is_there = tensors().any(|known| known.is_called(tensor));
+        if !self.is_there {
+            self.meant = did_you_mean(tensor, tensors().map(Tensor::label));
+        }
     }
 
     /// A tensor that `--why` asks about must have been there.
@@ -219,12 +220,9 @@ impl<'a> Watcher<'a> {
         else {
             return Ok(());
         };
-        let help = match &self.nearest {
-            Some(near) => format!("did you mean {near:?}?"),
-            None => "`tfq-opt print` shows the names of all".to_owned(),
-        };
-        let message = format!("--why: there is no tensor {tensor:?} when {pass} runs");
-        Err(Failure::usage(&message, &help))
+        let help = self.meant.as_deref().unwrap_or("`tfq-opt print` shows the names of all");
+        let message = format!("--why: there is no tensor `{}` when {pass} runs", visible(tensor));
+        Err(Failure::usage(&message, help))
     }
 
     /// What could not be printed.

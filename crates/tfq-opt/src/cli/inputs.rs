@@ -8,7 +8,7 @@ use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
-use tfq_opt::ir::counted;
+use tfq_opt::ir::{counted, did_you_mean};
 use tfq_opt::runtime::{self, Fill, MAX_BYTES, Port, Signature, Value};
 
 /// How many bytes of a tensor's name go into a file's.
@@ -243,7 +243,8 @@ impl Inputs {
         let given = self.given.iter().filter_map(|(name, _)| name.as_deref());
         let mut given = given.chain(self.shapes.iter().map(|(name, _)| name.as_str()));
         if let Some(unknown) = given.find(|name| !names.contains(name)) {
-            let help = format!("inputs are {}", names.join(", "));
+            let list = || format!("inputs are {}", names.join(", "));
+            let help = did_you_mean(unknown, names.iter().copied()).unwrap_or_else(list);
             return Err(Failure::usage(&format!("there is no input `{unknown}`"), &help));
         }
         let interfaces = subject.interfaces(signature);

@@ -6,6 +6,7 @@ use super::shown::Shown;
 use serde_json::{Map, Value, json};
 use std::io::{self, Write};
 use tfq_opt::builtin;
+use tfq_opt::ir::did_you_mean;
 use tfq_opt::pass::{OptionInfo, OptionKind, PassInfo};
 
 pub(crate) fn passes(as_json: bool) -> io::Result<()> {
@@ -51,7 +52,8 @@ pub(crate) fn find(name: &str) -> Result<&'static PassInfo, Failure> {
     let registry = builtin();
     registry.pass(name).ok_or_else(|| {
         let names: Vec<String> = registry.passes().map(PassInfo::name).collect();
-        let help = format!("passes are {}", names.join(", "));
+        let help = did_you_mean(name, names.iter().map(String::as_str))
+            .unwrap_or_else(|| format!("passes are {}", names.join(", ")));
         Failure::usage(&format!("there is no pass `{name}`"), &help)
     })
 }

@@ -2,11 +2,11 @@
 
 use super::args::Args;
 use super::diagnostics::{Failure, named};
-use super::model::nearest;
 use clap::CommandFactory;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use std::ffi::OsStr;
 use std::path::Path;
+use tfq_opt::ir::did_you_mean;
 
 /// The error of wrong arguments, where it can be told better than clap does, which knows of no
 /// files.
@@ -39,15 +39,9 @@ pub(super) fn word(word: &OsStr) -> Option<Failure> {
         return None;
     }
     let command = Args::command();
-    let commands: Vec<&str> = command
-        .get_subcommands()
-        .filter(|command| !command.is_hide_set())
-        .map(clap::Command::get_name)
-        .collect();
-    let near = nearest(name, &commands).filter(|near| *near != name)?;
+    let shown = command.get_subcommands().filter(|command| !command.is_hide_set());
+    let commands: Vec<&str> = shown.map(clap::Command::get_name).collect();
+    let meant = did_you_mean(name, commands.iter().copied().filter(|known| *known != name))?;
     let message = format!("there is no command and no file `{}`", named(word));
-    Some(Failure::usage(
-        &message,
-        &format!("did you mean `{near}`? `tfq-opt --help` lists commands"),
-    ))
+    Some(Failure::usage(&message, &format!("{meant} `tfq-opt --help` lists commands")))
 }

@@ -259,8 +259,3 @@ fn target_of_file(path: &Path) -> Result<&'static Target, Failure> {
         Err(error) => Err(Failure::target(&named(path), text, &error)),
     }
 }
-
-pub(crate) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
-    let distance = |known: &&&str| strsim::damerau_levenshtein(name, known);
-    known.iter().filter(|k| distance(k) <= 1 + name.len() / 4).min_by_key(distance).copied()
-}

@@ -2,7 +2,7 @@
 
 use super::{
     Content, Fail, Name, Parsed, Qualified, Raw, RawLayout, RawLink, RawOp, RawShared, RawSlot,
-    RawSubgraph, Span, closest, fail, fail_with,
+    RawSubgraph, Span, fail, fail_with,
 };
 use crate::catalog::ops::DEQUANTIZE;
 use crate::text::quote;
@@ -427,7 +427,7 @@ fn index_of(subgraph: &RawSubgraph, name: &Name) -> Parsed<usize> {
     if let Some(at) = subgraph.tensors.get_index_of(&name.name) {
         return Ok(at);
     }
-    let near = closest(&name.name, subgraph.tensors.keys().map(String::as_str));
+    let near = crate::closest(&name.name, subgraph.tensors.keys().map(String::as_str));
     Err(Fail {
         span: name.span.clone(),
         message: format!(

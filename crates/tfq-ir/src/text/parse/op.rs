@@ -2,10 +2,11 @@
 
 use super::tensor::Described;
 use super::{
-    Content, CustomOptions, Name, Once, Op, OpKind, Parsed, Parser, RawOp, RawSubgraph, RawTensor,
-    Span, closest, fail, fail_with,
+    Content, CustomOptions, Fail, Name, Once, Op, OpKind, Parsed, Parser, RawOp, RawSubgraph,
+    RawTensor, Span, fail, fail_with,
 };
 use crate::catalog::{self, AttrInfo, AttrType, EnumInfo, ListType, OptionsInfo, ops};
+use crate::did_you_mean;
 use crate::text::lex::Token;
 use crate::text::quote;
 use crate::text::values::{Number, Scalar};
@@ -64,13 +65,9 @@ impl Parser<'_> {
                 None => {
                     let names = catalog::all_ops().iter().map(|op| op.name);
                     let message = format!("there is no operator `{}`", quote::cut(&word));
-                    match closest(&word, names) {
-                        Some(near) => fail_with(span, message, format!("did you mean `{near}`?")),
-                        None => {
-                            let help = "operators have the names of the schema; one of your own is `custom \"Name\"`";
-                            fail_with(span, message, help)
-                        }
-                    }
+                    let help = "operators have the names of the schema; one of your own is `custom \"Name\"`";
+                    let meant = did_you_mean(&word, names);
+                    fail_with(span, message, meant.unwrap_or_else(|| help.to_owned()))
                 }
             },
         }
@@ -365,10 +362,7 @@ impl Parser<'_> {
             if table.is_none() {
                 let names = catalog::all_options().iter().map(|info| info.name);
                 let message = format!("there is no options table `{}`", quote::cut(&word));
-                return match closest(&word, names) {
-                    Some(near) => fail_with(span, message, format!("did you mean `{near}`?")),
-                    None => fail(span, message),
-                };
+                return Err(Fail { span, message, help: did_you_mean(&word, names) });
             }
         }
         let Some(table) = table else {
@@ -384,10 +378,8 @@ impl Parser<'_> {
             once.check(&word, &span)?;
             let Some((_, info)) = table.attr(&word) else {
                 let names = table.attrs.iter().map(|info| info.name);
-                let help = match closest(&word, names.clone()) {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None => format!("it has {}", names.collect::<Vec<_>>().join(", ")),
-                };
+                let help = did_you_mean(&word, names.clone())
+                    .unwrap_or_else(|| format!("it has {}", names.collect::<Vec<_>>().join(", ")));
                 let message = format!("{kind} has no attribute `{}`", quote::cut(&word));
                 return fail_with(span, message, help);
             };
@@ -438,10 +430,8 @@ impl Parser<'_> {
                 }
                 None => {
                     let names = values.values.iter().map(|(name, _)| *name);
-                    let help = match closest(&word, names.clone()) {
-                        Some(near) => format!("did you mean `{near}`?"),
-                        None => format!("it has {}", names.collect::<Vec<_>>().join(", ")),
-                    };
+                    let all = || format!("it has {}", names.clone().collect::<Vec<_>>().join(", "));
+                    let help = did_you_mean(&word, names.clone()).unwrap_or_else(all);
                     let message = format!("{} has no `{}`", values.name, quote::cut(&word));
                     fail_with(self.span(), message, help)
                 }

@@ -1,9 +1,10 @@
 //! What stands outside of subgraphs, and what only the file needs.
 
 use super::{
-    MODEL_VERSION, Once, Parsed, Parser, Raw, RawBuffers, RawCacheEntry, RawLayout, RawMetadata,
-    RawPlace, RawShared, RawSignature, RawSlot, RawSubgraph, Span, closest, fail, fail_with,
+    Fail, MODEL_VERSION, Once, Parsed, Parser, Raw, RawBuffers, RawCacheEntry, RawLayout,
+    RawMetadata, RawPlace, RawShared, RawSignature, RawSlot, RawSubgraph, Span, fail, fail_with,
 };
+use crate::did_you_mean;
 use crate::text::lex::Token;
 use crate::text::print::REASONS;
 use crate::text::{Level, VERSION, quote, type_from_name};
@@ -41,10 +42,10 @@ impl Parser<'_> {
             {
                 self.tokens.advance();
             } else if let Token::Word(word) = self.peek()
-                && let Some(near) = closest(word, Level::ALL.iter().map(|level| level.name()))
+                && let Some(help) = did_you_mean(word, Level::ALL.iter().map(|level| level.name()))
             {
                 let message = format!("there is no level `{}`", quote::cut(word));
-                return fail_with(self.span(), message, format!("did you mean `{near}`?"));
+                return fail_with(self.span(), message, help);
             }
         }
         while *self.peek() != Token::End {
@@ -177,10 +178,8 @@ impl Parser<'_> {
             if type_from_name(word).is_some() {
                 return fail_with(span, message, "a type stands behind a `:`");
             }
-            return match closest(word, SECTIONS.into_iter().chain(ops)) {
-                Some(near) => fail_with(span, message, format!("did you mean `{near}`?")),
-                None => fail(span, message),
-            };
+            let help = did_you_mean(word, SECTIONS.into_iter().chain(ops));
+            return Err(Fail { span, message, help });
         }
         let at = match raw.subgraphs.iter().position(|subgraph| subgraph.name == "main") {
             Some(at) => at,

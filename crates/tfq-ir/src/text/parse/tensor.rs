@@ -142,7 +142,7 @@ impl Parser<'_> {
                 let by_schema = ElementType::from_name(&word.to_uppercase());
                 let near = by_schema
                     .map(super::super::type_name)
-                    .or_else(|| super::closest(&word, TYPE_NAMES));
+                    .or_else(|| crate::closest(&word, TYPE_NAMES));
                 match near {
                     Some(near) => fail_with(span, message, format!("did you mean `{near}`?")),
                     None => {

@@ -20,6 +20,7 @@ use std::process::ExitCode;
 use tfq_golden::{Entry, Folder, FolderError, Golden, Header, Recorder, Recording, input_hash};
 use tfq_opt::diff::Style;
 use tfq_opt::format::Access;
+use tfq_opt::ir::did_you_mean;
 use tfq_opt::ir::text::Level;
 use tfq_opt::pass::Pipeline;
 use tfq_opt::{Optimizer, Source};
@@ -241,7 +242,8 @@ fn no_golden(folder: &Folder, name: &str) -> Failure {
     let names: Vec<&str> = folder.entries().iter().map(|entry| entry.name.as_str()).collect();
     let help = match names.as_slice() {
         [] => "the index is empty; add a golden with `tfq-opt golden add MODEL`".to_owned(),
-        names => format!("goldens are {}", names.join(", ")),
+        names => did_you_mean(name, names.iter().copied())
+            .unwrap_or_else(|| format!("goldens are {}", names.join(", "))),
     };
     Failure::usage(&format!("there is no golden `{name}` in {}", folder.path().display()), &help)
 }
