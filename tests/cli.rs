@@ -185,10 +185,10 @@ fn threads_do_not_change_a_byte() {
 fn constants_go_where_they_are_wanted() {
     let outside = run(&[FC, "--passes=", "--constants=outside", "-o", "-"]);
     succeeds(&outside);
-    assert!(lifted(&outside.stdout).constants_outside);
+    assert!(lifted(&outside.stdout).constants_outside());
     let back = run_on(&outside.stdout, &["-", "--passes=", "--constants=inline", "-o", "-"]);
     succeeds(&back);
-    assert!(!lifted(&back.stdout).constants_outside);
+    assert!(!lifted(&back.stdout).constants_outside());
     assert_eq!(back.stdout, run(&[FC, "--passes=", "-o", "-"]).stdout);
     // As in the input, where nobody says.
     let kept = run_on(&outside.stdout, &["-", "--passes=", "-o", "-"]);

@@ -147,7 +147,7 @@ fn constants_can_be_written_behind_the_flatbuffer() {
     optimizer.lower.placement = Placement::Outside;
     let outside = optimizer.run(model("ops/fc_bias")).unwrap().to_vec().unwrap();
     let inside = Optimizer::default().run(model("ops/fc_bias")).unwrap().to_vec().unwrap();
-    assert!(lifted(&outside).constants_outside);
+    assert!(lifted(&outside).constants_outside());
     assert_eq!(shown(&lifted(&outside)), shown(&lifted(&inside)));
 }
 
@@ -374,7 +374,7 @@ impl tfq_opt::pass::Pass for Describe {
         module: &mut tfq_opt::ir::Module,
         _: &mut tfq_opt::pass::Context<'_>,
     ) -> Result<(), PassError> {
-        module.description = Some("by a pass of one's own".into());
+        module.set_description(Some("by a pass of one's own".into()));
         Ok(())
     }
 }
@@ -384,7 +384,11 @@ fn what_a_pass_says_of_the_model_is_written_though_no_op_changed() {
     for name in models() {
         let optimizer = Optimizer::new(Pipeline::new().then("describe", Describe));
         let bytes = optimizer.run(model(&name)).unwrap().to_vec().unwrap();
-        let description = lifted(&bytes).description;
-        assert_eq!(description.as_deref(), Some("by a pass of one's own"), "{name}");
+        let module = lifted(&bytes);
+        assert_eq!(
+            module.description().map(|text| &**text),
+            Some("by a pass of one's own"),
+            "{name}"
+        );
     }
 }

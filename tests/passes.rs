@@ -172,7 +172,7 @@ fn case(path: &Path) -> Result<(), Failed> {
 
 /// The text of a model, and what no text below level `full` tells: how long the file's lists are.
 fn shown(module: &Module) -> String {
-    let (buffers, codes) = (module.constants().len(), module.op_codes.len());
+    let (buffers, codes) = (module.constants().len(), module.op_codes().len());
     format!("// {buffers} buffers, {codes} operator codes\n{}", print(module, Level::Hash))
 }
 

@@ -201,5 +201,5 @@ fn the_model_keeps_its_names() {
         &fs::read(Path::new(&files.path("a.tflite"))).unwrap().into(),
         &tfq_opt::LoadOptions::default(),
     );
-    assert_eq!(module.unwrap().signatures[0].key.as_deref(), Some(NAME));
+    assert_eq!(module.unwrap().signatures()[0].key.as_deref(), Some(NAME));
 }

@@ -199,19 +199,19 @@ fn what_a_model_carries_besides_goes() {
     for name in ["odd/two_signatures", "odd/metadata", "odd/metadata_buffer", "odd/zip_behind"] {
         let module = lifted(&model(name));
         let found = shrunk(&module, |module| module.subgraph(MAIN).op_count() > 0);
-        assert!(found.module.signatures.is_empty(), "{name}");
-        assert!(found.module.metadata.is_empty(), "{name}");
-        assert!(found.module.metadata_buffer.is_empty(), "{name}");
-        assert!(found.module.trailer.is_empty(), "{name}");
+        assert!(found.module.signatures().is_empty(), "{name}");
+        assert!(found.module.metadata().is_empty(), "{name}");
+        assert!(found.module.metadata_buffer().is_empty(), "{name}");
+        assert!(found.module.trailer().is_empty(), "{name}");
     }
 }
 
 #[test]
 fn a_signature_that_matters_stays() {
     let module = lifted(&model("odd/two_signatures"));
-    let key = module.signatures[1].key.clone();
-    let found = shrunk(&module, |module| module.signatures.iter().any(|s| s.key == key));
-    assert_eq!(found.module.signatures.len(), 1);
+    let key = module.signatures()[1].key.clone();
+    let found = shrunk(&module, |module| module.signatures().iter().any(|s| s.key == key));
+    assert_eq!(found.module.signatures().len(), 1);
     found.module.verify().unwrap();
 }
 

@@ -135,7 +135,7 @@ subgraph @main {
     let mut bounded = recording;
     bounded.never_larger = true;
     let optimized = bounded.run(&before[..]).unwrap();
-    assert!(optimized.module.dequant_cache.is_none());
+    assert!(optimized.module.dequant_cache().is_none());
     assert!(optimized.to_vec().unwrap().len() <= before.len());
     let [(rule, _)] = left(&optimized, "metadata `tfq.dequant_cache`")[..] else {
         panic!("one remark")

@@ -104,7 +104,7 @@ fn no_cap_is_exceeded_whatever_the_model_and_the_options() {
                 let output = result.to_vec().unwrap();
                 let too_new = |bytes: &[u8]| {
                     let module = lifted(bytes);
-                    let versions = module.op_codes.iter().map(|code| (code.kind(), code.version));
+                    let versions = module.op_codes().iter().map(|code| (code.kind(), code.version));
                     versions
                         .filter(|(kind, version)| target.lacks(kind, *version).is_some())
                         .count()

@@ -62,7 +62,7 @@ impl Pass for AnnotateDequantCache {
         }
         let found: Vec<(SubgraphId, OpId)> =
             module.ops_of_kind(ops::DEQUANTIZE).map(|(sg, op, _)| (sg, op)).collect();
-        let wanted = self.always || module.dequant_cache.is_some() || made_dequantize(module);
+        let wanted = self.always || module.dequant_cache().is_some() || made_dequantize(module);
         if !found.is_empty() && !wanted {
             let message = format!("{} came with the model", counted(found.len(), "Dequantize op"));
             cx.note("not recorded", "DEQUANTIZE".to_owned(), message);

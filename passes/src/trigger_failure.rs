@@ -1,7 +1,6 @@
+use bytes::Bytes;
 use tfq_ir::catalog::ops::NEG;
-use tfq_ir::{
-    ElementType, Module, Op, OpId, OpKind, Patch, Place, Signature, SubgraphId, Tensor, TensorLink,
-};
+use tfq_ir::{ElementType, Module, Op, OpId, OpKind, Patch, Place, SubgraphId, Tensor};
 use tfq_pass::{Context, Pass, PassError, declare_pass, option_enum};
 
 declare_pass! {
@@ -9,8 +8,8 @@ declare_pass! {
     /// Fails in a way that you choose: for trying out what the tool does then.
     ///
     /// ## What it does
-    /// Nothing, unless `kind` says otherwise. `panic` panics; `verify` leaves a signature that
-    /// names a tensor which is gone; `contract` adds an op, which it does not declare; `reject`
+    /// Nothing, unless `kind` says otherwise. `panic` panics; `verify` adds a constant
+    /// with fewer bytes than its shape asks for; `contract` adds an op, which it does not declare; `reject`
     /// hands in a patch that is refused; `unsupported` gives up. In each case the run ends with an
     /// error, nothing is written, and where a pass is to blame the tool leaves a reproducer.
     ///
@@ -67,20 +66,11 @@ impl Pass for TriggerFailure {
             FailureKind::None => Ok(()),
             FailureKind::Panic => panic!("as it was told to"),
             FailureKind::Verify => {
-                let mut patch = Patch::new(MAIN, "add a tensor");
-                patch.add_tensor(Tensor::new("gone", ElementType::Float32, [1]));
-                let id = module.apply(patch)?.added_tensors()[0];
-                let mut patch = Patch::new(MAIN, "erase the tensor");
-                patch.erase_tensor(id);
-                cx.apply(module, patch)?;
-                module.signatures.push(Signature {
-                    key: Some("broken".into()),
-                    inputs: Vec::new(),
-                    outputs: vec![(Some("gone".into()), TensorLink::Tensor(id))],
-                    subgraph: MAIN.0,
-                    deprecated_tag: None,
-                });
-                Ok(())
+                let buffer = module.add_constant(Bytes::from_static(&[0]));
+                let mut patch = Patch::new(MAIN, "add a constant that is too short");
+                let tensor = Tensor::new("short", ElementType::Float32, [1]);
+                patch.add_tensor(Tensor { buffer, ..tensor });
+                cx.apply(module, patch)
             }
             FailureKind::Contract => {
                 let graph = module.subgraph(MAIN);

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use tfq_opt::ir::catalog::{self, ops};
 use tfq_opt::ir::{
     Attr, Attributes, ConstantPool, CustomOptions, ElementType, ExternalBuffer, Metadata, Module,
-    Op, OpCode, OpKind, Quantization, Signature, Subgraph, SubgraphBuilder, Tensor, TensorId,
-    TensorLink,
+    Op, OpCode, OpKind, Quantization, Signature, Subgraph, SubgraphBuilder, SubgraphId, Tensor,
+    TensorId, TensorLink,
 };
 
 /// What there is much of.
@@ -101,7 +101,7 @@ impl Large {
             Self::CallChain | Self::CallRing | Self::CallMesh => {
                 return calls(self, n);
             }
-            Self::EqualSubgraphs => others.extend((1..n).map(|_| relu_graph(None))),
+            Self::EqualSubgraphs => others.extend((1..n).map(|n| relu_graph(n as u32, None))),
             Self::Layers => {
                 let mut at = x;
                 for layer in 0..n {
@@ -244,15 +244,17 @@ impl Large {
         });
         let metadata: Vec<Metadata> = metadata.collect();
         let mut module = Module::new(graphs, pool);
-        module.signatures = signatures;
-        module.metadata = metadata;
+        module = module.rebuilt(|parts| parts.signatures = signatures);
+        module = module.rebuilt(|parts| parts.metadata = metadata);
         match self {
             Self::OpCodes => {
                 let code = |n: usize| OpCode::for_kind(&OpKind::Builtin(ops::ADD), n as i32 + 1);
-                module.op_codes = (0..n).map(code).collect();
+                module = module.rebuilt(|parts| parts.op_codes = (0..n).map(code).collect());
             }
             Self::ExternalBuffers => {
-                module.external_buffer_groups = vec![Some("weights.bin".into())];
+                module = module.rebuilt(|parts| {
+                    parts.external_buffer_groups = vec![Some("weights.bin".into())]
+                });
                 let external = |n: usize| ExternalBuffer {
                     id: n as u32 + 1,
                     group: 0,
@@ -260,7 +262,8 @@ impl Large {
                     length: 8,
                     packing: None,
                 };
-                module.external_buffers = (0..n).map(external).collect();
+                module =
+                    module.rebuilt(|parts| parts.external_buffers = (0..n).map(external).collect());
             }
             _ => (),
         }
@@ -306,7 +309,8 @@ fn calls(kind: Large, n: usize) -> Module {
         }
     };
     let graphs = (0..count).map(|at| {
-        let mut graph = builder(&format!("graph{at}"));
+        let name = format!("graph{at}");
+        let mut graph = SubgraphBuilder::numbered(SubgraphId(at as u32), Some(name.into()));
         let p = graph.tensor(Tensor::new("p", ElementType::Bool, []));
         let mut last = graph.tensor(float("x"));
         let inputs = vec![p, last];
@@ -327,8 +331,8 @@ fn calls(kind: Large, n: usize) -> Module {
     Module::new(graphs.collect(), ConstantPool::new(vec![None]))
 }
 
-fn relu_graph(name: Option<&str>) -> Subgraph {
-    let mut graph = SubgraphBuilder::new(name.map(Arc::from));
+fn relu_graph(number: u32, name: Option<&str>) -> Subgraph {
+    let mut graph = SubgraphBuilder::numbered(SubgraphId(number), name.map(Arc::from));
     let [x, y] = ["x", "y"].map(|name| graph.tensor(float(name)));
     graph.op(op(ops::RELU), &[Some(x)], &[y]);
     graph.finish(vec![x], vec![y])

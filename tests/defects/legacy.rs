@@ -62,7 +62,7 @@ fn a_dimension_that_is_not_known_does_not_stop_the_others() {
 fn constants_outside_the_flatbuffer_are_quantised() {
     let out = of("odd/buffers_outside", "");
     assert!(out.report.statistic("constants-quantized") > 0);
-    assert!(out.module.constants_outside);
+    assert!(out.module.constants_outside());
 }
 
 /// 4.1: `asymmetric_quantize_inputs` is set also on ops that turn out not to be hybrid.
@@ -218,7 +218,7 @@ fn outputs_keep_their_names_and_signatures_follow() {
     };
     assert_eq!(names(&before), names(&out.module));
     let out = of("ops/two_subgraphs_shared_buffer", "");
-    for signature in &out.module.signatures {
+    for signature in out.module.signatures() {
         let graph = out.module.subgraph(SubgraphId(signature.subgraph));
         for (_, link) in &signature.outputs {
             let TensorLink::Tensor(id) = link else { panic!("a link leads nowhere") };

@@ -372,15 +372,15 @@ fn constants_stay_inside_the_flatbuffer_where_they_were() {
     let rows = 80_000;
     let out = quantised(dense(rows, &waves(32 * rows as usize)), "");
     assert!(out.bytes.len() > 2 << 20);
-    assert!(!out.module.constants_outside);
+    assert!(!out.module.constants_outside());
 }
 
 /// 1.7: a zip behind the flatbuffer, with labels, is lost.
 #[test]
 fn what_follows_the_flatbuffer_is_kept() {
     let before = lifted(&model("odd/zip_behind"));
-    assert_eq!(of("odd/zip_behind", "").module.trailer.len(), before.trailer.len());
-    assert!(!before.trailer.is_empty());
+    assert_eq!(of("odd/zip_behind", "").module.trailer().len(), before.trailer().len());
+    assert!(!before.trailer().is_empty());
 }
 
 /// 1.7: files are written as executable.
@@ -458,7 +458,7 @@ fn a_fleet_with_an_old_runtime_never_sees_version_12() {
         let optimizer = Optimizer::default().for_target(Target::named(name).unwrap());
         let output = optimizer.run(model("ops/fc_bias")).unwrap().to_vec().unwrap();
         let module = lifted(&output);
-        assert!(module.op_codes.iter().all(|code| code.version <= 9), "{name}");
+        assert!(module.op_codes().iter().all(|code| code.version <= 9), "{name}");
         let (sg, id) = common::tensor(&module, "weights").unwrap();
         assert_eq!(module.subgraph(sg).tensor(id).ty, ElementType::Int8, "{name}");
     }

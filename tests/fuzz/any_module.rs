@@ -8,9 +8,9 @@ use std::sync::Arc;
 use tfq_ir::catalog::{self, AttrType, ListType, ops};
 use tfq_ir::{
     Attr, Attributes, BufferId, ConstantPool, CustomOptions, DimensionMetadata, ElementType,
-    ExternalBuffer, Metadata, Module, Op, OpCode, OpKind, Quantization, QuantizationDetails,
-    Signature, SparseIndex, Sparsity, Subgraph, SubgraphBuilder, Tensor, TensorId, TensorLink,
-    VariantSubType,
+    ExternalBuffer, Metadata, Module, ModuleParts, Op, OpCode, OpKind, Quantization,
+    QuantizationDetails, Signature, SparseIndex, Sparsity, Subgraph, SubgraphBuilder, SubgraphId,
+    Tensor, TensorId, TensorLink, VariantSubType,
 };
 
 /// The module that these bytes make. Where they end, all the rest is 0 or nothing.
@@ -41,8 +41,8 @@ impl Make<'_, '_> {
             self.pool = ConstantPool::default();
         }
         let mut graphs = Vec::new();
-        for _ in 0..self.subgraphs {
-            graphs.push(self.subgraph()?);
+        for n in 0..self.subgraphs {
+            graphs.push(self.subgraph(SubgraphId(n))?);
         }
         let signatures = self.list(3, |make| make.signature(&graphs))?;
         let metadata = self.list(3, |make| {
@@ -68,20 +68,24 @@ impl Make<'_, '_> {
         let external_buffer_groups = self.list(2, Self::some_name)?;
         let metadata_buffer = self.list(2, |make| make.u.arbitrary())?;
         let constants_outside = self.seldom()?;
-        let mut module = Module::new(graphs, std::mem::take(&mut self.pool));
-        module.signatures = signatures;
-        module.metadata = metadata;
-        module.op_codes = op_codes;
-        module.description = description;
-        module.external_buffers = external_buffers;
-        module.external_buffer_groups = external_buffer_groups;
-        module.metadata_buffer = metadata_buffer;
-        module.constants_outside = constants_outside;
-        Ok(module)
+        let parts = ModuleParts {
+            signatures,
+            metadata,
+            op_codes,
+            description,
+            external_buffers,
+            external_buffer_groups,
+            metadata_buffer,
+            constants_outside,
+            subgraphs: graphs,
+            constants: std::mem::take(&mut self.pool),
+            ..ModuleParts::default()
+        };
+        Ok(parts.build())
     }
 
-    fn subgraph(&mut self) -> Result<Subgraph> {
-        let mut builder = SubgraphBuilder::new(self.some_name()?);
+    fn subgraph(&mut self, number: SubgraphId) -> Result<Subgraph> {
+        let mut builder = SubgraphBuilder::numbered(number, self.some_name()?);
         if self.seldom()? {
             builder.debug_metadata_index(self.u.arbitrary()?);
         }

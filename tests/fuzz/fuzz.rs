@@ -182,7 +182,7 @@ fn comes_back(module: &Module) {
     assert_same_file("the text says another model", &full, &lowered(&back), &file);
     let again = lifted(&file).unwrap_or_else(|e| panic!("its own file is refused: {e}\n{full}"));
     // That constants lie outside cannot be seen where none is there that may.
-    if again.constants_outside == module.constants_outside {
+    if again.constants_outside() == module.constants_outside() {
         assert_same_file("a second round trip differs", &full, &lowered(&again), &file);
     }
 

@@ -9,7 +9,7 @@ use tfq_opt::ir::catalog::{op_by_code, ops};
 use tfq_opt::ir::{
     Attr, Attributes, BufferId, ConstantPool, DimensionMetadata, ElementType, Module, Op, OpCode,
     OpKind, Quantization, QuantizationDetails, Signature, SparseIndex, Sparsity, SubgraphBuilder,
-    Tensor, TensorId, TensorLink,
+    SubgraphId, Tensor, TensorId, TensorLink,
 };
 use tfq_opt::runtime::{Kernels, Runtime, Stage};
 use tfq_opt::target::Target;
@@ -26,12 +26,14 @@ const CASES: [Case; 23] = [
     ("signature-without-key", |bad| {
         let (mut module, [x, y]) = Build::new().finish();
         let port = |id| vec![(Some("port".into()), TensorLink::Tensor(id))];
-        module.signatures.push(Signature {
-            key: (!bad).then(|| "key".into()),
-            inputs: port(x),
-            outputs: port(y),
-            subgraph: 0,
-            deprecated_tag: None,
+        module = module.rebuilt(|parts| {
+            parts.signatures.push(Signature {
+                key: (!bad).then(|| "key".into()),
+                inputs: port(x),
+                outputs: port(y),
+                subgraph: 0,
+                deprecated_tag: None,
+            })
         });
         module
     }),
@@ -128,7 +130,7 @@ const CASES: [Case; 23] = [
         build.builder.op(op(ops::CALL_ONCE, &called), &[], &[]);
         let (x, y) = (build.x, build.y);
         let main = build.builder.finish(vec![x], vec![y]);
-        let other = SubgraphBuilder::new(None).finish(Vec::new(), Vec::new());
+        let other = SubgraphBuilder::numbered(SubgraphId(1), None).finish(Vec::new(), Vec::new());
         let constants = ConstantPool::new(build.constants);
         Module::new(if bad { vec![main] } else { vec![main, other] }, constants)
     }),
@@ -242,9 +244,8 @@ impl Build {
 
     fn finish(self) -> (Module, [TensorId; 2]) {
         let graph = self.builder.finish(vec![self.x], vec![self.y]);
-        let mut module = Module::new(vec![graph], ConstantPool::new(self.constants));
-        module.accept_oddities(|_, _| true);
-        (module, [self.x, self.y])
+        let module = Module::new(vec![graph], ConstantPool::new(self.constants));
+        (module.with_oddities(|_, _| true), [self.x, self.y])
     }
 }
 
@@ -264,7 +265,7 @@ fn code(builtin: i32, version: i32) -> OpCode {
 
 fn with_code(code: OpCode) -> Module {
     let (mut module, _) = Build::new().finish();
-    module.op_codes.push(code);
+    module = module.rebuilt(|parts| parts.op_codes.push(code));
     module
 }
 

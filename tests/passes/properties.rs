@@ -171,7 +171,7 @@ impl Check<'_> {
                 TensorLink::Raw(_) => None,
             };
             let signatures: Vec<_> = module
-                .signatures
+                .signatures()
                 .iter()
                 .map(|s| {
                     let links = s.inputs.iter().chain(&s.outputs);
@@ -190,13 +190,13 @@ impl Check<'_> {
         let rest = |module: &Module| {
             let own = ["min_runtime_version"];
             let entries = module
-                .metadata
+                .metadata()
                 .iter()
                 .filter(|e| !own.contains(&e.name.as_deref().unwrap_or_default()));
             let bytes = |id: BufferId| module.constants().get(id).cloned().unwrap_or_default();
             let entries: Vec<_> = entries.map(|e| (e.name.clone(), bytes(e.buffer))).collect();
             // A zip there counts from the file's start, so its offsets move with the model.
-            (entries, module.description.clone(), module.trailer.len())
+            (entries, module.description().cloned(), module.trailer().len())
         };
         ensure(rest(self.before) == rest(self.after), || {
             "metadata, description or what follows the model changed".to_owned()

@@ -14,7 +14,7 @@ use tfq_ir::{BufferId, Module, Signature, SubgraphId, TensorLink};
 
 pub(crate) fn diff(sides: &mut Sides<'_, '_>, options: &DiffOptions) -> Diff {
     let found: Arc<[Option<u32>]> = match_subgraphs(sides.before, sides.after).into();
-    let named: HashSet<u32> = sides.before.signatures.iter().map(|s| s.subgraph).collect();
+    let named: HashSet<u32> = sides.before.signatures().iter().map(|s| s.subgraph).collect();
     let mut moved = Moved::default();
     let mut subgraphs: Vec<SubgraphDiff> = Vec::new();
     let mut signatures = Vec::new();
@@ -198,15 +198,15 @@ fn fields(a: &Module, b: &Module, moved: &mut Moved) -> Vec<FieldChange> {
         }
     };
     let number = |n: u32| Some(n.to_string());
-    compare(Class::Structure, "version".into(), number(a.version), number(b.version));
-    let text = |text: &Option<Arc<str>>| text.as_ref().map(|text| format!("{text:?}"));
-    compare(Class::Metadata, "description".into(), text(&a.description), text(&b.description));
+    compare(Class::Structure, "version".into(), number(a.version()), number(b.version()));
+    let text = |text: Option<&Arc<str>>| text.map(|text| format!("{text:?}"));
+    compare(Class::Metadata, "description".into(), text(a.description()), text(b.description()));
 
     let entries = |module: &Module| {
         let mut entries: indexmap::IndexMap<String, Vec<Option<bytes::Bytes>>> =
             indexmap::IndexMap::new();
-        for entry in &module.metadata {
-            let name = text(&entry.name).unwrap_or_else(|| "none".to_owned());
+        for entry in module.metadata() {
+            let name = text(entry.name.as_ref()).unwrap_or_else(|| "none".to_owned());
             let bytes = module.constants().get(entry.buffer).cloned();
             entries.entry(name).or_default().push(bytes);
         }
@@ -238,13 +238,13 @@ fn fields(a: &Module, b: &Module, moved: &mut Moved) -> Vec<FieldChange> {
     }
 
     let groups = |module: &Module| {
-        let names = module.external_buffer_groups.iter().map(|n| n.as_deref().unwrap_or("none"));
-        (!module.external_buffer_groups.is_empty()).then(|| names.collect::<Vec<_>>().join(", "))
+        let names = module.external_buffer_groups().iter().map(|n| n.as_deref().unwrap_or("none"));
+        (!module.external_buffer_groups().is_empty()).then(|| names.collect::<Vec<_>>().join(", "))
     };
     compare(Class::Structure, "external groups".into(), groups(a), groups(b));
-    for n in 0..a.external_buffers.len().max(b.external_buffers.len()) {
+    for n in 0..a.external_buffers().len().max(b.external_buffers().len()) {
         let show = |module: &Module| {
-            module.external_buffers.get(n).map(|buffer| {
+            module.external_buffers().get(n).map(|buffer| {
                 let packing = buffer.packing.as_deref().unwrap_or("none");
                 format!(
                     "{} group {} offset {} length {} packing {packing}",
@@ -254,10 +254,11 @@ fn fields(a: &Module, b: &Module, moved: &mut Moved) -> Vec<FieldChange> {
         };
         compare(Class::Structure, format!("external buffer {n}"), show(a), show(b));
     }
-    let trailer = |module: &Module| (!module.trailer.is_empty()).then(|| payload(&module.trailer));
+    let trailer =
+        |module: &Module| (!module.trailer().is_empty()).then(|| payload(module.trailer()));
     // A zip counts from the start of the file, whose length is none of its contents.
-    let place = |module: &Module| tfq_tflite::relocated_trailer(&module.trailer, 0);
-    if a.trailer != b.trailer && place(a) != place(b) {
+    let place = |module: &Module| tfq_tflite::relocated_trailer(module.trailer(), 0);
+    if a.trailer() != b.trailer() && place(a) != place(b) {
         compare(Class::Metadata, "trailer".into(), trailer(a), trailer(b));
     }
     changes
@@ -284,7 +285,7 @@ fn signatures(
     found: &[Option<u32>],
     pairs: &HashMap<u32, Pair<'_>>,
 ) -> Vec<FieldChange> {
-    let (a, b) = (&sides.before.signatures, &sides.after.signatures);
+    let (a, b) = (sides.before.signatures(), sides.after.signatures());
     let (in_a, in_b) = (places(a), places(b));
     let mut changes = Vec::new();
     let mut differ = |key: &Option<Arc<str>>, before, after| {

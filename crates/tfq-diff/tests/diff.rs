@@ -496,7 +496,7 @@ fn a_zip_that_moved_in_its_file_is_the_same() {
     };
     let with = |zip: Vec<u8>| {
         let mut module = model(CONV);
-        module.trailer = zip.into();
+        module = module.rebuilt(|parts| parts.trailer = zip.into());
         module
     };
     let between = |a, b| diff(&with(a), &with(b), &DiffOptions::default());

@@ -1,6 +1,8 @@
 //! Cutting a few ops out of a model.
 
-use crate::{ConstantPool, Module, Op, OpId, SubgraphBuilder, SubgraphId, Tensor, TensorId};
+use crate::{
+    ConstantPool, Module, ModuleParts, Op, OpId, SubgraphBuilder, SubgraphId, Tensor, TensorId,
+};
 use indexmap::{IndexMap, IndexSet};
 use std::sync::Arc;
 
@@ -57,10 +59,13 @@ impl Module {
             }
         }
         let subgraph = cut.builder.finish(inputs, outputs);
-        let mut module = Self::new(vec![subgraph], cut.constants);
-        module.version = self.version;
-        module.accept_oddities(|_, _| true);
-        Some(module)
+        let parts = ModuleParts {
+            version: self.version,
+            subgraphs: vec![subgraph],
+            constants: cut.constants,
+            ..ModuleParts::default()
+        };
+        Some(parts.build().with_oddities(|_, _| true))
     }
 }
 

@@ -34,8 +34,8 @@ pub use element::ElementType;
 pub use foreign_text::{bytes_of_text, foreign_byte, text_from_bytes};
 pub use history::History;
 pub use module::{
-    CacheReason, Change, DequantCache, DequantCacheEntry, ExternalBuffer, Metadata, Module, OpCode,
-    Signature, SubgraphId,
+    CacheReason, Change, DequantCache, DequantCacheEntry, ExternalBuffer, Metadata, Module,
+    ModuleParts, OpCode, Signature, SubgraphId,
 };
 pub use numbering::{DEQUANT_CACHE_METADATA, Numbering, Numbers, numbering};
 pub use oddities::Oddity;

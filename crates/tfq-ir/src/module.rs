@@ -16,39 +16,103 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SubgraphId(pub u32);
 
-/// A model: subgraphs, the constants they share, and everything the file says besides.
+/// A model: subgraphs, the constants they share, and everything the file says besides. Readers
+/// make it from [`ModuleParts`].
 #[derive(Clone, Debug, Default)]
 pub struct Module {
-    /// Version of the format; the runtime takes 3 only.
-    pub version: u32,
-    /// Free text.
-    pub description: Option<Arc<str>>,
-    /// Functions that a caller can run by name.
-    pub signatures: Vec<Signature>,
-    /// Named buffers that the runtime or a tool reads.
-    pub metadata: Vec<Metadata>,
-    /// The format's older list of metadata buffers.
-    pub metadata_buffer: Vec<i32>,
-    /// Names of files with constants outside the model.
-    pub external_buffer_groups: Vec<Option<Arc<str>>>,
-    /// Constants outside the model.
-    pub external_buffers: Vec<ExternalBuffer>,
-    /// Operator codes of the file. Lowering raises their versions to what the ops need and
-    /// adds what is missing.
-    pub op_codes: Vec<OpCode>,
-    /// Bytes that followed the model in its file, for example a zip of associated files.
-    pub trailer: Bytes,
-    /// Whether constants lay behind the flatbuffer.
-    pub constants_outside: bool,
-    /// What `annotate-dequant-cache` found, now or for the file; lowering writes it into the
-    /// metadata. Passes change it by [`Self::set_dequant_cache`], which replay knows of.
-    pub dequant_cache: Option<DequantCache>,
+    pub(crate) version: u32,
+    pub(crate) description: Option<Arc<str>>,
+    pub(crate) signatures: Vec<Signature>,
+    pub(crate) metadata: Vec<Metadata>,
+    pub(crate) metadata_buffer: Vec<i32>,
+    pub(crate) external_buffer_groups: Vec<Option<Arc<str>>>,
+    pub(crate) external_buffers: Vec<ExternalBuffer>,
+    pub(crate) op_codes: Vec<OpCode>,
+    pub(crate) trailer: Bytes,
+    pub(crate) constants_outside: bool,
+    pub(crate) dequant_cache: Option<DequantCache>,
     /// Behind `Arc`, like all that a snapshot shares until it changes.
     subgraphs: Vec<Arc<Subgraph>>,
     constants: Arc<ConstantPool>,
     journal: Arc<Vec<Arc<Applied>>>,
     changes: Arc<Vec<Change>>,
     pass: Option<Arc<str>>,
+}
+
+/// What a model is made of: what readers fill in, and [`Self::build`] takes.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct ModuleParts {
+    pub version: u32,
+    pub description: Option<Arc<str>>,
+    pub signatures: Vec<Signature>,
+    pub metadata: Vec<Metadata>,
+    pub metadata_buffer: Vec<i32>,
+    pub external_buffer_groups: Vec<Option<Arc<str>>>,
+    pub external_buffers: Vec<ExternalBuffer>,
+    pub op_codes: Vec<OpCode>,
+    pub trailer: Bytes,
+    pub constants_outside: bool,
+    pub dequant_cache: Option<DequantCache>,
+    /// Each built under a number of its own: that of its place, where it is new.
+    pub subgraphs: Vec<Subgraph>,
+    pub constants: ConstantPool,
+}
+
+impl Default for ModuleParts {
+    fn default() -> Self {
+        Self::of(&Module { version: 3, ..Module::default() })
+    }
+}
+
+impl ModuleParts {
+    /// What this model is made of.
+    pub fn of(module: &Module) -> Self {
+        Self {
+            version: module.version,
+            description: module.description.clone(),
+            signatures: module.signatures.clone(),
+            metadata: module.metadata.clone(),
+            metadata_buffer: module.metadata_buffer.clone(),
+            external_buffer_groups: module.external_buffer_groups.clone(),
+            external_buffers: module.external_buffers.clone(),
+            op_codes: module.op_codes.clone(),
+            trailer: module.trailer.clone(),
+            constants_outside: module.constants_outside,
+            dequant_cache: module.dequant_cache.clone(),
+            subgraphs: module.subgraphs.iter().map(|graph| Subgraph::clone(graph)).collect(),
+            constants: ConstantPool::clone(&module.constants),
+        }
+    }
+
+    /// The model.
+    ///
+    /// # Panics
+    /// As [`Module::new`].
+    pub fn build(self) -> Module {
+        let mut module = Module {
+            version: self.version,
+            description: self.description,
+            signatures: self.signatures,
+            metadata: self.metadata,
+            metadata_buffer: self.metadata_buffer,
+            external_buffer_groups: self.external_buffer_groups,
+            external_buffers: self.external_buffers,
+            op_codes: self.op_codes,
+            trailer: self.trailer,
+            constants_outside: self.constants_outside,
+            dequant_cache: self.dequant_cache,
+            constants: Arc::new(self.constants),
+            ..Module::default()
+        };
+        let mut origins: Vec<u32> = self.subgraphs.iter().map(Subgraph::origin).collect();
+        origins.sort_unstable();
+        if let Some(pair) = origins.windows(2).find(|pair| pair[0] == pair[1]) {
+            panic!("two subgraphs were built under the number {}", pair[0]);
+        }
+        module.set_subgraphs(self.subgraphs.into_iter());
+        module
+    }
 }
 
 /// A change of what a module computes, such that the same changes to the same module give the same module:
@@ -63,6 +127,8 @@ pub enum Change {
     Release(BufferId),
     /// An op got a version.
     Version(SubgraphId, OpId, i32),
+    /// The description was set.
+    Description(Option<Arc<str>>),
     /// A metadata entry was set.
     Metadata(String, Bytes),
     /// The record of cached Dequantize results was set or dropped.
@@ -182,14 +248,82 @@ pub enum CacheReason {
 }
 
 impl Module {
-    /// A model of these subgraphs and constants; everything else starts empty.
-    pub fn new(mut subgraphs: Vec<Subgraph>, constants: ConstantPool) -> Self {
-        for (n, graph) in subgraphs.iter_mut().enumerate() {
-            graph.set_origin(n as u32);
-        }
-        let mut module = Self { version: 3, constants: Arc::new(constants), ..Self::default() };
-        module.set_subgraphs(subgraphs.into_iter());
-        module
+    /// A model of these subgraphs and constants; everything else is empty.
+    ///
+    /// # Panics
+    /// If two subgraphs were built under one number
+    /// ([`SubgraphBuilder::numbered`](crate::SubgraphBuilder::numbered)): each would take the
+    /// other's handles for its own.
+    pub fn new(subgraphs: Vec<Subgraph>, constants: ConstantPool) -> Self {
+        ModuleParts { subgraphs, constants, ..ModuleParts::default() }.build()
+    }
+
+    /// The model again with parts that are not as they were. It has no history.
+    ///
+    /// # Panics
+    /// As [`Self::new`].
+    #[must_use]
+    pub fn rebuilt(&self, change: impl FnOnce(&mut ModuleParts)) -> Self {
+        let mut parts = ModuleParts::of(self);
+        change(&mut parts);
+        parts.build()
+    }
+
+    /// Version of the format; the runtime takes 3 only.
+    pub fn version(&self) -> u32 {
+        self.version
+    }
+
+    /// Free text.
+    pub fn description(&self) -> Option<&Arc<str>> {
+        self.description.as_ref()
+    }
+
+    /// Functions that a caller can run by name.
+    pub fn signatures(&self) -> &[Signature] {
+        &self.signatures
+    }
+
+    /// Named buffers that the runtime or a tool reads.
+    pub fn metadata(&self) -> &[Metadata] {
+        &self.metadata
+    }
+
+    /// The format's older list of metadata buffers.
+    pub fn metadata_buffer(&self) -> &[i32] {
+        &self.metadata_buffer
+    }
+
+    /// Names of files with constants outside the model.
+    pub fn external_buffer_groups(&self) -> &[Option<Arc<str>>] {
+        &self.external_buffer_groups
+    }
+
+    /// Constants outside the model.
+    pub fn external_buffers(&self) -> &[ExternalBuffer] {
+        &self.external_buffers
+    }
+
+    /// Operator codes of the file. Lowering raises their versions to what the ops need and adds
+    /// what is missing.
+    pub fn op_codes(&self) -> &[OpCode] {
+        &self.op_codes
+    }
+
+    /// Bytes that followed the model in its file, for example a zip of associated files.
+    pub fn trailer(&self) -> &Bytes {
+        &self.trailer
+    }
+
+    /// Whether constants lay behind the flatbuffer.
+    pub fn constants_outside(&self) -> bool {
+        self.constants_outside
+    }
+
+    /// What `annotate-dequant-cache` found, now or for the file; lowering writes it into the
+    /// metadata.
+    pub fn dequant_cache(&self) -> Option<&DequantCache> {
+        self.dequant_cache.as_ref()
     }
 
     pub(crate) fn set_subgraphs(&mut self, subgraphs: impl Iterator<Item = Subgraph>) {
@@ -212,6 +346,16 @@ impl Module {
     /// If there is none of this number.
     pub fn subgraph(&self, id: SubgraphId) -> &Subgraph {
         &self.subgraphs[id.0 as usize]
+    }
+
+    /// The subgraph whose handles carry this number ([`Subgraph::origin`]); `None` once it was
+    /// dropped.
+    pub fn by_origin(&self, origin: u32) -> Option<SubgraphId> {
+        // Where none was dropped, each has the number of its place.
+        let there = |n: &usize| self.subgraphs[*n].origin() == origin;
+        let at = Some(origin as usize).filter(|n| *n < self.subgraphs.len() && there(n));
+        let at = at.or_else(|| (0..self.subgraphs.len()).find(there))?;
+        Some(SubgraphId(at as u32))
     }
 
     /// The constants of all subgraphs.
@@ -271,6 +415,12 @@ impl Module {
         self.constants.get(entry.buffer)
     }
 
+    /// Sets the free text of the model.
+    pub fn set_description(&mut self, text: Option<Arc<str>>) {
+        self.record(Change::Description(text.clone()));
+        self.description = text;
+    }
+
     /// Sets the metadata entry of this name, adding it where there is none. The bytes take the
     /// place of the old ones unless something else refers to those.
     pub fn set_metadata(&mut self, name: &str, bytes: Bytes) {
@@ -286,6 +436,12 @@ impl Module {
         } else {
             Arc::make_mut(&mut self.constants).replace(old, bytes);
         }
+    }
+
+    /// The module with what its file records of cached Dequantize results.
+    #[must_use]
+    pub fn with_dequant_cache(self, cache: Option<DequantCache>) -> Self {
+        Self { dequant_cache: cache, ..self }
     }
 
     /// Sets what is known of cached Dequantize results. `None` drops the metadata entry of the
@@ -423,6 +579,7 @@ impl Module {
                 // That nothing refers to it was seen when it was recorded.
                 Change::Release(id) => self.release(id),
                 Change::Version(sg, op, version) => self.set_version(sg, op, version),
+                Change::Description(text) => self.set_description(text),
                 Change::Metadata(name, bytes) => self.set_metadata(&name, bytes),
                 Change::DequantCache(cache) => self.set_dequant_cache(cache),
                 Change::PruneBuffers => {

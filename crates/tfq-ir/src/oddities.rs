@@ -1,7 +1,7 @@
 //! Tensors that have no single value: the runtime runs such models, so they are read, kept as
 //! they are, and left alone.
 //!
-//! A module holds them where its file does ([`Module::accept_oddities`]); nothing else makes
+//! A module holds them where its file does ([`Module::with_oddities`]); nothing else makes
 //! any, and [`Module::verify`] refuses those that were not accepted.
 
 use crate::{Module, Subgraph, SubgraphId, TensorId};
@@ -35,15 +35,17 @@ impl std::fmt::Display for Oddity {
 
 impl Module {
     /// Takes the tensors without a single value that a reader found in its file for what they
-    /// are, those that `accept` agrees to. Other changes to the module make none.
-    pub fn accept_oddities(&mut self, accept: impl Fn(SubgraphId, TensorId) -> bool) {
+    /// are, those that `accept` agrees to. Nothing that is done to the module makes any.
+    #[must_use]
+    pub fn with_oddities(mut self, accept: impl Fn(SubgraphId, TensorId) -> bool) -> Self {
         for id in self.subgraph_ids() {
-            let mut odd = find(self, self.subgraph(id));
+            let mut odd = find(&self, self.subgraph(id));
             odd.retain(|tensor, _| accept(id, *tensor));
             if !odd.is_empty() {
                 *self.subgraph_mut(id).odd_mut() = odd;
             }
         }
+        self
     }
 
     /// The tensors without a single value that the module has.

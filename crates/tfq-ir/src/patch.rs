@@ -153,6 +153,10 @@ pub enum Reason {
     StaleOp,
     #[error("it refers to a tensor that has been erased")]
     StaleTensor,
+    #[error("it refers to an op of another subgraph")]
+    ForeignOp,
+    #[error("it refers to a tensor of another subgraph")]
+    ForeignTensor,
     #[error("it refers to a new op or tensor that it does not add")]
     Dangling,
     #[error("it would let two ops compute tensor `{0}`")]
@@ -430,6 +434,7 @@ impl Check<'_> {
     fn op_ref(&self, op: OpRef) -> Result<(), Reason> {
         match op {
             OpRef::Old(op) if self.graph.contains_op(op) => Ok(()),
+            OpRef::Old(op) if op.origin() != self.graph.origin() => Err(Reason::ForeignOp),
             OpRef::Old(_) => Err(Reason::StaleOp),
             OpRef::New(n) if (n as usize) < self.patch.ops.len() => Ok(()),
             OpRef::New(_) => Err(Reason::Dangling),
@@ -439,6 +444,9 @@ impl Check<'_> {
     fn tensor_ref(&self, tensor: TensorRef) -> Result<(), Reason> {
         match tensor {
             TensorRef::Old(tensor) if self.graph.contains_tensor(tensor) => Ok(()),
+            TensorRef::Old(tensor) if tensor.origin() != self.graph.origin() => {
+                Err(Reason::ForeignTensor)
+            }
             TensorRef::Old(_) => Err(Reason::StaleTensor),
             TensorRef::New(n) if (n as usize) < self.patch.tensors.len() => Ok(()),
             TensorRef::New(_) => Err(Reason::Dangling),

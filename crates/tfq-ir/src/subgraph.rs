@@ -3,14 +3,15 @@
 //! The graph is bipartite (op nodes and tensor nodes), and this layer closes what petgraph
 //! leaves open:
 //! * edges come back newest first, so every edge carries its role and slot;
-//! * freed indices are reused at once, so handles carry a uid and a stale one is noticed;
+//! * freed indices are reused at once, so handles carry a number of their own that a table maps to
+//!   an index, and a stale one is noticed; so is one of another subgraph, whose number it carries;
 //! * a topological sort breaks ties by chance, so execution order is data: a linked list with
 //!   sortable keys;
 //! * petgraph's serde changes edge order, so the graph is never serialised;
 //! * `add_edge` accepts cycles, so a patch that breaks the order is refused before it is applied.
 
 use crate::shuffle::Moved;
-use crate::{Oddity, Op, Quantization, Tensor};
+use crate::{Oddity, Op, Quantization, SubgraphId, Tensor};
 use indexmap::IndexMap;
 use petgraph::Direction::{Incoming, Outgoing};
 use petgraph::stable_graph::{NodeIndex, StableDiGraph};
@@ -22,18 +23,45 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A tensor of a subgraph. Stays valid until the tensor is erased; then it is stale, and never
-/// means another tensor.
+/// means another tensor. It carries the number of its subgraph, so that no other subgraph takes
+/// it for one of its own.
+///
+/// Numbers are given out in the order of making: the same file gives the same handles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TensorId {
+    graph: u32,
     uid: u32,
-    node: u32,
 }
 
 /// An op of a subgraph, valid as long as [`TensorId`] is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct OpId {
+    graph: u32,
     uid: u32,
-    node: u32,
+}
+
+impl TensorId {
+    /// The subgraph that it is of: [`Subgraph::origin`].
+    pub fn origin(self) -> u32 {
+        self.graph
+    }
+
+    /// Its number in the subgraph; tensors and ops are counted together.
+    pub fn number(self) -> u32 {
+        self.uid
+    }
+}
+
+impl OpId {
+    /// The subgraph that it is of: [`Subgraph::origin`].
+    pub fn origin(self) -> u32 {
+        self.graph
+    }
+
+    /// Its number in the subgraph; tensors and ops are counted together.
+    pub fn number(self) -> u32 {
+        self.uid
+    }
 }
 
 /// One place where a tensor is read.
@@ -102,6 +130,8 @@ pub struct Subgraph {
     pub debug_metadata_index: i32,
     origin: u32,
     graph: StableDiGraph<Node, Edge>,
+    /// The node of each op and tensor by its number, [`NONE`] where it was erased.
+    nodes: Vec<u32>,
     inputs: Vec<TensorId>,
     outputs: Vec<TensorId>,
     /// File order; may hold stale ids of erased tensors until the next compaction.
@@ -110,7 +140,6 @@ pub struct Subgraph {
     live_ops: usize,
     first: u32,
     last: u32,
-    next_uid: u32,
     /// Tensors that others name in their quantisation, and how often; next to no model has one.
     links: IndexMap<TensorId, u32>,
     /// Tensors without a single value, which came so; next to no model has one.
@@ -125,6 +154,7 @@ impl Default for Subgraph {
             debug_metadata_index: -1,
             origin: 0,
             graph: StableDiGraph::new(),
+            nodes: Vec::new(),
             inputs: Vec::new(),
             outputs: Vec::new(),
             tensors: Vec::new(),
@@ -132,7 +162,6 @@ impl Default for Subgraph {
             live_ops: 0,
             first: NONE,
             last: NONE,
-            next_uid: 0,
             links: IndexMap::new(),
             odd: IndexMap::new(),
             epoch: 0,
@@ -146,7 +175,7 @@ impl Subgraph {
         let mut at = self.first;
         std::iter::from_fn(move || {
             let node = self.op_node_at(at)?;
-            let id = OpId { uid: node.uid, node: at };
+            let id = OpId { graph: self.origin, uid: node.uid };
             at = node.next;
             Some(id)
         })
@@ -167,8 +196,8 @@ impl Subgraph {
         self.live_tensors
     }
 
-    /// The number that it had when its module was made: dropping subgraphs renumbers the others,
-    /// and this still finds it in a snapshot from before.
+    /// The number that it had when its module was made, which its handles carry: dropping
+    /// subgraphs renumbers the others, and this still finds it in a snapshot from before.
     pub fn origin(&self) -> u32 {
         self.origin
     }
@@ -192,7 +221,7 @@ impl Subgraph {
     /// The op behind a handle.
     ///
     /// # Panics
-    /// If the op has been erased; [`Self::contains_op`] tells.
+    /// If the op has been erased or is of another subgraph; [`Self::contains_op`] tells.
     pub fn op(&self, id: OpId) -> &Op {
         &self.op_node(id).op
     }
@@ -200,22 +229,19 @@ impl Subgraph {
     /// The tensor behind a handle.
     ///
     /// # Panics
-    /// If the tensor has been erased; [`Self::contains_tensor`] tells.
+    /// If the tensor has been erased or is of another subgraph; [`Self::contains_tensor`] tells.
     pub fn tensor(&self, id: TensorId) -> &Tensor {
         &self.tensor_node(id).tensor
     }
 
-    /// Whether the handle's op still exists.
+    /// Whether the handle is of this subgraph and its op still exists.
     pub fn contains_op(&self, id: OpId) -> bool {
-        self.op_node_at(id.node).is_some_and(|node| node.uid == id.uid)
+        self.op_node_of(id).is_some()
     }
 
-    /// Whether the handle's tensor still exists.
+    /// Whether the handle is of this subgraph and its tensor still exists.
     pub fn contains_tensor(&self, id: TensorId) -> bool {
-        match self.graph.node_weight(NodeIndex::new(id.node as usize)) {
-            Some(Node::Tensor(node)) => node.uid == id.uid,
-            _ => false,
-        }
+        self.tensor_node_of(id).is_some()
     }
 
     /// The op's operands by slot.
@@ -258,22 +284,20 @@ impl Subgraph {
     /// The op that computes a tensor, and as which result. Of several, which are an
     /// [`Oddity`], it is none.
     pub fn producer(&self, tensor: TensorId) -> Option<(OpId, u32)> {
-        self.tensor_node(tensor);
         if self.oddity(tensor) == Some(Oddity::ComputedTwice) {
             return None;
         }
         self.graph
-            .edges_directed(NodeIndex::new(tensor.node as usize), Incoming)
+            .edges_directed(self.node_of_tensor(tensor), Incoming)
             .find(|edge| edge.weight().role == Role::Result)
             .map(|edge| (self.op_id(edge.source()), edge.weight().slot))
     }
 
     /// Everywhere a tensor is read, in execution order, then by slot.
     pub fn uses(&self, tensor: TensorId) -> SmallVec<[Use; 4]> {
-        self.tensor_node(tensor);
         let mut uses: SmallVec<[(u64, Use); 4]> = self
             .graph
-            .edges_directed(NodeIndex::new(tensor.node as usize), Outgoing)
+            .edges_directed(self.node_of_tensor(tensor), Outgoing)
             .filter(|edge| edge.weight().role == Role::Operand)
             .map(|edge| {
                 let op = self.op_id(edge.target());
@@ -286,8 +310,7 @@ impl Subgraph {
 
     /// Whether anything hangs on the tensor: an op, or the subgraph's inputs and outputs.
     pub fn is_connected(&self, tensor: TensorId) -> bool {
-        self.tensor_node(tensor);
-        self.graph.neighbors_undirected(NodeIndex::new(tensor.node as usize)).next().is_some()
+        self.graph.neighbors_undirected(self.node_of_tensor(tensor)).next().is_some()
             || self.inputs.contains(&tensor)
             || self.outputs.contains(&tensor)
     }
@@ -377,18 +400,16 @@ impl Subgraph {
     }
 
     pub(crate) fn producer_count(&self, tensor: TensorId) -> usize {
-        self.tensor_node(tensor);
         self.graph
-            .edges_directed(NodeIndex::new(tensor.node as usize), Incoming)
+            .edges_directed(self.node_of_tensor(tensor), Incoming)
             .filter(|edge| edge.weight().role == Role::Result)
             .count()
     }
 
     /// Ops that name the tensor as scratch.
     pub(crate) fn scratch_of(&self, tensor: TensorId) -> impl Iterator<Item = OpId> + '_ {
-        self.tensor_node(tensor);
         self.graph
-            .edges_directed(NodeIndex::new(tensor.node as usize), Incoming)
+            .edges_directed(self.node_of_tensor(tensor), Incoming)
             .filter(|edge| edge.weight().role == Role::Intermediate)
             .map(|edge| self.op_id(edge.source()))
     }
@@ -410,8 +431,7 @@ impl Subgraph {
         role: Role,
         mut found: impl FnMut(u32, TensorId),
     ) {
-        self.op_node(op);
-        for edge in self.graph.edges_directed(NodeIndex::new(op.node as usize), direction) {
+        for edge in self.graph.edges_directed(self.node_of_op(op), direction) {
             if edge.weight().role == role {
                 let other = if direction == Incoming { edge.source() } else { edge.target() };
                 found(edge.weight().slot, self.tensor_id(other));
@@ -426,30 +446,64 @@ impl Subgraph {
         }
     }
 
-    fn op_node(&self, id: OpId) -> &OpNode {
-        match self.op_node_at(id.node) {
-            Some(node) if node.uid == id.uid => node,
-            _ => panic!("{id:?} is stale: its op has been erased"),
+    /// Where an op or tensor of this number is, unless it was erased or is of another subgraph.
+    fn find_node(&self, graph: u32, uid: u32) -> Option<NodeIndex> {
+        let of_this = (graph == self.origin).then_some(uid)?;
+        let node = *self.nodes.get(of_this as usize)?;
+        (node != NONE).then(|| NodeIndex::new(node as usize))
+    }
+
+    fn op_node_of(&self, id: OpId) -> Option<&OpNode> {
+        self.op_node_at(self.find_node(id.graph, id.uid)?.index() as u32)
+    }
+
+    fn tensor_node_of(&self, id: TensorId) -> Option<&TensorNode> {
+        match self.graph.node_weight(self.find_node(id.graph, id.uid)?) {
+            Some(Node::Tensor(node)) => Some(node),
+            _ => None,
         }
     }
 
+    fn op_node(&self, id: OpId) -> &OpNode {
+        self.op_node_of(id).unwrap_or_else(|| self.no_such_op(id))
+    }
+
     fn tensor_node(&self, id: TensorId) -> &TensorNode {
-        match self.graph.node_weight(NodeIndex::new(id.node as usize)) {
-            Some(Node::Tensor(node)) if node.uid == id.uid => node,
-            _ => panic!("{id:?} is stale: its tensor has been erased"),
+        self.tensor_node_of(id).unwrap_or_else(|| self.no_such_tensor(id))
+    }
+
+    fn node_of_op(&self, id: OpId) -> NodeIndex {
+        self.find_node(id.graph, id.uid).unwrap_or_else(|| self.no_such_op(id))
+    }
+
+    fn node_of_tensor(&self, id: TensorId) -> NodeIndex {
+        self.find_node(id.graph, id.uid).unwrap_or_else(|| self.no_such_tensor(id))
+    }
+
+    fn no_such_op(&self, id: OpId) -> ! {
+        match id.graph == self.origin {
+            true => panic!("{id:?} is stale: its op has been erased"),
+            false => panic!("{id:?} is foreign: this is subgraph {}", self.origin),
+        }
+    }
+
+    fn no_such_tensor(&self, id: TensorId) -> ! {
+        match id.graph == self.origin {
+            true => panic!("{id:?} is stale: its tensor has been erased"),
+            false => panic!("{id:?} is foreign: this is subgraph {}", self.origin),
         }
     }
 
     fn op_id(&self, node: NodeIndex) -> OpId {
         match self.graph.node_weight(node) {
-            Some(Node::Op(op)) => OpId { uid: op.uid, node: node.index() as u32 },
+            Some(Node::Op(op)) => OpId { graph: self.origin, uid: op.uid },
             _ => unreachable!("edges join an op and a tensor"),
         }
     }
 
     fn tensor_id(&self, node: NodeIndex) -> TensorId {
         match self.graph.node_weight(node) {
-            Some(Node::Tensor(tensor)) => TensorId { uid: tensor.uid, node: node.index() as u32 },
+            Some(Node::Tensor(tensor)) => TensorId { graph: self.origin, uid: tensor.uid },
             _ => unreachable!("edges join an op and a tensor"),
         }
     }
@@ -458,21 +512,19 @@ impl Subgraph {
 /// What only patches and the builder do. Every caller has checked its handles.
 impl Subgraph {
     pub(crate) fn op_mut(&mut self, id: OpId) -> &mut OpNode {
-        match self.graph.node_weight_mut(NodeIndex::new(id.node as usize)) {
-            Some(Node::Op(node)) if node.uid == id.uid => Arc::make_mut(node),
-            _ => panic!("{id:?} is stale: its op has been erased"),
+        let at = self.node_of_op(id);
+        match &mut self.graph[at] {
+            Node::Op(node) => Arc::make_mut(node),
+            Node::Tensor(_) => unreachable!("numbers of ops and tensors are distinct"),
         }
     }
 
     pub(crate) fn tensor_mut(&mut self, id: TensorId) -> &mut Tensor {
-        match self.graph.node_weight_mut(NodeIndex::new(id.node as usize)) {
-            Some(Node::Tensor(node)) if node.uid == id.uid => &mut Arc::make_mut(node).tensor,
-            _ => panic!("{id:?} is stale: its tensor has been erased"),
+        let at = self.node_of_tensor(id);
+        match &mut self.graph[at] {
+            Node::Tensor(node) => &mut Arc::make_mut(node).tensor,
+            Node::Op(_) => unreachable!("numbers of ops and tensors are distinct"),
         }
-    }
-
-    pub(crate) fn set_origin(&mut self, origin: u32) {
-        self.origin = origin;
     }
 
     /// Numbers are unique in the process: a state that is rolled back and changed otherwise
@@ -487,6 +539,7 @@ impl Subgraph {
         let mut order: Vec<NodeIndex> = self.graph.node_indices().collect();
         rng.shuffle(&mut order);
         let mut graph = StableDiGraph::new();
+        let mut nodes = Vec::with_capacity(order.len());
         let mut place: HashMap<u32, (u32, u32)> = HashMap::new();
         for (uid, old) in (0..).zip(&order) {
             let mut node = self.graph[*old].clone();
@@ -495,6 +548,7 @@ impl Subgraph {
                 Node::Tensor(tensor) => Arc::make_mut(tensor).uid = uid,
             }
             let new = graph.add_node(node);
+            nodes.push(new.index() as u32);
             place.insert(old.index() as u32, (uid, new.index() as u32));
         }
         let mut edges: Vec<_> = self.graph.edge_references().collect();
@@ -503,18 +557,14 @@ impl Subgraph {
             let end = |node: NodeIndex| NodeIndex::new(place[&(node.index() as u32)].1 as usize);
             graph.add_edge(end(edge.source()), end(edge.target()), *edge.weight());
         }
-        let tensor = |old: TensorId| {
-            let (uid, node) = place[&old.node];
-            TensorId { uid, node }
-        };
+        let uid = |old: NodeIndex| place[&(old.index() as u32)].0;
+        let tensor =
+            |old: TensorId| TensorId { uid: uid(self.node_of_tensor(old)), graph: self.origin };
         let moved = Moved {
             tensors: self.tensors().map(|old| (old, tensor(old))).collect(),
             ops: self
                 .ops()
-                .map(|old| {
-                    let (uid, node) = place[&old.node];
-                    (old, OpId { uid, node })
-                })
+                .map(|old| (old, OpId { uid: uid(self.node_of_op(old)), graph: self.origin }))
                 .collect(),
         };
         let node = |old: u32| if old == NONE { NONE } else { place[&old].1 };
@@ -539,7 +589,7 @@ impl Subgraph {
             tensors: self.tensors().map(tensor).collect(),
             first: node(self.first),
             last: node(self.last),
-            next_uid: order.len() as u32,
+            nodes,
             name: self.name.clone(),
             links: IndexMap::new(),
             odd: self.oddities().map(|(old, why)| (tensor(old), why)).collect(),
@@ -558,9 +608,10 @@ impl Subgraph {
     }
 
     pub(crate) fn insert_tensor(&mut self, tensor: Tensor) -> TensorId {
-        let uid = self.take_uid();
+        let uid = self.next_uid();
         let node = self.graph.add_node(Node::Tensor(Arc::new(TensorNode { tensor, uid })));
-        let id = TensorId { uid, node: node.index() as u32 };
+        self.nodes.push(node.index() as u32);
+        let id = TensorId { graph: self.origin, uid };
         self.tensors.push(id);
         self.live_tensors += 1;
         self.add_links(id);
@@ -604,9 +655,9 @@ impl Subgraph {
 
     /// Inserts an op before `before`, at the end where that is `None`.
     pub(crate) fn insert_op(&mut self, op: Op, before: Option<OpId>) -> OpId {
-        let uid = self.take_uid();
+        let uid = self.next_uid();
         let (prev, next) = match before {
-            Some(before) => (self.op_node(before).prev, before.node),
+            Some(before) => (self.op_node(before).prev, self.node_of_op(before).index() as u32),
             None => (self.last, NONE),
         };
         let key = self.key_between(prev, next);
@@ -621,6 +672,7 @@ impl Subgraph {
             key,
         })));
         let at = node.index() as u32;
+        self.nodes.push(at);
         match prev {
             NONE => self.first = at,
             prev => self.op_at_mut(prev).next = at,
@@ -630,7 +682,7 @@ impl Subgraph {
             next => self.op_at_mut(next).prev = at,
         }
         self.live_ops += 1;
-        OpId { uid, node: at }
+        OpId { graph: self.origin, uid }
     }
 
     pub(crate) fn remove_op(&mut self, id: OpId) {
@@ -646,13 +698,15 @@ impl Subgraph {
             NONE => self.last = prev,
             next => self.op_at_mut(next).prev = prev,
         }
-        self.graph.remove_node(NodeIndex::new(id.node as usize));
+        self.graph.remove_node(self.node_of_op(id));
+        self.nodes[id.uid as usize] = NONE;
         self.live_ops -= 1;
     }
 
     pub(crate) fn remove_tensor(&mut self, id: TensorId) {
         self.drop_links(id);
-        self.graph.remove_node(NodeIndex::new(id.node as usize));
+        self.graph.remove_node(self.node_of_tensor(id));
+        self.nodes[id.uid as usize] = NONE;
         self.live_tensors -= 1;
         if self.tensors.len() > 2 * self.live_tensors + 16 {
             let mut tensors = std::mem::take(&mut self.tensors);
@@ -664,7 +718,7 @@ impl Subgraph {
     /// Puts `tensor` into a slot of the op, in place of what is there. The op's arity grows
     /// where the slot lies beyond it.
     pub(crate) fn connect(&mut self, op: OpId, role: Role, slot: u32, tensor: Option<TensorId>) {
-        let at = NodeIndex::new(op.node as usize);
+        let at = self.node_of_op(op);
         let direction = if role == Role::Operand { Incoming } else { Outgoing };
         let node = self.op_mut(op);
         let arity = match role {
@@ -686,7 +740,7 @@ impl Subgraph {
             self.graph.remove_edge(old);
         }
         if let Some(tensor) = tensor {
-            let other = NodeIndex::new(tensor.node as usize);
+            let other = self.node_of_tensor(tensor);
             let (from, to) = if role == Role::Operand { (other, at) } else { (at, other) };
             self.graph.add_edge(from, to, Edge { role, slot });
         }
@@ -698,13 +752,12 @@ impl Subgraph {
 
     pub(crate) fn next_op(&self, op: OpId) -> Option<OpId> {
         let next = self.op_node(op).next;
-        self.op_node_at(next).map(|node| OpId { uid: node.uid, node: next })
+        self.op_node_at(next).map(|node| OpId { graph: self.origin, uid: node.uid })
     }
 
-    fn take_uid(&mut self) -> u32 {
-        let uid = self.next_uid;
-        self.next_uid = uid.checked_add(1).expect("fewer than 2^32 nodes are ever made");
-        uid
+    /// The number of the next op or tensor, for which the caller adds a node.
+    fn next_uid(&self) -> u32 {
+        u32::try_from(self.nodes.len()).expect("fewer than 2^32 nodes are ever made")
     }
 
     fn op_at_mut(&mut self, node: u32) -> &mut OpNode {
@@ -724,7 +777,7 @@ impl Subgraph {
         }
         // No room: number all ops anew. Rare, since each gap takes 24 insertions at one place.
         let mut key = 0;
-        let ops: Vec<u32> = self.ops().map(|op| op.node).collect();
+        let ops: Vec<u32> = self.ops().map(|op| self.node_of_op(op).index() as u32).collect();
         for op in ops {
             key += KEY_STEP;
             self.op_at_mut(op).key = key;
@@ -740,9 +793,14 @@ pub struct SubgraphBuilder {
 }
 
 impl SubgraphBuilder {
-    /// An empty subgraph.
+    /// An empty main subgraph.
     pub fn new(name: Option<Arc<str>>) -> Self {
-        Self { subgraph: Subgraph { name, ..Subgraph::default() } }
+        Self::numbered(SubgraphId(0), name)
+    }
+
+    /// An empty subgraph that is to have this number in its module: its handles carry it.
+    pub fn numbered(number: SubgraphId, name: Option<Arc<str>>) -> Self {
+        Self { subgraph: Subgraph { name, origin: number.0, ..Subgraph::default() } }
     }
 
     /// Adds a tensor behind those that are there.

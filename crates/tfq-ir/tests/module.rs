@@ -20,8 +20,8 @@ fn constant(name: &str, buffer: u32) -> Tensor {
 }
 
 /// One tensor per buffer number.
-fn graph_of_constants(buffers: &[u32]) -> Subgraph {
-    let mut builder = SubgraphBuilder::new(None);
+fn graph_of_constants(number: u32, buffers: &[u32]) -> Subgraph {
+    let mut builder = SubgraphBuilder::numbered(SubgraphId(number), None);
     for n in buffers {
         builder.tensor(constant("w", *n));
     }
@@ -39,12 +39,12 @@ fn buffers_of(graph: &Subgraph) -> Vec<u32> {
 
 #[test]
 fn unused_buffers_go_and_every_reference_follows() {
-    let graphs = vec![graph_of_constants(&[6, 0, 2, 6]), graph_of_constants(&[8])];
+    let graphs = vec![graph_of_constants(0, &[6, 0, 2, 6]), graph_of_constants(1, &[8])];
     let mut module = Module::new(graphs, pool(10));
     let entry = |name: &str, buffer| Metadata { name: text(name), buffer: BufferId(buffer) };
-    module.metadata = vec![entry("m", 4), entry("of a tensor", 6)];
+    module = module.rebuilt(|parts| parts.metadata = vec![entry("m", 4), entry("of a tensor", 6)]);
     // Numbers that name no buffer are kept as they are.
-    module.metadata_buffer = vec![5, -1, 99, 4];
+    module = module.rebuilt(|parts| parts.metadata_buffer = vec![5, -1, 99, 4]);
     module.verify().unwrap();
 
     let (count, dropped) = module.prune_buffers();
@@ -52,8 +52,8 @@ fn unused_buffers_go_and_every_reference_follows() {
     assert_eq!((count, dropped), (4, 9 + 11 + 15 + 17));
     assert_eq!(buffers_of(main(&module)), [4, 0, 1, 4]);
     assert_eq!(buffers_of(module.subgraph(SubgraphId(1))), [5]);
-    assert_eq!(module.metadata, [entry("m", 2), entry("of a tensor", 4)]);
-    assert_eq!(module.metadata_buffer, [3, -1, 99, 2]);
+    assert_eq!(module.metadata(), [entry("m", 2), entry("of a tensor", 4)]);
+    assert_eq!(module.metadata_buffer(), [3, -1, 99, 2]);
     let lengths: Vec<_> = module.constants().iter().map(|(_, b)| b.map(|b| b.len())).collect();
     assert_eq!(lengths, [None, Some(10), Some(12), Some(13), Some(14), Some(16)]);
     assert_eq!(module.metadata_bytes("m").map(|b| b.len()), Some(12));
@@ -66,7 +66,7 @@ fn unused_buffers_go_and_every_reference_follows() {
 
 #[test]
 fn nothing_is_dropped_and_nothing_journalled_when_all_is_used() {
-    let mut module = Module::new(vec![graph_of_constants(&[1, 2])], pool(3));
+    let mut module = Module::new(vec![graph_of_constants(0, &[1, 2])], pool(3));
     assert_eq!(module.prune_buffers(), (0, 0));
     assert_eq!((module.prune_op_codes(), module.prune_subgraphs()), (0, 0));
     assert!(module.journal().is_empty());
@@ -74,12 +74,12 @@ fn nothing_is_dropped_and_nothing_journalled_when_all_is_used() {
 
 #[test]
 fn buffer_0_stays_even_if_nobody_names_it() {
-    let mut module = Module::new(vec![graph_of_constants(&[2])], pool(3));
+    let mut module = Module::new(vec![graph_of_constants(0, &[2])], pool(3));
     assert_eq!(module.prune_buffers().0, 1);
     assert_eq!(buffers_of(main(&module)), [1]);
     assert_eq!(module.constants().len(), 2);
     assert_eq!(module.constants().get(BufferId::NONE), None);
-    let mut empty = Module::new(vec![graph_of_constants(&[])], ConstantPool::default());
+    let mut empty = Module::new(vec![graph_of_constants(0, &[])], ConstantPool::default());
     assert_eq!(empty.prune_buffers(), (0, 0));
 }
 
@@ -91,12 +91,12 @@ fn unused_operator_codes_go_and_ops_follow() {
     let x = builder.tensor(float("x"));
     let made = [coded(ops::ADD, Some(3)), coded(ops::RELU, Some(1)), coded(ops::RELU, None)]
         .map(|op| builder.op(op, &[Some(x), Some(x)], &[]));
-    let mut module = Module::new(vec![builder.finish(vec![x], vec![])], ConstantPool::default());
-    module.op_codes =
-        vec![code(ops::ADD, 1), code(ops::RELU, 1), code(ops::ADD, 2), code(ops::ADD, 3)];
+    let module = Module::new(vec![builder.finish(vec![x], vec![])], ConstantPool::default());
+    let codes = [code(ops::ADD, 1), code(ops::RELU, 1), code(ops::ADD, 2), code(ops::ADD, 3)];
+    let mut module = module.rebuilt(|parts| parts.op_codes = codes.to_vec());
 
     assert_eq!(module.prune_op_codes(), 2);
-    assert_eq!(module.op_codes, [code(ops::RELU, 1), code(ops::ADD, 3)]);
+    assert_eq!(module.op_codes(), [code(ops::RELU, 1), code(ops::ADD, 3)]);
     assert_eq!(made.map(|op| main(&module).op(op).code), [Some(1), Some(0), None]);
     assert_eq!(&*module.journal().last().unwrap().label, "drop 2 operator codes");
 }
@@ -110,8 +110,8 @@ fn calling(code: i32, refs: &[(&str, Attr)]) -> Op {
     op
 }
 
-fn graph_of_ops(list: Vec<Op>) -> (Subgraph, Vec<OpId>) {
-    let mut builder = SubgraphBuilder::new(None);
+fn graph_of_ops((number, list): (u32, Vec<Op>)) -> (Subgraph, Vec<OpId>) {
+    let mut builder = SubgraphBuilder::numbered(SubgraphId(number), None);
     let x = builder.tensor(float("x"));
     let ids = list.into_iter().map(|op| builder.op(op, &[Some(x)], &[])).collect();
     (builder.finish(vec![x], Vec::new()), ids)
@@ -145,7 +145,7 @@ fn unreached_subgraphs_go_and_every_reference_follows() {
         vec![],
         vec![],
     ];
-    let (graphs, ids): (Vec<_>, Vec<_>) = calls.into_iter().map(graph_of_ops).unzip();
+    let (graphs, ids): (Vec<_>, Vec<_>) = (0..).zip(calls).map(graph_of_ops).unzip();
     let mut module = Module::new(graphs, ConstantPool::default());
     let signature = |subgraph| Signature {
         key: None,
@@ -155,7 +155,7 @@ fn unreached_subgraphs_go_and_every_reference_follows() {
         deprecated_tag: None,
     };
     // The last one names no subgraph, which is kept as it is.
-    module.signatures = [0, 9, 9, 77].map(signature).to_vec();
+    module = module.rebuilt(|parts| parts.signatures = [0, 9, 9, 77].map(signature).to_vec());
     let entry = |subgraph, op, bytes| DequantCacheEntry {
         subgraph: SubgraphId(subgraph),
         op,
@@ -163,8 +163,8 @@ fn unreached_subgraphs_go_and_every_reference_follows() {
         bytes,
         bytes_per_invoke: 0,
     };
-    module.dequant_cache =
-        Some(DequantCache { entries: vec![entry(6, ids[6][0], 1), entry(3, ids[3][0], 2)] });
+    let entries = vec![entry(6, ids[6][0], 1), entry(3, ids[3][0], 2)];
+    module = module.with_dequant_cache(Some(DequantCache { entries }));
     module.verify().unwrap();
 
     assert_eq!(module.prune_subgraphs(), 4);
@@ -177,10 +177,10 @@ fn unreached_subgraphs_go_and_every_reference_follows() {
     assert_eq!(refs(0, 1, 0), branches);
     assert_eq!(refs(2, 0, 3), [("then_subgraph_index", 3), ("else_subgraph_index", 1)]);
     assert_eq!(refs(2, 1, 3), [("decomposition_subgraph_index", -1)]);
-    let signed: Vec<u32> = module.signatures.iter().map(|s| s.subgraph).collect();
+    let signed: Vec<u32> = module.signatures().iter().map(|s| s.subgraph).collect();
     assert_eq!(signed, [0, 5, 5, 77]);
     // What was found out about a subgraph moves and goes with it.
-    assert_eq!(module.dequant_cache.as_ref().unwrap().entries, [entry(2, ids[3][0], 2)]);
+    assert_eq!(module.dequant_cache().as_ref().unwrap().entries, [entry(2, ids[3][0], 2)]);
     assert_eq!(&*module.journal().last().unwrap().label, "drop 4 subgraphs");
     module.verify().unwrap();
 }
@@ -189,8 +189,8 @@ fn unreached_subgraphs_go_and_every_reference_follows() {
 fn references_in_a_second_options_table_count_too() {
     let extra = calling(ops::CALL_ONCE, &[("init_subgraph_index", Attr::Int(2))]);
     let double = Op { extra_attrs: extra.attrs.map(Box::new), ..op(ops::ADD) };
-    let (first, ids) = graph_of_ops(vec![double]);
-    let graphs = vec![first, graph_of_ops(vec![]).0, graph_of_ops(vec![]).0];
+    let (first, ids) = graph_of_ops((0, vec![double]));
+    let graphs = vec![first, graph_of_ops((1, vec![])).0, graph_of_ops((2, vec![])).0];
     let mut module = Module::new(graphs, ConstantPool::default());
     assert_eq!(module.prune_subgraphs(), 1);
     assert_eq!(main(&module).op(ids[0]).subgraph_refs(), [("init_subgraph_index", 1)]);
@@ -198,13 +198,14 @@ fn references_in_a_second_options_table_count_too() {
 
 #[test]
 fn metadata_is_set_without_touching_what_shares_its_bytes() {
-    let mut module = Module::new(vec![graph_of_constants(&[1])], pool(2));
-    module.metadata = vec![Metadata { name: text("m"), buffer: BufferId(1) }];
+    let mut module = Module::new(vec![graph_of_constants(0, &[1])], pool(2));
+    module = module
+        .rebuilt(|parts| parts.metadata = vec![Metadata { name: text("m"), buffer: BufferId(1) }]);
     module.set_metadata("m", bytes(3));
     assert_eq!(module.metadata_bytes("m"), Some(&bytes(3)));
     assert_eq!(module.constant(MAIN, main(&module).tensors().next().unwrap()), Some(&bytes(9)));
     module.set_metadata("other", bytes(4));
-    assert_eq!(module.metadata.len(), 2);
+    assert_eq!(module.metadata().len(), 2);
     assert_eq!(module.metadata_bytes("other"), Some(&bytes(4)));
     assert_eq!(module.metadata_bytes("none"), None);
     module.verify().unwrap();
@@ -212,9 +213,10 @@ fn metadata_is_set_without_touching_what_shares_its_bytes() {
 
 #[test]
 fn metadata_of_the_old_list_keeps_its_bytes_too() {
-    let mut module = Module::new(vec![graph_of_constants(&[])], pool(2));
-    module.metadata = vec![Metadata { name: text("m"), buffer: BufferId(1) }];
-    module.metadata_buffer = vec![1];
+    let mut module = Module::new(vec![graph_of_constants(0, &[])], pool(2));
+    module = module
+        .rebuilt(|parts| parts.metadata = vec![Metadata { name: text("m"), buffer: BufferId(1) }]);
+    module = module.rebuilt(|parts| parts.metadata_buffer = vec![1]);
     let old = module.constants().get(BufferId(1)).cloned();
     module.set_metadata("m", bytes(3));
     assert_eq!(module.metadata_bytes("m"), Some(&bytes(3)));
@@ -229,7 +231,7 @@ fn with_metadata(mut module: Module, name: &str) -> Module {
 #[test]
 fn what_metadata_numbers_is_not_pruned() {
     let module = || {
-        let graphs = vec![graph_of_constants(&[2]), graph_of_constants(&[])];
+        let graphs = vec![graph_of_constants(0, &[2]), graph_of_constants(1, &[])];
         Module::new(graphs, pool(3))
     };
     for (name, subgraphs, buffers) in [
@@ -255,8 +257,8 @@ fn what_metadata_numbers_is_not_pruned() {
 fn computations_of_a_custom_call_are_called() {
     let list = Attr::Ints(vec![2].into());
     let call = calling(ops::STABLEHLO_CUSTOM_CALL, &[("called_computations", list)]);
-    let (first, ids) = graph_of_ops(vec![call]);
-    let graphs = vec![first, graph_of_ops(vec![]).0, graph_of_ops(vec![]).0];
+    let (first, ids) = graph_of_ops((0, vec![call]));
+    let graphs = vec![first, graph_of_ops((1, vec![])).0, graph_of_ops((2, vec![])).0];
     let mut module = Module::new(graphs, ConstantPool::default());
     assert_eq!(module.prune_subgraphs(), 1);
     assert_eq!(main(&module).op(ids[0]).subgraph_refs(), [("called_computations", 1)]);
@@ -271,7 +273,7 @@ fn a_record_of_cached_results_is_dropped_where_a_dequantize_changes() {
     let second = builder.op(op(ops::NEG), &[Some(a)], &[b]);
     let module = Module::new(vec![builder.finish(vec![x], vec![b])], pool(1));
     let mut module = with_metadata(module, DEQUANT_CACHE_METADATA);
-    let buffer = module.metadata[0].buffer;
+    let buffer = module.metadata()[0].buffer;
     let entry = DequantCacheEntry {
         subgraph: MAIN,
         op: first,
@@ -288,21 +290,21 @@ fn a_record_of_cached_results_is_dropped_where_a_dequantize_changes() {
     let mut patch = Patch::new(MAIN, "neither reads nor makes a Dequantize");
     patch.set_operand(second, 0, x);
     module.apply(patch).unwrap();
-    assert_eq!(module.dequant_cache, Some(cache));
+    assert_eq!(module.dequant_cache(), Some(&cache));
 
     let mut patch = Patch::new(MAIN, "adds one");
     let c = patch.add_tensor(float("c"));
     patch.add_op(op(ops::DEQUANTIZE), Place::End, &[Some(x.into())], &[c]);
     module.apply(patch).unwrap();
-    assert_eq!((&module.dequant_cache, module.metadata.len()), (&None, 0));
+    assert_eq!((module.dequant_cache(), module.metadata().len()), (None, 0));
     assert_eq!(module.constants().get(buffer), None);
 
     let changes = &module.changes()[start.changes().len()..];
     let mut again = start.clone();
     again.replay(&changes[..2]).unwrap();
-    assert_eq!((again.dequant_cache.is_some(), again.metadata.len()), (true, 1));
+    assert_eq!((again.dequant_cache().is_some(), again.metadata().len()), (true, 1));
     again.replay(&changes[2..]).unwrap();
-    assert_eq!((&again.dequant_cache, again.metadata.len()), (&None, 0));
+    assert_eq!((again.dequant_cache(), again.metadata().len()), (None, 0));
 }
 
 #[test]
@@ -328,13 +330,15 @@ fn a_constant_is_fixed_where_neither_caller_nor_op_writes_to_it() {
     builder.intermediates(op, &[Some(scratch)]);
     let graph = builder.finish(vec![input], vec![plain, y]);
     let mut module = Module::new(vec![graph], pool(2));
-    module.signatures = vec![Signature {
-        key: text("s"),
-        inputs: vec![(text("in"), TensorLink::Tensor(named))],
-        outputs: Vec::new(),
-        subgraph: 0,
-        deprecated_tag: None,
-    }];
+    module = module.rebuilt(|parts| {
+        parts.signatures = vec![Signature {
+            key: text("s"),
+            inputs: vec![(text("in"), TensorLink::Tensor(named))],
+            outputs: Vec::new(),
+            subgraph: 0,
+            deprecated_tag: None,
+        }]
+    });
     for id in [plain, input, scratch, named] {
         assert!(module.constant(MAIN, id).is_some());
         assert_eq!(module.fixed_constant(MAIN, id).is_some(), id == plain, "{id:?}");
@@ -386,7 +390,7 @@ fn a_model_has_a_subgraph() {
 fn attributes_name_subgraphs_that_are_there() {
     let module = |n| {
         let refs = [("init_subgraph_index", Attr::Int(n))];
-        let (graph, _) = graph_of_ops(vec![calling(ops::CALL_ONCE, &refs)]);
+        let (graph, _) = graph_of_ops((0, vec![calling(ops::CALL_ONCE, &refs)]));
         Module::new(vec![graph], ConstantPool::default())
     };
     for n in [1, -2] {
@@ -410,11 +414,14 @@ fn signatures_name_tensors_that_are_there() {
         subgraph,
         deprecated_tag: None,
     };
-    module.signatures = vec![signature(TensorLink::Tensor(gone), 0)];
+    module =
+        module.rebuilt(|parts| parts.signatures = vec![signature(TensorLink::Tensor(gone), 0)]);
     assert_eq!(broken(&module), "signature \"s\": \"out\" names a tensor that is gone");
     // Numbers that never named anything are as they were in the file.
     let links = [(TensorLink::Raw(99), 0), (TensorLink::Tensor(c.a), 0), (TensorLink::Raw(1), 7)];
-    module.signatures = links.map(|(link, subgraph)| signature(link, subgraph)).to_vec();
+    module = module.rebuilt(|parts| {
+        parts.signatures = links.map(|(link, subgraph)| signature(link, subgraph)).to_vec()
+    });
     module.verify().unwrap();
 }
 
@@ -422,9 +429,9 @@ fn signatures_name_tensors_that_are_there() {
 fn metadata_names_buffers_that_are_there() {
     let mut module = of_tensor(float("t"), pool(2));
     let entry = |n| vec![Metadata { name: text("m"), buffer: BufferId(n) }];
-    module.metadata = entry(2);
+    module = module.rebuilt(|parts| parts.metadata = entry(2));
     assert_eq!(broken(&module), "metadata \"m\": there is no buffer 2");
-    module.metadata = entry(1);
+    module = module.rebuilt(|parts| parts.metadata = entry(1));
     module.verify().unwrap();
 }
 

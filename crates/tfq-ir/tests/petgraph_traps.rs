@@ -3,12 +3,11 @@
 mod common;
 
 use common::{MAIN, apply, chain, float, main, op, operands, refuse, relu};
-use std::fmt::Debug;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use tfq_ir::catalog::ops;
 use tfq_ir::{
-    ConstantPool, Module, OpId, Patch, Place, Reason, Subgraph, SubgraphBuilder, TensorId,
-    TensorRef, Use,
+    ConstantPool, Module, OpId, Patch, Place, Quantization, QuantizationDetails, Reason, Subgraph,
+    SubgraphBuilder, SubgraphId, TensorId, TensorLink, TensorRef, Use,
 };
 
 // Trap 1: edges come back newest first, so their order is the history of the graph.
@@ -82,12 +81,6 @@ fn panics<T>(read: impl FnOnce() -> T) -> bool {
     catch_unwind(AssertUnwindSafe(read)).is_err()
 }
 
-/// The part of a handle that petgraph knows.
-fn node(handle: impl Debug) -> String {
-    let text = format!("{handle:?}");
-    text[text.find("node").expect("handles show their node")..].to_owned()
-}
-
 #[test]
 fn a_stale_handle_is_noticed_though_its_index_lives_on() {
     let (mut module, chain) = chain();
@@ -99,16 +92,13 @@ fn a_stale_handle_is_noticed_though_its_index_lives_on() {
         patch.erase_tensor(y);
         patch.erase_tensor(b);
     });
-    // As many nodes of each kind as were freed, so that every index is taken again.
+    // As many nodes of each kind as were freed, so that petgraph takes every index again.
     let applied = apply(&mut module, |patch| {
         for _ in 0..2 {
             let out = patch.add_tensor(float("new"));
             patch.add_op(relu(), Place::End, &[Some(chain.x.into())], &[out]);
         }
     });
-    let reused: Vec<String> =
-        applied.ops.iter().map(node).chain(applied.tensors.iter().map(node)).collect();
-    assert!([node(add), node(second), node(y), node(b)].iter().all(|n| reused.contains(n)));
 
     let graph = main(&module);
     for op in [add, second] {
@@ -346,4 +336,57 @@ fn a_patch_that_lets_an_op_read_what_is_computed_later_is_refused() {
         })),
         "a result that moves behind a reader which the patch does not mention"
     );
+}
+
+// What petgraph leaves to its users as well: an index says nothing of the graph that it is of.
+
+/// Two subgraphs alike, so that every handle of one has the numbers of one of the other.
+fn twins() -> (Module, [(TensorId, TensorId, OpId); 2]) {
+    let made = [0, 1].map(|number| {
+        let mut builder = SubgraphBuilder::numbered(SubgraphId(number), None);
+        let [x, y] = ["x", "y"].map(|name| builder.tensor(float(name)));
+        let op = builder.op(relu(), &[Some(x)], &[y]);
+        (builder.finish(vec![x], vec![y]), (x, y, op))
+    });
+    let [(first, one), (second, other)] = made;
+    (Module::new(vec![first, second], ConstantPool::new(vec![None])), [one, other])
+}
+
+#[test]
+fn a_handle_of_another_subgraph_is_refused_and_never_another_tensor() {
+    let (mut module, [(_, y, op), (foreign_x, foreign_y, foreign_op)]) = twins();
+    assert_eq!(op.number(), foreign_op.number());
+    assert_ne!(op, foreign_op);
+    let graph = main(&module);
+    assert!(!graph.contains_op(foreign_op) && !graph.contains_tensor(foreign_x));
+    assert!(panics(|| graph.tensor(foreign_x)) && panics(|| graph.results(foreign_op)));
+    assert!(!graph.is_input(foreign_x) && !graph.is_output(foreign_y));
+
+    let mut refused = |change: &dyn Fn(&mut Patch)| refuse(&mut module, |patch| change(patch));
+    let name = || Some("renamed".into());
+    assert_eq!(refused(&|p| p.set_name(foreign_x, name())), Reason::ForeignTensor);
+    assert_eq!(refused(&|p| p.set_operand(op, 0, foreign_x)), Reason::ForeignTensor);
+    assert_eq!(refused(&|p| p.set_operand(foreign_op, 0, y)), Reason::ForeignOp);
+    assert_eq!(refused(&|p| p.replace_output(y, foreign_y)), Reason::ForeignTensor);
+    assert_eq!(refused(&|p| p.erase_op(foreign_op)), Reason::ForeignOp);
+    assert_eq!(refused(&|p| p.erase_tensor(foreign_x)), Reason::ForeignTensor);
+    assert_eq!(refused(&|p| p.set_version(foreign_op, 2)), Reason::ForeignOp);
+    let scales = |p: &mut Patch| {
+        let details = QuantizationDetails::Blockwise {
+            scales: TensorLink::Tensor(foreign_x),
+            zero_points: TensorLink::Raw(-1),
+            block_size: 32,
+            block_shape: Vec::new(),
+        };
+        p.set_quantization(y, Some(Quantization { details, ..Quantization::default() }.into()));
+    };
+    assert_eq!(refused(&scales), Reason::ForeignTensor);
+    module.verify().unwrap();
+}
+
+#[test]
+#[should_panic(expected = "two subgraphs were built under the number 0")]
+fn subgraphs_of_one_number_make_no_module() {
+    let graph = || SubgraphBuilder::new(None).finish(vec![], vec![]);
+    Module::new(vec![graph(), graph()], ConstantPool::default());
 }

@@ -85,7 +85,7 @@ pub fn graph_json(module: &Module) -> Value {
         if known { json!(parts.subgraph_name(SubgraphId(n))) } else { json!(n) }
     };
     let signatures: Vec<Value> = module
-        .signatures
+        .signatures()
         .iter()
         .map(|signature| {
             let known = (signature.subgraph as usize) < module.subgraphs().len();
@@ -110,7 +110,7 @@ pub fn graph_json(module: &Module) -> Value {
         })
         .collect();
     let metadata: Vec<Value> = module
-        .metadata
+        .metadata()
         .iter()
         .map(|entry| {
             let bytes = module.constants().get(entry.buffer).map_or(0, |bytes| bytes.len());
@@ -132,7 +132,7 @@ pub fn graph_json(module: &Module) -> Value {
         .collect();
     json!({
         "schema": 1,
-        "description": module.description.as_deref(),
+        "description": module.description().map(|text| &**text),
         "signatures": signatures,
         "metadata": metadata,
         "subgraphs": subgraphs,

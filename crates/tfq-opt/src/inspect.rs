@@ -223,7 +223,7 @@ pub fn inspect(module: &Module, target: &Target) -> Inspection {
         outputs.extend(graph.outputs().iter().map(&mut port));
     }
     let text = |text: &Option<std::sync::Arc<str>>| text.as_deref().map(str::to_owned);
-    let signatures = module.signatures.iter().map(|signature| SignatureInfo {
+    let signatures = module.signatures().iter().map(|signature| SignatureInfo {
         key: text(&signature.key),
         subgraph: signature.subgraph,
         inputs: signature.inputs.iter().map(|(name, _)| text(name)).collect(),
@@ -238,7 +238,7 @@ pub fn inspect(module: &Module, target: &Target) -> Inspection {
     let constants = Constants::of(module);
     let min_runtime = target.model_min_runtime(module);
     Inspection {
-        description: text(&module.description),
+        description: module.description().map(|text| text.to_string()),
         min_runtime: Some(min_runtime).filter(|release| !release.is_empty()),
         inputs,
         outputs,
@@ -250,7 +250,7 @@ pub fn inspect(module: &Module, target: &Target) -> Inspection {
         types: constants.types(),
         biggest: constants.biggest(module, &mut parts),
         metadata: metadata(module),
-        trailer: trailer(&module.trailer),
+        trailer: trailer(module.trailer()),
         odd: module
             .oddities()
             .map(|(sg, id, why)| Finding {
@@ -463,7 +463,7 @@ fn is_quantised(tensor: &Tensor) -> bool {
 }
 
 fn metadata(module: &Module) -> Vec<MetadataInfo> {
-    let entries = module.metadata.iter().map(|entry| {
+    let entries = module.metadata().iter().map(|entry| {
         let bytes = module.constants().get(entry.buffer).map_or(&[][..], |bytes| bytes);
         // Writers fill short texts up with zeros.
         let end = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);

@@ -127,7 +127,7 @@ pub fn layers<E: From<RunError>>(
 /// The subgraph that a signature runs.
 fn root(module: &Module, described: &Signature) -> SubgraphId {
     let key = described.key.as_deref();
-    let found = module.signatures.iter().find(|s| key.is_some() && s.key.as_deref() == key);
+    let found = module.signatures().iter().find(|s| key.is_some() && s.key.as_deref() == key);
     SubgraphId(found.map_or(0, |signature| signature.subgraph))
 }
 

@@ -138,13 +138,12 @@ impl<G: FnMut(&[u8]) -> io::Result<bool>> Search<'_, G> {
 
     fn drop_extras(&mut self) -> Result<(), ReduceError> {
         let base = self.best.clone();
-        let signatures = (0..base.signatures.len()).map(Extra::Signature);
-        let metadata = (0..base.metadata.len()).map(Extra::Metadata);
+        let signatures = (0..base.signatures().len()).map(Extra::Signature);
+        let metadata = (0..base.metadata().len()).map(Extra::Metadata);
         let others = [Extra::OldMetadata, Extra::Description, Extra::Trailer];
         let extras: Vec<Extra> = signatures.chain(metadata).chain(others).collect();
         minimise(extras, |kept| {
-            let mut new = base.clone();
-            keep_extras(&mut new, kept);
+            let new = with_extras(&base, kept);
             let all = new.subgraph(MAIN).ops().collect();
             let candidate = cut(&new, MAIN, &all, |id| new.subgraph(MAIN).is_output(id));
             self.still_fails(candidate)
@@ -267,20 +266,25 @@ enum Extra {
     Trailer,
 }
 
-fn keep_extras(module: &mut Module, kept: &[Extra]) {
-    let mut n = 0..;
-    module.signatures.retain(|_| n.next().is_some_and(|n| kept.contains(&Extra::Signature(n))));
-    let mut n = 0..;
-    module.metadata.retain(|_| n.next().is_some_and(|n| kept.contains(&Extra::Metadata(n))));
-    if !kept.contains(&Extra::OldMetadata) {
-        module.metadata_buffer.clear();
-    }
-    if !kept.contains(&Extra::Description) {
-        module.description = None;
-    }
-    if !kept.contains(&Extra::Trailer) {
-        module.trailer = Bytes::new();
-    }
+fn with_extras(module: &Module, kept: &[Extra]) -> Module {
+    module.rebuilt(|parts| {
+        let is_kept = |n: Option<usize>, extra: fn(usize) -> Extra| {
+            n.is_some_and(|n| kept.contains(&extra(n)))
+        };
+        let mut n = 0..;
+        parts.signatures.retain(|_| is_kept(n.next(), Extra::Signature));
+        let mut n = 0..;
+        parts.metadata.retain(|_| is_kept(n.next(), Extra::Metadata));
+        if !kept.contains(&Extra::OldMetadata) {
+            parts.metadata_buffer.clear();
+        }
+        if !kept.contains(&Extra::Description) {
+            parts.description = None;
+        }
+        if !kept.contains(&Extra::Trailer) {
+            parts.trailer = Bytes::new();
+        }
+    })
 }
 
 fn lowered(module: &Module) -> Result<Bytes, Error> {

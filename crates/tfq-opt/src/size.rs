@@ -27,7 +27,7 @@ pub(crate) fn bounded(
     if full <= limit {
         return Ok(result);
     }
-    if result.dequant_cache.is_some() && start.dequant_cache.is_none() {
+    if result.dequant_cache().is_some() && start.dequant_cache().is_none() {
         let mut bare = result.clone();
         bare.set_dequant_cache(None);
         if size(&bare)? <= limit {
@@ -42,7 +42,7 @@ pub(crate) fn bounded(
 
 /// Says what the record of cached Dequantize results costs, where the run brought it.
 pub(crate) fn tell_of_record(module: &Module, start: &Module, report: &mut Report) {
-    if module.dequant_cache == start.dequant_cache {
+    if module.dequant_cache() == start.dequant_cache() {
         return;
     }
     let Some(bytes) = tfq_tflite::dequant_cache_bytes(module) else { return };

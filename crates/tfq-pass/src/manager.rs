@@ -547,13 +547,12 @@ fn find_subgraph(module: &Module, name: &str) -> Option<SubgraphId> {
 pub fn update_versions(module: &mut Module, start: &Module, target: &Target) {
     let mut changed = false;
     for (sg, op) in touched_ops(module, start.journal().len()) {
-        let before = SubgraphId(module.subgraph(sg).origin());
-        let known =
-            (before.0 as usize) < start.subgraphs().len() && start.subgraph(before).contains_op(op);
-        let anew = !known || reads_anew(module.subgraph(sg), start.subgraph(before), op);
+        let before = start.by_origin(op.origin()).filter(|sg| start.subgraph(*sg).contains_op(op));
+        let anew =
+            before.is_none_or(|before| reads_anew(module.subgraph(sg), start.subgraph(before), op));
         changed |= anew;
         let Some(version) = target.version(module, sg, op) else { continue };
-        let of_start = if known { target.version(start, before, op) } else { None };
+        let of_start = before.and_then(|before| target.version(start, before, op));
         // Rules that stop at something else (an operand left out) give the same version for float32 and for codes.
         let grew = anew || of_start.is_none_or(|before| version > before);
         if grew && version > module.subgraph(sg).op(op).version {

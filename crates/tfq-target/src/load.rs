@@ -131,12 +131,12 @@ impl Target {
         if self.load.is_empty() {
             return found;
         }
-        for (n, code) in module.op_codes.iter().enumerate() {
+        for (n, code) in module.op_codes().iter().enumerate() {
             let about = About::OpCode(n);
             let refusal = self.first(about, |test| self.op_code(test, code));
             found.extend(refusal.or_else(|| self.absent(about, code)));
         }
-        for (n, signature) in module.signatures.iter().enumerate() {
+        for (n, signature) in module.signatures().iter().enumerate() {
             let keyless = |test| {
                 (test == LoadTest::SignatureWithoutKey && signature.key.is_none())
                     .then(|| "the signature has no name".to_owned())

@@ -52,7 +52,7 @@ pub(crate) fn read(module: &Module) -> Option<DequantCache> {
 /// The record as it is to be written. `None` where there is none, or the file says the same
 /// already: a record that another version wrote in its own way stays as it is.
 pub(crate) fn outstanding(module: &Module) -> Option<Bytes> {
-    let rows = rows(module, module.dequant_cache.as_ref()?);
+    let rows = rows(module, module.dequant_cache().as_ref()?);
     let there = module.metadata_bytes(DEQUANT_CACHE_METADATA).and_then(|bytes| decode(bytes));
     (there.as_ref() != Some(&rows)).then(|| encode(&rows))
 }

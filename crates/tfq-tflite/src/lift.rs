@@ -11,9 +11,9 @@ use std::sync::Arc;
 use tfq_ir::catalog::{OptionsUnion, op_by_code, options_by_tag};
 use tfq_ir::{
     Attributes, BufferId, ConstantPool, CustomOptions, DimensionMetadata, ElementType,
-    ExternalBuffer, Metadata, Module, Op, OpCode, OpId, Quantization, QuantizationDetails,
-    Signature, SparseIndex, Sparsity, Subgraph, SubgraphBuilder, Tensor, TensorId, TensorLink,
-    VariantSubType, counted, text_from_bytes,
+    ExternalBuffer, Metadata, Module, ModuleParts, Op, OpCode, OpId, Quantization,
+    QuantizationDetails, Signature, SparseIndex, Sparsity, Subgraph, SubgraphBuilder, SubgraphId,
+    Tensor, TensorId, TensorLink, VariantSubType, counted, text_from_bytes,
 };
 use tfq_schema::tflite as fb;
 
@@ -134,12 +134,12 @@ fn lift_model_in(
         subgraphs.push(lifted.0);
         tensors.push(lifted.1);
     }
-    let mut module = Module::new(subgraphs, constants);
-    module.version = model.version();
-    module.description = text(file, model._tab, fb::Model::VT_DESCRIPTION);
-    module.op_codes = op_codes;
-    module.signatures = signatures(file, model, &tensors);
-    module.metadata = model
+    let mut parts = ModuleParts { subgraphs, constants, ..ModuleParts::default() };
+    parts.version = model.version();
+    parts.description = text(file, model._tab, fb::Model::VT_DESCRIPTION);
+    parts.op_codes = op_codes;
+    parts.signatures = signatures(file, model, &tensors);
+    parts.metadata = model
         .metadata()
         .into_iter()
         .flatten()
@@ -148,19 +148,20 @@ fn lift_model_in(
             buffer: BufferId(m.buffer()),
         })
         .collect();
-    module.metadata_buffer = ints(model.metadata_buffer());
-    module.external_buffer_groups = model
+    parts.metadata_buffer = ints(model.metadata_buffer());
+    parts.external_buffer_groups = model
         .external_buffer_groups()
         .into_iter()
         .flatten()
         .map(|group| text(file, group._tab, fb::ExternalBufferGroup::VT_NAME))
         .collect();
     let externals = model.external_buffers().into_iter().flatten();
-    module.external_buffers = externals.map(|buffer| external(file, buffer)).collect();
-    module.constants_outside = constants_outside > 0;
-    module.trailer = trailer::split(file, scan.end.max(outside_end));
-    module.dequant_cache = annotations::read(&module);
-    module.accept_oddities(|_, _| true);
+    parts.external_buffers = externals.map(|buffer| external(file, buffer)).collect();
+    parts.constants_outside = constants_outside > 0;
+    parts.trailer = trailer::split(file, scan.end.max(outside_end));
+    let module = parts.build().with_oddities(|_, _| true);
+    let cache = annotations::read(&module);
+    let module = module.with_dequant_cache(cache);
     module.verify().map_err(|errors| {
         let more = match errors.len() - 1 {
             0 => String::new(),
@@ -314,7 +315,10 @@ impl<'a> Lift<'a> {
         op_codes: &[OpCode],
         outside_end: &mut usize,
     ) -> Result<(Subgraph, Vec<TensorId>), LiftError> {
-        let mut builder = SubgraphBuilder::new(text(self.file, sg._tab, fb::SubGraph::VT_NAME));
+        let mut builder = SubgraphBuilder::numbered(
+            SubgraphId(n as u32),
+            text(self.file, sg._tab, fb::SubGraph::VT_NAME),
+        );
         builder.debug_metadata_index(sg.debug_metadata_index());
         let mut ids = Vec::new();
         let mut details = Vec::new();

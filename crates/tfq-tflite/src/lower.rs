@@ -65,7 +65,7 @@ pub fn lower(module: &Module, how: &LowerOptions) -> Result<Image, LowerError> {
         Placement::Outside => true,
         // The flatbuffer without constants takes some 100 bytes per tensor and op.
         Placement::Auto => {
-            module.constants_outside || payload + plan.skeleton_guess() > FLATBUFFER_LIMIT
+            module.constants_outside() || payload + plan.skeleton_guess() > FLATBUFFER_LIMIT
         }
     };
     let large_options = module
@@ -115,7 +115,7 @@ impl Plan {
         let (op_codes, codes) = op_codes(module);
         let mut buffers: Vec<Option<Bytes>> =
             module.constants().iter().map(|(_, bytes)| bytes.cloned()).collect();
-        let mut metadata = module.metadata.clone();
+        let mut metadata = module.metadata().to_vec();
         if let Some(bytes) = annotations::outstanding(module) {
             if buffers.is_empty() {
                 // Number 0 is for what has no data.
@@ -143,7 +143,7 @@ impl Plan {
         }
         let mut inside = vec![false; buffers.len()];
         let named = metadata.iter().map(|entry| entry.buffer.0 as usize);
-        let listed = module.metadata_buffer.iter().filter_map(|id| usize::try_from(*id).ok());
+        let listed = module.metadata_buffer().iter().filter_map(|id| usize::try_from(*id).ok());
         for id in named.chain(listed) {
             if let Some(inside) = inside.get_mut(id) {
                 *inside = true;
@@ -174,7 +174,7 @@ impl Plan {
 /// version, the entry is raised, so that all ops of the entry share it, as the converter does.
 /// Versions are never lowered. An op without an entry takes the first of its kind.
 fn op_codes(module: &Module) -> (Vec<OpCode>, Vec<Vec<u32>>) {
-    let mut table = module.op_codes.clone();
+    let mut table = module.op_codes().to_vec();
     let mut by_kind = HashMap::new();
     for (n, code) in table.iter().enumerate() {
         by_kind.entry(code.kind()).or_insert(n as u32);
@@ -251,7 +251,7 @@ fn place(
         }
     }
     // A trailer is room enough to read past a constant.
-    if constants_behind && module.trailer.is_empty() {
+    if constants_behind && module.trailer().is_empty() {
         layout.end += OVER_READ;
     }
     Ok(layout.finish(module, skeleton))
@@ -307,9 +307,9 @@ impl Layout {
 
     /// Adds what followed the model in its file.
     fn finish(mut self, module: &Module, skeleton: Vec<u8>) -> Image {
-        if !module.trailer.is_empty() {
+        if !module.trailer().is_empty() {
             let at = self.end.next_multiple_of(trailer::ALIGN as u64);
-            let piece = Piece { at, header: None, data: trailer::relocate(&module.trailer, at) };
+            let piece = Piece { at, header: None, data: trailer::relocate(module.trailer(), at) };
             self.end = piece.end();
             self.pieces.push(piece);
         }

@@ -128,7 +128,7 @@ fn names_that_are_no_utf8_keep_their_bytes() {
         let names = [
             graph.tensor(graph.tensors().nth(1).unwrap()).name.clone(),
             graph.name.clone(),
-            module.description.clone(),
+            module.description().cloned(),
         ];
         for found in names {
             assert_eq!(bytes_of_text(&found.unwrap()), name);

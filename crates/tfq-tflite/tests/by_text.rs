@@ -54,7 +54,7 @@ fn what_shares_its_bytes_still_does() {
             b.op(op, &[Some(x)], &[y]);
         }
         let mut module = Module::new(vec![b.finish(vec![x], vec![])], pool);
-        module.constants_outside = true;
+        module = module.rebuilt(|parts| parts.constants_outside = true);
         assert_same_file("made", &module);
         // As it comes back from its file, too.
         assert_same_file("read again", &lifted(&lowered(&module, Placement::Auto)));

@@ -120,7 +120,7 @@ fn other_files_are_told_by_their_look() {
 #[test]
 fn a_version_other_than_3_is_refused() {
     let mut module = lifted(&model("odd/identity.tflite"));
-    module.version = 4;
+    module = module.rebuilt(|parts| parts.version = 4);
     let error = try_lift(&lowered(&module, Placement::Auto)).unwrap_err();
     assert_eq!(error.to_string(), "the model: its version is 4, only 3 is known");
 }
@@ -353,10 +353,10 @@ fn tagged() -> (Vec<u8>, usize) {
 fn the_deprecated_tag_of_a_signature_comes_back() {
     let (file, _) = tagged();
     let first = lifted(&file.into());
-    assert_eq!(first.signatures[0].deprecated_tag.as_deref(), Some("the tag"));
+    assert_eq!(first.signatures()[0].deprecated_tag.as_deref(), Some("the tag"));
     let once = lowered(&first, Placement::Auto);
     let second = lifted(&once);
-    assert_eq!(second.signatures, first.signatures);
+    assert_eq!(second.signatures(), first.signatures());
     assert!(lowered(&second, Placement::Auto) == once);
 }
 
@@ -379,7 +379,7 @@ fn a_deprecated_tag_that_is_damaged_is_refused() {
     // What is no UTF-8 is kept.
     let mut file = file.clone();
     file[tag] = 0xff;
-    let signature = lifted(&file.into()).signatures.remove(0);
+    let signature = lifted(&file.into()).signatures()[0].clone();
     assert_eq!(&*bytes_of_text(&signature.deprecated_tag.unwrap()), b"\xffhe tag");
 }
 

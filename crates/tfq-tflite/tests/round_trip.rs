@@ -32,10 +32,10 @@ fn every_model_comes_back_equal_and_a_second_time_byte_for_byte() {
         let once = lowered(&first, Placement::Auto);
         let second = lifted(&once);
         assert_same(&name, &first, &second);
-        assert_eq!(first.constants_outside, second.constants_outside, "{name}");
+        assert_eq!(first.constants_outside(), second.constants_outside(), "{name}");
         assert_eq!(large_options(&first), large_options(&second), "{name}");
-        assert_eq!(first.trailer.len(), second.trailer.len(), "{name}");
-        assert!(is_zip(&first.trailer) || first.trailer == second.trailer, "{name}");
+        assert_eq!(first.trailer().len(), second.trailer().len(), "{name}");
+        assert!(is_zip(first.trailer()) || first.trailer() == second.trailer(), "{name}");
         assert!(lowered(&second, Placement::Auto) == once, "{name}");
     }
 }
@@ -50,7 +50,7 @@ fn every_model_round_trips_with_its_constants_in_either_place() {
             assert_same(&name, &first, &second);
             assert!(lowered(&second, placement) == once, "{name} {placement:?}");
             // The place is remembered, where there is a constant that may go outside.
-            if second.constants_outside == (placement == Placement::Outside) {
+            if second.constants_outside() == (placement == Placement::Outside) {
                 assert!(lowered(&second, Placement::Auto) == once, "{name} {placement:?}");
             }
         }
@@ -66,7 +66,7 @@ fn every_model_goes_into_a_builder() {
         let bytes = Bytes::copy_from_slice(fbb.finished_data());
         let second = lifted(&bytes);
         assert_same(&name, &first, &second);
-        assert!(second.trailer.is_empty() && !second.constants_outside, "{name}");
+        assert!(second.trailer().is_empty() && !second.constants_outside(), "{name}");
         assert!(!large_options(&second).contains(&true), "{name}");
         assert_aligned(&name, &bytes);
 
@@ -199,7 +199,7 @@ fn metadata_stays_inside_when_constants_go_outside() {
         let module = lifted(&model(name));
         let file = lowered(&module, Placement::Outside);
         let placed = placed(&file);
-        for entry in &module.metadata {
+        for entry in module.metadata() {
             let outside = placed[entry.buffer.0 as usize].as_ref().is_some_and(|(_, out)| *out);
             assert!(!outside, "{name}: {:?}", entry.name);
         }
@@ -396,12 +396,12 @@ fn an_empty_or_broken_zip_is_kept_as_it_is() {
 #[test]
 fn bytes_of_no_meaning_are_kept_and_padding_is_not() {
     let module = lifted(&model("odd/garbage_behind.tflite"));
-    assert!(!module.trailer.is_empty());
-    assert!(lowered(&module, Placement::Outside).ends_with(&module.trailer));
+    assert!(!module.trailer().is_empty());
+    assert!(lowered(&module, Placement::Outside).ends_with(module.trailer()));
 
     let plain = lowered(&lifted(&model("ops/fc_bias.tflite")), Placement::Auto);
     let behind = |bytes: &[u8]| -> Bytes { [&plain[..], bytes].concat().into() };
-    assert!(lifted(&behind(&[0; 15])).trailer.is_empty());
+    assert!(lifted(&behind(&[0; 15])).trailer().is_empty());
     let mut random = common::Random(3);
     for len in 0..200 {
         for zeros in 0..len.min(80) {
@@ -411,8 +411,8 @@ fn bytes_of_no_meaning_are_kept_and_padding_is_not() {
             let first = lifted(&file);
             let once = lowered(&first, Placement::Auto);
             let second = lifted(&once);
-            assert!(file.ends_with(&first.trailer) && once.ends_with(&first.trailer));
-            assert_eq!(second.trailer, first.trailer, "{zeros} zeros of {len}");
+            assert!(file.ends_with(first.trailer()) && once.ends_with(first.trailer()));
+            assert_eq!(second.trailer(), first.trailer(), "{zeros} zeros of {len}");
             assert!(lowered(&second, Placement::Auto) == once);
         }
     }
@@ -469,7 +469,7 @@ fn custom_options_outside_may_be_empty_and_shared() {
     let graph = builder.finish(vec![x], vec![]);
     let mut module = Module::new(vec![graph], ConstantPool::new(vec![None]));
     let once = lowered(&module, Placement::Auto);
-    module.op_codes = lifted(&once).op_codes;
+    module = module.rebuilt(|parts| parts.op_codes = lifted(&once).op_codes().to_vec());
     assert_eq!(once.windows(100).filter(|w| *w == &bytes[..]).count(), 2);
     let second = lifted(&once);
     assert_eq!(large_options(&second), [true, true, true, false]);
@@ -493,7 +493,7 @@ fn a_buffer_outside_without_bytes_does_not_move_the_others_out() {
     let buffers = buffers.map(|args| fb::Buffer::create(&mut fbb, &args));
     let file = model_of_buffers(fbb, &buffers);
     let module = lifted(&file);
-    assert!(!module.constants_outside && module.trailer.is_empty());
+    assert!(!module.constants_outside() && module.trailer().is_empty());
     assert_eq!(module.constants().get(BufferId(2)), Some(&Bytes::new()));
     let once = lowered(&module, Placement::Auto);
     assert!(lowered(&lifted(&once), Placement::Auto) == once);
@@ -575,7 +575,7 @@ fn of_ops(list: &[(i32, Option<u32>, i32)], codes: &[(i32, i32)]) -> Module {
     let mut module = Module::new(vec![graph], ConstantPool::new(vec![None]));
     let code =
         |(builtin, version): &(i32, i32)| OpCode::for_kind(&OpKind::Builtin(*builtin), *version);
-    module.op_codes = codes.iter().map(code).collect();
+    module = module.rebuilt(|parts| parts.op_codes = codes.iter().map(code).collect());
     module
 }
 
@@ -583,7 +583,7 @@ fn of_ops(list: &[(i32, Option<u32>, i32)], codes: &[(i32, i32)]) -> Module {
 fn coded(module: &Module) -> (Vec<(i32, i32)>, Vec<u32>) {
     let second = lifted(&lowered(module, Placement::Auto));
     let graph = second.subgraph(SubgraphId(0));
-    let codes = second.op_codes.iter().map(|c| (c.builtin, c.version)).collect();
+    let codes = second.op_codes().iter().map(|c| (c.builtin, c.version)).collect();
     (codes, graph.ops().map(|op| graph.op(op).code.unwrap()).collect())
 }
 
@@ -619,8 +619,8 @@ fn an_entry_of_another_kind_or_out_of_range_is_not_taken() {
 fn old_and_new_operator_code_fields_come_back_as_they_were() {
     for name in ["odd/deprecated_code_only.tflite", "odd/builtin_code_only.tflite"] {
         let module = lifted(&model(name));
-        let code = &lifted(&lowered(&module, Placement::Auto)).op_codes[0];
-        assert_eq!(*code, module.op_codes[0], "{name}");
+        let code = lifted(&lowered(&module, Placement::Auto)).op_codes()[0].clone();
+        assert_eq!(code, module.op_codes()[0], "{name}");
         assert_ne!(i32::from(code.deprecated_builtin), code.builtin, "{name}");
     }
 }
@@ -660,7 +660,8 @@ fn record(module: &Module) -> Bytes {
 fn the_record_of_cached_results_names_ops_and_tensors_by_their_numbers_in_the_file() {
     let (mut module, entry) = dequantized();
     let gone = DequantCacheEntry { bytes: 100, subgraph: SubgraphId(5), ..entry.clone() };
-    module.dequant_cache = Some(DequantCache { entries: vec![entry, gone] });
+    module = module
+        .rebuilt(|parts| parts.dequant_cache = Some(DequantCache { entries: vec![entry, gone] }));
     let bytes = record(&module);
     let record = tfq_schema::annotations::root_as_dequant_cache(&bytes).unwrap();
     let [entry] = record.entries().unwrap().iter().collect::<Vec<_>>()[..] else {
@@ -673,12 +674,13 @@ fn the_record_of_cached_results_names_ops_and_tensors_by_their_numbers_in_the_fi
 #[test]
 fn a_record_of_an_earlier_run_is_replaced() {
     let (mut module, entry) = dequantized();
-    module.dequant_cache = Some(DequantCache { entries: vec![entry.clone()] });
+    module = module
+        .rebuilt(|parts| parts.dequant_cache = Some(DequantCache { entries: vec![entry.clone()] }));
     let mut second = lifted(&lowered(&module, Placement::Auto));
     let buffers = second.constants().len();
-    second.dequant_cache = Some(DequantCache::default());
+    second = second.rebuilt(|parts| parts.dequant_cache = Some(DequantCache::default()));
     let third = lifted(&lowered(&second, Placement::Auto));
-    assert_eq!((third.constants().len(), third.metadata.len()), (buffers, 1));
+    assert_eq!((third.constants().len(), third.metadata().len()), (buffers, 1));
     assert_eq!(record(&second), third.metadata_bytes(DEQUANT_CACHE_METADATA).unwrap());
     assert_ne!(record(&second), record(&module));
 }
@@ -688,12 +690,16 @@ fn a_record_does_not_overwrite_what_shares_its_buffer() {
     let (mut module, entry) = dequantized();
     let name = Some(Arc::from(DEQUANT_CACHE_METADATA));
     for buffer in [0, 1] {
-        module.metadata = vec![Metadata { name: name.clone(), buffer: BufferId(buffer) }];
-        module.dequant_cache = Some(DequantCache { entries: vec![entry.clone()] });
+        module = module.rebuilt(|parts| {
+            parts.metadata = vec![Metadata { name: name.clone(), buffer: BufferId(buffer) }]
+        });
+        module = module.rebuilt(|parts| {
+            parts.dequant_cache = Some(DequantCache { entries: vec![entry.clone()] })
+        });
         let second = lifted(&lowered(&module, Placement::Auto));
         assert_eq!(second.constants().get(BufferId(0)), None);
         assert_eq!(second.constants().get(BufferId(1)), Some(&Bytes::from_static(&[1; 4])));
-        assert_eq!(second.metadata[0].buffer, BufferId(2));
+        assert_eq!(second.metadata()[0].buffer, BufferId(2));
     }
 }
 
@@ -712,7 +718,8 @@ fn recorded() -> Module {
     let pool = ConstantPool::new(vec![None, Some(Bytes::from_static(&[1; 4]))]);
     let mut module = Module::new(vec![graph], pool);
     let entry = cached(dequantize);
-    module.dequant_cache = Some(DequantCache { entries: vec![entry] });
+    module =
+        module.rebuilt(|parts| parts.dequant_cache = Some(DequantCache { entries: vec![entry] }));
     lifted(&lowered(&module, Placement::Auto))
 }
 
@@ -730,7 +737,7 @@ fn erase_unread(module: &mut Module) {
 #[test]
 fn a_record_follows_the_ops_that_it_names() {
     let mut module = recorded();
-    let [entry] = &module.dequant_cache.as_ref().expect("it was read").entries[..] else {
+    let [entry] = &module.dequant_cache().as_ref().expect("it was read").entries[..] else {
         panic!("there is one")
     };
     assert_eq!((entry.reason, entry.bytes), (CacheReason::CachedConstant, 4));
@@ -768,11 +775,11 @@ fn a_record_that_cannot_be_read_stays_until_its_numbers_may_be_wrong() {
     for bytes in [Bytes::from_static(b"newer"), whole.slice(..20), Bytes::from(other_name)] {
         let mut module = recorded();
         module.set_metadata(DEQUANT_CACHE_METADATA, bytes.clone());
-        module.dequant_cache = None;
+        module = module.rebuilt(|parts| parts.dequant_cache = None);
         let mut module = lifted(&lowered(&module, Placement::Auto));
-        assert_eq!(module.dequant_cache, None);
+        assert_eq!(module.dequant_cache(), None);
         assert_eq!(record(&module), bytes);
         erase_unread(&mut module);
-        assert_eq!(module.metadata, []);
+        assert_eq!(module.metadata(), []);
     }
 }

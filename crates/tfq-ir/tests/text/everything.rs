@@ -10,7 +10,7 @@ use tfq_ir::{
     Attr, Attributes, BufferId, CacheReason, ConstantPool, DequantCache, DequantCacheEntry,
     DimensionMetadata, ElementType, ExternalBuffer, Metadata, Module, Op, OpCode, OpKind,
     Quantization, QuantizationDetails, Signature, SparseIndex, Sparsity, Subgraph, SubgraphBuilder,
-    Tensor, TensorId, TensorLink, VariantSubType,
+    SubgraphId, Tensor, TensorId, TensorLink, VariantSubType,
 };
 
 fn random_bytes(len: usize, seed: u64) -> Bytes {
@@ -280,65 +280,75 @@ pub(crate) fn everything() -> Module {
     let first = b.finish(vec![x, fixed, x, state_in], outputs);
 
     // Subgraphs: without a name, with the same name, referring to another's buffer.
-    let mut b = SubgraphBuilder::new(None);
+    let mut b = SubgraphBuilder::numbered(SubgraphId(1), None);
     let mut w = named("w", ElementType::UInt8, &[256]);
     w.buffer = first.tensor(tensor(&first, "one")).buffer;
     let w = b.tensor(w);
     let second = b.finish(vec![w], vec![w]);
-    let third = SubgraphBuilder::new(some("main")).finish(vec![], vec![]);
+    let third = SubgraphBuilder::numbered(SubgraphId(2), some("main")).finish(vec![], vec![]);
 
     let names = [("wide", wide), ("x", x)];
     let mut m = Module::new(vec![first, second, third], pool);
-    m.description = some("line\nline");
-    m.op_codes = vec![
-        OpCode::for_kind(&OpKind::Builtin(ops::CONV_2D), 1),
-        OpCode { builtin: 0, deprecated_builtin: 19, custom: None, version: 1 },
-        OpCode { builtin: 3, deprecated_builtin: 2, custom: some("left over"), version: 3 },
-        OpCode::for_kind(&OpKind::Custom("Über \"op\"".into()), 1),
-        OpCode { builtin: ops::CUSTOM, deprecated_builtin: 32, custom: None, version: -2 },
-        OpCode::for_kind(&OpKind::Builtin(ops::STABLEHLO_GATHER), 1),
-    ];
+    m = m.rebuilt(|parts| parts.description = some("line\nline"));
+    m = m.rebuilt(|parts| {
+        parts.op_codes = vec![
+            OpCode::for_kind(&OpKind::Builtin(ops::CONV_2D), 1),
+            OpCode { builtin: 0, deprecated_builtin: 19, custom: None, version: 1 },
+            OpCode { builtin: 3, deprecated_builtin: 2, custom: some("left over"), version: 3 },
+            OpCode::for_kind(&OpKind::Custom("Über \"op\"".into()), 1),
+            OpCode { builtin: ops::CUSTOM, deprecated_builtin: 32, custom: None, version: -2 },
+            OpCode::for_kind(&OpKind::Builtin(ops::STABLEHLO_GATHER), 1),
+        ]
+    });
     let buffer = m.add_constant(Bytes::from_static(b"1.5.0\0"));
-    m.metadata = vec![
-        Metadata { name: some("min_runtime_version"), buffer },
-        Metadata { name: None, buffer },
-        Metadata { name: some(""), buffer: BufferId(empty_buffer) },
-    ];
+    m = m.rebuilt(|parts| {
+        parts.metadata = vec![
+            Metadata { name: some("min_runtime_version"), buffer },
+            Metadata { name: None, buffer },
+            Metadata { name: some(""), buffer: BufferId(empty_buffer) },
+        ]
+    });
     let buffer = m.add_constant(random_bytes(500, 4));
-    m.metadata.push(Metadata { name: some("large"), buffer });
+    m = m.rebuilt(|parts| parts.metadata.push(Metadata { name: some("large"), buffer }));
     m.add_constant(payload);
-    m.metadata_buffer = vec![1, -1];
-    m.external_buffer_groups = vec![some("weights.bin"), None];
-    m.external_buffers = vec![
-        ExternalBuffer { id: 3, group: 0, offset: 64, length: 128, packing: some("p") },
-        ExternalBuffer { id: 4, group: 9, offset: 0, length: u64::MAX, packing: None },
-    ];
-    m.signatures = vec![
-        Signature {
-            key: some("serving_default"),
-            inputs: vec![(some("x"), TensorLink::Tensor(x)), (None, TensorLink::Raw(7777))],
-            outputs: names.iter().map(|(n, id)| (some(n), TensorLink::Tensor(*id))).collect(),
-            subgraph: 0,
-            deprecated_tag: some("tag"),
-        },
-        Signature {
-            key: None,
-            inputs: vec![],
-            outputs: vec![],
-            subgraph: 12,
-            deprecated_tag: None,
-        },
-    ];
-    m.trailer = Bytes::from_static(b"PK\x03\x04");
-    m.constants_outside = true;
-    m.dequant_cache = Some(DequantCache {
-        entries: vec![DequantCacheEntry {
-            subgraph: MAIN,
-            op: cached,
-            reason: CacheReason::CachedConstant,
-            bytes: 16,
-            bytes_per_invoke: 0,
-        }],
+    m = m.rebuilt(|parts| parts.metadata_buffer = vec![1, -1]);
+    m = m.rebuilt(|parts| parts.external_buffer_groups = vec![some("weights.bin"), None]);
+    m = m.rebuilt(|parts| {
+        parts.external_buffers = vec![
+            ExternalBuffer { id: 3, group: 0, offset: 64, length: 128, packing: some("p") },
+            ExternalBuffer { id: 4, group: 9, offset: 0, length: u64::MAX, packing: None },
+        ]
+    });
+    m = m.rebuilt(|parts| {
+        parts.signatures = vec![
+            Signature {
+                key: some("serving_default"),
+                inputs: vec![(some("x"), TensorLink::Tensor(x)), (None, TensorLink::Raw(7777))],
+                outputs: names.iter().map(|(n, id)| (some(n), TensorLink::Tensor(*id))).collect(),
+                subgraph: 0,
+                deprecated_tag: some("tag"),
+            },
+            Signature {
+                key: None,
+                inputs: vec![],
+                outputs: vec![],
+                subgraph: 12,
+                deprecated_tag: None,
+            },
+        ]
+    });
+    m = m.rebuilt(|parts| parts.trailer = Bytes::from_static(b"PK\x03\x04"));
+    m = m.rebuilt(|parts| parts.constants_outside = true);
+    m = m.rebuilt(|parts| {
+        parts.dequant_cache = Some(DequantCache {
+            entries: vec![DequantCacheEntry {
+                subgraph: MAIN,
+                op: cached,
+                reason: CacheReason::CachedConstant,
+                bytes: 16,
+                bytes_per_invoke: 0,
+            }],
+        })
     });
     m.verify().expect("it is sound");
     m
@@ -371,15 +381,15 @@ pub(crate) fn dump(m: &Module) -> String {
     writeln!(
         out,
         "{} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {} {entries:?} {sharing:?}",
-        m.version,
-        m.description,
-        m.metadata,
-        m.metadata_buffer,
-        m.external_buffer_groups,
-        m.external_buffers,
-        m.op_codes,
-        m.trailer,
-        m.constants_outside
+        m.version(),
+        m.description(),
+        m.metadata(),
+        m.metadata_buffer(),
+        m.external_buffer_groups(),
+        m.external_buffers(),
+        m.op_codes(),
+        m.trailer(),
+        m.constants_outside()
     )
     .unwrap();
     let number = |graph: &Subgraph, id: TensorId| graph.tensors().position(|t| t == id);
@@ -387,7 +397,7 @@ pub(crate) fn dump(m: &Module) -> String {
         (Some(graph), TensorLink::Tensor(id)) => format!("{:?}", number(graph, *id)),
         (_, link) => format!("{link:?}"),
     };
-    for s in &m.signatures {
+    for s in m.signatures() {
         let graph = m.subgraphs().nth(s.subgraph as usize).map(|(_, graph)| graph);
         writeln!(out, "{:?} {} {:?}", s.key, s.subgraph, s.deprecated_tag).unwrap();
         for (name, l) in s.inputs.iter().chain(&s.outputs) {
@@ -435,7 +445,7 @@ pub(crate) fn dump(m: &Module) -> String {
             .unwrap();
         }
     }
-    if let Some(cache) = &m.dequant_cache {
+    if let Some(cache) = m.dequant_cache() {
         for entry in &cache.entries {
             let graph = m.subgraph(entry.subgraph);
             let at = graph.ops().position(|op| op == entry.op);

@@ -113,15 +113,15 @@ proptest! {
         b.op(op, &[Some(tensors[0])], &[tensors[1]]);
         let graph = b.finish(vec![tensors[0]], vec![tensors[1], tensors[2]]);
         let mut module = tfq_ir::Module::new(vec![graph], Default::default());
-        module.description = name(6);
-        module.signatures.push(tfq_ir::Signature {
+        module = module.rebuilt(|parts| parts.description = name(6));
+        module = module.rebuilt(|parts| parts.signatures.push(tfq_ir::Signature {
             key: name(7),
             inputs: vec![(name(1), tfq_ir::TensorLink::Tensor(tensors[0]))],
             outputs: vec![(name(2), tfq_ir::TensorLink::Tensor(tensors[3]))],
             subgraph: 0,
             deprecated_tag: name(3),
-        });
-        module.external_buffer_groups = vec![name(4)];
+        }));
+        module = module.rebuilt(|parts| parts.external_buffer_groups = vec![name(4)]);
         let printed = text::print(&module, Level::Full);
         let shows = |c: char| !c.is_control() || c == '\n';
         prop_assert!(printed.chars().all(shows), "{printed}");

@@ -150,7 +150,7 @@ impl Subject {
             let key = s.key.as_deref().map(str::to_owned);
             Some(Signature { key, inputs: inputs.collect(), outputs: Vec::new() })
         };
-        let mut all: Vec<Signature> = module.signatures.iter().filter_map(of_signature).collect();
+        let mut all: Vec<Signature> = module.signatures().iter().filter_map(of_signature).collect();
         if let (true, Some((sg, graph))) = (all.is_empty(), module.subgraphs().next()) {
             let inputs = graph.inputs().iter();
             let inputs = inputs
@@ -169,7 +169,7 @@ impl Subject {
     ) -> Option<(&Module, SubgraphId, TensorId)> {
         let module = self.module.as_ref()?;
         let key = signature.key.as_deref();
-        if let Some(described) = module.signatures.iter().find(|s| s.key.as_deref() == key) {
+        if let Some(described) = module.signatures().iter().find(|s| s.key.as_deref() == key) {
             let named = |(name, _): &&(Option<_>, _)| name.as_deref() == Some(&*port.name);
             let (_, link) = described.inputs.iter().find(named)?;
             let TensorLink::Tensor(tensor) = link else { return None };

@@ -3,8 +3,8 @@
 use indexmap::{IndexMap, IndexSet};
 use std::sync::Arc;
 use tfq_ir::{
-    ElementType, Metadata, Module, OpId, Signature, Subgraph, SubgraphBuilder, SubgraphId, Tensor,
-    TensorId, TensorLink, numbering,
+    ElementType, Metadata, Module, ModuleParts, OpId, Signature, Subgraph, SubgraphBuilder,
+    SubgraphId, Tensor, TensorId, TensorLink, numbering,
 };
 
 /// The model with these ops of a subgraph as its main one. What they read and removed ops
@@ -71,21 +71,11 @@ fn assemble(
         return None;
     }
     let others = module.subgraphs().skip(1).map(|(_, graph)| graph.clone());
-    let mut new =
-        Module::new(std::iter::once(main).chain(others).collect(), module.constants().clone());
-    new.version = module.version;
-    new.description.clone_from(&module.description);
+    let subgraphs = std::iter::once(main).chain(others).collect();
     // What numbers parts of the model is wrong for some of them.
     let holds = |entry: &&Metadata| entry.name.as_deref().and_then(numbering).is_none();
-    new.metadata = module.metadata.iter().filter(holds).cloned().collect();
-    new.metadata_buffer.clone_from(&module.metadata_buffer);
-    new.external_buffer_groups.clone_from(&module.external_buffer_groups);
-    new.external_buffers.clone_from(&module.external_buffers);
-    new.op_codes.clone_from(&module.op_codes);
-    new.trailer = module.trailer.clone();
-    new.constants_outside = module.constants_outside;
-    new.signatures = module
-        .signatures
+    let signatures = module
+        .signatures()
         .iter()
         .filter(|signature| sg.0 == 0 || signature.subgraph != 0)
         .map(|signature| match signature.subgraph == sg.0 {
@@ -93,6 +83,22 @@ fn assemble(
             false => signature.clone(),
         })
         .collect();
+    let parts = ModuleParts {
+        version: module.version(),
+        description: module.description().cloned(),
+        signatures,
+        metadata: module.metadata().iter().filter(holds).cloned().collect(),
+        metadata_buffer: module.metadata_buffer().to_vec(),
+        external_buffer_groups: module.external_buffer_groups().to_vec(),
+        external_buffers: module.external_buffers().to_vec(),
+        op_codes: module.op_codes().to_vec(),
+        trailer: module.trailer().clone(),
+        constants_outside: module.constants_outside(),
+        dequant_cache: None,
+        subgraphs,
+        constants: module.constants().clone(),
+    };
+    let mut new = parts.build();
     new.prune_subgraphs();
     new.prune_buffers();
     new.prune_op_codes();

@@ -54,8 +54,8 @@ fn fills(module: &Module, fill: Fill) -> IndexMap<BufferId, Bytes> {
             }
         }
     }
-    let named = module.metadata.iter().map(|entry| entry.buffer);
-    let older = module.metadata_buffer.iter().filter_map(|id| u32::try_from(*id).ok());
+    let named = module.metadata().iter().map(|entry| entry.buffer);
+    let older = module.metadata_buffer().iter().filter_map(|id| u32::try_from(*id).ok());
     let named: IndexSet<BufferId> = named.chain(older.map(BufferId)).collect();
     let found = found.into_iter().filter(|(buffer, _)| !named.contains(buffer));
     found.filter_map(|(buffer, bytes)| Some((buffer, bytes?))).collect()

@@ -81,16 +81,16 @@ impl<'m> Writer<'m> {
             .collect();
         let metadata = (!metadata.is_empty()).then(|| fbb.create_vector(&metadata));
         let metadata_buffer =
-            (!m.metadata_buffer.is_empty()).then(|| fbb.create_vector(&m.metadata_buffer));
+            (!m.metadata_buffer().is_empty()).then(|| fbb.create_vector(m.metadata_buffer()));
         let signatures: Vec<_> =
-            m.signatures.iter().map(|s| signature(fbb, shared, s, &indices)).collect();
+            m.signatures().iter().map(|s| signature(fbb, shared, s, &indices)).collect();
         let signature_defs = (!signatures.is_empty()).then(|| fbb.create_vector(&signatures));
         let (groups, externals) = external(fbb, shared, m);
-        let description = m.description.as_ref().map(|text| string(fbb, shared, text));
+        let description = m.description().map(|text| string(fbb, shared, text));
         let root = fb::Model::create(
             fbb,
             &fb::ModelArgs {
-                version: m.version,
+                version: m.version(),
                 operator_codes: Some(codes),
                 subgraphs: Some(subgraphs),
                 description,
@@ -250,7 +250,7 @@ fn external<'a>(
     m: &Module,
 ) -> (Option<GroupVector<'a>>, Option<ExternalVector<'a>>) {
     let groups: Vec<_> = m
-        .external_buffer_groups
+        .external_buffer_groups()
         .iter()
         .map(|name| {
             let name = name.as_ref().map(|name| string(fbb, shared, name));
@@ -259,7 +259,7 @@ fn external<'a>(
         .collect();
     let groups = (!groups.is_empty()).then(|| fbb.create_vector(&groups));
     let buffers: Vec<_> = m
-        .external_buffers
+        .external_buffers()
         .iter()
         .map(|buffer| {
             let packing = buffer.packing.as_ref().map(|packing| string(fbb, shared, packing));

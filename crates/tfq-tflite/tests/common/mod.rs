@@ -64,13 +64,13 @@ pub(crate) fn op(code: i32) -> Op {
 /// trailer, whose offsets move.
 pub(crate) fn describe(module: &Module) -> String {
     let mut text = Describe { text: String::new(), place: String::new() };
-    text.line("version", module.version);
-    text.line("description", &module.description);
-    text.line("op codes", &module.op_codes);
-    text.line("metadata", &module.metadata);
-    text.line("metadata buffer", &module.metadata_buffer);
-    text.line("external groups", &module.external_buffer_groups);
-    text.line("external buffers", &module.external_buffers);
+    text.line("version", module.version());
+    text.line("description", module.description());
+    text.line("op codes", module.op_codes());
+    text.line("metadata", module.metadata());
+    text.line("metadata buffer", module.metadata_buffer());
+    text.line("external groups", module.external_buffer_groups());
+    text.line("external buffers", module.external_buffers());
     for (id, bytes) in module.constants().iter() {
         text.line("buffer", (id, bytes));
     }
@@ -79,7 +79,7 @@ pub(crate) fn describe(module: &Module) -> String {
         positions.push(graph.tensors().zip(0..).collect());
         text.subgraph(id.0, graph, &positions[id.0 as usize]);
     }
-    for (n, signature) in module.signatures.iter().enumerate() {
+    for (n, signature) in module.signatures().iter().enumerate() {
         text.place = format!("signature {n}");
         text.line("key", (&signature.key, signature.subgraph, &signature.deprecated_tag));
         let none = HashMap::new();

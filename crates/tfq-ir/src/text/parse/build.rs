@@ -7,9 +7,9 @@ use super::{
 use crate::catalog::ops::DEQUANTIZE;
 use crate::text::quote;
 use crate::{
-    BufferId, ConstantPool, DequantCache, DequantCacheEntry, Metadata, Module, OpCode, OpId,
-    OpKind, Quantization, QuantizationDetails, Signature, Subgraph, SubgraphBuilder, SubgraphId,
-    TensorId, TensorLink,
+    BufferId, ConstantPool, DequantCache, DequantCacheEntry, Metadata, Module, ModuleParts, OpCode,
+    OpId, OpKind, Quantization, QuantizationDetails, Signature, Subgraph, SubgraphBuilder,
+    SubgraphId, TensorId, TensorLink,
 };
 use bytes::Bytes;
 use indexmap::{IndexMap, IndexSet};
@@ -40,25 +40,25 @@ pub(super) fn build(mut raw: Raw) -> Parsed<Module> {
             None => Some(subgraph.name.as_str().into()),
         };
         let debug = debug.get(&n).copied().unwrap_or(-1);
-        let (graph, place) = build_subgraph(subgraph, &order[n], name, debug, &codes)?;
+        let (graph, place) = build_subgraph(n, subgraph, &order[n], name, debug, &codes)?;
         subgraphs.push(graph);
         places.push(place);
     }
-    let mut module = Module::new(subgraphs, constants);
-    module.version = raw.version.unwrap_or(3);
-    module.description = raw.description.take();
-    module.op_codes = std::mem::take(&mut raw.op_codes);
-    module.metadata = raw
+    let mut parts = ModuleParts { subgraphs, constants, ..ModuleParts::default() };
+    parts.version = raw.version.unwrap_or(3);
+    parts.description = raw.description.take();
+    parts.op_codes = std::mem::take(&mut raw.op_codes);
+    parts.metadata = raw
         .metadata
         .iter()
         .zip(metadata_buffers)
         .map(|(entry, buffer)| Metadata { name: entry.name.clone(), buffer })
         .collect();
-    module.metadata_buffer = std::mem::take(&mut raw.metadata_buffer);
-    module.external_buffer_groups = std::mem::take(&mut raw.external_groups);
-    module.external_buffers = std::mem::take(&mut raw.external_buffers);
-    module.trailer = std::mem::take(&mut raw.trailer);
-    module.constants_outside = raw.constants_outside;
+    parts.metadata_buffer = std::mem::take(&mut raw.metadata_buffer);
+    parts.external_buffer_groups = std::mem::take(&mut raw.external_groups);
+    parts.external_buffers = std::mem::take(&mut raw.external_buffers);
+    parts.trailer = std::mem::take(&mut raw.trailer);
+    parts.constants_outside = raw.constants_outside;
     for signature in &raw.signatures {
         let at = signature.subgraph as usize;
         let links = |list: &[(Option<Arc<str>>, RawLink)]| {
@@ -76,7 +76,7 @@ pub(super) fn build(mut raw: Raw) -> Parsed<Module> {
                 })
                 .collect::<Parsed<Vec<_>>>()
         };
-        module.signatures.push(Signature {
+        parts.signatures.push(Signature {
             key: signature.key.clone(),
             inputs: links(&signature.inputs)?,
             outputs: links(&signature.outputs)?,
@@ -90,7 +90,7 @@ pub(super) fn build(mut raw: Raw) -> Parsed<Module> {
             let subgraph = &raw.subgraphs[entry.subgraph];
             let tensor = places[entry.subgraph].find(subgraph, &entry.tensor)?;
             let id = SubgraphId(entry.subgraph as u32);
-            let graph = module.subgraph(id);
+            let graph = &parts.subgraphs[entry.subgraph];
             let producer = graph.producer(tensor).map(|(op, _)| op);
             let Some(op) = producer.filter(|op| graph.op(*op).kind.is(DEQUANTIZE)) else {
                 let name = quote::shown('%', &entry.tensor.name);
@@ -105,7 +105,7 @@ pub(super) fn build(mut raw: Raw) -> Parsed<Module> {
                 bytes_per_invoke: entry.bytes_per_invoke,
             });
         }
-        module.dequant_cache = Some(cache);
+        parts.dequant_cache = Some(cache);
     }
     // What is declared and computed as well is meant so; other results come from a slip.
     let apart = |(place, raw): (&Placed, &RawSubgraph)| -> HashSet<TensorId> {
@@ -113,7 +113,8 @@ pub(super) fn build(mut raw: Raw) -> Parsed<Module> {
         all.filter(|(_, raw)| raw.apart && raw.result).map(|(id, _)| *id).collect()
     };
     let apart: Vec<HashSet<TensorId>> = places.iter().zip(&raw.subgraphs).map(apart).collect();
-    module.accept_oddities(|id, tensor| apart[id.0 as usize].contains(&tensor));
+    let module = parts.build();
+    let module = module.with_oddities(|id, tensor| apart[id.0 as usize].contains(&tensor));
     verify(&module, &raw, &order)?;
     Ok(module)
 }
@@ -455,13 +456,14 @@ impl Codes {
 }
 
 fn build_subgraph(
+    number: usize,
     raw: &mut RawSubgraph,
     order: &[usize],
     name: Option<Arc<str>>,
     debug: i32,
     codes: &Codes,
 ) -> Parsed<(Subgraph, Placed)> {
-    let mut builder = SubgraphBuilder::new(name);
+    let mut builder = SubgraphBuilder::numbered(SubgraphId(number as u32), name);
     builder.debug_metadata_index(debug);
     let mut ids: Vec<Option<TensorId>> = vec![None; raw.tensors.len()];
     for at in order {
