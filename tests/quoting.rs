@@ -4,13 +4,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use tfq_opt::ir::text::is_hidden;
+use tfq_opt::ir::text::{is_hidden, visible, visible_json, visible_path, visible_quoted};
 
-/// Orders to a terminal in both forms, text that runs backwards, line ends, a workflow command, and
-/// what HTML, Markdown, XML and Graphviz would take for their own.
-const NAME: &str = "a\u{1b}[31mb\u{9b}2J\u{7}\u{202e}c\u{e0041}\r\n::error file=x::boo\n<script>alert(1)</script>\"'`|&amp;]]>\\N";
+/// A byte that is not part of UTF-8, orders to a terminal in both forms, text that runs backwards, line
+/// ends, a workflow command, and what HTML, Markdown, XML and Graphviz would take for their own.
+const NAME: &str = "\u{10fffe}a\u{1b}[31mb\u{9b}2J\u{7}\u{202e}c\u{e0041}\r\n::error file=x::boo\n<script>alert(1)</script>\"'`|&amp;]]>\\N";
 /// The same in the text of a model.
-const IN_TEXT: &str = r#""a\u{1b}[31mb\u{9b}2J\u{7}\u{202e}c\u{e0041}\r\n::error file=x::boo\n<script>alert(1)</script>\"'`|&amp;]]>\\N""#;
+const IN_TEXT: &str = r#""\xfea\u{1b}[31mb\u{9b}2J\u{7}\u{202e}c\u{e0041}\r\n::error file=x::boo\n<script>alert(1)</script>\"'`|&amp;]]>\\N""#;
 
 struct Files {
     folder: tempfile::TempDir,
@@ -68,6 +68,12 @@ fn clean(what: &str, bytes: &[u8]) -> String {
         let to = text.ceil_char_boundary((at + 80).min(text.len()));
         panic!("{what}: {c:?} is there, in {:?}", &text[from..to]);
     }
+    // Wherever the front of the name is shown, so is its first byte, or what stands for that in JSON.
+    for (front, byte) in [("a\\u{1b}[31mb", "\\xfe"), ("a\\u001b[31mb", "\\udffe")] {
+        for (at, _) in text.match_indices(front) {
+            assert!(text[..at].ends_with(byte), "{what}: {}", &text[at..]);
+        }
+    }
     text.to_owned()
 }
 
@@ -81,6 +87,35 @@ fn strings(value: &serde_json::Value, found: &mut Vec<String>) {
         }
         _ => (),
     }
+}
+
+#[test]
+fn what_does_not_show_is_escaped() {
+    let name = "a\u{10ff80}\"\\\n\u{1b}ü\u{10ff7f}";
+    let shown = "a\\x80\"\\\\n\\u{1b}ü\u{10ff7f}";
+    assert_eq!(visible(name), shown);
+    assert_eq!(visible(shown), shown);
+    assert_eq!(visible_quoted(name), "\"a\\x80\\\"\\\\\\n\\u{1b}ü\u{10ff7f}\"");
+    assert_eq!(visible_json("[\"\u{10ff80}\"]"), "[\"\\udbff\\udf80\"]");
+    #[cfg(unix)]
+    {
+        use std::os::unix::ffi::OsStrExt;
+        let path = std::ffi::OsStr::from_bytes(b"a/\xff\x1b.tflite");
+        assert_eq!(visible_path(Path::new(path)), "a/\\xff\\u{1b}.tflite");
+    }
+}
+
+/// What a tensor is called in messages is what `--why` takes.
+#[test]
+fn a_name_may_be_given_as_it_is_shown() {
+    let files = Files::new();
+    let weights = format!("{}3", visible(NAME));
+    let why = files.run(&["a.tfg", "--dry-run", &format!("--why=quantize-weights@{weights}")]);
+    let told = clean("--why", &why.stderr) + &clean("--why", &why.stdout);
+    assert!(why.status.success() && told.contains("applied (quantised)"), "{told}");
+    let wrong = files.run(&["a.tfg", "--dry-run", &format!("--why=quantize-weights@x{weights}")]);
+    let told = clean("--why", &wrong.stderr);
+    assert!(told.contains(&format!("did you mean `{}", visible(NAME))), "{told}");
 }
 
 #[test]

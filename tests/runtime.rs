@@ -219,7 +219,7 @@ fn inputs_that_no_machine_holds_are_refused_before_anything_is_made() {
     let huge = written(&folder, "huge.tfg", &huge);
     let double = written(&folder, "double.tfg", DOUBLE);
     let out = folder.path().join("out.tflite");
-    let much = "the inputs take more than 2147483648 bytes: `x` FLOAT32[";
+    let much = "the inputs take more than 2 147 483 648 bytes: `x` FLOAT32[";
     for arguments in [
         &["run", &huge][..],
         &["compare", &huge, &huge],
@@ -238,7 +238,7 @@ fn inputs_that_no_machine_holds_are_refused_before_anything_is_made() {
     fs::write(&file, [b"\x93NUMPY\x01\x00", &length[..], header.as_bytes(), &[0; 8]].concat())
         .unwrap();
     let error = fails(&["run", &double, &format!("--input={}", text(&file))]);
-    assert!(error.contains("its header claims 2147483648 bytes of data, 8 follow"), "{error}");
+    assert!(error.contains("its header claims 2 147 483 648 bytes of data, 8 follow"), "{error}");
 }
 
 /// What a folder holds whose files no Python that is started in it may run.
@@ -842,6 +842,45 @@ fn the_branch_that_was_taken_is_seen() {
     assert_eq!((&other[1]["runs"], &other[2]["runs"]), (&0.into(), &1.into()));
     assert_eq!(other[2]["matched"][0]["differing"], 0);
     assert_eq!(layer_names(&other[1]), [""; 0], "it did not run");
+}
+
+/// A decomposition runs; the body of a window only says how to reduce it.
+const CALLED: &str = r#"tfg 1 types
+subgraph @main {
+  %x = input : f32[1,4,4,1]
+  %none = const : f32[] = 0.0
+  %composite = STABLEHLO_COMPOSITE(%x) {name = "twice", decomposition_subgraph_index = @twice, composite_attributes = b"\x00\x00\x01\x00\x00\x24\x01"} : f32[1,4,4,1]
+  %sums = STABLEHLO_REDUCE_WINDOW(%composite, %none) {window_dimensions = [1, 2, 2, 1], window_strides = [1, 1, 1, 1], base_dilations = [1, 1, 1, 1], window_dilations = [1, 1, 1, 1], padding = [0, 0, 0, 0, 0, 0, 0, 0], body_subgraph_index = @sum} : f32[1,3,3,1]
+  output %sums
+}
+subgraph @twice {
+  %a = input : f32[1,4,4,1]
+  %two = const : f32[1] = [2.0]
+  %b = MUL(%a, %two) : f32[1,4,4,1]
+  output %b
+}
+subgraph @sum {
+  %a = input : f32[]
+  %b = input : f32[]
+  %c = ADD(%a, %b) : f32[]
+  output %c
+}
+"#;
+
+#[test]
+fn only_subgraphs_that_run_have_layers() {
+    if !runtime() {
+        return;
+    }
+    let folder = folder();
+    let a = written(&folder, "a.tfg", CALLED);
+    let b = written(&folder, "b.tfg", &CALLED.replace("[2.0]", "[2.2]"));
+    let found = json(&["compare", &a, &b, "--per-layer", "--json"]);
+    let sections = found["layers"][0]["sections"].as_array().unwrap();
+    let names: Vec<_> = sections.iter().map(layer_names).collect();
+    assert_eq!(names, [vec!["composite", "sums"], vec!["b"]]);
+    let snr = sections[1]["matched"][0]["snr_db"].as_f64().unwrap();
+    assert!((snr - 20.0).abs() < 0.01, "{snr}");
 }
 
 /// The ratio of `loud` is worst, and it hardly matters: `main` is a thousand times as strong.

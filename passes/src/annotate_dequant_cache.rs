@@ -87,8 +87,8 @@ impl Pass for AnnotateDequantCache {
                 }
             };
             let bytes = match entry.reason {
-                CacheReason::CachedConstant => format!("{} bytes of RAM", entry.bytes),
-                _ => format!("{} bytes converted at each run", entry.bytes_per_invoke),
+                CacheReason::CachedConstant => format!("{} of RAM", counted(entry.bytes, "byte")),
+                _ => format!("{} converted at each run", counted(entry.bytes_per_invoke, "byte")),
             };
             cx.note(rule, place, format!("{why}: {bytes}"));
         }

@@ -1,4 +1,4 @@
-use tfq_ir::{Attr, Module, OpId, Patch, SubgraphId};
+use tfq_ir::{Attr, Module, OpId, Patch, SubgraphId, counted, grouped};
 use tfq_pass::analysis::HybridVerdicts;
 use tfq_pass::{Context, Cost, Eligibility, Pass, PassError, cost, declare_pass};
 
@@ -109,9 +109,12 @@ impl HybridEligibility {
 }
 
 fn costs_text(cost: &Cost) -> String {
-    let file = format!("; {} bytes in the file, {} as float32", cost.file, cost.file_as_float);
+    let (file, float) = (counted(cost.file, "byte"), grouped(cost.file_as_float));
+    let file = format!("; {file} in the file, {float} as float32");
     let held = match (cost.held, cost.held_as_float) {
-        (Some(held), Some(float)) => format!("; the runtime holds {held}, {float} as float32"),
+        (Some(held), Some(float)) => {
+            format!("; the runtime holds {}, {} as float32", grouped(held), grouped(float))
+        }
         _ => String::new(),
     };
     file + &held

@@ -12,7 +12,9 @@ use float16::Widened;
 use indexmap::IndexSet;
 pub use options::{Compat, CustomOp, CustomOps, Granularity, OpList, Operands, Prefer, WeightType};
 use select::{Group, Selection};
-use tfq_ir::{Attr, BufferId, ElementType, Module, OpId, Patch, SubgraphId, TensorId};
+use tfq_ir::{
+    Attr, BufferId, ElementType, Module, OpId, Patch, SubgraphId, TensorId, counted, grouped,
+};
 use tfq_pass::{Context, HYBRID_NOTE, Pass, PassError, REASON_NOTE, SLOTS_NOTE, declare_pass};
 
 declare_pass! {
@@ -169,7 +171,9 @@ impl QuantizeWeights {
         if saved <= cost {
             let place = Context::tensor_place(module, sg, first);
             let told = format!(
-                "compat=toco quantises it, which saves {saved} bytes and costs about {cost}"
+                "compat=toco quantises it, which saves {} and costs about {}",
+                counted(saved, "byte"),
+                grouped(cost)
             );
             cx.note("larger", place, told);
             cx.count("constants-grown", 1);
@@ -219,7 +223,8 @@ impl QuantizeWeights {
         }
         let reads = group.describe(module);
         let note = group.note.as_deref().unwrap_or_default();
-        cx.applied("quantised", place, format!("{what}, {old} to {new} bytes; {reads}{note}"));
+        let (from, to) = (grouped(old), counted(new, "byte"));
+        cx.applied("quantised", place, format!("{what}, {from} to {to}; {reads}{note}"));
         cx.count("constants-quantized", 1);
         cx.count("constant-bytes-before", old);
         cx.count("constant-bytes-after", new);

@@ -107,7 +107,7 @@ fn weights_of_custom_ops_are_quantised_where_they_are_named() {
 /// 1.2: a configuration that is not supported for an op is skipped in silence.
 #[test]
 fn what_is_skipped_is_told_with_the_reason() {
-    assert!(of("ops/fc_1023", "").says("too small", "1023 elements"));
+    assert!(of("ops/fc_1023", "").says("too small", "1 023 elements"));
     assert!(of("ops/fc_nan", "").says("not finite", "not finite"));
     assert!(of("odd/sparse_fc", "").says("sparse", "sparse"));
     assert!(of("ops/weight_is_input", "").says("graph input", "input"));

@@ -12,6 +12,7 @@ use rayon::prelude::*;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use tfq_ir::catalog::AttrInfo;
+use tfq_ir::counted;
 use tfq_ir::text::{Parts, quoted};
 use tfq_ir::{
     Attr, Attributes, BufferId, ElementType, Module, Op, Quantization, QuantizationDetails,
@@ -660,5 +661,5 @@ fn operand(graph: &Graph<'_>, parts: &Parts<'_>, n: Option<u32>) -> String {
 /// Bytes without a type, in short.
 fn payload(bytes: &[u8]) -> String {
     let hash = blake3::hash(bytes).to_hex();
-    format!("{} bytes #{}", bytes.len(), &hash[..8])
+    format!("{} #{}", counted(bytes.len(), "byte"), &hash[..8])
 }

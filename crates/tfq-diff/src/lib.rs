@@ -238,10 +238,10 @@ impl OpDiff {
     /// A name for it: its kind and first result, in the second model where it is there.
     pub fn label(&self) -> String {
         let side = self.after.as_ref().or(self.before.as_ref());
-        let kind = self.kind.escape_debug();
+        let kind = text::visible(&self.kind);
         match side.and_then(|side| side.result.as_deref()) {
             Some(result) => format!("{kind} {}", text::quoted('%', result)),
-            None => kind.to_string(),
+            None => kind.into_owned(),
         }
     }
 }

@@ -9,8 +9,8 @@ use crate::{
 };
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
-use tfq_ir::text::{Parts, quoted};
-use tfq_ir::{BufferId, Module, Signature, SubgraphId, TensorLink};
+use tfq_ir::text::{Parts, quoted, visible_quoted};
+use tfq_ir::{BufferId, Module, Signature, SubgraphId, TensorLink, counted};
 
 pub(crate) fn diff(sides: &mut Sides<'_, '_>, options: &DiffOptions) -> Diff {
     let found: Arc<[Option<u32>]> = match_subgraphs(sides.before, sides.after).into();
@@ -199,7 +199,7 @@ fn fields(a: &Module, b: &Module, moved: &mut Moved) -> Vec<FieldChange> {
     };
     let number = |n: u32| Some(n.to_string());
     compare(Class::Structure, "version".into(), number(a.version()), number(b.version()));
-    let text = |text: Option<&Arc<str>>| text.map(|text| format!("{text:?}"));
+    let text = |text: Option<&Arc<str>>| text.map(|text| visible_quoted(text));
     compare(Class::Metadata, "description".into(), text(a.description()), text(b.description()));
 
     let entries = |module: &Module| {
@@ -272,10 +272,14 @@ fn payload(bytes: &[u8]) -> String {
     match std::str::from_utf8(&bytes[..end]).ok().filter(printable) {
         Some(text) if bytes.len() <= 64 && !text.is_empty() => {
             let padding = bytes.len() - end;
-            let more = if padding > 0 { format!(" and {padding} zeros") } else { String::new() };
-            format!("{text:?}{more}")
+            let more = if padding > 0 {
+                format!(" and {}", counted(padding, "zero"))
+            } else {
+                String::new()
+            };
+            format!("{}{more}", visible_quoted(text))
         }
-        _ => format!("{} bytes #{}", bytes.len(), &blake3::hash(bytes).to_hex()[..8]),
+        _ => format!("{} #{}", counted(bytes.len(), "byte"), &blake3::hash(bytes).to_hex()[..8]),
     }
 }
 
@@ -289,7 +293,7 @@ fn signatures(
     let (in_a, in_b) = (places(a), places(b));
     let mut changes = Vec::new();
     let mut differ = |key: &Option<Arc<str>>, before, after| {
-        let key = key.as_deref().map_or_else(|| "none".to_owned(), |key| format!("{key:?}"));
+        let key = key.as_deref().map_or_else(|| "none".to_owned(), visible_quoted);
         changes.push(FieldChange { what: format!("signature {key}"), before, after });
     };
     for (n, first) in a.iter().enumerate() {
@@ -354,13 +358,13 @@ fn show(module: &Module, parts: &Parts<'_>, signature: &Signature) -> String {
     let known = (signature.subgraph as usize) < module.subgraphs().len();
     let list = |list: &[(Option<Arc<str>>, TensorLink)]| {
         let each = list.iter().map(|(name, link)| {
-            let name = name.as_deref().unwrap_or("none");
+            let name = visible_quoted(name.as_deref().unwrap_or("none"));
             match link {
                 TensorLink::Tensor(t) if known => {
-                    format!("{name:?} = {}", quoted('%', parts.tensor_name(id, *t)))
+                    format!("{name} = {}", quoted('%', parts.tensor_name(id, *t)))
                 }
-                TensorLink::Tensor(_) => format!("{name:?} = ?"),
-                TensorLink::Raw(raw) => format!("{name:?} = {raw}"),
+                TensorLink::Tensor(_) => format!("{name} = ?"),
+                TensorLink::Raw(raw) => format!("{name} = {raw}"),
             }
         });
         each.collect::<Vec<_>>().join(", ")

@@ -12,7 +12,7 @@ use crate::{
     ConstantDiff, Diff, FieldChange, Rename, Status, SubgraphDiff, TensorDiff, TensorSide,
 };
 use std::fmt::Write;
-use tfq_ir::text::quoted;
+use tfq_ir::text::{quoted, visible};
 use tfq_ir::{counted, grouped, plural};
 
 /// How [`crate::Diff::to_text`] marks what it shows.
@@ -110,7 +110,7 @@ pub(crate) fn histogram(diff: &Diff) -> Vec<[String; 4]> {
     let rows = diff.histogram.iter().map(|count| {
         let change = count.after as i64 - count.before as i64;
         [
-            count.kind.escape_debug().to_string(),
+            visible(&count.kind).into_owned(),
             grouped(count.before as u64),
             grouped(count.after as u64),
             format!("{change:+}"),

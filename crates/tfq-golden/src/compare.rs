@@ -5,7 +5,7 @@ use crate::golden::{Golden, Section, first_difference, text_begins};
 use serde::Serialize;
 use tfq_diff::{Diff, DiffOptions, Elided, Status, Style, TensorDiff};
 use tfq_ir::text::{self, Level, ParseError, ParseOptions, quoted};
-use tfq_ir::{Module, plural};
+use tfq_ir::{Module, counted};
 
 /// What moved, from least to gravest. Only [`Kind::Formatting`] is no difference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -103,9 +103,8 @@ impl Comparison {
                 match diff.moved.structure || diff.moved.formatting || diff.moved.metadata {
                     // Where nothing but contents moved, counts are all there is to say.
                     false if !contents.is_empty() => format!(
-                        "{} {} changed: {}",
-                        contents.len(),
-                        plural(contents.len() as u64, "constant"),
+                        "{} changed: {}",
+                        counted(contents.len(), "constant"),
                         listed(&contents)
                     ),
                     _ => diff.headline(),

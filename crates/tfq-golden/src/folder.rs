@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
-use tfq_ir::text::Level;
+use tfq_ir::text::{Level, visible_path};
 use tfq_tflite::{Image, WriteError};
 
 /// The name of the index in its folder.
@@ -78,10 +78,10 @@ pub struct Folder {
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
     /// It has no index.
-    #[error("there are no goldens in {}: it has no {INDEX}", .0.display())]
+    #[error("there are no goldens in {}: it has no {INDEX}", visible_path(.0))]
     NoIndex(PathBuf),
     /// The index cannot be read or written.
-    #[error("{}: {error}", path.display())]
+    #[error("{}: {error}", visible_path(path))]
     File {
         /// The file.
         path: PathBuf,
@@ -89,7 +89,7 @@ pub enum FolderError {
         error: io::Error,
     },
     /// The index is wrong.
-    #[error("{}: {message}", path.display())]
+    #[error("{}: {message}", visible_path(path))]
     Index {
         /// The index.
         path: PathBuf,
@@ -104,7 +104,7 @@ pub enum FolderError {
     #[error("there is a golden `{0}` already")]
     Taken(String),
     /// A golden cannot be read.
-    #[error("{}: {error}", path.display())]
+    #[error("{}: {error}", visible_path(path))]
     Golden {
         /// The file.
         path: PathBuf,

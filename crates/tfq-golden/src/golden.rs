@@ -25,7 +25,7 @@ use std::borrow::Cow;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
-use tfq_ir::text::{self, Level, ParseError};
+use tfq_ir::text::{self, Level, ParseError, visible_path};
 use tfq_pass::{Node, NumericContract, Pipeline};
 use tfq_tflite::{Image, Links, WriteError, write_together};
 
@@ -186,7 +186,7 @@ pub enum GoldenError {
     #[error("the golden has no section `## {FINAL}`")]
     NoText,
     /// The side file is missing.
-    #[error("the constants that belong to it are missing: {}", .0.display())]
+    #[error("the constants that belong to it are missing: {}", visible_path(.0))]
     NoSide(PathBuf),
 }
 

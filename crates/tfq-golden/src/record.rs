@@ -6,7 +6,7 @@ use bytes::Bytes;
 use indexmap::{IndexMap, IndexSet};
 use std::fmt::Write;
 use tfq_diff::{Diff, DiffOptions, Status};
-use tfq_ir::text::{self, Level, Parts, quoted};
+use tfq_ir::text::{self, Level, Parts, quoted, visible};
 use tfq_ir::{Applied, Module, Subgraph, SubgraphId};
 use tfq_pass::{Event, Pipeline, RunError, RunOptions, Unrunnable, check_runnable};
 use tfq_target::Target;
@@ -123,7 +123,7 @@ impl Recorder {
                 .iter()
                 .map(|ops| {
                     // A custom op may have any name.
-                    let kind = ops.kind.escape_debug();
+                    let kind = visible(&ops.kind);
                     format!("{kind} {:+}", ops.after as i64 - ops.before as i64)
                 })
                 .collect();
@@ -153,7 +153,7 @@ impl Recorder {
             }
         }
         ops.sort_unstable_keys();
-        let ops = ops.into_iter().map(|(kind, n)| (kind.escape_debug().to_string(), n)).collect();
+        let ops = ops.into_iter().map(|(kind, n)| (visible(kind).into_owned(), n)).collect();
         Recording { sections: self.sections, ops, text, side, patches: self.patches }
     }
 }
@@ -224,7 +224,7 @@ fn note(applied: &Applied, old: &Names<'_>, new: &Names<'_>) -> PatchNote {
         for op in applied.ops.iter().chain(&applied.erased).filter(|op| graph.contains_op(**op)) {
             let results = graph.results(*op);
             let label = results.first().map_or("?".to_owned(), |id| name(*id));
-            let kind = graph.op(*op).kind.name().escape_debug();
+            let kind = visible(graph.op(*op).kind.name());
             labels.insert(format!("{kind} {label}"));
             note.tensors.extend(results.iter().map(|id| name(*id)));
         }

@@ -24,7 +24,7 @@ use insta::Comparator;
 use insta::internals::SnapshotContents;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use tfq_ir::text::{self, ParseOptions};
+use tfq_ir::text::{self, ParseOptions, visible_path};
 use tfq_ir::{Module, counted};
 use tfq_pass::{Pipeline, Registry};
 use tfq_target::Target;
@@ -178,8 +178,8 @@ impl Model {
             Self::Bytes(bytes) => (bytes, "the model".to_owned()),
             Self::File(path) => {
                 let bytes = tfq_tflite::read(&path, Access::Whole)
-                    .map_err(|error| format!("{}: {error}", path.display()))?;
-                (bytes, path.display().to_string())
+                    .map_err(|error| format!("{}: {error}", visible_path(&path)))?;
+                (bytes, visible_path(&path))
             }
         };
         match std::str::from_utf8(&bytes) {

@@ -1,7 +1,27 @@
-//! What becomes of the operands of an op that calls subgraphs.
+//! Ops that call subgraphs, and what becomes of their operands.
 
 use crate::catalog::ops;
 use crate::{Module, OpId, OpKind, SubgraphId, TensorId};
+
+impl OpKind {
+    /// Whether the kernel runs the subgraphs that the op's attributes name. The others only tell a
+    /// kernel what to compute: STABLEHLO_REDUCE_WINDOW, SORT or SCATTER take the kind of the one op
+    /// in them. CUSTOM_CALL has no kernel.
+    pub fn runs_subgraphs(&self) -> bool {
+        matches!(
+            self,
+            Self::Builtin(
+                ops::IF
+                    | ops::WHILE
+                    | ops::CALL
+                    | ops::CALL_ONCE
+                    | ops::STABLEHLO_CASE
+                    | ops::STABLEHLO_WHILE
+                    | ops::STABLEHLO_COMPOSITE
+            )
+        )
+    }
+}
 
 impl Module {
     /// The inputs of the called subgraphs that an operand of the op becomes: of both branches of an

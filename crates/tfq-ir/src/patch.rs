@@ -5,6 +5,7 @@
 
 use crate::attributes::{Attr, AttrError};
 use crate::subgraph::Role;
+use crate::text::visible;
 use crate::words::counted;
 use crate::{
     BufferId, ElementType, Module, Numbers, Op, OpId, Quantization, Subgraph, SubgraphId, Tensor,
@@ -135,7 +136,7 @@ impl Applied {
 
 /// A patch that was refused; the graph is as it was.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[error("patch `{label}` refused: {reason}")]
+#[error("patch `{}` refused: {}", visible(label), visible(&reason.to_string()))]
 pub struct Rejected {
     /// The patch's label.
     pub label: Cow<'static, str>,

@@ -31,7 +31,7 @@ use std::fmt;
 use std::ops::Range;
 
 pub use print::Parts;
-pub use quote::{is_hidden, visible, visible_json, visible_lines};
+pub use quote::{is_hidden, visible, visible_json, visible_lines, visible_path, visible_quoted};
 pub use stats::{Stats, stats};
 
 /// Version of the format, which the first line of a text says.

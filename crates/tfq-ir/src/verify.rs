@@ -17,7 +17,8 @@
 //! it is read ([`crate::Oddity`]); these rules hold for all others.
 
 use crate::catalog::{self, OptionsUnion};
-use crate::words::counted;
+use crate::text::visible;
+use crate::words::{counted, grouped};
 use crate::{
     Attributes, ElementType, Module, OpId, OpKind, Quantization, QuantizationDetails, Subgraph,
     SubgraphId, TensorId, TensorLink,
@@ -59,7 +60,7 @@ impl Module {
         }
         for entry in &self.metadata {
             if entry.buffer.0 as usize >= self.constants().len() {
-                let place = format!("metadata {:?}", entry.name.as_deref().unwrap_or(""));
+                let place = format!("metadata `{}`", entry.name.as_deref().unwrap_or(""));
                 errors.push(error(place, format!("there is no buffer {}", entry.buffer.0)));
             }
         }
@@ -78,13 +79,13 @@ impl Module {
             for (name, link) in signature.inputs.iter().chain(&signature.outputs) {
                 let gone = matches!(link, TensorLink::Tensor(id) if !graph.contains_tensor(*id));
                 if gone {
-                    let place = format!("signature {:?}", signature.key.as_deref().unwrap_or(""));
+                    let place = format!("signature `{}`", signature.key.as_deref().unwrap_or(""));
                     let name = name.as_deref().unwrap_or("");
-                    errors.push(error(place, format!("{name:?} names a tensor that is gone")));
+                    errors.push(error(place, format!("`{name}` names a tensor that is gone")));
                 } else if let Some(number) = taken(*link, graph) {
-                    let place = format!("signature {:?}", signature.key.as_deref().unwrap_or(""));
+                    let place = format!("signature `{}`", signature.key.as_deref().unwrap_or(""));
                     let name = name.as_deref().unwrap_or("");
-                    let what = format!("{name:?} has number {number}, which a tensor has now");
+                    let what = format!("`{name}` has number {number}, which a tensor has now");
                     errors.push(error(place, what));
                 }
             }
@@ -225,10 +226,11 @@ impl Verify<'_> {
                         n,
                         id,
                         format!(
-                            "{} {:?} needs {needed} bytes, its buffer has {}",
+                            "{} {:?} needs {}, its buffer has {}",
                             tensor.ty,
                             tensor.shape,
-                            bytes.len()
+                            counted(needed, "byte"),
+                            grouped(bytes.len() as u64)
                         ),
                     ),
                     Some(_) => (),
@@ -298,5 +300,7 @@ fn kind(kind: &OpKind) -> String {
 }
 
 fn error(place: impl Into<String>, what: impl Into<String>) -> VerifyError {
-    VerifyError { place: place.into(), what: what.into() }
+    // Names in it are as the file has them.
+    let [place, what] = [place.into(), what.into()].map(|text| visible(&text).into_owned());
+    VerifyError { place, what }
 }

@@ -416,7 +416,7 @@ fn signatures_name_tensors_that_are_there() {
     };
     module =
         module.rebuilt(|parts| parts.signatures = vec![signature(TensorLink::Tensor(gone), 0)]);
-    assert_eq!(broken(&module), "signature \"s\": \"out\" names a tensor that is gone");
+    assert_eq!(broken(&module), "signature `s`: `out` names a tensor that is gone");
     // Numbers that never named anything are as they were in the file.
     let links = [(TensorLink::Raw(99), 0), (TensorLink::Tensor(c.a), 0), (TensorLink::Raw(1), 7)];
     module = module.rebuilt(|parts| {
@@ -430,7 +430,7 @@ fn metadata_names_buffers_that_are_there() {
     let mut module = of_tensor(float("t"), pool(2));
     let entry = |n| vec![Metadata { name: text("m"), buffer: BufferId(n) }];
     module = module.rebuilt(|parts| parts.metadata = entry(2));
-    assert_eq!(broken(&module), "metadata \"m\": there is no buffer 2");
+    assert_eq!(broken(&module), "metadata `m`: there is no buffer 2");
     module = module.rebuilt(|parts| parts.metadata = entry(1));
     module.verify().unwrap();
 }

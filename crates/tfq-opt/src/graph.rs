@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 use std::fmt::Write;
-use tfq_ir::text::{Level, Parts, quoted, visible};
+use tfq_ir::text::{Level, Parts, quoted, visible, visible_quoted};
 use tfq_ir::{
     Attr, Attributes, Module, Op, OpKind, Quantization, QuantizationDetails, Subgraph, SubgraphId,
     TensorId, TensorLink, catalog,
@@ -68,7 +68,7 @@ fn label(text: &str) -> String {
 
 fn kind(op: &Op) -> String {
     match &op.kind {
-        OpKind::Custom(name) => format!("custom {name:?}"),
+        OpKind::Custom(name) => format!("custom {}", visible_quoted(name)),
         OpKind::Builtin(code) => match catalog::op_by_code(*code) {
             Some(info) => info.name.to_owned(),
             None => format!("builtin {code}"),

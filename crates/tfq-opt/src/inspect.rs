@@ -168,7 +168,7 @@ pub enum Scheme {
     Float16,
     /// Weights are integers, activations floating-point numbers.
     DynamicRange,
-    /// Weights and activations are integers, except for conversions at the ends.
+    /// Weights and activations are integers, except for conversions of inputs and outputs.
     FullInteger,
     /// Some ops compute with integers, others with floating-point numbers.
     Mixed,

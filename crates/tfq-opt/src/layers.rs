@@ -205,10 +205,10 @@ fn plan(first: &Module, second: &Module, sg: SubgraphId, pairs: Option<Pairs>) -
                 tensors: [numbers[id], number],
                 scales: [scale(tensor), scale(other)],
                 operands: operands.iter().map(|id| numbers[id]).collect(),
-                calls: refs.iter().any(|(attribute, _)| is_run(attribute)),
+                calls: node.kind.runs_subgraphs() && !refs.is_empty(),
             });
         }
-        for (attribute, callee) in refs {
+        for (attribute, callee) in refs.into_iter().filter(|_| node.kind.runs_subgraphs()) {
             let Some(callee) = u32::try_from(callee).ok().map(SubgraphId) else { continue };
             if first.subgraph_ids().any(|sg| sg == callee) {
                 let pair = |id: &TensorId| (numbers[id], found(*id).map(|(number, _)| number));
@@ -315,12 +315,8 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Whether an op that ran has run a subgraph that it names, in both models. What no kernel
-    /// runs as a subgraph, such as the comparison of a sort, has not run.
+    /// Whether an op that ran has run a subgraph that it names, in both models.
     fn runs(&mut self, sg: SubgraphId, call: &PlannedCall) -> Result<bool, RunError> {
-        if !is_run(call.attribute) {
-            return Ok(false);
-        }
         match call.attribute {
             "then_subgraph_index" | "else_subgraph_index" => {
                 let Some((first, second)) = call.operands.first() else { return Ok(false) };
@@ -349,12 +345,6 @@ impl Walk<'_> {
             _ => Ok(true),
         }
     }
-}
-
-/// Whether the runtime runs the subgraph that this attribute names. What reduces or compares
-/// elements (STABLEHLO_REDUCE, SORT and the like) only tells a kernel what to do.
-fn is_run(attribute: &str) -> bool {
-    !matches!(attribute, "comparator_subgraph_index" | "update_computation_subgraph_index")
 }
 
 /// Compares real numbers where one of the two stores codes of them.

@@ -3,7 +3,7 @@
 //! Passes weigh what a change saves against what it costs, but only the lowered file tells: it
 //! aligns constants that another writer packed, and shares what that one wrote twice.
 
-use tfq_ir::{DEQUANT_CACHE_METADATA, Module};
+use tfq_ir::{DEQUANT_CACHE_METADATA, Module, counted, grouped};
 use tfq_pass::{Remark, RemarkKind, Report};
 use tfq_tflite::{LowerError, LowerOptions};
 
@@ -31,7 +31,7 @@ pub(crate) fn bounded(
         let mut bare = result.clone();
         bare.set_dequant_cache(None);
         if size(&bare)? <= limit {
-            let why = format!("with it the file would take {full} bytes, and it had {limit}");
+            let why = format!("with it the file would take {}", more(full, limit));
             forget_record(report, why);
             return Ok(bare);
         }
@@ -54,8 +54,12 @@ pub(crate) fn tell_of_record(module: &Module, start: &Module, report: &mut Repor
         kind: RemarkKind::Note,
         rule: "recorded",
         place: record_place(),
-        message: format!("the record takes {bytes} bytes of the file"),
+        message: format!("the record takes {} of the file", counted(bytes, "byte")),
     });
+}
+
+fn more(full: u64, limit: u64) -> String {
+    format!("{}, and it had {}", counted(full, "byte"), grouped(limit))
 }
 
 fn record_place() -> String {
@@ -89,8 +93,9 @@ fn undo(report: &mut Report, full: u64, limit: u64) {
             let was = std::mem::take(&mut remark.message);
             let rule = std::mem::replace(&mut remark.rule, "larger");
             remark.message = format!(
-                "{rule}: {was}; undone, since the file would take {full} bytes, and it had {limit}; \
-                 name the passes with --passes to have it all the same"
+                "{rule}: {was}; undone, since the file would take {}; \
+                 name the passes with --passes to have it all the same",
+                more(full, limit)
             );
         }
     }

@@ -3,6 +3,7 @@
 
 use crate::Context;
 use tfq_ir::Module;
+use tfq_ir::text::visible;
 use tfq_target::{About, Target};
 
 /// Something for which the runtime refuses the model, or reads where nothing of it is.
@@ -26,7 +27,7 @@ pub fn check_loadable(module: &Module, target: &Target) -> Vec<Unloadable> {
                 About::Tensor(sg, id) => Context::tensor_place(module, sg, id),
                 About::Op(sg, op) => Context::op_place(module, sg, op),
             };
-            Unloadable { place, what: refusal.what }
+            Unloadable { place, what: visible(&refusal.what).into_owned() }
         })
         .collect()
 }

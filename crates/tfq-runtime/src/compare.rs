@@ -5,6 +5,7 @@ use crate::value::{Port, Signature, Value};
 use crate::worker::{Loaded, Worker};
 use crate::{Engine, Kernels, RunError, Stage};
 use std::path::Path;
+use tfq_ir::counted;
 
 /// How the second model fared, for one signature on one kind of kernels.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,10 +51,11 @@ impl Verdict {
             Self::Ran(outputs) => outputs.iter().find_map(|output| {
                 let fault = match &output.difference {
                     Err(mismatch) => mismatch.to_string(),
-                    Ok(found) if found.not_finite > 0 => match found.not_finite {
-                        1 => "1 element is not finite any more".to_owned(),
-                        n => format!("{n} elements are not finite any more"),
-                    },
+                    Ok(found) if found.not_finite > 0 => {
+                        let are = if found.not_finite == 1 { "is" } else { "are" };
+                        let elements = counted(found.not_finite, "element");
+                        format!("{elements} {are} not finite any more")
+                    }
                     Ok(found) if found.float && found.snr_db < min_snr => {
                         format!("{:.1} dB, at least {min_snr} are wanted", found.snr_db)
                     }

@@ -7,6 +7,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use tfq_ir::text::visible_path;
 
 /// The environment variable that names the runtime.
 pub const VARIABLE: &str = "TFQ_RUNTIME";
@@ -88,7 +89,7 @@ impl Runtime {
     }
 
     fn named(by: &str, path: &Path) -> Result<Self, NotFound> {
-        let shown = path.display();
+        let shown = visible_path(path);
         let inside = |folder: &Path| Some(folder.join(LIBRARY)).filter(|file| file.is_file());
         let library = if path.is_file() {
             Some(path.to_owned())
@@ -115,7 +116,7 @@ impl Runtime {
         if let Some(version) = &version
             && !version.strip_prefix(SUPPORTED).is_some_and(|rest| rest.starts_with('.'))
         {
-            let shown = library.display();
+            let shown = visible_path(library);
             let message = format!(
                 "{shown} is of LiteRT {version}, whose C API differs from that of {SUPPORTED}"
             );
@@ -132,7 +133,7 @@ impl Runtime {
     pub fn label(&self) -> String {
         match &self.version {
             Some(version) => format!("LiteRT {version}"),
-            None => format!("LiteRT at {}", self.library.display()),
+            None => format!("LiteRT at {}", visible_path(&self.library)),
         }
     }
 }

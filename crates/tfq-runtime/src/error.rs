@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use tfq_ir::text::visible;
 
 /// How far a model came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,8 +68,8 @@ impl RunError {
         !matches!(self.stage, Stage::Library | Stage::Input | Stage::Killed | Stage::Timeout)
     }
 
-    /// An error at this stage.
+    /// An error at this stage. The message may have names from the model as they are.
     pub fn new(stage: Stage, message: impl Into<String>) -> Self {
-        Self { stage, message: message.into() }
+        Self { stage, message: visible(&message.into()).into_owned() }
     }
 }

@@ -11,7 +11,8 @@ use libloading::Library;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::path::Path;
 use std::ptr::{null, null_mut};
-use tfq_ir::ElementType;
+use tfq_ir::text::visible_path;
+use tfq_ir::{ElementType, counted, text_from_bytes};
 
 type Handle = *mut c_void;
 type Status = c_int;
@@ -76,7 +77,7 @@ macro_rules! api {
                 let failed = |error: libloading::Error| {
                     let cause = std::error::Error::source(&error);
                     let cause = cause.map_or_else(|| error.to_string(), ToString::to_string);
-                    RunError::new(Stage::Library, format!("{}: {cause}", path.display()))
+                    RunError::new(Stage::Library, format!("{}: {cause}", visible_path(path)))
                 };
                 // SAFETY: the initialisers of a LiteRT library may run in any thread and at any
                 // time; the caller chose the file.
@@ -180,7 +181,7 @@ impl Session {
     ) -> Result<Self, RunError> {
         let text = path.to_str().and_then(|path| CString::new(path).ok());
         let Some(text) = text else {
-            let message = format!("{} is no path that the runtime can take", path.display());
+            let message = format!("{} is no path that the runtime can take", visible_path(path));
             return Err(RunError::new(Stage::Load, message));
         };
         // SAFETY (this and all calls below): handles come from the create functions above them
@@ -342,7 +343,7 @@ impl Session {
         })?;
         if inputs.len() != signature.inputs.len() {
             let (given, wanted) = (inputs.len(), signature.inputs.len());
-            let message = format!("{given} inputs are given where {wanted} are wanted");
+            let message = format!("{} for {}", counted(given, "value"), counted(wanted, "input"));
             return Err(RunError::new(Stage::Input, message));
         }
         for (n, (value, port)) in inputs.iter().zip(&signature.inputs).enumerate() {
@@ -568,7 +569,7 @@ fn string(text: *const c_char) -> String {
         return String::new();
     }
     // SAFETY: the runtime gives strings that end with a zero and live as long as the model.
-    unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned()
+    text_from_bytes(unsafe { CStr::from_ptr(text) }.to_bytes()).into_owned()
 }
 
 fn fits(value: &Value, port: &Port) -> Result<(), RunError> {

@@ -3,7 +3,7 @@
 use crate::value::{MAX_BYTES, Value, bytes_of};
 use npyz::{DType, NpyFile, NpyHeader, Order, WriteOptions, WriterBuilder};
 use std::io::{self, Read, Seek, Write};
-use tfq_ir::ElementType;
+use tfq_ir::{ElementType, counted, grouped};
 use zip::ZipArchive;
 
 /// The longest header that is read, as in NumPy: a text of this size is parsed in no time.
@@ -38,14 +38,17 @@ pub fn read_npy(mut from: impl Read) -> io::Result<Value> {
     // Dimensions were seen to multiply without an overflow.
     let claimed = dtype.num_bytes().and_then(|bytes| header.len().checked_mul(bytes as u64));
     let Some(claimed) = claimed.filter(|bytes| *bytes <= MAX_BYTES) else {
-        return Err(invalid(&format!("its header claims more than {MAX_BYTES} bytes of data")));
+        return Err(invalid(&format!(
+            "its header claims more than {} of data",
+            counted(MAX_BYTES, "byte")
+        )));
     };
     let mut data = Vec::new();
     from.take(claimed).read_to_end(&mut data)?;
     if data.len() as u64 != claimed {
-        let found = data.len();
+        let (claimed, found) = (counted(claimed, "byte"), grouped(data.len() as u64));
         return Err(invalid(&format!(
-            "the file ends too early: its header claims {claimed} bytes of data, {found} follow"
+            "the file ends too early: its header claims {claimed} of data, {found} follow"
         )));
     }
     let file = NpyFile::with_header(header, &data[..]);
@@ -80,12 +83,18 @@ pub fn read_npz(from: impl Read + Seek) -> io::Result<Vec<(String, Value)>> {
         let file = entry.name()?.into_owned();
         let Some(name) = npyz::npz::array_name_from_file_name(&file) else { continue };
         let value = read_npy(entry).map_err(|error| {
-            io::Error::new(error.kind(), format!("its array `{}`: {error}", name.escape_debug()))
+            io::Error::new(
+                error.kind(),
+                format!("its array `{}`: {error}", tfq_ir::text::visible(name)),
+            )
         })?;
         // What is packed may unfold to far more than the file has.
         total += value.data.len() as u64;
         if total > MAX_BYTES {
-            return Err(invalid(&format!("its arrays take more than {MAX_BYTES} bytes")));
+            return Err(invalid(&format!(
+                "its arrays take more than {}",
+                counted(MAX_BYTES, "byte")
+            )));
         }
         arrays.push((name.to_owned(), value));
     }
@@ -108,7 +117,9 @@ fn header(from: &mut impl Read) -> io::Result<NpyHeader> {
     let length = u32::from_le_bytes(length);
     if length > MAX_HEADER {
         return Err(invalid(&format!(
-            "its header has {length} bytes, at most {MAX_HEADER} are read"
+            "its header has {}, at most {} are read",
+            counted(length, "byte"),
+            grouped(MAX_HEADER.into())
         )));
     }
     let mut text = vec![0; length as usize];
@@ -299,8 +310,8 @@ mod tests {
         let early = "the file ends too early: its header claims 8 bytes of data, 4 follow";
         assert_eq!(of("(2,)"), Err(early.to_owned()));
         let early = of("(536870912,)").unwrap_err();
-        assert!(early.ends_with("claims 2147483648 bytes of data, 4 follow"), "{early}");
-        let much = "its header claims more than 2147483648 bytes of data";
+        assert!(early.ends_with("claims 2 147 483 648 bytes of data, 4 follow"), "{early}");
+        let much = "its header claims more than 2 147 483 648 bytes of data";
         assert_eq!(of("(536870913,)"), Err(much.to_owned()));
         assert_eq!(of("(1099511627776, 65536)"), Err(much.to_owned()));
         for shape in

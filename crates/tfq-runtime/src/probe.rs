@@ -5,7 +5,7 @@ use crate::value::Value;
 use crate::{Kernels, RunError, Stage};
 use std::io::Write;
 use tempfile::NamedTempFile;
-use tfq_ir::ElementType;
+use tfq_ir::{ElementType, counted};
 
 /// `y = x + x` of float32, with a free dimension: `probe.tfg`, written.
 const MODEL: &[u8] = include_bytes!("probe.tflite");
@@ -20,8 +20,8 @@ pub(crate) fn probe(api: Api) -> Result<(), RunError> {
         let mut session = Session::open(api, file.path(), kernels, 2)?;
         let [signature] = session.signatures() else {
             return Err(wrong(&format!(
-                "{} signatures in place of one",
-                session.signatures().len()
+                "{} in place of one",
+                counted(session.signatures().len(), "signature")
             )));
         };
         let names = [&signature.inputs, &signature.outputs]

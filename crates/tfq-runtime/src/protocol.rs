@@ -9,7 +9,7 @@ use crate::value::{MAX_BYTES, Signature, Value, bytes_of, type_name};
 use crate::{Kernels, RunError};
 use serde::{Deserialize, Serialize};
 use std::io::{self, Read, Write};
-use tfq_ir::ElementType;
+use tfq_ir::{ElementType, counted};
 
 /// A JSON text of more bytes than this is no message of ours.
 const MAX_TEXT: usize = 64 << 20;
@@ -118,11 +118,17 @@ pub(crate) fn receive<T: for<'de> Deserialize<'de>>(
     for header in std::mem::take(&mut message.values) {
         if bytes_of(header.ty, &header.shape) != Some(header.bytes) {
             let Header { ty, shape, bytes } = header;
-            return Err(invalid(&format!("{ty} of shape {shape:?} takes no {bytes} bytes")));
+            return Err(invalid(&format!(
+                "{ty} of shape {shape:?} takes no {}",
+                counted(bytes, "byte")
+            )));
         }
         total = total.saturating_add(header.bytes);
         if total > MAX_BYTES {
-            return Err(invalid(&format!("it has more than {MAX_BYTES} bytes of values")));
+            return Err(invalid(&format!(
+                "it has more than {} of values",
+                counted(MAX_BYTES, "byte")
+            )));
         }
         let data = read(from, header.bytes)?;
         message.contents.push(Value { ty: header.ty, shape: header.shape, data });

@@ -11,6 +11,8 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::Duration;
 use tempfile::NamedTempFile;
+use tfq_ir::text::visible_path;
+use tfq_ir::{counted, grouped};
 
 /// What speaks the protocol in Python, with `ai_edge_litert`.
 const SCRIPT: &str = include_str!("worker.py");
@@ -87,7 +89,7 @@ impl Worker {
     /// request fails at [`Stage::Library`].
     pub fn python(interpreter: &Path, limit: Option<Duration>) -> Result<Self, RunError> {
         Self::spawn(process::python(interpreter, SCRIPT), limit).map_err(|error| {
-            let interpreter = interpreter.display();
+            let interpreter = visible_path(interpreter);
             RunError::new(Stage::Library, format!("{interpreter} cannot be started: {error}"))
         })
     }
@@ -154,7 +156,7 @@ impl Worker {
         // The worker is in another folder.
         let whole = std::path::absolute(path).ok();
         let Some(path) = whole.as_ref().and_then(|path| path.to_str()) else {
-            let message = format!("{} is no path that the runtime can take", path.display());
+            let message = format!("{} is no path that the runtime can take", visible_path(path));
             return Err(RunError::new(Stage::Load, message));
         };
         let request = Request::Load { path: path.to_owned(), kernels, threads, keep };
@@ -176,7 +178,10 @@ impl Worker {
         let outputs = self.ask(request, inputs)?.1;
         let wanted = model.signatures.get(signature).map(|signature| signature.outputs.len());
         if wanted != Some(outputs.len()) {
-            return Err(self.useless(&format!("{} outputs are not those wanted", outputs.len())));
+            return Err(self.useless(&format!(
+                "{} came that are not those wanted",
+                counted(outputs.len(), "output")
+            )));
         }
         Ok(outputs)
     }
@@ -221,7 +226,7 @@ impl Worker {
     /// Whether a library does what the declarations of its functions say.
     fn probe(&mut self, library: &Path) -> Result<(), RunError> {
         self.ask(Request::Probe, Vec::new()).map(|_| ()).map_err(|error| {
-            let library = library.display();
+            let library = visible_path(library);
             let message =
                 format!("{library} has no version that is known, and fails a test of its C API");
             RunError::new(Stage::Library, format!("{message}: {error}"))
@@ -238,7 +243,8 @@ impl Worker {
         }
         let bytes: u64 = values.iter().map(|value| value.data.len() as u64).sum();
         if bytes > MAX_BYTES {
-            let message = format!("they have {bytes} bytes, {MAX_BYTES} can be passed at most");
+            let (bytes, most) = (counted(bytes, "byte"), grouped(MAX_BYTES));
+            let message = format!("they have {bytes}, {most} can be passed at most");
             return Err(RunError::new(Stage::Input, message));
         }
         match self.exchange(Message::new(request, values)) {
@@ -515,7 +521,7 @@ mod tests {
             ("INFO: a library says something\\n".to_owned(), "it is no message"),
             (framed(r#"{"times":[1.0]}"#), "it is to something else: Times([1.0])"),
             ("\\377\\377\\377\\377".to_owned(), "it is no message"),
-            (framed(of_terabyte), "it has more than 2147483648 bytes of values"),
+            (framed(of_terabyte), "it has more than 2 147 483 648 bytes of values"),
             (String::new(), "it closed its output and did not end"),
         ] {
             let start = Instant::now();
@@ -572,7 +578,7 @@ mod tests {
         let model = Loaded { index: 0, signatures: Vec::new() };
         let error = shell("exec sleep 600").run(&model, 0, vec![value]).unwrap_err();
         assert_eq!(error.stage, Stage::Input);
-        assert!(error.message.contains("2147483648 can be passed"), "{error}");
+        assert!(error.message.contains("2 147 483 648 can be passed"), "{error}");
     }
 
     #[test]

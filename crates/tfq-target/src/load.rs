@@ -30,6 +30,7 @@ use tfq_ir::{
     Module, OpCode, OpId, OpKind, QuantizationDetails, SparseIndex, Sparsity, Subgraph, SubgraphId,
     Tensor, TensorId, TensorLink,
 };
+use tfq_ir::{counted, grouped};
 
 /// Tests by name, and what `data.rs` makes of them.
 const TESTS: [(&str, LoadTest); 14] = [
@@ -282,7 +283,10 @@ fn tensor(test: LoadTest, module: &Module, graph: &Subgraph, id: TensorId) -> Op
             let needed = tensor.ty.bytes_for(elements)?;
             (needed > there).then(|| {
                 format!(
-                    "its indices tell of {elements} elements in {needed} bytes, and its buffer has {there}"
+                    "its indices tell of {} in {}, and its buffer has {}",
+                    counted(elements, "element"),
+                    counted(needed, "byte"),
+                    grouped(there)
                 )
             })
         }
@@ -309,11 +313,16 @@ fn quantized_dimension(tensor: &Tensor) -> Option<String> {
     let (dimension, rank, scales) = (q.quantized_dimension, tensor.shape.len(), q.scale.len());
     let at = usize::try_from(dimension).ok().filter(|at| rank == 0 || *at < rank);
     let Some(at) = at else {
-        return Some(format!("its quantised dimension is {dimension}, of {rank} dimensions"));
+        return Some(format!(
+            "its quantised dimension is {dimension}, of {}",
+            counted(rank, "dimension")
+        ));
     };
     let indices = *tensor.shape.get(at)?;
-    (scales != 1 && usize::try_from(indices) != Ok(scales))
-        .then(|| format!("it has {scales} scales for the {indices} indices of dimension {at}"))
+    (scales != 1 && usize::try_from(indices) != Ok(scales)).then(|| {
+        let (scales, indices) = (counted(scales, "scale"), counted(i64::from(indices), "element"));
+        format!("it has {scales} for dimension {at} of {indices}")
+    })
 }
 
 fn several_axes(tensor: &Tensor) -> Option<String> {

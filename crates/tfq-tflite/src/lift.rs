@@ -9,6 +9,7 @@ use std::cell::Cell;
 use std::collections::HashSet;
 use std::sync::Arc;
 use tfq_ir::catalog::{OptionsUnion, op_by_code, options_by_tag};
+use tfq_ir::text::visible;
 use tfq_ir::{
     Attributes, BufferId, ConstantPool, CustomOptions, DimensionMetadata, ElementType,
     ExternalBuffer, Metadata, Module, ModuleParts, Op, OpCode, OpId, Quantization,
@@ -44,7 +45,9 @@ pub enum LiftError {
 
 impl LiftError {
     fn invalid(place: impl Into<String>, what: impl Into<String>) -> Self {
-        Self::Invalid { place: place.into(), what: what.into() }
+        // Names in it are as the file has them.
+        let [place, what] = [place.into(), what.into()].map(|text| visible(&text).into_owned());
+        Self::Invalid { place, what }
     }
 
     /// What the user can do about it.
@@ -280,8 +283,9 @@ impl<'a> Lift<'a> {
             None => Err(LiftError::invalid(
                 place,
                 format!(
-                    "{size} bytes at byte offset {offset} end beyond the file's {} bytes",
-                    self.file.len()
+                    "{} at byte offset {offset} end beyond the file's {}",
+                    counted(size, "byte"),
+                    counted(self.file.len(), "byte")
                 ),
             )),
         }
@@ -348,8 +352,10 @@ impl<'a> Lift<'a> {
                         .and_then(|index| ids.get(index))
                         .copied()
                         .ok_or_else(|| {
-                            let what =
-                                format!("{what} {index} is not one of its {} tensors", ids.len());
+                            let what = format!(
+                                "{what} {index} is not one of its {}",
+                                counted(ids.len(), "tensor")
+                            );
                             LiftError::invalid(format!("subgraph {n}"), what)
                         })
                 })
@@ -440,7 +446,8 @@ impl<'a> Lift<'a> {
         let place = || format!("subgraph {sg}, op {n} ({})", code.kind());
         let find = |role: &str, slot: usize, index: i32| {
             usize::try_from(index).ok().and_then(|index| ids.get(index)).copied().ok_or_else(|| {
-                let what = format!("{role} {slot} is tensor {index}, of {} tensors", ids.len());
+                let what =
+                    format!("{role} {slot} is tensor {index}, of {}", counted(ids.len(), "tensor"));
                 LiftError::invalid(place(), what)
             })
         };

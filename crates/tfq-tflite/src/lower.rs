@@ -16,7 +16,7 @@ use flatbuffers::FlatBufferBuilder;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use tables::{Payloads, Writer};
-use tfq_ir::{BufferId, DEQUANT_CACHE_METADATA, Metadata, Module, OpCode};
+use tfq_ir::{BufferId, DEQUANT_CACHE_METADATA, Metadata, Module, OpCode, counted};
 
 /// How a model is lowered.
 #[derive(Clone, Copy, Debug, Default)]
@@ -42,7 +42,8 @@ pub enum Placement {
 #[allow(missing_docs)]
 pub enum LowerError {
     #[error(
-        "the model would take {bytes} bytes, and constants inside the flatbuffer reach up to 2 GiB"
+        "the model would take {}, and constants inside the flatbuffer reach up to 2 GiB",
+        counted(*bytes, "byte")
     )]
     TooLarge { bytes: u64 },
 }

@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::SystemTime;
+use tfq_ir::text::visible_path;
 
 /// Mappings that somebody still holds bytes of. Bytes do not say where they are from, so that
 /// who writes some has to look here.
@@ -84,8 +85,8 @@ pub(crate) fn check<'b>(mut bytes: impl Iterator<Item = &'b Bytes>) -> io::Resul
     };
     match bytes.find_map(of_changed) {
         Some(mapped) => Err(io::Error::other(format!(
-            "{:?} was changed while it was in use; run again when nobody writes to it",
-            mapped.path
+            "{} was changed while it was in use; run again when nobody writes to it",
+            visible_path(&mapped.path)
         ))),
         None => Ok(()),
     }

@@ -9,6 +9,7 @@
 //! every table.
 
 use std::collections::HashSet;
+use tfq_ir::counted;
 use tfq_schema::reflection::{self, Element, Field, FieldType, TableId};
 
 /// Something in a model that our schema does not know.
@@ -102,8 +103,10 @@ impl Walk<'_> {
         };
         let (vtable_bytes, table_bytes) = (self.u16(vtable)?, self.u16(vtable + 2)?);
         if vtable_bytes < 4 || vtable_bytes % 2 != 0 {
-            let what =
-                format!("the list of fields at byte offset {vtable} has {vtable_bytes} bytes");
+            let what = format!(
+                "the list of fields at byte offset {vtable} has {}",
+                counted(vtable_bytes, "byte")
+            );
             return Err(self.fault(what));
         }
         self.reach(vtable + vtable_bytes)?;
@@ -249,8 +252,8 @@ impl Walk<'_> {
 
     fn beyond(&self, end: usize) -> Fault {
         let what = format!(
-            "something ends at byte offset {end}, and the file has {} bytes",
-            self.bytes.len()
+            "something ends at byte offset {end}, and the file has {}",
+            counted(self.bytes.len(), "byte")
         );
         Fault { beyond_end: true, ..self.fault(what) }
     }

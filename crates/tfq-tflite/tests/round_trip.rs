@@ -11,7 +11,7 @@ use std::sync::Arc;
 use tfq_ir::catalog::ops;
 use tfq_ir::{
     BufferId, CacheReason, ConstantPool, CustomOptions, DEQUANT_CACHE_METADATA, DequantCache,
-    DequantCacheEntry, ElementType, Metadata, Module, Op, OpCode, OpId, OpKind, Patch,
+    DequantCacheEntry, ElementType, Metadata, Module, Op, OpCode, OpId, OpKind, Patch, Signature,
     SubgraphBuilder, SubgraphId, Tensor,
 };
 use tfq_schema::tflite as fb;
@@ -781,5 +781,29 @@ fn a_record_that_cannot_be_read_stays_until_its_numbers_may_be_wrong() {
         assert_eq!(record(&module), bytes);
         erase_unread(&mut module);
         assert_eq!(module.metadata(), []);
+    }
+}
+
+/// TensorFlow Lite refuses a signature without a list of inputs or outputs, and takes empty ones.
+#[test]
+fn a_signature_without_inputs_has_an_empty_list_of_them() {
+    let mut builder = SubgraphBuilder::new(None);
+    let y = builder.tensor(float("y", &[1]));
+    let graph = builder.finish(vec![], vec![y]);
+    let mut module = Module::new(vec![graph], ConstantPool::new(vec![None]));
+    for tag in [None, Some("old".into())] {
+        module.signatures = vec![Signature {
+            key: Some("s".into()),
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+            subgraph: 0,
+            deprecated_tag: tag,
+        }];
+        let file = lowered(&module, Placement::Auto);
+        let signature = fb::root_as_model(&file).unwrap().signature_defs().unwrap().get(0);
+        let (inputs, outputs) = (signature.inputs(), signature.outputs());
+        assert!(inputs.is_some_and(|list| list.is_empty()));
+        assert!(outputs.is_some_and(|list| list.is_empty()));
+        assert!(lowered(&lifted(&file), Placement::Auto) == file);
     }
 }

@@ -3,7 +3,7 @@
 use super::select::{Form, Group};
 use bytes::Bytes;
 use std::sync::Arc;
-use tfq_ir::{ElementType, Module, Quantization, plural};
+use tfq_ir::{ElementType, Module, Quantization, counted};
 use tfq_numeric::{
     ChannelLayout, F32View, MinMax, NonFinite, QuantParams, Rule, f16_snr_db, quantize_i8_into,
     quantize_symmetric_i8, to_f16,
@@ -62,7 +62,7 @@ pub(super) fn encode(module: &Module, group: &Group) -> Result<Encoded, Refusal>
                 .map_err(|error| not_finite(error.index))?;
             check_scales(*rule, &quantized.scales)?;
             let count = quantized.scales.len();
-            let what = format!("int8, {count} {} along dimension {axis}", plural(count, "scale"));
+            let what = format!("int8, {} along dimension {axis}", counted(count, "scale"));
             let quantization = Quantization::symmetric(quantized.scales, *axis as i32);
             Ok(int8(quantized.data, quantization, old_bytes, what))
         }
@@ -76,8 +76,7 @@ pub(super) fn encode(module: &Module, group: &Group) -> Result<Encoded, Refusal>
             let params = QuantParams::from_stated(&ranges);
             let mut data = vec![0; elements];
             quantize_i8_into(view, layout(*axis), &params, &mut data);
-            let what =
-                format!("int8, {} {} of stated ranges", min.len(), plural(min.len(), "scale"));
+            let what = format!("int8, {} of stated ranges", counted(min.len(), "scale"));
             let quantization = Quantization::symmetric(params.scales().to_vec(), *axis as i32);
             Ok(int8(data.into(), quantization, old_bytes, what))
         }

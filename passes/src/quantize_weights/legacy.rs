@@ -13,7 +13,7 @@ use indexmap::{IndexMap, IndexSet};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use tfq_ir::catalog::ops;
-use tfq_ir::{BufferId, ElementType, Module, OpId, OpKind, SubgraphId, Tensor, TensorId, plural};
+use tfq_ir::{BufferId, ElementType, Module, OpId, OpKind, SubgraphId, Tensor, TensorId, counted};
 use tfq_numeric::{ChannelLayout, F32View, NonFinite, Rule};
 use tfq_pass::Context;
 use tfq_target::{Granularity as Grain, Target, WeightForm};
@@ -117,10 +117,7 @@ impl Legacy<'_> {
                         cx.missed(
                             "too small",
                             place,
-                            format!(
-                                "{elements} {}, min-elements is {min}",
-                                plural(elements, "element")
-                            ),
+                            format!("{}, min-elements is {min}", counted(elements, "element")),
                         );
                         continue;
                     }

@@ -4,7 +4,7 @@ use super::select::{Form, Select, WeightUse};
 use crate::costs::{PER_DEQUANTIZE, PER_OWN_TENSOR, PER_SCALE, PER_TENSOR};
 use indexmap::IndexSet;
 use std::fmt;
-use tfq_ir::{ElementType, Module, Numbers, OpId, SubgraphId, Tensor, TensorId, counted};
+use tfq_ir::{ElementType, Module, Numbers, OpId, SubgraphId, Tensor, TensorId, counted, grouped};
 use tfq_target::{Granularity, Prefer, Reading, WeightForm};
 
 /// A form that can be used.
@@ -248,7 +248,9 @@ impl Select<'_> {
                 (Some(held), Some(float)) if held <= float => Ok(()),
                 (Some(held), Some(float)) => {
                     let cost = format!(
-                        "the runtime would hold {held} bytes for it, and {float} as float32"
+                        "the runtime would hold {} for it, and {} as float32",
+                        counted(held, "byte"),
+                        grouped(float)
                     );
                     Err(Refusal::Preferred(format!("prefer=ram: {cost}{}", told())))
                 }

@@ -8,7 +8,7 @@ use crate::quantize_weights::options::{Granularity, Operands, WeightType};
 use indexmap::{IndexMap, IndexSet};
 use std::collections::VecDeque;
 use tfq_ir::catalog::ops;
-use tfq_ir::{BufferId, ElementType, Module, OpId, OpKind, SubgraphId, TensorId, plural};
+use tfq_ir::{BufferId, ElementType, Module, OpId, OpKind, SubgraphId, TensorId, counted};
 use tfq_numeric::{F32View, NonFinite, Rule};
 use tfq_pass::Context;
 use tfq_target::{Granularity as Grain, Prefer, Target, WeightForm};
@@ -227,7 +227,7 @@ impl Select<'_> {
                     cx.missed(
                         "too small",
                         place,
-                        format!("{n} {}, min-elements is {min}", plural(n, "element")),
+                        format!("{}, min-elements is {min}", counted(n, "element")),
                     );
                 }
             }

@@ -3,7 +3,7 @@
 use super::options::Granularity;
 use super::select::{Form, Select, WeightUse};
 use std::iter;
-use tfq_ir::{SubgraphId, TensorId};
+use tfq_ir::{SubgraphId, TensorId, counted, grouped};
 use tfq_numeric::F32View;
 
 /// A channel keeps less than about 10 dB of its numbers where their root mean square is below the scale: the noise of
@@ -44,8 +44,9 @@ impl Select<'_> {
             let small = small_channels(&values, &shape, axis, LEAST_RMS * scale);
             (small * ONE_IN > shape[axis]).then(|| {
                 format!(
-                    "one scale would leave little of {small} of its {} channels, which are much smaller than the largest",
-                    shape[axis]
+                    "one scale would leave little of {} of its {}, which are much smaller than the largest",
+                    grouped(small as u64),
+                    counted(shape[axis], "channel")
                 )
             })
         })

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt::Write;
+use std::path::Path;
 
 /// Whether a name can stand without quotes: letters, digits and `_ . $ /`, and in between also
 /// `- : ;`, which TensorFlow's names are full of. Two slashes begin a comment.
@@ -65,45 +66,59 @@ pub(super) fn string(out: &mut String, text: &str) {
         match c {
             '"' => out.push_str("\\\""),
             '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            c if is_hidden(c) => _ = write!(out, "\\u{{{:x}}}", c as u32),
-            c => match crate::foreign_byte(c) {
-                Some(byte) => _ = write!(out, "\\x{byte:02x}"),
-                None => out.push(c),
-            },
+            c => show(out, c),
         }
     }
     out.push('"');
 }
 
-/// Whether a character does not show, changes how others show, or is an order to a terminal.
+fn show(out: &mut String, c: char) {
+    match c {
+        '\n' => out.push_str("\\n"),
+        '\r' => out.push_str("\\r"),
+        '\t' => out.push_str("\\t"),
+        c => match crate::foreign_byte(c) {
+            Some(byte) => _ = write!(out, "\\x{byte:02x}"),
+            None if is_hidden(c) => _ = write!(out, "\\u{{{:x}}}", c as u32),
+            None => out.push(c),
+        },
+    }
+}
+
+/// Whether a character does not show, changes how others show, is an order to a terminal, or
+/// stands for a byte that is not part of UTF-8 ([`crate::foreign_byte`]).
 pub fn is_hidden(c: char) -> bool {
     c.is_control()
+        || crate::foreign_byte(c).is_some()
         || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// Text from a file as a person may be shown it: what [`is_hidden`] is escaped, line ends too.
-/// To do it twice is to do it once.
+/// It is idempotent.
 pub fn visible(text: &str) -> Cow<'_, str> {
     if !text.chars().any(is_hidden) {
         return text.into();
     }
     let mut out = String::with_capacity(text.len() + 8);
-    for c in text.chars() {
-        match c {
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            c if is_hidden(c) => _ = write!(out, "\\u{{{:x}}}", c as u32),
-            c => out.push(c),
-        }
-    }
+    text.chars().for_each(|c| show(&mut out, c));
     out.into()
 }
 
-/// JSON with the same characters escaped as JSON does it: its values are what they were.
+/// The same in double quotes, where quotes and backslashes are escaped as well: a string of the
+/// text format, which no other text is shown as.
+pub fn visible_quoted(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    string(&mut out, text);
+    out
+}
+
+/// The same for a path: bytes that are not part of UTF-8 are shown as `\xNN`.
+pub fn visible_path(path: &Path) -> String {
+    visible(&crate::text_from_bytes(path.as_os_str().as_encoded_bytes())).into_owned()
+}
+
+/// JSON with the same characters escaped as JSON does it: its values are what they were. A byte
+/// that is not part of UTF-8 stays the character that stands for it (U+10FF80 to U+10FFFF).
 pub fn visible_json(json: &str) -> Cow<'_, str> {
     // Between values there are spaces and line ends only.
     if !json.chars().any(|c| c != '\n' && is_hidden(c)) {

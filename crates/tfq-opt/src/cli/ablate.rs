@@ -8,6 +8,7 @@ use super::running::{Error, Running, Subject};
 use serde_json::{Value as Json, json};
 use std::io::{self, Write};
 use tfq_opt::format::LowerOptions;
+use tfq_opt::ir::text::visible;
 use tfq_opt::ir::{Module, SubgraphId, counted};
 use tfq_opt::runtime::{
     Case, Engine, Kernels, OfSignature, Reference, RunError, Verdict, with_either,
@@ -299,7 +300,7 @@ impl Ablated {
             writeln!(out, "the first {count} together: {}", decibels(*snr))?;
         }
         if !stuck.is_empty() {
-            let names: Vec<String> = stuck.iter().map(|n| n.escape_debug().to_string()).collect();
+            let names: Vec<_> = stuck.iter().map(|name| visible(name)).collect();
             let them = names.join(", ");
             writeln!(out, "not tried, since types around them differ as well: {them}")?;
         }
@@ -346,7 +347,7 @@ fn place(suspect: &Suspect) -> String {
         0 => String::new(),
         n => format!(" of subgraph {n}"),
     };
-    format!("{} {position}{within} {}", kind.escape_debug(), name.escape_debug())
+    format!("{} {position}{within} {}", visible(kind), visible(name))
 }
 
 fn decibels(snr: f64) -> String {

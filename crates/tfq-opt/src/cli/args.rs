@@ -121,7 +121,7 @@ pub(crate) enum Command {
     Diff(super::diff::Args),
     /// Accept what a pipeline does to a model, and check that it still does
     Golden(super::golden::Args),
-    /// Tell what a model is: ends, size, ops, quantisation
+    /// Tell what a model is: inputs and outputs, size, ops, quantisation
     Inspect(super::inspect::Args),
     /// Print a model as text, for example for git
     Print(super::print::Args),

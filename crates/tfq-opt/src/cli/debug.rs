@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tfq_opt::Reproducer;
 use tfq_opt::format::{Image, write_atomically, write_bytes};
 use tfq_opt::ir::text::{Level, print, visible};
-use tfq_opt::ir::{Module, Tensor, did_you_mean};
+use tfq_opt::ir::{Module, did_you_mean};
 use tfq_opt::pass::{Event, Pipeline, Why};
 
 #[derive(Debug, clap::Args)]
@@ -210,7 +210,8 @@ impl<'a> Watcher<'a> {
         };
         self.is_there = tensors().any(|known| known.is_called(tensor));
         if !self.is_there {
-            self.meant = did_you_mean(tensor, tensors().map(Tensor::label));
+            let shown: Vec<_> = tensors().map(|known| visible(known.label())).collect();
+            self.meant = did_you_mean(tensor, shown.iter().map(|name| &**name));
         }
     }
 

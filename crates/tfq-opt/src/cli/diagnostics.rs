@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::process::ExitCode;
 use tfq_opt::Error;
-use tfq_opt::ir::text::{is_hidden, line_and_column, visible_lines};
+use tfq_opt::ir::text::{is_hidden, line_and_column, visible_lines, visible_path};
 use tfq_opt::pass::PipelineError;
 use tfq_opt::target::TargetError;
 
@@ -92,7 +92,7 @@ impl Failure {
 
     /// Message and help in words only, for a report.
     pub(crate) fn told(self) -> (String, Option<String>) {
-        match self {
+        let (message, help) = match self {
             Self::Text(excerpt) => {
                 let (line, column) = line_and_column(&excerpt.text, excerpt.span.start);
                 let message = format!("{}:{line}:{column}: {}", excerpt.place, excerpt.message);
@@ -101,7 +101,8 @@ impl Failure {
             Self::Usage { message, help } => (message, Some(help)),
             Self::Model { message, help } => (message, help),
             Self::ClosedPipe => ("the pipe is closed".to_owned(), None),
-        }
+        };
+        (shown(&message), help.as_deref().map(shown))
     }
 
     /// A file that describes a target, and what is wrong with it.
@@ -179,15 +180,9 @@ pub(crate) fn cause(error: &io::Error) -> String {
     error.to_string().split(" at path ").next().unwrap_or_default().to_owned()
 }
 
-/// A path for people. What is no UTF-8 shows as such, and nothing reaches the terminal as a
-/// command.
+/// A path for people.
 pub(crate) fn named(path: impl AsRef<Path>) -> String {
-    let name = path.as_ref().to_string_lossy();
-    let visible = |c: char| match c.is_control() {
-        true => c.escape_default().to_string(),
-        false => c.to_string(),
-    };
-    name.chars().map(visible).collect()
+    visible_path(path.as_ref())
 }
 
 /// Prints what clap has to say: help, the version, or what is wrong with the call.

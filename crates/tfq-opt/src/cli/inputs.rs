@@ -1,6 +1,6 @@
 //! What models are run on: values from files or made up, and samples of data.
 
-use super::diagnostics::Failure;
+use super::diagnostics::{Failure, named};
 use super::running::Subject;
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
@@ -8,6 +8,7 @@ use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
+use tfq_opt::ir::text::visible;
 use tfq_opt::ir::{counted, did_you_mean};
 use tfq_opt::runtime::{self, Fill, MAX_BYTES, Port, Signature, Value};
 
@@ -160,11 +161,12 @@ impl Inputs {
             return Ok(());
         }
         let form = |port: &Port| {
-            format!("`{}` {}", port.name.escape_debug(), runtime::form(port.ty, &self.shape(port)))
+            format!("`{}` {}", visible(&port.name), runtime::form(port.ty, &self.shape(port)))
         };
         let forms: Vec<String> = ports.iter().map(form).collect();
         let (name, forms) = (&subject.name, forms.join(", "));
-        let message = format!("{name}: the inputs take more than {MAX_BYTES} bytes: {forms}");
+        let most = counted(MAX_BYTES, "byte");
+        let message = format!("{name}: the inputs take more than {most}: {forms}");
         let help = "give smaller dimensions with --shape where the model takes them";
         Err(Failure::Model { message, help: Some(help.to_owned()) })
     }
@@ -385,21 +387,21 @@ impl fmt::Display for Sources {
             several => {
                 for (n, (from, names)) in several.iter().enumerate() {
                     let names: Vec<String> =
-                        names.iter().map(|name| format!("`{}`", name.escape_debug())).collect();
+                        names.iter().map(|name| format!("`{}`", visible(name))).collect();
                     let comma = if n > 0 { ", " } else { "" };
                     write!(f, "{comma}{} {}", names.join(" and "), phrase(from))?;
                 }
             }
         }
-        if self.samples > 1 { write!(f, ", {} samples", self.samples) } else { Ok(()) }
+        if self.samples > 1 { write!(f, ", {}", counted(self.samples, "sample")) } else { Ok(()) }
     }
 }
 
 impl Data {
     fn read(path: &Path) -> Result<Self, Failure> {
-        let place = path.display().to_string();
-        let failed = |error: &io::Error| Failure::file("cannot read", &place, error);
-        let ends = |ending: &str| place.ends_with(ending);
+        let place = named(path);
+        let failed = |error: &io::Error| Failure::file("cannot read", path, error);
+        let ends = |ending: &str| path.as_os_str().as_encoded_bytes().ends_with(ending.as_bytes());
         let mut arrays = if path.is_dir() {
             let mut arrays = Vec::new();
             for entry in fs::read_dir(path).map_err(|error| failed(&error))? {
@@ -535,7 +537,7 @@ impl Data {
             let place = if name.is_empty() {
                 self.place.clone()
             } else {
-                format!("`{}` in {}", name.escape_debug(), self.place)
+                format!("`{}` in {}", visible(name), self.place)
             };
             return Err(misfit(subject, port, &place, value, "one axis of samples and "));
         }
@@ -551,7 +553,7 @@ impl Data {
 
 /// The name of an array, for messages.
 fn of(name: &str) -> String {
-    if name.is_empty() { "it".to_owned() } else { format!("`{}`", name.escape_debug()) }
+    if name.is_empty() { "it".to_owned() } else { format!("`{}`", visible(name)) }
 }
 
 fn misfit(subject: &Subject, port: &Port, place: &str, value: &Value, beside: &str) -> Failure {
@@ -564,8 +566,7 @@ fn misfit(subject: &Subject, port: &Port, place: &str, value: &Value, beside: &s
 
 fn read_npy(path: &Path) -> Result<Value, Failure> {
     let open = File::open(path).map(BufReader::new);
-    open.and_then(runtime::read_npy)
-        .map_err(|error| Failure::file("cannot read", path.display().to_string(), &error))
+    open.and_then(runtime::read_npy).map_err(|error| Failure::file("cannot read", path, &error))
 }
 
 fn fits(have: &[usize], want: &[i32]) -> bool {

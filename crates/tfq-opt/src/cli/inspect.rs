@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::fmt::Write;
 use std::path::PathBuf;
 use tfq_opt::format::Access;
-use tfq_opt::ir::text::quoted;
+use tfq_opt::ir::text::{quoted, visible, visible_quoted};
 use tfq_opt::ir::{counted, grouped};
 use tfq_opt::{Finding, Inspection, OpInfo};
 
@@ -51,7 +51,7 @@ fn text(file: &str, bytes: u64, model: &Inspection, target: &str) -> String {
     let mut out = String::new();
     _ = writeln!(out, "{file}: {}", counted(bytes as usize, "byte"));
     if let Some(description) = &model.description {
-        _ = writeln!(out, "  description      {description:?}");
+        _ = writeln!(out, "  description      {}", visible_quoted(description));
     }
     let runtime = model.min_runtime.as_deref().unwrap_or("unknown");
     _ = writeln!(out, "  minimum runtime  {runtime}");
@@ -73,7 +73,7 @@ fn text(file: &str, bytes: u64, model: &Inspection, target: &str) -> String {
         out.push_str("\nsignatures\n");
     }
     for signature in &model.signatures {
-        let name = |name: &Option<String>| format!("{:?}", name.as_deref().unwrap_or_default());
+        let name = |name: &Option<String>| visible_quoted(name.as_deref().unwrap_or_default());
         let list = |list: &[Option<String>]| list.iter().map(name).collect::<Vec<_>>().join(", ");
         let key = name(&signature.key);
         let (inputs, outputs) = (list(&signature.inputs), list(&signature.outputs));
@@ -116,7 +116,7 @@ fn text(file: &str, bytes: u64, model: &Inspection, target: &str) -> String {
         }
         let readers = match &constant.readers[..] {
             [] => "unused".to_owned(),
-            readers => format!("for {}", readers.join(", ").escape_debug()),
+            readers => format!("for {}", visible(&readers.join(", "))),
         };
         let bytes = grouped(constant.bytes);
         _ = writeln!(out, "  {bytes:>15} bytes  {share}  {name} : {}, {readers}", constant.tensor);
@@ -125,14 +125,15 @@ fn text(file: &str, bytes: u64, model: &Inspection, target: &str) -> String {
         out.push_str("\nmetadata\n");
     }
     for entry in &model.metadata {
-        let name = entry.name.as_deref().unwrap_or_default();
-        let text = entry.text.as_ref().map_or(String::new(), |text| format!("  {text:?}"));
-        _ = writeln!(out, "  {name:?}  {} bytes{text}", grouped(entry.bytes));
+        let name = visible_quoted(entry.name.as_deref().unwrap_or_default());
+        let text =
+            entry.text.as_ref().map_or(String::new(), |text| format!("  {}", visible_quoted(text)));
+        _ = writeln!(out, "  {name}  {} bytes{text}", grouped(entry.bytes));
     }
     if let Some(trailer) = &model.trailer {
         let files = match &trailer.files {
             Some(files) => {
-                let names = files.iter().map(|name| format!("{name:?}"));
+                let names = files.iter().map(|name| visible_quoted(name));
                 format!("zip of {}", names.collect::<Vec<_>>().join(", "))
             }
             None => "of unknown form".to_owned(),
@@ -186,7 +187,7 @@ fn op_table(out: &mut String, ops: &[OpInfo]) {
         return;
     }
     let name = |info: &OpInfo| match info.custom {
-        true => format!("custom {:?}", info.kind),
+        true => format!("custom {}", visible_quoted(&info.kind)),
         false => info.kind.clone(),
     };
     let width = ops.iter().map(|info| name(info).chars().count()).max().unwrap_or(0).max(8);

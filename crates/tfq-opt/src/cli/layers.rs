@@ -7,6 +7,7 @@ use super::inputs::Inputs;
 use super::running::{Error, Running, Subject};
 use serde_json::{Value as Json, json};
 use std::io::{self, Write};
+use tfq_opt::ir::text::visible;
 use tfq_opt::runtime::{Engine, Kernels};
 use tfq_opt::{Call, Layers, Section, Side, layers};
 
@@ -92,11 +93,11 @@ pub(super) fn print(
 
 /// `serving_default`, or `body of WHILE 3, the last time`.
 fn title(layers: &Layers, section: &Section) -> String {
-    let signature = layers.signature.as_deref().unwrap_or("main").escape_debug();
+    let signature = visible(layers.signature.as_deref().unwrap_or("main"));
     match &section.call {
-        None => signature.to_string(),
+        None => signature.into_owned(),
         Some(Call { subgraph, op, kind, role }) => {
-            let kind = kind.escape_debug();
+            let kind = visible(kind);
             let place = match subgraph.0 {
                 0 => String::new(),
                 n => format!(" of subgraph {n}"),

@@ -318,10 +318,11 @@ fn signature<'a>(
                 fb::TensorMap::create(fbb, &fb::TensorMapArgs { name, tensor_index })
             })
             .collect();
-        (!entries.is_empty()).then(|| fbb.create_vector(&entries))
+        // TensorFlow Lite refuses a signature without a list, and takes an empty one.
+        fbb.create_vector(&entries)
     };
-    let inputs = map(fbb, shared, &signature.inputs);
-    let outputs = map(fbb, shared, &signature.outputs);
+    let inputs = Some(map(fbb, shared, &signature.inputs));
+    let outputs = Some(map(fbb, shared, &signature.outputs));
     let key = signature.key.as_ref().map(|key| string(fbb, shared, key));
     let tag = signature.deprecated_tag.as_ref().map(|tag| string(fbb, shared, tag));
     if let Some(tag) = tag {

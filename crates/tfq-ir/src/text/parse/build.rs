@@ -6,6 +6,7 @@ use super::{
 };
 use crate::catalog::ops::DEQUANTIZE;
 use crate::text::quote;
+use crate::words::counted;
 use crate::{
     BufferId, ConstantPool, DequantCache, DequantCacheEntry, Metadata, Module, ModuleParts, OpCode,
     OpId, OpKind, Quantization, QuantizationDetails, Signature, Subgraph, SubgraphBuilder,
@@ -305,7 +306,7 @@ fn laid_out_buffers(raw: &mut Raw) -> Parsed<(ConstantPool, Vec<BufferId>)> {
         most.saturating_add(1)
     });
     if count > MOST_BUFFERS {
-        return fail(span, format!("{count} buffers are too many"));
+        return fail(span, format!("{} are too many", counted(count, "buffer")));
     }
     let mut pool = Pool { entries: vec![None; count as usize], made_up: raw.made_up };
     for (n, subgraph) in raw.subgraphs.iter_mut().enumerate() {

@@ -5,7 +5,7 @@ use crate::text::fill::{Fill, Gaussian, fill, seed_of};
 use crate::text::lex::Token;
 use crate::text::values::{Packer, Scalar, pack_strings};
 use crate::text::{quote, stats};
-use crate::words::counted;
+use crate::words::{counted, grouped};
 use crate::{ElementType, Tensor};
 use bytes::Bytes;
 
@@ -116,7 +116,14 @@ impl Parser<'_> {
         };
         let len = bytes.len() as u64;
         if size != u64::MAX && len != size {
-            return fail(span, format!("the side file has {len} bytes for this, not {size}"));
+            return fail(
+                span,
+                format!(
+                    "the side file has {} for this, not {}",
+                    counted(len, "byte"),
+                    grouped(size as u64)
+                ),
+            );
         }
         let bytes = bytes.clone();
         if self.used.insert(entry) {

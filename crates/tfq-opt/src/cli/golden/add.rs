@@ -87,7 +87,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         outcome.golden.sections.iter().filter(|section| section.body != "no change\n").count();
     say(&format!(
         "{}: {}, {} with changes\n",
-        folder.golden_path(&name).display(),
+        named(folder.golden_path(&name)),
         counted(outcome.golden.sections.len(), "step"),
         changing
     ))

@@ -79,7 +79,7 @@ fn failure(error: FolderError) -> Failure {
             Failure::Model { message, help: Some(help.to_owned()) }
         }
         FolderError::Index { path, text, span, message } => {
-            Failure::excerpt(&path.display().to_string(), text, span, message)
+            Failure::excerpt(&named(path), text, span, message)
         }
         FolderError::Golden { .. } => {
             let help = "restore the file, or make the golden again with `tfq-opt golden add \
@@ -101,7 +101,7 @@ struct Outcome {
 
 /// Runs the pipeline of an entry on its model.
 fn outcome(folder: &Folder, entry: &Entry) -> Result<Outcome, Failure> {
-    let input = shown(&folder.resolve(&entry.model));
+    let input = shortened(&folder.resolve(&entry.model));
     let bytes = model::read(&input, Access::Whole)?;
     outcome_on(folder, entry, &input, bytes)
 }
@@ -126,8 +126,8 @@ fn outcome_on(
     let source = Source::from_either(bytes, &reading.options(input)?)
         .map_err(|error| Failure::model(input, error))?;
     let target = match model::is_target_file(&entry.target) {
-        true => shown(&folder.resolve(&entry.target)),
-        false => entry.target.clone(),
+        true => shortened(&folder.resolve(&entry.target)).into_os_string(),
+        false => entry.target.clone().into(),
     };
     let mut optimizer = Optimizer::new(pipeline).for_target(model::target(&target)?);
     optimizer.lift.drop_unknown = entry.drop_unknown;
@@ -143,7 +143,7 @@ fn outcome_on(
 
 /// How a golden of an entry would be made now.
 fn header(folder: &Folder, entry: &Entry) -> Result<Header, Failure> {
-    let bytes = model::read(shown(&folder.resolve(&entry.model)), Access::Whole)?;
+    let bytes = model::read(shortened(&folder.resolve(&entry.model)), Access::Whole)?;
     let level = Level::from_name(&entry.level).expect("the index has names of levels only");
     let (hash, pipeline) = (input_hash(&bytes), pipeline(folder, entry)?);
     Ok(Header::new(&entry.model, &hash, &pipeline, &entry.target, level))
@@ -153,10 +153,10 @@ fn header(folder: &Folder, entry: &Entry) -> Result<Header, Failure> {
 fn pipeline(folder: &Folder, entry: &Entry) -> Result<Pipeline, Failure> {
     match (&entry.passes, &entry.pipeline) {
         (_, Some(file)) => {
-            let file = shown(&folder.resolve(file));
+            let file = shortened(&folder.resolve(file));
             let text = std::fs::read_to_string(&file);
             let text = text.map_err(|error| Failure::file("cannot read", &file, &error))?;
-            model::pipeline(&file, &text)
+            model::pipeline(&named(&file), &text)
         }
         (Some(passes), None) if passes == "default" && entry.prefer.is_some() => {
             let name = entry.prefer.as_deref().unwrap_or_default();
@@ -173,8 +173,13 @@ fn pipeline(folder: &Folder, entry: &Entry) -> Result<Pipeline, Failure> {
     }
 }
 
-/// A path for people: `goldens/../model.tflite` is `model.tflite`.
+/// A path for people.
 fn shown(path: &Path) -> String {
+    named(shortened(path))
+}
+
+/// `model.tflite` for `goldens/../model.tflite`.
+fn shortened(path: &Path) -> PathBuf {
     use std::path::Component;
     let mut parts: Vec<Component<'_>> = Vec::new();
     for part in path.components() {
@@ -192,7 +197,7 @@ fn shown(path: &Path) -> String {
         (Err(_), _) => true,
         (Ok(_), Err(_)) => false,
     };
-    if same { short.display().to_string() } else { path.display().to_string() }
+    if same { short } else { path.to_owned() }
 }
 
 /// Patterns for names of goldens.
@@ -245,7 +250,7 @@ fn no_golden(folder: &Folder, name: &str) -> Failure {
         names => did_you_mean(name, names.iter().copied())
             .unwrap_or_else(|| format!("goldens are {}", names.join(", "))),
     };
-    Failure::usage(&format!("there is no golden `{name}` in {}", folder.path().display()), &help)
+    Failure::usage(&format!("there is no golden `{name}` in {}", named(folder.path())), &help)
 }
 
 fn style() -> Style {

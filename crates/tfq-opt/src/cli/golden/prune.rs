@@ -48,8 +48,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         folder.forget(&gone).map_err(failure)?;
     }
     for file in &files {
-        std::fs::remove_file(file)
-            .map_err(|error| Failure::file("cannot remove", shown(file), &error))?;
+        std::fs::remove_file(file).map_err(|error| Failure::file("cannot remove", file, &error))?;
     }
     say(&format!("removed {count}\n"))
 }

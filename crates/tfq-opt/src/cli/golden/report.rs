@@ -1,5 +1,6 @@
 //! The report of a check in its forms.
 
+use super::super::diagnostics::named;
 use super::super::json::json_text;
 use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesText, Event};
@@ -182,7 +183,7 @@ pub(super) fn human(report: &Report<'_>) -> String {
 fn dir(report: &Report<'_>) -> String {
     match report.folder.path().to_str() {
         Some("goldens") => String::new(),
-        _ => format!(" --dir {}", report.folder.path().display()),
+        _ => format!(" --dir {}", named(report.folder.path())),
     }
 }
 
@@ -220,7 +221,7 @@ pub(super) fn json(report: &Report<'_>) -> String {
     let count = |word: &str| report.verdicts.iter().filter(|v| v.word() == word).count();
     let all = json!({
         "schema": SCHEMA,
-        "folder": report.folder.path().display().to_string(),
+        "folder": named(report.folder.path()),
         "ok": count("ok"),
         "differ": count("differs"),
         "errors": count("error"),
@@ -247,7 +248,7 @@ fn xml(report: &Report<'_>, writer: &mut Writer<Vec<u8>>) -> io::Result<()> {
     let differ = report.verdicts.iter().filter(|v| v.word() == "differs").count();
     let (failures, errors) = ((differ + report.stale.len()).to_string(), count("error"));
     let counts = [("tests", &*tests), ("failures", &*failures), ("errors", &*errors)];
-    let folder = report.folder.path().display().to_string();
+    let folder = named(report.folder.path());
     writer.write_event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)))?;
     let suites = writer.create_element("testsuites").with_attributes(counts);
     suites.write_inner_content(|writer| {
