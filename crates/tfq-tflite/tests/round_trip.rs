@@ -792,13 +792,14 @@ fn a_signature_without_inputs_has_an_empty_list_of_them() {
     let graph = builder.finish(vec![], vec![y]);
     let mut module = Module::new(vec![graph], ConstantPool::new(vec![None]));
     for tag in [None, Some("old".into())] {
-        module.signatures = vec![Signature {
+        let signature = Signature {
             key: Some("s".into()),
             inputs: Vec::new(),
             outputs: Vec::new(),
             subgraph: 0,
             deprecated_tag: tag,
-        }];
+        };
+        module = module.rebuilt(|parts| parts.signatures = vec![signature]);
         let file = lowered(&module, Placement::Auto);
         let signature = fb::root_as_model(&file).unwrap().signature_defs().unwrap().get(0);
         let (inputs, outputs) = (signature.inputs(), signature.outputs());
