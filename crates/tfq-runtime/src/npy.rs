@@ -328,6 +328,6 @@ mod tests {
         assert!(read_npy(&nested[..]).is_err());
         let long = [&b"\x93NUMPY\x02\x00"[..], &u32::MAX.to_le_bytes(), b"{}"].concat();
         let error = read_npy(&long[..]).unwrap_err().to_string();
-        assert_eq!(error, "its header has 4294967295 bytes, at most 10000 are read");
+        assert_eq!(error, "its header has 4 294 967 295 bytes, at most 10 000 are read");
     }
 }

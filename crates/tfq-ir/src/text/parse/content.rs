@@ -121,7 +121,7 @@ impl Parser<'_> {
                 format!(
                     "the side file has {} for this, not {}",
                     counted(len, "byte"),
-                    grouped(size as u64)
+                    grouped(size)
                 ),
             );
         }
