@@ -1,9 +1,10 @@
-//! What other quantisers are known to get wrong: one test for each defect, named after it, that shows ours gets it
-//! right on the file that is written.
+//! What other quantisers are known to get wrong: one test for each defect, named after it, that
+//! shows ours gets it right on the file that is written.
 //!
-//! The defects are those of ai-edge-quantizer 0.10 (found by running it), of litert-cli 0.2.1, of TensorFlow 2.21's
-//! converter, and of TensorFlow's legacy quantizer (`toco_legacy/quantize_weights.cc`, found by reading it). What the
-//! runtime makes of the files is the corpus run's to show; here is what stands in them.
+//! The defects are those of ai-edge-quantizer 0.10 (found by running it), of litert-cli 0.2.1, of
+//! TensorFlow 2.21's converter, and of TensorFlow's legacy quantizer
+//! (`toco_legacy/quantize_weights.cc`, found by reading it). What the runtime makes of the files is
+//! the corpus run's to show; here is what stands in them.
 
 mod common;
 #[path = "defects/legacy.rs"]

@@ -1,4 +1,5 @@
-//! Targets as a user meets them: their documentation, files of one's own, and what each promises for every model.
+//! Targets as a user meets them: their documentation, files of one's own, and what each promises
+//! for every model.
 
 mod common;
 

@@ -273,7 +273,8 @@ fn embedding_lookup_converts_its_rows_itself() {
     assert_eq!(graph.tensor(graph.results(op)[0]).ty, ElementType::Float32);
 }
 
-/// 6: biases become float16 as well, which XNNPACK cannot build beside int8 weights and does not take beside float32.
+/// 6: biases become float16 as well, which XNNPACK cannot build beside int8 weights and does not
+/// take beside float32.
 #[test]
 fn biases_stay_float32() {
     for name in ["ops/fc_bias", "ops/conv_2d", "ops/transpose_conv"] {
@@ -326,8 +327,8 @@ fn filters_of_rank_5_are_quantised_per_channel() {
     assert!(symmetric(out.quantization("weights"), channels, 4));
 }
 
-/// 7.2: `min` and `max` of the file are believed, of whatever length (one entry is read past its end), and where they do
-/// not cover the data codes wrap around: 300 becomes 44.
+/// 7.2: `min` and `max` of the file are believed, of whatever length (one entry is read past its
+/// end), and where they do not cover the data codes wrap around: 300 becomes 44.
 #[test]
 fn stated_ranges_are_not_believed() {
     for (min, max) in
@@ -353,7 +354,8 @@ fn stated_ranges_are_not_believed() {
             let off = (f32::from(*code as i8) * q.scale[n / 72] - value).abs();
             assert!(off <= 0.51 * q.scale[n / 72], "{n}");
         }
-        // Where the legacy arithmetic is asked for, ranges of another length are computed, and nothing wraps around.
+        // Where the legacy arithmetic is asked for, ranges of another length are computed, and
+        // nothing wraps around.
         let legacy = quantised(module, "compat=toco");
         for (value, code) in values.iter().zip(legacy.bytes("weights")) {
             assert!(

@@ -54,7 +54,8 @@ fn fully_connected_with_two_operands_is_quantised() {
     assert_eq!(graph.operands(op).len(), 2);
 }
 
-/// 1.1, `DECOMPOSED_HADAMARD_ROTATION`: a dynamic batch fails at run time, since a shape was put down as a constant.
+/// 1.1, `DECOMPOSED_HADAMARD_ROTATION`: a dynamic batch fails at run time, since a shape was put
+/// down as a constant.
 #[test]
 fn a_dynamic_batch_stays_dynamic() {
     let out = of("odd/dynamic_shape", "");
@@ -143,7 +144,8 @@ fn a_constant_left_hand_side_of_batch_matmul_stays_float32() {
     assert_eq!(out.operand(ops::BATCH_MATMUL, 0), ElementType::Float32);
 }
 
-/// 1.2: CONV_2D with INT2 filters gives NaN, FULLY_CONNECTED with blocks of INT2 nothing, and both are allowed.
+/// 1.2: CONV_2D with INT2 filters gives NaN, FULLY_CONNECTED with blocks of INT2 nothing, and both
+/// are allowed.
 #[test]
 fn forms_that_no_kernel_reads_are_refused() {
     use tfq_opt::target::{Granularity, WeightForm};
@@ -282,7 +284,8 @@ fn equal_bytes_can_be_stored_once() {
     assert!(once + 64 * 64 <= twice, "{twice} to {once} bytes");
 }
 
-/// 1.6: a table of FULLY_CONNECTED and GATHER is kept as float32 as well, and the file grows (131 604 to 170 648).
+/// 1.6: a table of FULLY_CONNECTED and GATHER is kept as float32 as well, and the file grows
+/// (131 604 to 170 648).
 #[test]
 fn a_tied_embedding_is_stored_once() {
     for name in ["ops/tied_embedding_tensor", "ops/tied_embedding_buffer"] {
@@ -451,7 +454,8 @@ fn scales_never_make_a_file_larger() {
     }
 }
 
-/// 5: "Didn't find op for builtin opcode 'FULLY_CONNECTED' version '12'" (tensorflow#80736, #76743, tfjs#8461).
+/// 5: "Didn't find op for builtin opcode 'FULLY_CONNECTED' version '12'" (tensorflow#80736, #76743,
+/// tfjs#8461).
 #[test]
 fn a_fleet_with_an_old_runtime_never_sees_version_12() {
     for name in ["tflite-2.3", "tflite-2.5", "tflite-2.14"] {

@@ -193,8 +193,8 @@ impl Model {
     }
 }
 
-/// Texts are the same as [`same_text`] says, for [`insta::Settings::set_comparator`]: a text of a model that was
-/// only laid out anew passes.
+/// Texts are the same as [`same_text`] says, for [`insta::Settings::set_comparator`]: a text of a
+/// model that was only laid out anew passes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SameModel;
 

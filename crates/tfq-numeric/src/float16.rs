@@ -47,8 +47,9 @@ pub fn from_f16(halves: &[u8]) -> Bytes {
     data.into_bytes()
 }
 
-/// How well `halves`, made by [`to_f16`] of `view`, hold the values: 10 log10(Σx² / Σ(x - x')²), infinite where
-/// nothing was lost. It is above 66 where all values are in the range of normal float16s.
+/// How well `halves`, made by [`to_f16`] of `view`, hold the values: 10 log10(Σx² / Σ(x - x')²),
+/// infinite where nothing was lost. It is above 66 where all values are in the range of normal
+/// float16s.
 ///
 /// # Panics
 ///

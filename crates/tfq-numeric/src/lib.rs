@@ -1,8 +1,8 @@
 //! Arithmetic on weights: per-channel ranges, symmetric int8, float16, and what either costs in accuracy.
 //!
-//! Everything here is a pure function of its arguments. Work is cut into pieces of fixed size that never depend on
-//! the number of threads, and every SIMD version computes the same bits as the portable one, so the same weights
-//! give the same bytes on every machine.
+//! Everything here is a pure function of its arguments. Work is cut into pieces of fixed size that
+//! never depend on the number of threads, and every SIMD version computes the same bits as the
+//! portable one, so the same weights give the same bytes on every machine.
 //!
 //! Start at [`quantize_symmetric_i8`] and [`to_f16`]; the rest are the steps they are made of.
 

@@ -4,7 +4,8 @@ use crate::{ChannelLayout, F32View};
 
 /// The codes of QUANTIZE: `round(x / scale) + zero_point`, ties away from zero, clamped to `limits`.
 ///
-/// `None` where a quotient is no number or does not fit 32 bits, since then the runtime's conversion is undefined.
+/// `None` where a quotient is no number or does not fit 32 bits, since then the runtime's
+/// conversion is undefined.
 ///
 /// # Panics
 ///
@@ -107,7 +108,8 @@ mod tests {
         }
     }
 
-    /// Values of TensorFlow's fake_quant_with_min_max_args(x, -0.1, 6.3, 8): the ends move to -0.1004 and 6.2996.
+    /// Values of TensorFlow's fake_quant_with_min_max_args(x, -0.1, 6.3, 8): the ends move to
+    /// -0.1004 and 6.2996.
     #[test]
     fn the_grid_has_a_zero() {
         let grid = FakeQuantizer::new(-0.1, 6.3, 8, false).unwrap();

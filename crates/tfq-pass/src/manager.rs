@@ -553,7 +553,8 @@ pub fn update_versions(module: &mut Module, start: &Module, target: &Target) {
         changed |= anew;
         let Some(version) = target.version(module, sg, op) else { continue };
         let of_start = before.and_then(|before| target.version(start, before, op));
-        // Rules that stop at something else (an operand left out) give the same version for float32 and for codes.
+        // Rules that stop at something else (an operand left out) give the same version for float32
+        // and for codes.
         let grew = anew || of_start.is_none_or(|before| version > before);
         if grew && version > module.subgraph(sg).op(op).version {
             module.set_version(sg, op, version);

@@ -40,8 +40,8 @@
 //! | `depth-multiplier-differs` | the attribute `depth_multiplier` times the channels of the data is not those of the filter, or unknown |
 //! | `several-batches` | more than one batch dimension of operand 0 is, or may be, above 1, and operand 1 has no 1 third from the end |
 //!
-//! Types are those that consumers were written for (`Tensor::expressed`) where a condition is about activations and
-//! biases, and stored ones elsewhere.
+//! Types are those that consumers were written for (`Tensor::expressed`) where a condition is about
+//! activations and biases, and stored ones elsewhere.
 
 use crate::error::Problem;
 use crate::form::{Granularity, WeightForm, quantized_axis};

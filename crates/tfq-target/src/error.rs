@@ -22,8 +22,8 @@ impl TargetError {
         Self { target: target.to_owned(), line: line_of(text, span.start), span, problem }
     }
 
-    /// What to do about it, where there is something to say: a name that is close to the one that is wrong, as a
-    /// rule.
+    /// What to do about it, where there is something to say: a name that is close to the one that
+    /// is wrong, as a rule.
     pub fn help(&self) -> Option<String> {
         match &self.problem {
             Problem::UnknownOp(name) => {

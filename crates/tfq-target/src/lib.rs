@@ -1,9 +1,9 @@
-//! What a runtime can do: which kernels read quantised weights next to float activations, which versions of operators
-//! it has, and since when.
+//! What a runtime can do: which kernels read quantised weights next to float activations, which
+//! versions of operators it has, and since when.
 //!
-//! Internal crate: users import `tfq_opt`. A [`Target`] is data, a file that a person can read and extend
-//! (`data/litert.toml` is the first), interpreted by code that knows conditions but no ops. Passes ask it and hold no
-//! lists of ops of their own.
+//! Internal crate: users import `tfq_opt`. A [`Target`] is data, a file that a person can read and
+//! extend (`data/litert.toml` is the first), interpreted by code that knows conditions but no ops.
+//! Passes ask it and hold no lists of ops of their own.
 
 mod condition;
 mod cost;

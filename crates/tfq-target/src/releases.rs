@@ -1,5 +1,5 @@
-//! Releases: which version of an op a model asks for, since when the runtime has it, and what a target's last release
-//! lacks.
+//! Releases: which version of an op a model asks for, since when the runtime has it, and what a
+//! target's last release lacks.
 
 use crate::condition::{Site, type_bit};
 use crate::data::{Kernels, Since};
@@ -13,8 +13,8 @@ use tfq_ir::{ElementType, Module, OpId, OpKind, SubgraphId, closest};
 /// A target to use instead of one that does not exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Meant {
-    /// The one for the release that was named: the last that has a target, at or before it. What came between changes
-    /// nothing.
+    /// The one for the release that was named: the last that has a target, at or before it. What
+    /// came between changes nothing.
     Release(&'static str),
     /// One that is spelt almost like it.
     Spelt(&'static str),
@@ -48,8 +48,8 @@ impl Target {
         of_release().or_else(|| closest(name, Self::names()).map(Meant::Spelt))
     }
 
-    /// The version that the op needs as it stands, by the converters' rules. `None` where there is no rule, or where
-    /// the rules name a version that no runtime registers: keep what is there.
+    /// The version that the op needs as it stands, by the converters' rules. `None` where there is
+    /// no rule, or where the rules name a version that no runtime registers: keep what is there.
     pub fn version(&self, module: &Module, sg: SubgraphId, op: OpId) -> Option<i32> {
         let OpKind::Builtin(code) = module.subgraph(sg).op(op).kind else { return None };
         let version = versions::rules().version(code, &Site::new(module, sg, op))?;
@@ -65,8 +65,9 @@ impl Target {
         }
     }
 
-    /// The first release that runs the op as it stands: the one of its version, or a later one where it reads quantised
-    /// weights next to float data in a way that the version does not tell. `None` where nothing is known of it.
+    /// The first release that runs the op as it stands: the one of its version, or a later one
+    /// where it reads quantised weights next to float data in a way that the version does not tell.
+    /// `None` where nothing is known of it.
     pub fn op_min_runtime(&self, module: &Module, sg: SubgraphId, op: OpId) -> Option<&str> {
         let graph = module.subgraph(sg);
         let node = graph.op(op);
@@ -88,16 +89,16 @@ impl Target {
         versions::max_runtime(releases.into_iter())
     }
 
-    /// The first release that runs every op of the model; empty where nothing is known of any. Ops that are not in the
-    /// table, custom ones among them, do not count.
+    /// The first release that runs every op of the model; empty where nothing is known of any. Ops
+    /// that are not in the table, custom ones among them, do not count.
     pub fn model_min_runtime(&self, module: &Module) -> String {
         let ops = module.subgraphs().flat_map(|(sg, graph)| graph.ops().map(move |op| (sg, op)));
         let releases = ops.filter_map(|(sg, op)| self.op_min_runtime(module, sg, op));
         versions::max_runtime(releases).unwrap_or_default().to_owned()
     }
 
-    /// The first and last version of the op that the runtime loads. `None` where it has none, or nothing is known of
-    /// the op; see [`Self::lacks`].
+    /// The first and last version of the op that the runtime loads. `None` where it has none, or
+    /// nothing is known of the op; see [`Self::lacks`].
     pub fn registered_versions(&self, kind: &OpKind) -> Option<(i32, i32)> {
         let OpKind::Builtin(code) = *kind else { return None };
         let (min, max) = versions::runtimes().registered(code)?;
@@ -107,8 +108,8 @@ impl Target {
         }
     }
 
-    /// Why a runtime of the target's last release does not load the op in this version, if the target has a last
-    /// release and it does not.
+    /// Why a runtime of the target's last release does not load the op in this version, if the
+    /// target has a last release and it does not.
     pub fn lacks(&self, kind: &OpKind, version: i32) -> Option<String> {
         let (OpKind::Builtin(code), Some(cap)) = (kind, self.max_runtime.as_deref()) else {
             return None;
@@ -121,8 +122,8 @@ impl Target {
         })
     }
 
-    /// Why a runtime of the target's last release does not load the op as it stands, where that is due to how its
-    /// operands are stored: with float32 ones it would, or it is a Dequantize.
+    /// Why a runtime of the target's last release does not load the op as it stands, where that is
+    /// due to how its operands are stored: with float32 ones it would, or it is a Dequantize.
     pub fn lacks_op(&self, module: &Module, sg: SubgraphId, op: OpId) -> Option<String> {
         self.max_runtime.as_deref()?;
         let graph = module.subgraph(sg);

@@ -5,11 +5,12 @@ use crate::target::{Target, Verdict};
 use tfq_ir::{Module, OpId, SubgraphId};
 
 impl Target {
-    /// Why the op cannot read the weight through the tensor that it shares with others, though it could if it had one of
-    /// its own for the same bytes: the op that is to blame, and what would happen.
+    /// Why the op cannot read the weight through the tensor that it shares with others, though it
+    /// could if it had one of its own for the same bytes: the op that is to blame, and what would
+    /// happen.
     ///
-    /// Some kernels want one scale for each index of the first axis, and put them in place of the one that the tensor
-    /// itself has. What is prepared later sees several.
+    /// Some kernels want one scale for each index of the first axis, and put them in place of the
+    /// one that the tensor itself has. What is prepared later sees several.
     pub fn disturbed_by(
         &self,
         module: &Module,

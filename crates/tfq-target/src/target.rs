@@ -26,8 +26,8 @@ const FILES: [(&str, &str); 6] = [
     ("float-only", include_str!("../data/float-only.toml")),
 ];
 
-/// A runtime, as far as this project must know it: which kernels read which weights, and which versions of operators
-/// there are.
+/// A runtime, as far as this project must know it: which kernels read which weights, and which
+/// versions of operators there are.
 #[derive(Clone, Debug)]
 pub struct Target {
     pub(crate) name: String,
@@ -187,8 +187,9 @@ impl Target {
         target
     }
 
-    /// Makes a target that was read from a file last as long as the program, as shipped ones do. That costs its few
-    /// kilobytes once, and saves everybody who is given a target from counting who else has it.
+    /// Makes a target that was read from a file last as long as the program, as shipped ones do.
+    /// That costs its few kilobytes once, and saves everybody who is given a target from counting
+    /// who else has it.
     pub fn into_static(self) -> &'static Self {
         Box::leak(Box::new(self))
     }
@@ -221,20 +222,21 @@ impl Target {
         self.prefer
     }
 
-    /// Whether the runtime converts a constant behind a Dequantize once and keeps the result. If not, it does so in
-    /// every invocation.
+    /// Whether the runtime converts a constant behind a Dequantize once and keeps the result. If
+    /// not, it does so in every invocation.
     pub fn keeps_dequantized(&self) -> bool {
         self.keeps_dequantized
     }
 
-    /// The last release of the runtime that a model may ask for, by TensorFlow's numbering: `2.5` for all of 2.5.
-    /// `None` where the newest counts.
+    /// The last release of the runtime that a model may ask for, by TensorFlow's numbering: `2.5`
+    /// for all of 2.5. `None` where the newest counts.
     pub fn max_runtime(&self) -> Option<&str> {
         self.max_runtime.as_deref()
     }
 
-    /// What it knows of ops of this kind; `None` for kinds without weights and for custom ops. Where instances of a
-    /// kind differ (the BASIC kernel of LSTM), this is about the usual ones: [`Self::facts_of`] looks at the instance.
+    /// What it knows of ops of this kind; `None` for kinds without weights and for custom ops.
+    /// Where instances of a kind differ (the BASIC kernel of LSTM), this is about the usual ones:
+    /// [`Self::facts_of`] looks at the instance.
     pub fn op_facts(&self, kind: &OpKind) -> Option<&OpFacts> {
         let OpKind::Builtin(code) = *kind else { return None };
         self.ops
@@ -260,21 +262,22 @@ impl Target {
         facts.weights.iter().copied().filter(there).collect()
     }
 
-    /// The axis along which the weight at this operand may have one scale per index; `None` where kernels read one
-    /// scale only, or the operand is no weight.
+    /// The axis along which the weight at this operand may have one scale per index; `None` where
+    /// kernels read one scale only, or the operand is no weight.
     pub fn channel_axis(&self, graph: &Subgraph, op: OpId, slot: u32) -> Option<usize> {
         let facts = self.facts_of(graph, op)?;
         let tensor = graph.tensor(graph.operand(op, slot)?);
         if facts.weights.contains(&slot) { axis_of(facts, graph, op, tensor) } else { None }
     }
 
-    /// Whether the op can read the constant at this operand in this form, with float data around it. The tensor may
-    /// have another form yet (float32, as a rule): then the answer is for the tensor that it would become, with scales
-    /// that are positive, normal and finite and zero points 0. Where the tensor has the form already, its scales and
-    /// zero points count too.
+    /// Whether the op can read the constant at this operand in this form, with float data around
+    /// it. The tensor may have another form yet (float32, as a rule): then the answer is for the
+    /// tensor that it would become, with scales that are positive, normal and finite and zero
+    /// points 0. Where the tensor has the form already, its scales and zero points count too.
     ///
-    /// In an op with [`OpFacts::all_or_none`], the answer for a tensor that is float32 still supposes that the op's
-    /// other float32 constants get the same form; [`Self::group_verdict`] asks for all of them at once.
+    /// In an op with [`OpFacts::all_or_none`], the answer for a tensor that is float32 still
+    /// supposes that the op's other float32 constants get the same form; [`Self::group_verdict`]
+    /// asks for all of them at once.
     pub fn hybrid(
         &self,
         module: &Module,
@@ -311,8 +314,8 @@ impl Target {
         }
     }
 
-    /// Whether every kernel of the target computes with the weight in this form, be it wrongly: results would change
-    /// if the op read something else.
+    /// Whether every kernel of the target computes with the weight in this form, be it wrongly:
+    /// results would change if the op read something else.
     pub fn computes(
         &self,
         module: &Module,
@@ -342,7 +345,8 @@ impl Target {
         Some(Question { module, sg, op, id, code, facts, form: *form })
     }
 
-    /// Why the kernel that reads this weight as codes is slower than the one for float32, where it is known to be.
+    /// Why the kernel that reads this weight as codes is slower than the one for float32, where it
+    /// is known to be.
     pub fn slow(
         &self,
         module: &Module,
@@ -357,8 +361,8 @@ impl Target {
         rule.slow.as_deref().filter(|_| !delegated)
     }
 
-    /// Whether a hybrid op may have `asymmetric_quantize_inputs` set when it reads the weight in this form: the
-    /// attribute asks for a higher version of the op.
+    /// Whether a hybrid op may have `asymmetric_quantize_inputs` set when it reads the weight in
+    /// this form: the attribute asks for a higher version of the op.
     pub fn may_be_asymmetric(
         &self,
         module: &Module,
@@ -389,8 +393,8 @@ impl Target {
         of_op.any(|entry| entry.spreads_scale.iter().any(|kernels| self.kernels.contains(kernels)))
     }
 
-    /// The verdict on all weights of an op that are there, each asked in the form that `form` gives it: the first
-    /// refusal, or hybrid. For ops with [`OpFacts::all_or_none`].
+    /// The verdict on all weights of an op that are there, each asked in the form that `form` gives
+    /// it: the first refusal, or hybrid. For ops with [`OpFacts::all_or_none`].
     pub fn group_verdict(
         &self,
         module: &Module,
@@ -415,8 +419,8 @@ impl Target {
         Verdict::Hybrid { delegated: all_delegated }
     }
 
-    /// Whether Dequantize turns constants of this form into float32 (INT16 with zero point 0 only). Blockwise and
-    /// multi-axis scales would be taken for 0.
+    /// Whether Dequantize turns constants of this form into float32 (INT16 with zero point 0 only).
+    /// Blockwise and multi-axis scales would be taken for 0.
     pub fn dequantize_supports(&self, ty: ElementType, granularity: Granularity) -> bool {
         let grain = grain_of(granularity);
         let read = self
@@ -574,8 +578,8 @@ fn axis_of(facts: &OpFacts, graph: &Subgraph, op: OpId, weight: &Tensor) -> Opti
     (axis < rank).then_some(axis)
 }
 
-/// What the form's granularity means to an op that wants scales along `axis`. One scale for an axis of one index is
-/// both per tensor and per channel.
+/// What the form's granularity means to an op that wants scales along `axis`. One scale for an axis
+/// of one index is both per tensor and per channel.
 fn grains_of(tensor: &Tensor, form: WeightForm, axis: Option<usize>) -> u8 {
     if single_scale(tensor, form.granularity) {
         // Kernels count scales against the axis that the tensor names, where it names one already.

@@ -115,8 +115,9 @@ impl VersionRules {
         self.matching(code, site).next()
     }
 
-    /// The highest version of the rows that match: what a runtime must have. The first may hide it, since the rules stop
-    /// at what they notice first (an operand left out) before they look at the weights.
+    /// The highest version of the rows that match: what a runtime must have. The first may hide it,
+    /// since the rules stop at what they notice first (an operand left out) before they look at the
+    /// weights.
     pub(crate) fn needed(&self, code: i32, site: &Site<'_>) -> Option<i32> {
         self.matching(code, site).max()
     }
@@ -161,7 +162,8 @@ impl RuntimeVersions {
         Ok(Self { releases, registered, lagging })
     }
 
-    /// The first release with this version of the op; with reference kernels that have it too, where they must.
+    /// The first release with this version of the op; with reference kernels that have it too,
+    /// where they must.
     pub(crate) fn release_of(
         &self,
         code: i32,
@@ -185,7 +187,8 @@ impl RuntimeVersions {
         Some(self.releases[found].2)
     }
 
-    /// The last registered version that a runtime of this release has, with its reference kernels where they must.
+    /// The last registered version that a runtime of this release has, with its reference kernels
+    /// where they must.
     pub(crate) fn newest(&self, code: i32, cap: &str, reference: bool) -> Option<i32> {
         let (min, max) = self.registered(code)?;
         let first = self.releases.partition_point(|(op, _, _)| *op < code);
@@ -212,8 +215,8 @@ impl RuntimeVersions {
     }
 }
 
-/// The latest of some releases. They are compared number by number; where one is the beginning of the other, the longer
-/// one is later.
+/// The latest of some releases. They are compared number by number; where one is the beginning of
+/// the other, the longer one is later.
 pub fn max_runtime<'a>(releases: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     releases.max_by(|left, right| compare_releases(left, right))
 }

@@ -1,4 +1,5 @@
-//! The shipped targets beside `litert`, and targets of one's own: caps by release, costs, what is told of them.
+//! The shipped targets beside `litert`, and targets of one's own: caps by release, costs, what is
+//! told of them.
 
 mod common;
 

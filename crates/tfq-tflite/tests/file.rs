@@ -331,10 +331,7 @@ fn a_file_that_changes_while_it_is_in_use_is_an_error_and_nothing_is_written() {
             file.set_modified(time + std::time::Duration::from_secs(1)).unwrap();
         }
         let error = write_atomically(&output, &image, |_| ()).unwrap_err();
-        assert!(
-            error.to_string().contains("in.tflite was changed while it was in use"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("in.tflite was changed while it was in use"), "{error}");
         assert!(fs::read(&output).unwrap() == written);
         assert_eq!(names(folder.path()), ["in.tflite", "out.tflite"]);
 

@@ -1,5 +1,5 @@
-//! Accessors that give strings take them for UTF-8, which the strings of a model that is read need not be. Clippy
-//! refuses them in this crate, by the list in `clippy.toml`.
+//! Accessors that give strings take them for UTF-8, which the strings of a model that is read need
+//! not be. Clippy refuses them in this crate, by the list in `clippy.toml`.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -6,15 +6,16 @@ use std::iter;
 use tfq_ir::{SubgraphId, TensorId, counted, grouped};
 use tfq_numeric::F32View;
 
-/// A channel keeps less than about 10 dB of its numbers where their root mean square is below the scale: the noise of
-/// rounding is the scale divided by the square root of 12.
+/// A channel keeps less than about 10 dB of its numbers where their root mean square is below the
+/// scale: the noise of rounding is the scale divided by the square root of 12.
 const LEAST_RMS: f64 = 0.9;
-/// Of so many channels, one may be that small. Filters of depthwise convolutions have many such: each channel is
-/// trained for a normalisation of its own behind it.
+/// Of so many channels, one may be that small. Filters of depthwise convolutions have many such:
+/// each channel is trained for a normalisation of its own behind it.
 const ONE_IN: usize = 8;
 
 impl Select<'_> {
-    /// Why the constant does not get one scale where the user asked for a scale per channel, if too little would be left.
+    /// Why the constant does not get one scale where the user asked for a scale per channel, if too
+    /// little would be left.
     pub(super) fn spoiled(
         &self,
         uses: &[WeightUse],
