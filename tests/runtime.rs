@@ -1128,3 +1128,38 @@ fn bench_measures_both_models() {
     assert!(printed.contains("\nxnnpack, 1 thread: "), "{printed}");
     assert!(printed.contains(" times as long as "), "{printed}");
 }
+
+/// A name that holds a line end and a workflow command, with a byte that is not part of UTF-8 where
+/// `byte` is one.
+fn named(byte: &str, seed: u64) -> String {
+    let name = format!("{byte}a\\n::error file=x::boo");
+    format!(
+        "signature \"{name}\" @main {{\n  input \"{name}\" = %\"{name}1\"\n  output \"{name}\" = %\"{name}2\"\n}}\n\
+         subgraph @main {{\n  %\"{name}1\" = input : f32[1,64]\n  %w = const : f32[64,64] fill \
+         gaussian(seed = {seed})\n  %\"{name}2\" = FULLY_CONNECTED(%\"{name}1\", %w, _) : f32[1,64]\n  \
+         output %\"{name}2\"\n}}\n"
+    )
+}
+
+#[test]
+fn names_in_tables_stay_on_their_line() {
+    if !runtime() {
+        return;
+    }
+    let folder = folder();
+    // Python reads names of UTF-8 only, and layers are seen there.
+    for (byte, shown, more) in [("\\xfe", "\\xfe", None), ("ü", "ü", Some("--per-layer"))] {
+        let a = written(&folder, "a.tfg", &named(byte, 1));
+        let b = written(&folder, "b.tfg", &named(byte, 2));
+        let mut compare = vec!["compare", &a, &b];
+        compare.extend(more);
+        for command in [vec!["run", &a], compare] {
+            let told = succeeds(&command);
+            assert!(told.contains(&format!("{shown}a\\n::error file=x::boo")), "{told}");
+            assert!(!told.lines().any(|line| line.trim_start().starts_with("::")), "{told}");
+        }
+        let output = run(&["run", &a, "--input=nothing=ones"]);
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(told.contains(&format!("inputs are {shown}a\\n::error")), "{told}");
+    }
+}

@@ -11,6 +11,7 @@ use serde_json::{Value as Json, json};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use tfq_opt::Layers;
+use tfq_opt::ir::text::visible;
 use tfq_opt::runtime::{Case, Difference, Kernels, Mismatch, Output, RunError, Verdict, compare};
 
 /// What is said where real inputs may tell something else.
@@ -163,14 +164,15 @@ pub(super) fn judge(
 fn print(out: &mut impl Write, cases: &[Case], sources: &Sources) -> io::Result<()> {
     writeln!(out, "{:<10} {:>9} {:>9} {:>9}  output", "kernels", "SNR dB", "cosine", "max err")?;
     for case in cases {
-        let signature = case.signature.as_ref().map(|key| format!("{key}: ")).unwrap_or_default();
+        let signature = case.signature.as_ref().map(|key| format!("{}: ", visible(key)));
+        let signature = signature.unwrap_or_default();
         let kernels = case.kernels;
         match &case.verdict {
             Verdict::Ran(outputs) => {
                 for Output { name, difference, worst } in outputs {
                     write!(out, "{kernels:<10} ")?;
                     numbers(out, difference)?;
-                    write!(out, "  {signature}{name}")?;
+                    write!(out, "  {signature}{}", visible(name))?;
                     match worst {
                         Some((sample, db)) if db.is_finite() => {
                             writeln!(out, "  (worst: {db:.1} dB, sample {sample})")?;

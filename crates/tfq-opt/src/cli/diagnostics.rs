@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::process::ExitCode;
 use tfq_opt::Error;
-use tfq_opt::ir::text::{is_hidden, line_and_column, visible_lines, visible_path};
+use tfq_opt::ir::text::{is_hidden, line_and_column, visible, visible_path};
 use tfq_opt::pass::PipelineError;
 use tfq_opt::target::TargetError;
 
@@ -201,9 +201,10 @@ pub(crate) fn note(text: &str) {
     let _ = writeln!(Shown(io::stderr().lock()), "note: {text}");
 }
 
-/// Names from files are in messages as they came.
+/// Names from files are in messages as they came. A message is one line, or a name could begin the
+/// next with what a build server takes for a command.
 fn shown(text: &str) -> String {
-    visible_lines(text).into_owned()
+    visible(text).into_owned()
 }
 
 /// What stands for a character that does not show, in as many bytes.

@@ -60,7 +60,7 @@ pub(super) fn print(
             for (n, layer) in section.layers.iter().enumerate() {
                 write!(out, "{:>5} ", layer.op)?;
                 numbers(out, &layer.difference)?;
-                write!(out, "  {} {}", layer.kind, layer.name)?;
+                write!(out, "  {} {}", visible(&layer.kind), visible(&layer.name))?;
                 match drops.iter().position(|at| *at == (s, n)) {
                     Some(0) => write!(out, "  <-- the ratio drops most here")?,
                     Some(rank) => write!(out, "  <-- and here ({})", rank + 1)?,
@@ -79,7 +79,7 @@ pub(super) fn print(
                 [("not in B", &section.unmatched), ("without a value", &section.unseen)]
             {
                 if !names.is_empty() {
-                    writeln!(out, "{what}: {}", names.join(", "))?;
+                    writeln!(out, "{what}: {}", visible(&names.join(", ")))?;
                 }
             }
         }

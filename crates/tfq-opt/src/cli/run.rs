@@ -12,6 +12,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use tfq_opt::format::write_bytes;
 use tfq_opt::ir::ElementType;
+use tfq_opt::ir::text::visible;
 use tfq_opt::runtime::{self, Kernels, Signature, Value, write_npy};
 
 /// Outputs of at most this many elements are printed whole.
@@ -126,10 +127,10 @@ fn print(out: &mut impl Write, outputs: &[Output<'_>]) -> io::Result<()> {
     let mut last = None;
     for output in outputs {
         if last != Some(output.signature.label()) {
-            writeln!(out, "{}", output.signature.label())?;
+            writeln!(out, "{}", visible(output.signature.label()))?;
             last = Some(output.signature.label());
         }
-        writeln!(out, "  {} : {}", output.name, output.value.form())?;
+        writeln!(out, "  {} : {}", visible(output.name), output.value.form())?;
         let numbers = output.value.numbers().unwrap_or_default();
         if numbers.len() <= FEW {
             let shown: Vec<String> = numbers.iter().map(|x| number(output.value.ty, *x)).collect();

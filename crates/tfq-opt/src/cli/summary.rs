@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use tfq_opt::Optimized;
+use tfq_opt::ir::text::visible;
 use tfq_opt::ir::{Applied, counted, grouped};
 use tfq_opt::pass::{Context, PassReport, Remark, RemarkKind, RuleCount, Timeline, Why};
 
@@ -155,7 +156,7 @@ impl Summary<'_> {
 
     /// What the rules of a pass found at a tensor.
     pub(crate) fn why(&self, out: &mut impl Write, why: &Why) -> io::Result<()> {
-        let Why { pass, tensor } = why;
+        let (pass, tensor) = (&why.pass, visible(&why.tensor));
         let passes = || self.optimized.report.passes.iter().filter(|p| p.name == *pass);
         let mut told = false;
         for report in passes() {
