@@ -37,8 +37,8 @@ const MANY: usize = 4000;
 fn changes<'t>(before: &'t str, after: &'t str) -> Vec<(ChangeTag, &'t str)> {
     let old: Vec<&str> = before.split_inclusive('\n').collect();
     let new: Vec<&str> = after.split_inclusive('\n').collect();
-    // Myers' algorithm takes time with the lines that differ, times all lines. Those that one text
-    // alone has differ for sure, and in a text whose every weight changed these are most.
+    // Myers' algorithm costs O(ND): all lines times those that differ. Lines that only one of the
+    // texts has can be taken out first; where every weight changed, that is most of them.
     let (in_old, in_new): (HashSet<&str>, HashSet<&str>) =
         (old.iter().copied().collect(), new.iter().copied().collect());
     let alone = old.iter().filter(|line| !in_new.contains(*line)).count()

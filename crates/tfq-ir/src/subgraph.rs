@@ -341,9 +341,9 @@ impl Subgraph {
         self.op_node(first).key < self.op_node(second).key
     }
 
-    /// Feeds the structure to a hasher. Tensors count as the nth that ops and ends mention, so
-    /// that equal graphs built in different ways agree. With `annotations` names, versions and
-    /// notes count too, which change nothing that is computed.
+    /// Feeds the structure to a hasher. Tensors are numbered in the order in which ops, inputs and
+    /// outputs mention them, so that equal graphs built in different ways agree. With `annotations`
+    /// names, versions and notes count too, which change nothing that is computed.
     pub(crate) fn hash_structure(&self, hasher: &mut impl Hasher, annotations: bool) {
         let mut numbers: HashMap<TensorId, usize> = HashMap::new();
         let mut tensor = |id: Option<TensorId>, hasher: &mut _| {

@@ -161,7 +161,7 @@ pub struct Optimizer {
     /// for tests of determinism.
     pub shuffle: Option<u64>,
     /// Never give a larger file than the one that came in: what only costs is undone, all of it
-    /// where it must be. It is for pipelines of which nobody said what they should do, as
+    /// where it must be. It is for pipelines that the user did not name, such as
     /// [`Self::default`]. A model that came as text or a module has no file to be held to.
     pub never_larger: bool,
 }

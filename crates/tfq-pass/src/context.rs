@@ -258,7 +258,7 @@ impl<'a> Context<'a> {
     }
 
     /// Why the patch must not be applied, where metadata refers by number to what it would add or
-    /// remove: nobody but its writer can put that right.
+    /// remove: only the tool that wrote it can renumber it.
     pub fn forbidden(module: &Module, patch: &Patch) -> Option<String> {
         let (metadata, what) = module.numbered_by_metadata(patch.renumbers())?;
         Some(format!("metadata `{}` refers to {what} by number", metadata.name))

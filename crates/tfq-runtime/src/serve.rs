@@ -40,8 +40,8 @@ fn answers() -> io::Result<impl Write> {
     Ok(io::stdout().lock())
 }
 
-/// Ends this process when standard input is closed, which is when the process that asks has ended,
-/// however it did. Nobody reads the input while a model runs, perhaps for ever.
+/// Ends this process when standard input is closed: then the parent has exited or crashed. The main
+/// thread does not read its input while a model runs, and a model may never return.
 #[cfg(unix)]
 fn end_with_parent() {
     use rustix::event::{PollFd, PollFlags, poll};

@@ -26,8 +26,8 @@ const MOST_SHOWN: usize = 200;
 /// A process that runs models. It ends when this is dropped.
 pub struct Worker {
     child: Child,
-    /// To and from the thread that holds its pipes, so that nothing here waits longer than it
-    /// means to, whoever keeps them open.
+    /// To and from the thread that holds its pipes, so that requests time out even where another
+    /// process keeps the pipes open.
     questions: Option<Sender<Message<Request>>>,
     answers: Receiver<Answer>,
     /// Its standard error, which is read where something fails.
@@ -572,7 +572,7 @@ mod tests {
     #[test]
     #[cfg(unix)]
     fn inputs_that_are_too_large_are_not_passed_on() {
-        // Zeros that nobody touches take no memory.
+        // Pages of zeros take no memory until they are touched.
         let data = vec![0; (MAX_BYTES + 1) as usize];
         let value = Value { ty: tfq_ir::ElementType::Int8, shape: vec![data.len()], data };
         let model = Loaded { index: 0, signatures: Vec::new() };

@@ -215,7 +215,8 @@ impl Target {
         let graph = module.subgraph(sg);
         let OpKind::Builtin(code) = graph.op(op).kind else { return None };
         let about = |(_, row): &(usize, &Load)| match &row.asks {
-            // What nobody calls is loaded and never prepared.
+            // A subgraph that no op or signature calls is loaded, and its tensors are never
+            // allocated.
             Asks::Ops(ops, _) => ops.contains(&code) && (reached || row.fails == Outcome::Load),
             Asks::Test(_) => false,
         };

@@ -343,7 +343,7 @@ impl<'a> Lift<'a> {
         for (o, op) in sg.operators().into_iter().flatten().enumerate() {
             self.op(n, o, op, op_codes, &ids, &mut builder, outside_end)?;
         }
-        let ends = |what: &str, list: Option<Vector<'_, i32>>| {
+        let tensors = |what: &str, list: Option<Vector<'_, i32>>| {
             let indices = list.into_iter().flatten();
             indices
                 .map(|index| {
@@ -361,7 +361,7 @@ impl<'a> Lift<'a> {
                 })
                 .collect::<Result<Vec<_>, _>>()
         };
-        let (inputs, outputs) = (ends("input", sg.inputs())?, ends("output", sg.outputs())?);
+        let (inputs, outputs) = (tensors("input", sg.inputs())?, tensors("output", sg.outputs())?);
         Ok((builder.finish(inputs, outputs), ids))
     }
 

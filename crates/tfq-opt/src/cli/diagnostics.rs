@@ -24,8 +24,8 @@ pub(crate) enum Failure {
     Usage { message: String, help: String },
     /// The model could not be processed.
     Model { message: String, help: Option<String> },
-    /// Whoever read what is printed has seen enough: `tfq-opt print model.tflite | head`.
-    /// Nothing is said, and the status tells that not all was delivered.
+    /// The reader of standard output closed it: `tfq-opt print model.tflite | head`. No message
+    /// is printed; the exit status says that the output is incomplete.
     ClosedPipe,
 }
 
@@ -197,7 +197,7 @@ pub(crate) fn print_usage(error: &clap::Error) -> ExitCode {
 
 /// Prints a remark to standard error.
 pub(crate) fn note(text: &str) {
-    // Where standard error is closed there is nobody to tell.
+    // Standard error may be closed.
     let _ = writeln!(Shown(io::stderr().lock()), "note: {text}");
 }
 
@@ -251,6 +251,6 @@ pub(crate) fn print(failure: &Failure) {
     let styled = out.is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let renderer = if styled { Renderer::styled() } else { Renderer::plain() };
     let text = renderer.decor_style(DecorStyle::Ascii).render(&report).to_string();
-    // Where standard error is closed there is nobody to tell.
+    // Standard error may be closed.
     let _ = writeln!(out, "{text}");
 }

@@ -421,7 +421,7 @@ impl Data {
             let help = "give a folder of .npy files, an .npz or a .npy";
             return Err(Failure::usage(&format!("{place} holds no samples"), help));
         };
-        // The order of a folder is nobody's.
+        // Folders list their files in no defined order.
         arrays.sort_by(|(a, _), (b, _)| a.cmp(b));
         let data = Self { place, arrays, of_input: BTreeMap::new() };
         data.check_counts()?;

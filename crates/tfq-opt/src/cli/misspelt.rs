@@ -33,7 +33,7 @@ fn second_model(error: &clap::Error) -> Option<Failure> {
 
 /// An error where a name is that of no file, and nearly that of a command.
 pub(super) fn word(word: &OsStr) -> Option<Failure> {
-    // Whoever writes a slash or an ending means a file.
+    // A name with a slash or an extension is meant as a path.
     let name = word.to_str().filter(|name| !name.contains(['/', '\\', '.']))?;
     if Path::new(word).exists() {
         return None;

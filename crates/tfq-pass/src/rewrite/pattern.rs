@@ -332,13 +332,13 @@ impl<'a> Match<'a> {
         self.graph().tensor(self.id(name))
     }
 
-    /// The bytes of a constant that nobody can change.
+    /// The bytes of a constant that neither a caller nor an op can change.
     pub fn bytes(&self, name: &str) -> Option<&'a Bytes> {
         self.site.module.fixed_constant(self.site.sg, self.id(name))
     }
 
-    /// The values of an int32 or int64 constant that nobody can change: kernels take either for
-    /// shapes, axes and the like.
+    /// The values of an int32 or int64 constant that neither a caller nor an op can change; kernels
+    /// take either type for shapes, axes and the like.
     pub fn integers(&self, name: &str) -> Option<Vec<i64>> {
         self.integers_of(self.id(name))
     }

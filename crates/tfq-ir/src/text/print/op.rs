@@ -100,7 +100,7 @@ impl Printer<'_> {
         if *custom != Default::default() {
             self.out.push_str(" options(");
             match &custom.bytes {
-                // What lies behind the flatbuffer is weights rather than what the op does.
+                // Large custom options, which are placed behind the flatbuffer, hold weights.
                 Some(bytes) if custom.large => self.blob(bytes),
                 Some(bytes) => self.steering_blob(bytes),
                 None => self.out.push_str("none"),
