@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::{model, root};
+use common::{fifo, model, root, while_mapped};
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -364,6 +364,136 @@ fn a_closed_pipe_ends_every_command_quietly() {
         let status = command(&call).stderr(closed()).stdout(closed()).status().unwrap();
         assert_eq!(status.code(), Some(CLOSED_PIPE), "{call:?}");
     }
+}
+
+/// Large enough that its constants are written from where they are mapped, and more than a pipe
+/// takes.
+const LARGE: &str = "ops/bidirectional_sequence_lstm";
+
+fn in_sandbox(call: &[OsString], sandbox: &Sandbox) -> Command {
+    let mut command = command(call);
+    command.env("TMPDIR", sandbox.path("tmp"));
+    command
+}
+
+/// Calls that read `model`, with what they would write.
+fn calls_of(model: &Path, sandbox: &Sandbox) -> Vec<Vec<OsString>> {
+    let out = |name: &str| sandbox.path(name);
+    vec![
+        words(&[], &[("", model), ("-o", &out("out.tflite"))]),
+        words(&["--passes="], &[("", model), ("-o", &out("out.tflite"))]),
+        words(&["--passes="], &[("", model), ("-o", &out("out.tfg"))]),
+        words(&["--emit=dot"], &[("", model), ("-o", &out("out.dot"))]),
+        words(&["--emit=json"], &[("", model)]),
+        words(&["--json"], &[("", model), ("--trace", &out("trace.json"))]),
+        words(&["inspect"], &[("", model)]),
+        words(&["print"], &[("", model)]),
+        words(&["print", "--textconv"], &[("", model)]),
+        words(&["skeleton"], &[("", model), ("-o", &out("out.tfg"))]),
+        words(&["diff"], &[("", model), ("", FC.as_ref()), ("-o", &out("out.html"))]),
+        words(&["diff", "--exit-code"], &[("", model), ("", FC.as_ref())]),
+        words(&["bisect", "--check=test ! -s {}"], &[("", model), ("-o", &out("out.tflite"))]),
+        words(&["golden", "add"], &[("", model), ("--dir", &out("goldens"))]),
+    ]
+}
+
+/// The one error that a call ends with, of which nothing is left.
+#[track_caller]
+fn left_with_an_error(call: &[OsString], output: &Output, sandbox: &Sandbox) -> String {
+    let code = if call.contains(&"--exit-code".into()) { 2 } else { 1 };
+    let error = fails(output, code);
+    assert_eq!(error.matches("error").count(), 1, "{call:?}: {error}");
+    assert_eq!(sandbox.names(), ["model.tflite", "tmp"], "{call:?}");
+    assert!(inside(&sandbox.path("tmp")).is_empty(), "{call:?}");
+    error
+}
+
+#[test]
+fn a_file_that_is_cut_off_while_it_is_read_ends_with_an_error_that_says_so() {
+    let sandbox = Sandbox::new();
+    fs::create_dir(sandbox.path("tmp")).unwrap();
+    let path = sandbox.path("model.tflite");
+    for call in calls_of(&path, &sandbox) {
+        fs::write(&path, model(LARGE)).unwrap();
+        let cut_off = || fs::File::options().write(true).open(&path).unwrap().set_len(0).unwrap();
+        let Some(output) = while_mapped(in_sandbox(&call, &sandbox), cut_off) else { return };
+        let error = left_with_an_error(&call, &output, &sandbox);
+        let told = "model.tflite became shorter while it was in use: of 69312 bytes 0 are left\n";
+        assert!(error.contains(told) && error.contains("work on a copy"), "{call:?}: {error}");
+        assert!(output.stdout.is_empty(), "{call:?}");
+    }
+}
+
+/// What is read comes from the file of before or of now, perhaps from both.
+#[test]
+fn nothing_is_made_of_a_file_that_is_changed_while_it_is_read() {
+    let sandbox = Sandbox::new().with("model.tflite", &model(LARGE));
+    fs::create_dir(sandbox.path("tmp")).unwrap();
+    let path = sandbox.path("model.tflite");
+    for call in calls_of(&path, &sandbox) {
+        let change = || {
+            let file = fs::File::options().write(true).open(&path).unwrap();
+            let time = file.metadata().unwrap().modified().unwrap();
+            file.set_modified(time + std::time::Duration::from_secs(1)).unwrap();
+        };
+        let Some(output) = while_mapped(in_sandbox(&call, &sandbox), change) else { return };
+        let error = left_with_an_error(&call, &output, &sandbox);
+        assert!(error.contains("model.tflite was changed while it was in use"), "{error}");
+    }
+}
+
+/// The check cuts the model off, of which workers of the pool read afterwards.
+#[test]
+fn every_thread_may_be_the_one_that_reads_what_was_cut_off() {
+    let sandbox = Sandbox::new().with("model.tflite", &model(LARGE));
+    fs::create_dir(sandbox.path("tmp")).unwrap();
+    let path = sandbox.path("model.tflite");
+    let check = format!("head -c 8192 /dev/zero > {}; test -s {{}}", path.display());
+    let call = words(&["bisect", "--check", &check], &[("", &path)]);
+    let output = in_sandbox(&call, &sandbox).output().unwrap();
+    let error = left_with_an_error(&call, &output, &sandbox);
+    assert!(error.contains("of 69312 bytes 8192 are left"), "{error}");
+}
+
+/// The system refuses to write bytes that it does not have any more.
+#[test]
+fn a_file_that_is_cut_off_while_it_is_written_is_the_cause() {
+    let sandbox = Sandbox::new().with("model.tflite", &model(LARGE));
+    let (path, pipe) = (sandbox.path("model.tflite"), sandbox.path("pipe"));
+    if !fifo(&pipe) {
+        return; // No mkfifo here: nothing to show.
+    }
+    let call = words(&["--passes="], &[("", &path), ("-o", &pipe)]);
+    let child = command(&call).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // It is opened for both at once.
+    let mut reader = fs::File::open(&pipe).unwrap();
+    fs::File::options().write(true).open(&path).unwrap().set_len(0).unwrap();
+    std::io::copy(&mut reader, &mut std::io::sink()).unwrap();
+    let error = fails(&child.wait_with_output().unwrap(), 1);
+    assert!(error.contains("became shorter while it was in use"), "{error}");
+}
+
+/// The command that `reduce` is given gets all the time in the world, and the model may change.
+#[test]
+fn reduce_needs_its_model_only_in_the_beginning() {
+    let sandbox = Sandbox::new().with("model.tflite", &model(LARGE));
+    let (path, out) = (sandbox.path("model.tflite"), sandbox.path("out.tflite"));
+    let check = format!(": > {}; false {{}}", path.display());
+    let call =
+        words(&["reduce", "--check", &check, "--max-checks=3"], &[("", &path), ("-o", &out)]);
+    succeeds(&run(&call));
+    succeeds(&run(&words(&["inspect"], &[("", &out)])));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_bus_error_that_somebody_sends_is_one() {
+    use std::os::unix::process::ExitStatusExt;
+    let sandbox = Sandbox::new();
+    let mut reduce = command(&["reduce", FC, "--check=kill -BUS $PPID; sleep 9; false {}"]);
+    let status = reduce.env("TMPDIR", sandbox.0.path()).stderr(Stdio::null()).status().unwrap();
+    assert_eq!(status.signal(), Some(7));
+    assert!(sandbox.names().is_empty(), "{:?}", sandbox.names());
 }
 
 /// What Bash completes of these words, which Readline has parted.

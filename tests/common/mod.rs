@@ -6,6 +6,7 @@
 use bytes::Bytes;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
 use tfq_opt::format::{LiftOptions, LowerOptions, lift, lower};
 use tfq_opt::ir::{Module, Patch, SubgraphId, TensorId};
 
@@ -77,4 +78,44 @@ pub(crate) fn with_value(bytes: &[u8], name: &str, index: usize, value: f32) -> 
     module.apply(patch).expect("a buffer of the same size fits");
     module.prune_buffers();
     lowered(&module)
+}
+
+/// Makes a pipe with a name, if the system has such.
+pub(crate) fn fifo(path: &Path) -> bool {
+    Command::new("mkfifo").arg(path).status().is_ok_and(|status| status.success())
+}
+
+/// Runs a command and does something when it has mapped its model: a command that is told to read
+/// constants from a pipe opens that afterwards, and waits for what is in it. `None` where there
+/// are no pipes with names.
+#[cfg(unix)]
+pub(crate) fn while_mapped(mut command: Command, change: impl FnOnce()) -> Option<Output> {
+    use rustix::fs::{Mode, OFlags, open};
+    let pause = || std::thread::sleep(std::time::Duration::from_millis(2));
+    let folder = tempfile::tempdir().expect("there is room");
+    let pipe = folder.path().join("side");
+    if !fifo(&pipe) {
+        return None;
+    }
+    command.arg("--side-file").arg(&pipe).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the binary starts");
+    // Without a reader there is an error.
+    let writer = || open(&pipe, OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty());
+    let opened = loop {
+        if let Ok(opened) = writer() {
+            break opened;
+        }
+        let has_ended = child.try_wait().expect("it can be asked").is_some();
+        assert!(!has_ended, "{command:?} ended and read no constants");
+        pause();
+    };
+    change();
+    drop(opened);
+    let end = std::thread::spawn(|| child.wait_with_output().expect("it ends"));
+    // A command that reads two models opens it twice.
+    while !end.is_finished() {
+        drop(writer());
+        pause();
+    }
+    end.join().ok()
 }

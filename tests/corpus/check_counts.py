@@ -13,7 +13,7 @@ import traceback
 
 import runtime
 import tqdm
-from common import MALFORMED, Report, cell, refusal, run_tool, scratch, spread, write_section
+from common import MALFORMED, Report, cell, refusal, run_tool, scratch, write_section
 from stability import reproducible
 
 TOOLS = {"ours": "tfq-opt", "aeq": "ai-edge-quantizer", "legacy_int8": "TF legacy", "mlir_int8": "TF MLIR"}
@@ -142,8 +142,7 @@ def counts(config):
     ]
     rows.sort(key=lambda r: -r["bytes"])
     report = Report("counts")
-    for found in spread(config, counts_one, rows):
-        report.add(found)
+    report.collect(config, counts_one, rows)
     for row in report.rows:
         for note in row.get("notes", []):
             print(f"  note: {row['path']}: {note}"[:240])

@@ -68,12 +68,10 @@ def round_trip_faults(lossless, source, output):
 def malformed(config):
     report = Report("malformed")
     rows = {r["path"]: r for r in config.index() if r["path"].startswith(MALFORMED)}
-    for found in spread(config, malformed_one, list(rows.values())):
-        report.add(found)
+    report.collect(config, malformed_one, list(rows.values()))
     measured = [r for r in report.rows if "runs" in r]
     accepted = [rows[r["path"]] for r in measured if any(r[name]["code"] == 0 for name in PIPELINES)]
-    for found in spread(config, accepted_one, accepted):
-        report.add(found)
+    report.collect(config, accepted_one, accepted)
     refused = {name: sum(r[name]["code"] == 1 for r in measured) for name in PIPELINES}
     return report.finish(
         f"{len(rows)} files, refused {refused}; {len(accepted)} processed by one or the other and compared"

@@ -3,7 +3,7 @@
 import json
 import os
 
-from common import Report, refusal, run_tool, scratch, spread
+from common import Report, refusal, run_tool, scratch
 
 # Constants with fewer elements stay float by default, and one remark for each would say nothing.
 LARGE = 1024
@@ -55,13 +55,10 @@ def unexplained(graph, remarks):
 def larger(config):
     report = Report("larger")
     rows = sorted(config.readable(), key=lambda r: -r["bytes"])
-    for found in spread(config, larger_one, rows):
-        report.add(found)
-    done = [r for r in report.rows if "bytes_out" in r]
-    grown = sum(r["bytes_out"] > r["bytes_in"] for r in done)
+    report.collect(config, larger_one, rows)
+    done, grown, total_in, total_out = report.sizes()
     smaller = sum(r["bytes_out"] < r["bytes_in"] for r in done)
     large, silent = (sum(r.get(k, 0) if k == "large" else len(r.get(k, [])) for r in done) for k in ("large", "unexplained"))
-    total_in, total_out = (sum(r[k] for r in done) for k in ("bytes_in", "bytes_out"))
     return report.finish(
         f"{len(rows)} models, {smaller} smaller, {grown} larger, {len(rows) - len(done)} refused, "
         f"{total_in} bytes became {total_out}; {large} large float constants left, {silent} without a remark"

@@ -6,8 +6,6 @@ dimensions become 3, and a first dimension of 1 that all inputs have becomes 3 w
 
 import json
 import os
-import pickle
-import signal
 import zlib
 from pathlib import Path
 
@@ -15,7 +13,7 @@ import ai_edge_litert
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-from common import Report, run_tool, scratch, spread
+from common import Report, forked, run_tool, scratch
 from stability import reproducible
 
 KERNELS = {
@@ -118,26 +116,12 @@ def interpret(path, resolver, other):
     return results, arguments
 
 
-def isolated(path, resolver, other, seconds=60):
-    """The same from a process of its own, or why there is nothing: the runtime may crash."""
-    read_end, write_end = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(read_end)
-        for stream in (1, 2):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
-        signal.alarm(seconds)
-        with os.fdopen(write_end, "wb") as pipe:
-            try:
-                pickle.dump(interpret(path, resolver, other), pipe)
-            except Exception as error:  # the runtime raises every kind
-                pickle.dump(f"{type(error).__name__}: {error}"[:200], pipe)
-        os._exit(0)
-    os.close(write_end)
-    with os.fdopen(read_end, "rb") as pipe:
-        data = pipe.read()
-    _, status = os.waitpid(child, 0)
-    return f"signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else pickle.loads(data)
+def attempted(path, resolver, other):
+    """The same, or why there is nothing."""
+    try:
+        return interpret(path, resolver, other)
+    except Exception as error:  # the runtime raises every kind
+        return f"{type(error).__name__}: {error}"[:200]
 
 
 def differs(wanted, ran, folder):
@@ -166,7 +150,9 @@ def differs(wanted, ran, folder):
 def compare(config, row, kernels, other):
     """{"same": …}, {"fault": …}, {"note": …} or {"skipped": …} for one model on one kind of kernels."""
     short, resolver = KERNELS[kernels]
-    got = isolated(row["file"], resolver, other)
+    got, signal = forked(lambda: attempted(row["file"], resolver, other), seconds=60)
+    if signal:
+        return {"skipped": f"signal {signal}"}
     if got is None or isinstance(got, str):
         return {"skipped": got or "it has no other shape"}
     wanted, arguments = got
@@ -228,8 +214,7 @@ def outputs(config):
             rows.append({"path": row["path"], "file": file, "free": has_free_dimension(file)})
     rows.sort(key=lambda r: -os.path.getsize(r["file"]))
     report = Report("outputs")
-    for found in spread(config, outputs_one, rows):
-        report.add(found)
+    report.collect(config, outputs_one, rows)
     notes = {}
     for row in report.rows:
         for note in row.get("notes", []):

@@ -8,7 +8,7 @@ import legacy
 import quirks
 import summary
 import wiring
-from common import Report, cell, refusal, run_tool, scratch, spread, write_section
+from common import Report, cell, refusal, run_tool, scratch, write_section
 
 FIELDS = ("type", "shape", "data", "n_scales", "scales", "axis")
 
@@ -172,8 +172,7 @@ def parity(config):
         pairs = ((r["path"], mode) for r in config.readable() for mode in legacy.MODES)
         rows += [{"model": m, "mode": mode, "subgraphs": None} for m, mode in pairs if (m, mode) not in seen]
     rows.sort(key=lambda r: -os.path.getsize(config.corpus(r["model"])))
-    for found in spread(config, parity_one, rows):
-        report.add(found)
+    report.collect(config, parity_one, rows)
     checked = [r for r in report.rows if "ours_follows" in r]
     work = [r for r in checked if r["constants"]]
     versions = Counter()

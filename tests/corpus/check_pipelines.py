@@ -19,7 +19,6 @@ from common import (
     refusal,
     run_tool,
     scratch,
-    spread,
     write_section,
 )
 from stability import reproducible
@@ -105,8 +104,7 @@ def judge(name, row, result):
 
 def measure(config, name, rows):
     report = Report(name)
-    for found in spread(config, pipelines_one, rows):
-        report.add(found)
+    report.collect(config, pipelines_one, rows)
     rows = [r for r in report.rows if "pipelines" in r]
     for row in rows:
         for note in row["notes"]:

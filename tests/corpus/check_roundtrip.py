@@ -4,7 +4,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from common import Report, refusal, run_tool, scratch, shared_tool, spread
+from common import Report, refusal, run_tool, scratch, shared_tool
 
 
 def lossless_one(config, row):
@@ -36,11 +36,9 @@ def lossless_one(config, row):
 def lossless(config):
     report = Report("lossless")
     rows = sorted(config.readable(), key=lambda r: -r["bytes"])
-    for found in spread(config, lossless_one, rows):
-        report.add(found)
-    sized = [r for r in report.rows if "bytes_out" in r]
+    report.collect(config, lossless_one, rows)
+    sized, count, total_in, total_out = report.sizes()
     grown = sorted(sized, key=lambda r: r["bytes_in"] - r["bytes_out"])
-    count = sum(r["bytes_out"] > r["bytes_in"] for r in sized)
     refused = [r for r in report.rows if "refused" in r]
     for row in refused:
         if row["refused"]:
@@ -49,7 +47,6 @@ def lossless(config):
         relative = max((r["bytes_out"] / r["bytes_in"] - 1, r["path"]) for r in sized)
         print(f"  {count} of {len(sized)} grow, at most by {grown[0]['bytes_out'] - grown[0]['bytes_in']} bytes "
               f"({grown[0]['path']}) or {100 * relative[0]:.1f} % ({relative[1]})")
-    total_in, total_out = (sum(r[k] for r in sized) for k in ("bytes_in", "bytes_out"))
     clean = sum(not r["faults"] for r in sized)
     return report.finish(
         f"{len(rows)} models, {clean} without loss, {len(refused)} refused, {total_in} bytes became {total_out}"
@@ -109,8 +106,7 @@ def text_one(config, row):
 def text(config):
     report = Report("text")
     rows = sorted(config.readable(), key=lambda r: -r["bytes"])
-    for found in spread(config, text_one, rows):
-        report.add(found)
+    report.collect(config, text_one, rows)
     clean = sum(not r["faults"] and "refused" not in r for r in report.rows)
     kept = sum(r.get("kept", False) for r in report.rows)
     return report.finish(
@@ -148,7 +144,6 @@ def determinism_one(config, row):
 def determinism(config):
     report = Report("determinism")
     rows = sorted(config.readable(), key=lambda r: -r["bytes"])
-    for found in spread(config, determinism_one, rows):
-        report.add(found)
+    report.collect(config, determinism_one, rows)
     refused = sum(any(k == "exit 1" for k in r.get("results", {})) for r in report.rows)
     return report.finish(f"{len(rows)} models, 6 runs each with 1 and 2 threads, {refused} refused alike, as listed")

@@ -3,7 +3,7 @@
 import os
 
 import explained
-from common import MALFORMED, Report, cell, grown, refusal, run_tool, scratch, shared_tool, spread, write_section
+from common import MALFORMED, Report, cell, grown, refusal, run_tool, scratch, shared_tool, write_section
 from stability import reproducible
 
 PEERS = {"aeq": "ai-edge-quantizer", "legacy_int8": "TF legacy", "mlir_int8": "TF MLIR"}
@@ -114,9 +114,8 @@ def run(config):
             must = not row["path"].startswith(MALFORMED)
             rows.append({**row, "must": must, "peers": peers.get(row["path"], {})})
     rows.sort(key=lambda r: -r["bytes"])
-    for found in spread(config, run_one, rows):
-        report.add(found)
-    done = [r for r in report.rows if "bytes_out" in r]
+    report.collect(config, run_one, rows)
+    done, larger, total_in, total_out = report.sizes()
     for row in report.rows:
         for note in row.get("notes", []):
             print(f"  note: {row['path']}: {note}"[:300])
@@ -130,10 +129,9 @@ def run(config):
     for name, line in counts.items():
         print(f"  {name}: {line}")
     write_section(config, "run", table(sorted(report.rows, key=lambda r: r["path"]), counts))
-    sizes = [sum(r[k] for r in done) for k in ("bytes_in", "bytes_out")]
     return report.finish(
         f"{len(rows)} models, {len(done)} rewritten, {sum(bool(r.get('explained')) for r in report.rows)} explained, "
-        f"{sizes[0]} bytes became {sizes[1]}; larger than the input: {sum(r['bytes_out'] > r['bytes_in'] for r in done)}"
+        f"{total_in} bytes became {total_out}; larger than the input: {larger}"
     )
 
 

@@ -13,7 +13,7 @@ from ai_edge_litert import schema_py_generated as S
 import explained
 import runtime
 import summary
-from common import PIPELINES, Report, cell, passes_of, run_tool, scratch, spread, write_section
+from common import PIPELINES, Report, cell, passes_of, run_tool, scratch, write_section
 
 SEEDS = range(96)
 CEILING = 100.0
@@ -72,8 +72,7 @@ def seeds_one(config, row):
 def seeds(config):
     report = Report("seeds")
     rows = [{"path": path} for path in explained.CASES if config.only in path]
-    for found in spread(config, seeds_one, rows):
-        report.add(found)
+    report.collect(config, seeds_one, rows)
     lines = [
         f"Mean SNR in dB over {len(SEEDS)} inputs; *gain* is ours less the other, mean ± deviation of one input.",
         "",

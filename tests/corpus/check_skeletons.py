@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import runtime
-from common import Report, refusal, run_tool, scratch, spread
+from common import Report, refusal, run_tool, scratch
 
 # The runtime's own kernels: delegates take fewer forms, and fall back on these.
 RESOLVER = "opt"
@@ -55,8 +55,7 @@ def skeleton_one(config, row):
 def skeletons(config):
     report = Report("skeletons")
     rows = zoo(config) + sorted(config.readable(), key=lambda r: -r["bytes"])
-    for found in spread(config, skeleton_one, rows):
-        report.add(found)
+    report.collect(config, skeleton_one, rows)
     skipped = sum("skipped" in r or "refused" in r for r in report.rows)
     ran = len(rows) - skipped - len(report.bad)
     largest = max((r["bytes"], r["path"]) for r in report.rows if "bytes" in r)

@@ -8,6 +8,7 @@ import contextlib
 import importlib.util
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -193,6 +194,27 @@ def spread(config, work, items):
                 yield {"path": name, "faults": [f"harness: {type(error).__name__}: {error}"[:300]]}
 
 
+def forked(work, seconds):
+    """What `work()` gives in a process of its own, and the signal that ended that: the runtime may crash, or never end."""
+    read_end, write_end = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(read_end)
+        for stream in (1, 2):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
+        signal.alarm(seconds)
+        try:
+            with os.fdopen(write_end, "wb") as pipe:
+                pickle.dump(work(), pipe)
+        finally:
+            os._exit(0)
+    os.close(write_end)
+    with os.fdopen(read_end, "rb") as pipe:
+        data = pipe.read()
+    _, status = os.waitpid(child, 0)
+    return (None, os.WTERMSIG(status)) if os.WIFSIGNALED(status) else (pickle.loads(data), None)
+
+
 class Report:
     """Collects rows, writes them as JSON lines, and says in the end whether all went well."""
 
@@ -205,6 +227,17 @@ class Report:
         self.rows.append(row)
         if row.get("faults"):
             self.bad.append(row)
+
+    def collect(self, config, work, items):
+        """Adds what `spread` gives."""
+        for row in spread(config, work, items):
+            self.add(row)
+
+    def sizes(self):
+        """The rows whose model was written, how many of these became larger, and their bytes before and after."""
+        done = [r for r in self.rows if "bytes_out" in r]
+        before, after = (sum(r[k] for r in done) for k in ("bytes_in", "bytes_out"))
+        return done, sum(r["bytes_out"] > r["bytes_in"] for r in done), before, after
 
     def finish(self, summary, show=20):
         with open(self.path, "w", encoding="utf-8") as file:

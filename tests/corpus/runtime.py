@@ -6,14 +6,12 @@ that holds a constant keeps it: to set it would crash the runtime.
 
 import functools
 import math
-import os
-import pickle
-import signal
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 import summary
+from common import forked
 
 RESOLVERS = {"ref": "BUILTIN_REF", "opt": "BUILTIN_WITHOUT_DEFAULT_DELEGATES", "xnn": "AUTO"}
 SEED = 7
@@ -73,23 +71,8 @@ def isolated(path, resolver, seeds=(SEED,), whole=2, seconds=120):
         fixed = constant_inputs(path)
     except Exception as error:  # the reader of the runtime's schema takes less than the runtime
         return [{"ok": False, "stage": "load", "error": f"{type(error).__name__}: {error}"[:240]}] * len(seeds)
-    read_end, write_end = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(read_end)
-        for stream in (1, 2):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
-        signal.alarm(seconds)
-        with os.fdopen(write_end, "wb") as pipe:
-            pickle.dump([run(path, resolver, fixed, seed, whole) for seed in seeds], pipe)
-        os._exit(0)
-    os.close(write_end)
-    with os.fdopen(read_end, "rb") as pipe:
-        data = pipe.read()
-    _, status = os.waitpid(child, 0)
-    if os.WIFSIGNALED(status):
-        return [{"ok": False, "stage": "crash", "error": f"signal {os.WTERMSIG(status)}"}] * len(seeds)
-    return pickle.loads(data)
+    results, signal = forked(lambda: [run(path, resolver, fixed, seed, whole) for seed in seeds], seconds)
+    return results or [{"ok": False, "stage": "crash", "error": f"signal {signal}"}] * len(seeds)
 
 
 def compare(before, after):

@@ -3,9 +3,8 @@
 use crate::ffi::{Api, Session};
 use crate::value::Value;
 use crate::{Kernels, RunError, Stage};
-use std::io::Write;
-use tempfile::NamedTempFile;
 use tfq_ir::{ElementType, counted};
+use tfq_tflite::TemporaryFolder;
 
 /// `y = x + x` of float32, with a free dimension: `probe.tfg`, written.
 const MODEL: &[u8] = include_bytes!("probe.tflite");
@@ -14,10 +13,12 @@ const MODEL: &[u8] = include_bytes!("probe.tflite");
 /// something else there end in an error, another result, or a crash of this process.
 pub(crate) fn probe(api: Api) -> Result<(), RunError> {
     let failed = |error: std::io::Error| RunError::new(Stage::Library, error.to_string());
-    let mut file = NamedTempFile::new().map_err(failed)?;
-    file.write_all(MODEL).map_err(failed)?;
+    // Goes with this process too, or with the next one where the library kills it.
+    let folder = TemporaryFolder::new().map_err(failed)?;
+    let file = folder.path().join("probe.tflite");
+    std::fs::write(&file, MODEL).map_err(failed)?;
     for kernels in Kernels::ALL {
-        let mut session = Session::open(api, file.path(), kernels, 2)?;
+        let mut session = Session::open(api, &file, kernels, 2)?;
         let [signature] = session.signatures() else {
             return Err(wrong(&format!(
                 "{} in place of one",

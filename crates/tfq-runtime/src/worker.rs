@@ -10,9 +10,9 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::Duration;
-use tempfile::NamedTempFile;
 use tfq_ir::text::visible_path;
 use tfq_ir::{counted, grouped};
+use tfq_tflite::TemporaryFolder;
 
 /// What speaks the protocol in Python, with `ai_edge_litert`.
 const SCRIPT: &str = include_str!("worker.py");
@@ -97,10 +97,12 @@ impl Worker {
     fn spawn(mut command: Command, limit: Option<Duration>) -> io::Result<Self> {
         // A file and not a pipe: what was written before an answer is there when it is looked
         // for, and nothing blocks where it is never read.
-        let errors = NamedTempFile::new()?;
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(errors.reopen()?);
+        let folder = TemporaryFolder::new()?;
+        let path = folder.path().join("errors");
+        let (written, errors) = (File::create_new(&path)?, File::open(&path)?);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(written);
         // Without a name it goes with the last process that has it open, whatever ends this one.
-        let errors = errors.into_file();
+        drop(folder);
         let (started, start) = mpsc::channel();
         let (questions, asked) = mpsc::channel();
         let (told, answers) = mpsc::channel();

@@ -5,6 +5,8 @@ mod temporary;
 mod write;
 
 pub use place::{is_same_file, is_standard_output, is_stream};
+#[cfg(unix)]
+pub(crate) use temporary::remove_all as remove_temporaries;
 pub use temporary::{TemporaryFolder, remove_temporaries_on_signals};
 pub use write::{
     Links, WriteError, check_can_write, write_atomically, write_bytes, write_together,
@@ -32,7 +34,8 @@ pub enum Access {
 /// The file must not be changed while the bytes are in use: the bytes would be others all of a
 /// sudden, and where the file was cut off, the system ends the process with a signal (`SIGBUS`).
 /// [`crate::Image::write_to`] notices afterwards, by size and time of the last change, and gives an
-/// error. Whoever cannot rely on the file to stay takes [`read_copy`].
+/// error. Programs end in order with [`crate::end_on_lost_bytes`]. Whoever cannot rely on the file
+/// to stay takes [`read_copy`].
 pub fn read(path: &Path, access: Access) -> io::Result<Bytes> {
     let mut file = File::open(path)?;
     let meta = file.metadata()?;

@@ -59,10 +59,14 @@ impl Image {
     /// Writes the file, calling `progress` with the bytes written so far. It ends in an error
     /// where [`crate::read`] mapped the file that the model was read from, and that was changed
     /// since: what was written is worth nothing then. [`Self::made_from`] says which file that is;
-    /// without it, only constants tell that are written as they were read.
+    /// without it, only constants tell that are written as they were read. Programs may say that
+    /// it is all of them ([`crate::outputs_depend_on_all_inputs`]).
     pub fn write_to(&self, out: &mut impl Write, mut progress: impl FnMut(u64)) -> io::Result<()> {
-        self.put(out, &mut progress)?;
+        let put = self.put(out, &mut progress);
+        // First, since the system cannot write bytes that it does not have any more: their loss
+        // is why.
         mapped::check(self.pieces.iter().map(|piece| &piece.data).chain(&self.sources))?;
+        put?;
         progress(self.len);
         Ok(())
     }

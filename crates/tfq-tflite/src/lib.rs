@@ -23,5 +23,8 @@ pub use foreign::is_lfs_pointer;
 pub use image::Image;
 pub use lift::{LiftError, LiftOptions, lift, lift_model};
 pub use lower::{LowerError, LowerOptions, Placement, lower, lower_into};
+pub use mapped::{
+    Changed, check_inputs, end_on_lost_bytes, name_of_open_file, outputs_depend_on_all_inputs,
+};
 pub use scan::Unknown;
 pub use trailer::relocate as relocated_trailer;

@@ -306,10 +306,11 @@ mod unix {
     }
 }
 
-/// Both ways in which others change a file that is mapped: in its middle, and its end away.
+/// Ways in which others change a file that is mapped: in its middle, its last byte away, and all
+/// of it, which the system then cannot write.
 #[test]
 fn a_file_that_changes_while_it_is_in_use_is_an_error_and_nothing_is_written() {
-    for cut_off in [false, true] {
+    for left in [None, Some(51_000), Some(0)] {
         let folder = tempfile::tempdir().unwrap();
         let [input, output] = ["in.tflite", "out.tflite"].map(|name| folder.path().join(name));
         let bytes = model("digits/digits_cnn.tflite");
@@ -317,21 +318,30 @@ fn a_file_that_changes_while_it_is_in_use_is_an_error_and_nothing_is_written() {
         let source = read(&input, Access::Whole).unwrap();
         let module = lift(&source, &LiftOptions::default()).unwrap();
         // A small one holds copies of its constants, and says what it was made from.
-        let image = lower(&module, &LowerOptions::default()).unwrap().made_from(source);
+        let mut image = lower(&module, &LowerOptions::default()).unwrap().made_from(source.clone());
+        if left == Some(0) {
+            image = Image::of_file(source);
+        }
         write_atomically(&output, &image, |_| ()).unwrap();
         let written = fs::read(&output).unwrap();
 
         let file = fs::File::options().write(true).open(&input).unwrap();
         let time = file.metadata().unwrap().modified().unwrap();
-        if cut_off {
-            // A page stays, so that what is read below is there.
-            file.set_len(bytes.len() as u64 - 1).unwrap();
-            file.set_modified(time).unwrap();
-        } else {
-            file.set_modified(time + std::time::Duration::from_secs(1)).unwrap();
+        match left {
+            Some(left) => {
+                file.set_len(left).unwrap();
+                file.set_modified(time).unwrap();
+            }
+            None => file.set_modified(time + std::time::Duration::from_secs(1)).unwrap(),
         }
-        let error = write_atomically(&output, &image, |_| ()).unwrap_err();
-        assert!(error.to_string().contains("in.tflite was changed while it was in use"), "{error}");
+        let error = write_atomically(&output, &image, |_| ()).unwrap_err().to_string();
+        let told = match left {
+            Some(left) => format!(
+                "in.tflite became shorter while it was in use: of 52120 bytes {left} are left"
+            ),
+            None => "in.tflite was changed while it was in use".to_owned(),
+        };
+        assert!(error.ends_with(&told), "{error}");
         assert!(fs::read(&output).unwrap() == written);
         assert_eq!(names(folder.path()), ["in.tflite", "out.tflite"]);
 

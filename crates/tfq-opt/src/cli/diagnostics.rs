@@ -8,6 +8,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::process::ExitCode;
 use tfq_opt::Error;
+use tfq_opt::format::Changed;
 use tfq_opt::ir::text::{is_hidden, line_and_column, visible, visible_path};
 use tfq_opt::pass::PipelineError;
 use tfq_opt::target::TargetError;
@@ -127,7 +128,24 @@ impl Failure {
             return Self::ClosedPipe;
         }
         let message = format!("{what} {}: {}", named(name), cause(error));
-        Self::Model { message, help: None }
+        let changed = error.get_ref().and_then(|inner| inner.downcast_ref::<Changed>());
+        Self::Model { message, help: changed.map(|changed| changed.help().to_owned()) }
+    }
+
+    /// What was made of a file that others changed is worth nothing.
+    pub(crate) fn changed(changed: &Changed) -> Self {
+        Self::Model { message: changed.to_string(), help: Some(changed.help().to_owned()) }
+    }
+
+    /// The same failure where a file was changed in the meantime, which may be all that is wrong.
+    pub(crate) fn because(self, changed: &Changed) -> Self {
+        match &self {
+            Self::Usage { .. } | Self::ClosedPipe => self,
+            Self::Model { message, .. } if message.contains(&changed.to_string()) => self,
+            Self::Text(_) | Self::Model { .. } => {
+                self.with_note(&format!("{changed}: {}", changed.help()))
+            }
+        }
     }
 
     pub(crate) fn model(input: impl AsRef<Path>, error: Error) -> Self {
@@ -165,13 +183,15 @@ impl Failure {
 
     /// 1 where the model could not be processed, 2 where the call was wrong; docs/exit-status.md
     /// has the table.
-    pub(crate) fn exit_code(&self) -> ExitCode {
-        match self {
-            Self::Text(excerpt) => ExitCode::from(excerpt.exit_code),
-            Self::Model { .. } => ExitCode::from(1),
-            Self::Usage { .. } => ExitCode::from(2),
-            Self::ClosedPipe => ExitCode::from(CLOSED_PIPE),
-        }
+    /// `of_errors` is the status of all of them, where a command says so.
+    pub(crate) fn status(&self, of_errors: Option<u8>) -> u8 {
+        let own = match self {
+            Self::Text(excerpt) => excerpt.exit_code,
+            Self::Model { .. } => 1,
+            Self::Usage { .. } => 2,
+            Self::ClosedPipe => return CLOSED_PIPE,
+        };
+        of_errors.unwrap_or(own)
     }
 }
 
@@ -189,7 +209,7 @@ pub(crate) fn named(path: impl AsRef<Path>) -> String {
 pub(crate) fn print_usage(error: &clap::Error) -> ExitCode {
     match error.print() {
         Err(cause) if cause.kind() == io::ErrorKind::BrokenPipe && !error.use_stderr() => {
-            Failure::ClosedPipe.exit_code()
+            ExitCode::from(CLOSED_PIPE)
         }
         _ => ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2)),
     }
@@ -220,6 +240,30 @@ fn of_same_length(c: char) -> char {
 
 /// Prints a failure to standard error.
 pub(crate) fn print(failure: &Failure) {
+    if let Some(text) = rendered(failure) {
+        // Where standard error is closed there is nobody to tell.
+        let _ = writeln!(io::stderr().lock(), "{text}");
+    }
+}
+
+/// Prints the failure with which the process ends while others may hold the locks of the
+/// standard streams for ever.
+pub(crate) fn print_last(failure: &Failure) {
+    let Some(text) = rendered(failure) else { return };
+    // What progress was shown ends in the middle of a line.
+    let start = if io::stderr().is_terminal() { "\r\x1b[K" } else { "" };
+    #[cfg(unix)]
+    {
+        use std::os::fd::AsFd;
+        let unlocked = io::stderr().as_fd().try_clone_to_owned().map(std::fs::File::from);
+        let _ = unlocked.and_then(|mut out| writeln!(out, "{start}{text}"));
+    }
+    #[cfg(not(unix))]
+    let _ = writeln!(io::stderr(), "{start}{text}");
+}
+
+/// As text; nothing is said of some.
+fn rendered(failure: &Failure) -> Option<String> {
     let mut report: Vec<Group<'_>> = Vec::new();
     let help = match failure {
         Failure::Text(excerpt) => {
@@ -242,15 +286,12 @@ pub(crate) fn print(failure: &Failure) {
             report.push(Group::with_title(Level::ERROR.primary_title(shown(message))));
             help.clone()
         }
-        Failure::ClosedPipe => return,
+        Failure::ClosedPipe => return None,
     };
     if let Some(help) = help {
         report.push(Group::with_title(Level::HELP.secondary_title(shown(&help))));
     }
-    let mut out = io::stderr().lock();
-    let styled = out.is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let styled = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let renderer = if styled { Renderer::styled() } else { Renderer::plain() };
-    let text = renderer.decor_style(DecorStyle::Ascii).render(&report).to_string();
-    // Standard error may be closed.
-    let _ = writeln!(out, "{text}");
+    Some(renderer.decor_style(DecorStyle::Ascii).render(&report).to_string())
 }

@@ -1,6 +1,6 @@
 //! `tfq-opt diff`.
 
-use super::diagnostics::{self, Failure, named};
+use super::diagnostics::{Failure, named};
 use super::model::{self, Reading};
 use super::outputs;
 use clap::ValueEnum;
@@ -64,23 +64,15 @@ enum Color {
     Never,
 }
 
-pub(super) fn main(args: &Args) -> ExitCode {
-    match run(args) {
-        Ok(true) if args.exit_code => ExitCode::from(1),
-        Ok(_) => ExitCode::SUCCESS,
-        Err(failure) => {
-            diagnostics::print(&failure);
-            match failure {
-                Failure::ClosedPipe => failure.exit_code(),
-                _ if args.exit_code => ExitCode::from(2),
-                _ => failure.exit_code(),
-            }
-        }
-    }
+pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
+    Ok(match differ(args)? && args.exit_code {
+        true => ExitCode::from(1),
+        false => ExitCode::SUCCESS,
+    })
 }
 
-/// Whether the models differ.
-fn run(args: &Args) -> Result<bool, Failure> {
+/// Whether the models differ, which is told.
+fn differ(args: &Args) -> Result<bool, Failure> {
     if model::is_standard(&args.before) && model::is_standard(&args.after) {
         let help = "write one of them to a file";
         return Err(Failure::usage("both models would come from standard input", help));
@@ -102,6 +94,11 @@ fn run(args: &Args) -> Result<bool, Failure> {
 }
 
 impl Args {
+    /// The status with which all errors end, where it is another than theirs.
+    pub(super) fn status_of_errors(&self) -> Option<u8> {
+        self.exit_code.then_some(2)
+    }
+
     fn format(&self) -> Format {
         let ending = self.output.as_deref().and_then(|name| name.extension()?.to_str());
         self.format.unwrap_or(match ending {

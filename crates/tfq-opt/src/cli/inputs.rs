@@ -74,6 +74,13 @@ impl InputArgs {
         inputs.is_empty() && shapes.is_empty() && seed.is_none() && signature.is_none()
     }
 
+    /// The files that are read.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        let values =
+            self.inputs.iter().map(|text| text.rsplit_once('=').map_or(&**text, |at| at.1));
+        values.filter(|value| is_array(value)).map(PathBuf::from).collect()
+    }
+
     /// Reads the files, so that they are read once.
     pub(crate) fn read(&self) -> Result<Inputs, Failure> {
         let mut inputs = Inputs { seed: self.seed.unwrap_or(0), ..Inputs::default() };
@@ -87,7 +94,7 @@ impl InputArgs {
                 "zeros" => Given::Fill(Fill::Zeros),
                 "ones" => Given::Fill(Fill::Ones),
                 "ramp" => Given::Fill(Fill::Ramp),
-                file if file.ends_with(".npy") => {
+                file if is_array(file) => {
                     Given::File { file: file.to_owned(), value: read_npy(Path::new(file))? }
                 }
                 _ => {
@@ -120,7 +127,21 @@ impl InputArgs {
     }
 }
 
+/// Whether the value of an input is the name of a file.
+fn is_array(value: &str) -> bool {
+    value.ends_with(".npy")
+}
+
 impl DataArgs {
+    /// The files that may be read.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        let Some(path) = &self.data else { return Vec::new() };
+        match fs::read_dir(path) {
+            Ok(entries) => entries.flatten().map(|entry| entry.path()).collect(),
+            Err(_) => vec![path.clone()],
+        }
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.data.is_none()
     }

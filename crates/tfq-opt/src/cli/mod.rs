@@ -40,6 +40,7 @@ use diagnostics::Failure;
 use std::io::{self, Write};
 use std::process::ExitCode;
 use tfq_opt::builtin;
+use tfq_opt::format::Changed;
 
 pub(crate) fn main() -> ExitCode {
     if let Some(code) = complete::answer() {
@@ -54,23 +55,46 @@ pub(crate) fn main() -> ExitCode {
                 return diagnostics::print_usage(&error);
             };
             diagnostics::print(&failure);
-            return failure.exit_code();
+            return failure.status(None).into();
         }
     };
-    if let Some(Command::Diff(diff)) = &args.command {
-        return diff::main(diff);
-    }
+    // The commands that use a status of 1 for something else.
+    let of_errors = match &args.command {
+        Some(Command::Diff(diff)) => diff.status_of_errors(),
+        _ => None,
+    };
+    guard_inputs(of_errors);
     let outcome = match &args.command {
         Some(Command::Golden(golden)) => golden::run(golden),
+        Some(Command::Diff(diff)) => diff::run(diff),
         _ => run(&args).map(|()| ExitCode::SUCCESS),
+    };
+    // What was made of a file that others changed in the meantime is no result, and they may be
+    // why there is none.
+    let outcome = match (outcome, tfq_opt::format::check_inputs()) {
+        (Ok(_), Err(changed)) => Err(Failure::changed(&changed)),
+        (Err(failure), Err(changed)) => Err(failure.because(&changed)),
+        (outcome, Ok(())) => outcome,
     };
     match outcome {
         Ok(code) => code,
         Err(failure) => {
             diagnostics::print(&failure);
-            failure.exit_code()
+            failure.status(of_errors).into()
         }
     }
+}
+
+/// Has it noticed where others change files that are mapped.
+fn guard_inputs(of_errors: Option<u8>) {
+    tfq_opt::format::outputs_depend_on_all_inputs();
+    let tell = move |changed: &Changed| {
+        let failure = Failure::changed(changed);
+        diagnostics::print_last(&failure);
+        failure.status(of_errors).into()
+    };
+    // Where it fails, the signal ends the process with no word.
+    _ = tfq_opt::format::end_on_lost_bytes(tell);
 }
 
 fn run(args: &Args) -> Result<(), Failure> {

@@ -153,6 +153,17 @@ pub(crate) fn load(input: impl AsRef<Path>, reading: &Reading) -> Result<Module,
     tfq_opt::load(&bytes, &reading.options(input)?).map_err(|error| Failure::model(input, error))
 }
 
+/// As [`load`], with all of it in memory of its own: what others do to the files from now on, such
+/// as the commands that the user has us run for hours, does no harm.
+pub(crate) fn load_copy(input: impl AsRef<Path>, reading: &Reading) -> Result<Module, Failure> {
+    let input = input.as_ref();
+    let own = |bytes: Bytes| Bytes::copy_from_slice(&bytes);
+    let bytes = own(read_model(input, Access::Whole)?);
+    let options = reading.options(input)?;
+    let options = LoadOptions { side: options.side.map(own), ..options };
+    tfq_opt::load(&bytes, &options).map_err(|error| Failure::model(input, error))
+}
+
 /// As [`load`], for the optimiser, which keeps the bytes of a `.tflite` file; with the size of
 /// that file.
 pub(crate) fn source(

@@ -167,6 +167,7 @@ fn check_outputs(args: &Args, form: Form, output: Option<&Path>) -> Result<(), F
     let others = [args.pipeline.clone(), debug.run_reproducer.clone(), target];
     let inputs: Vec<PathBuf> =
         input.into_iter().flatten().chain(others.into_iter().flatten()).collect();
+    let inputs = [inputs, args.verify.files()].concat();
     let outputs: Vec<&Path> = outputs.into_iter().flatten().collect();
     outputs::check(&outputs, &inputs, Some(args.overwrite))
 }

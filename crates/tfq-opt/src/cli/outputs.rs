@@ -28,10 +28,11 @@ pub(crate) fn check(
             return Err(Failure::usage(&message, "give the outputs names of their own"));
         }
         if overwrite.is_none_or(|overwrite| !overwrite.force) {
-            let input = inputs.iter().find(|input| is_same_file(opened(input), output));
-            if let Some(input) = input {
-                return Err(is_input(output, input, overwrite.is_some()));
-            }
+            let help = match overwrite {
+                Some(_) => "write to another file, or replace the input with --force",
+                None => "write to another file",
+            };
+            check_no_input(output, inputs, help)?;
         }
         check_can_write(output).map_err(|error| Failure::file("cannot write", output, &error))?;
     }
@@ -53,17 +54,21 @@ pub(crate) fn check_folder(folder: &Path) -> Result<(), Failure> {
     checked.map_err(|error| Failure::file("cannot write to", folder, &error))
 }
 
-fn is_input(output: &Path, input: &Path, can_force: bool) -> Failure {
+/// An error where a file that will be put into the folder of the outputs is an input.
+pub(crate) fn check_in_folder(files: &[PathBuf], inputs: &[PathBuf]) -> Result<(), Failure> {
+    let mut files = files.iter();
+    files.try_for_each(|file| check_no_input(file, inputs, "write to another folder"))
+}
+
+fn check_no_input(output: &Path, inputs: &[PathBuf], help: &str) -> Result<(), Failure> {
+    let same = |input: &&PathBuf| is_same_file(opened(input), output);
+    let Some(input) = inputs.iter().find(same) else { return Ok(()) };
     let message = match (output == input, is_standard(input)) {
         (true, _) => format!("{} is the input too", named(output)),
         (_, true) => format!("{} is standard input too", named(output)),
         _ => format!("{} and the input {} are one file", named(output), named(input)),
     };
-    let help = "write to another file";
-    match can_force {
-        true => Failure::usage(&message, &format!("{help}, or replace the input with --force")),
-        false => Failure::usage(&message, help),
-    }
+    Err(Failure::usage(&message, help))
 }
 
 /// The path of a file that need not be there yet, as it is in the folder.

@@ -61,7 +61,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     // Checks may take hours; a typing mistake should not cost their result.
     let outputs: Vec<&Path> = args.output.as_deref().into_iter().collect();
     outputs::check(&outputs, &args.reading.files(&args.model), Some(args.overwrite))?;
-    let start = model::load(&args.model, &args.reading)?;
+    let start = model::load_copy(&args.model, &args.reading)?;
     if has_passes {
         check_before(args, &check, &start)?;
     }

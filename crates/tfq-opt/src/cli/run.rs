@@ -7,6 +7,7 @@ use super::outputs;
 use super::running::{self, Error, Subject, UseRuntime};
 use super::shown::Shown;
 use serde_json::json;
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -72,6 +73,14 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
             Some(key) => vec![model.position(key)?],
             None => (0..model.signatures.len()).collect(),
         };
+        if let Some(folder) = &args.output {
+            let outputs = chosen.iter().flat_map(|index| {
+                let signature = &model.signatures[*index];
+                signature.outputs.iter().map(move |port| (signature, &*port.name))
+            });
+            let read = [args.reading.files(&args.model), args.inputs.files()].concat();
+            outputs::check_in_folder(&files(folder, outputs), &read).map_err(Error::Command)?;
+        }
         let mut results = Vec::new();
         for index in chosen {
             let signature = model.signatures[index].clone();
@@ -98,15 +107,18 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
 }
 
 /// One file for each output, `NAME.npy`, or `SIGNATURE.NAME.npy` where there are several.
-fn save(folder: &Path, outputs: &mut [Output<'_>]) -> Result<(), Failure> {
-    let failed = |what: &Path, error: &io::Error| Failure::file("cannot write", what, error);
-    fs::create_dir_all(folder).map_err(|error| failed(folder, &error))?;
-    let several = outputs.iter().any(|o| o.signature.key != outputs[0].signature.key);
-    let mut taken = std::collections::BTreeSet::new();
-    for output in outputs {
-        let mut name = plain(output.name);
+fn files<'a>(
+    folder: &Path,
+    outputs: impl Iterator<Item = (&'a Signature, &'a str)> + Clone,
+) -> Vec<PathBuf> {
+    let mut keys = outputs.clone().map(|(signature, _)| &signature.key);
+    let first = keys.next();
+    let several = keys.any(|key| Some(key) != first);
+    let mut taken = BTreeSet::new();
+    let named = |(signature, name): (&Signature, &str)| {
+        let mut name = plain(name);
         if several {
-            name = shortened(format!("{}.{name}", plain(output.signature.label())));
+            name = shortened(format!("{}.{name}", plain(signature.label())));
         }
         let mut unique = name.clone();
         let mut number = 2;
@@ -114,7 +126,16 @@ fn save(folder: &Path, outputs: &mut [Output<'_>]) -> Result<(), Failure> {
             unique = format!("{name}.{number}");
             number += 1;
         }
-        let file = folder.join(format!("{unique}.npy"));
+        folder.join(format!("{unique}.npy"))
+    };
+    outputs.map(named).collect()
+}
+
+fn save(folder: &Path, outputs: &mut [Output<'_>]) -> Result<(), Failure> {
+    let failed = |what: &Path, error: &io::Error| Failure::file("cannot write", what, error);
+    fs::create_dir_all(folder).map_err(|error| failed(folder, &error))?;
+    let files = files(folder, outputs.iter().map(|output| (output.signature, output.name)));
+    for (output, file) in outputs.iter_mut().zip(files) {
         let mut bytes = Vec::new();
         let written = write_npy(&mut bytes, output.value).and_then(|()| write_bytes(&file, bytes));
         written.map_err(|error| failed(&file, &error))?;

@@ -2,15 +2,16 @@
 
 use super::diagnostics::{Failure, named};
 use super::model::{self, Reading};
+use bytes::Bytes;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
-use tfq_opt::Source;
-use tfq_opt::format::{Access, Image, LowerOptions, TemporaryFolder, write_bytes};
+use tfq_opt::format::{Access, Image, LiftOptions, LowerOptions, TemporaryFolder};
 use tfq_opt::ir::catalog::ops;
 use tfq_opt::ir::{ElementType, Module, SubgraphId, Tensor, TensorId, TensorLink};
 use tfq_opt::runtime::{Engine, Kernels, Port, Range, RunError, Runtime, Signature, Stage, Worker};
+use tfq_opt::{LoadOptions, Source};
 
 /// The runtime to use.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -64,11 +65,39 @@ impl Running {
 /// A model as a file that the runtime can map.
 pub(crate) struct Subject {
     pub(crate) name: String,
-    path: PathBuf,
     /// What inputs are made up by.
     module: Option<Module>,
-    /// Keeps the file of a model that came as text, from standard input or from a pass.
+    file: ModelFile,
+}
+
+/// The file of a model, for other processes, as long as this is there.
+struct ModelFile {
+    path: PathBuf,
+    /// Keep it.
+    _bytes: Option<Bytes>,
     _folder: Option<TemporaryFolder>,
+}
+
+impl ModelFile {
+    /// Of a file that was read. The name under which that was done may be another file's by now,
+    /// and what is run is what was read.
+    fn of_bytes(bytes: &Bytes) -> Result<Self, Failure> {
+        match tfq_opt::format::name_of_open_file(bytes) {
+            Some(path) => Ok(Self { path, _bytes: Some(bytes.clone()), _folder: None }),
+            None => Self::of_image(&Image::of_file(bytes.clone())),
+        }
+    }
+
+    /// Of a model that came as text, from a stream or from a pass.
+    fn of_image(image: &Image) -> Result<Self, Failure> {
+        let write = || {
+            let folder = TemporaryFolder::new()?;
+            let path = folder.path().join("model.tflite");
+            image.write_to(&mut File::create(&path)?, |_| ())?;
+            Ok(Self { path, _bytes: None, _folder: Some(folder) })
+        };
+        write().map_err(|error| Failure::file("cannot write", "a temporary file", &error))
+    }
 }
 
 impl Subject {
@@ -86,43 +115,34 @@ impl Subject {
     ) -> Result<Self, Failure> {
         let name = name.as_ref();
         let failed = |error| Failure::model(name, error);
-        let (module, temporary) = match source {
+        let (module, file) = match source {
             Source::Module(module) => {
                 let image = tfq_opt::format::lower(module, &LowerOptions::default())
                     .map_err(|error| failed(error.into()))?;
-                (Module::clone(module), Some(of_image(&image)?))
+                (Module::clone(module), ModelFile::of_image(&image)?)
             }
             Source::Bytes(bytes) => {
-                let module = tfq_opt::load(bytes, &reading.options(name)?).map_err(failed)?;
-                let temporary = if model::is_standard(name) {
-                    Some(temporary(|file| write_bytes(file, bytes.clone()))?)
-                } else if name.to_str().is_none() {
-                    // The runtime takes names that are UTF-8.
-                    Some(temporary(|file| link(name, file))?)
-                } else {
-                    None
-                };
-                (module, temporary)
+                let lift = LiftOptions { drop_unknown: reading.drop_unknown };
+                let options = LoadOptions { lift, ..LoadOptions::default() };
+                let module = tfq_opt::load(bytes, &options).map_err(failed)?;
+                (module, ModelFile::of_bytes(bytes)?)
             }
             Source::Model(_) => unreachable!("the command line reads files"),
         };
-        let path = temporary.as_ref().map_or_else(|| name.to_owned(), file_in);
         let name = match model::is_standard(name) {
             true => "standard input".to_owned(),
             false => named(name),
         };
-        Ok(Self { name, path, module: Some(module), _folder: temporary })
+        Ok(Self { name, module: Some(module), file })
     }
 
     /// A model that is to be written.
     pub(crate) fn of_image(name: &str, image: &Image) -> Result<Self, Failure> {
-        let folder = of_image(image)?;
-        let path = file_in(&folder);
-        Ok(Self { name: name.to_owned(), path, module: None, _folder: Some(folder) })
+        Ok(Self { name: name.to_owned(), module: None, file: ModelFile::of_image(image)? })
     }
 
     pub(crate) fn path(&self) -> &Path {
-        &self.path
+        &self.file.path
     }
 
     /// What was read. A model that is to be written is only a file here.
@@ -235,34 +255,6 @@ fn rows(module: &Module, sg: SubgraphId, tensor: TensorId, depth: u32) -> Option
         rows(module, sg, *graph.results(reader.op).first()?, depth - 1)
     };
     graph.uses(tensor).iter().filter_map(of_use).min()
-}
-
-fn of_image(image: &Image) -> Result<TemporaryFolder, Failure> {
-    temporary(|file| image.write_to(&mut File::create(file)?, |_| ()))
-}
-
-fn file_in(folder: &TemporaryFolder) -> PathBuf {
-    folder.path().join("model.tflite")
-}
-
-#[cfg(unix)]
-fn link(model: &Path, name: &Path) -> std::io::Result<()> {
-    std::os::unix::fs::symlink(model.canonicalize()?, name)
-}
-
-#[cfg(not(unix))]
-fn link(model: &Path, name: &Path) -> std::io::Result<()> {
-    std::fs::copy(model, name).map(|_| ())
-}
-
-/// A folder for a model, which goes when it is dropped.
-fn temporary(write: impl FnOnce(&Path) -> std::io::Result<()>) -> Result<TemporaryFolder, Failure> {
-    let make = || {
-        let folder = TemporaryFolder::new()?;
-        write(&file_in(&folder))?;
-        Ok(folder)
-    };
-    make().map_err(|error| Failure::file("cannot write", "a temporary file", &error))
 }
 
 /// A time, as an argument.

@@ -7,7 +7,7 @@ use super::model::Reading;
 use super::running::{Running, Subject, UseRuntime};
 use serde_json::{Value as Json, json};
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use tfq_opt::Source;
 use tfq_opt::format::Image;
 use tfq_opt::runtime::{Case, Kernels, Verdict};
@@ -47,6 +47,11 @@ pub(crate) struct Verified {
 }
 
 impl Verify {
+    /// The files that are read for it.
+    pub(super) fn files(&self) -> Vec<PathBuf> {
+        [self.data.files(), self.inputs.files()].concat()
+    }
+
     /// Before the passes run: whether there is a runtime, and the input as a file. Nothing
     /// where no check is wanted.
     pub(super) fn prepare(

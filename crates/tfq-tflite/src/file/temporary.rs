@@ -228,6 +228,17 @@ fn remove(path: &Path, is_folder: bool) {
     _ = if is_folder { fs::remove_dir_all(path) } else { fs::remove_file(path) };
 }
 
+/// Removes what this process made. Whoever has the result keeps others from making or naming
+/// any more.
+#[cfg(unix)]
+pub(crate) fn remove_all() -> impl Sized {
+    let live = live();
+    for path in &live.paths {
+        remove(path, path.is_dir());
+    }
+    live
+}
+
 /// From now on a signal that ends the process first removes its temporary files, and a write
 /// beyond the limit on the size of files is an error and no signal. For programs; a library
 /// leaves signals to the program that it is part of.
@@ -246,10 +257,7 @@ pub fn remove_temporaries_on_signals() -> io::Result<()> {
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
         for signal in signals.forever() {
             // Held to the end, so that nothing is made or named any more.
-            let live = live();
-            for path in &live.paths {
-                remove(path, path.is_dir());
-            }
+            let _live = remove_all();
             _ = low_level::emulate_default_handler(signal);
         }
     })?;

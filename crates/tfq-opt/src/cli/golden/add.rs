@@ -79,6 +79,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         model::read(&args.model, Access::Whole)?
     };
     let outcome = outcome_on(&folder, &entry, &args.model, bytes.clone())?;
+    tfq_opt::format::check_inputs().map_err(|changed| Failure::changed(&changed))?;
     let name = entry.name.clone();
     let skeleton = args.skeleton.then_some(bytes);
     folder.add(entry, &outcome.golden, skeleton, args.replace).map_err(failure)?;

@@ -121,7 +121,7 @@ fn outcome_on(
     let reading = Reading {
         fills: entry.fills,
         drop_unknown: entry.drop_unknown,
-        side_file: entry.side_file.as_ref().map(|file| folder.resolve(file)),
+        side_file: entry.side_file.as_ref().map(|file| shown(&folder.resolve(file)).into()),
     };
     let source = Source::from_either(bytes, &reading.options(input)?)
         .map_err(|error| Failure::model(input, error))?;

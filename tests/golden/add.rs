@@ -1,0 +1,83 @@
+//! `golden add`: names, skeletons, and what cannot be added.
+
+use crate::Sandbox;
+use crate::common::model;
+use std::fs;
+use std::process::Command;
+
+#[test]
+fn a_name_is_made_from_that_of_the_file() {
+    let sandbox = Sandbox::new();
+    sandbox.put("-my model (2).tflite", &model("ops/fc_bias"));
+    let said = sandbox.succeeds(&["add", "./-my model (2).tflite"]);
+    assert!(said.starts_with("goldens/my_model__2_.golden: "), "{said}");
+    assert_eq!(sandbox.kinds(0), [""; 0]);
+}
+
+#[test]
+fn a_skeleton_stands_for_the_model() {
+    let sandbox = Sandbox::with_golden(&["--skeleton", "--level=stats"]);
+    assert_eq!(sandbox.inside("goldens"), ["index.toml", "model.golden", "model.tfg"]);
+    fs::remove_file(sandbox.path("model.tflite")).unwrap();
+    assert_eq!(sandbox.kinds(0), [""; 0]);
+    let index = sandbox.text("goldens/index.toml");
+    assert!(index.contains("skeleton_of = \"model.tflite\""), "{index}");
+}
+
+#[test]
+fn what_cannot_be_added_leaves_nothing() {
+    let sandbox = Sandbox::new();
+    for (arguments, code) in [
+        (&["add", "model.tflite", "--passes=shrink"][..], 2),
+        (&["add", "missing.tflite"], 1),
+        (&["add", "model.tflite", "--target=toaster"], 2),
+        (&["add", "model.tflite", "--target=missing.toml"], 1),
+        (&["add", "model.tflite", "--skeleton", "--passes=shrink"], 2),
+        (&["add", "model.tflite", "--name=a/b"], 2),
+    ] {
+        assert_eq!(sandbox.run(arguments).status.code(), Some(code), "{arguments:?}");
+        assert_eq!(sandbox.inside("."), ["model.tflite"], "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_golden_that_cannot_be_replaced_stays() {
+    let sandbox = Sandbox::with_golden(&["--skeleton"]);
+    let all = || {
+        sandbox
+            .inside("goldens")
+            .iter()
+            .map(|f| sandbox.text(&format!("goldens/{f}")))
+            .collect::<Vec<_>>()
+    };
+    let before = all();
+    let add = ["add", "model.tflite", "--skeleton", "--replace", "--passes=shrink"];
+    assert_eq!(sandbox.run(&add).status.code(), Some(2));
+    assert_eq!(all(), before);
+    sandbox.succeeds(&["add", "model.tflite", "--replace", "--passes="]);
+    assert_eq!(sandbox.check(0)["ok"], 1);
+    assert!(sandbox.text("goldens/index.toml").contains("passes = \"\""));
+}
+
+#[test]
+fn a_golden_is_added_with_what_the_optimiser_takes() {
+    let sandbox = Sandbox::new();
+    sandbox.succeeds(&["add", "model.tflite", "--prefer=latency"]);
+    assert!(sandbox.text("goldens/index.toml").contains("prefer = \"latency\""));
+    assert!(sandbox.text("goldens/model.golden").contains("quantize-weights{prefer=latency}"));
+    sandbox.succeeds(&["check"]);
+    sandbox.edit("goldens/index.toml", "latency", "speed");
+    let output = sandbox.run(&["check"]);
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(told.contains("`speed` is nothing to prefer"), "{told}");
+
+    let optimise = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tfq-opt"));
+        let output = command.args(arguments).current_dir(sandbox.0.path()).output();
+        assert!(output.expect("the binary starts").status.success(), "{arguments:?}");
+    };
+    optimise(&["model.tflite", "--passes=", "-o", "model.tfg"]);
+    fs::rename(sandbox.path("model.tfg.bin"), sandbox.path("weights")).unwrap();
+    sandbox.succeeds(&["add", "model.tfg", "--side-file=weights", "--name=text"]);
+    sandbox.succeeds(&["check", "text"]);
+}

@@ -1,0 +1,50 @@
+//! `--verify-run`: results that are written only where they pass.
+
+use crate::common::root;
+use crate::{CNN, LSTM, fails, folder, has_runtime, succeeds, text};
+use std::fs;
+use std::process::Command;
+
+#[test]
+fn a_result_is_written_only_where_it_passes() {
+    if !has_runtime() {
+        return;
+    }
+    let folder = folder();
+    let out = folder.path().join("small.tflite");
+    let error = fails(&[CNN, "-o", text(&out), "--verify-run=150"]);
+    assert!(error.contains("the result: `serving_default` on the reference kernels"), "{error}");
+    assert!(!out.exists(), "nothing is written");
+    succeeds(&[CNN, "-o", text(&out), "--verify-run"]);
+    let verified = fs::read(&out).unwrap();
+    succeeds(&[CNN, "-o", text(&out)]);
+    assert_eq!(verified, fs::read(&out).unwrap(), "the check changes nothing");
+    succeeds(&[LSTM, "-o", text(&out), "--verify-run"]);
+}
+
+#[test]
+fn an_input_that_does_not_run_cannot_be_verified() {
+    if !has_runtime() {
+        return;
+    }
+    let folder = folder();
+    let out = folder.path().join("out.tflite");
+    let custom = "tests/models/odd/custom_options.tflite";
+    let error = fails(&[custom, "-o", text(&out), "--verify-run"]);
+    assert!(error.contains("there is nothing to compare with"), "{error}");
+    assert!(error.contains("MyDense"), "{error}");
+    assert!(!out.exists());
+}
+
+#[test]
+fn standard_input_can_be_verified_too() {
+    if !has_runtime() {
+        return;
+    }
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tfq-opt"));
+    command.args(["-", "-o", "-", "--verify-run", "-q"]).current_dir(root());
+    command.stdin(fs::File::open(root().join(CNN)).unwrap());
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(&output.stdout[4..8], b"TFL3");
+}
