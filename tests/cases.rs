@@ -4,16 +4,14 @@
 
 mod common;
 
-use common::{lifted, root};
+use common::{has_runtime, lifted, root, tool};
 use std::ffi::OsStr;
-use std::process::{Command, Output};
+use std::process::Output;
 use tfq_opt::ir::Module;
 
 fn run<S: AsRef<OsStr>>(arguments: &[S]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tfq-opt"));
-    command.args(arguments).current_dir(root().join("tests/cases"));
-    command.env_remove("RUST_BACKTRACE").env("NO_COLOR", "1");
-    command.output().expect("the binary starts")
+    let cases = root().join("tests/cases");
+    tool().args(arguments).current_dir(cases).output().expect("the binary starts")
 }
 
 #[track_caller]
@@ -189,11 +187,8 @@ fn an_argument_of_a_loop_is_quantised_behind_a_dequantize() {
 
 /// Without a runtime it says so and passes, as in `runtime.rs`.
 #[test]
-#[allow(clippy::print_stderr)]
 fn results_are_those_of_the_runtime_or_an_error_comes_first() {
-    let variable = std::env::var_os(tfq_opt::runtime::VARIABLE);
-    if variable.is_none_or(|path| path.is_empty()) {
-        eprintln!("not run: {} names no runtime", tfq_opt::runtime::VARIABLE);
+    if !has_runtime() {
         return;
     }
     let input = "--input=dynamic_output_x.npy";

@@ -6,7 +6,7 @@
 
 mod common;
 
-use common::{lifted, model, root, tensor};
+use common::{lifted, model, root, tensor, tool};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -26,8 +26,8 @@ fn messages() {
 }
 
 fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tfq-opt"));
-    command.args(arguments).current_dir(root()).env_remove("RUST_BACKTRACE");
+    let mut command = tool();
+    command.args(arguments).current_dir(root());
     command
 }
 

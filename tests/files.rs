@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::{fifo, model, root, while_mapped};
+use common::{fifo, model, root, tool, while_mapped};
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,8 +17,8 @@ const DIGITS: &str = "tests/models/digits/digits_cnn.tflite";
 const CLOSED_PIPE: i32 = 141;
 
 fn command<S: AsRef<OsStr>>(arguments: &[S]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tfq-opt"));
-    command.args(arguments).current_dir(root()).env_remove("RUST_BACKTRACE").env("NO_COLOR", "1");
+    let mut command = tool();
+    command.args(arguments).current_dir(root());
     command
 }
 

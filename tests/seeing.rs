@@ -173,9 +173,7 @@ fn inspect_tells_how_a_model_computes() {
 }
 
 fn tfq_opt(folder: &Path, arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tfq-opt"));
-    command.args(arguments).current_dir(folder).env("NO_COLOR", "1");
-    command.output().expect("the binary starts")
+    common::tool().args(arguments).current_dir(folder).output().expect("the binary starts")
 }
 
 #[track_caller]

@@ -9,10 +9,28 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use tfq_opt::format::{LiftOptions, LowerOptions, lift, lower};
 use tfq_opt::ir::{Module, Patch, SubgraphId, TensorId};
+use tfq_opt::runtime::VARIABLE;
 
 /// The folder of the repository.
 pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The tool, in whatever folder; errors are without a backtrace and without colours.
+pub(crate) fn tool() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tfq-opt"));
+    command.env_remove("RUST_BACKTRACE").env("NO_COLOR", "1");
+    command
+}
+
+/// Whether there is a runtime to test with; it says where there is none.
+#[allow(clippy::print_stderr)]
+pub(crate) fn has_runtime() -> bool {
+    let there = std::env::var_os(VARIABLE).is_some_and(|path| !path.is_empty());
+    if !there {
+        eprintln!("not run: {VARIABLE} names no runtime");
+    }
+    there
 }
 
 /// The bytes of a model of `tests/models`, named as `ops/fc_bias`.

@@ -1,13 +1,12 @@
 //! ai-edge-quantizer, litert-cli and TensorFlow's converter. The section is that of the peer inventory.
 
 use super::*;
-use std::process::Command;
 use tfq_opt::ir::Patch;
 use tfq_opt::ir::text::{ParseOptions, parse};
 use tfq_opt::target::Target;
 
 fn command(arguments: &[&str]) -> std::process::Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tfq-opt"));
+    let mut command = common::tool();
     command.args(arguments).current_dir(common::root()).output().expect("the binary starts")
 }
 

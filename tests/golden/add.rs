@@ -1,9 +1,8 @@
 //! `golden add`: names, skeletons, and what cannot be added.
 
 use crate::Sandbox;
-use crate::common::model;
+use crate::common::{model, tool};
 use std::fs;
-use std::process::Command;
 
 #[test]
 fn a_name_is_made_from_that_of_the_file() {
@@ -72,8 +71,7 @@ fn a_golden_is_added_with_what_the_optimiser_takes() {
     assert!(told.contains("`speed` is nothing to prefer"), "{told}");
 
     let optimise = |arguments: &[&str]| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tfq-opt"));
-        let output = command.args(arguments).current_dir(sandbox.0.path()).output();
+        let output = tool().args(arguments).current_dir(sandbox.0.path()).output();
         assert!(output.expect("the binary starts").status.success(), "{arguments:?}");
     };
     optimise(&["model.tflite", "--passes=", "-o", "model.tfg"]);

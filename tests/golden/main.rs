@@ -9,7 +9,7 @@ mod folder;
 mod moves;
 mod review;
 
-use common::{model, with_value};
+use common::{model, tool, with_value};
 use serde_json::Value;
 use std::fs;
 use std::io::Write;
@@ -57,9 +57,8 @@ impl Sandbox {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tfq-opt"));
-        command.arg("golden").args(arguments).current_dir(self.0.path());
-        command.env_remove("CI").env_remove("RUST_BACKTRACE").env("NO_COLOR", "1");
+        let mut command = tool();
+        command.arg("golden").args(arguments).current_dir(self.0.path()).env_remove("CI");
         command
     }
 

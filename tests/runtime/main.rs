@@ -12,7 +12,7 @@ mod run;
 mod verify;
 mod workers;
 
-use common::root;
+use common::{has_runtime, root, tool};
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -25,19 +25,9 @@ const LSTM: &str = "tests/models/digits/digits_lstm.tflite";
 const RAW: &str = "tests/runtime/raw_inputs.tflite";
 const RAW_DATA: &str = "tests/runtime/raw_inputs_x.npy";
 
-/// Whether there is a runtime to test with.
-#[allow(clippy::print_stderr)]
-fn has_runtime() -> bool {
-    let there = std::env::var_os(runtime::VARIABLE).is_some_and(|path| !path.is_empty());
-    if !there {
-        eprintln!("not run: {} names no runtime", runtime::VARIABLE);
-    }
-    there
-}
-
 fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tfq-opt"));
-    command.args(arguments).current_dir(root()).env_remove("RUST_BACKTRACE");
+    let mut command = tool();
+    command.args(arguments).current_dir(root());
     command
 }
 

@@ -1,9 +1,8 @@
 //! `--verify-run`: results that are written only where they pass.
 
-use crate::common::root;
+use crate::common::{root, tool};
 use crate::{CNN, LSTM, fails, folder, has_runtime, succeeds, text};
 use std::fs;
-use std::process::Command;
 
 #[test]
 fn a_result_is_written_only_where_it_passes() {
@@ -41,7 +40,7 @@ fn standard_input_can_be_verified_too() {
     if !has_runtime() {
         return;
     }
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tfq-opt"));
+    let mut command = tool();
     command.args(["-", "-o", "-", "--verify-run", "-q"]).current_dir(root());
     command.stdin(fs::File::open(root().join(CNN)).unwrap());
     let output = command.output().unwrap();

@@ -1,6 +1,6 @@
 //! Processes that run models: how they begin and end, and what may go wrong in them.
 
-use crate::common::root;
+use crate::common::{root, tool};
 use crate::{DOUBLE, LSTM, command, fails, folder, has_runtime, succeeds, text, written};
 use std::fs;
 use std::process::Command;
@@ -35,7 +35,7 @@ fn code_in_the_current_folder_is_not_run() {
     let search = search.unwrap();
     for path in [None, Some(""), Some(":"), Some(":/nowhere:"), Some("NAMED:")] {
         for found_in_path in [true, false] {
-            let mut command = Command::new(env!("CARGO_BIN_EXE_tfq-opt"));
+            let mut command = tool();
             command.args(["run", "lstm.tflite"]).current_dir(&here).env_remove("PYTHONPATH");
             if found_in_path {
                 command.env_remove(runtime::VARIABLE).env("PATH", &search);
@@ -88,7 +88,7 @@ fn a_worker_does_not_outlive_the_command() {
         }
     };
     for (model, program) in [(endless, "tfq-opt"), (python, "python")] {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tfq-opt"));
+        let mut command = tool();
         let mut child = command.args(["run", &model, "--timeout=0"]).spawn().unwrap();
         // It computes: it has the worker's own time.
         let mut worker = 0;

@@ -12,11 +12,10 @@ use rayon::prelude::*;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use tfq_ir::catalog::AttrInfo;
-use tfq_ir::counted;
 use tfq_ir::text::{Parts, quoted};
 use tfq_ir::{
     Attr, Attributes, BufferId, ElementType, Module, Op, Quantization, QuantizationDetails,
-    SubgraphId, Tensor, TensorId, TensorLink,
+    SubgraphId, Tensor, TensorId, TensorLink, counted,
 };
 
 /// A subgraph that both models have.
@@ -194,7 +193,7 @@ impl<'m> Pair<'m> {
         }
         let (x, y) = (&first.op.custom_options, &second.op.custom_options);
         if (&x.bytes, x.format) != (&y.bytes, y.format) {
-            let show = |bytes: &Option<Bytes>| bytes.as_deref().map(payload);
+            let show = |bytes: &Option<Bytes>| bytes.as_deref().map(hashed);
             differ("custom_options".to_owned(), show(&x.bytes), show(&y.bytes));
         }
         let (x, y) = (&first.op.mutating_variable_inputs, &second.op.mutating_variable_inputs);
@@ -257,7 +256,7 @@ impl<'m> Pair<'m> {
                 }
                 let shown = |parts: &mut Parts<'_>, value: &Attr| match value {
                     // A text of this level shows the number of bytes alone.
-                    Attr::Bytes(bytes) if bytes.len() > 64 => payload(bytes),
+                    Attr::Bytes(bytes) if bytes.len() > 64 => hashed(bytes),
                     value => parts.attribute(info, value),
                 };
                 let before = x.map(|x| shown(sides.a, &x));
@@ -659,7 +658,7 @@ fn operand(graph: &Graph<'_>, parts: &Parts<'_>, n: Option<u32>) -> String {
 }
 
 /// Bytes without a type, in short.
-fn payload(bytes: &[u8]) -> String {
+pub(crate) fn hashed(bytes: &[u8]) -> String {
     let hash = blake3::hash(bytes).to_hex();
     format!("{} #{}", counted(bytes.len(), "byte"), &hash[..8])
 }

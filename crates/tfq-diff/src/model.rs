@@ -1,6 +1,6 @@
 //! What differs between two models as wholes.
 
-use crate::compare::{self, Pair};
+use crate::compare::{self, Pair, hashed};
 use crate::graph::Graph;
 use crate::matching::matching;
 use crate::{
@@ -279,7 +279,7 @@ fn payload(bytes: &[u8]) -> String {
             };
             format!("{}{more}", visible_quoted(text))
         }
-        _ => format!("{} #{}", counted(bytes.len(), "byte"), &blake3::hash(bytes).to_hex()[..8]),
+        _ => hashed(bytes),
     }
 }
 

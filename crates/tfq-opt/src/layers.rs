@@ -191,7 +191,8 @@ fn plan(first: &Module, second: &Module, sg: SubgraphId, pairs: Option<Pairs>) -
         let kind = node.kind.name().to_owned();
         let operands: Vec<TensorId> = graph.operands(op).into_iter().flatten().collect();
         let results = graph.results(op);
-        let refs = node.subgraph_refs();
+        let runs = node.kind.runs_subgraphs();
+        let refs = if runs { node.subgraph_refs() } else { Vec::new() };
         for id in &results {
             let tensor = graph.tensor(*id);
             let Some((number, other)) = found(*id) else {
@@ -205,10 +206,10 @@ fn plan(first: &Module, second: &Module, sg: SubgraphId, pairs: Option<Pairs>) -
                 tensors: [numbers[id], number],
                 scales: [scale(tensor), scale(other)],
                 operands: operands.iter().map(|id| numbers[id]).collect(),
-                calls: node.kind.runs_subgraphs() && !refs.is_empty(),
+                calls: !refs.is_empty(),
             });
         }
-        for (attribute, callee) in refs.into_iter().filter(|_| node.kind.runs_subgraphs()) {
+        for (attribute, callee) in refs {
             let Some(callee) = u32::try_from(callee).ok().map(SubgraphId) else { continue };
             if first.subgraph_ids().any(|sg| sg == callee) {
                 let pair = |id: &TensorId| (numbers[id], found(*id).map(|(number, _)| number));

@@ -28,9 +28,8 @@ use crate::versions;
 use std::collections::HashSet;
 use tfq_ir::{
     Module, OpCode, OpId, OpKind, QuantizationDetails, SparseIndex, Sparsity, Subgraph, SubgraphId,
-    Tensor, TensorId, TensorLink,
+    Tensor, TensorId, TensorLink, counted, grouped,
 };
-use tfq_ir::{counted, grouped};
 
 /// Tests by name, and what `data.rs` makes of them.
 const TESTS: [(&str, LoadTest); 14] = [

@@ -241,7 +241,7 @@ fn of_same_length(c: char) -> char {
 /// Prints a failure to standard error.
 pub(crate) fn print(failure: &Failure) {
     if let Some(text) = rendered(failure) {
-        // Where standard error is closed there is nobody to tell.
+        // Standard error may be closed.
         let _ = writeln!(io::stderr().lock(), "{text}");
     }
 }

@@ -3,8 +3,8 @@
 use indexmap::{IndexMap, IndexSet};
 use std::sync::Arc;
 use tfq_ir::{
-    ElementType, Metadata, Module, ModuleParts, OpId, Signature, Subgraph, SubgraphBuilder,
-    SubgraphId, Tensor, TensorId, TensorLink, numbering,
+    ElementType, Metadata, Module, OpId, Signature, Subgraph, SubgraphBuilder, SubgraphId, Tensor,
+    TensorId, TensorLink, numbering,
 };
 
 /// The model with these ops of a subgraph as its main one. What they read and removed ops
@@ -70,10 +70,6 @@ fn assemble(
     if sg.0 != 0 && calls_main(&main) {
         return None;
     }
-    let others = module.subgraphs().skip(1).map(|(_, graph)| graph.clone());
-    let subgraphs = std::iter::once(main).chain(others).collect();
-    // What numbers parts of the model is wrong for some of them.
-    let holds = |entry: &&Metadata| entry.name.as_deref().and_then(numbering).is_none();
     let signatures = module
         .signatures()
         .iter()
@@ -83,22 +79,14 @@ fn assemble(
             false => signature.clone(),
         })
         .collect();
-    let parts = ModuleParts {
-        version: module.version(),
-        description: module.description().cloned(),
-        signatures,
-        metadata: module.metadata().iter().filter(holds).cloned().collect(),
-        metadata_buffer: module.metadata_buffer().to_vec(),
-        external_buffer_groups: module.external_buffer_groups().to_vec(),
-        external_buffers: module.external_buffers().to_vec(),
-        op_codes: module.op_codes().to_vec(),
-        trailer: module.trailer().clone(),
-        constants_outside: module.constants_outside(),
-        dequant_cache: None,
-        subgraphs,
-        constants: module.constants().clone(),
-    };
-    let mut new = parts.build();
+    let mut new = module.rebuilt(|parts| {
+        parts.subgraphs[0] = main;
+        parts.signatures = signatures;
+        // What numbers parts of the model is wrong for some of them.
+        let holds = |entry: &Metadata| entry.name.as_deref().and_then(numbering).is_none();
+        parts.metadata.retain(holds);
+        parts.dequant_cache = None;
+    });
     new.prune_subgraphs();
     new.prune_buffers();
     new.prune_op_codes();
