@@ -264,6 +264,10 @@ impl Maker {
     }
 
     fn transpose(&mut self, x: &T) -> T {
+        // No kernel writes the transpose of a scalar.
+        if x.dims.is_empty() {
+            return self.unary(x);
+        }
         let mut order: Vec<i64> = (0..x.dims.len() as i64).collect();
         if self.chance(1, 2) {
             self.rng.shuffle(&mut order);
@@ -588,14 +592,14 @@ impl Maker {
                 };
                 self.returned(reader, &made, if reader == "NEG" { ty } else { "f32" }, &sizes);
             }
-            4 => {
+            4 if !sizes.is_empty() => {
                 let (ty, quantised, reader) = self.plain();
                 let w = self.filled(ty, &sizes, quantised, seed);
                 let order = self.order(&mut sizes);
                 let made = self.made("TRANSPOSE", &[&w, &order], "", ty, &sizes, quantised);
                 self.returned(reader, &made, if reader == "NEG" { ty } else { "f32" }, &sizes);
             }
-            5 => {
+            5 if !sizes.is_empty() => {
                 let (ty, quantised) = [("i8", " q(0.5, 3)"), ("f16", "")][self.rng.usize(..2)];
                 let w = self.filled(ty, &sizes, quantised, seed);
                 let real = self.made("DEQUANTIZE.v3", &[&w], "", "f32", &sizes, "");

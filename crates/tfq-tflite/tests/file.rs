@@ -200,7 +200,11 @@ mod unix {
     /// Runs this test again in a process that writes to the file for ever, and ends that.
     fn ended_by(signal: &str, test: &str) -> TempDir {
         let folder = folder_with("out", "old");
-        let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+        // Whoever runs the tests may ignore the signal (a job in the background, `nohup`).
+        let mut command = std::process::Command::new("env");
+        command
+            .arg("--default-signal=HUP,INT,QUIT,TERM,XCPU")
+            .arg(std::env::current_exe().unwrap());
         command.args(["--exact", test]).env("FILE_TO_WRITE", folder.path().join("out"));
         command.stdout(std::process::Stdio::null());
         let mut child = command.spawn().unwrap();
