@@ -116,6 +116,57 @@ fn no_cap_is_exceeded_whatever_the_model_and_the_options() {
     }
 }
 
+/// What the tool wrote for one target is a model like any other for all of them: the default
+/// pipeline makes something of it that runs, or leaves it.
+#[test]
+fn every_form_that_the_tool_writes_is_taken_for_every_target() {
+    let writers = [
+        "quantize-weights{min-elements=1}",
+        "quantize-weights{min-elements=1 granularity=tensor}",
+        "quantize-weights{min-elements=1 hybrid=off}",
+        "quantize-weights{min-elements=1 hybrid=off granularity=tensor}",
+        "quantize-weights{min-elements=1 operands=all}",
+        "quantize-weights{min-elements=1 type=float16}",
+        "quantize-weights{min-elements=1 prefer=latency}",
+        "quantize-weights{compat=toco}",
+    ];
+    let mut forms: Vec<(String, Vec<u8>)> = Vec::new();
+    let mut known = std::collections::HashSet::new();
+    for writer in writers {
+        let passes = format!("{writer},insert-dequant,eliminate-dead-buffers");
+        for target in ["litert", "tflm", "gpu"] {
+            let target = Target::named(target).unwrap();
+            let mut optimizer = Optimizer::parse(&passes).unwrap().for_target(target);
+            optimizer.allow_unloadable = true;
+            for input in models() {
+                let written = optimizer.run(model(&input)).unwrap().to_vec().unwrap();
+                if known.insert(written.clone()) {
+                    let name = format!("{input}, {writer} for {}", target.name());
+                    forms.push((name, written));
+                }
+            }
+        }
+    }
+    // Small models would not get smaller: so that they change, nothing bounds the second.
+    let small = "fold-constants,quantize-weights{min-elements=1},merge-equal-buffers,\
+                 hybrid-eligibility,insert-dequant,eliminate-dead-buffers,annotate-dequant-cache";
+    let mut faults = Vec::new();
+    for target in Target::names().map(|name| Target::named(name).unwrap()) {
+        for passes in ["default", small] {
+            let mut optimizer = Optimizer::parse(passes).unwrap().for_target(target);
+            // Some models have ops that older releases have not, whatever passes do.
+            optimizer.allow_unloadable = true;
+            for (name, form) in &forms {
+                if let Err(error) = optimizer.run(&form[..]) {
+                    faults.push(format!("{name}, {passes} for {}: {error}", target.name()));
+                }
+            }
+        }
+    }
+    assert!(forms.len() > 200, "only {} forms", forms.len());
+    assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
+}
+
 /// The check before writing: what a pass made is refused where the target ends before it.
 #[test]
 fn what_a_patch_made_too_new_is_refused() {

@@ -8,7 +8,7 @@ use std::fmt::Write;
 use tfq_diff::{Diff, DiffOptions, Status};
 use tfq_ir::text::{self, Level, Parts, quoted, visible};
 use tfq_ir::{Applied, Module, Subgraph, SubgraphId};
-use tfq_pass::{Event, Pipeline, RunError, RunOptions, Unrunnable, check_runnable};
+use tfq_pass::{Event, Pipeline, RunError, RunOptions, Unrunnable, check_runnable_since};
 use tfq_target::Target;
 
 /// What a pipeline did to a model.
@@ -257,9 +257,9 @@ pub fn record(
     level: Level,
 ) -> Result<Recording, RecordError> {
     let mut recorder = Recorder::new(level);
-    let options = RunOptions::default();
+    let (start, options) = (module.clone(), RunOptions::default());
     tfq_pass::run(&mut module, pipeline, target, &options, |event| recorder.event(&event))?;
-    match check_runnable(&module, target).into_iter().next() {
+    match check_runnable_since(&module, &start, target).into_iter().next() {
         Some(first) => Err(RecordError::Unrunnable { target: target.name().to_owned(), first }),
         None => Ok(recorder.finish(&module)),
     }

@@ -264,7 +264,7 @@ impl Optimizer {
             }
         }
         let span = timeline.begin(SpanKind::File, "check that it runs");
-        let mut wrong = tfq_pass::check_runnable(&module, self.target).into_iter();
+        let mut wrong = tfq_pass::check_runnable_since(&module, &start, self.target).into_iter();
         timeline.end(span);
         report.timeline = timeline;
         if let Some(first) = wrong.next() {

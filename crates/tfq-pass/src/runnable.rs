@@ -20,9 +20,18 @@ pub struct Unrunnable {
 }
 
 /// Checks every op that a patch touched, itself or a tensor of it, and that they get on with
-/// those that read a constant through the same tensor. What came in like this is the input's own
-/// affair: a model is handed back as it was, however odd.
+/// those that read a constant through the same tensor.
 pub fn check_runnable(module: &Module, target: &Target) -> Vec<Unrunnable> {
+    check(module, None, target)
+}
+
+/// Like [`check_runnable`], without what was so in the model that the passes began with. What
+/// came in like this is the input's own affair: a model is handed back as it was, however odd.
+pub fn check_runnable_since(module: &Module, start: &Module, target: &Target) -> Vec<Unrunnable> {
+    check(module, Some(start), target)
+}
+
+fn check(module: &Module, start: Option<&Module>, target: &Target) -> Vec<Unrunnable> {
     let changed: IndexSet<(SubgraphId, TensorId)> = module
         .journal()
         .iter()
@@ -34,18 +43,13 @@ pub fn check_runnable(module: &Module, target: &Target) -> Vec<Unrunnable> {
         .collect();
     let mut found = Vec::new();
     let touched = touched_ops(module, 0);
-    for &(sg, op) in &touched {
-        check_op(module, target, (sg, op), &changed, &mut found);
+    for &op in &touched {
+        let check = |module: &Module, op| faults_of_op(module, target, op, &changed);
+        found.extend(faults_since(module, start, op, check));
     }
-    for (sg, op) in fellow_readers(module, &touched) {
-        let graph = module.subgraph(sg);
-        for slot in target.weight_slots(graph, op) {
-            if let Eligibility::OwnTensor { reason, .. } = eligibility(module, target, sg, op, slot)
-                && let Some(id) = graph.operand(op, slot)
-            {
-                found.push(shares(module, sg, op, id, &reason));
-            }
-        }
+    for op in fellow_readers(module, &touched) {
+        let check = |module: &Module, op| tensors_to_part(module, target, op);
+        found.extend(faults_since(module, start, op, check));
     }
     found.extend(stale_metadata(module));
     for (sg, graph) in module.subgraphs() {
@@ -61,6 +65,23 @@ pub fn check_runnable(module: &Module, target: &Target) -> Vec<Unrunnable> {
         }
     }
     found
+}
+
+/// What a check finds at an op and did not find there in the beginning.
+fn faults_since(
+    module: &Module,
+    start: Option<&Module>,
+    (sg, op): (SubgraphId, OpId),
+    check: impl Fn(&Module, (SubgraphId, OpId)) -> Vec<Fault>,
+) -> impl Iterator<Item = Unrunnable> {
+    let mut faults = check(module, (sg, op));
+    if let Some(start) = start.filter(|_| !faults.is_empty())
+        && let Some((sg, _)) = start.subgraphs().find(|(_, graph)| graph.contains_op(op))
+    {
+        let came = check(start, (sg, op));
+        faults.retain(|fault| !came.iter().any(|one| one.is_like(fault)));
+    }
+    faults.into_iter().map(|fault| fault.what)
 }
 
 /// The ops that patches touched from this place of the journal on, as far as they are there still.
@@ -98,6 +119,21 @@ fn fellow_readers(
     fellows
 }
 
+/// The weights that the op would have to read through a tensor of its own.
+fn tensors_to_part(module: &Module, target: &Target, (sg, op): (SubgraphId, OpId)) -> Vec<Fault> {
+    let graph = module.subgraph(sg);
+    let mut found = Vec::new();
+    for slot in target.weight_slots(graph, op) {
+        if let Eligibility::OwnTensor { reason, .. } = eligibility(module, target, sg, op, slot)
+            && let Some(id) = graph.operand(op, slot)
+        {
+            let operand = Some((slot, WeightForm::of(graph.tensor(id))));
+            found.push(Fault { operand, what: shares(module, sg, op, id, &reason) });
+        }
+    }
+    found
+}
+
 fn shares(module: &Module, sg: SubgraphId, op: OpId, id: TensorId, reason: &str) -> Unrunnable {
     let label = module.subgraph(sg).tensor(id).label();
     let what = format!("it reads `{label}` together with others: {reason}");
@@ -115,27 +151,42 @@ fn stale_metadata(module: &Module) -> Option<Unrunnable> {
     Some(Unrunnable { place: format!("metadata `{}`", metadata.name), what, fix: None })
 }
 
-fn check_op(
+/// What is wrong with an op, at which of its operands, if at one.
+struct Fault {
+    operand: Option<(u32, WeightForm)>,
+    what: Unrunnable,
+}
+
+impl Fault {
+    fn of_op(place: String, what: String) -> Self {
+        Self { operand: None, what: Unrunnable { place, what, fix: None } }
+    }
+
+    /// Whether it is the same fault of the same op. The operand may have another name by now.
+    fn is_like(&self, other: &Self) -> bool {
+        self.operand == other.operand
+            && (self.operand.is_some() || self.what.what == other.what.what)
+    }
+}
+
+fn faults_of_op(
     module: &Module,
     target: &Target,
     (sg, op): (SubgraphId, OpId),
     changed: &IndexSet<(SubgraphId, TensorId)>,
-    found: &mut Vec<Unrunnable>,
-) {
+) -> Vec<Fault> {
     let graph = module.subgraph(sg);
-    if let Some(what) = target.lacks_op(module, sg, op) {
-        let place = Context::op_place(module, sg, op);
-        found.push(Unrunnable { place, what, fix: None });
-    }
+    let place = || Context::op_place(module, sg, op);
+    let mut found = Vec::new();
+    found.extend(target.lacks_op(module, sg, op).map(|what| Fault::of_op(place(), what)));
     if graph.op(op).kind.is(tfq_ir::catalog::ops::DEQUANTIZE) {
         let what = graph.operand(op, 0).and_then(|from| {
             let form = WeightForm::of(graph.tensor(from));
             let reads = target.dequantize_supports(form.ty, form.granularity);
             (!reads).then(|| format!("the target has no Dequantize for {form}"))
         });
-        let place = Context::op_place(module, sg, op);
-        found.extend(what.map(|what| Unrunnable { place, what, fix: None }));
-        return;
+        found.extend(what.map(|what| Fault::of_op(place(), what)));
+        return found;
     }
     let weights = target.weight_slots(graph, op);
     for (slot, operand) in (0..).zip(graph.operands(op)) {
@@ -151,29 +202,31 @@ fn check_op(
         }
         // A model keeps what it computed with a weight that came in so, right or wrong.
         let verdict = eligibility(module, target, sg, op, slot);
+        let form = WeightForm::of(tensor);
         if !pending
             && !matches!(verdict, Eligibility::OwnTensor { .. })
             && !changed.contains(&(sg, operand))
-            && target.computes(module, sg, op, slot, &WeightForm::of(tensor))
+            && target.computes(module, sg, op, slot, &form)
         {
             continue;
         }
+        let fix = Some("insert-dequant");
         let what = match verdict {
             Eligibility::Hybrid { .. } => continue,
-            Eligibility::OwnTensor { reason, .. } => {
-                found.push(shares(module, sg, op, operand, &reason));
-                continue;
-            }
+            Eligibility::OwnTensor { reason, .. } => shares(module, sg, op, operand, &reason),
             Eligibility::PassThrough => {
-                format!("it copies the codes of `{}` into a float32 result", tensor.label())
+                let what =
+                    format!("it copies the codes of `{}` into a float32 result", tensor.label());
+                Unrunnable { place: place(), what, fix }
             }
             Eligibility::Dequantize { reason } => {
-                format!("it reads {} `{}`; {reason}", tensor.ty, tensor.label())
+                let what = format!("it reads {} `{}`; {reason}", tensor.ty, tensor.label());
+                Unrunnable { place: place(), what, fix }
             }
         };
-        let place = Context::op_place(module, sg, op);
-        found.push(Unrunnable { place, what, fix: Some("insert-dequant") });
+        found.push(Fault { operand: Some((slot, form)), what });
     }
+    found
 }
 
 /// Whether the op computes with float32 activations, so that a quantised weight makes it a
