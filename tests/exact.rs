@@ -117,7 +117,7 @@ fn every_exact_pass_is_tried() -> Result<(), Failed> {
 #[allow(clippy::print_stdout)]
 fn exact_passes_keep_every_bit(runtime: &Runtime) -> Result<(), Failed> {
     let passes = exact_passes();
-    let mut runner = Runner { runtime, worker: None };
+    let mut runner = Runner { runtime, worker: None, loaded: 0 };
     let mut changed: IndexMap<&str, usize> = IndexMap::new();
     let mut refused: IndexMap<String, usize> = IndexMap::new();
     let mut applied: IndexMap<(&str, String), usize> = IndexMap::new();
@@ -195,10 +195,14 @@ fn shown(values: &[Value]) -> Vec<(String, Option<Vec<f64>>)> {
     values.iter().map(|value| (value.form(), value.numbers())).collect()
 }
 
-/// Runs models on a worker, and on a new one where that died.
+/// A worker keeps each model that it loaded mapped, and cannot map more than the system lets it.
+const MODELS_OF_A_WORKER: u32 = 2_000;
+
+/// Runs models on a worker, and on a new one where that died or has loaded many.
 struct Runner<'a> {
     runtime: &'a Runtime,
     worker: Option<Worker>,
+    loaded: u32,
 }
 
 impl Runner<'_> {
@@ -206,6 +210,10 @@ impl Runner<'_> {
         let failed = |error: std::io::Error| RunError::new(Stage::Load, error.to_string());
         let mut file = tempfile::NamedTempFile::new().map_err(failed)?;
         file.write_all(model).map_err(failed)?;
+        if self.loaded == MODELS_OF_A_WORKER {
+            (self.worker, self.loaded) = (None, 0);
+        }
+        self.loaded += 1;
         // The Python interpreter knows results whose size only a run tells.
         let worker = match &mut self.worker {
             Some(worker) => worker,

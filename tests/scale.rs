@@ -135,7 +135,7 @@ fn golden(module: &Module) -> Golden {
 /// What the commands do with a model.
 type Work = fn(&Input) -> usize;
 
-const WORK: [(&str, Work); 12] = [
+const WORK: [(&str, Work); 13] = [
     ("inspect", |input| format!("{:?}", tfq_opt::inspect(&input.module, target())).len()),
     ("read", |input| {
         let module = lift(&input.file, &LiftOptions::default()).expect("its own file is read");
@@ -152,8 +152,16 @@ const WORK: [(&str, Work); 12] = [
     ("graph", |input| {
         tfq_opt::dot(&input.module).len() + tfq_opt::graph_json(&input.module).to_string().len()
     }),
+    ("cut", |input| {
+        let graph = input.module.subgraph(SubgraphId(0));
+        let ops = graph.ops().collect();
+        input.module.extract(SubgraphId(0), &ops).map_or(0, |module| module.subgraphs().len())
+    }),
     ("optimise", |input| {
-        let results = [Optimizer::new(pipeline()), Optimizer::default()].map(|mut optimizer| {
+        let float16 = "quantize-weights{type=float16 min-elements=1},insert-dequant";
+        let float16 = Optimizer::parse(float16).expect("these passes are there");
+        let pipelines = [Optimizer::new(pipeline()), Optimizer::default(), float16];
+        let results = pipelines.map(|mut optimizer| {
             // Lists may be longer than the runtime takes.
             optimizer.allow_unloadable = true;
             optimizer.run(input.file.clone()).expect("it runs")
@@ -218,7 +226,7 @@ fn calls_of_subgraphs_may_be_nested_as_deep_as_a_file_is_long() {
     const DEEP: usize = 8000;
     const STACK: usize = 256 << 10;
     let all = || {
-        for large in [Large::CallChain, Large::CallRing, Large::CallMesh] {
+        for large in [Large::CallChain, Large::CallRing, Large::CallMesh, Large::Links] {
             let input = Input::new(large.model(DEEP));
             WORK.iter().for_each(|(_, work)| _ = work(&input));
             input.module.verify().expect("it is well-formed");

@@ -1,5 +1,6 @@
 use indexmap::IndexMap;
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard};
 use tfq_ir::catalog::{op_by_code, ops};
 use tfq_ir::{
     Attr, Attributes, BufferId, ElementType, Module, Op, OpId, OpKind, Place, SubgraphId, Tensor,
@@ -151,10 +152,7 @@ fn rules(views: Arc<Views>) -> Vec<Rule> {
             .guard("every op that reads it can", |m| {
                 let graph = m.graph();
                 graph.uses(m.id("w")).iter().all(|u| {
-                    let verdict = || {
-                        let (module, sg) = (m.module(), m.subgraph());
-                        tfq_pass::eligibility(module, m.target(), sg, u.op, u.slot)
-                    };
+                    let verdict = || m.eligibility_of(u.op, u.slot);
                     graph.op(u.op).kind.is(ops::DEQUANTIZE) || refusal(m, u.op, verdict()).is_none()
                 })
             })
@@ -287,7 +285,12 @@ type Shown = (BufferId, Arc<[i32]>, ElementType);
 /// The constants of a subgraph that nobody can change, by what they show: a Dequantize of one
 /// serves all that show the same.
 #[derive(Debug)]
-struct Views(IndexMap<Shown, Vec<TensorId>>);
+struct Views {
+    shown: IndexMap<Shown, Vec<TensorId>>,
+    /// The first Dequantize of a tensor, and when it was looked for: a great many readers ask for
+    /// the same one.
+    dequantizes: Mutex<HashMap<TensorId, (u64, Option<OpId>)>>,
+}
 
 impl Views {
     fn new(module: &Module, sg: SubgraphId) -> Self {
@@ -296,7 +299,7 @@ impl Views {
         for id in graph.tensors().filter(|id| module.fixed_constant(sg, *id).is_some()) {
             views.entry(shown(graph.tensor(id))).or_default().push(id);
         }
-        Self(views)
+        Self { shown: views, dequantizes: Mutex::default() }
     }
 
     /// The tensors that show what `w` does, scales included; itself alone where a caller may set
@@ -304,7 +307,7 @@ impl Views {
     fn twins<'a>(&'a self, m: &'a Match<'_>) -> impl Iterator<Item = TensorId> + 'a {
         let (graph, w) = (m.graph(), m.tensor("w"));
         let fixed = m.bytes("w").is_some();
-        let twins = self.0.get(&shown(w)).filter(|_| fixed).into_iter().flatten().copied();
+        let twins = self.shown.get(&shown(w)).filter(|_| fixed).into_iter().flatten().copied();
         let alike = twins.filter(move |id| graph.tensor(*id).quantization == w.quantization);
         alike.chain((!fixed).then_some(m.id("w")))
     }
@@ -317,14 +320,32 @@ impl Views {
     /// What a Dequantize of the constant `w` computes, if there is one that runs before the op.
     fn dequantized(&self, m: &Match<'_>, before: Option<OpId>) -> Option<TensorId> {
         let graph = m.graph();
+        let of = |id: TensorId, op: OpId| {
+            let reads = graph.contains_op(op) && graph.operand(op, 0) == Some(id);
+            let float = *graph.results(op).first().filter(|_| reads)?;
+            let is_float = graph.tensor(float).ty == ElementType::Float32;
+            (graph.op(op).kind.is(ops::DEQUANTIZE) && is_float).then_some(float)
+        };
+        let runs = |(op, float): &(OpId, TensorId)| {
+            before.is_none_or(|before| graph.runs_before(*op, before)).then_some(*float)
+        };
         self.twins(m).find_map(|id| {
-            let runs = |op: OpId| before.is_none_or(|before| graph.runs_before(op, before));
-            graph.uses(id).iter().find_map(|u| {
-                let float = *graph.results(u.op).first()?;
-                let is_float = graph.tensor(float).ty == ElementType::Float32;
-                (graph.op(u.op).kind.is(ops::DEQUANTIZE) && is_float && runs(u.op)).then_some(float)
-            })
+            let known = self.dequantizes().get(&id).copied();
+            let known_op = known.and_then(|(_, op)| op);
+            let known_runs =
+                known_op.and_then(|op| Some((op, of(id, op)?))).as_ref().and_then(runs);
+            if known_runs.is_some() || known.is_some_and(|(epoch, _)| epoch == graph.epoch()) {
+                return known_runs;
+            }
+            // The first in execution order: where it does not run before the op, none does.
+            let first = graph.uses(id).iter().find_map(|u| Some((u.op, of(id, u.op)?)));
+            self.dequantizes().insert(id, (graph.epoch(), first.map(|(op, _)| op)));
+            first.as_ref().and_then(runs)
         })
+    }
+
+    fn dequantizes(&self) -> MutexGuard<'_, HashMap<TensorId, (u64, Option<OpId>)>> {
+        self.dequantizes.lock().expect("nothing panics while it is held")
     }
 }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use tfq_opt::ir::catalog::{self, ops};
 use tfq_opt::ir::{
     Attr, Attributes, ConstantPool, CustomOptions, ElementType, ExternalBuffer, Metadata, Module,
-    Op, OpCode, OpKind, Quantization, Signature, Subgraph, SubgraphBuilder, SubgraphId, Tensor,
-    TensorId, TensorLink,
+    Op, OpCode, OpKind, Quantization, QuantizationDetails, Signature, Subgraph, SubgraphBuilder,
+    SubgraphId, Tensor, TensorId, TensorLink,
 };
 
 /// What there is much of.
@@ -24,6 +24,10 @@ pub(crate) enum Large {
     Layers,
     /// Ops that read one weight.
     Readers,
+    /// Ops that read one weight, and would not after another kernel changed its scale.
+    Products,
+    /// Tensors that each hold the scales of another, the last those of the first.
+    Links,
     /// Ops that read one activation and whose results nobody reads.
     DeadOps,
     /// Tensors that show one buffer, each with another quantisation.
@@ -63,13 +67,15 @@ pub(crate) enum Large {
 }
 
 impl Large {
-    pub(crate) const ALL: [Self; 24] = [
+    pub(crate) const ALL: [Self; 26] = [
         Self::CallChain,
         Self::CallRing,
         Self::CallMesh,
         Self::EqualSubgraphs,
         Self::Layers,
         Self::Readers,
+        Self::Products,
+        Self::Links,
         Self::DeadOps,
         Self::SharedBuffer,
         Self::LooseTensors,
@@ -119,6 +125,29 @@ impl Large {
                     make.fully_connected(x, weight, y);
                     outputs.push(y);
                 }
+            }
+            Self::Products => {
+                let weight = make.weight("w", 0);
+                for product in 0..n {
+                    let y = make.main.tensor(float(&format!("y{product}")));
+                    make.main.op(op(ops::BATCH_MATMUL), &[Some(x), Some(weight)], &[y]);
+                    outputs.push(y);
+                }
+            }
+            Self::Links => {
+                let ring: Vec<TensorId> = (0..n).map(|_| make.main.tensor(float("t"))).collect();
+                for (at, id) in ring.iter().enumerate() {
+                    let details = QuantizationDetails::Blockwise {
+                        scales: TensorLink::Tensor(ring[(at + 1) % n]),
+                        zero_points: TensorLink::Raw(-1),
+                        block_size: 32,
+                        block_shape: Vec::new(),
+                    };
+                    let quantization = Quantization { details, ..Quantization::default() };
+                    make.main.tensor_mut(*id).quantization = Some(Arc::new(quantization));
+                }
+                make.main.op(op(ops::RELU), &[Some(x)], &[ring[0]]);
+                outputs.push(ring[0]);
             }
             Self::DeadOps => {
                 for dead in 0..n {

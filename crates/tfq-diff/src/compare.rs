@@ -547,7 +547,7 @@ impl<'m> View<'m> {
             zeros: q.map_or(&[], |q| &q.zero_point),
             dimension: q.map_or(0, |q| q.quantized_dimension),
             is_sparse: tensor.sparsity.is_some(),
-            linked: q.filter(|q| q.details.has_links()).map(|_| n),
+            linked: q.filter(|q| q.details.links().next().is_some()).map(|_| n),
         }
     }
 }

@@ -4,7 +4,6 @@ use crate::{
     ConstantPool, Module, ModuleParts, Op, OpId, SubgraphBuilder, SubgraphId, Tensor, TensorId,
 };
 use indexmap::{IndexMap, IndexSet};
-use std::sync::Arc;
 
 impl Module {
     /// A model of these ops alone. What other ops or the caller compute for them becomes its
@@ -58,6 +57,7 @@ impl Module {
                 inputs.push(new);
             }
         }
+        cut.builder.relink(&cut.placed);
         let subgraph = cut.builder.finish(inputs, outputs);
         let parts = ModuleParts {
             version: self.version,
@@ -78,23 +78,22 @@ struct Cut<'a> {
 }
 
 impl Cut<'_> {
-    /// The tensor in the new model, put there with its constant when it is first asked for.
+    /// The tensor in the new model, put there with its constant when it is first asked for, and
+    /// with the tensors that its quantisation names.
     fn tensor(&mut self, old: TensorId) -> TensorId {
-        if let Some(new) = self.placed.get(&old) {
-            return *new;
+        let mut todo = vec![old];
+        while let Some(id) = todo.pop() {
+            if self.placed.contains_key(&id) {
+                continue;
+            }
+            let mut tensor: Tensor = self.module.subgraph(self.sg).tensor(id).clone();
+            tensor.buffer = match self.module.constants().constant(tensor.buffer) {
+                Some(bytes) => self.constants.push(bytes.clone()),
+                None => crate::BufferId::NONE,
+            };
+            todo.extend(tensor.links());
+            self.placed.insert(id, self.builder.tensor(tensor));
         }
-        let mut tensor: Tensor = self.module.subgraph(self.sg).tensor(old).clone();
-        tensor.buffer = match self.module.constants().constant(tensor.buffer) {
-            Some(bytes) => self.constants.push(bytes.clone()),
-            None => crate::BufferId::NONE,
-        };
-        if let Some(q) = &mut tensor.quantization
-            && q.details.has_links()
-        {
-            Arc::make_mut(q).details.each_link(|id| *id = self.tensor(*id));
-        }
-        let new = self.builder.tensor(tensor);
-        self.placed.insert(old, new);
-        new
+        self.placed[&old]
     }
 }

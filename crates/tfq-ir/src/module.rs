@@ -2,6 +2,7 @@
 
 use crate::catalog::ops;
 use crate::patch::{Applied, Patch, Rejected};
+use crate::references::Signed;
 use crate::words::counted;
 use crate::{
     BufferId, ConstantPool, DEQUANT_CACHE_METADATA, Numbers, Op, OpId, OpKind, Subgraph, TensorId,
@@ -9,8 +10,9 @@ use crate::{
 };
 use bytes::Bytes;
 use indexmap::IndexMap;
+use std::collections::HashMap;
 use std::hash::Hasher;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// A subgraph by its number; number 0 is the main one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -23,6 +25,8 @@ pub struct Module {
     pub(crate) version: u32,
     pub(crate) description: Option<Arc<str>>,
     pub(crate) signatures: Vec<Signature>,
+    /// Of the signatures, once somebody asked.
+    pub(crate) signed: OnceLock<Signed>,
     pub(crate) metadata: Vec<Metadata>,
     pub(crate) metadata_buffer: Vec<i32>,
     pub(crate) external_buffer_groups: Vec<Option<Arc<str>>>,
@@ -282,6 +286,22 @@ impl Module {
     /// Functions that a caller can run by name.
     pub fn signatures(&self) -> &[Signature] {
         &self.signatures
+    }
+
+    /// The signatures of a subgraph return other tensors in place of some.
+    pub(crate) fn move_signature_outputs(
+        &mut self,
+        sg: SubgraphId,
+        moves: &HashMap<TensorId, TensorId>,
+    ) {
+        self.signed = OnceLock::new();
+        for signature in self.signatures.iter_mut().filter(|s| s.subgraph == sg.0) {
+            for (_, link) in &mut signature.outputs {
+                if let Some(new) = link.tensor().and_then(|old| moves.get(&old)) {
+                    *link = TensorLink::Tensor(*new);
+                }
+            }
+        }
     }
 
     /// Named buffers that the runtime or a tool reads.

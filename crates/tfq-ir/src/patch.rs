@@ -9,10 +9,11 @@ use crate::text::visible;
 use crate::words::counted;
 use crate::{
     BufferId, ElementType, Module, Numbers, Op, OpId, Quantization, Subgraph, SubgraphId, Tensor,
-    TensorId, TensorLink,
+    TensorId,
 };
 use indexmap::{IndexMap, IndexSet};
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// A tensor that is there or that the patch adds.
@@ -782,13 +783,9 @@ fn commit(module: &mut Module, patch: Patch) -> Applied {
     for (id, version) in patch.versions {
         graph.op_mut(id).op.version = version;
     }
-    let moves: Vec<(TensorId, TensorId)> =
+    let moves: HashMap<TensorId, TensorId> =
         patch.outputs.into_iter().map(|(old, new)| (old, place(new))).collect();
-    for output in graph.outputs_mut() {
-        if let Some((_, new)) = moves.iter().find(|(old, _)| old == output) {
-            *output = *new;
-        }
-    }
+    graph.move_outputs(&moves);
     for op in &patch.erased_ops {
         graph.remove_op(*op);
         touched.shift_remove(op);
@@ -797,13 +794,8 @@ fn commit(module: &mut Module, patch: Patch) -> Applied {
         graph.remove_tensor(*tensor);
         changed.shift_remove(tensor);
     }
-    for signature in module.signatures.iter_mut().filter(|s| s.subgraph == subgraph.0) {
-        for (_, link) in &mut signature.outputs {
-            let moved = moves.iter().find(|(old, _)| *link == TensorLink::Tensor(*old));
-            if let Some((_, new)) = moved {
-                *link = TensorLink::Tensor(*new);
-            }
-        }
+    if !moves.is_empty() {
+        module.move_signature_outputs(subgraph, &moves);
     }
 
     Applied {

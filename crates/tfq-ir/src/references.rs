@@ -4,6 +4,7 @@
 use crate::{Module, Signature, SubgraphId, TensorId, TensorLink};
 use bytes::Bytes;
 use indexmap::IndexMap;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// What refers to a tensor besides operands and results of ops. A tensor that something refers
@@ -32,8 +33,7 @@ impl References {
 }
 
 impl Module {
-    /// What refers to a tensor besides operands and results of ops. Takes time with the number
-    /// of inputs and outputs of subgraph and signatures.
+    /// What refers to a tensor besides operands and results of ops.
     ///
     /// # Panics
     /// If the tensor has been erased.
@@ -47,10 +47,9 @@ impl Module {
             scratch: graph.scratch_of(tensor).next().is_some(),
             odd: graph.oddity(tensor).is_some(),
         };
-        for signature in self.signatures_of(sg) {
-            found.input |= tensors(&signature.inputs).any(|id| id == tensor);
-            found.signature_output |= tensors(&signature.outputs).any(|id| id == tensor);
-        }
+        let signed = self.signed.get_or_init(|| Signed::by(&self.signatures));
+        found.input |= signed.inputs.contains(&tensor);
+        found.signature_output |= signed.outputs.contains(&tensor);
         found
     }
 
@@ -96,6 +95,22 @@ impl Module {
 
     fn signatures_of(&self, sg: SubgraphId) -> impl Iterator<Item = &Signature> {
         self.signatures.iter().filter(move |signature| signature.subgraph == sg.0)
+    }
+}
+
+/// What signatures take and return, to be looked up.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Signed {
+    inputs: HashSet<TensorId>,
+    outputs: HashSet<TensorId>,
+}
+
+impl Signed {
+    fn by(signatures: &[Signature]) -> Self {
+        Self {
+            inputs: signatures.iter().flat_map(|signature| tensors(&signature.inputs)).collect(),
+            outputs: signatures.iter().flat_map(|signature| tensors(&signature.outputs)).collect(),
+        }
     }
 }
 

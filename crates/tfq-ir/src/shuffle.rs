@@ -2,6 +2,7 @@
 
 use crate::{DequantCache, Module, OpId, Subgraph, TensorId, TensorLink};
 use std::collections::HashMap;
+use std::sync::OnceLock;
 
 /// Where tensors and ops of a subgraph went.
 pub(crate) struct Moved {
@@ -23,6 +24,7 @@ impl Module {
         let shuffled: Vec<(Subgraph, Moved)> =
             self.subgraphs().map(|(_, graph)| graph.shuffled(&mut rng)).collect();
         let mut module = self.clone();
+        module.signed = OnceLock::new();
         for signature in &mut module.signatures {
             let Some((_, moved)) = shuffled.get(signature.subgraph as usize) else { continue };
             for (_, link) in signature.inputs.iter_mut().chain(&mut signature.outputs) {

@@ -17,7 +17,7 @@ use petgraph::Direction::{Incoming, Outgoing};
 use petgraph::stable_graph::{NodeIndex, StableDiGraph};
 use petgraph::visit::{EdgeRef, IntoEdgeReferences};
 use smallvec::SmallVec;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -132,8 +132,8 @@ pub struct Subgraph {
     graph: StableDiGraph<Node, Edge>,
     /// The node of each op and tensor by its number, [`NONE`] where it was erased.
     nodes: Vec<u32>,
-    inputs: Vec<TensorId>,
-    outputs: Vec<TensorId>,
+    inputs: Ports,
+    outputs: Ports,
     /// File order; may hold stale ids of erased tensors until the next compaction.
     tensors: Vec<TensorId>,
     live_tensors: usize,
@@ -155,8 +155,8 @@ impl Default for Subgraph {
             origin: 0,
             graph: StableDiGraph::new(),
             nodes: Vec::new(),
-            inputs: Vec::new(),
-            outputs: Vec::new(),
+            inputs: Ports::default(),
+            outputs: Ports::default(),
             tensors: Vec::new(),
             live_tensors: 0,
             live_ops: 0,
@@ -166,6 +166,20 @@ impl Default for Subgraph {
             odd: IndexMap::new(),
             epoch: 0,
         }
+    }
+}
+
+/// What a subgraph takes or returns, in order, and to be looked up.
+#[derive(Clone, Debug, Default)]
+struct Ports {
+    order: Vec<TensorId>,
+    members: HashSet<TensorId>,
+}
+
+impl FromIterator<TensorId> for Ports {
+    fn from_iter<I: IntoIterator<Item = TensorId>>(tensors: I) -> Self {
+        let order: Vec<TensorId> = tensors.into_iter().collect();
+        Self { members: order.iter().copied().collect(), order }
     }
 }
 
@@ -210,12 +224,12 @@ impl Subgraph {
 
     /// Inputs in order.
     pub fn inputs(&self) -> &[TensorId] {
-        &self.inputs
+        &self.inputs.order
     }
 
     /// Outputs in order.
     pub fn outputs(&self) -> &[TensorId] {
-        &self.outputs
+        &self.outputs.order
     }
 
     /// The op behind a handle.
@@ -311,18 +325,18 @@ impl Subgraph {
     /// Whether anything hangs on the tensor: an op, or the subgraph's inputs and outputs.
     pub fn is_connected(&self, tensor: TensorId) -> bool {
         self.graph.neighbors_undirected(self.node_of_tensor(tensor)).next().is_some()
-            || self.inputs.contains(&tensor)
-            || self.outputs.contains(&tensor)
+            || self.is_input(tensor)
+            || self.is_output(tensor)
     }
 
     /// Whether the subgraph takes the tensor as an input.
     pub fn is_input(&self, tensor: TensorId) -> bool {
-        self.inputs.contains(&tensor)
+        self.inputs.members.contains(&tensor)
     }
 
     /// Whether the subgraph returns the tensor.
     pub fn is_output(&self, tensor: TensorId) -> bool {
-        self.outputs.contains(&tensor)
+        self.outputs.members.contains(&tensor)
     }
 
     /// Why a tensor has no single value, where it has none.
@@ -368,7 +382,7 @@ impl Subgraph {
                 }
             }
         };
-        self.inputs.iter().for_each(|id| tensor(Some(*id), hasher));
+        self.inputs().iter().for_each(|id| tensor(Some(*id), hasher));
         for op in self.ops() {
             let node = self.op(op);
             node.kind.hash(hasher);
@@ -387,7 +401,7 @@ impl Subgraph {
             operands.into_iter().chain(intermediates).for_each(|id| tensor(id, hasher));
             self.results(op).into_iter().for_each(|id| tensor(Some(id), hasher));
         }
-        self.outputs.iter().for_each(|id| tensor(Some(*id), hasher));
+        self.outputs().iter().for_each(|id| tensor(Some(*id), hasher));
     }
 
     /// Total number of edges, for tests and statistics.
@@ -575,17 +589,16 @@ impl Subgraph {
                     (op.prev, op.next) = (node(op.prev), node(op.next));
                 }
                 Node::Tensor(t) => {
-                    if t.tensor.quantization.as_ref().is_some_and(|q| q.details.has_links()) {
-                        let q = Arc::make_mut(t).tensor.quantization.as_mut().map(Arc::make_mut);
-                        q.expect("it has links").details.each_link(|id| *id = tensor(*id));
+                    if t.tensor.links().next().is_some() {
+                        Arc::make_mut(t).tensor.each_link(tensor);
                     }
                 }
             }
         }
         let mut shuffled = Self {
             graph,
-            inputs: self.inputs.iter().copied().map(tensor).collect(),
-            outputs: self.outputs.iter().copied().map(tensor).collect(),
+            inputs: self.inputs().iter().copied().map(tensor).collect(),
+            outputs: self.outputs().iter().copied().map(tensor).collect(),
             tensors: self.tensors().map(tensor).collect(),
             first: node(self.first),
             last: node(self.last),
@@ -603,8 +616,12 @@ impl Subgraph {
         &mut self.odd
     }
 
-    pub(crate) fn outputs_mut(&mut self) -> &mut Vec<TensorId> {
-        &mut self.outputs
+    /// Returns other tensors in place of some.
+    pub(crate) fn move_outputs(&mut self, moves: &HashMap<TensorId, TensorId>) {
+        if !moves.is_empty() {
+            let moved = |id: &TensorId| *moves.get(id).unwrap_or(id);
+            self.outputs = self.outputs().iter().map(moved).collect();
+        }
     }
 
     pub(crate) fn insert_tensor(&mut self, tensor: Tensor) -> TensorId {
@@ -626,8 +643,7 @@ impl Subgraph {
     }
 
     fn links_of(&self, id: TensorId) -> SmallVec<[TensorId; 2]> {
-        let quantization = self.tensor(id).quantization.as_ref();
-        quantization.map_or_else(SmallVec::new, |q| q.details.links().collect())
+        self.tensor(id).links().collect()
     }
 
     fn add_links(&mut self, id: TensorId) {
@@ -808,6 +824,14 @@ impl SubgraphBuilder {
         self.subgraph.insert_tensor(tensor)
     }
 
+    /// Lets tensors that were taken over from another subgraph refer to each other here, each
+    /// under the handle that it has there.
+    pub fn relink(&mut self, placed: &IndexMap<TensorId, TensorId>) {
+        for new in placed.values() {
+            self.subgraph.tensor_mut(*new).each_link(|old| placed[&old]);
+        }
+    }
+
     /// Changes a tensor that was added; for references between tensors.
     pub fn tensor_mut(&mut self, id: TensorId) -> &mut Tensor {
         self.subgraph.tensor_mut(id)
@@ -834,8 +858,8 @@ impl SubgraphBuilder {
 
     /// Sets inputs and outputs, and hands the subgraph over.
     pub fn finish(mut self, inputs: Vec<TensorId>, outputs: Vec<TensorId>) -> Subgraph {
-        self.subgraph.inputs = inputs;
-        self.subgraph.outputs = outputs;
+        self.subgraph.inputs = inputs.into_iter().collect();
+        self.subgraph.outputs = outputs.into_iter().collect();
         self.subgraph.count_links();
         self.subgraph
     }

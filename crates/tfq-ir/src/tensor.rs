@@ -36,6 +36,19 @@ pub struct Tensor {
 }
 
 impl Tensor {
+    /// The tensors that its quantisation names.
+    pub fn links(&self) -> impl Iterator<Item = TensorId> + use<'_> {
+        self.quantization.iter().flat_map(|q| q.details.links())
+    }
+
+    pub(crate) fn each_link(&mut self, change: impl Fn(TensorId) -> TensorId) {
+        if let Some(quantization) = &mut self.quantization
+            && quantization.details.links().next().is_some()
+        {
+            Arc::make_mut(quantization).details.each_link(|id| *id = change(*id));
+        }
+    }
+
     /// A tensor with a type and dimensions and nothing else.
     pub fn new(name: impl Into<Arc<str>>, ty: ElementType, shape: impl Into<Arc<[i32]>>) -> Self {
         Self {
@@ -169,11 +182,6 @@ impl QuantizationDetails {
             }
         };
         pair.into_iter().flatten()
-    }
-
-    /// Whether it refers to any.
-    pub fn has_links(&self) -> bool {
-        self.links().next().is_some()
     }
 
     /// Changes the references to tensors.

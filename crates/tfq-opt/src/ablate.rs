@@ -262,10 +262,8 @@ impl Known {
     fn of(module: &Module, sg: SubgraphId, id: TensorId, depth: u32) -> Option<Self> {
         let graph = module.subgraph(sg);
         if module.fixed_constant(sg, id).is_some() {
-            let linked = |tensor: &Tensor| {
-                tensor.quantization.as_ref().is_some_and(|q| q.details.has_links())
-            };
-            return (!linked(graph.tensor(id))).then_some(Self::Constant(id));
+            let linked = graph.tensor(id).links().next().is_some();
+            return (!linked).then_some(Self::Constant(id));
         }
         let (op, _) = graph.producer(id)?;
         let alone = graph.results(op).len() == 1 && graph.op(op).subgraph_refs().is_empty();

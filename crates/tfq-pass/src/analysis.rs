@@ -14,7 +14,7 @@ use tfq_ir::{
     BufferId, Effects, ElementType, Module, OpId, SubgraphId, TensorId, Use, aliased_operand,
     effects,
 };
-use tfq_target::Target;
+use tfq_target::{Spreaders, Target};
 
 /// Something that can be found out about a subgraph. [`crate::Context::analysis`] keeps the
 /// result until a patch changes the subgraph, or longer where the pass says that its patches
@@ -215,10 +215,11 @@ impl Analysis for HybridVerdicts {
 
     fn compute(input: AnalysisInput<'_>, _: Option<&Self::Result>) -> Self::Result {
         let (module, sg) = (input.module, input.subgraph);
-        let mut verdicts = IndexMap::new();
+        let (mut verdicts, spreaders) = (IndexMap::new(), Spreaders::default());
         for op in module.subgraph(sg).ops() {
             for slot in quantised_constants(module, sg, op) {
-                verdicts.insert((op, slot), eligibility(module, input.target, sg, op, slot));
+                let verdict = eligibility(module, input.target, sg, op, slot, &spreaders);
+                verdicts.insert((op, slot), verdict);
             }
         }
         verdicts

@@ -4,7 +4,7 @@
 use crate::Context;
 use std::borrow::Cow;
 use tfq_ir::{Attr, ElementType, Module, OpId, SubgraphId};
-use tfq_target::{Reading, Target, Verdict, WeightForm};
+use tfq_target::{Reading, Spreaders, Target, Verdict, WeightForm};
 
 /// Note on an op that binds later passes: `hybrid`, `dequantize` or `pass-through`, whatever
 /// the target says. Left by a pass that was told so by the user.
@@ -97,6 +97,7 @@ pub fn eligibility(
     sg: SubgraphId,
     op: OpId,
     slot: u32,
+    spreaders: &Spreaders,
 ) -> Eligibility {
     let graph = module.subgraph(sg);
     let node = graph.op(op);
@@ -141,15 +142,17 @@ pub fn eligibility(
         verdict = target.group_verdict(module, sg, op, |_, tensor| WeightForm::of(tensor));
     }
     match verdict {
-        Verdict::Hybrid { delegated } => match target.disturbed_by(module, sg, op, slot, &form) {
-            Some((by, why)) => {
-                let by = Context::op_place(module, sg, by);
-                let reason =
-                    format!("{by} puts several scales in place of the tensor's one, and {why}");
-                Eligibility::OwnTensor { reason, delegated }
+        Verdict::Hybrid { delegated } => {
+            match target.disturbed_by(module, sg, op, slot, &form, spreaders) {
+                Some((by, why)) => {
+                    let by = Context::op_place(module, sg, by);
+                    let reason =
+                        format!("{by} puts several scales in place of the tensor's one, and {why}");
+                    Eligibility::OwnTensor { reason, delegated }
+                }
+                None => Eligibility::Hybrid { delegated },
             }
-            None => Eligibility::Hybrid { delegated },
-        },
+        }
         Verdict::Dequantize { reason } => Eligibility::Dequantize { reason },
     }
 }

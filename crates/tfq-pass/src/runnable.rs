@@ -5,7 +5,7 @@ use crate::Context;
 use crate::eligibility::{Eligibility, eligibility};
 use indexmap::IndexSet;
 use tfq_ir::{ElementType, Module, Numbers, OpId, SubgraphId, TensorId};
-use tfq_target::{Target, WeightForm};
+use tfq_target::{Spreaders, Target, WeightForm};
 
 /// Something that the target would refuse or compute wrongly, and the pass that mends it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -41,16 +41,20 @@ fn check(module: &Module, start: Option<&Module>, target: &Target) -> Vec<Unrunn
             new.chain(&patch.retyped).map(move |id| (sg, *id))
         })
         .collect();
-    let mut found = Vec::new();
+    let now = OpCheck { module, target, changed: &changed, spreaders: Spreaders::default() };
     let touched = touched_ops(module, 0);
-    for &op in &touched {
-        let check = |module: &Module, op| faults_of_op(module, target, op, &changed);
-        found.extend(faults_since(module, start, op, check));
+    let mut faults: Vec<(OpId, Fault)> = Vec::new();
+    for &at in &touched {
+        faults.extend(now.faults(at).into_iter().map(|fault| (at.1, fault)));
     }
-    for op in fellow_readers(module, &touched) {
-        let check = |module: &Module, op| tensors_to_part(module, target, op);
-        found.extend(faults_since(module, start, op, check));
+    for at in fellow_readers(module, &touched) {
+        faults.extend(now.weights_to_part(at).into_iter().map(|fault| (at.1, fault)));
     }
+    if let Some(start) = start {
+        let before = OpCheck { module: start, spreaders: Spreaders::default(), ..now };
+        faults.retain(|(op, fault)| !before.has(*op, fault));
+    }
+    let mut found: Vec<Unrunnable> = faults.into_iter().map(|(_, fault)| fault.what).collect();
     found.extend(stale_metadata(module));
     for (sg, graph) in module.subgraphs() {
         for &output in graph.outputs() {
@@ -65,23 +69,6 @@ fn check(module: &Module, start: Option<&Module>, target: &Target) -> Vec<Unrunn
         }
     }
     found
-}
-
-/// What a check finds at an op and did not find there in the beginning.
-fn faults_since(
-    module: &Module,
-    start: Option<&Module>,
-    (sg, op): (SubgraphId, OpId),
-    check: impl Fn(&Module, (SubgraphId, OpId)) -> Vec<Fault>,
-) -> impl Iterator<Item = Unrunnable> {
-    let mut faults = check(module, (sg, op));
-    if let Some(start) = start.filter(|_| !faults.is_empty())
-        && let Some((sg, _)) = start.subgraphs().find(|(_, graph)| graph.contains_op(op))
-    {
-        let came = check(start, (sg, op));
-        faults.retain(|fault| !came.iter().any(|one| one.is_like(fault)));
-    }
-    faults.into_iter().map(|fault| fault.what)
 }
 
 /// The ops that patches touched from this place of the journal on, as far as they are there still.
@@ -119,21 +106,6 @@ fn fellow_readers(
     fellows
 }
 
-/// The weights that the op would have to read through a tensor of its own.
-fn tensors_to_part(module: &Module, target: &Target, (sg, op): (SubgraphId, OpId)) -> Vec<Fault> {
-    let graph = module.subgraph(sg);
-    let mut found = Vec::new();
-    for slot in target.weight_slots(graph, op) {
-        if let Eligibility::OwnTensor { reason, .. } = eligibility(module, target, sg, op, slot)
-            && let Some(id) = graph.operand(op, slot)
-        {
-            let operand = Some((slot, WeightForm::of(graph.tensor(id))));
-            found.push(Fault { operand, what: shares(module, sg, op, id, &reason) });
-        }
-    }
-    found
-}
-
 fn shares(module: &Module, sg: SubgraphId, op: OpId, id: TensorId, reason: &str) -> Unrunnable {
     let label = module.subgraph(sg).tensor(id).label();
     let what = format!("it reads `{label}` together with others: {reason}");
@@ -169,64 +141,98 @@ impl Fault {
     }
 }
 
-fn faults_of_op(
-    module: &Module,
-    target: &Target,
-    (sg, op): (SubgraphId, OpId),
-    changed: &IndexSet<(SubgraphId, TensorId)>,
-) -> Vec<Fault> {
-    let graph = module.subgraph(sg);
-    let place = || Context::op_place(module, sg, op);
-    let mut found = Vec::new();
-    found.extend(target.lacks_op(module, sg, op).map(|what| Fault::of_op(place(), what)));
-    if graph.op(op).kind.is(tfq_ir::catalog::ops::DEQUANTIZE) {
-        let what = graph.operand(op, 0).and_then(|from| {
-            let form = WeightForm::of(graph.tensor(from));
-            let reads = target.dequantize_supports(form.ty, form.granularity);
-            (!reads).then(|| format!("the target has no Dequantize for {form}"))
-        });
-        found.extend(what.map(|what| Fault::of_op(place(), what)));
-        return found;
-    }
-    let weights = target.weight_slots(graph, op);
-    for (slot, operand) in (0..).zip(graph.operands(op)) {
-        let Some(operand) = operand else { continue };
-        let tensor = graph.tensor(operand);
-        let pending = tensor.expressed.is_some();
-        let quantised = weights.contains(&slot)
-            && tensor.ty == ElementType::Int8
-            && module.constant(sg, operand).is_some()
-            && float_activation(module, target, sg, op);
-        if !pending && !quantised {
-            continue;
+/// Looks for what is wrong with ops of a model.
+struct OpCheck<'a> {
+    module: &'a Module,
+    target: &'a Target,
+    /// Tensors that patches made or gave another type.
+    changed: &'a IndexSet<(SubgraphId, TensorId)>,
+    spreaders: Spreaders,
+}
+
+impl OpCheck<'_> {
+    fn faults(&self, (sg, op): (SubgraphId, OpId)) -> Vec<Fault> {
+        let Self { module, target, .. } = *self;
+        let graph = module.subgraph(sg);
+        let place = || Context::op_place(module, sg, op);
+        let mut found = Vec::new();
+        found.extend(target.lacks_op(module, sg, op).map(|what| Fault::of_op(place(), what)));
+        if graph.op(op).kind.is(tfq_ir::catalog::ops::DEQUANTIZE) {
+            let what = graph.operand(op, 0).and_then(|from| {
+                let form = WeightForm::of(graph.tensor(from));
+                let reads = target.dequantize_supports(form.ty, form.granularity);
+                (!reads).then(|| format!("the target has no Dequantize for {form}"))
+            });
+            found.extend(what.map(|what| Fault::of_op(place(), what)));
+            return found;
         }
-        // A model keeps what it computed with a weight that came in so, right or wrong.
-        let verdict = eligibility(module, target, sg, op, slot);
-        let form = WeightForm::of(tensor);
-        if !pending
-            && !matches!(verdict, Eligibility::OwnTensor { .. })
-            && !changed.contains(&(sg, operand))
-            && target.computes(module, sg, op, slot, &form)
-        {
-            continue;
-        }
-        let fix = Some("insert-dequant");
-        let what = match verdict {
-            Eligibility::Hybrid { .. } => continue,
-            Eligibility::OwnTensor { reason, .. } => shares(module, sg, op, operand, &reason),
-            Eligibility::PassThrough => {
-                let what =
-                    format!("it copies the codes of `{}` into a float32 result", tensor.label());
-                Unrunnable { place: place(), what, fix }
+        let weights = target.weight_slots(graph, op);
+        for (slot, operand) in (0..).zip(graph.operands(op)) {
+            let Some(operand) = operand else { continue };
+            let tensor = graph.tensor(operand);
+            let pending = tensor.expressed.is_some();
+            let quantised = weights.contains(&slot)
+                && tensor.ty == ElementType::Int8
+                && module.constant(sg, operand).is_some()
+                && float_activation(module, target, sg, op);
+            if !pending && !quantised {
+                continue;
             }
-            Eligibility::Dequantize { reason } => {
-                let what = format!("it reads {} `{}`; {reason}", tensor.ty, tensor.label());
-                Unrunnable { place: place(), what, fix }
+            // A model keeps what it computed with a weight that came in so, right or wrong.
+            let verdict = eligibility(module, target, sg, op, slot, &self.spreaders);
+            let form = WeightForm::of(tensor);
+            if !pending
+                && !matches!(verdict, Eligibility::OwnTensor { .. })
+                && !self.changed.contains(&(sg, operand))
+                && target.computes(module, sg, op, slot, &form)
+            {
+                continue;
+            }
+            let label = tensor.label();
+            let what = match verdict {
+                Eligibility::Hybrid { .. } => continue,
+                Eligibility::OwnTensor { reason, .. } => shares(module, sg, op, operand, &reason),
+                Eligibility::PassThrough => Unrunnable {
+                    place: place(),
+                    what: format!("it copies the codes of `{label}` into a float32 result"),
+                    fix: Some("insert-dequant"),
+                },
+                Eligibility::Dequantize { reason } => Unrunnable {
+                    place: place(),
+                    what: format!("it reads {} `{label}`; {reason}", tensor.ty),
+                    fix: Some("insert-dequant"),
+                },
+            };
+            found.push(Fault { operand: Some((slot, form)), what });
+        }
+        found
+    }
+
+    /// The weights that the op would have to read through a tensor of its own.
+    fn weights_to_part(&self, (sg, op): (SubgraphId, OpId)) -> Vec<Fault> {
+        let Self { module, target, .. } = *self;
+        let graph = module.subgraph(sg);
+        let part = |slot| {
+            let id = graph.operand(op, slot)?;
+            match eligibility(module, target, sg, op, slot, &self.spreaders) {
+                Eligibility::OwnTensor { reason, .. } => Some(Fault {
+                    operand: Some((slot, WeightForm::of(graph.tensor(id)))),
+                    what: shares(module, sg, op, id, &reason),
+                }),
+                _ => None,
             }
         };
-        found.push(Fault { operand: Some((slot, form)), what });
+        target.weight_slots(graph, op).into_iter().filter_map(part).collect()
     }
-    found
+
+    /// Whether the op has the fault here.
+    fn has(&self, op: OpId, fault: &Fault) -> bool {
+        let Some((sg, _)) = self.module.subgraphs().find(|(_, graph)| graph.contains_op(op)) else {
+            return false;
+        };
+        let all = self.faults((sg, op)).into_iter().chain(self.weights_to_part((sg, op)));
+        all.into_iter().any(|one| one.is_like(fault))
+    }
 }
 
 /// Whether the op computes with float32 activations, so that a quantised weight makes it a

@@ -26,5 +26,6 @@ pub use error::{Problem, TargetError};
 pub use form::{Granularity, WeightForm};
 pub use load::{About, Refusal};
 pub use releases::Meant;
+pub use spreading::Spreaders;
 pub use target::{OpFacts, Target, Verdict};
 pub use versions::max_runtime;

@@ -2,12 +2,71 @@
 
 use crate::form::{Granularity, WeightForm};
 use crate::target::{Target, Verdict};
-use tfq_ir::{Module, OpId, SubgraphId};
+use std::collections::HashMap;
+use std::sync::Mutex;
+use tfq_ir::{Module, OpId, SubgraphId, TensorId};
+
+/// Which readers of a tensor change its scale, found once for each tensor: each of a great many
+/// readers asks for the others.
+#[derive(Debug, Default)]
+pub struct Spreaders(Mutex<HashMap<(SubgraphId, TensorId), Found>>);
+
+/// What was found for each form that somebody asked about.
+type Found = Vec<(WeightForm, FirstTwo)>;
+
+/// As an op asks for another than itself, two are enough.
+type FirstTwo = [Option<(OpId, u32)>; 2];
+
+impl Spreaders {
+    /// Forgets what an op that was changed may have changed.
+    pub fn forget(&mut self, module: &Module, target: &Target, sg: SubgraphId, op: OpId) {
+        let graph = module.subgraph(sg);
+        if target.spreads(&graph.op(op).kind) {
+            let known = self.0.get_mut().expect("nothing panics while it is held");
+            for id in graph.operands(op).into_iter().flatten() {
+                known.remove(&(sg, id));
+            }
+        }
+    }
+
+    /// One of the ops that change the scale of a tensor in this form, other than `op`.
+    fn other_than(
+        &self,
+        op: OpId,
+        module: &Module,
+        target: &Target,
+        (sg, id, form): (SubgraphId, TensorId, WeightForm),
+    ) -> Option<OpId> {
+        let graph = module.subgraph(sg);
+        let find = || -> FirstTwo {
+            let mut spreading = graph.uses(id).into_iter().filter(|by| {
+                target.spreads(&graph.op(by.op).kind)
+                    && target.hybrid(module, sg, by.op, by.slot, &form).is_hybrid()
+            });
+            let first = spreading.next();
+            let second = spreading.find(|by| first.is_some_and(|first| first.op != by.op));
+            [first, second].map(|by| by.map(|by| (by.op, by.slot)))
+        };
+        let reads = |&(op, slot): &(OpId, u32)| {
+            graph.contains_op(op) && graph.operand(op, slot) == Some(id)
+        };
+        let mut known = self.0.lock().expect("nothing panics while it is held");
+        let forms = known.entry((sg, id)).or_default();
+        forms.retain(|(_, found)| found.iter().flatten().all(reads));
+        let found = forms.iter().find(|(known, _)| *known == form).map(|(_, found)| *found);
+        let found = found.unwrap_or_else(|| {
+            let found = find();
+            forms.push((form, found));
+            found
+        });
+        found.iter().flatten().map(|(by, _)| *by).find(|by| *by != op)
+    }
+}
 
 impl Target {
     /// Why the op cannot read the weight through the tensor that it shares with others, though it
     /// could if it had one of its own for the same bytes: the op that is to blame, and what would
-    /// happen.
+    /// happen. The `spreaders` are of the module as it is, or told of the ops that were changed since.
     ///
     /// Some kernels want one scale for each index of the first axis, and put them in place of the
     /// one that the tensor itself has. What is prepared later sees several.
@@ -18,6 +77,7 @@ impl Target {
         op: OpId,
         slot: u32,
         form: &WeightForm,
+        spreaders: &Spreaders,
     ) -> Option<(OpId, String)> {
         let graph = module.subgraph(sg);
         let id = graph.operand(op, slot)?;
@@ -29,11 +89,7 @@ impl Target {
         let Verdict::Dequantize { reason } = self.hybrid(module, sg, op, slot, &spread) else {
             return None;
         };
-        let by = graph.uses(id).into_iter().find(|other| {
-            other.op != op
-                && self.spreads(&graph.op(other.op).kind)
-                && self.hybrid(module, sg, other.op, other.slot, form).is_hybrid()
-        })?;
-        Some((by.op, reason))
+        let by = spreaders.other_than(op, module, self, (sg, id, *form))?;
+        Some((by, reason))
     }
 }

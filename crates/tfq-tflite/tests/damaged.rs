@@ -5,18 +5,15 @@ mod common;
 use bytes::Bytes;
 use common::{Random, assert_same, float, lifted, lowered, model, models, op, try_lift};
 use flatbuffers::{FlatBufferBuilder, WIPOffset};
-use std::time::{Duration, Instant};
 use tfq_ir::catalog::ops;
 use tfq_ir::{ConstantPool, Module, SubgraphBuilder, bytes_of_text};
 use tfq_schema::tflite as fb;
 use tfq_tflite::{LiftError, LiftOptions, Placement, lift};
 
-/// Lifts within the time that a user would wait, and checks that what comes out can be used.
+/// Lifts, and checks that what comes out can be used.
 fn survives(name: &str, file: &Bytes) -> bool {
-    let start = Instant::now();
     let lifted = try_lift(file);
     let dropped = lift(file, &LiftOptions { drop_unknown: true });
-    assert!(start.elapsed() < Duration::from_secs(2), "{name} takes {:?}", start.elapsed());
     if lifted.is_ok() {
         assert!(dropped.is_ok(), "{name}");
     }
@@ -145,15 +142,14 @@ fn a_model_of_300_000_ops_and_tensors_is_accepted() {
     let graph = builder.finish(vec![first], vec![last]);
     let module = Module::new(vec![graph], ConstantPool::new(vec![None]));
     let file = lowered(&module, Placement::Auto);
-    let start = Instant::now();
     let second = lifted(&file);
     let (_, graph) = second.subgraphs().next().unwrap();
     assert_eq!((graph.op_count(), graph.tensor_count()), (COUNT, COUNT + 1));
-    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
     assert!(lowered(&second, Placement::Auto) == file);
 }
 
-// Bombs: small files that say much.
+// Bombs: small files that say much. Where time or memory went with what they say, the tests would
+// not end.
 
 #[derive(Default)]
 struct Parts<'a> {
@@ -187,15 +183,8 @@ fn finish<'a>(mut fbb: FlatBufferBuilder<'a>, mut parts: Parts<'a>) -> Vec<u8> {
     fbb.finished_data().to_vec()
 }
 
-fn quickly(file: Vec<u8>) -> Result<Module, LiftError> {
-    let (start, len) = (Instant::now(), file.len());
-    let lifted = try_lift(&file.into());
-    assert!(start.elapsed() < Duration::from_secs(5), "{len} bytes: {:?}", start.elapsed());
-    lifted
-}
-
-fn refused_quickly(file: Vec<u8>, what: &str) {
-    let error = quickly(file).expect_err("it is a bomb");
+fn refused(file: Vec<u8>, what: &str) {
+    let error = try_lift(&file.into()).expect_err("it is a bomb");
     assert!(error.to_string().contains(what), "{error}");
 }
 
@@ -206,7 +195,7 @@ fn one_long_string_named_everywhere_is_refused() {
     let args = fb::MetadataArgs { name: Some(name), buffer: 0 };
     let entry = fb::Metadata::create(&mut fbb, &args);
     let parts = Parts { metadata: vec![entry; 100_000], ..Default::default() };
-    refused_quickly(finish(fbb, parts), "referred to over and over");
+    refused(finish(fbb, parts), "referred to over and over");
 }
 
 #[test]
@@ -216,7 +205,7 @@ fn subgraphs_that_multiply_what_they_share_are_refused() {
     let tensors = Some(fbb.create_vector(&vec![tensor; 50_000]));
     let graph = fb::SubGraph::create(&mut fbb, &fb::SubGraphArgs { tensors, ..Default::default() });
     let parts = Parts { subgraphs: vec![graph; 50_000], ..Default::default() };
-    refused_quickly(finish(fbb, parts), "too many tables");
+    refused(finish(fbb, parts), "too many tables");
 }
 
 #[test]
@@ -231,7 +220,7 @@ fn buffers_that_overlap_behind_the_model_are_refused() {
     let parts = Parts { buffers, ..Default::default() };
     let mut file = finish(fbb, parts);
     file.resize(file.len().max(200_000), 0);
-    refused_quickly(file, "many times over");
+    refused(file, "many times over");
 }
 
 #[test]
@@ -246,7 +235,7 @@ fn buffers_that_are_the_same_behind_the_model_are_not_refused() {
     let parts = Parts { buffers, ..Default::default() };
     let mut file = finish(fbb, parts);
     file.resize(file.len().max(200_000), 0);
-    let module = quickly(file).unwrap();
+    let module = try_lift(&file.into()).unwrap();
     assert!(lowered(&module, Placement::Auto).len() < 1_000_000);
 }
 
@@ -274,10 +263,10 @@ fn ops_and_ends(ops: usize, reads: &[i32], scratch: &[i32], ends: usize) -> Vec<
 #[test]
 fn time_grows_with_the_size_of_a_model_not_its_square() {
     // Many ops times many inputs; one op of many operands; many ops with one scratch tensor.
-    quickly(ops_and_ends(100_000, &[0], &[], 100_000)).unwrap();
-    quickly(ops_and_ends(2, &vec![0; 200_000], &[], 1)).unwrap();
-    quickly(ops_and_ends(100_000, &[0], &[0], 1)).unwrap();
-    quickly(ops_and_ends(2, &[0], &vec![0; 200_000], 1)).unwrap();
+    try_lift(&ops_and_ends(100_000, &[0], &[], 100_000).into()).unwrap();
+    try_lift(&ops_and_ends(2, &vec![0; 200_000], &[], 1).into()).unwrap();
+    try_lift(&ops_and_ends(100_000, &[0], &[0], 1).into()).unwrap();
+    try_lift(&ops_and_ends(2, &[0], &vec![0; 200_000], 1).into()).unwrap();
 }
 
 #[test]
@@ -294,7 +283,7 @@ fn an_error_about_a_long_name_stays_short() {
     let args = fb::SubGraphArgs { tensors, operators, ..Default::default() };
     let graph = fb::SubGraph::create(&mut fbb, &args);
     let file = finish(fbb, Parts { subgraphs: vec![graph], ..Default::default() });
-    let error = quickly(file).unwrap_err();
+    let error = try_lift(&file.into()).unwrap_err();
     assert!(error.to_string().len() < 1000);
 }
 
@@ -312,7 +301,7 @@ fn thousands_of_unknown_fields_are_refused_in_few_words() {
     for entry in file[root as usize + 8 + 4 + 2 * 21..].chunks_exact_mut(2) {
         entry.copy_from_slice(&[4, 0]);
     }
-    let error = quickly(file).unwrap_err();
+    let error = try_lift(&file.into()).unwrap_err();
     assert!(matches!(error, LiftError::Unknown { .. }), "{error}");
     assert!(error.to_string().len() < 2000);
 }
@@ -418,7 +407,7 @@ fn bytes_behind_the_model_that_are_not_there_are_refused() {
         let args = fb::BufferArgs { offset, size, ..Default::default() };
         let buffers = vec![fb::Buffer::create(&mut fbb, &args)];
         let file = finish(fbb, Parts { buffers, ..Default::default() });
-        refused_quickly(file, "end beyond the file");
+        refused(file, "end beyond the file");
     }
     // Offsets 0 and 1 mean that there is nothing, whatever the size.
     for offset in [0, 1] {
@@ -426,6 +415,6 @@ fn bytes_behind_the_model_that_are_not_there_are_refused() {
         let args = fb::BufferArgs { offset, size: u64::MAX, ..Default::default() };
         let buffers = vec![fb::Buffer::create(&mut fbb, &args)];
         let file = finish(fbb, Parts { buffers, ..Default::default() });
-        assert_eq!(quickly(file).unwrap().constants().len(), 1);
+        assert_eq!(try_lift(&file.into()).unwrap().constants().len(), 1);
     }
 }

@@ -3,9 +3,10 @@
 use super::select::{Form, Select, WeightUse};
 use crate::costs::{PER_DEQUANTIZE, PER_OWN_TENSOR, PER_SCALE, PER_TENSOR};
 use indexmap::IndexSet;
+use std::collections::HashSet;
 use std::fmt;
 use tfq_ir::{ElementType, Module, Numbers, OpId, SubgraphId, Tensor, TensorId, counted, grouped};
-use tfq_target::{Granularity, Prefer, Reading, WeightForm};
+use tfq_target::{Granularity, Prefer, Reading, Spreaders, WeightForm};
 
 /// A form that can be used.
 pub(super) struct Plan {
@@ -183,10 +184,10 @@ impl Select<'_> {
                 Ok(_) => (),
             }
         }
+        let known: HashSet<_> = uses.iter().map(|u| (u.sg, u.op, u.slot)).collect();
         for &(sg, id) in tensors {
             let graph = self.module.subgraph(sg);
-            let known =
-                |r: &tfq_ir::Use| uses.iter().any(|u| (u.sg, u.op, u.slot) == (sg, r.op, r.slot));
+            let known = |r: &tfq_ir::Use| known.contains(&(sg, r.op, r.slot));
             if graph.is_output(id) || !graph.uses(id).iter().all(known) {
                 in_front.insert(sg);
             }
@@ -202,8 +203,10 @@ impl Select<'_> {
         stored: &WeightForm,
     ) -> u64 {
         let direct = uses.iter().zip(readings).filter(|(_, reading)| reading.is_ok());
+        let spreaders = Spreaders::default();
         let disturbed = direct.filter(|(u, _)| {
-            self.target.disturbed_by(self.module, u.sg, u.op, u.slot, stored).is_some()
+            let by = self.target.disturbed_by(self.module, u.sg, u.op, u.slot, stored, &spreaders);
+            by.is_some()
         });
         disturbed.count() as u64
     }

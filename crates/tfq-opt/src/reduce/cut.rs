@@ -3,7 +3,7 @@
 use indexmap::{IndexMap, IndexSet};
 use std::sync::Arc;
 use tfq_ir::{
-    ElementType, Metadata, Module, OpId, Signature, Subgraph, SubgraphBuilder, SubgraphId, Tensor,
+    ElementType, Metadata, Module, OpId, Signature, Subgraph, SubgraphBuilder, SubgraphId,
     TensorId, TensorLink, numbering,
 };
 
@@ -53,7 +53,8 @@ pub(super) fn cut(
         .iter()
         .filter(|(old, _)| computed(**old) && !graph.is_output(**old) && returned(**old));
     outputs.extend(more.map(|(_, new)| *new));
-    let Cut { builder, placed, .. } = cut;
+    let Cut { mut builder, placed, .. } = cut;
+    builder.relink(&placed);
     assemble(module, sg, builder.finish(inputs, outputs), &placed)
 }
 
@@ -137,20 +138,18 @@ impl<'a> Cut<'a> {
         self.builder.intermediates(placed, &intermediates);
     }
 
-    /// The tensor in the new subgraph, put there when it is first asked for.
+    /// The tensor in the new subgraph, put there when it is first asked for, with the tensors that
+    /// its quantisation names.
     fn tensor(&mut self, old: TensorId) -> TensorId {
-        if let Some(new) = self.placed.get(&old) {
-            return *new;
+        let mut todo = vec![old];
+        while let Some(id) = todo.pop() {
+            if !self.placed.contains_key(&id) {
+                let tensor = self.graph.tensor(id);
+                todo.extend(tensor.links());
+                self.placed.insert(id, self.builder.tensor(tensor.clone()));
+            }
         }
-        let mut tensor: Tensor = self.graph.tensor(old).clone();
-        if let Some(quantization) = &mut tensor.quantization
-            && quantization.details.has_links()
-        {
-            Arc::make_mut(quantization).details.each_link(|id| *id = self.tensor(*id));
-        }
-        let new = self.builder.tensor(tensor);
-        self.placed.insert(old, new);
-        new
+        self.placed[&old]
     }
 }
 

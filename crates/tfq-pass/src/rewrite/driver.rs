@@ -14,7 +14,7 @@ use indexmap::{IndexMap, IndexSet};
 use rayon::prelude::*;
 use std::collections::VecDeque;
 use tfq_ir::{Applied, Module, OpId, Patch, SubgraphId};
-use tfq_target::Target;
+use tfq_target::{Spreaders, Target};
 
 /// Patches for each place that a rule can be about, an op, an operand or a tensor, after which a
 /// run looks endless. Rules that come to an end take a place or two each, and stay far below it.
@@ -42,8 +42,9 @@ pub fn apply_rules(
     let limit = PATCHES_PER_PLACE * places;
     let mut applied = 0;
     let mut endless = Endless::default();
+    let mut spreaders = Spreaders::default();
     loop {
-        let (matches, misses) = sweep(module, sg, &by_benefit, cx.target());
+        let (matches, misses) = sweep(module, sg, &by_benefit, cx.target(), &spreaders);
         if matches.is_empty() {
             for (rule, at, miss) in misses {
                 tell_miss(module, sg, rule, at, &miss, cx);
@@ -56,9 +57,15 @@ pub fn apply_rules(
             // One place is done before the next is begun: what a rule puts in for it, such as
             // an op before it, then serves those that follow.
             while is_alive(module, sg, at) {
-                let Some(rule) = rewrite(module, sg, at, &by_benefit, cx)? else { break };
+                let Some(rule) = rewrite(module, sg, at, &by_benefit, cx, &spreaders)? else {
+                    break;
+                };
                 let journal = module.journal();
-                work.revisit(&journal[journal.len() - 1], module, sg);
+                let change = &journal[journal.len() - 1];
+                work.revisit(change, module, sg);
+                for &op in change.ops.iter().filter(|op| module.subgraph(sg).contains_op(**op)) {
+                    spreaders.forget(module, cx.target(), sg, op);
+                }
                 applied += 1;
                 if applied > limit {
                     endless.check(module, rule.name)?;
@@ -80,6 +87,7 @@ fn sweep<'r>(
     sg: SubgraphId,
     rules: &[&'r Rule],
     target: &Target,
+    spreaders: &Spreaders,
 ) -> (Vec<At>, Misses<'r>) {
     let graph = module.subgraph(sg);
     let starts = |op: &OpId| rules.iter().any(|rule| rule.root.starts_with(graph.op(*op)));
@@ -90,7 +98,7 @@ fn sweep<'r>(
     let look = |at: &At| {
         let mut misses: Misses<'r> = Vec::new();
         for rule in candidates(module, sg, *at, rules) {
-            match rule.at(Site { module, sg, at: *at, target }) {
+            match rule.at(Site { module, sg, at: *at, target, spreaders }) {
                 Ok(_) => return (true, misses),
                 Err(miss) => misses.push((rule, *at, miss)),
             }
@@ -133,10 +141,11 @@ fn rewrite<'r>(
     at: At,
     rules: &[&'r Rule],
     cx: &mut Context<'_>,
+    spreaders: &Spreaders,
 ) -> Result<Option<&'r Rule>, PassError> {
     let target = cx.target();
     let chosen = candidates(module, sg, at, rules)
-        .find_map(|rule| Some((rule, rule.at(Site { module, sg, at, target }).ok()?)));
+        .find_map(|rule| Some((rule, rule.at(Site { module, sg, at, target, spreaders }).ok()?)));
     let Some((rule, found)) = chosen else { return Ok(None) };
     let mut patch = Patch::new(sg, rule.name);
     let mut folded: Option<Bytes> = None;

@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 use tfq_ir::{
     ElementType, Module, Op, OpId, Patch, References, Subgraph, SubgraphId, Tensor, TensorId,
 };
-use tfq_target::Target;
+use tfq_target::{Spreaders, Target};
 
 /// What an operand must be.
 #[derive(Clone, Debug)]
@@ -230,6 +230,7 @@ pub(super) struct Site<'a> {
     pub(super) sg: SubgraphId,
     pub(super) at: At,
     pub(super) target: &'a Target,
+    pub(super) spreaders: &'a Spreaders,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -279,7 +280,13 @@ impl<'a> Match<'a> {
 
     /// What the target says of the tensor of [`read_of`] as an operand of the root.
     pub fn eligibility(&self) -> Eligibility {
-        eligibility(self.module(), self.target(), self.site.sg, self.root(), self.slot)
+        self.eligibility_of(self.root(), self.slot)
+    }
+
+    /// What the target says of an operand of an op.
+    pub fn eligibility_of(&self, op: OpId, slot: u32) -> Eligibility {
+        let Site { module, sg, target, spreaders, .. } = self.site;
+        eligibility(module, target, sg, op, slot, spreaders)
     }
 
     /// The op at which the rule matches.
