@@ -12,7 +12,7 @@ use bytes::Bytes;
 use indexmap::IndexMap;
 use std::collections::HashMap;
 use std::hash::Hasher;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 /// A subgraph by its number; number 0 is the main one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -25,8 +25,7 @@ pub struct Module {
     pub(crate) version: u32,
     pub(crate) description: Option<Arc<str>>,
     pub(crate) signatures: Vec<Signature>,
-    /// Of the signatures, once somebody asked.
-    pub(crate) signed: OnceLock<Signed>,
+    pub(crate) signed: Signed,
     pub(crate) metadata: Vec<Metadata>,
     pub(crate) metadata_buffer: Vec<i32>,
     pub(crate) external_buffer_groups: Vec<Option<Arc<str>>>,
@@ -294,7 +293,7 @@ impl Module {
         sg: SubgraphId,
         moves: &HashMap<TensorId, TensorId>,
     ) {
-        self.signed = OnceLock::new();
+        self.signed = Signed::default();
         for signature in self.signatures.iter_mut().filter(|s| s.subgraph == sg.0) {
             for (_, link) in &mut signature.outputs {
                 if let Some(new) = link.tensor().and_then(|old| moves.get(&old)) {

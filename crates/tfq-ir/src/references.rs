@@ -5,7 +5,8 @@ use crate::{Module, Signature, SubgraphId, TensorId, TensorLink};
 use bytes::Bytes;
 use indexmap::IndexMap;
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
 
 /// What refers to a tensor besides operands and results of ops. A tensor that something refers
 /// to can neither be erased nor get another type, whoever reads it.
@@ -47,9 +48,9 @@ impl Module {
             scratch: graph.scratch_of(tensor).next().is_some(),
             odd: graph.oddity(tensor).is_some(),
         };
-        let signed = self.signed.get_or_init(|| Signed::by(&self.signatures));
-        found.input |= signed.inputs.contains(&tensor);
-        found.signature_output |= signed.outputs.contains(&tensor);
+        let [inputs, outputs] = self.signed.by(&self.signatures);
+        found.input |= inputs.contains(&tensor);
+        found.signature_output |= outputs.contains(&tensor);
         found
     }
 
@@ -98,19 +99,23 @@ impl Module {
     }
 }
 
-/// What signatures take and return, to be looked up.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Signed {
-    inputs: HashSet<TensorId>,
-    outputs: HashSet<TensorId>,
-}
+/// What signatures take and return, found when somebody asks first. It is no part of the model,
+/// and so not shown; who changes signatures replaces it.
+#[derive(Clone, Default)]
+pub(crate) struct Signed(OnceLock<[HashSet<TensorId>; 2]>);
 
 impl Signed {
-    fn by(signatures: &[Signature]) -> Self {
-        Self {
-            inputs: signatures.iter().flat_map(|signature| tensors(&signature.inputs)).collect(),
-            outputs: signatures.iter().flat_map(|signature| tensors(&signature.outputs)).collect(),
-        }
+    fn by(&self, signatures: &[Signature]) -> &[HashSet<TensorId>; 2] {
+        let all = |list: fn(&Signature) -> &[(Option<Arc<str>>, TensorLink)]| {
+            signatures.iter().flat_map(|signature| tensors(list(signature))).collect()
+        };
+        self.0.get_or_init(|| [all(|signature| &signature.inputs), all(|s| &s.outputs)])
+    }
+}
+
+impl fmt::Debug for Signed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("_")
     }
 }
 

@@ -18,6 +18,7 @@ use petgraph::stable_graph::{NodeIndex, StableDiGraph};
 use petgraph::visit::{EdgeRef, IntoEdgeReferences};
 use smallvec::SmallVec;
 use std::collections::{HashMap, HashSet};
+use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -170,10 +171,16 @@ impl Default for Subgraph {
 }
 
 /// What a subgraph takes or returns, in order, and to be looked up.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 struct Ports {
     order: Vec<TensorId>,
     members: HashSet<TensorId>,
+}
+
+impl fmt::Debug for Ports {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.order.fmt(f)
+    }
 }
 
 impl FromIterator<TensorId> for Ports {

@@ -25,8 +25,9 @@ pub fn check_runnable(module: &Module, target: &Target) -> Vec<Unrunnable> {
     check(module, None, target)
 }
 
-/// Like [`check_runnable`], without what was so in the model that the passes began with. What
-/// came in like this is the input's own affair: a model is handed back as it was, however odd.
+/// Like [`check_runnable`], without what was so in the model that the passes began with, unless
+/// patches had made it so before. What came in like this is the input's own affair: a model is
+/// handed back as it was, however odd.
 pub fn check_runnable_since(module: &Module, start: &Module, target: &Target) -> Vec<Unrunnable> {
     check(module, Some(start), target)
 }
@@ -52,7 +53,11 @@ fn check(module: &Module, start: Option<&Module>, target: &Target) -> Vec<Unrunn
     }
     if let Some(start) = start {
         let before = OpCheck { module: start, spreaders: Spreaders::default(), ..now };
-        faults.retain(|(op, fault)| !before.has(*op, fault));
+        // Patches before the run are no excuse.
+        let mut patched = touched_ops(start, 0);
+        patched.extend(fellow_readers(start, &patched));
+        let patched: IndexSet<OpId> = patched.into_iter().map(|(_, op)| op).collect();
+        faults.retain(|(op, fault)| patched.contains(op) || !before.has(*op, fault));
     }
     let mut found: Vec<Unrunnable> = faults.into_iter().map(|(_, fault)| fault.what).collect();
     found.extend(stale_metadata(module));
