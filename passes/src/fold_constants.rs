@@ -1,7 +1,7 @@
 use crate::costs::FEW;
 use crate::remove_identities::new_shape;
 use bytes::Bytes;
-use indexmap::IndexMap;
+use std::collections::HashMap;
 use std::sync::Arc;
 use tfq_ir::catalog::ops::{
     DEQUANTIZE, EXPAND_DIMS, FAKE_QUANT, QUANTIZE, RESHAPE, SQUEEZE, TRANSPOSE,
@@ -165,29 +165,41 @@ fn kind<'a>(m: &Match<'a>) -> &'a OpKind {
 const OLD_CONSTANT: Numbers =
     Numbers { subgraphs: false, ops: false, tensors: true, buffers: true };
 
-/// How many tensors show each buffer.
+/// How many tensors showed the bytes of each constant before a rule was applied, and how many
+/// operands read those.
 #[derive(Debug)]
-struct Shown(IndexMap<BufferId, usize>);
+struct Shown(HashMap<Span, (usize, usize)>);
+
+/// Where bytes lie. Buffers that were made of others without another value lie where those do.
+type Span = (usize, usize);
+
+fn span(bytes: &Bytes) -> Span {
+    (bytes.as_ptr().addr(), bytes.len())
+}
 
 impl Shown {
     fn new(module: &Module) -> Self {
-        let mut shown: IndexMap<BufferId, usize> = IndexMap::new();
+        let mut shown: HashMap<Span, (usize, usize)> = HashMap::new();
         for (_, graph) in module.subgraphs() {
             for id in graph.tensors() {
-                *shown.entry(graph.tensor(id).buffer).or_default() += 1;
+                if let Some(bytes) = module.constants().get(graph.tensor(id).buffer) {
+                    let (tensors, readers) = shown.entry(span(bytes)).or_default();
+                    *tensors += 1;
+                    *readers += graph.uses(id).len();
+                }
             }
         }
         Self(shown)
     }
 
-    /// Whether one tensor shows the bytes. A buffer that was made since may be another name for
-    /// those of one that was there.
+    /// Whether one tensor shows the bytes, for one reader, so that they go when it is folded. What
+    /// the rules made of them for another reader shows them still.
     fn is_shown_once(&self, module: &Module, buffer: BufferId) -> bool {
-        if let Some(tensors) = self.0.get(&buffer) {
-            return *tensors == 1;
-        }
         let Some(bytes) = module.constants().get(buffer) else { return false };
-        let same = |other: &Bytes| other.as_ptr() == bytes.as_ptr() && other.len() == bytes.len();
+        if let Some(shown) = self.0.get(&span(bytes)) {
+            return *shown == (1, 1);
+        }
+        let same = |other: &Bytes| span(other) == span(bytes);
         let mut others = module.constants().iter().filter(|(id, _)| *id != buffer);
         !others.any(|(_, other)| other.is_some_and(same))
     }

@@ -26,6 +26,8 @@ pub(crate) enum Large {
     Readers,
     /// Ops that read one weight, and would not after another kernel changed its scale.
     Products,
+    /// Constants that the subgraph and its signature return.
+    Returned,
     /// Tensors that each hold the scales of another, the last those of the first.
     Links,
     /// Ops that read one activation and whose results nobody reads.
@@ -67,7 +69,7 @@ pub(crate) enum Large {
 }
 
 impl Large {
-    pub(crate) const ALL: [Self; 26] = [
+    pub(crate) const ALL: [Self; 27] = [
         Self::CallChain,
         Self::CallRing,
         Self::CallMesh,
@@ -75,6 +77,7 @@ impl Large {
         Self::Layers,
         Self::Readers,
         Self::Products,
+        Self::Returned,
         Self::Links,
         Self::DeadOps,
         Self::SharedBuffer,
@@ -133,6 +136,9 @@ impl Large {
                     make.main.op(op(ops::BATCH_MATMUL), &[Some(x), Some(weight)], &[y]);
                     outputs.push(y);
                 }
+            }
+            Self::Returned => {
+                outputs.extend((0..n).map(|at| make.weight(&format!("w{at}"), at)));
             }
             Self::Links => {
                 let ring: Vec<TensorId> = (0..n).map(|_| make.main.tensor(float("t"))).collect();
@@ -260,6 +266,7 @@ impl Large {
             Self::Signatures => {
                 (0..n).map(|n| signature(&format!("s{n}"), &inputs, &outputs)).collect()
             }
+            Self::Returned => vec![signature("s", &inputs, &outputs)],
             Self::SignatureEnds => vec![signature("s", &vec![x; n], &vec![outputs[0]; n])],
             _ => Vec::new(),
         };

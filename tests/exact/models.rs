@@ -474,6 +474,10 @@ impl Maker {
 
     /// Adds a quantised constant, behind a Dequantize of its own.
     fn dequantized(&mut self, x: &T) -> T {
+        // With one element of rank 1 a scalar becomes one too.
+        if x.dims.is_empty() {
+            return self.unary(x);
+        }
         let (codes, real) = (self.name(), self.name());
         self.head.push(format!("%{codes} = const : i8[1] q(0.25, 3) = [17]"));
         self.ops.push(format!("%{real} = DEQUANTIZE(%{codes}) : f32[1]"));
@@ -483,6 +487,10 @@ impl Maker {
 
     /// Two constants of the same bytes.
     fn equal_constants(&mut self, x: &T) -> T {
+        // With one element of rank 1 a scalar becomes one too.
+        if x.dims.is_empty() {
+            return self.unary(x);
+        }
         let [a, b] = [self.name(), self.name()];
         let value = ["0.5", "-3.25"][self.rng.usize(..2)];
         for name in [&a, &b] {

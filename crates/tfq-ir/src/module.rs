@@ -2,7 +2,7 @@
 
 use crate::catalog::ops;
 use crate::patch::{Applied, Patch, Rejected};
-use crate::references::Signed;
+use crate::references::SignatureEnds;
 use crate::words::counted;
 use crate::{
     BufferId, ConstantPool, DEQUANT_CACHE_METADATA, Numbers, Op, OpId, OpKind, Subgraph, TensorId,
@@ -25,7 +25,7 @@ pub struct Module {
     pub(crate) version: u32,
     pub(crate) description: Option<Arc<str>>,
     pub(crate) signatures: Vec<Signature>,
-    pub(crate) signed: Signed,
+    pub(crate) signature_ends: SignatureEnds,
     pub(crate) metadata: Vec<Metadata>,
     pub(crate) metadata_buffer: Vec<i32>,
     pub(crate) external_buffer_groups: Vec<Option<Arc<str>>>,
@@ -287,20 +287,9 @@ impl Module {
         &self.signatures
     }
 
-    /// The signatures of a subgraph return other tensors in place of some.
-    pub(crate) fn move_signature_outputs(
-        &mut self,
-        sg: SubgraphId,
-        moves: &HashMap<TensorId, TensorId>,
-    ) {
-        self.signed = Signed::default();
-        for signature in self.signatures.iter_mut().filter(|s| s.subgraph == sg.0) {
-            for (_, link) in &mut signature.outputs {
-                if let Some(new) = link.tensor().and_then(|old| moves.get(&old)) {
-                    *link = TensorLink::Tensor(*new);
-                }
-            }
-        }
+    /// Signatures return other tensors in place of some.
+    pub(crate) fn move_signature_outputs(&mut self, moves: &HashMap<TensorId, TensorId>) {
+        self.signature_ends.replace_outputs(&mut self.signatures, moves);
     }
 
     /// Named buffers that the runtime or a tool reads.

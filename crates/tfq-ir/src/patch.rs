@@ -795,7 +795,7 @@ fn commit(module: &mut Module, patch: Patch) -> Applied {
         changed.shift_remove(tensor);
     }
     if !moves.is_empty() {
-        module.move_signature_outputs(subgraph, &moves);
+        module.move_signature_outputs(&moves);
     }
 
     Applied {

@@ -4,7 +4,8 @@
 use crate::{Module, Signature, SubgraphId, TensorId, TensorLink};
 use bytes::Bytes;
 use indexmap::IndexMap;
-use std::collections::HashSet;
+use smallvec::SmallVec;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
@@ -48,9 +49,9 @@ impl Module {
             scratch: graph.scratch_of(tensor).next().is_some(),
             odd: graph.oddity(tensor).is_some(),
         };
-        let [inputs, outputs] = self.signed.by(&self.signatures);
-        found.input |= inputs.contains(&tensor);
-        found.signature_output |= outputs.contains(&tensor);
+        let ends = self.signature_ends.of(&self.signatures);
+        found.input |= ends.inputs.contains(&tensor);
+        found.signature_output |= ends.outputs.contains_key(&tensor);
         found
     }
 
@@ -102,18 +103,58 @@ impl Module {
 /// What signatures take and return, found when somebody asks first. It is no part of the model,
 /// and so not shown; who changes signatures replaces it.
 #[derive(Clone, Default)]
-pub(crate) struct Signed(OnceLock<[HashSet<TensorId>; 2]>);
+pub(crate) struct SignatureEnds(OnceLock<Arc<Ends>>);
 
-impl Signed {
-    fn by(&self, signatures: &[Signature]) -> &[HashSet<TensorId>; 2] {
-        let all = |list: fn(&Signature) -> &[(Option<Arc<str>>, TensorLink)]| {
-            signatures.iter().flat_map(|signature| tensors(list(signature))).collect()
-        };
-        self.0.get_or_init(|| [all(|signature| &signature.inputs), all(|s| &s.outputs)])
+#[derive(Clone, Default)]
+struct Ends {
+    inputs: HashSet<TensorId>,
+    /// By signature and place.
+    outputs: HashMap<TensorId, SmallVec<[(u32, u32); 1]>>,
+}
+
+impl Ends {
+    fn of(signatures: &[Signature]) -> Self {
+        let inputs = signatures.iter().flat_map(|signature| &signature.inputs);
+        let inputs = inputs.filter_map(|(_, link)| link.tensor()).collect();
+        let mut ends = Self { inputs, ..Self::default() };
+        for (n, signature) in (0..).zip(signatures) {
+            for (place, (_, link)) in (0..).zip(&signature.outputs) {
+                if let Some(id) = link.tensor() {
+                    ends.outputs.entry(id).or_default().push((n, place));
+                }
+            }
+        }
+        ends
     }
 }
 
-impl fmt::Debug for Signed {
+impl SignatureEnds {
+    fn of(&self, signatures: &[Signature]) -> &Ends {
+        self.0.get_or_init(|| Arc::new(Ends::of(signatures)))
+    }
+
+    /// The signatures return other tensors in place of some.
+    pub(crate) fn replace_outputs(
+        &mut self,
+        signatures: &mut [Signature],
+        moves: &HashMap<TensorId, TensorId>,
+    ) {
+        self.of(signatures);
+        let ends = self.0.get_mut().map(Arc::make_mut).expect("it was found");
+        // Two may trade places.
+        let taken = |(old, new): (&TensorId, &TensorId)| Some((*new, ends.outputs.remove(old)?));
+        let taken: Vec<_> = moves.iter().filter_map(taken).collect();
+        for (new, places) in taken {
+            for &(n, place) in &places {
+                let (_, link) = &mut signatures[n as usize].outputs[place as usize];
+                *link = TensorLink::Tensor(new);
+            }
+            ends.outputs.entry(new).or_default().extend(places);
+        }
+    }
+}
+
+impl fmt::Debug for SignatureEnds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("_")
     }

@@ -1,6 +1,6 @@
 //! The same module in another order of making: for tests of determinism.
 
-use crate::references::Signed;
+use crate::references::SignatureEnds;
 use crate::{DequantCache, Module, OpId, Subgraph, TensorId, TensorLink};
 use std::collections::HashMap;
 
@@ -24,7 +24,7 @@ impl Module {
         let shuffled: Vec<(Subgraph, Moved)> =
             self.subgraphs().map(|(_, graph)| graph.shuffled(&mut rng)).collect();
         let mut module = self.clone();
-        module.signed = Signed::default();
+        module.signature_ends = SignatureEnds::default();
         for signature in &mut module.signatures {
             let Some((_, moved)) = shuffled.get(signature.subgraph as usize) else { continue };
             for (_, link) in signature.inputs.iter_mut().chain(&mut signature.outputs) {

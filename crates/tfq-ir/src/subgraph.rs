@@ -17,7 +17,7 @@ use petgraph::Direction::{Incoming, Outgoing};
 use petgraph::stable_graph::{NodeIndex, StableDiGraph};
 use petgraph::visit::{EdgeRef, IntoEdgeReferences};
 use smallvec::SmallVec;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -174,7 +174,24 @@ impl Default for Subgraph {
 #[derive(Clone, Default)]
 struct Ports {
     order: Vec<TensorId>,
-    members: HashSet<TensorId>,
+    places: HashMap<TensorId, SmallVec<[u32; 1]>>,
+}
+
+impl Ports {
+    fn contains(&self, tensor: TensorId) -> bool {
+        self.places.contains_key(&tensor)
+    }
+
+    /// Puts other tensors in the places of some.
+    fn replace(&mut self, moves: &HashMap<TensorId, TensorId>) {
+        // Two may trade places.
+        let taken = |(old, new): (&TensorId, &TensorId)| Some((*new, self.places.remove(old)?));
+        let taken: Vec<(TensorId, SmallVec<[u32; 1]>)> = moves.iter().filter_map(taken).collect();
+        for (new, places) in taken {
+            places.iter().for_each(|place| self.order[*place as usize] = new);
+            self.places.entry(new).or_default().extend(places);
+        }
+    }
 }
 
 impl fmt::Debug for Ports {
@@ -185,8 +202,12 @@ impl fmt::Debug for Ports {
 
 impl FromIterator<TensorId> for Ports {
     fn from_iter<I: IntoIterator<Item = TensorId>>(tensors: I) -> Self {
-        let order: Vec<TensorId> = tensors.into_iter().collect();
-        Self { members: order.iter().copied().collect(), order }
+        let mut ports = Self::default();
+        for (place, tensor) in (0..).zip(tensors) {
+            ports.order.push(tensor);
+            ports.places.entry(tensor).or_default().push(place);
+        }
+        ports
     }
 }
 
@@ -338,12 +359,12 @@ impl Subgraph {
 
     /// Whether the subgraph takes the tensor as an input.
     pub fn is_input(&self, tensor: TensorId) -> bool {
-        self.inputs.members.contains(&tensor)
+        self.inputs.contains(tensor)
     }
 
     /// Whether the subgraph returns the tensor.
     pub fn is_output(&self, tensor: TensorId) -> bool {
-        self.outputs.members.contains(&tensor)
+        self.outputs.contains(tensor)
     }
 
     /// Why a tensor has no single value, where it has none.
@@ -625,10 +646,7 @@ impl Subgraph {
 
     /// Returns other tensors in place of some.
     pub(crate) fn move_outputs(&mut self, moves: &HashMap<TensorId, TensorId>) {
-        if !moves.is_empty() {
-            let moved = |id: &TensorId| *moves.get(id).unwrap_or(id);
-            self.outputs = self.outputs().iter().map(moved).collect();
-        }
+        self.outputs.replace(moves);
     }
 
     pub(crate) fn insert_tensor(&mut self, tensor: Tensor) -> TensorId {

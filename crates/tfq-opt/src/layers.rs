@@ -65,7 +65,7 @@ pub struct Layers {
 }
 
 impl Layers {
-    /// The layers where the ratio drops most, worst first: positions of section and layer. The
+    /// The layers that add most noise, worst first: positions of section and layer. The
     /// noise that comes in there need not be what matters at the outputs.
     pub fn drops(&self, count: usize) -> Vec<(usize, usize)> {
         let all = self.sections.iter().enumerate().flat_map(|(s, section)| {

@@ -273,14 +273,17 @@ impl Optimizer {
         }
         // Where another layout is asked for, or less than all that is there, the input is no measure.
         let comparable = !self.lift.drop_unknown && self.lower.placement == Placement::Auto;
+        let mut unrunnable = tfq_pass::check_quantized(&module, self.target);
         let bounded = comparable && self.never_larger && kept.is_none();
         if let Some(input) = input.as_ref().filter(|_| bounded) {
             module = size::bounded(&start, module, &mut report, &self.lower, input.len() as u64)?;
+            unrunnable = tfq_pass::check_quantized(&module, self.target);
         }
         size::tell_of_record(&module, &start, &mut report);
         let as_it_was = comparable && module.is_untouched_since(&start);
         let unloadable = self.unloadable(&start, &module)?;
-        Ok(Optimized { module, report, kept, unloadable, lower: self.lower, input, as_it_was })
+        let lower = self.lower;
+        Ok(Optimized { module, report, kept, unloadable, unrunnable, lower, input, as_it_was })
     }
 
     /// For what the target refuses the result: nothing, unless it is in the input as well and
@@ -354,6 +357,9 @@ pub struct Optimized {
     /// For what the target refuses the model, as it did the input
     /// ([`Optimizer::allow_unloadable`]).
     pub unloadable: Vec<Unloadable>,
+    /// Quantised constants that came in so and that the target has no kernels for, where no pass
+    /// put that right.
+    pub unrunnable: Vec<Unrunnable>,
     lower: LowerOptions,
     /// What was read, where it came as bytes.
     input: Option<Bytes>,

@@ -28,7 +28,7 @@ pub use manager::{
 pub use options::{OptionInfo, OptionKind, OptionValue};
 pub use pipeline::{Node, Pipeline, PipelineError, Step};
 pub use registry::{NamedPipeline, Registry, RegistryError};
-pub use runnable::{Unrunnable, check_runnable, check_runnable_since};
+pub use runnable::{Unrunnable, check_quantized, check_runnable, check_runnable_since};
 pub use timeline::{Span, SpanKind, Timeline};
 
 /// For `declare_pass!` only.

@@ -3,7 +3,8 @@
 
 use crate::Context;
 use crate::eligibility::{Eligibility, eligibility};
-use indexmap::IndexSet;
+use indexmap::{IndexMap, IndexSet};
+use std::mem::{Discriminant, discriminant};
 use tfq_ir::{ElementType, Module, Numbers, OpId, SubgraphId, TensorId};
 use tfq_target::{Spreaders, Target, WeightForm};
 
@@ -32,34 +33,39 @@ pub fn check_runnable_since(module: &Module, start: &Module, target: &Target) ->
     check(module, Some(start), target)
 }
 
+/// What the target would refuse or compute wrongly of the quantised constants of a model, whoever
+/// quantised them.
+pub fn check_quantized(module: &Module, target: &Target) -> Vec<Unrunnable> {
+    let check = OpCheck { changed: IndexSet::new(), ..OpCheck::new(module, target) };
+    let ops = module.subgraphs().flat_map(|(sg, graph)| graph.ops().map(move |op| (sg, op)));
+    let faults = ops.flat_map(|op| check.quantized(op));
+    faults.map(|fault| fault.what).collect()
+}
+
 fn check(module: &Module, start: Option<&Module>, target: &Target) -> Vec<Unrunnable> {
-    let changed: IndexSet<(SubgraphId, TensorId)> = module
-        .journal()
-        .iter()
-        .filter_map(|patch| Some((patch.subgraph?, patch)))
-        .flat_map(|(sg, patch)| {
-            let new = patch.added_tensors().iter();
-            new.chain(&patch.retyped).map(move |id| (sg, *id))
-        })
-        .collect();
-    let now = OpCheck { module, target, changed: &changed, spreaders: Spreaders::default() };
+    let now = OpCheck::new(module, target);
     let touched = touched_ops(module, 0);
-    let mut faults: Vec<(OpId, Fault)> = Vec::new();
-    for &at in &touched {
-        faults.extend(now.faults(at).into_iter().map(|fault| (at.1, fault)));
+    let mut faults: IndexMap<OpId, Vec<Fault>> = IndexMap::new();
+    for &(sg, op) in &touched {
+        faults.entry(op).or_default().extend(now.faults((sg, op)));
     }
-    for at in fellow_readers(module, &touched) {
-        faults.extend(now.weights_to_part(at).into_iter().map(|fault| (at.1, fault)));
+    for (sg, op) in fellow_readers(module, &touched) {
+        faults.entry(op).or_default().extend(now.weights_of_its_own((sg, op)));
     }
     if let Some(start) = start {
-        let before = OpCheck { module: start, spreaders: Spreaders::default(), ..now };
-        // Patches before the run are no excuse.
+        // Patches before the run are no excuse for what an op reads.
         let mut patched = touched_ops(start, 0);
         patched.extend(fellow_readers(start, &patched));
         let patched: IndexSet<OpId> = patched.into_iter().map(|(_, op)| op).collect();
-        faults.retain(|(op, fault)| patched.contains(op) || !before.has(*op, fault));
+        let before = OpCheck { changed: IndexSet::new(), ..OpCheck::new(start, target) };
+        for (op, faults) in faults.iter_mut().filter(|(_, faults)| !faults.is_empty()) {
+            let came = before.all(*op);
+            let excused = |fault: &Fault| fault.operand.is_none() || !patched.contains(op);
+            faults.retain(|fault| !excused(fault) || !came.iter().any(|one| one.is_like(fault)));
+        }
     }
-    let mut found: Vec<Unrunnable> = faults.into_iter().map(|(_, fault)| fault.what).collect();
+    let faults = faults.into_values().flatten();
+    let mut found: Vec<Unrunnable> = faults.map(|fault| fault.what).collect();
     found.extend(stale_metadata(module));
     for (sg, graph) in module.subgraphs() {
         for &output in graph.outputs() {
@@ -128,9 +134,10 @@ fn stale_metadata(module: &Module) -> Option<Unrunnable> {
     Some(Unrunnable { place: format!("metadata `{}`", metadata.name), what, fix: None })
 }
 
-/// What is wrong with an op, at which of its operands, if at one.
+/// What is wrong with an op.
 struct Fault {
-    operand: Option<(u32, WeightForm)>,
+    /// At which of its operands, if at one, and what the target says of that.
+    operand: Option<(u32, WeightForm, Discriminant<Eligibility>)>,
     what: Unrunnable,
 }
 
@@ -151,17 +158,33 @@ struct OpCheck<'a> {
     module: &'a Module,
     target: &'a Target,
     /// Tensors that patches made or gave another type.
-    changed: &'a IndexSet<(SubgraphId, TensorId)>,
+    changed: IndexSet<TensorId>,
     spreaders: Spreaders,
 }
 
-impl OpCheck<'_> {
+impl<'a> OpCheck<'a> {
+    fn new(module: &'a Module, target: &'a Target) -> Self {
+        let patches = module.journal().iter();
+        let changed =
+            patches.flat_map(|patch| patch.added_tensors().iter().chain(&patch.retyped).copied());
+        Self { module, target, changed: changed.collect(), spreaders: Spreaders::default() }
+    }
+
     fn faults(&self, (sg, op): (SubgraphId, OpId)) -> Vec<Fault> {
-        let Self { module, target, .. } = *self;
+        let lacks = self.target.lacks_op(self.module, sg, op);
+        let place = || Context::op_place(self.module, sg, op);
+        let mut found: Vec<Fault> =
+            lacks.map(|what| Fault::of_op(place(), what)).into_iter().collect();
+        found.extend(self.quantized((sg, op)));
+        found
+    }
+
+    /// What is wrong with the quantised constants that it reads.
+    fn quantized(&self, (sg, op): (SubgraphId, OpId)) -> Vec<Fault> {
+        let Self { module, target, .. } = self;
         let graph = module.subgraph(sg);
         let place = || Context::op_place(module, sg, op);
         let mut found = Vec::new();
-        found.extend(target.lacks_op(module, sg, op).map(|what| Fault::of_op(place(), what)));
         if graph.op(op).kind.is(tfq_ir::catalog::ops::DEQUANTIZE) {
             let what = graph.operand(op, 0).and_then(|from| {
                 let form = WeightForm::of(graph.tensor(from));
@@ -188,12 +211,13 @@ impl OpCheck<'_> {
             let form = WeightForm::of(tensor);
             if !pending
                 && !matches!(verdict, Eligibility::OwnTensor { .. })
-                && !self.changed.contains(&(sg, operand))
+                && !self.changed.contains(&operand)
                 && target.computes(module, sg, op, slot, &form)
             {
                 continue;
             }
             let label = tensor.label();
+            let kind = discriminant(&verdict);
             let what = match verdict {
                 Eligibility::Hybrid { .. } => continue,
                 Eligibility::OwnTensor { reason, .. } => shares(module, sg, op, operand, &reason),
@@ -208,35 +232,34 @@ impl OpCheck<'_> {
                     fix: Some("insert-dequant"),
                 },
             };
-            found.push(Fault { operand: Some((slot, form)), what });
+            found.push(Fault { operand: Some((slot, form, kind)), what });
         }
         found
     }
 
-    /// The weights that the op would have to read through a tensor of its own.
-    fn weights_to_part(&self, (sg, op): (SubgraphId, OpId)) -> Vec<Fault> {
-        let Self { module, target, .. } = *self;
+    /// The weights that the op has to read through a tensor of its own.
+    fn weights_of_its_own(&self, (sg, op): (SubgraphId, OpId)) -> Vec<Fault> {
+        let Self { module, target, .. } = self;
         let graph = module.subgraph(sg);
-        let part = |slot| {
+        let own = |slot| {
             let id = graph.operand(op, slot)?;
-            match eligibility(module, target, sg, op, slot, &self.spreaders) {
-                Eligibility::OwnTensor { reason, .. } => Some(Fault {
-                    operand: Some((slot, WeightForm::of(graph.tensor(id)))),
-                    what: shares(module, sg, op, id, &reason),
-                }),
-                _ => None,
-            }
+            let verdict = eligibility(module, target, sg, op, slot, &self.spreaders);
+            let operand = Some((slot, WeightForm::of(graph.tensor(id)), discriminant(&verdict)));
+            let Eligibility::OwnTensor { reason, .. } = verdict else { return None };
+            Some(Fault { operand, what: shares(module, sg, op, id, &reason) })
         };
-        target.weight_slots(graph, op).into_iter().filter_map(part).collect()
+        target.weight_slots(graph, op).into_iter().filter_map(own).collect()
     }
 
-    /// Whether the op has the fault here.
-    fn has(&self, op: OpId, fault: &Fault) -> bool {
-        let Some((sg, _)) = self.module.subgraphs().find(|(_, graph)| graph.contains_op(op)) else {
-            return false;
+    /// All that is wrong with an op, if it is there.
+    fn all(&self, op: OpId) -> Vec<Fault> {
+        let mut graphs = self.module.subgraphs();
+        let Some((sg, _)) = graphs.find(|(_, graph)| graph.contains_op(op)) else {
+            return Vec::new();
         };
-        let all = self.faults((sg, op)).into_iter().chain(self.weights_to_part((sg, op)));
-        all.into_iter().any(|one| one.is_like(fault))
+        let mut all = self.faults((sg, op));
+        all.extend(self.weights_of_its_own((sg, op)));
+        all
     }
 }
 

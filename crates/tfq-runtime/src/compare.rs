@@ -51,10 +51,11 @@ impl Verdict {
             Self::Ran(outputs) => outputs.iter().find_map(|output| {
                 let fault = match &output.difference {
                     Err(mismatch) => mismatch.to_string(),
-                    Ok(found) if found.not_finite > 0 => {
-                        let are = if found.not_finite == 1 { "is" } else { "are" };
-                        let elements = counted(found.not_finite, "element");
-                        format!("{elements} {are} not finite any more")
+                    Ok(found) if let Some(what) = found.finiteness() => {
+                        let one = found.not_finite == 1;
+                        let are = if one { "is" } else { "are" };
+                        let what = if one { what.to_owned() } else { what.replace("was", "were") };
+                        format!("{} {are} {what}", counted(found.not_finite, "element"))
                     }
                     Ok(found) if found.float && found.snr_db < min_snr => {
                         format!("{:.1} dB, at least {min_snr} are wanted", found.snr_db)
@@ -111,6 +112,7 @@ pub fn compare<E: From<RunError>>(
         if helps && start(Engine::Python).is_ok_and(|mut worker| worker.answers()) {
             engine = Engine::Python;
             found = run(engine, models)?;
+            unstable = found.iter().filter_map(skipped).any(crashed);
         }
         // The original may crash as well, now and then: some kernels read past the end of what
         // they are given, and it hangs on what lies there.
@@ -192,6 +194,7 @@ fn attempt<E: From<RunError>>(
                         output.add(sample, wanted, found);
                     }
                 }
+                Err(error) if about_nothing(&error) => return Err(error.into()),
                 Err(error) => {
                     verdict = Some(Verdict::Failed(of_sample(error)));
                     break;
@@ -219,7 +222,7 @@ fn attempt<E: From<RunError>>(
 
 /// Whether the worker that gave this answer gives no other.
 fn has_ended(error: &RunError) -> bool {
-    matches!(error.stage, Stage::Crash | Stage::Timeout)
+    matches!(error.stage, Stage::Crash | Stage::Timeout | Stage::Killed | Stage::Library)
 }
 
 fn in_sample(sample: usize, error: RunError) -> RunError {

@@ -19,6 +19,8 @@ pub struct Difference {
     pub differing: usize,
     /// How many elements are finite in one of the two only, or infinite in other ways.
     pub not_finite: usize,
+    /// How many of those are finite in what was found.
+    pub finite_again: usize,
     /// How many elements there are.
     pub elements: usize,
     /// Whether they are floating-point numbers. Noise makes an integer another one, or not: what
@@ -44,6 +46,16 @@ impl fmt::Display for Mismatch {
 impl std::error::Error for Mismatch {}
 
 impl Difference {
+    /// What became of elements that are not finite in both, if there are any.
+    pub fn finiteness(&self) -> Option<&'static str> {
+        match (self.not_finite, self.finite_again) {
+            (0, _) => None,
+            (_, 0) => Some("not finite any more"),
+            (all, again) if all == again => Some("finite, and was not"),
+            _ => Some("not finite in one"),
+        }
+    }
+
     /// Compares `found` with `wanted`, which must have its type and shape.
     pub fn between(wanted: &Value, found: &Value) -> Result<Self, Mismatch> {
         let mut tally = Tally::default();
@@ -70,6 +82,7 @@ pub struct Tally {
     max_abs: f64,
     differing: usize,
     not_finite: usize,
+    finite_again: usize,
     elements: usize,
     float: bool,
     /// Elements are packed or no numbers, so that there are no sums.
@@ -115,6 +128,7 @@ impl Tally {
             self.differing += 1;
             if !(x.is_finite() && y.is_finite()) {
                 self.not_finite += 1;
+                self.finite_again += usize::from(y.is_finite());
                 continue;
             }
             let error = (x - y).abs();
@@ -135,6 +149,7 @@ impl Tally {
             max_abs: self.max_abs,
             differing: self.differing,
             not_finite: self.not_finite,
+            finite_again: self.finite_again,
             elements: self.elements,
             float: self.float,
         };

@@ -16,6 +16,7 @@
 //! | `attr.new_shape.longer=8` | the attribute is a list of more elements |
 //! | `unknown-type` | an attribute that names an element type has a value that stands for none |
 //! | `no-subgraph` | an attribute that names a subgraph to call names none (-1) |
+//! | `same-subgraph` | two attributes name one subgraph to call |
 //! | `no-options` | it has no options table, or that of another op |
 //! | `in-place` | it computes a tensor that it reads |
 //! | `grouped` | data and filter (operands 0 and 1, rank 4) differ in their last and last-but-none dimension: input channels |
@@ -81,6 +82,7 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
         "in-place",
         "no-options",
         "no-subgraph",
+        "same-subgraph",
         "unknown-type",
         "row-not-multiple=2",
         "block-not-multiple=32",
@@ -110,6 +112,7 @@ enum Test {
     LongerAttr(Box<str>, usize),
     UnknownType,
     NoSubgraph,
+    SameSubgraph,
     NoOptions,
     InPlace,
     Grouped,
@@ -196,6 +199,7 @@ fn parse_test(bare: &str, text: &str, ops: &[&'static OpInfo]) -> Result<Test, P
         "in-place" => return Ok(Test::InPlace),
         "no-options" => return Ok(Test::NoOptions),
         "no-subgraph" => return Ok(Test::NoSubgraph),
+        "same-subgraph" => return Ok(Test::SameSubgraph),
         "unknown-type" => return Ok(Test::UnknownType),
         _ => (),
     }
@@ -487,6 +491,10 @@ impl<'a> Site<'a> {
                 })
             }),
             Test::NoSubgraph => self.op.subgraph_refs().iter().any(|(_, value)| *value < 0),
+            Test::SameSubgraph => {
+                let called = self.op.subgraph_refs();
+                called.windows(2).any(|pair| pair[0].1 == pair[1].1)
+            }
             Test::NoOptions => {
                 let tfq_ir::OpKind::Builtin(code) = self.op.kind else { return false };
                 let own = catalog::op_by_code(code).and_then(|info| info.options);

@@ -3,7 +3,7 @@
 use crate::form::{Granularity, WeightForm};
 use crate::target::{Target, Verdict};
 use std::collections::HashMap;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
 use tfq_ir::{Module, OpId, SubgraphId, TensorId};
 
 /// Which readers of a tensor change its scale, found once for each tensor: each of a great many
@@ -19,14 +19,21 @@ type FirstTwo = [Option<(OpId, u32)>; 2];
 
 impl Spreaders {
     /// Forgets what an op that was changed may have changed.
+    ///
+    /// # Panics
+    /// If the op has been erased.
     pub fn forget(&mut self, module: &Module, target: &Target, sg: SubgraphId, op: OpId) {
         let graph = module.subgraph(sg);
         if target.spreads(&graph.op(op).kind) {
-            let known = self.0.get_mut().expect("nothing panics while it is held");
+            let mut known = self.known();
             for id in graph.operands(op).into_iter().flatten() {
                 known.remove(&(sg, id));
             }
         }
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<(SubgraphId, TensorId), Found>> {
+        self.0.lock().expect("nothing panics while it is held")
     }
 
     /// One of the ops that change the scale of a tensor in this form, other than `op`.
@@ -50,12 +57,16 @@ impl Spreaders {
         let reads = |&(op, slot): &(OpId, u32)| {
             graph.contains_op(op) && graph.operand(op, slot) == Some(id)
         };
-        let mut known = self.0.lock().expect("nothing panics while it is held");
-        let forms = known.entry((sg, id)).or_default();
-        forms.retain(|(_, found)| found.iter().flatten().all(reads));
-        let found = forms.iter().find(|(known, _)| *known == form).map(|(_, found)| *found);
-        let found = found.unwrap_or_else(|| {
+        let known = {
+            let known = self.known();
+            let mut forms = known.get(&(sg, id)).into_iter().flatten();
+            forms.find(|(known, _)| *known == form).map(|(_, found)| *found)
+        };
+        let found = known.filter(|found| found.iter().flatten().all(reads)).unwrap_or_else(|| {
             let found = find();
+            let mut known = self.known();
+            let forms = known.entry((sg, id)).or_default();
+            forms.retain(|(known, _)| *known != form);
             forms.push((form, found));
             found
         });

@@ -71,7 +71,7 @@ struct Gain {
 }
 
 impl Job<'_> {
-    /// Tries at most `limit` ops, those first where the ratio drops most.
+    /// Tries at most `limit` ops, those first that add most noise.
     pub(super) fn run(
         &self,
         cases: &[Case],
@@ -181,7 +181,7 @@ fn worst_kernels(cases: &[Case]) -> Option<Kernels> {
     found.into_iter().rev().find(|(_, snr)| alike(*snr)).map(|(kind, _)| kind)
 }
 
-/// How much the ratio drops at the op.
+/// How much noise the op adds.
 fn drop(layers: &[Layers], suspect: &Suspect) -> f64 {
     let sections = layers.iter().flat_map(|layers| &layers.sections);
     let layers = sections.filter(|section| section.subgraph == suspect.subgraph);

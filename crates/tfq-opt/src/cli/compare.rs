@@ -40,7 +40,7 @@ pub(crate) struct Args {
     per_layer: bool,
 
     /// Put the constants of A back into B, op by op, and tell which of them gain most at the
-    /// outputs: one run of B for each op, or for N ops, those where the ratio drops most
+    /// outputs: one run of B for each op, or for N ops, those that add most noise
     #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, value_parser = clap::value_parser!(u32).range(1..))]
     ablate: Option<Option<u32>>,
 
@@ -200,7 +200,7 @@ pub(super) fn numbers(
 ) -> io::Result<()> {
     match difference {
         Ok(found) if found.differing == 0 => write!(out, "{:>9} {:>9} {:>9}", "equal", 1, 0),
-        Ok(found) if found.not_finite > 0 => write!(out, "{:>29}", "not finite any more"),
+        Ok(found) if let Some(what) = found.finiteness() => write!(out, "{what:>29}"),
         Ok(found) => {
             write!(out, "{:>9.1} {:>9.6} {:>9.2e}", found.snr_db, found.cosine, found.max_abs)
         }

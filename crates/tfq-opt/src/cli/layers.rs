@@ -11,7 +11,7 @@ use tfq_opt::ir::text::visible;
 use tfq_opt::runtime::{Engine, Kernels};
 use tfq_opt::{Call, Layers, Section, Side, layers};
 
-/// How many layers are marked as the ones where the ratio drops most.
+/// How many layers are marked as the ones that add most noise.
 const MARKED: usize = 3;
 
 /// The first kernels that are no delegate: that would swallow tensors.
@@ -62,8 +62,8 @@ pub(super) fn print(
                 numbers(out, &layer.difference)?;
                 write!(out, "  {} {}", visible(&layer.kind), visible(&layer.name))?;
                 match drops.iter().position(|at| *at == (s, n)) {
-                    Some(0) => write!(out, "  <-- the ratio drops most here")?,
-                    Some(rank) => write!(out, "  <-- and here ({})", rank + 1)?,
+                    Some(0) => write!(out, "  <-- adds most noise")?,
+                    Some(rank) => write!(out, "  <-- adds noise ({})", rank + 1)?,
                     None => (),
                 }
                 let culprit = ablated.and_then(|found| found.gain(section.subgraph, layer.op));
@@ -86,7 +86,10 @@ pub(super) fn print(
     }
     if ablated.is_none() && all.iter().any(|layers| !layers.drops(1).is_empty()) {
         writeln!(out)?;
-        writeln!(out, "note: a drop is local; --ablate measures what matters at the outputs")?;
+        writeln!(
+            out,
+            "note: that is local, and in shares of the signal, not in dB; --ablate measures what matters at the outputs"
+        )?;
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 use super::diagnostics::{Failure, named};
 use super::model::{self, Reading};
 use bytes::Bytes;
+use indexmap::IndexSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -214,7 +215,7 @@ impl Subject {
     /// quantised.
     pub(crate) fn range(&self, signature: &Signature, port: &Port) -> Range {
         let Some((module, sg, tensor)) = self.tensor(signature, port) else { return Range::Bits };
-        if let Some(rows) = rows(module, sg, tensor, 8) {
+        if let Some(rows) = rows(module, sg, tensor) {
             return Range::Below(rows);
         }
         let tensor = module.subgraph(sg).tensor(tensor);
@@ -230,32 +231,40 @@ fn free_shape(tensor: &Tensor) -> &[i32] {
 }
 
 /// How many rows the smallest table has in which a tensor selects some.
-fn rows(module: &Module, sg: SubgraphId, tensor: TensorId, depth: u32) -> Option<u64> {
+fn rows(module: &Module, sg: SubgraphId, tensor: TensorId) -> Option<u64> {
     let graph = module.subgraph(sg);
-    let of_use = |reader: &tfq_opt::ir::Use| {
-        let op = graph.op(reader.op);
-        let kind = |code| op.kind.is(code);
-        let dimension = |slot, axis: i64| {
-            let shape = &graph.tensor(graph.operand(reader.op, slot)?).shape;
-            let axis = if axis < 0 { axis + shape.len() as i64 } else { axis };
-            u64::try_from(*shape.get(usize::try_from(axis).ok()?)?).ok()
-        };
-        if kind(ops::GATHER) && reader.slot == 1 {
-            return dimension(0, op.int("axis").unwrap_or(0));
+    // Tensors by which it is passed on.
+    let mut passed = IndexSet::from([tensor]);
+    let mut least: Option<u64> = None;
+    let mut next = 0;
+    while let Some(&tensor) = passed.get_index(next) {
+        next += 1;
+        for reader in graph.uses(tensor) {
+            let op = graph.op(reader.op);
+            let kind = |code| op.kind.is(code);
+            let dimension = |slot, axis: i64| {
+                let shape = &graph.tensor(graph.operand(reader.op, slot)?).shape;
+                let axis = if axis < 0 { axis + shape.len() as i64 } else { axis };
+                u64::try_from(*shape.get(usize::try_from(axis).ok()?)?).ok()
+            };
+            let found = match reader.slot {
+                1 if kind(ops::GATHER) => dimension(0, op.int("axis").unwrap_or(0)),
+                0 if kind(ops::EMBEDDING_LOOKUP) => dimension(1, 0),
+                0 if PASSES_ON.into_iter().any(kind) => {
+                    passed.extend(graph.results(reader.op).first());
+                    None
+                }
+                _ => None,
+            };
+            least = least.into_iter().chain(found).min();
         }
-        if kind(ops::EMBEDDING_LOOKUP) && reader.slot == 0 {
-            return dimension(1, 0);
-        }
-        let passes_on = [ops::CAST, ops::RESHAPE, ops::EXPAND_DIMS, ops::SQUEEZE, ops::TRANSPOSE]
-            .into_iter()
-            .any(kind);
-        if !passes_on || reader.slot != 0 || depth == 0 {
-            return None;
-        }
-        rows(module, sg, *graph.results(reader.op).first()?, depth - 1)
-    };
-    graph.uses(tensor).iter().filter_map(of_use).min()
+    }
+    least
 }
+
+/// Ops that give the values of their first operand on.
+const PASSES_ON: [i32; 5] =
+    [ops::CAST, ops::RESHAPE, ops::EXPAND_DIMS, ops::SQUEEZE, ops::TRANSPOSE];
 
 /// A time, as an argument.
 fn seconds(text: &str) -> Result<Duration, String> {

@@ -84,6 +84,12 @@ impl Summary<'_> {
         if let n @ 1.. = self.optimized.unloadable.len().saturating_sub(MOST_REFUSALS) {
             writeln!(out, "  and {n} more")?;
         }
+        for fault in self.optimized.unrunnable.iter().take(MOST_REFUSALS) {
+            writeln!(out, "  not run by {}, as it came: {fault}", named(&self.args.target))?;
+        }
+        if let n @ 1.. = self.optimized.unrunnable.len().saturating_sub(MOST_REFUSALS) {
+            writeln!(out, "  and {n} more")?;
+        }
         self.idle_passes(out)?;
         self.whereabouts(out)
     }
@@ -250,6 +256,11 @@ impl Summary<'_> {
             let refusals = self.optimized.unloadable.iter();
             let refusals = refusals.map(|one| json!({ "place": one.place, "what": one.what }));
             object["unloadable"] = refusals.collect();
+        }
+        if !self.optimized.unrunnable.is_empty() {
+            let faults = self.optimized.unrunnable.iter();
+            let faults = faults.map(|one| json!({ "place": one.place, "what": one.what }));
+            object["unrunnable"] = faults.collect();
         }
         if self.args.timing {
             object["timing"] = super::timing::json(self.timeline);
