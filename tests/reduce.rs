@@ -55,6 +55,30 @@ fn chain(planted: &[(usize, &str)]) -> Module {
 }
 
 #[test]
+fn a_subgraph_that_calls_itself_is_tried_alone_once() {
+    let module = parsed(
+        "tfg 1 quant
+subgraph @main {
+  %c = input : bool[1]
+  %y = IF(%c) {then_subgraph_index = @b, else_subgraph_index = @c} : bool[1]
+  output %y
+}
+subgraph @b {
+  %c = input : bool[1]
+  %y = IF(%c) {then_subgraph_index = @b, else_subgraph_index = @c} : bool[1]
+  output %y
+}
+subgraph @c {
+  %c = input : bool[1]
+  %y = IF(%c) {then_subgraph_index = @c, else_subgraph_index = @b} : bool[1]
+  output %y
+}
+",
+    );
+    assert_eq!(shrunk(&module, |_| true).module.subgraphs().len(), 3);
+}
+
+#[test]
 fn one_bad_op_of_500_is_all_that_is_left() {
     let found = shrunk(&chain(&[(371, "MUL")]), |module| has(module, ops::MUL));
     assert_eq!(kinds(&found.module), ["MUL"]);

@@ -167,6 +167,21 @@ fn every_form_that_the_tool_writes_is_taken_for_every_target() {
     assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
 }
 
+/// A model keeps what it came with, and nobody is left to find out on the device.
+#[test]
+fn weights_that_came_in_without_a_kernel_are_told_of() {
+    let hybrid = Optimizer::default().run(model("digits/digits_cnn")).unwrap().to_vec().unwrap();
+    let on = |target: &str| {
+        let optimizer = Optimizer::default().for_target(Target::named(target).unwrap());
+        optimizer.run(&hybrid[..]).unwrap().unrunnable
+    };
+    assert_eq!(on("litert"), []);
+    let [conv, dense] = &on("tflm")[..] else { panic!("two ops read int8 weights") };
+    assert!(conv.place.starts_with("CONV_2D") && dense.place.starts_with("FULLY_CONNECTED"));
+    assert!(dense.what.contains("TFLM has no hybrid kernel for it"), "{dense}");
+    assert_eq!(on("float-only").len(), 2);
+}
+
 /// The check before writing: what a pass made is refused where the target ends before it.
 #[test]
 fn what_a_patch_made_too_new_is_refused() {

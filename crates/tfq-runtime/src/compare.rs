@@ -442,6 +442,10 @@ mod tests {
         assert!((output(Ok(noise), None).least_snr().unwrap() - 20.0).abs() < 1e-9);
         let fault = ran(&[1.0], &[f64::NAN]).fault(f64::NEG_INFINITY).unwrap();
         assert_eq!(fault, "output `y`: 1 element is not finite any more");
+        let fault = ran(&[f64::NAN; 2], &[1.0; 2]).fault(f64::NEG_INFINITY).unwrap();
+        assert_eq!(fault, "output `y`: 2 elements are finite, and were not");
+        let fault = ran(&[f64::NAN, 1.0], &[1.0, f64::NAN]).fault(f64::NEG_INFINITY).unwrap();
+        assert_eq!(fault, "output `y`: 2 elements are not finite in one");
         let error = RunError::new(Stage::Crash, "signal 11 (segmentation fault)");
         assert_eq!(Verdict::Skipped(error.clone()).fault(20.0), None);
         let fault = Verdict::Failed(error).fault(20.0).unwrap();
