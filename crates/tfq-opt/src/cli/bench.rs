@@ -206,10 +206,13 @@ fn print(out: &mut impl Write, running: &Running, all: &[Measured]) -> io::Resul
             let (first, ratio) = (&setting[0], other.time.median / setting[0].time.median);
             let (kernels, name, first_name) = (first.kernels, &other.name, &first.name);
             let threads = counted(first.threads, "thread");
-            writeln!(
-                out,
-                "{kernels}, {threads}: {name} takes {ratio:.2} times as long as {first_name}"
-            )?;
+            let apart = other.time.lower > first.time.upper || first.time.lower > other.time.upper;
+            let what = match apart {
+                true => format!("takes {ratio:.2} times as long as {first_name}"),
+                // What a median says within the spread of both is chance.
+                false => format!("cannot be told from {first_name} by its time ({ratio:.2} times)"),
+            };
+            writeln!(out, "{kernels}, {threads}: {name} {what}")?;
         }
     }
     Ok(())

@@ -131,14 +131,29 @@ impl Debug {
 }
 
 impl Debug {
-    /// `--why` asks about a pass that runs.
-    pub(crate) fn check_why(&self, pipeline: &Pipeline) -> Result<(), Failure> {
-        let Some(Why { pass, .. }) = &self.why else { return Ok(()) };
-        if pipeline.runs(pass) {
-            return Ok(());
+    /// What is asked about a pass is asked about one that runs.
+    pub(crate) fn check_passes(
+        &self,
+        pipeline: &Pipeline,
+        remarks: Option<&str>,
+    ) -> Result<(), Failure> {
+        let asked = [
+            ("--why", self.why.as_ref().map(|why| why.pass.as_str())),
+            ("--remarks", remarks),
+            ("--print-diff", self.print_diff.as_deref()),
+            ("--print-ir-before", self.print_ir_before.as_deref()),
+            ("--print-ir-after", self.print_ir_after.as_deref()),
+            ("--print-ir-after-change", self.print_ir_after_change.as_deref()),
+        ];
+        for (option, pass) in asked {
+            let Some(pass) = pass.filter(|pass| !pass.is_empty() && !pipeline.runs(pass)) else {
+                continue;
+            };
+            let help = format!("it runs {pipeline}");
+            let message = format!("{option}: the pipeline does not run `{pass}`");
+            return Err(Failure::usage(&message, &help));
         }
-        let help = format!("it runs {pipeline}");
-        Err(Failure::usage(&format!("--why: the pipeline does not run `{pass}`"), &help))
+        Ok(())
     }
 }
 

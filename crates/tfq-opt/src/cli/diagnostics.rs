@@ -197,7 +197,8 @@ impl Failure {
 
 /// The error without the name of our temporary file, which tells the user nothing.
 pub(crate) fn cause(error: &io::Error) -> String {
-    error.to_string().split(" at path ").next().unwrap_or_default().to_owned()
+    let text = error.to_string();
+    text.rsplit_once(" at path \"").map_or(text.as_str(), |(cause, _)| cause).to_owned()
 }
 
 /// A path for people.

@@ -174,7 +174,7 @@ fn check_outputs(args: &Args, form: Form, output: Option<&Path>) -> Result<(), F
 
 fn optimizer(args: &Args, pipeline: Pipeline, target: &OsStr) -> Result<Optimizer, Failure> {
     set_threads(args.threads)?;
-    args.debug.check_why(&pipeline)?;
+    args.debug.check_passes(&pipeline, args.remarks.as_deref())?;
     let mut optimizer = Optimizer::new(pipeline).for_target(model::target(target)?);
     optimizer.lift.drop_unknown = args.reading.drop_unknown;
     optimizer.allow_unloadable = args.allow_unloadable;

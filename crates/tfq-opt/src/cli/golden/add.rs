@@ -131,8 +131,13 @@ fn entry(args: &Args) -> Result<Entry, Failure> {
 fn relative(file: &Path, folder: &Path) -> Result<String, Failure> {
     let failed = |error| Failure::file("cannot read", file, &error);
     let (found, folder) = (file.canonicalize().map_err(failed)?, whole(folder));
+    // The index is a text, which must name the file so that it is found again: by the name that
+    // was given, where it is a link to one that no text can name.
+    let found = match found.to_str() {
+        Some(_) => found,
+        None => std::path::absolute(file).map_err(failed)?,
+    };
     let path = pathdiff::diff_paths(&found, &folder).unwrap_or(found);
-    // The index is a text, which must name the file so that it is found again.
     let no_text = || Failure::Model {
         message: format!("the index cannot name {}, whose path is not UTF-8", named(file)),
         help: Some("rename the file, or give a link to it".to_owned()),
