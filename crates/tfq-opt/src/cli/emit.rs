@@ -11,7 +11,7 @@ use tfq_opt::ir::text::{self, Level};
 /// The form of an output.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct Emit {
-    /// The form of the result [default: that of FILE's ending, .tfg or .dot, else tflite]
+    /// The form of the result [default: that of FILE's ending, .tfg, .dot or .json, else tflite]
     #[arg(long = "emit", value_enum, value_name = "FORM")]
     form: Option<Form>,
 
