@@ -84,11 +84,14 @@ impl Summary<'_> {
         if let n @ 1.. = self.optimized.unloadable.len().saturating_sub(MOST_REFUSALS) {
             writeln!(out, "  and {n} more")?;
         }
-        for fault in self.optimized.unrunnable.iter().take(MOST_REFUSALS) {
-            writeln!(out, "  not run by {}, as it came: {fault}", named(&self.args.target))?;
-        }
-        if let n @ 1.. = self.optimized.unrunnable.len().saturating_sub(MOST_REFUSALS) {
-            writeln!(out, "  and {n} more")?;
+        // A model that is not even loaded has the same faults twice.
+        if self.optimized.unloadable.is_empty() {
+            for fault in self.optimized.unrunnable.iter().take(MOST_REFUSALS) {
+                writeln!(out, "  not run by {}, as it came: {fault}", named(&self.args.target))?;
+            }
+            if let n @ 1.. = self.optimized.unrunnable.len().saturating_sub(MOST_REFUSALS) {
+                writeln!(out, "  and {n} more")?;
+            }
         }
         self.idle_passes(out)?;
         self.whereabouts(out)
