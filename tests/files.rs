@@ -205,7 +205,7 @@ fn a_signal_leaves_no_temporary_files() {
         let check = format!("touch {}; sleep 2; false {{}}", marker.display());
         // What a job in the background or `nohup` runs ignores a signal, and the tool leaves it so.
         let mut reduce = Command::new("env");
-        reduce.arg(format!("--default-signal={name}")).arg(env!("CARGO_BIN_EXE_tfq-opt"));
+        reduce.arg(format!("--default-signal={name}")).arg(tool().get_program());
         reduce.args(["reduce", FC, "--check", &check]).current_dir(root());
         reduce.env("TMPDIR", temporary.0.path()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut child = reduce.spawn().expect("the binary starts");

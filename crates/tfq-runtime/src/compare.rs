@@ -204,10 +204,15 @@ fn attempt<E: From<RunError>>(
         let ran = || Verdict::Ran(outputs.into_iter().map(|sums| sums.output(samples)).collect());
         let verdict = verdict.unwrap_or_else(ran);
         // The next signature may run all the same.
+        let mut lost = None;
         match &verdict {
             Verdict::Skipped(error) if has_ended(error) => {
                 first = start()?;
-                loaded = first.load(models[0], kernels, 1)?;
+                match first.load(models[0], kernels, 1) {
+                    Ok(again) => loaded = again,
+                    Err(error) if about_nothing(&error) => return Err(error.into()),
+                    Err(error) => lost = Some(error),
+                }
             }
             Verdict::Failed(error) if has_ended(error) && candidate.is_ok() => {
                 second = start()?;
@@ -216,6 +221,11 @@ fn attempt<E: From<RunError>>(
             _ => (),
         }
         cases.push(Case { signature: described.key.clone(), kernels, verdict });
+        // It loads at times only.
+        if let Some(error) = lost {
+            cases.push(Case { signature: None, kernels, verdict: Verdict::Skipped(error) });
+            break;
+        }
     }
     Ok(cases)
 }

@@ -197,6 +197,7 @@ mod unix {
         assert_eq!(fs::read_to_string(in_folder("file")).unwrap(), "old");
     }
 
+    #[cfg(target_os = "linux")]
     /// Runs this test again in a process that writes to the file for ever, and ends that.
     fn ended_by(signal: &str, test: &str) -> TempDir {
         let folder = folder_with("out", "old");
@@ -225,6 +226,7 @@ mod unix {
         folder
     }
 
+    #[cfg(target_os = "linux")]
     fn write_for_ever_if_told() {
         let Some(path) = std::env::var_os("FILE_TO_WRITE") else { return };
         let path = Path::new(&path);
@@ -237,6 +239,7 @@ mod unix {
     }
 
     #[test]
+    #[cfg(target_os = "linux")]
     fn a_signal_leaves_the_old_file_and_nothing_else() {
         write_for_ever_if_told();
         let test = "unix::a_signal_leaves_the_old_file_and_nothing_else";
@@ -247,6 +250,7 @@ mod unix {
     }
 
     #[test]
+    #[cfg(target_os = "linux")]
     fn what_a_killed_process_left_goes_with_the_next_write() {
         write_for_ever_if_told();
         let test = "unix::what_a_killed_process_left_goes_with_the_next_write";

@@ -2,6 +2,7 @@
 
 use super::diagnostics::{Failure, named};
 use super::running::Subject;
+use indexmap::IndexSet;
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -257,12 +258,9 @@ impl Inputs {
         signature: Option<&str>,
     ) -> Result<(), Failure> {
         let all = subject.interfaces(None);
-        let mut names: Vec<&str> = Vec::new();
-        for port in all.iter().flat_map(|signature| &signature.inputs) {
-            if !names.contains(&&*port.name) {
-                names.push(&port.name);
-            }
-        }
+        let ports = all.iter().flat_map(|signature| &signature.inputs);
+        let names: IndexSet<&str> = ports.map(|port| &*port.name).collect();
+        let names: Vec<&str> = names.into_iter().collect();
         let given = self.given.iter().filter_map(|(name, _)| name.as_deref());
         let mut given = given.chain(self.shapes.iter().map(|(name, _)| name.as_str()));
         if let Some(unknown) = given.find(|name| !names.contains(name)) {

@@ -7,7 +7,7 @@ use super::outputs;
 use super::running::{self, Error, Subject, UseRuntime};
 use super::shown::Shown;
 use serde_json::json;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -115,16 +115,18 @@ fn files<'a>(
     let first = keys.next();
     let several = keys.any(|key| Some(key) != first);
     let mut taken = BTreeSet::new();
+    // From which number on one of a name is looked for.
+    let mut numbers: HashMap<String, usize> = HashMap::new();
     let named = |(signature, name): (&Signature, &str)| {
         let mut name = plain(name);
         if several {
             name = shortened(format!("{}.{name}", plain(signature.label())));
         }
         let mut unique = name.clone();
-        let mut number = 2;
+        let number = numbers.entry(name.clone()).or_insert(2);
         while !taken.insert(unique.clone()) {
             unique = format!("{name}.{number}");
-            number += 1;
+            *number += 1;
         }
         folder.join(format!("{unique}.npy"))
     };
