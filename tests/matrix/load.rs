@@ -18,7 +18,7 @@ use tfq_opt::target::Target;
 type Case = (&'static str, fn(bool) -> Module);
 
 /// What the rows are about, in the order of the file.
-const CASES: [Case; 23] = [
+const CASES: [Case; 24] = [
     ("custom-without-name", |bad| {
         with_code(OpCode { custom: (!bad).then(|| "Foo".into()), ..code(ops::CUSTOM, 1) })
     }),
@@ -134,6 +134,10 @@ const CASES: [Case; 23] = [
         let constants = ConstantPool::new(build.constants);
         Module::new(if bad { vec![main] } else { vec![main, other] }, constants)
     }),
+    ("same subgraph", |bad| {
+        let body = if bad { "@condition" } else { "@body" };
+        parsed("WHILE", &WHILE.replace("@BODY", body))
+    }),
     ("in-place", |bad| {
         let mut build = Build::new();
         let h = build.h;
@@ -143,6 +147,29 @@ const CASES: [Case; 23] = [
         build.finish().0
     }),
 ];
+
+/// Adds one to x until nothing of it is less than three.
+const WHILE: &str = "tfg 1 quant
+subgraph @main {
+  %x = input : f32[1,4]
+  %y = WHILE(%x) {cond_subgraph_index = @condition, body_subgraph_index = @BODY} : f32[1,4]
+  output %y
+}
+subgraph @condition {
+  %x = input : f32[1,4]
+  %three = const : f32[1] = [3.0]
+  %axes = const : i32[2] = [0, 1]
+  %less = LESS(%x, %three) : bool[1,4]
+  %go = REDUCE_ANY(%less, %axes) : bool[]
+  output %go
+}
+subgraph @body {
+  %x = input : f32[1,4]
+  %one = const : f32[1] = [1.0]
+  %y = ADD(%x, %one) : f32[1,4]
+  output %y
+}
+";
 
 /// One row, and the model that it is about with its twin.
 pub(crate) struct Check {
