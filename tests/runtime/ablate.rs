@@ -47,7 +47,7 @@ fn ablation_names_the_op_that_matters_at_the_outputs() {
     assert_eq!((&ops[0]["culprit"], &ops[1]["culprit"]), (&true.into(), &false.into()));
     let printed = succeeds(&["compare", &a, &b, "--per-layer", "--ablate"]);
     assert!(
-        printed.contains("FULLY_CONNECTED main  <-- and here (2)  <-- culprit: +"),
+        printed.contains("FULLY_CONNECTED main  <-- adds noise (2)  <-- culprit: +"),
         "{printed}"
     );
     assert!(printed.contains("into 2 ops of B, one at a time; 3 runs on xnnpack"), "{printed}");

@@ -21,7 +21,7 @@ subgraph @main {{
 }
 
 #[test]
-fn the_layer_where_the_ratio_drops_is_marked() {
+fn the_layer_that_adds_most_noise_is_marked() {
     if !has_runtime() {
         return;
     }
@@ -39,7 +39,7 @@ fn the_layer_where_the_ratio_drops_is_marked() {
     assert!((snr - 20.0).abs() < 0.1, "{snr}");
     let printed = succeeds(&["compare", &a, &b, "--per-layer"]);
     assert!(printed.contains("FULLY_CONNECTED second  <-- adds most noise\n"), "{printed}");
-    assert!(printed.contains("note: a drop is local; --ablate measures"), "{printed}");
+    assert!(printed.contains("note: that is local, and in shares of the signal"), "{printed}");
 }
 
 #[test]
