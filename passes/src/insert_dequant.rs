@@ -324,23 +324,21 @@ impl Views {
             let reads = graph.contains_op(op) && graph.operand(op, 0) == Some(id);
             let float = *graph.results(op).first().filter(|_| reads)?;
             let is_float = graph.tensor(float).ty == ElementType::Float32;
-            (graph.op(op).kind.is(ops::DEQUANTIZE) && is_float).then_some(float)
+            (graph.op(op).kind.is(ops::DEQUANTIZE) && is_float).then_some((op, float))
         };
-        let runs = |(op, float): &(OpId, TensorId)| {
-            before.is_none_or(|before| graph.runs_before(*op, before)).then_some(*float)
+        let runs = |(op, float): (OpId, TensorId)| {
+            before.is_none_or(|before| graph.runs_before(op, before)).then_some(float)
         };
         self.twins(m).find_map(|id| {
             let known = self.dequantizes().get(&id).copied();
-            let known_op = known.and_then(|(_, op)| op);
-            let known_runs =
-                known_op.and_then(|op| Some((op, of(id, op)?))).as_ref().and_then(runs);
+            let known_runs = known.and_then(|(_, op)| of(id, op?)).and_then(runs);
             if known_runs.is_some() || known.is_some_and(|(epoch, _)| epoch == graph.epoch()) {
                 return known_runs;
             }
             // The first in execution order: where it does not run before the op, none does.
-            let first = graph.uses(id).iter().find_map(|u| Some((u.op, of(id, u.op)?)));
+            let first = graph.uses(id).iter().find_map(|u| of(id, u.op));
             self.dequantizes().insert(id, (graph.epoch(), first.map(|(op, _)| op)));
-            first.as_ref().and_then(runs)
+            first.and_then(runs)
         })
     }
 

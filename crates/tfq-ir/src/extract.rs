@@ -1,8 +1,6 @@
 //! Cutting a few ops out of a model.
 
-use crate::{
-    ConstantPool, Module, ModuleParts, Op, OpId, SubgraphBuilder, SubgraphId, Tensor, TensorId,
-};
+use crate::{ConstantPool, Module, ModuleParts, Op, OpId, SubgraphBuilder, SubgraphId, TensorId};
 use indexmap::{IndexMap, IndexSet};
 
 impl Module {
@@ -81,19 +79,12 @@ impl Cut<'_> {
     /// The tensor in the new model, put there with its constant when it is first asked for, and
     /// with the tensors that its quantisation names.
     fn tensor(&mut self, old: TensorId) -> TensorId {
-        let mut todo = vec![old];
-        while let Some(id) = todo.pop() {
-            if self.placed.contains_key(&id) {
-                continue;
-            }
-            let mut tensor: Tensor = self.module.subgraph(self.sg).tensor(id).clone();
-            tensor.buffer = match self.module.constants().constant(tensor.buffer) {
+        let (graph, pool) = (self.module.subgraph(self.sg), self.module.constants());
+        self.builder.take_over(graph, old, &mut self.placed, |tensor| {
+            tensor.buffer = match pool.constant(tensor.buffer) {
                 Some(bytes) => self.constants.push(bytes.clone()),
                 None => crate::BufferId::NONE,
             };
-            todo.extend(tensor.links());
-            self.placed.insert(id, self.builder.tensor(tensor));
-        }
-        self.placed[&old]
+        })
     }
 }

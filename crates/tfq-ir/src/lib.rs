@@ -18,6 +18,7 @@ mod numbering;
 mod oddities;
 mod op;
 mod patch;
+mod places;
 mod references;
 mod shuffle;
 mod subgraph;

@@ -10,7 +10,6 @@ use crate::{
 };
 use bytes::Bytes;
 use indexmap::IndexMap;
-use std::collections::HashMap;
 use std::hash::Hasher;
 use std::sync::Arc;
 
@@ -285,11 +284,6 @@ impl Module {
     /// Functions that a caller can run by name.
     pub fn signatures(&self) -> &[Signature] {
         &self.signatures
-    }
-
-    /// Signatures return other tensors in place of some.
-    pub(crate) fn move_signature_outputs(&mut self, moves: &HashMap<TensorId, TensorId>) {
-        self.signature_ends.replace_outputs(&mut self.signatures, moves);
     }
 
     /// Named buffers that the runtime or a tool reads.

@@ -794,9 +794,7 @@ fn commit(module: &mut Module, patch: Patch) -> Applied {
         graph.remove_tensor(*tensor);
         changed.shift_remove(tensor);
     }
-    if !moves.is_empty() {
-        module.move_signature_outputs(&moves);
-    }
+    module.signature_ends.replace_outputs(&mut module.signatures, &moves);
 
     Applied {
         retyped: retyped.into_iter().collect(),

@@ -1,10 +1,10 @@
 //! What refers to a tensor besides the ops that read and compute it, and so which constants
 //! nobody can change.
 
+use crate::places::Places;
 use crate::{Module, Signature, SubgraphId, TensorId, TensorLink};
 use bytes::Bytes;
 use indexmap::IndexMap;
-use smallvec::SmallVec;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -51,7 +51,7 @@ impl Module {
         };
         let ends = self.signature_ends.of(&self.signatures);
         found.input |= ends.inputs.contains(&tensor);
-        found.signature_output |= ends.outputs.contains_key(&tensor);
+        found.signature_output |= ends.outputs.contains(tensor);
         found
     }
 
@@ -109,18 +109,17 @@ pub(crate) struct SignatureEnds(OnceLock<Arc<Ends>>);
 struct Ends {
     inputs: HashSet<TensorId>,
     /// By signature and place.
-    outputs: HashMap<TensorId, SmallVec<[(u32, u32); 1]>>,
+    outputs: Places<(u32, u32)>,
 }
 
 impl Ends {
     fn of(signatures: &[Signature]) -> Self {
-        let inputs = signatures.iter().flat_map(|signature| &signature.inputs);
-        let inputs = inputs.filter_map(|(_, link)| link.tensor()).collect();
-        let mut ends = Self { inputs, ..Self::default() };
+        let inputs = signatures.iter().flat_map(|signature| tensors(&signature.inputs));
+        let mut ends = Self { inputs: inputs.collect(), ..Self::default() };
         for (n, signature) in (0..).zip(signatures) {
             for (place, (_, link)) in (0..).zip(&signature.outputs) {
                 if let Some(id) = link.tensor() {
-                    ends.outputs.entry(id).or_default().push((n, place));
+                    ends.outputs.add(id, (n, place));
                 }
             }
         }
@@ -139,18 +138,14 @@ impl SignatureEnds {
         signatures: &mut [Signature],
         moves: &HashMap<TensorId, TensorId>,
     ) {
+        if moves.is_empty() {
+            return;
+        }
         self.of(signatures);
         let ends = self.0.get_mut().map(Arc::make_mut).expect("it was found");
-        // Two may trade places.
-        let taken = |(old, new): (&TensorId, &TensorId)| Some((*new, ends.outputs.remove(old)?));
-        let taken: Vec<_> = moves.iter().filter_map(taken).collect();
-        for (new, places) in taken {
-            for &(n, place) in &places {
-                let (_, link) = &mut signatures[n as usize].outputs[place as usize];
-                *link = TensorLink::Tensor(new);
-            }
-            ends.outputs.entry(new).or_default().extend(places);
-        }
+        ends.outputs.replace(moves, |(n, place), new| {
+            signatures[n as usize].outputs[place as usize].1 = TensorLink::Tensor(new);
+        });
     }
 }
 

@@ -10,6 +10,7 @@
 //! * petgraph's serde changes edge order, so the graph is never serialised;
 //! * `add_edge` accepts cycles, so a patch that breaks the order is refused before it is applied.
 
+use crate::places::Places;
 use crate::shuffle::Moved;
 use crate::{Oddity, Op, Quantization, SubgraphId, Tensor};
 use indexmap::IndexMap;
@@ -174,24 +175,7 @@ impl Default for Subgraph {
 #[derive(Clone, Default)]
 struct Ports {
     order: Vec<TensorId>,
-    places: HashMap<TensorId, SmallVec<[u32; 1]>>,
-}
-
-impl Ports {
-    fn contains(&self, tensor: TensorId) -> bool {
-        self.places.contains_key(&tensor)
-    }
-
-    /// Puts other tensors in the places of some.
-    fn replace(&mut self, moves: &HashMap<TensorId, TensorId>) {
-        // Two may trade places.
-        let taken = |(old, new): (&TensorId, &TensorId)| Some((*new, self.places.remove(old)?));
-        let taken: Vec<(TensorId, SmallVec<[u32; 1]>)> = moves.iter().filter_map(taken).collect();
-        for (new, places) in taken {
-            places.iter().for_each(|place| self.order[*place as usize] = new);
-            self.places.entry(new).or_default().extend(places);
-        }
-    }
+    places: Places<u32>,
 }
 
 impl fmt::Debug for Ports {
@@ -205,7 +189,7 @@ impl FromIterator<TensorId> for Ports {
         let mut ports = Self::default();
         for (place, tensor) in (0..).zip(tensors) {
             ports.order.push(tensor);
-            ports.places.entry(tensor).or_default().push(place);
+            ports.places.add(tensor, place);
         }
         ports
     }
@@ -359,12 +343,12 @@ impl Subgraph {
 
     /// Whether the subgraph takes the tensor as an input.
     pub fn is_input(&self, tensor: TensorId) -> bool {
-        self.inputs.contains(tensor)
+        self.inputs.places.contains(tensor)
     }
 
     /// Whether the subgraph returns the tensor.
     pub fn is_output(&self, tensor: TensorId) -> bool {
-        self.outputs.contains(tensor)
+        self.outputs.places.contains(tensor)
     }
 
     /// Why a tensor has no single value, where it has none.
@@ -646,7 +630,8 @@ impl Subgraph {
 
     /// Returns other tensors in place of some.
     pub(crate) fn move_outputs(&mut self, moves: &HashMap<TensorId, TensorId>) {
-        self.outputs.replace(moves);
+        let Ports { order, places } = &mut self.outputs;
+        places.replace(moves, |place, new| order[place as usize] = new);
     }
 
     pub(crate) fn insert_tensor(&mut self, tensor: Tensor) -> TensorId {
@@ -849,8 +834,35 @@ impl SubgraphBuilder {
         self.subgraph.insert_tensor(tensor)
     }
 
+    /// Takes a tensor over from another subgraph, and with it those that its quantisation names,
+    /// unless they are `placed`; gives the one that is here. [`Self::relink`] has to follow.
+    ///
+    /// # Panics
+    /// If the tensor has been erased from that subgraph.
+    pub fn take_over(
+        &mut self,
+        graph: &Subgraph,
+        old: TensorId,
+        placed: &mut IndexMap<TensorId, TensorId>,
+        mut change: impl FnMut(&mut Tensor),
+    ) -> TensorId {
+        let mut todo = vec![old];
+        while let Some(id) = todo.pop() {
+            if !placed.contains_key(&id) {
+                let mut tensor = graph.tensor(id).clone();
+                todo.extend(tensor.links());
+                change(&mut tensor);
+                placed.insert(id, self.tensor(tensor));
+            }
+        }
+        placed[&old]
+    }
+
     /// Lets tensors that were taken over from another subgraph refer to each other here, each
     /// under the handle that it has there.
+    ///
+    /// # Panics
+    /// If one names a tensor that is not `placed`.
     pub fn relink(&mut self, placed: &IndexMap<TensorId, TensorId>) {
         for new in placed.values() {
             self.subgraph.tensor_mut(*new).each_link(|old| placed[&old]);

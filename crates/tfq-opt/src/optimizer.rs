@@ -273,12 +273,11 @@ impl Optimizer {
         }
         // Where another layout is asked for, or less than all that is there, the input is no measure.
         let comparable = !self.lift.drop_unknown && self.lower.placement == Placement::Auto;
-        let mut unrunnable = tfq_pass::check_quantized(&module, self.target);
         let bounded = comparable && self.never_larger && kept.is_none();
         if let Some(input) = input.as_ref().filter(|_| bounded) {
             module = size::bounded(&start, module, &mut report, &self.lower, input.len() as u64)?;
-            unrunnable = tfq_pass::check_quantized(&module, self.target);
         }
+        let unrunnable = tfq_pass::check_quantized(&module, self.target);
         size::tell_of_record(&module, &start, &mut report);
         let as_it_was = comparable && module.is_untouched_since(&start);
         let unloadable = self.unloadable(&start, &module)?;

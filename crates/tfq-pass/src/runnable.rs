@@ -36,14 +36,16 @@ pub fn check_runnable_since(module: &Module, start: &Module, target: &Target) ->
 /// What the target would refuse or compute wrongly of the quantised constants of a model, whoever
 /// quantised them.
 pub fn check_quantized(module: &Module, target: &Target) -> Vec<Unrunnable> {
-    let check = OpCheck { changed: IndexSet::new(), ..OpCheck::new(module, target) };
+    let check = OpCheck::new(module, target);
     let ops = module.subgraphs().flat_map(|(sg, graph)| graph.ops().map(move |op| (sg, op)));
     let faults = ops.flat_map(|op| check.quantized(op));
     faults.map(|fault| fault.what).collect()
 }
 
 fn check(module: &Module, start: Option<&Module>, target: &Target) -> Vec<Unrunnable> {
-    let now = OpCheck::new(module, target);
+    let patches = module.journal().iter();
+    let changed = patches.flat_map(|patch| patch.added_tensors().iter().chain(&patch.retyped));
+    let now = OpCheck { changed: changed.copied().collect(), ..OpCheck::new(module, target) };
     let touched = touched_ops(module, 0);
     let mut faults: IndexMap<OpId, Vec<Fault>> = IndexMap::new();
     for &(sg, op) in &touched {
@@ -57,7 +59,7 @@ fn check(module: &Module, start: Option<&Module>, target: &Target) -> Vec<Unrunn
         let mut patched = touched_ops(start, 0);
         patched.extend(fellow_readers(start, &patched));
         let patched: IndexSet<OpId> = patched.into_iter().map(|(_, op)| op).collect();
-        let before = OpCheck { changed: IndexSet::new(), ..OpCheck::new(start, target) };
+        let before = OpCheck::new(start, target);
         for (op, faults) in faults.iter_mut().filter(|(_, faults)| !faults.is_empty()) {
             let came = before.all(*op);
             let excused = |fault: &Fault| fault.operand.is_none() || !patched.contains(op);
@@ -164,10 +166,7 @@ struct OpCheck<'a> {
 
 impl<'a> OpCheck<'a> {
     fn new(module: &'a Module, target: &'a Target) -> Self {
-        let patches = module.journal().iter();
-        let changed =
-            patches.flat_map(|patch| patch.added_tensors().iter().chain(&patch.retyped).copied());
-        Self { module, target, changed: changed.collect(), spreaders: Spreaders::default() }
+        Self { module, target, changed: IndexSet::new(), spreaders: Spreaders::default() }
     }
 
     fn faults(&self, (sg, op): (SubgraphId, OpId)) -> Vec<Fault> {
@@ -253,8 +252,8 @@ impl<'a> OpCheck<'a> {
 
     /// All that is wrong with an op, if it is there.
     fn all(&self, op: OpId) -> Vec<Fault> {
-        let mut graphs = self.module.subgraphs();
-        let Some((sg, _)) = graphs.find(|(_, graph)| graph.contains_op(op)) else {
+        let there = |sg: &SubgraphId| self.module.subgraph(*sg).contains_op(op);
+        let Some(sg) = self.module.by_origin(op.origin()).filter(there) else {
             return Vec::new();
         };
         let mut all = self.faults((sg, op));

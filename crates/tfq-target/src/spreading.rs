@@ -22,7 +22,7 @@ impl Spreaders {
     ///
     /// # Panics
     /// If the op has been erased.
-    pub fn forget(&mut self, module: &Module, target: &Target, sg: SubgraphId, op: OpId) {
+    pub fn forget(&self, module: &Module, target: &Target, sg: SubgraphId, op: OpId) {
         let graph = module.subgraph(sg);
         if target.spreads(&graph.op(op).kind) {
             let mut known = self.known();

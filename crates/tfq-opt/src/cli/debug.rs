@@ -110,17 +110,8 @@ fn why(text: &str) -> Result<Why, String> {
 impl Debug {
     /// Names of passes in the options must be those of passes.
     pub(crate) fn check(&self) -> Result<(), Failure> {
-        let filters = [
-            &self.print_diff,
-            &self.print_ir_before,
-            &self.print_ir_after,
-            &self.print_ir_after_change,
-        ];
-        let named = filters.into_iter().flatten().map(String::as_str);
-        for pass in named.chain(self.why.iter().map(|why| why.pass.as_str())) {
-            if !pass.is_empty() {
-                list::find(pass)?;
-            }
+        for (_, pass) in self.asked() {
+            list::find(pass)?;
         }
         if let Some(dir) = &self.print_ir_dir {
             fs::create_dir_all(dir).map_err(|error| Failure::file("cannot make", dir, &error))?;
@@ -137,23 +128,28 @@ impl Debug {
         pipeline: &Pipeline,
         remarks: Option<&str>,
     ) -> Result<(), Failure> {
-        let asked = [
-            ("--why", self.why.as_ref().map(|why| why.pass.as_str())),
-            ("--remarks", remarks),
+        let remarks = remarks.filter(|pass| !pass.is_empty()).map(|pass| ("--remarks", pass));
+        match self.asked().chain(remarks).find(|(_, pass)| !pipeline.runs(pass)) {
+            None => Ok(()),
+            Some((option, pass)) => {
+                let message = format!("{option}: the pipeline does not run `{pass}`");
+                Err(Failure::usage(&message, &format!("it runs {pipeline}")))
+            }
+        }
+    }
+
+    /// The options that name a pass, each with its name.
+    fn asked(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let all = [
             ("--print-diff", self.print_diff.as_deref()),
             ("--print-ir-before", self.print_ir_before.as_deref()),
             ("--print-ir-after", self.print_ir_after.as_deref()),
             ("--print-ir-after-change", self.print_ir_after_change.as_deref()),
+            ("--why", self.why.as_ref().map(|why| why.pass.as_str())),
         ];
-        for (option, pass) in asked {
-            let Some(pass) = pass.filter(|pass| !pass.is_empty() && !pipeline.runs(pass)) else {
-                continue;
-            };
-            let help = format!("it runs {pipeline}");
-            let message = format!("{option}: the pipeline does not run `{pass}`");
-            return Err(Failure::usage(&message, &help));
-        }
-        Ok(())
+        // Without a name they are about all passes.
+        let named = all.into_iter().filter_map(|(option, pass)| Some((option, pass?)));
+        named.filter(|(_, pass)| !pass.is_empty())
     }
 }
 

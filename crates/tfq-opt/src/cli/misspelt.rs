@@ -43,7 +43,8 @@ fn behind_option(word: &OsStr) -> Option<Failure> {
     let known = command.get_arguments().find(|known| {
         known.get_long().is_some_and(|long| option.strip_prefix("--") == Some(long))
     })?;
-    if !known.is_require_equals_set() {
+    // A file may well be meant as a model.
+    if !known.is_require_equals_set() || Path::new(word).exists() {
         return None;
     }
     let message = format!("`{}` is no model, and no value of {option}", named(word));

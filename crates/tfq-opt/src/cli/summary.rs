@@ -6,6 +6,7 @@ use super::model::is_standard;
 use super::verify::Verified;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use tfq_opt::Optimized;
@@ -78,20 +79,13 @@ impl Summary<'_> {
         for (rule, skipped) in self.skipped() {
             writeln!(out, "  left unchanged: {skipped} {rule}")?;
         }
-        for refused in self.optimized.unloadable.iter().take(MOST_REFUSALS) {
-            writeln!(out, "  not taken by {}: {refused}", named(&self.args.target))?;
-        }
-        if let n @ 1.. = self.optimized.unloadable.len().saturating_sub(MOST_REFUSALS) {
-            writeln!(out, "  and {n} more")?;
-        }
+        let (target, result) = (named(&self.args.target), self.optimized);
         // A model that is not even loaded has the same faults twice.
-        if self.optimized.unloadable.is_empty() {
-            for fault in self.optimized.unrunnable.iter().take(MOST_REFUSALS) {
-                writeln!(out, "  not run by {}, as it came: {fault}", named(&self.args.target))?;
+        match result.unloadable.is_empty() {
+            true => {
+                first_few(out, &format!("not run by {target}, as it came"), &result.unrunnable)?
             }
-            if let n @ 1.. = self.optimized.unrunnable.len().saturating_sub(MOST_REFUSALS) {
-                writeln!(out, "  and {n} more")?;
-            }
+            false => first_few(out, &format!("not taken by {target}"), &result.unloadable)?,
         }
         self.idle_passes(out)?;
         self.whereabouts(out)
@@ -255,15 +249,14 @@ impl Summary<'_> {
         if let Some(verified) = self.verified {
             object["verified"] = verified.json();
         }
+        let fault = |place: &str, what: &str| json!({ "place": place, "what": what });
         if !self.optimized.unloadable.is_empty() {
             let refusals = self.optimized.unloadable.iter();
-            let refusals = refusals.map(|one| json!({ "place": one.place, "what": one.what }));
-            object["unloadable"] = refusals.collect();
+            object["unloadable"] = refusals.map(|one| fault(&one.place, &one.what)).collect();
         }
         if !self.optimized.unrunnable.is_empty() {
             let faults = self.optimized.unrunnable.iter();
-            let faults = faults.map(|one| json!({ "place": one.place, "what": one.what }));
-            object["unrunnable"] = faults.collect();
+            object["unrunnable"] = faults.map(|one| fault(&one.place, &one.what)).collect();
         }
         if self.args.timing {
             object["timing"] = super::timing::json(self.timeline);
@@ -337,4 +330,15 @@ fn remark_json(pass: &str, remark: &Remark) -> Value {
         "place": remark.place,
         "message": remark.message,
     })
+}
+
+/// The first few of a list, each with what it is.
+fn first_few(out: &mut impl Write, what: &str, list: &[impl fmt::Display]) -> io::Result<()> {
+    for one in list.iter().take(MOST_REFUSALS) {
+        writeln!(out, "  {what}: {one}")?;
+    }
+    match list.len().saturating_sub(MOST_REFUSALS) {
+        0 => Ok(()),
+        n => writeln!(out, "  and {n} more"),
+    }
 }

@@ -141,15 +141,7 @@ impl<'a> Cut<'a> {
     /// The tensor in the new subgraph, put there when it is first asked for, with the tensors that
     /// its quantisation names.
     fn tensor(&mut self, old: TensorId) -> TensorId {
-        let mut todo = vec![old];
-        while let Some(id) = todo.pop() {
-            if !self.placed.contains_key(&id) {
-                let tensor = self.graph.tensor(id);
-                todo.extend(tensor.links());
-                self.placed.insert(id, self.builder.tensor(tensor.clone()));
-            }
-        }
-        self.placed[&old]
+        self.builder.take_over(self.graph, old, &mut self.placed, |_| ())
     }
 }
 

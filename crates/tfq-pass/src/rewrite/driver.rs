@@ -42,7 +42,7 @@ pub fn apply_rules(
     let limit = PATCHES_PER_PLACE * places;
     let mut applied = 0;
     let mut endless = Endless::default();
-    let mut spreaders = Spreaders::default();
+    let spreaders = Spreaders::default();
     loop {
         let (matches, misses) = sweep(module, sg, &by_benefit, cx.target(), &spreaders);
         if matches.is_empty() {
