@@ -1,10 +1,10 @@
 //! Models that went wrong once, each an instance of a kind. The kinds have tests of their own; here
 //! each model gets the answer that a user would expect of the command line. Those about size are in
-//! `size.rs`, and `raw_inputs.tflite` and `two_signatures.tflite` are seen in `runtime.rs`.
+//! `size.rs`, and those that run are in `runtime/`.
 
 mod common;
 
-use common::{has_runtime, lifted, root, tool};
+use common::{lifted, root, tool};
 use std::ffi::OsStr;
 use std::process::Output;
 use tfq_opt::ir::Module;
@@ -183,25 +183,4 @@ fn an_argument_of_a_loop_is_quantised_behind_a_dequantize() {
     let bytes = made("while_argument_weight.tflite", &[]);
     assert!(bytes.len() < 71_000, "{} bytes", bytes.len());
     assert!(ops(&lifted(&bytes)).iter().any(|(name, _)| name == "DEQUANTIZE"));
-}
-
-/// Without a runtime it says so and passes, as in `runtime.rs`.
-#[test]
-fn results_are_those_of_the_runtime_or_an_error_comes_first() {
-    if !has_runtime() {
-        return;
-    }
-    let input = "--input=dynamic_output_x.npy";
-    let case = "dynamic_output.tflite";
-    let printed = succeeds(&["run", case, input]).stdout;
-    let printed = String::from_utf8(printed).expect("it prints text");
-    assert!(printed.contains("output_0 : FLOAT32[2,33,8]\n"), "{printed}");
-    let compared = succeeds(&["compare", case, case, input]).stdout;
-    let compared = String::from_utf8(compared).expect("it prints text");
-    assert_eq!(compared.matches(" equal ").count(), 3, "{compared}");
-
-    let output = run(&["run", "huge_input.tflite"]);
-    assert_eq!(output.status.code(), Some(1));
-    let error = String::from_utf8_lossy(&output.stderr);
-    assert!(error.contains("the inputs take more than"), "{error}");
 }

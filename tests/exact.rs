@@ -10,10 +10,12 @@
 mod common;
 #[path = "exact/models.rs"]
 mod models;
+#[path = "common/trials.rs"]
+mod trials;
 
 use common::lowered;
 use indexmap::IndexMap;
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::Failed;
 use models::Made;
 use std::io::Write;
 use tfq_opt::Optimizer;
@@ -21,7 +23,8 @@ use tfq_opt::ir::Module;
 use tfq_opt::ir::text::{ParseOptions, parse};
 use tfq_opt::pass::NumericContract;
 use tfq_opt::passes::builtin;
-use tfq_opt::runtime::{self, Fill, Kernels, Range, RunError, Runtime, Stage, Value, Worker, fill};
+use tfq_opt::runtime::{Fill, Kernels, Range, RunError, Runtime, Stage, Value, Worker, fill};
+use trials::Trials;
 
 const MODELS: u64 = 400;
 /// Of the models of a run, at least so many change by these passes: else the models say nothing
@@ -63,20 +66,11 @@ const RULES: [(&str, &[&str], usize); 2] = [
 ];
 
 fn main() {
-    let runtime = std::env::var_os(runtime::VARIABLE)
-        .filter(|path| !path.is_empty())
-        .map(|_| Runtime::find(None).expect("TFQ_RUNTIME names a runtime"));
-    let ignored = runtime.is_none();
-    let trials = vec![
-        Trial::test("every_model_can_be_read", every_model_can_be_read),
-        Trial::test("every_exact_pass_is_tried", every_exact_pass_is_tried),
-        Trial::test("exact_passes_keep_every_bit", move || match &runtime {
-            Some(runtime) => exact_passes_keep_every_bit(runtime),
-            None => Ok(()),
-        })
-        .with_ignored_flag(ignored),
-    ];
-    libtest_mimic::run(&Arguments::from_args(), trials).exit()
+    let mut trials = Trials::from_args();
+    trials.test("every_model_can_be_read", every_model_can_be_read);
+    trials.test("every_exact_pass_is_tried", every_exact_pass_is_tried);
+    trials.with_runtime("exact_passes_keep_every_bit", exact_passes_keep_every_bit);
+    trials.run()
 }
 
 fn seeds() -> std::ops::Range<u64> {

@@ -10,8 +10,9 @@
 //! the same for the forms that a Dequantize reads, and `load.rs` for what is refused whatever
 //! kernels can do.
 //!
-//! Without `TFQ_RUNTIME` only the coverage is checked, and `docs/target-matrix.md` held against
-//! it; `MATRIX=write cargo test --test matrix` writes that.
+//! Without `TFQ_RUNTIME` they are ignored, and the rest runs: what the target says of the models
+//! that do not load, the coverage, and `docs/target-matrix.md`, which
+//! `MATRIX=write cargo test --test matrix` writes.
 
 #[path = "matrix/cases.rs"]
 mod cases;
@@ -24,18 +25,21 @@ mod forms;
 mod load;
 #[path = "matrix/runner.rs"]
 mod runner;
+#[path = "common/trials.rs"]
+mod trials;
 
 use cases::Case;
 use common::root;
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::Failed;
 use std::fmt::Write;
 use std::fs;
 use std::sync::Arc;
 use tfq_opt::ir::text::{ParseOptions, parse};
 use tfq_opt::ir::{ElementType, Module, OpId, SubgraphId};
-use tfq_opt::runtime::{self, Kernels, Runtime};
+use tfq_opt::runtime::{Kernels, Runtime};
 use tfq_opt::target::{Target, WeightForm};
 use tfq_opt::{Optimizer, Source};
+use trials::Trials;
 
 /// The shipped targets that the runtime can prove, and the kernels that each is about: all of them
 /// have the rules of the first.
@@ -65,51 +69,34 @@ const NOT_BUILT: &str = "none built: refused without a look at kernels";
 
 fn main() {
     let plan = Arc::new(Plan::new());
-    let runtime = std::env::var_os(runtime::VARIABLE)
-        .filter(|path| !path.is_empty())
-        .map(|_| Arc::new(Runtime::find(None).expect("TFQ_RUNTIME names a runtime")));
+    let mut trials = Trials::from_args();
     let (covered, written) = (Arc::clone(&plan), Arc::clone(&plan));
-    let mut trials = vec![
-        Trial::test("every_rule_has_a_case", move || covered.coverage()),
-        Trial::test("the_document_is_up_to_date", move || document(&written)),
-    ];
+    trials.test("every_rule_has_a_case", move || covered.coverage());
+    trials.test("the_document_is_up_to_date", move || document(&written));
     for rule in &plan.rules {
-        let (plan, runtime, n) = (Arc::clone(&plan), runtime.clone(), rule.number);
-        let ignored = runtime.is_none() || plan.rules[n].models.is_empty();
-        let trial = Trial::test(rule.test_name(), move || match &runtime {
-            Some(runtime) => plan.check_rule(n, runtime),
-            None => Ok(()),
-        });
-        trials.push(trial.with_ignored_flag(ignored));
+        let (plan, n) = (Arc::clone(&plan), rule.number);
+        if rule.models.is_empty() {
+            trials.ignored(rule.test_name(), NOT_BUILT);
+        } else {
+            trials.with_runtime(rule.test_name(), move |runtime| plan.check_rule(n, runtime));
+        }
     }
-    for n in 0..plan.dequantize.len() {
-        let (plan, runtime) = (Arc::clone(&plan), runtime.clone());
-        let ignored = runtime.is_none();
-        let trial = Trial::test(plan.dequantize[n].test_name(), move || match &runtime {
-            Some(runtime) => plan.dequantize[n].run(runtime),
-            None => Ok(()),
-        });
-        trials.push(trial.with_ignored_flag(ignored));
+    for (n, check) in plan.dequantize.iter().enumerate() {
+        let plan = Arc::clone(&plan);
+        trials.with_runtime(check.test_name(), move |runtime| plan.dequantize[n].run(runtime));
     }
-    for n in 0..plan.load.len() {
-        let (plan, runtime) = (Arc::clone(&plan), runtime.clone());
-        let name = plan.load[n].test_name();
-        trials.push(Trial::test(name, move || match &runtime {
-            Some(runtime) => plan.load[n].run(runtime),
-            None => plan.load[n].told_apart(),
-        }));
+    for (n, check) in plan.load.iter().enumerate() {
+        let [asked, run] = [Arc::clone(&plan), Arc::clone(&plan)];
+        let name = check.test_name();
+        trials.test(format!("{name}/told_apart"), move || asked.load[n].told_apart());
+        trials.with_runtime(name, move |runtime| run.load[n].run(runtime));
     }
-    for n in 0..plan.cases.len() {
-        let (plan, runtime) = (Arc::clone(&plan), runtime.clone());
-        let ignored = runtime.is_none();
-        let name = format!("pipelines/{}", plan.cases[n].name.replace(' ', "_"));
-        let trial = Trial::test(name, move || match &runtime {
-            Some(runtime) => check_pipelines(&plan.cases[n], runtime),
-            None => Ok(()),
-        });
-        trials.push(trial.with_ignored_flag(ignored));
+    for (n, case) in plan.cases.iter().enumerate() {
+        let plan = Arc::clone(&plan);
+        let name = format!("pipelines/{}", case.name.replace(' ', "_"));
+        trials.with_runtime(name, move |runtime| check_pipelines(&plan.cases[n], runtime));
     }
-    libtest_mimic::run(&Arguments::from_args(), trials).exit()
+    trials.run()
 }
 
 /// A rule of the data file, with the models that it decides.

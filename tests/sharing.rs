@@ -8,26 +8,28 @@
 //! of them is fixed, and `SHARING=all cargo test --test sharing` takes all.
 //!
 //! What needs no runtime is checked without one, on the sample: the check before lowering and the
-//! operator versions. The rest is skipped without `TFQ_RUNTIME`.
+//! operator versions. The rest is ignored without `TFQ_RUNTIME`.
 
 mod common;
 #[path = "sharing/readers.rs"]
 mod readers;
 #[path = "matrix/runner.rs"]
 mod runner;
+#[path = "common/trials.rs"]
+mod trials;
 
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::Failed;
 use readers::{ELEMENTS, READERS, Reader, dims};
 use std::collections::HashMap;
 use std::fmt::Write;
-use std::sync::Arc;
 use tfq_opt::format::{LowerOptions, lower};
 use tfq_opt::ir::text::{ParseOptions, parse};
 use tfq_opt::ir::{ElementType, Module, Patch};
 use tfq_opt::pass::check_runnable;
-use tfq_opt::runtime::{self, Kernels, Runtime, Value};
+use tfq_opt::runtime::{Kernels, Runtime, Value};
 use tfq_opt::target::{Target, describe};
 use tfq_opt::{Optimizer, Source};
+use trials::Trials;
 
 /// The least that every output keeps of the float model's: 8 bits of weights and of activations.
 const LEAST_DB: f64 = 20.0;
@@ -37,36 +39,25 @@ const GRANULARITIES: [&str; 2] = ["channel", "tensor"];
 const PREFERENCES: [&str; 3] = ["size", "ram", "latency"];
 
 fn main() {
-    let runtime = std::env::var_os(runtime::VARIABLE)
-        .filter(|path| !path.is_empty())
-        .map(|_| Arc::new(Runtime::find(None).expect("TFQ_RUNTIME names a runtime")));
     let all = std::env::var_os("SHARING").is_some_and(|what| what == "all");
-    let mut trials = vec![
-        Trial::test("every_op_with_weights_is_a_reader", every_op_is_a_reader),
-        Trial::test("a_reader_without_a_tensor_of_its_own_is_noticed", shared_tensor_is_noticed),
-        Trial::test("a_reader_gets_a_tensor_and_not_a_copy", own_tensor),
-        Trial::test("the_sample_passes_the_check", sample_passes_the_check),
-    ];
-    let mut with_runtime = |name: String, groups: Vec<Vec<&'static Reader>>, full: bool| {
-        let runtime = runtime.clone();
-        let ignored = runtime.is_none();
-        let trial = Trial::test(name, move || match &runtime {
-            Some(runtime) => run_groups(&groups, full, runtime),
-            None => Ok(()),
-        });
-        trials.push(trial.with_ignored_flag(ignored));
-    };
+    let mut trials = Trials::from_args();
+    trials.test("every_op_with_weights_is_a_reader", every_op_is_a_reader);
+    trials.test("a_reader_without_a_tensor_of_its_own_is_noticed", shared_tensor_is_noticed);
+    trials.test("a_reader_gets_a_tensor_and_not_a_copy", own_tensor);
+    trials.test("the_sample_passes_the_check", sample_passes_the_check);
     for first in &READERS {
-        let pairs = READERS.iter().map(|second| vec![first, second]).collect();
-        with_runtime(format!("pairs/{}", first.name.replace(' ', "_")), pairs, true);
+        let pairs: Vec<_> = READERS.iter().map(|second| vec![first, second]).collect();
+        let name = format!("pairs/{}", first.name.replace(' ', "_"));
+        trials.with_runtime(name, move |runtime| run_groups(&pairs, true, runtime));
     }
     for (n, first) in READERS.iter().enumerate() {
         let of_first = triples().into_iter().filter(|triple| std::ptr::eq(triple[0], first));
         let stride = if all { 1 } else { SAMPLE };
-        let triples = of_first.skip(n * 7 % stride).step_by(stride).collect();
-        with_runtime(format!("triples/{}", first.name.replace(' ', "_")), triples, false);
+        let triples: Vec<_> = of_first.skip(n * 7 % stride).step_by(stride).collect();
+        let name = format!("triples/{}", first.name.replace(' ', "_"));
+        trials.with_runtime(name, move |runtime| run_groups(&triples, false, runtime));
     }
-    libtest_mimic::run(&Arguments::from_args(), trials).exit()
+    trials.run()
 }
 
 fn triples() -> Vec<Vec<&'static Reader>> {

@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use tfq_opt::format::{LiftOptions, LowerOptions, lift, lower};
 use tfq_opt::ir::{Module, Patch, SubgraphId, TensorId};
-use tfq_opt::runtime::VARIABLE;
 
 /// The folder of the repository.
 pub(crate) fn root() -> &'static Path {
@@ -21,16 +20,6 @@ pub(crate) fn tool() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tfq-opt"));
     command.env_remove("RUST_BACKTRACE").env("NO_COLOR", "1");
     command
-}
-
-/// Whether there is a runtime to test with; it says where there is none.
-#[allow(clippy::print_stderr)]
-pub(crate) fn has_runtime() -> bool {
-    let there = std::env::var_os(VARIABLE).is_some_and(|path| !path.is_empty());
-    if !there {
-        eprintln!("not run: {VARIABLE} names no runtime");
-    }
-    there
 }
 
 /// The bytes of a model of `tests/models`, named as `ops/fc_bias`.
@@ -96,6 +85,16 @@ pub(crate) fn with_value(bytes: &[u8], name: &str, index: usize, value: f32) -> 
     module.apply(patch).expect("a buffer of the same size fits");
     module.prune_buffers();
     lowered(&module)
+}
+
+/// The exit status of a command whose output nobody reads, as of a process that SIGPIPE has ended.
+pub(crate) const CLOSED_PIPE: i32 = 141;
+
+/// A standard output whose reader has gone.
+pub(crate) fn closed() -> Stdio {
+    let (reader, writer) = std::io::pipe().expect("there are pipes");
+    drop(reader);
+    writer.into()
 }
 
 /// Makes a pipe with a name, if the system has such.

@@ -1,6 +1,11 @@
 //! `compare --ablate`: which ops do the harm.
 
-use crate::{folder, has_runtime, json, layer_names, succeeds, text, written};
+use crate::{folder, json, layer_names, succeeds, text, written};
+
+pub(crate) const TESTS: &[(&str, fn())] = crate::named![
+    ablation_names_the_op_that_matters_at_the_outputs,
+    a_lookup_of_codes_gets_its_table_back,
+];
 
 /// The ratio of `loud` is worst, and it hardly matters: `main` is a thousand times as strong.
 fn masked(loud: f64, main: f64) -> String {
@@ -23,11 +28,7 @@ subgraph @main {{
     )
 }
 
-#[test]
 fn ablation_names_the_op_that_matters_at_the_outputs() {
-    if !has_runtime() {
-        return;
-    }
     let folder = folder();
     let a = written(&folder, "a.tfg", &masked(0.1, 0.1));
     let b = written(&folder, "b.tfg", &masked(0.2, 0.11));
@@ -71,11 +72,7 @@ fn ablation_names_the_op_that_matters_at_the_outputs() {
     assert_eq!(ablation["together"][0]["snr_db"], serde_json::Value::Null, "equal outputs");
 }
 
-#[test]
 fn a_lookup_of_codes_gets_its_table_back() {
-    if !has_runtime() {
-        return;
-    }
     let folder = folder();
     let model = "tfg 1 types
 subgraph @main {

@@ -1,12 +1,10 @@
 //! `bench`: time and memory.
 
-use crate::{CNN, LSTM, has_runtime, json, succeeds};
+use crate::{CNN, LSTM, json, succeeds};
 
-#[test]
+pub(crate) const TESTS: &[(&str, fn())] = crate::named![bench_measures_both_models,];
+
 fn bench_measures_both_models() {
-    if !has_runtime() {
-        return;
-    }
     let json = json(&["bench", CNN, LSTM, "--runs=3", "--threads=1", "--json"]);
     let measured = json["measured"].as_array().unwrap();
     let models: Vec<&str> = measured.iter().map(|m| m["model"].as_str().unwrap()).collect();

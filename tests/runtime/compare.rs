@@ -2,19 +2,24 @@
 
 use crate::common::root;
 use crate::{
-    CNN, COMPUTED, DOUBLE, LSTM, RAW, RAW_DATA, fails, folder, has_runtime, json, run, succeeds,
-    text, written,
+    CNN, COMPUTED, DOUBLE, LSTM, RAW, RAW_DATA, fails, folder, json, run, succeeds, text, written,
 };
 use std::fs;
 use tfq_opt::ir::ElementType;
 use tfq_opt::runtime::{self, Value};
 
+pub(crate) const TESTS: &[(&str, fn())] = crate::named![
+    a_result_that_only_python_can_run_is_compared_there,
+    equal_models_are_equal_and_quantised_ones_are_not,
+    real_inputs_show_what_random_ones_hide,
+    samples_come_from_folders_and_archives,
+    state_starts_anew_with_each_sample,
+    another_interface_is_no_replacement,
+    names_in_tables_stay_on_their_line,
+];
+
 /// What a model alone can run in the C API is compared with what cannot.
-#[test]
 fn a_result_that_only_python_can_run_is_compared_there() {
-    if !has_runtime() {
-        return;
-    }
     let folder = folder();
     let computed = written(&folder, "computed.tfg", COMPUTED);
     let plain = COMPUTED
@@ -32,11 +37,7 @@ fn a_result_that_only_python_can_run_is_compared_there() {
     succeeds(&["run", &computed]);
 }
 
-#[test]
 fn equal_models_are_equal_and_quantised_ones_are_not() {
-    if !has_runtime() {
-        return;
-    }
     let same = json(&["compare", CNN, CNN, "--json", "--min-snr=1000"]);
     let cases = same["cases"].as_array().unwrap();
     assert_eq!(cases.len(), 3, "one for each kind of kernels");
@@ -59,11 +60,7 @@ fn equal_models_are_equal_and_quantised_ones_are_not() {
     assert!(error.contains("at least 150 are wanted"), "{error}");
 }
 
-#[test]
 fn real_inputs_show_what_random_ones_hide() {
-    if !has_runtime() {
-        return;
-    }
     let folder = folder();
     let out = folder.path().join("small.tflite");
     let summary = run(&[RAW, "-o", text(&out), "--verify-run"]);
@@ -116,11 +113,7 @@ subgraph @main {
 }
 ";
 
-#[test]
 fn samples_come_from_folders_and_archives() {
-    if !has_runtime() {
-        return;
-    }
     let folder = folder();
     let a = written(&folder, "a.tfg", ADD);
     let b = written(&folder, "b.tfg", &ADD.replace("ADD(", "SUB("));
@@ -171,11 +164,7 @@ fn samples_come_from_folders_and_archives() {
     assert_eq!(found["data"]["inputs"][1]["from"], "zeros");
 }
 
-#[test]
 fn state_starts_anew_with_each_sample() {
-    if !has_runtime() {
-        return;
-    }
     let folder = folder();
     let images = fs::read(root().join("tests/models/digits/digits_test_images.u8")).unwrap();
     let file = |name: &str, images: &[u8]| {
@@ -205,11 +194,7 @@ fn state_starts_anew_with_each_sample() {
     assert_eq!(once["max_abs"], twice["max_abs"], "the same sample gives the same again");
 }
 
-#[test]
 fn another_interface_is_no_replacement() {
-    if !has_runtime() {
-        return;
-    }
     let folder = folder();
     let a = written(&folder, "a.tfg", DOUBLE);
     let b = written(&folder, "b.tfg", &DOUBLE.replace("f32[?,2]", "f32[?,1,2]"));
@@ -229,11 +214,7 @@ fn named(byte: &str, seed: u64) -> String {
     )
 }
 
-#[test]
 fn names_in_tables_stay_on_their_line() {
-    if !has_runtime() {
-        return;
-    }
     let folder = folder();
     // Python reads names of UTF-8 only, and layers are seen there.
     for (byte, shown, more) in [("\\xfe", "\\xfe", None), ("ü", "ü", Some("--per-layer"))] {

@@ -2,12 +2,20 @@
 
 #![cfg(unix)]
 
-use crate::common::{fifo, while_mapped};
-use crate::{DOUBLE, command, fails, folder, has_runtime, npy, run, succeeds, text, written};
+use crate::common::{CLOSED_PIPE, closed, fifo, while_mapped};
+use crate::{CNN, DOUBLE, command, fails, folder, npy, run, succeeds, text, written};
 use std::fs;
 use std::path::Path;
 use std::process::Stdio;
 use tfq_opt::runtime::{Value, write_npy};
+
+pub(crate) const TESTS: &[(&str, fn())] = crate::named![
+    what_is_run_is_what_was_read,
+    a_model_that_is_cut_off_is_no_result,
+    a_pipe_can_be_run,
+    outputs_do_not_replace_inputs,
+    a_closed_pipe_ends_commands_quietly,
+];
 
 /// A model as the runtime takes it, whose weights are `weights` in place of 2.
 fn weighted(folder: &tempfile::TempDir, name: &str, weight: u32) -> String {
@@ -22,11 +30,7 @@ fn saved(folder: &Path, name: &str) -> Vec<f64> {
 }
 
 /// A model of this name is another one by the time that the runtime would open it.
-#[test]
 fn what_is_run_is_what_was_read() {
-    if !has_runtime() {
-        return;
-    }
     let folder = folder();
     let out = folder.path().join("out");
     let [model, other] =
@@ -55,11 +59,7 @@ fn what_is_run_is_what_was_read() {
     assert_ne!(fs::read(out.join("y.npy")).unwrap(), wanted);
 }
 
-#[test]
 fn a_model_that_is_cut_off_is_no_result() {
-    if !has_runtime() {
-        return;
-    }
     let folder = folder();
     let model = weighted(&folder, "model.tflite", 2);
     let out = folder.path().join("out");
@@ -79,11 +79,7 @@ fn a_model_that_is_cut_off_is_no_result() {
     }
 }
 
-#[test]
 fn a_pipe_can_be_run() {
-    if !has_runtime() {
-        return;
-    }
     let folder = folder();
     let (model, pipe) = (weighted(&folder, "model.tflite", 2), folder.path().join("pipe"));
     if !fifo(&pipe) {
@@ -97,11 +93,7 @@ fn a_pipe_can_be_run() {
     assert_eq!(String::from_utf8(output.stdout).unwrap(), wanted);
 }
 
-#[test]
 fn outputs_do_not_replace_inputs() {
-    if !has_runtime() {
-        return;
-    }
     let folder = folder();
     let model = weighted(&folder, "model.tflite", 2);
     // An output of the model has this name.
@@ -131,4 +123,15 @@ fn outputs_do_not_replace_inputs() {
     succeeds(&["run", &model, &given, "-o", text(&other)]);
     assert_eq!(saved(&other, "y.npy"), [0.0; 3]);
     assert!(fails(&["run", &model, "--input=none.npy", "-o", text(&other)]).contains("none.npy"));
+}
+
+fn a_closed_pipe_ends_commands_quietly() {
+    for call in
+        [&["run", CNN][..], &["compare", CNN, CNN], &["bench", CNN, "--runs=1", "--threads=1"]]
+    {
+        let output = command(call).stdout(closed()).output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(CLOSED_PIPE), "{call:?}: {stderr}");
+        assert!(!stderr.contains("error") && !stderr.contains("panicked"), "{call:?}: {stderr}");
+    }
 }

@@ -1,6 +1,14 @@
 //! `compare --per-layer`: where noise comes in.
 
-use crate::{RAW, RAW_DATA, folder, has_runtime, json, layer_names, succeeds, text, written};
+use crate::{RAW, RAW_DATA, folder, json, layer_names, succeeds, text, written};
+
+pub(crate) const TESTS: &[(&str, fn())] = crate::named![
+    the_layer_that_adds_most_noise_is_marked,
+    layers_of_every_signature_are_seen_and_agree_with_its_outputs,
+    bodies_of_loops_are_seen,
+    the_branch_that_was_taken_is_seen,
+    only_subgraphs_that_run_have_layers,
+];
 
 /// Layers of which the second's weights are those of `second`.
 fn chain(second: f64) -> String {
@@ -20,11 +28,7 @@ subgraph @main {{
     )
 }
 
-#[test]
 fn the_layer_that_adds_most_noise_is_marked() {
-    if !has_runtime() {
-        return;
-    }
     let folder = folder();
     let a = written(&folder, "a.tfg", &chain(0.1));
     let b = written(&folder, "b.tfg", &chain(0.11));
@@ -42,11 +46,7 @@ fn the_layer_that_adds_most_noise_is_marked() {
     assert!(printed.contains("note: that is local, and in shares of the signal"), "{printed}");
 }
 
-#[test]
 fn layers_of_every_signature_are_seen_and_agree_with_its_outputs() {
-    if !has_runtime() {
-        return;
-    }
     let folder = folder();
     let two = "tests/runtime/two_signatures.tflite";
     let b = folder.path().join("b.tflite");
@@ -76,11 +76,7 @@ fn layers_of_every_signature_are_seen_and_agree_with_its_outputs() {
     }
 }
 
-#[test]
 fn bodies_of_loops_are_seen() {
-    if !has_runtime() {
-        return;
-    }
     let gru = "tests/models/digits/digits_gru.tflite";
     let folder = folder();
     let b = folder.path().join("b.tflite");
@@ -127,11 +123,7 @@ subgraph @else {
 }
 ";
 
-#[test]
 fn the_branch_that_was_taken_is_seen() {
-    if !has_runtime() {
-        return;
-    }
     let folder = folder();
     let a = written(&folder, "a.tfg", BRANCHES);
     let b = written(&folder, "b.tfg", &BRANCHES.replace("[2.0]", "[2.2]"));
@@ -173,11 +165,7 @@ subgraph @sum {
 }
 "#;
 
-#[test]
 fn only_subgraphs_that_run_have_layers() {
-    if !has_runtime() {
-        return;
-    }
     let folder = folder();
     let a = written(&folder, "a.tfg", CALLED);
     let b = written(&folder, "b.tfg", &CALLED.replace("[2.0]", "[2.2]"));

@@ -1,5 +1,5 @@
-//! Models on the real runtime. Where `TFQ_RUNTIME` names none these tests say so and pass: the
-//! other tests need no runtime. `.ci/run` installs one.
+//! Models on the real runtime. Where `TFQ_RUNTIME` names none these tests are ignored; `.ci/run`
+//! installs one.
 
 mod ablate;
 mod bench;
@@ -9,14 +9,17 @@ mod compare;
 mod files;
 mod layers;
 mod run;
+#[path = "../common/trials.rs"]
+mod trials;
 mod verify;
 mod workers;
 
-use common::{has_runtime, root, tool};
+use common::{root, tool};
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 use tfq_opt::runtime::{self, Value};
+use trials::Trials;
 
 const CNN: &str = "tests/models/digits/digits_cnn.tflite";
 const LSTM: &str = "tests/models/digits/digits_lstm.tflite";
@@ -24,6 +27,24 @@ const LSTM: &str = "tests/models/digits/digits_lstm.tflite";
 /// A model that was trained on inputs of 0 to 1000, with some of these.
 const RAW: &str = "tests/runtime/raw_inputs.tflite";
 const RAW_DATA: &str = "tests/runtime/raw_inputs_x.npy";
+
+fn main() {
+    let mut trials = Trials::from_args();
+    trials.test("workers::the_model_that_a_library_is_tried_with_is_what_its_text_says", || {
+        workers::the_model_that_a_library_is_tried_with_is_what_its_text_says();
+        Ok(())
+    });
+    trials.all_with_runtime(ablate::TESTS);
+    trials.all_with_runtime(bench::TESTS);
+    trials.all_with_runtime(compare::TESTS);
+    #[cfg(unix)]
+    trials.all_with_runtime(files::TESTS);
+    trials.all_with_runtime(layers::TESTS);
+    trials.all_with_runtime(run::TESTS);
+    trials.all_with_runtime(verify::TESTS);
+    trials.all_with_runtime(workers::TESTS);
+    trials.run()
+}
 
 fn command(arguments: &[&str]) -> Command {
     let mut command = tool();

@@ -1,18 +1,24 @@
 //! `run`: what comes out of a model, and what goes in.
 
-use crate::{
-    COMPUTED, DOUBLE, LSTM, fails, folder, has_runtime, json, npy, succeeds, text, written,
-};
+use crate::{COMPUTED, DOUBLE, LSTM, fails, folder, json, npy, succeeds, text, written};
 use std::fs;
 use std::path::Path;
 use tfq_opt::ir::ElementType;
 use tfq_opt::runtime::{self, Fill, Range, Value};
 
-#[test]
+pub(crate) const TESTS: &[(&str, fn())] = crate::named![
+    outputs_are_computed_and_saved_on_all_kernels,
+    outputs_whose_size_is_computed_are_those_that_were_written,
+    a_result_of_a_size_that_only_a_run_tells_is_seen_whole,
+    inputs_that_no_machine_holds_are_refused_before_anything_is_made,
+    outputs_of_long_names_are_saved_apart,
+    shapes_seeds_and_fills_are_as_asked,
+    an_input_of_another_type_is_an_error_that_says_both,
+    ids_stay_inside_the_table,
+    variables_run_in_python_where_the_c_api_refuses_them,
+];
+
 fn outputs_are_computed_and_saved_on_all_kernels() {
-    if !has_runtime() {
-        return;
-    }
     let folder = folder();
     let model = written(&folder, "double.tfg", DOUBLE);
     let x = Value {
@@ -52,11 +58,7 @@ subgraph @main {
 }
 ";
 
-#[test]
 fn outputs_whose_size_is_computed_are_those_that_were_written() {
-    if !has_runtime() {
-        return;
-    }
     let folder = folder();
     let computed = written(&folder, "computed.tfg", COMPUTED);
     let padded = written(&folder, "padded.tfg", PADDED);
@@ -91,11 +93,16 @@ fn outputs_whose_size_is_computed_are_those_that_were_written() {
     succeeds(&[&computed, "--verify-run=1000", "-q", "-o", text(&out)]);
 }
 
-#[test]
+fn a_result_of_a_size_that_only_a_run_tells_is_seen_whole() {
+    let model = "tests/cases/dynamic_output.tflite";
+    let input = "--input=tests/cases/dynamic_output_x.npy";
+    let printed = succeeds(&["run", model, input]);
+    assert!(printed.contains("output_0 : FLOAT32[2,33,8]\n"), "{printed}");
+    let compared = succeeds(&["compare", model, model, input]);
+    assert_eq!(compared.matches(" equal ").count(), 3, "{compared}");
+}
+
 fn inputs_that_no_machine_holds_are_refused_before_anything_is_made() {
-    if !has_runtime() {
-        return;
-    }
     let folder = folder();
     let huge = DOUBLE.replace("%x = input : f32[?,2]", "%x = input : f32[65536,65536,64]").replace(
         "%w = const : f32[3,2] = [2.0, 0.0, 0.0, 2.0, 1.0, 1.0]\n  %y = FULLY_CONNECTED(%x, %w, _) : f32[?,3]",
@@ -116,6 +123,8 @@ fn inputs_that_no_machine_holds_are_refused_before_anything_is_made() {
         let error = fails(arguments);
         assert!(error.contains(much), "{arguments:?}: {error}");
     }
+    let error = fails(&["run", "tests/cases/huge_input.tflite"]);
+    assert!(error.contains("the inputs take more than"), "{error}");
     assert!(!out.exists());
     let file = folder.path().join("x.npy");
     let header = "{'descr': '<f4', 'fortran_order': False, 'shape': (268435456, 2), }\n";
@@ -126,11 +135,7 @@ fn inputs_that_no_machine_holds_are_refused_before_anything_is_made() {
     assert!(error.contains("its header claims 2 147 483 648 bytes of data, 8 follow"), "{error}");
 }
 
-#[test]
 fn outputs_of_long_names_are_saved_apart() {
-    if !has_runtime() {
-        return;
-    }
     let folder = folder();
     // Both begin alike, as those do that a converter made of many ops.
     let long = |end: char| format!("{}{end}", "name/of/an/op;".repeat(40));
@@ -157,11 +162,7 @@ subgraph @main {{
     assert_eq!((numbers(0), numbers(1)), (vec![-1.0], vec![1.0]));
 }
 
-#[test]
 fn shapes_seeds_and_fills_are_as_asked() {
-    if !has_runtime() {
-        return;
-    }
     let folder = folder();
     let model = written(&folder, "double.tfg", DOUBLE);
     let output = |arguments: &[&str]| {
@@ -183,11 +184,7 @@ fn shapes_seeds_and_fills_are_as_asked() {
     assert!(error.contains("input `x` is FLOAT32[-1,2]"), "{error}");
 }
 
-#[test]
 fn an_input_of_another_type_is_an_error_that_says_both() {
-    if !has_runtime() {
-        return;
-    }
     let folder = folder();
     let model = written(&folder, "double.tfg", DOUBLE);
     let x = runtime::fill("x", ElementType::Float64, &[1, 2], Fill::Zeros, Range::Bits).unwrap();
@@ -198,11 +195,7 @@ fn an_input_of_another_type_is_an_error_that_says_both() {
     assert!(error.contains("holds FLOAT64[1,2]"), "{error}");
 }
 
-#[test]
 fn ids_stay_inside_the_table() {
-    if !has_runtime() {
-        return;
-    }
     let folder = folder();
     let model = "tfg 1 types
 subgraph @main {
@@ -222,11 +215,7 @@ subgraph @main {
     assert_eq!(firsts, [0, 4, 8, 12, 16], "every row of the table is looked up");
 }
 
-#[test]
 fn variables_run_in_python_where_the_c_api_refuses_them() {
-    if !has_runtime() {
-        return;
-    }
     let json = json(&["run", LSTM, "--json"]);
     assert_eq!(json["outputs"][0]["shape"], serde_json::json!([1, 10]));
 }

@@ -1,14 +1,16 @@
 //! `--verify-run`: results that are written only where they pass.
 
 use crate::common::{root, tool};
-use crate::{CNN, LSTM, fails, folder, has_runtime, succeeds, text};
+use crate::{CNN, LSTM, fails, folder, succeeds, text};
 use std::fs;
 
-#[test]
+pub(crate) const TESTS: &[(&str, fn())] = crate::named![
+    a_result_is_written_only_where_it_passes,
+    an_input_that_does_not_run_cannot_be_verified,
+    standard_input_can_be_verified_too,
+];
+
 fn a_result_is_written_only_where_it_passes() {
-    if !has_runtime() {
-        return;
-    }
     let folder = folder();
     let out = folder.path().join("small.tflite");
     let error = fails(&[CNN, "-o", text(&out), "--verify-run=150"]);
@@ -21,11 +23,7 @@ fn a_result_is_written_only_where_it_passes() {
     succeeds(&[LSTM, "-o", text(&out), "--verify-run"]);
 }
 
-#[test]
 fn an_input_that_does_not_run_cannot_be_verified() {
-    if !has_runtime() {
-        return;
-    }
     let folder = folder();
     let out = folder.path().join("out.tflite");
     let custom = "tests/models/odd/custom_options.tflite";
@@ -35,11 +33,7 @@ fn an_input_that_does_not_run_cannot_be_verified() {
     assert!(!out.exists());
 }
 
-#[test]
 fn standard_input_can_be_verified_too() {
-    if !has_runtime() {
-        return;
-    }
     let mut command = tool();
     command.args(["-", "-o", "-", "--verify-run", "-q"]).current_dir(root());
     command.stdin(fs::File::open(root().join(CNN)).unwrap());

@@ -1,17 +1,23 @@
 //! Processes that run models: how they begin and end, and what may go wrong in them.
 
 use crate::common::{root, tool};
-use crate::{DOUBLE, LSTM, command, fails, folder, has_runtime, succeeds, text, written};
+use crate::{DOUBLE, LSTM, command, fails, folder, succeeds, text, written};
 use std::fs;
 use std::process::Command;
 use tfq_opt::runtime;
 
+pub(crate) const TESTS: &[(&str, fn())] = crate::named![
+    code_in_the_current_folder_is_not_run,
+    #[cfg(target_os = "linux")]
+    a_worker_does_not_outlive_the_command,
+    a_worker_that_is_killed_is_no_verdict_on_a_model,
+    a_library_of_unknown_version_is_tried_first,
+    a_crash_of_the_runtime_is_an_error_like_others,
+    a_model_that_never_ends_is_given_up,
+];
+
 /// What a folder holds whose files no Python that is started in it may run.
-#[test]
 fn code_in_the_current_folder_is_not_run() {
-    if !has_runtime() {
-        return;
-    }
     let folder = folder();
     let marker = |name: &str| format!("open({:?}, 'w')\n", folder.path().join(name));
     let here = folder.path().join("here");
@@ -68,13 +74,9 @@ fn descendants(of: u32) -> Vec<u32> {
     found
 }
 
-#[test]
 #[cfg(target_os = "linux")]
 fn a_worker_does_not_outlive_the_command() {
     use std::time::{Duration, Instant};
-    if !has_runtime() {
-        return;
-    }
     let folder = folder();
     let endless = written(&folder, "endless.tfg", ENDLESS);
     // The C API does not take an output that is an input, so Python runs this one.
@@ -112,11 +114,7 @@ fn a_worker_does_not_outlive_the_command() {
     }
 }
 
-#[test]
 fn a_worker_that_is_killed_is_no_verdict_on_a_model() {
-    if !has_runtime() {
-        return;
-    }
     let folder = folder();
     let endless = written(&folder, "endless.tfg", ENDLESS);
     let out = folder.path().join("out.tflite");
@@ -136,11 +134,7 @@ fn a_worker_that_is_killed_is_no_verdict_on_a_model() {
     assert!(!out.exists());
 }
 
-#[test]
 fn a_library_of_unknown_version_is_tried_first() {
-    if !has_runtime() {
-        return;
-    }
     let folder = folder();
     let model = written(&folder, "double.tfg", DOUBLE);
     let found = runtime::Runtime::find(None).expect("there is one");
@@ -160,8 +154,7 @@ fn a_library_of_unknown_version_is_tried_first() {
     assert!(error.contains("fails a test of its C API: the runtime cannot be used"), "{error}");
 }
 
-#[test]
-fn the_model_that_a_library_is_tried_with_is_what_its_text_says() {
+pub(crate) fn the_model_that_a_library_is_tried_with_is_what_its_text_says() {
     let folder = folder();
     let source = root().join("crates/tfq-runtime/src");
     let out = folder.path().join("probe.tflite");
@@ -179,11 +172,7 @@ subgraph @main {
 }
 ";
 
-#[test]
 fn a_crash_of_the_runtime_is_an_error_like_others() {
-    if !has_runtime() {
-        return;
-    }
     let folder = folder();
     let crashes = written(&folder, "crashes.tfg", CRASHES);
     let error = fails(&["run", &crashes, "--kernels=optimized"]);
@@ -221,11 +210,7 @@ subgraph @body {
 }
 ";
 
-#[test]
 fn a_model_that_never_ends_is_given_up() {
-    if !has_runtime() {
-        return;
-    }
     let folder = folder();
     let endless = written(&folder, "endless.tfg", ENDLESS);
     let ends = ENDLESS.replace("EQUAL", "NOT_EQUAL");
