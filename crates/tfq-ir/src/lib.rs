@@ -5,10 +5,8 @@
 
 mod attributes;
 mod calls;
-pub mod catalog;
 mod closest;
 mod constant;
-mod effects;
 mod element;
 mod extract;
 mod foreign_text;
@@ -17,6 +15,7 @@ mod module;
 mod numbering;
 mod oddities;
 mod op;
+pub mod ops;
 mod patch;
 mod places;
 mod references;
@@ -30,7 +29,6 @@ mod words;
 pub use attributes::{Attr, AttrError, Attributes};
 pub use closest::{closest, did_you_mean};
 pub use constant::{BufferId, ConstantPool};
-pub use effects::{CallEffects, Effects, aliased_operand, effects};
 pub use element::ElementType;
 pub use foreign_text::{bytes_of_text, foreign_byte, text_from_bytes};
 pub use history::History;
@@ -41,6 +39,7 @@ pub use module::{
 pub use numbering::{DEQUANT_CACHE_METADATA, Numbering, Numbers, numbering};
 pub use oddities::Oddity;
 pub use op::{CustomOptions, Op, OpKind};
+pub use ops::{CallEffects, Effects, aliased_operand, catalog, effects};
 pub use patch::{Applied, OpRef, Patch, Place, Reason, Rejected, TensorRef};
 pub use references::References;
 pub use subgraph::{OpId, Operands, Subgraph, SubgraphBuilder, TensorId, Use};

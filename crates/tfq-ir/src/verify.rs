@@ -291,7 +291,7 @@ fn taken(link: TensorLink, graph: &Subgraph) -> Option<i32> {
     usize::try_from(number).is_ok_and(|n| n < graph.tensor_count()).then_some(number)
 }
 
-fn cut(label: &str) -> &str {
+pub(crate) fn cut(label: &str) -> &str {
     label.char_indices().nth(LABEL).map_or(label, |(end, _)| &label[..end])
 }
 

@@ -1,5 +1,5 @@
-//! Writes the data that is derived from the schema: reflection data and operator catalogue. `schema/regenerate.sh`
-//! runs it after flatc.
+//! Writes the data that is derived from the schema: reflection data, operator catalogue and what operators mean.
+//! `schema/regenerate.sh` runs it after flatc.
 
 mod generator;
 
@@ -8,7 +8,8 @@ use std::fs;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let bfbs = fs::read(generator::project_root().join(generator::BFBS))?;
-    for (path, text) in generator::outputs(&bfbs)? {
+    let ops = fs::read_to_string(generator::project_root().join(generator::OPS))?;
+    for (path, text) in generator::outputs(&bfbs, &ops)? {
         let path = generator::project_root().join(path);
         fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))?;
     }

@@ -46,7 +46,7 @@ const SUBGRAPH_ATTRS: &[(&str, &str)] = &[
 ];
 
 /// Has a number among the operators but is none.
-const PLACEHOLDER: &str = "PLACEHOLDER_FOR_GREATER_OP_CODES";
+pub(super) const PLACEHOLDER: &str = "PLACEHOLDER_FOR_GREATER_OP_CODES";
 
 const UNIONS: [(&str, &str); 2] =
     [("BuiltinOptions", "BUILTIN_OPTIONS_BY_TAG"), ("BuiltinOptions2", "BUILTIN_OPTIONS_2_BY_TAG")];

@@ -125,8 +125,13 @@ pub fn all_options() -> &'static [&'static OptionsInfo] {
 
 /// Looks an operator up by its code. There is none for the placeholder 127.
 pub fn op_by_code(code: i32) -> Option<&'static OpInfo> {
-    let index = (*generated::OP_BY_CODE.get(usize::try_from(code).ok()?)?)?;
-    Some(&generated::OPS[usize::from(index)])
+    Some(&generated::OPS[index_by_code(code)?])
+}
+
+/// The place of an operator in [`all_ops`].
+pub(crate) fn index_by_code(code: i32) -> Option<usize> {
+    let index = *generated::OP_BY_CODE.get(usize::try_from(code).ok()?)?;
+    index.map(usize::from)
 }
 
 /// Looks an operator up by its name in the schema.

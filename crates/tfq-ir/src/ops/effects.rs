@@ -1,6 +1,6 @@
 //! What ops do besides computing their results, and which tensors share memory.
 
-use crate::catalog::ops;
+use super::catalog::ops;
 use crate::{Module, Op, OpId, OpKind, Subgraph, SubgraphId};
 use indexmap::IndexSet;
 
@@ -18,6 +18,9 @@ pub struct Effects {
 }
 
 impl Effects {
+    /// None at all.
+    pub const NONE: Self =
+        Self { reads_state: false, writes_state: false, random: false, unknown: false };
     const ALL: Self = Self { reads_state: true, writes_state: true, random: true, unknown: true };
 
     /// Whether the op may be dropped where nobody reads its results. One that only reads state

@@ -1,0 +1,17 @@
+//! What operators are: which there are and with what attributes ([`catalog`]), what they mean ([`OpSemantics`]), what
+//! results they give ([`infer()`]), what they do besides ([`effects()`]),
+//! and whether their tensors go with all that ([`Contradiction`]).
+
+pub mod catalog;
+mod check;
+mod effects;
+mod infer;
+mod semantics;
+
+pub use check::Contradiction;
+pub use effects::{CallEffects, Effects, aliased_operand, effects};
+pub use infer::{Dim, InferError, OperandFacts, ResultFacts, Shape, infer, infer_op};
+pub use semantics::{
+    Activation, AxisRule, OpClass, OpSemantics, OperandInfo, OperandRole, QuantizationRule,
+    ResultInfo, ShapeRule, Source, TypeRule, semantics, semantics_of,
+};

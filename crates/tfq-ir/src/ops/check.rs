@@ -1,0 +1,115 @@
+//! Whether an op and its tensors go together: what patches are held to, and what a file is told about.
+
+use super::infer::{InferError, OperandFacts, Shape, infer_in, stated};
+use super::semantics::{Activation, semantics_of};
+use crate::catalog::op_by_code;
+use crate::verify::cut;
+use crate::{ElementType, Module, Op, OpId, OpKind, SubgraphId, Tensor};
+use smallvec::SmallVec;
+
+/// What does not go together at an op.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum Contradiction {
+    /// Its operands or attributes are none of such an op.
+    #[error(transparent)]
+    Cannot(#[from] InferError),
+    #[error("result {slot} (`{tensor}`) is {has} and the op gives {}", one_of(gives))]
+    ResultType { slot: usize, tensor: String, has: ElementType, gives: SmallVec<[ElementType; 2]> },
+    #[error("result {slot} (`{tensor}`) has shape {has} and the op gives {gives}")]
+    ResultShape { slot: usize, tensor: String, has: Shape, gives: Shape },
+    #[error("it has {has}, and {}", takes_options(*takes))]
+    Options { has: &'static str, takes: Option<&'static str> },
+    #[error("it cannot apply the activation {has}, {}", applies(can))]
+    Activation { has: String, can: &'static [Activation] },
+}
+
+impl Module {
+    /// Ops whose results are not what their operands and attributes give. The runtime computes
+    /// the shapes of most results anew, so that such a model may run.
+    pub fn contradictions(&self) -> impl Iterator<Item = (SubgraphId, OpId, Contradiction)> + '_ {
+        self.subgraphs().flat_map(move |(sg, graph)| {
+            graph.ops().flat_map(move |op| {
+                let facts = |id| {
+                    let contents = self.constant(sg, id).map(|bytes| &bytes[..]);
+                    OperandFacts::of(graph.tensor(id), contents)
+                };
+                let operands = graph.operands(op).into_iter().map(|id| id.map(facts));
+                let results = graph.results(op).into_iter().map(|id| graph.tensor(id));
+                let operands: Vec<_> = operands.collect();
+                let found = check(self, graph.op(op), &operands, &results.collect::<Vec<_>>());
+                found.into_iter().map(move |what| (sg, op, what))
+            })
+        })
+    }
+}
+
+/// What does not go together at an op.
+pub(crate) fn check(
+    module: &Module,
+    op: &Op,
+    operands: &[Option<OperandFacts<'_>>],
+    results: &[&Tensor],
+) -> Vec<Contradiction> {
+    let mut found = Vec::new();
+    found.extend(options(op));
+    found.extend(activation(op));
+    let types: Vec<_> = results.iter().map(|tensor| Some(stated(tensor))).collect();
+    let given = match infer_in(module, op, operands, &types) {
+        Ok(given) => given,
+        Err(error) => {
+            found.push(error.into());
+            return found;
+        }
+    };
+    for (slot, (given, tensor)) in given.into_iter().zip(results).enumerate() {
+        let label = || cut(tensor.label()).to_owned();
+        let has = stated(tensor);
+        if !given.can_be(has) {
+            let gives = given.types;
+            found.push(Contradiction::ResultType { slot, tensor: label(), has, gives });
+        }
+        let has = Shape::of_tensor(tensor, false);
+        if !has.agrees(&given.shape) {
+            let gives = given.shape;
+            found.push(Contradiction::ResultShape { slot, tensor: label(), has, gives });
+        }
+    }
+    found
+}
+
+/// Options of another operator than its own.
+fn options(op: &Op) -> Option<Contradiction> {
+    let OpKind::Builtin(code) = op.kind else { return None };
+    let takes = op_by_code(code)?.options.map(|options| options.name);
+    let has = op.attrs.as_ref()?.options().name;
+    (takes != Some(has)).then_some(Contradiction::Options { has, takes })
+}
+
+/// An activation that no kernel of the op applies: some refuse it, others pass over it.
+fn activation(op: &Op) -> Option<Contradiction> {
+    let can = semantics_of(op)?.activations?;
+    let code = op.int(Activation::ATTRIBUTE)?;
+    let has = Activation::from_code(code);
+    if has == Some(Activation::None) || has.is_some_and(|has| can.contains(&has)) {
+        return None;
+    }
+    let has = has.map_or_else(|| code.to_string(), |has| has.name().to_owned());
+    Some(Contradiction::Activation { has, can })
+}
+
+fn one_of(types: &[ElementType]) -> String {
+    types.iter().map(|ty| ty.name()).collect::<Vec<_>>().join(" or ")
+}
+
+fn takes_options(options: Option<&'static str>) -> String {
+    options.map_or("takes no options".to_owned(), |options| format!("takes {options}"))
+}
+
+fn applies(can: &[Activation]) -> String {
+    if can.is_empty() {
+        return "nor any other".to_owned();
+    }
+    let names: Vec<_> = can.iter().map(|activation| activation.name()).collect();
+    format!("only {}", names.join(", "))
+}
