@@ -224,8 +224,9 @@ fn the_summary_as_json() {
     assert_eq!(statistics["dequantize-cache-bytes"], 4096);
     let passes: Vec<&str> =
         json["passes"].as_array().unwrap().iter().map(|p| p["name"].as_str().unwrap()).collect();
-    let steps = tfq_opt::builtin().pipeline("default").unwrap().steps;
-    assert_eq!(passes, steps.iter().map(|(pass, _)| *pass).collect::<Vec<_>>());
+    let registry = tfq_opt::builtin();
+    let steps = &registry.pipeline("default").unwrap().steps;
+    assert_eq!(passes, steps.iter().map(|(pass, _)| &**pass).collect::<Vec<_>>());
     assert!(json.get("remarks").is_none());
 }
 
@@ -252,18 +253,18 @@ fn every_pass_is_listed_and_explained() {
     let json = run(&["passes", "--json"]).stdout;
     let json: serde_json::Value = serde_json::from_slice(&json).expect("it is JSON");
     for (n, info) in tfq_opt::builtin().passes().enumerate() {
-        assert!(listed.contains(&format!("\n  {}\n      {}\n", info.name(), info.summary())));
-        assert_eq!(json["passes"][n]["name"], info.name());
+        assert!(listed.contains(&format!("\n  {}\n      {}\n", info.name, info.summary())));
+        assert_eq!(json["passes"][n]["name"], *info.name);
         let options = json["passes"][n]["options"].as_array().unwrap();
         for (option, listed_json) in info.options.iter().zip(options) {
-            assert!(listed.contains(&format!("\n        {}=", option.name())));
-            assert_eq!(listed_json["name"], option.name());
-            assert_eq!(listed_json["default"], option.default_text());
+            assert!(listed.contains(&format!("\n        {}=", option.name)));
+            assert_eq!(listed_json["name"], *option.name);
+            assert_eq!(listed_json["default"], *option.default);
         }
-        let explained = run(&["explain", &info.name()]);
+        let explained = run(&["explain", &info.name]);
         succeeds(&explained);
         let manual = String::from_utf8(explained.stdout).unwrap();
-        assert!(manual.starts_with(&format!("# {}\n\n{}\n", info.name(), info.summary())));
+        assert!(manual.starts_with(&format!("# {}\n\n{}\n", info.name, info.summary())));
     }
     assert!(listed.contains("\nPipelines:\n  default\n"));
     assert_eq!(json["pipelines"][0]["name"], "default");
@@ -336,7 +337,7 @@ fn the_manual_page_knows_the_passes() {
     succeeds(&output);
     let told = String::from_utf8_lossy(&output.stdout).replace('\\', "");
     for info in tfq_opt::builtin().passes() {
-        assert!(told.contains(&info.name()), "it lacks {}", info.name());
+        assert!(told.contains(&*info.name), "it lacks {}", info.name);
     }
 }
 

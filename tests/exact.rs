@@ -95,8 +95,8 @@ fn read(seed: u64, text: &str) -> Result<Module, Failed> {
 
 fn exact_passes() -> Vec<String> {
     let registry = builtin();
-    let exact = registry.passes().filter(|info| info.contract == NumericContract::Exact);
-    exact.map(|info| info.name().to_owned()).collect()
+    let exact = registry.all_passes().filter(|info| info.contract == NumericContract::Exact);
+    exact.map(|info| info.name.to_string()).collect()
 }
 
 /// A new exact pass comes with models that it changes.

@@ -532,6 +532,6 @@ fn bash_completes_commands_options_and_values() {
     }
     let passes = all(&["explain", ""]);
     for info in tfq_opt::builtin().passes() {
-        assert!(passes.contains(&info.name()), "{} is not in {passes:?}", info.name());
+        assert!(passes.contains(&info.name.to_string()), "{} is not in {passes:?}", info.name);
     }
 }

@@ -56,7 +56,7 @@ fn apply(module: &mut Module, text: &str) -> Result<(), RunError> {
 }
 
 fn apply_pipeline(module: &mut Module, pipeline: &Pipeline) -> Result<(), RunError> {
-    let target = Target::named("litert").expect("it is shipped");
+    let target = &*Target::named("litert").expect("it is shipped");
     run(module, pipeline, target, &RunOptions::default(), |_| ()).map(|_| ())
 }
 
@@ -195,7 +195,7 @@ fn quantize_of_dequantize_cancels_where_scales_agree() {
 fn a_pass_that_changes_nothing_tells_its_nearest_miss() {
     let mut module = there_and_back(0.5, 0.25);
     let pipeline = Pipeline::parse(&builtin(), "cancel-quantize-dequantize").unwrap();
-    let target = Target::named("litert").unwrap();
+    let target = &*Target::named("litert").unwrap();
     let report = run(&mut module, &pipeline, target, &RunOptions::default(), |_| ()).unwrap();
     let nearest = report.passes[0].nearest.as_ref().expect("a rule came near");
     assert_eq!(nearest.rule, "quantize of dequantize");

@@ -8,7 +8,9 @@ use flatbuffers::FlatBufferBuilder;
 use proptest::prelude::*;
 use tfq_opt::format::{LiftError, Placement};
 use tfq_opt::ir::{Change, DEQUANT_CACHE_METADATA, text};
-use tfq_opt::pass::{NamedPipeline, PassError, PassInfo, Pipeline, Registry, RunError};
+use tfq_opt::pass::{
+    Invariant, NamedPipeline, PassError, Pipeline, Registry, RegistryError, RunError,
+};
 use tfq_opt::passes::{
     self, AnnotateDequantCache, Compat, CustomOp, CustomOps, EliminateDeadBuffers, FoldConstants,
     Granularity, HybridEligibility, InsertDequant, MergeEqualBuffers, OpList, QuantizeWeights,
@@ -174,7 +176,7 @@ fn a_result_that_would_not_run_is_refused() {
     let Error::Unrunnable { target, first, .. } = &error else { panic!("{error}") };
     assert_eq!(target, "litert");
     assert_eq!(first.place, "CONV_3D `output`");
-    assert_eq!(first.fix, Some("insert-dequant"));
+    assert_eq!(first.unmet.as_ref().map(Invariant::name), Some("settled"));
     assert_eq!(error.help().unwrap(), "run `insert-dequant` after the other passes");
 }
 
@@ -202,16 +204,18 @@ fn a_pass_that_gives_up_is_named() {
 
 #[test]
 fn two_of_one_name_are_told_apart_by_their_origins() {
-    let again = builtin().with_passes(passes::ALL).unwrap_err();
-    assert_eq!(again.name, "annotate-dequant-cache");
+    let again = builtin().with_passes(passes::all()).unwrap_err();
+    let RegistryError::Taken { name, first, second } = &again else { panic!("{again}") };
+    assert_eq!(name, "annotate-dequant-cache");
     let origin = "passes/src/annotate_dequant_cache.rs";
-    assert!(again.first.contains(origin) && again.second.contains(origin), "{again}");
+    assert!(first.contains(origin) && second.contains(origin), "{again}");
 
-    static PIPELINE: NamedPipeline =
-        NamedPipeline { name: "insert-dequant", summary: "a clash", steps: &[] };
-    let clash = builtin().with_pipelines(&[&PIPELINE]).unwrap_err();
-    assert!(clash.first.contains("passes/src/insert_dequant.rs"), "{clash}");
-    assert_eq!(clash.second, "a pipeline");
+    let steps: [(&str, &str); 0] = [];
+    let pipeline = NamedPipeline::new("insert-dequant", "a clash", steps);
+    let clash = builtin().with_pipelines([pipeline]).unwrap_err();
+    let RegistryError::Taken { first, second, .. } = &clash else { panic!("{clash}") };
+    assert!(first.contains("passes/src/insert_dequant.rs"), "{clash}");
+    assert_eq!(second, "a pipeline");
 }
 
 /// How many passes there are in a pipeline.
@@ -221,7 +225,7 @@ fn steps(pipeline: &Pipeline) -> usize {
 
 #[test]
 fn a_registry_of_ones_own() {
-    let some: &[&PassInfo] = &[builtin().pass("insert-dequant").unwrap()];
+    let some = builtin().pass("insert-dequant").cloned();
     let registry = Registry::default().with_passes(some).unwrap();
     assert_eq!(steps(&Pipeline::parse(&registry, "insert-dequant").unwrap()), 1);
     let error = Pipeline::parse(&registry, "insert-dequant,quantize-weights").unwrap_err();

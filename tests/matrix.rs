@@ -265,10 +265,10 @@ fn check_pipelines(case: &Case, runtime: &Runtime) -> Result<(), Failed> {
     for (target, of_target) in TARGETS {
         let target = Target::named(target).expect("it is shipped");
         for (name, passes, least) in PIPELINES {
-            let optimizer = Optimizer::parse(passes)?.for_target(target);
+            let optimizer = Optimizer::parse(passes)?.for_target(Arc::clone(&target));
             let result = optimizer.run(Source::from(float.clone()))?.module;
             let label = format!("{name} for {}", target.name());
-            if let Some(excluded) = excluded(&result, &float, target) {
+            if let Some(excluded) = excluded(&result, &float, &target) {
                 writeln!(faults, "{label}: {excluded}")?;
             }
             for kernels in of_target {

@@ -17,17 +17,16 @@ enum Part {
 }
 
 /// A pipeline with a loop, which can stand inside of `subgraph`.
-static TIDY: NamedPipeline = NamedPipeline {
-    name: "tidy",
-    summary: "for the test",
-    steps: &[
+fn tidy() -> NamedPipeline {
+    let steps = [
         ("until-stable(remove-identities, cancel-quantize-dequantize)", "both make room"),
         ("insert-dequant", "it comes last"),
-    ],
-};
+    ];
+    NamedPipeline::new("tidy", "for the test", steps)
+}
 
 fn registry() -> Registry {
-    builtin().with_pipelines(&[&TIDY]).expect("the name is new")
+    builtin().with_pipelines([tidy()]).expect("the name is new")
 }
 
 fn parse(text: &str) -> Pipeline {
@@ -75,14 +74,18 @@ fn value(option: &OptionInfo) -> BoxedStrategy<String> {
     }
 }
 
-fn pass(info: &'static PassInfo) -> BoxedStrategy<Part> {
+fn pass(info: &PassInfo) -> BoxedStrategy<Part> {
     let options: Vec<_> = info
         .options
         .iter()
-        .map(|option| proptest::option::of(value(option).prop_map(|v| (option.name(), v))))
+        .map(|option| {
+            let name = option.name.to_string();
+            proptest::option::of(value(option).prop_map(move |v| (name.clone(), v)))
+        })
         .collect();
     let shuffled = options.prop_map(|o| o.into_iter().flatten().collect::<Vec<_>>());
-    shuffled.prop_shuffle().prop_map(|options| Part::Pass(info.name(), options)).boxed()
+    let name = info.name.to_string();
+    shuffled.prop_shuffle().prop_map(move |o| Part::Pass(name.clone(), o)).boxed()
 }
 
 fn leaf(in_subgraph: bool) -> BoxedStrategy<Part> {

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use large::Large;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::fmt::Write;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use tfq_opt::diff::{DiffOptions, Style, diff, html};
@@ -110,7 +111,7 @@ fn lowered(module: &Module) -> Vec<u8> {
     lower(module, &LowerOptions::default()).expect("it is far from 2 GiB").to_vec()
 }
 
-fn target() -> &'static Target {
+fn target() -> Arc<Target> {
     Target::named("litert").expect("it is shipped")
 }
 
@@ -119,7 +120,7 @@ const DEFAULT: &str = "quantize-weights{min-elements=1},insert-dequant,eliminate
                        annotate-dequant-cache";
 
 fn recording(module: &Module) -> Recording {
-    record(module.clone(), &pipeline(), target(), Level::Hash).expect("it runs")
+    record(module.clone(), &pipeline(), &target(), Level::Hash).expect("it runs")
 }
 
 fn pipeline() -> Pipeline {
@@ -136,7 +137,7 @@ fn golden(module: &Module) -> Golden {
 type Work = fn(&Input) -> usize;
 
 const WORK: [(&str, Work); 13] = [
-    ("inspect", |input| format!("{:?}", tfq_opt::inspect(&input.module, target())).len()),
+    ("inspect", |input| format!("{:?}", tfq_opt::inspect(&input.module, &target())).len()),
     ("read", |input| {
         let module = lift(&input.file, &LiftOptions::default()).expect("its own file is read");
         module.subgraphs().len()

@@ -146,7 +146,7 @@ fn one_op_more_or_less_changes_few_lines() {
 #[test]
 fn inspect_tells_how_a_model_computes() {
     let scheme = |module: &Module| {
-        let target = tfq_opt::target::Target::named("litert").expect("it is shipped");
+        let target = &*tfq_opt::target::Target::named("litert").expect("it is shipped");
         let state = tfq_opt::inspect(module, target).quantization;
         (state.scheme, [state.float_ops, state.hybrid_ops, state.integer_ops, state.conversions])
     };

@@ -26,10 +26,10 @@ fn by_default(input: &[u8]) -> (Optimized, Vec<u8>) {
 }
 
 /// The rules and messages of what was left, at a place.
-fn left(optimized: &Optimized, place: &str) -> Vec<(&'static str, String)> {
+fn left(optimized: &Optimized, place: &str) -> Vec<(String, String)> {
     let remarks = optimized.report.remarks().map(|(_, remark)| remark);
     let at = remarks.filter(|r| r.kind == RemarkKind::Missed && r.place == place);
-    at.map(|remark| (remark.rule, remark.message.clone())).collect()
+    at.map(|remark| (remark.rule.to_string(), remark.message.clone())).collect()
 }
 
 #[test]
@@ -137,7 +137,7 @@ subgraph @main {
     let optimized = bounded.run(&before[..]).unwrap();
     assert!(optimized.module.dequant_cache().is_none());
     assert!(optimized.to_vec().unwrap().len() <= before.len());
-    let [(rule, _)] = left(&optimized, "metadata `tfq.dequant_cache`")[..] else {
+    let [(rule, _)] = &left(&optimized, "metadata `tfq.dequant_cache`")[..] else {
         panic!("one remark")
     };
     assert_eq!(rule, "larger");

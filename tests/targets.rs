@@ -6,6 +6,7 @@ mod common;
 use common::{lifted, model, models, root};
 use std::fs;
 use std::process::Command;
+use std::sync::Arc;
 use tfq_opt::Optimizer;
 use tfq_opt::ir::catalog::ops;
 use tfq_opt::ir::{ElementType, OpKind};
@@ -39,9 +40,9 @@ fn the_tables_of_the_documentation_are_up_to_date() {
 fn the_example_of_the_documentation_is_read() {
     let text = documentation();
     let example = text.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
-    let target = Target::parse("players", example).unwrap().into_static();
+    let target = Arc::new(Target::parse("players", example).unwrap());
     let filter = |name: &str| {
-        let optimizer = Optimizer::default().for_target(target);
+        let optimizer = Optimizer::default().for_target(Arc::clone(&target));
         let output = optimizer.run(model(name)).unwrap().to_vec().unwrap();
         let module = lifted(&output);
         let (sg, id) = common::tensor(&module, "weights").unwrap();
@@ -93,7 +94,7 @@ fn no_cap_is_exceeded_whatever_the_model_and_the_options() {
         let target = Target::named(name).unwrap();
         for quantizer in quantizers {
             let passes = format!("{quantizer},insert-dequant,eliminate-dead-buffers");
-            let mut optimizer = Optimizer::parse(&passes).unwrap().for_target(target);
+            let mut optimizer = Optimizer::parse(&passes).unwrap().for_target(Arc::clone(&target));
             // Some models have ops that older releases have not, whatever passes do.
             optimizer.allow_unloadable = true;
             for input in models() {
@@ -101,7 +102,7 @@ fn no_cap_is_exceeded_whatever_the_model_and_the_options() {
                 let before = model(&input);
                 let result = optimizer.run(&before[..]);
                 let result = result.unwrap_or_else(|error| panic!("{}: {error}", place()));
-                assert_eq!(check_runnable(&result.module, target), [], "{}", place());
+                assert_eq!(check_runnable(&result.module, &target), [], "{}", place());
                 let output = result.to_vec().unwrap();
                 let too_new = |bytes: &[u8]| {
                     let module = lifted(bytes);
@@ -136,7 +137,7 @@ fn every_form_that_the_tool_writes_is_taken_for_every_target() {
         let passes = format!("{writer},insert-dequant,eliminate-dead-buffers");
         for target in ["litert", "tflm", "gpu"] {
             let target = Target::named(target).unwrap();
-            let mut optimizer = Optimizer::parse(&passes).unwrap().for_target(target);
+            let mut optimizer = Optimizer::parse(&passes).unwrap().for_target(Arc::clone(&target));
             optimizer.allow_unloadable = true;
             for input in models() {
                 let written = optimizer.run(model(&input)).unwrap().to_vec().unwrap();
@@ -153,7 +154,7 @@ fn every_form_that_the_tool_writes_is_taken_for_every_target() {
     let mut faults = Vec::new();
     for target in Target::names().map(|name| Target::named(name).unwrap()) {
         for passes in ["default", small] {
-            let mut optimizer = Optimizer::parse(passes).unwrap().for_target(target);
+            let mut optimizer = Optimizer::parse(passes).unwrap().for_target(Arc::clone(&target));
             // Some models have ops that older releases have not, whatever passes do.
             optimizer.allow_unloadable = true;
             for (name, form) in &forms {
@@ -187,14 +188,14 @@ fn weights_that_came_in_without_a_kernel_are_told_of() {
 fn what_a_patch_made_too_new_is_refused() {
     let optimizer = Optimizer::parse("quantize-weights,insert-dequant").unwrap();
     let per_channel = optimizer.run(&model("ops/fc_bias")[..]).unwrap().module;
-    let wrong = |name: &str| check_runnable(&per_channel, Target::named(name).unwrap());
+    let wrong = |name: &str| check_runnable(&per_channel, &Target::named(name).unwrap());
     assert_eq!(wrong("litert"), []);
     assert_eq!(wrong("tflite-2.17"), []);
     let found = wrong("tflite-2.5");
     assert!(found[0].to_string().starts_with("FULLY_CONNECTED `output`: version 12"), "{found:?}");
 
     let dequantised = optimizer.run(&model("ops/conv_3d")[..]).unwrap().module;
-    let wrong = |name: &str| check_runnable(&dequantised, Target::named(name).unwrap());
+    let wrong = |name: &str| check_runnable(&dequantised, &Target::named(name).unwrap());
     assert_eq!(wrong("tflite-2.7"), []);
     let found = wrong("tflite-2.5");
     assert!(found[0].what.contains("version 5 of DEQUANTIZE came with 2.7.0"), "{found:?}");
@@ -207,7 +208,7 @@ fn targets_without_hybrid_kernels_get_none() {
         let target = Target::named(name).unwrap();
         let optimizer =
             Optimizer::parse("quantize-weights{prefer=size},insert-dequant,eliminate-dead-buffers");
-        let optimizer = optimizer.unwrap().for_target(target);
+        let optimizer = optimizer.unwrap().for_target(Arc::clone(&target));
         for input in models() {
             let output = optimizer.run(model(&input)).unwrap().to_vec().unwrap();
             let (before, after) = (lifted(&model(&input)), lifted(&output));

@@ -17,30 +17,32 @@ mod quantize_weights;
 mod remove_identities;
 mod trigger_failure;
 
-use tfq_pass::{PassInfo, Registry};
+use tfq_pass::{Declared, PassInfo, Registry};
 
 /// The built-in passes and pipelines.
 pub fn builtin() -> Registry {
     Registry::default()
-        .with_passes(ALL)
-        .and_then(|registry| registry.with_pipelines(pipelines::ALL))
+        .with_passes(all())
+        .and_then(|registry| registry.with_pipelines(pipelines::all()))
         .expect("built-in names are distinct")
 }
 
 /// Every built-in pass, sorted by name.
-pub static ALL: &[&PassInfo] = &[
-    &annotate_dequant_cache::INFO,
-    &cancel_quantize_dequantize::INFO,
-    &eliminate_dead_buffers::INFO,
-    &eliminate_dead_ops::INFO,
-    &fold_constants::INFO,
-    &hybrid_eligibility::INFO,
-    &insert_dequant::INFO,
-    &merge_equal_buffers::INFO,
-    &quantize_weights::INFO,
-    &remove_identities::INFO,
-    &trigger_failure::INFO,
-];
+pub fn all() -> Vec<PassInfo> {
+    vec![
+        annotate_dequant_cache::AnnotateDequantCache::info(),
+        cancel_quantize_dequantize::CancelQuantizeDequantize::info(),
+        eliminate_dead_buffers::EliminateDeadBuffers::info(),
+        eliminate_dead_ops::EliminateDeadOps::info(),
+        fold_constants::FoldConstants::info(),
+        hybrid_eligibility::HybridEligibility::info(),
+        insert_dequant::InsertDequant::info(),
+        merge_equal_buffers::MergeEqualBuffers::info(),
+        quantize_weights::QuantizeWeights::info(),
+        remove_identities::RemoveIdentities::info(),
+        trigger_failure::TriggerFailure::info(),
+    ]
+}
 
 /// The passes as types, for code that sets their options directly.
 pub use annotate_dequant_cache::AnnotateDequantCache;

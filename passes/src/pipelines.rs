@@ -2,11 +2,14 @@
 
 use tfq_pass::NamedPipeline;
 
+/// Every named pipeline.
+pub fn all() -> Vec<NamedPipeline> {
+    vec![default()]
+}
+
 /// What `tfq-opt` runs where no passes are named.
-pub static DEFAULT: NamedPipeline = NamedPipeline {
-    name: "default",
-    summary: "quantise weights to int8, hybrid where the target has kernels for it",
-    steps: &[
+pub fn default() -> NamedPipeline {
+    let steps = [
         ("fold-constants", "shows weights that a converter left behind ops to what comes next"),
         ("quantize-weights", "makes the int8 constants that everything below is about"),
         (
@@ -18,8 +21,7 @@ pub static DEFAULT: NamedPipeline = NamedPipeline {
         ("insert-dequant", "serves the consumers that were judged unable to read them"),
         ("eliminate-dead-buffers", "the float originals are unused only now"),
         ("annotate-dequant-cache", "looks at every Dequantize there is, so it comes last"),
-    ],
-};
-
-/// Every named pipeline.
-pub static ALL: &[&NamedPipeline] = &[&DEFAULT];
+    ];
+    let summary = "quantise weights to int8, hybrid where the target has kernels for it";
+    NamedPipeline::new("default", summary, steps)
+}

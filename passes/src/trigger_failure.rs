@@ -4,7 +4,7 @@ use tfq_ir::{ElementType, Module, Op, OpId, OpKind, Patch, Place, SubgraphId, Te
 use tfq_pass::{Context, Pass, PassError, declare_pass, option_enum};
 
 declare_pass! {
-    contract: Exact, scope: Module;
+    contract: Exact, scope: Module, hidden: true;
     /// Fails in a way that you choose: for trying out what the tool does then.
     ///
     /// ## What it does

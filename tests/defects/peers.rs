@@ -1,6 +1,7 @@
 //! ai-edge-quantizer, litert-cli and TensorFlow's converter. The section is that of the peer inventory.
 
 use super::*;
+use std::sync::Arc;
 use tfq_opt::ir::Patch;
 use tfq_opt::ir::text::{ParseOptions, parse};
 use tfq_opt::target::Target;
@@ -148,7 +149,7 @@ fn a_constant_left_hand_side_of_batch_matmul_stays_float32() {
 #[test]
 fn forms_that_no_kernel_reads_are_refused() {
     use tfq_opt::target::{Granularity, WeightForm};
-    let litert = Target::named("litert").unwrap();
+    let litert = &*Target::named("litert").unwrap();
     let verdict = |name: &str, code: i32, form: WeightForm| {
         let module = lifted(&model(name));
         let (sg, op, _) = module.ops_of_kind(code).next().unwrap();
@@ -473,7 +474,7 @@ fn tflm_never_sees_a_hybrid_op() {
     let tflm = Target::named("tflm").unwrap();
     for prefer in ["target", "size"] {
         let passes = format!("quantize-weights{{prefer={prefer}}},insert-dequant");
-        let optimizer = Optimizer::parse(&passes).unwrap().for_target(tflm);
+        let optimizer = Optimizer::parse(&passes).unwrap().for_target(Arc::clone(&tflm));
         let module = optimizer.run(model("ops/fc_bias")).unwrap().module;
         let (sg, op, _) = module.ops_of_kind(ops::FULLY_CONNECTED).next().unwrap();
         let graph = module.subgraph(sg);

@@ -151,7 +151,7 @@ fn a_model_is_itself_and_any_two_can_be_compared() {
 fn what_is_told_of_a_model_can_be_told_of_any() {
     static PIPELINE: LazyLock<Pipeline> =
         LazyLock::new(|| Pipeline::parse(&tfq_opt::builtin(), PIPELINES[1]).unwrap());
-    let target = Target::named("litert").expect("it is shipped");
+    let target = &*Target::named("litert").expect("it is shipped");
     bolero::check!().with_iterations(ITERATIONS).for_each(|input: &[u8]| {
         let mut input = Unstructured::new(input);
         let level = *input.choose(&Level::ALL).expect("there are some");

@@ -25,7 +25,7 @@ pub(crate) struct Check {
 
 /// One for each form but float32.
 pub(crate) fn all() -> Vec<Check> {
-    let target = Target::named("litert").expect("it is shipped");
+    let target = &*Target::named("litert").expect("it is shipped");
     let forms = forms::forms().into_iter().filter(|form| form.ty != ElementType::Float32);
     forms.filter_map(|form| check(target, form)).collect()
 }

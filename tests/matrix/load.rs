@@ -200,7 +200,7 @@ impl Check {
         let Some((name, build)) = self.case else {
             return Err("tests/matrix/load.rs has no case for this row".into());
         };
-        let target = Target::named("litert").expect("it is shipped");
+        let target = &*Target::named("litert").expect("it is shipped");
         let refused = target.refusals(&build(true));
         if !refused.iter().any(|refusal| refusal.row == self.row) {
             return Err(format!("{name}: the row refuses nothing: {refused:?}").into());

@@ -104,7 +104,7 @@ fn run(name: &str, passes: &str) -> Result<(Module, Vec<u8>), Failed> {
     if let Err(errors) = module.verify() {
         return Err(errors[0].to_string().into());
     }
-    let target = Target::named("litert").expect("it is shipped");
+    let target = &*Target::named("litert").expect("it is shipped");
     if let Some(wrong) = check_runnable(&module, target).first() {
         return Err(wrong.to_string().into());
     }

@@ -257,7 +257,7 @@ fn fields(a: &Module, b: &Module, moved: &mut Moved) -> Vec<FieldChange> {
     let trailer =
         |module: &Module| (!module.trailer().is_empty()).then(|| payload(module.trailer()));
     // A zip counts from the start of the file, whose length is none of its contents.
-    let place = |module: &Module| tfq_tflite::relocated_trailer(module.trailer(), 0);
+    let place = |module: &Module| tfq_ir::relocated_trailer(module.trailer(), 0);
     if a.trailer() != b.trailer() && place(a) != place(b) {
         compare(Class::Metadata, "trailer".into(), trailer(a), trailer(b));
     }

@@ -88,7 +88,7 @@ fn contract(pipeline: &Pipeline) -> Option<&'static str> {
     let mut loosest = "annotation";
     for node in pipeline.nodes() {
         let one = match node {
-            Node::Pass(step) => match step.info?.contract {
+            Node::Pass(step) => match step.info.as_ref()?.contract {
                 NumericContract::Quantizing => "quantizing",
                 NumericContract::Exact => "exact",
                 NumericContract::Annotation => "annotation",

@@ -26,7 +26,6 @@ pub use compare::{Cause, Comparison, ErrorChange, Kind, compare, same_text};
 pub use folder::{Entry, Folder, FolderError, INDEX, name_from};
 pub use golden::{Golden, GoldenError, Header, Section, VERSION, input_hash};
 pub use record::{PatchNote, RecordError, Recorder, Recording, record};
-pub use tfq_passes::builtin;
 
 #[cfg(feature = "insta")]
 #[doc(hidden)]

@@ -6,9 +6,10 @@
 //!
 //! #[test]
 //! fn what_the_default_pipeline_does() {
-//!     assert_pipeline_snapshot!("models/detector.tflite", "default");
+//!     let settings = Settings::new(&tfq_passes::builtin());
+//!     assert_pipeline_snapshot!("models/detector.tflite", "default", settings);
 //!
-//!     let settings = Settings::default().level(Level::Stats).name("detector-statistics");
+//!     let settings = settings.level(Level::Stats).name("detector-statistics");
 //!     assert_pipeline_snapshot!("models/detector.tflite", "default", settings);
 //! }
 //! ```
@@ -18,7 +19,7 @@
 //! review` shows everything that moved.
 
 use crate::golden::{Section, body, summary};
-use crate::{Recording, builtin, record, same_text};
+use crate::{Recording, record, same_text};
 use bytes::Bytes;
 use insta::Comparator;
 use insta::internals::SnapshotContents;
@@ -49,9 +50,10 @@ pub struct Settings {
     small: usize,
 }
 
-impl Default for Settings {
-    /// Level `quant`, target `litert`, the folder `snapshots` beside the test's file.
-    fn default() -> Self {
+impl Settings {
+    /// Pipelines of these passes; level `quant`, target `litert`, the folder `snapshots` beside
+    /// the test's file.
+    pub fn new(registry: &Registry) -> Self {
         Self {
             level: Level::Quant,
             target: "litert".to_owned(),
@@ -59,14 +61,12 @@ impl Default for Settings {
             name: None,
             description: None,
             input_file: None,
-            registry: builtin(),
+            registry: registry.clone(),
             one_file: false,
             small: SMALL,
         }
     }
-}
 
-impl Settings {
     /// How much of the model is compared.
     #[must_use]
     pub fn level(mut self, level: Level) -> Self {
@@ -106,13 +106,6 @@ impl Settings {
     #[must_use]
     pub fn input_file(mut self, file: impl AsRef<Path>) -> Self {
         self.input_file = Some(file.as_ref().to_owned());
-        self
-    }
-
-    /// Where names of passes are looked up, if others than the built-in ones are wanted.
-    #[must_use]
-    pub fn registry(mut self, registry: Registry) -> Self {
-        self.registry = registry;
         self
     }
 
@@ -236,13 +229,13 @@ pub fn shots(model: impl Into<Model>, pipeline: &str, settings: &Settings) -> Ve
 
 fn make(model: Model, pipeline: &str, settings: &Settings) -> Result<Vec<Shot>, String> {
     let name = settings.name.clone().or_else(|| model.name());
-    let name = name.ok_or("give it a name: Settings::default().name(...)")?;
+    let name = name.ok_or("give it a name: Settings::name")?;
     let text = |error: &dyn std::error::Error| error.to_string();
     let passes = Pipeline::parse(&settings.registry, pipeline).map_err(|error| text(&error))?;
     let target = Target::named(&settings.target)
         .ok_or_else(|| format!("there is no target `{}`", settings.target))?;
     let recording =
-        record(model.module()?, &passes, target, settings.level).map_err(|error| text(&error))?;
+        record(model.module()?, &passes, &target, settings.level).map_err(|error| text(&error))?;
     let mut base = insta::Settings::clone_current();
     base.set_comparator(Box::new(SameModel));
     base.set_snapshot_path(&settings.folder);
@@ -310,9 +303,6 @@ pub fn assert_all(shots: &[Shot], assert: impl Fn(&Shot)) {
 /// argument is a [`Settings`].
 #[macro_export]
 macro_rules! assert_pipeline_snapshot {
-    ($model:expr, $pipeline:expr $(,)?) => {
-        $crate::assert_pipeline_snapshot!($model, $pipeline, $crate::snapshot::Settings::default())
-    };
     ($model:expr, $pipeline:expr, $settings:expr $(,)?) => {{
         let shots = $crate::snapshot::shots($model, $pipeline, &$settings);
         $crate::snapshot::assert_all(&shots, |shot| {

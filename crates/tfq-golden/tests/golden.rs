@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use tfq_golden::{Golden, Header, Kind, blame, builtin, compare, input_hash, record, same_text};
+use tfq_golden::{Golden, Header, Kind, blame, compare, input_hash, record, same_text};
 use tfq_ir::text::Level;
 use tfq_pass::Pipeline;
 use tfq_target::Target;
@@ -12,8 +12,8 @@ use tfq_target::Target;
 fn golden(path: &Path, level: Level) -> Option<(Golden, tfq_golden::Recording)> {
     let bytes = fs::read(path).unwrap();
     let module = tfq_tflite::lift(&bytes.clone().into(), &Default::default()).ok()?;
-    let pipeline = Pipeline::parse(&builtin(), "default").unwrap();
-    let target = Target::named("litert").unwrap();
+    let pipeline = Pipeline::parse(&tfq_passes::builtin(), "default").unwrap();
+    let target = &*Target::named("litert").unwrap();
     let recording = record(module, &pipeline, target, level).ok()?;
     let header = Header::new("m.tflite", &input_hash(&bytes), &pipeline, target.name(), level);
     Some((Golden::new(header, &recording), recording))

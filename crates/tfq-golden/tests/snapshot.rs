@@ -7,6 +7,10 @@ use tfq_golden::snapshot::Settings;
 use tfq_golden::{assert_pipeline_snapshot, same_text};
 use tfq_ir::text::{self, Level};
 
+fn settings() -> Settings {
+    Settings::new(&tfq_passes::builtin())
+}
+
 fn model() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/models/ops/shared_fc_and_add.tflite")
 }
@@ -15,8 +19,8 @@ fn model() -> PathBuf {
 fn a_model_is_a_path_bytes_or_a_module() {
     let bytes = fs::read(model()).unwrap();
     let module = tfq_tflite::lift(&bytes.clone().into(), &Default::default()).unwrap();
-    let settings = Settings::default().name("shared_fc_and_add");
-    assert_pipeline_snapshot!(model(), "default");
+    assert_pipeline_snapshot!(model(), "default", settings());
+    let settings = settings().name("shared_fc_and_add");
     assert_pipeline_snapshot!(bytes, "default", settings);
     assert_pipeline_snapshot!(&module, "default", settings);
     // Text, whose constants are made up where it leaves them out.
@@ -46,7 +50,7 @@ fn edit(folder: &Path, shot: &str, from: &str, to: &str) {
 
 /// What the assertion says if it fails.
 fn assertion(folder: &Path) -> Option<String> {
-    let settings = Settings::default().folder(folder);
+    let settings = settings().folder(folder);
     let assert = || assert_pipeline_snapshot!(model(), "default", settings);
     let panic = catch_unwind(AssertUnwindSafe(assert)).err()?;
     Some(panic.downcast_ref::<String>().expect("it says something").clone())
@@ -79,9 +83,9 @@ fn a_mistake_is_told() {
         let panic = catch_unwind(AssertUnwindSafe(assert)).expect_err("it cannot pass");
         panic.downcast_ref::<String>().expect("it says something").clone()
     };
-    let said = says("shrink", Settings::default());
+    let said = says("shrink", settings());
     assert!(said.contains("no snapshot of `shrink`") && said.contains("shrink"), "{said}");
-    let said = says("default", Settings::default().target("toaster"));
+    let said = says("default", settings().target("toaster"));
     assert!(said.contains("there is no target `toaster`"), "{said}");
 }
 

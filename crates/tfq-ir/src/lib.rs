@@ -23,6 +23,7 @@ mod shuffle;
 mod subgraph;
 mod tensor;
 pub mod text;
+mod trailer;
 mod verify;
 mod words;
 
@@ -47,5 +48,6 @@ pub use tensor::{
     DimensionMetadata, Quantization, QuantizationDetails, SparseIndex, Sparsity, Tensor,
     TensorLink, VariantSubType,
 };
+pub use trailer::{is_zip, relocated_trailer};
 pub use verify::VerifyError;
 pub use words::{counted, grouped, plural};

@@ -51,7 +51,7 @@ pub enum BisectError {
 /// log2(P) + log2(N) + 4 calls.
 ///
 /// A state between passes may hold quantised constants whose readers were not served yet;
-/// `insert-dequant` completes each state before it is checked.
+/// a pass that settles it (`insert-dequant`) completes each state before it is checked.
 pub fn bisect(
     optimizer: &Optimizer,
     start: Module,
@@ -62,7 +62,7 @@ pub fn bisect(
     tfq_pass::run(
         &mut run,
         &optimizer.pipeline,
-        optimizer.target,
+        &optimizer.target,
         &RunOptions::default(),
         |event| {
             if let Event::End { module, report, .. } = event {

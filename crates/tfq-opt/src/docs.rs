@@ -10,12 +10,12 @@ pub fn passes_markdown(registry: &Registry) -> String {
          keeps it up to date.\n\n",
     );
     for info in registry.passes() {
-        let _ = writeln!(out, "- [{0}](#{0}): {1}", info.name(), info.summary());
+        let _ = writeln!(out, "- [{0}](#{0}): {1}", info.name, info.summary());
     }
     for info in registry.passes() {
         // The manual's headings stand one level below the pass's.
         let manual = info.manual().replace("\n## ", "\n### ");
-        let _ = write!(out, "\n## {}\n\n{manual}\n\n", info.name());
+        let _ = write!(out, "\n## {}\n\n{manual}\n\n", info.name);
         out.push_str(&info.declares().join(" \n"));
         out.push('\n');
         if info.options.is_empty() {
@@ -23,13 +23,13 @@ pub fn passes_markdown(registry: &Registry) -> String {
         }
         let _ =
             write!(out, "\n### Options\n\n| option | values | default | |\n|---|---|---|---|\n");
-        for option in info.options {
+        for option in &info.options {
             let cell = |text: String| text.replace('|', "\\|");
-            let default = match option.default_text() {
-                text if text.is_empty() => String::new(),
+            let default = match &*option.default {
+                "" => String::new(),
                 text => format!("`{text}`"),
             };
-            let (name, ty, doc) = (option.name(), option.type_name(), option.summary());
+            let (name, ty, doc) = (&option.name, option.type_name(), option.summary());
             let _ = writeln!(out, "| `{name}` | `{}` | {default} | {} |", cell(ty), cell(doc));
         }
     }

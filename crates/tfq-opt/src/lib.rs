@@ -52,6 +52,7 @@
 
 mod ablate;
 mod bisect;
+mod builtin;
 mod docs;
 mod graph;
 mod inspect;
@@ -64,6 +65,7 @@ mod size;
 
 pub use ablate::{Ablation, Suspect};
 pub use bisect::{BisectError, Bisection, bisect};
+pub use builtin::{quantize_weights, quantize_weights_into};
 pub use docs::passes_markdown;
 pub use graph::{dot, graph_json};
 pub use inspect::{
@@ -72,7 +74,7 @@ pub use inspect::{
 };
 pub use layers::{Call, Layer, Layers, Section, Side, layers};
 pub use load::{LoadOptions, is_text, load};
-pub use optimizer::{Error, Optimized, Optimizer, Source, quantize_weights, quantize_weights_into};
+pub use optimizer::{Error, Optimized, Optimizer, Source};
 pub use reduce::{ReduceError, ReduceOptions, Reduction, Size, reduce};
 pub use reproducer::{Reproducer, ReproducerError};
 

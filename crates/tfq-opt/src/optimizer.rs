@@ -4,13 +4,13 @@ use crate::size;
 use bytes::Bytes;
 use flatbuffers::FlatBufferBuilder;
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 use tfq_ir::{BufferId, Change, Module, Subgraph, SubgraphId, VerifyError};
 use tfq_pass::invariant::SETTLED;
 use tfq_pass::{
-    Event, Pipeline, PipelineError, Report, RunError, RunOptions, SpanKind, Timeline, Unloadable,
-    Unrunnable,
+    Event, Pipeline, PipelineError, Registry, Report, RunError, RunOptions, SpanKind, Timeline,
+    Unloadable, Unrunnable,
 };
-use tfq_passes::{EliminateDeadBuffers, InsertDequant, QuantizeWeights, builtin};
 use tfq_target::Target;
 use tfq_tflite::{Image, LiftError, LiftOptions, LowerError, LowerOptions, Placement};
 
@@ -81,9 +81,11 @@ pub enum Error {
         /// The target.
         target: String,
         /// The first place.
-        first: Unrunnable,
+        first: Box<Unrunnable>,
         /// How many places follow, in words.
         more: String,
+        /// Passes that mend the first.
+        mended_by: Vec<String>,
     },
     /// The target's runtime would not load the result, or would read where nothing of it is.
     #[error("the target `{target}` does not take the {}: {first}{more}", if *came { "model" } else { "result" })]
@@ -108,8 +110,8 @@ impl Error {
         match self {
             Self::Lift(error) => error.help().map(str::to_owned),
             Self::Text { error, .. } => error.help.clone(),
-            Self::Unrunnable { first, .. } => {
-                first.fix.map(|fix| format!("run `{fix}` after the other passes"))
+            Self::Unrunnable { mended_by, .. } => {
+                Some(format!("run {} after the other passes", one_of(mended_by)?))
             }
             Self::Unloadable { came: true, .. } => {
                 Some("pass --allow-unloadable to write it all the same".to_owned())
@@ -126,14 +128,8 @@ impl Error {
             Self::Malformed(_) => {
                 Some("with the verifier on, the pass that broke it is named".to_owned())
             }
-            Self::Run(RunError::Requires { invariant, .. }) => {
-                let registry = builtin();
-                let ensuring = registry
-                    .passes()
-                    .filter(|info| info.ensures.iter().any(|ensured| ensured.name == *invariant));
-                let names: Vec<String> =
-                    ensuring.map(|info| format!("`{}`", info.name())).collect();
-                Some(format!("run {} before it", names.join(" or ")))
+            Self::Run(RunError::Requires { ensured_by, .. }) => {
+                Some(format!("run {} before it", one_of(ensured_by)?))
             }
             Self::Run(_) => None,
         }
@@ -144,7 +140,10 @@ impl Error {
 #[derive(Debug)]
 pub struct Optimizer {
     pub(crate) pipeline: Pipeline,
-    pub(crate) target: &'static Target,
+    pub(crate) target: Arc<Target>,
+    /// Where passes are found that the pipeline does not name, to complete a state or to help
+    /// with an error.
+    registry: Registry,
     /// How strictly models are read.
     pub lift: LiftOptions,
     /// How models are written.
@@ -166,20 +165,14 @@ pub struct Optimizer {
     pub never_larger: bool,
 }
 
-impl Default for Optimizer {
-    /// Runs the pipeline `default`, and never gives a larger file.
-    fn default() -> Self {
-        Self::parse("default").expect("the default pipeline is valid")
-    }
-}
-
 impl Optimizer {
-    /// Runs this pipeline for the target `litert`.
-    pub fn new(pipeline: Pipeline) -> Self {
+    /// Runs this pipeline, of passes of the registry or others, for the target `litert`.
+    pub fn in_registry(registry: &Registry, pipeline: Pipeline) -> Self {
         let target = Target::named("litert").expect("it is shipped");
         Self {
             pipeline,
             target,
+            registry: registry.clone(),
             lift: LiftOptions::default(),
             lower: LowerOptions::default(),
             run_options: RunOptions::default(),
@@ -190,23 +183,23 @@ impl Optimizer {
         }
     }
 
-    /// Runs a pipeline of built-in passes, given as text. With `default` it is never larger, as
-    /// [`Self::default`].
-    pub fn parse(pipeline: &str) -> Result<Self, PipelineError> {
-        let optimizer = Self::new(Pipeline::parse(&builtin(), pipeline)?);
+    /// Runs a pipeline of passes of the registry, given as text. With `default` it is
+    /// [`Self::never_larger`].
+    pub fn parse_in(registry: &Registry, pipeline: &str) -> Result<Self, PipelineError> {
+        let optimizer = Self::in_registry(registry, Pipeline::parse(registry, pipeline)?);
         Ok(Self { never_larger: pipeline.trim() == "default", ..optimizer })
     }
 
     /// Makes models for this target.
     #[must_use]
-    pub fn for_target(mut self, target: &'static Target) -> Self {
-        self.target = target;
+    pub fn for_target(mut self, target: impl Into<Arc<Target>>) -> Self {
+        self.target = target.into();
         self
     }
 
     /// The runtime that models are made for.
-    pub fn target(&self) -> &'static Target {
-        self.target
+    pub fn target(&self) -> &Target {
+        &self.target
     }
 
     /// Optimises a model.
@@ -247,7 +240,8 @@ impl Optimizer {
     ) -> Result<Optimized, Error> {
         let start = module.clone();
         let options = &self.run_options;
-        let mut report = tfq_pass::run(&mut module, &self.pipeline, self.target, options, observe)?;
+        let mut report = tfq_pass::run(&mut module, &self.pipeline, &self.target, options, observe)
+            .map_err(|error| error.in_registry(&self.registry))?;
         timeline.nest(&report.timeline);
         if self.run_options.skip_verifier
             && let Err(mut errors) = module.verify()
@@ -264,12 +258,16 @@ impl Optimizer {
             }
         }
         let span = timeline.begin(SpanKind::File, "check that it runs");
-        let mut wrong = tfq_pass::check_runnable_since(&module, &start, self.target).into_iter();
+        let mut wrong = tfq_pass::check_runnable_since(&module, &start, &self.target).into_iter();
         timeline.end(span);
         report.timeline = timeline;
         if let Some(first) = wrong.next() {
-            let more = and_more(wrong.len());
-            return Err(Error::Unrunnable { target: self.target.name().to_owned(), first, more });
+            let (target, more) = (self.target.name().to_owned(), and_more(wrong.len()));
+            let mended_by = first.unmet.as_ref().map_or(Vec::new(), |unmet| {
+                self.registry.ensuring(unmet.name()).map(|info| info.name.to_string()).collect()
+            });
+            let first = Box::new(first);
+            return Err(Error::Unrunnable { target, first, more, mended_by });
         }
         // Where another layout is asked for, or less than all that is there, the input is no measure.
         let comparable = !self.lift.drop_unknown && self.lower.placement == Placement::Auto;
@@ -277,7 +275,7 @@ impl Optimizer {
         if let Some(input) = input.as_ref().filter(|_| bounded) {
             module = size::bounded(&start, module, &mut report, &self.lower, input.len() as u64)?;
         }
-        let unrunnable = tfq_pass::check_quantized(&module, self.target);
+        let unrunnable = tfq_pass::check_quantized(&module, &self.target);
         size::tell_of_record(&module, &start, &mut report);
         let as_it_was = comparable && module.is_untouched_since(&start);
         let unloadable = self.unloadable(&start, &module)?;
@@ -288,11 +286,11 @@ impl Optimizer {
     /// For what the target refuses the result: nothing, unless it is in the input as well and
     /// allowed there.
     fn unloadable(&self, start: &Module, end: &Module) -> Result<Vec<Unloadable>, Error> {
-        let all = tfq_pass::check_loadable(end, self.target);
+        let all = tfq_pass::check_loadable(end, &self.target);
         if all.is_empty() {
             return Ok(all);
         }
-        let before = tfq_pass::check_loadable(start, self.target);
+        let before = tfq_pass::check_loadable(start, &self.target);
         // Places have other numbers and names once something was dropped: what is wrong has not.
         let mut known: HashMap<&str, usize> = HashMap::new();
         before.iter().for_each(|one| *known.entry(&one.what).or_default() += 1);
@@ -333,12 +331,15 @@ impl Optimizer {
         let before: BTreeSet<BufferId> = start.subgraphs().flat_map(|(_, g)| buffers(g)).collect();
         module.release_constants(before.into_iter().collect());
         let subgraphs: Vec<SubgraphId> = module.subgraph_ids().collect();
-        if (SETTLED.broken)(&module, &subgraphs).is_some() {
-            let complete = Pipeline::new().with(InsertDequant {});
+        if SETTLED.broken(&module, &subgraphs).is_some()
+            && let Some(info) = self.registry.ensuring(SETTLED.name()).next()
+        {
+            let complete = Pipeline::parse(&self.registry, &info.name);
+            let complete = complete.expect("a pass of the registry runs with its defaults");
             let options = RunOptions::default();
-            tfq_pass::run(&mut module, &complete, self.target, &options, |_| ())?;
+            tfq_pass::run(&mut module, &complete, &self.target, &options, |_| ())?;
         }
-        tfq_pass::update_versions(&mut module, start, self.target);
+        tfq_pass::update_versions(&mut module, start, &self.target);
         Ok(module)
     }
 }
@@ -391,32 +392,12 @@ impl Optimized {
     }
 }
 
+/// Names of passes of which any one will do.
+fn one_of(names: &[String]) -> Option<String> {
+    let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    (!quoted.is_empty()).then(|| quoted.join(" or "))
+}
+
 fn and_more(n: usize) -> String {
     if n == 0 { String::new() } else { format!(" (and {n} more)") }
-}
-
-fn quantizer(options: QuantizeWeights) -> Optimizer {
-    let optimizer = Optimizer::new(
-        Pipeline::new().with(options).with(InsertDequant {}).with(EliminateDeadBuffers {}),
-    );
-    Optimizer { never_larger: true, ..optimizer }
-}
-
-/// Quantises the weights of a float model and returns the new file. Constants with less than
-/// [`QuantizeWeights::min_elements`] elements stay float32, and ops without a kernel for the
-/// new type get a Dequantize.
-pub fn quantize_weights<'a>(
-    model: impl Into<Source<'a>>,
-    options: QuantizeWeights,
-) -> Result<Vec<u8>, Error> {
-    quantizer(options).run(model)?.to_vec()
-}
-
-/// As [`quantize_weights`], with the result in a flatbuffer builder, finished.
-pub fn quantize_weights_into<'a>(
-    builder: &mut FlatBufferBuilder<'_>,
-    model: impl Into<Source<'a>>,
-    options: QuantizeWeights,
-) -> Result<(), Error> {
-    quantizer(options).run(model)?.write_into(builder)
 }

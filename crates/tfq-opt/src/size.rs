@@ -49,10 +49,10 @@ pub(crate) fn tell_of_record(module: &Module, start: &Module, report: &mut Repor
     let Some(pass) = report.passes.iter_mut().rev().find(|pass| pass.name == RECORDER) else {
         return;
     };
-    pass.statistics.insert("dequantize-record-bytes", bytes);
+    pass.statistics.insert("dequantize-record-bytes".into(), bytes);
     pass.remarks.push(Remark {
         kind: RemarkKind::Note,
-        rule: "recorded",
+        rule: "recorded".into(),
         place: record_place(),
         message: format!("the record takes {} of the file", counted(bytes, "byte")),
     });
@@ -69,7 +69,7 @@ fn record_place() -> String {
 fn forget_record(report: &mut Report, why: String) {
     let passes = report.passes.iter_mut().rev();
     for pass in passes.filter(|pass| pass.name == RECORDER).take(1) {
-        let (rule, place) = ("larger", record_place());
+        let (rule, place) = ("larger".into(), record_place());
         pass.remarks.push(Remark { kind: RemarkKind::Missed, rule, place, message: why.clone() });
     }
 }
@@ -91,7 +91,7 @@ fn undo(report: &mut Report, full: u64, limit: u64) {
         for remark in pass.remarks.iter_mut().filter(|r| r.kind == RemarkKind::Applied) {
             remark.kind = RemarkKind::Missed;
             let was = std::mem::take(&mut remark.message);
-            let rule = std::mem::replace(&mut remark.rule, "larger");
+            let rule = std::mem::replace(&mut remark.rule, "larger".into());
             remark.message = format!(
                 "{rule}: {was}; undone, since the file would take {}; \
                  name the passes with --passes to have it all the same",

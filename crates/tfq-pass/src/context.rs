@@ -21,10 +21,10 @@ pub struct Context<'a> {
     calls: Option<Calls>,
     pub(crate) nearest: Option<NearMiss>,
     pub(crate) candidates: u64,
-    pub(crate) refusals: IndexMap<&'static str, usize>,
+    pub(crate) refusals: IndexMap<Cow<'static, str>, usize>,
     pub(crate) answers: IndexSet<Answer>,
     pub(crate) remarks: Vec<Remark>,
-    pub(crate) statistics: IndexMap<&'static str, u64>,
+    pub(crate) statistics: IndexMap<Cow<'static, str>, u64>,
 }
 
 /// Something a user could ask about: what a pass did at a place, or why it did not.
@@ -33,7 +33,7 @@ pub struct Remark {
     /// Whether it was done.
     pub kind: RemarkKind,
     /// The rule that decided, in a few words: the heading under which remarks are counted.
-    pub rule: &'static str,
+    pub rule: Cow<'static, str>,
     /// Where: subgraph, op or tensor, by names.
     pub place: String,
     /// The whole sentence.
@@ -57,7 +57,7 @@ pub enum RemarkKind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NearMiss {
     /// The rule.
-    pub rule: &'static str,
+    pub rule: Cow<'static, str>,
     /// The op.
     pub place: String,
     /// What did not match or hold.
@@ -69,7 +69,7 @@ pub struct NearMiss {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Answer {
     /// The rule.
-    pub rule: &'static str,
+    pub rule: Cow<'static, str>,
     /// The op or tensor where it was tried.
     pub place: String,
     /// `applied`, or what refused.
@@ -198,20 +198,25 @@ impl<'a> Context<'a> {
 
     /// Remembers where a rule came nearest to matching: `rank` is whether only a guard refused,
     /// and how many nodes of its pattern matched.
+    // As a `str`, a name that is borrowed for ever would be copied.
+    #[allow(clippy::ptr_arg)]
     pub(crate) fn near_miss(
         &mut self,
-        rule: &'static str,
+        rule: &Cow<'static, str>,
         rank: (bool, usize),
         tell: impl FnOnce() -> (String, String),
     ) {
         self.candidates += 1;
         if rank.0 {
-            *self.refusals.entry(rule).or_default() += 1;
+            match self.refusals.get_mut(rule) {
+                Some(count) => *count += 1,
+                None => _ = self.refusals.insert(rule.clone(), 1),
+            }
         }
         if self.nearest.as_ref().is_none_or(|nearest| rank > nearest.rank) {
             let (place, reason) = tell();
             let [place, reason] = [place, reason].map(shown);
-            self.nearest = Some(NearMiss { rule, place, reason, rank });
+            self.nearest = Some(NearMiss { rule: rule.clone(), place, reason, rank });
         }
     }
 
@@ -226,7 +231,7 @@ impl<'a> Context<'a> {
         self.why.is_some_and(|name| tensors.any(|id| graph.tensor(id).is_called(name)))
     }
 
-    pub(crate) fn answer(&mut self, rule: &'static str, place: String, outcome: String) {
+    pub(crate) fn answer(&mut self, rule: Cow<'static, str>, place: String, outcome: String) {
         let [place, outcome] = [place, outcome].map(shown);
         self.answers.insert(Answer { rule, place, outcome });
     }
@@ -265,13 +270,23 @@ impl<'a> Context<'a> {
     }
 
     /// Tells that something was done.
-    pub fn applied(&mut self, rule: &'static str, place: String, message: impl Into<String>) {
-        self.remark(RemarkKind::Applied, rule, place, message.into());
+    pub fn applied(
+        &mut self,
+        rule: impl Into<Cow<'static, str>>,
+        place: String,
+        message: impl Into<String>,
+    ) {
+        self.remark(RemarkKind::Applied, rule.into(), place, message.into());
     }
 
     /// Tells that something was left as it is, and why.
-    pub fn missed(&mut self, rule: &'static str, place: String, message: impl Into<String>) {
-        self.remark(RemarkKind::Missed, rule, place, message.into());
+    pub fn missed(
+        &mut self,
+        rule: impl Into<Cow<'static, str>>,
+        place: String,
+        message: impl Into<String>,
+    ) {
+        self.remark(RemarkKind::Missed, rule.into(), place, message.into());
     }
 
     /// What was told so far.
@@ -279,21 +294,32 @@ impl<'a> Context<'a> {
         &self.remarks
     }
 
-    pub(crate) fn refused(&mut self, guard: &'static str, place: String, rule: String) {
+    pub(crate) fn refused(&mut self, guard: Cow<'static, str>, place: String, rule: String) {
         self.remark(RemarkKind::Refused, guard, place, rule);
     }
 
     /// Tells a finding.
-    pub fn note(&mut self, rule: &'static str, place: String, message: impl Into<String>) {
-        self.remark(RemarkKind::Note, rule, place, message.into());
+    pub fn note(
+        &mut self,
+        rule: impl Into<Cow<'static, str>>,
+        place: String,
+        message: impl Into<String>,
+    ) {
+        self.remark(RemarkKind::Note, rule.into(), place, message.into());
     }
 
     /// Adds to a number that the summary shows.
-    pub fn count(&mut self, name: &'static str, by: u64) {
-        *self.statistics.entry(name).or_default() += by;
+    pub fn count(&mut self, name: impl Into<Cow<'static, str>>, by: u64) {
+        *self.statistics.entry(name.into()).or_default() += by;
     }
 
-    fn remark(&mut self, kind: RemarkKind, rule: &'static str, place: String, message: String) {
+    fn remark(
+        &mut self,
+        kind: RemarkKind,
+        rule: Cow<'static, str>,
+        place: String,
+        message: String,
+    ) {
         let [place, message] = [place, message].map(shown);
         self.remarks.push(Remark { kind, rule, place, message });
     }

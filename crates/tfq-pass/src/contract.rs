@@ -36,7 +36,7 @@ fn undeclared_op<'a>(
         patch.added_ops().iter().find_map(|op| {
             // A later patch of the pass may have erased it.
             let kind = &graph.contains_op(*op).then(|| graph.op(*op))?.kind;
-            (!info.writes.iter().any(|code| kind.is(*code))).then(|| kind.to_string())
+            (!info.writes.contains(kind)).then(|| kind.to_string())
         })
     })
 }

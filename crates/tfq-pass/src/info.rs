@@ -1,10 +1,13 @@
 //! The description of a pass, from which command line, documentation and tests take all they say.
 
-use crate::options::{OptionArg, OptionError, OptionInfo};
+use crate::options::{OptionArg, OptionError, OptionInfo, OptionValues};
 use crate::{Context, Invariant, PassError};
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::fmt;
-use tfq_ir::Module;
-use tfq_ir::catalog::op_by_code;
+use std::ops::Deref;
+use std::sync::Arc;
+use tfq_ir::{Module, OpKind};
 
 /// A rewrite of the model.
 ///
@@ -16,7 +19,8 @@ pub trait Pass: fmt::Debug + Send + Sync {
 }
 
 /// What a pass may do to the numbers that a model computes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum NumericContract {
     /// Every output keeps its bits.
     Exact,
@@ -37,7 +41,8 @@ impl fmt::Display for NumericContract {
 }
 
 /// What a pass looks at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum PassScope {
     /// The whole model.
     Module,
@@ -45,42 +50,76 @@ pub enum PassScope {
     Subgraph,
 }
 
-/// Everything that command line, documentation and tests know about a pass.
-#[derive(Debug)]
-pub struct PassInfo {
-    /// The module that declares it, which is also its file's name: `quantize_weights`.
-    pub module: &'static str,
-    /// The doc comment of the declaration, which is the manual; its first line is the summary.
-    pub docs: &'static str,
+/// What a pass says of itself: everything that command line, documentation and tests know about
+/// it. It is data, and has a JSON form, in which passes that are not written in Rust declare
+/// themselves.
+///
+/// ```
+/// use tfq_pass::PassDescriptor;
+///
+/// let json = r#"{
+///   "name": "drop-floor",
+///   "docs": "Drops ops that do nothing.\n\n## What it does\n...",
+///   "contract": "exact",
+///   "scope": "subgraph",
+///   "writes": ["DEQUANTIZE", { "custom": "MyOp" }],
+///   "ensures": ["settled"],
+///   "options": [{ "name": "max", "docs": "How many.", "kind": "integer", "default": "10" }]
+/// }"#;
+/// let descriptor: PassDescriptor = serde_json::from_str(json).unwrap();
+/// assert_eq!(descriptor.summary(), "Drops ops that do nothing.");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PassDescriptor {
+    /// The name on the command line: `quantize-weights`.
+    pub name: Cow<'static, str>,
+    /// The manual, as Markdown: the doc comment of the declaration. Its first line is the
+    /// summary.
+    pub docs: Cow<'static, str>,
     /// What it may do to numbers.
     pub contract: NumericContract,
     /// Whether it can run on one subgraph.
     pub scope: PassScope,
-    /// Operators that it may add ([`tfq_ir::catalog::ops`]); the manager refuses others.
-    pub writes: &'static [i32],
+    /// Kinds of ops that it may add; the manager refuses others.
+    #[serde(default, with = "kinds", skip_serializing_if = "Vec::is_empty")]
+    pub writes: Vec<OpKind>,
     /// What must hold before it runs; the manager checks it.
-    pub requires: &'static [&'static Invariant],
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requires: Vec<Invariant>,
     /// What holds after it; the manager checks it.
-    pub ensures: &'static [&'static Invariant],
-    /// Its options, in the order of the declaration.
-    pub options: &'static [OptionInfo],
-    /// Where it is declared, for the message about two passes of one name.
-    pub origin: &'static str,
-    #[doc(hidden)]
-    pub build: fn(&[OptionArg<'_>]) -> Result<Built, OptionError>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ensures: Vec<Invariant>,
+    /// Its options, in the order in which they are listed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub options: Vec<OptionInfo>,
+    /// Where it is from, for the message about two passes of one name.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub origin: Cow<'static, str>,
+    /// Left out of lists, completions and documents. It runs like any other.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub hidden: bool,
 }
 
-/// A pass, and its options that differ from their defaults.
-type Built = (Box<dyn Pass>, Vec<(String, String)>);
-
-impl PassInfo {
-    /// The name on the command line: `quantize-weights`.
-    pub fn name(&self) -> String {
-        self.module.replace('_', "-")
+impl PassDescriptor {
+    /// A pass of subgraphs that is exact, adds no ops and has no options.
+    pub fn new(name: impl Into<Cow<'static, str>>, docs: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            name: name.into(),
+            docs: docs.into(),
+            contract: NumericContract::Exact,
+            scope: PassScope::Subgraph,
+            writes: Vec::new(),
+            requires: Vec::new(),
+            ensures: Vec::new(),
+            options: Vec::new(),
+            origin: Cow::Borrowed(""),
+            hidden: false,
+        }
     }
 
     /// The first line of the manual.
-    pub fn summary(&self) -> &'static str {
+    pub fn summary(&self) -> &str {
         self.docs.trim_start().lines().next().unwrap_or_default().trim()
     }
 
@@ -93,19 +132,18 @@ impl PassInfo {
     /// What the pass declares and the manager holds it to, as sentences.
     pub fn declares(&self) -> Vec<String> {
         let mut lines = vec![format!("Numeric contract: {}.", self.contract)];
-        let names: Vec<&str> =
-            self.writes.iter().filter_map(|code| Some(op_by_code(*code)?.name)).collect();
+        let names: Vec<String> = self.writes.iter().map(OpKind::to_string).collect();
         if !names.is_empty() {
             lines.push(format!("Adds ops of these kinds only: {}.", names.join(", ")));
         }
-        let docs = |invariants: &[&Invariant]| {
-            invariants.iter().map(|known| known.docs).collect::<Vec<_>>().join("; ")
+        let docs = |invariants: &[Invariant]| {
+            invariants.iter().map(Invariant::docs).collect::<Vec<_>>().join("; ")
         };
         if !self.requires.is_empty() {
-            lines.push(format!("Needs before it: {}.", docs(self.requires)));
+            lines.push(format!("Needs before it: {}.", docs(&self.requires)));
         }
         if !self.ensures.is_empty() {
-            lines.push(format!("Holds after it: {}.", docs(self.ensures)));
+            lines.push(format!("Holds after it: {}.", docs(&self.ensures)));
         }
         lines
     }
@@ -124,10 +162,34 @@ impl PassInfo {
         examples.collect()
     }
 
-    /// The pass with all options at their defaults.
-    pub fn with_defaults(&self) -> Box<dyn Pass> {
-        (self.build)(&[]).expect("defaults are valid options").0
+    /// What is wrong with the description itself: names that could not be written in a pipeline,
+    /// defaults that are no values.
+    pub(crate) fn fault(&self) -> Option<String> {
+        if let Some(what) = name_fault(&self.name) {
+            return Some(what);
+        }
+        let of_option = |(n, option): (usize, &OptionInfo)| {
+            let OptionInfo { name, kind, default, .. } = option;
+            if let Some(what) = name_fault(name) {
+                return Some(format!("option {name:?}: {what}"));
+            }
+            if self.options[..n].iter().any(|earlier| earlier.name == *name) {
+                return Some(format!("option `{name}` is declared twice"));
+            }
+            let wanted = kind.checked(default).err()?;
+            Some(format!("option `{name}`: its default is {default:?}, and {wanted}"))
+        };
+        self.options.iter().enumerate().find_map(of_option)
     }
+}
+
+/// What keeps a name from being written in a pipeline.
+pub(crate) fn name_fault(name: &str) -> Option<String> {
+    let fits = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if name.is_empty() || !name.chars().all(fits) {
+        return Some("a name is made of letters, digits, `-`, `_` and `.`".to_owned());
+    }
+    None
 }
 
 /// An example of a pass's manual.
@@ -141,110 +203,133 @@ pub struct Example {
     pub after: String,
 }
 
-/// A pass that [`declare_pass!`](crate::declare_pass) declared.
-pub trait Declared: Pass {
-    /// Its description.
-    fn info() -> &'static PassInfo
-    where
-        Self: Sized;
+/// A pass as it was built, and its options that differ from their defaults, as (name, value).
+pub type Built = (Box<dyn Pass>, Vec<(String, String)>);
 
-    /// Its options that differ from their defaults, as (name, value).
-    fn option_texts(&self) -> Vec<(String, String)>;
+/// Builds a pass from the options of a pipeline.
+type Factory = dyn Fn(&[OptionArg<'_>]) -> Result<Built, OptionError> + Send + Sync;
+
+/// A pass as registries hold it: its description, and how it is built. A clone is the same one.
+///
+/// [`declare_pass!`](crate::declare_pass) makes one of a struct. A pass of which everything is
+/// known at run time only, one from a plugin for example, is made of a descriptor and a closure:
+///
+/// ```
+/// use tfq_ir::Module;
+/// use tfq_pass::{Context, OptionInfo, OptionKind, Pass, PassDescriptor, PassError, PassInfo};
+///
+/// #[derive(Debug)]
+/// struct Refuse {
+///     reason: String,
+///     times: u64,
+/// }
+///
+/// impl Pass for Refuse {
+///     fn run(&self, _: &mut Module, _: &mut Context<'_>) -> Result<(), PassError> {
+///         Err(PassError::Unsupported(format!("{} times {}", self.times, self.reason)))
+///     }
+/// }
+///
+/// let reason = String::from("no");
+/// let mut descriptor = PassDescriptor::new("refuse", "Gives up.");
+/// descriptor.options.push(OptionInfo::new("times", OptionKind::Integer, "1"));
+/// let info = PassInfo::new(descriptor, move |options| {
+///     Ok(Box::new(Refuse { reason: reason.clone(), times: options.get("times")? }))
+/// });
+/// assert_eq!(info.name, "refuse");
+/// ```
+#[derive(Clone)]
+pub struct PassInfo {
+    descriptor: Arc<PassDescriptor>,
+    factory: Arc<Factory>,
 }
 
-/// Declares the pass of this module: its struct, whose fields are its options with their
-/// defaults, and `INFO`, which describes it. The doc comment is the user's manual.
-///
-/// `writes: [DEQUANTIZE]` behind the scope names operators that the pass may add; `requires:
-/// [SETTLED]` and `ensures: [SETTLED]` name invariants. The manager holds the pass to all.
-#[macro_export]
-macro_rules! declare_pass {
-    (
-        contract: $contract:ident, scope: $scope:ident
-        $(, writes: [$($writes:ident),*])?
-        $(, requires: [$($requires:ident),*])?
-        $(, ensures: [$($ensures:ident),*])?;
-        $(#[doc = $doc:literal])+
-        $vis:vis struct $pass:ident {
-            $( $(#[doc = $field_doc:literal])+ $field_vis:vis $field:ident : $ty:ty = $default:expr, )*
-        }
-    ) => {
-        $(#[doc = $doc])+
-        #[derive(Clone, Debug)]
-        $vis struct $pass {
-            $( $(#[doc = $field_doc])+ $field_vis $field: $ty, )*
-        }
+impl PassInfo {
+    /// A pass of this description, which `build` makes with the options that it describes: they
+    /// were checked, and each has a value.
+    pub fn new(
+        descriptor: PassDescriptor,
+        build: impl Fn(&OptionValues<'_>) -> Result<Box<dyn Pass>, OptionError> + Send + Sync + 'static,
+    ) -> Self {
+        let descriptor = Arc::new(descriptor);
+        let described = Arc::clone(&descriptor);
+        let factory = move |args: &[OptionArg<'_>]| {
+            let options = OptionValues::new(&described.options, args)?;
+            Ok((build(&options)?, options.given()))
+        };
+        Self { descriptor, factory: Arc::new(factory) }
+    }
 
-        impl Default for $pass {
-            fn default() -> Self {
-                Self { $( $field: $default, )* }
-            }
-        }
+    /// A pass of this description, which reads its options itself: as [`Self::new`] where the
+    /// description cannot say what values are right.
+    pub fn with_factory(
+        descriptor: PassDescriptor,
+        factory: impl Fn(&[OptionArg<'_>]) -> Result<Built, OptionError> + Send + Sync + 'static,
+    ) -> Self {
+        Self { descriptor: Arc::new(descriptor), factory: Arc::new(factory) }
+    }
 
-        /// Describes the pass.
-        pub(crate) static INFO: $crate::PassInfo = $crate::PassInfo {
-            module: $crate::private::last_segment(module_path!()),
-            docs: concat!($($doc, "\n"),+),
-            contract: $crate::NumericContract::$contract,
-            scope: $crate::PassScope::$scope,
-            writes: &[$($($crate::private::ops::$writes),*)?],
-            requires: &[$($(&$crate::invariant::$requires),*)?],
-            ensures: &[$($(&$crate::invariant::$ensures),*)?],
-            options: &[
-                $( $crate::OptionInfo {
-                    field: stringify!($field),
-                    docs: concat!($($field_doc, "\n"),+),
-                    ty: || <$ty as $crate::OptionValue>::type_name(),
-                    kind: || <$ty as $crate::OptionValue>::kind(),
-                    default: || <$ty as $crate::OptionValue>::text(&<$pass>::default().$field),
-                }, )*
-            ],
-            origin: concat!(env!("CARGO_PKG_NAME"), " ", file!()),
-            build: |args| {
-                #[allow(unused_mut)]
-                let mut pass = <$pass>::default();
-                for arg in args {
-                    $(
-                        if $crate::private::set_option(stringify!($field), arg, &mut pass.$field)? {
-                            continue;
-                        }
-                    )*
-                    return Err(arg.unknown());
-                }
-                let options = $crate::Declared::option_texts(&pass);
-                Ok((Box::new(pass), options))
+    /// Its description.
+    pub fn descriptor(&self) -> &PassDescriptor {
+        &self.descriptor
+    }
+
+    /// The pass with these options, and those of them that differ from their defaults.
+    pub fn build(&self, args: &[OptionArg<'_>]) -> Result<Built, OptionError> {
+        (self.factory)(args)
+    }
+}
+
+impl Deref for PassInfo {
+    type Target = PassDescriptor;
+
+    fn deref(&self) -> &PassDescriptor {
+        &self.descriptor
+    }
+}
+
+impl fmt::Debug for PassInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("PassInfo").field(&self.descriptor).finish()
+    }
+}
+
+/// Kinds of ops as they are written: `"DEQUANTIZE"`, and `{"custom": "Name"}`.
+mod kinds {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use tfq_ir::OpKind;
+    use tfq_ir::catalog::op_by_name;
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(untagged)]
+    enum Kind<'a> {
+        Builtin(std::borrow::Cow<'a, str>),
+        Custom { custom: std::borrow::Cow<'a, str> },
+    }
+
+    pub(super) fn serialize<S: Serializer>(
+        kinds: &[OpKind],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(kinds.iter().map(|kind| match kind {
+            OpKind::Builtin(_) => Kind::Builtin(kind.name().into()),
+            OpKind::Custom(name) => Kind::Custom { custom: (&**name).into() },
+        }))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<OpKind>, D::Error> {
+        let kinds = Vec::<Kind<'static>>::deserialize(deserializer)?;
+        let kind = |kind| match kind {
+            Kind::Custom { custom } => Ok(OpKind::Custom(custom.into())),
+            Kind::Builtin(name) => match op_by_name(&name) {
+                Some(op) => Ok(OpKind::Builtin(op.code)),
+                None => Err(serde::de::Error::custom(format!(
+                    "{name:?} is no operator; names are as in the schema, CONV_2D"
+                ))),
             },
         };
-
-        impl $crate::Declared for $pass {
-            fn info() -> &'static $crate::PassInfo {
-                &INFO
-            }
-
-            fn option_texts(&self) -> Vec<(String, String)> {
-                #[allow(unused_mut)]
-                let mut options = Vec::new();
-                $( $crate::private::option_text(
-                    stringify!($field),
-                    &self.$field,
-                    &Self::default().$field,
-                    &mut options,
-                ); )*
-                options
-            }
-        }
-    };
-}
-
-/// `a::b::c` becomes `c`.
-pub const fn last_segment(path: &'static str) -> &'static str {
-    let bytes = path.as_bytes();
-    let mut start = bytes.len();
-    while start > 0 && bytes[start - 1] != b':' {
-        start -= 1;
-    }
-    match std::str::from_utf8(bytes.split_at(start).1) {
-        Ok(segment) => segment,
-        Err(_) => panic!("module paths are ASCII at `::`"),
+        kinds.into_iter().map(kind).collect()
     }
 }

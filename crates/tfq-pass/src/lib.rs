@@ -5,6 +5,7 @@
 pub mod analysis;
 mod context;
 mod contract;
+mod declare;
 mod eligibility;
 mod info;
 pub mod invariant;
@@ -18,14 +19,15 @@ mod runnable;
 mod timeline;
 
 pub use context::{Answer, Context, NearMiss, PassError, Remark, RemarkKind};
+pub use declare::Declared;
 pub use eligibility::{Cost, Eligibility, HYBRID_NOTE, REASON_NOTE, SLOTS_NOTE, cost, eligibility};
-pub use info::{Declared, Example, NumericContract, Pass, PassInfo, PassScope};
+pub use info::{Built, Example, NumericContract, Pass, PassDescriptor, PassInfo, PassScope};
 pub use invariant::Invariant;
 pub use loadable::{Unloadable, check_loadable};
 pub use manager::{
     Event, PassReport, Report, RuleCount, RunError, RunOptions, Why, run, update_versions,
 };
-pub use options::{OptionInfo, OptionKind, OptionValue};
+pub use options::{OptionArg, OptionError, OptionInfo, OptionKind, OptionValue, OptionValues};
 pub use pipeline::{Node, Pipeline, PipelineError, Step};
 pub use registry::{NamedPipeline, Registry, RegistryError};
 pub use runnable::{Unrunnable, check_quantized, check_runnable, check_runnable_since};
@@ -34,7 +36,8 @@ pub use timeline::{Span, SpanKind, Timeline};
 /// For `declare_pass!` only.
 #[doc(hidden)]
 pub mod private {
-    pub use crate::info::last_segment;
-    pub use crate::options::{OptionArg, option_text, set_option};
+    pub use crate::declare::pass_name;
+    pub use crate::options::{option_info, option_text, set_option};
+    pub use tfq_ir::OpKind;
     pub use tfq_ir::catalog::ops;
 }

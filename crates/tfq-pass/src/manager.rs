@@ -6,9 +6,10 @@ use crate::context::{Answer, Context, NearMiss, PassError, Remark};
 use crate::pipeline::{Node, Pipeline, Step};
 use crate::runnable::touched_ops;
 use crate::timeline::{SpanKind, Timeline};
-use crate::{Invariant, contract};
+use crate::{Invariant, Registry, contract};
 use bytes::Bytes;
 use indexmap::{IndexMap, IndexSet};
+use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 use tfq_ir::{History, Module, OpId, Subgraph, SubgraphId, VerifyError, counted};
@@ -79,7 +80,7 @@ pub struct PassReport {
     /// What it told.
     pub remarks: Vec<Remark>,
     /// Numbers that it counted.
-    pub statistics: IndexMap<&'static str, u64>,
+    pub statistics: IndexMap<Cow<'static, str>, u64>,
     /// What became of each rule, or patches of each label, in order of their first.
     pub rules: IndexMap<String, RuleCount>,
     /// By how much the constants of the model shrank, in bytes; negative where they grew.
@@ -201,16 +202,17 @@ pub enum RunError {
         what: String,
     },
     /// A pass stands where what it needs does not hold.
-    #[error("pass `{pass}` needs that {needs}, and {what}")]
+    #[error("pass `{pass}` needs that {}, and {what}", invariant.docs())]
     Requires {
         /// Its name.
         pass: String,
-        /// The name of what it needs.
-        invariant: &'static str,
-        /// What that says.
-        needs: &'static str,
+        /// What it needs.
+        invariant: Invariant,
         /// Where it does not hold.
         what: String,
+        /// Passes after which it does, where the caller of [`run`] knows some
+        /// ([`RunError::in_registry`]).
+        ensured_by: Vec<String>,
     },
     /// `until-stable` ran out of rounds.
     #[error("until-stable({body}) still changes the model after {}", counted(*rounds, "round"))]
@@ -235,6 +237,16 @@ pub enum RunError {
 }
 
 impl RunError {
+    /// With the passes of the registry that would have helped.
+    #[must_use]
+    pub fn in_registry(mut self, registry: &Registry) -> Self {
+        if let Self::Requires { invariant, ensured_by, .. } = &mut self {
+            *ensured_by =
+                registry.ensuring(invariant.name()).map(|info| info.name.to_string()).collect();
+        }
+        self
+    }
+
     /// Whether the pass is to blame and not the model or the pipeline.
     pub fn is_mistake(&self) -> bool {
         match self {
@@ -420,11 +432,12 @@ impl<F: FnMut(Event<'_>)> Manager<'_, F> {
         only: Option<SubgraphId>,
     ) -> Result<PassReport, RunError> {
         let pass = || step.name.clone();
-        let info = step.info;
-        let invariants = info.map_or((&[][..], &[][..]), |info| (info.requires, info.ensures));
-        if let Some((invariant, what)) = broken(invariants.0, module, only) {
-            let Invariant { name, docs, .. } = *invariant;
-            return Err(RunError::Requires { pass: pass(), invariant: name, needs: docs, what });
+        let info = step.info.as_ref();
+        let (requires, ensures) =
+            info.map_or((&[][..], &[][..]), |info| (&info.requires[..], &info.ensures[..]));
+        if let Some((invariant, what)) = broken(requires, module, only) {
+            let (invariant, ensured_by) = (invariant.clone(), Vec::new());
+            return Err(RunError::Requires { pass: pass(), invariant, what, ensured_by });
         }
         let why = self.options.why.as_ref().filter(|why| why.pass == step.name);
         let tensor = why.map(|why| why.tensor.as_str());
@@ -473,8 +486,8 @@ impl<F: FnMut(Event<'_>)> Manager<'_, F> {
         }
         let span = self.timeline.begin(SpanKind::Contract, "contract");
         let breach = info.and_then(|info| contract::breach(info, before, module)).or_else(|| {
-            let (invariant, what) = broken(invariants.1, module, only)?;
-            Some(format!("it ensures `{}`, and {what}", invariant.name))
+            let (invariant, what) = broken(ensures, module, only)?;
+            Some(format!("it ensures `{}`, and {what}", invariant.name()))
         });
         self.timeline.end(span);
         if let Some(what) = breach {
@@ -484,22 +497,21 @@ impl<F: FnMut(Event<'_>)> Manager<'_, F> {
             report.rules.entry(patch.label.to_string()).or_default().applied += 1;
         }
         for (rule, count) in refused {
-            report.rules.entry(rule.to_owned()).or_default().refused = count;
+            report.rules.entry(rule.into_owned()).or_default().refused = count;
         }
         Ok(report)
     }
 }
 
 /// The first invariant that does not hold, and where.
-fn broken(
-    invariants: &[&'static Invariant],
+fn broken<'a>(
+    invariants: &'a [Invariant],
     module: &Module,
     only: Option<SubgraphId>,
-) -> Option<(&'static Invariant, String)> {
+) -> Option<(&'a Invariant, String)> {
     let subgraphs: Vec<SubgraphId> =
         module.subgraph_ids().filter(|id| only.is_none_or(|only| only == *id)).collect();
-    let at = |invariant: &&'static Invariant| (invariant.broken)(module, &subgraphs);
-    invariants.iter().find_map(|invariant| Some((*invariant, at(invariant)?)))
+    invariants.iter().find_map(|one| Some((one, one.broken(module, &subgraphs)?)))
 }
 
 /// The first patch of a pass after which the model does not verify.

@@ -16,9 +16,7 @@
 //! `subgraph("name")(...)` runs it on one subgraph.
 
 use crate::options::{OptionArg, OptionError};
-use crate::{
-    Declared, NamedPipeline, OptionInfo, OptionValue, Pass, PassInfo, PassScope, Registry,
-};
+use crate::{Declared, NamedPipeline, OptionValue, Pass, PassInfo, PassScope, Registry};
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
@@ -66,7 +64,7 @@ pub struct Step {
     /// The pass.
     pub pass: Box<dyn Pass>,
     /// Its description; `None` for a pass that was built in code.
-    pub info: Option<&'static PassInfo>,
+    pub info: Option<PassInfo>,
     /// The options that differ from their defaults, as (name, value), in order of declaration.
     pub options: Vec<(String, String)>,
 }
@@ -108,7 +106,8 @@ impl Pipeline {
     pub fn with<P: Declared + 'static>(mut self, pass: P) -> Self {
         let (info, options) = (P::info(), pass.option_texts());
         let pass = Box::new(pass);
-        self.nodes.push(Node::Pass(Step { name: info.name(), pass, info: Some(info), options }));
+        let name = info.name.to_string();
+        self.nodes.push(Node::Pass(Step { name, pass, info: Some(info), options }));
         self
     }
 
@@ -314,7 +313,7 @@ impl Resolve<'_> {
         in_subgraph: bool,
         nodes: &mut Vec<Node>,
     ) -> Result<(), PipelineError> {
-        for (text, _) in named.steps {
+        for (text, _) in &named.steps {
             let items = Parser { text, at: 0, depth: 0 }.whole();
             let resolve = Resolve { registry: self.registry, text };
             // The steps are not in the text that the user sees.
@@ -354,9 +353,10 @@ impl Resolve<'_> {
         for option in &item.options {
             self.not_parted_by_commas(info, option)?;
         }
-        match (info.build)(&args) {
+        match info.build(&args) {
             Ok((pass, options)) => {
-                nodes.push(Node::Pass(Step { name: info.name(), pass, info: Some(info), options }));
+                let (name, info) = (info.name.to_string(), Some(info.clone()));
+                nodes.push(Node::Pass(Step { name, pass, info, options }));
                 Ok(())
             }
             Err(OptionError::Unknown { name }) => {
@@ -380,7 +380,7 @@ impl Resolve<'_> {
         option: &Written<'_>,
     ) -> Result<(), PipelineError> {
         let written = &self.text[option.value_span.clone()];
-        let names: Vec<String> = info.options.iter().map(OptionInfo::name).collect();
+        let names: Vec<String> = info.options.iter().map(|o| o.name.to_string()).collect();
         let is_option = |at: usize| {
             if at + 1 == written.len() {
                 return true;
@@ -395,7 +395,7 @@ impl Resolve<'_> {
         };
         let (value, next) = (&written[..at], &written[at + 1..]);
         let next = if next.is_empty() { "..." } else { next };
-        let help = format!("write {}{{{}={value} {next}}}", info.name(), option.name);
+        let help = format!("write {}{{{}={value} {next}}}", info.name, option.name);
         let span = option.value_span.start + at..option.value_span.start + at + 1;
         let message = "options are parted by spaces".to_owned();
         self.error(&span, message, "not by this", Some(help))
@@ -460,11 +460,11 @@ impl Item<'_> {
 }
 
 fn options_help(info: &PassInfo, name: &str) -> String {
-    let names: Vec<String> = info.options.iter().map(OptionInfo::name).collect();
+    let names: Vec<String> = info.options.iter().map(|o| o.name.to_string()).collect();
     if names.is_empty() {
-        return format!("`{}` takes no options", info.name());
+        return format!("`{}` takes no options", info.name);
     }
-    let list = info.options.iter().map(|o| format!("{}={}", o.name(), o.type_name()));
+    let list = info.options.iter().map(|o| format!("{}={}", o.name, o.type_name()));
     let list = list.collect::<Vec<_>>().join(", ");
     match did_you_mean(name, names.iter().map(String::as_str)) {
         Some(meant) => format!("{meant} its options are {list}"),

@@ -30,6 +30,8 @@ pub use pattern::{
 use crate::Context;
 use bytes::Bytes;
 use pattern::Site;
+use std::borrow::Cow;
+use std::sync::Arc;
 use tfq_ir::{Numbers, Patch};
 
 type GuardFn = Box<dyn Fn(&Match<'_>) -> bool + Send + Sync>;
@@ -46,7 +48,7 @@ enum Rewrite {
 
 /// A condition beyond the pattern.
 struct Condition {
-    name: &'static str,
+    name: Cow<'static, str>,
     /// Whether it makes the rewrite right, rather than saying what the rule is about.
     is_guard: bool,
     holds: GuardFn,
@@ -54,21 +56,22 @@ struct Condition {
 
 /// A rewrite of a few ops.
 pub struct Rule {
-    name: &'static str,
+    name: Cow<'static, str>,
     benefit: u32,
     root: Root,
     conditions: Vec<Condition>,
     rewrite: Rewrite,
-    tell: Option<(&'static str, TellFn)>,
-    count: Option<&'static str>,
+    tell: Option<(Cow<'static, str>, TellFn)>,
+    count: Option<Cow<'static, str>>,
 }
 
 impl Rule {
     /// A rule that matches where `root` does. It changes nothing until [`Self::replace`],
     /// [`Self::forward`] or [`Self::fold`] says what becomes of the match.
-    pub fn new(name: &'static str, root: impl Into<Root>) -> Self {
+    pub fn new(name: impl Into<Cow<'static, str>>, root: impl Into<Root>) -> Self {
         let rewrite = Rewrite::Patch(Box::new(|_, _| ()));
         let (root, conditions) = (root.into(), Vec::new());
+        let name = name.into();
         Self { name, benefit: 1, root, conditions, rewrite, tell: None, count: None }
     }
 
@@ -84,10 +87,14 @@ impl Rule {
     #[must_use]
     pub fn when(
         mut self,
-        name: &'static str,
+        name: impl Into<Cow<'static, str>>,
         holds: impl Fn(&Match<'_>) -> bool + Send + Sync + 'static,
     ) -> Self {
-        self.conditions.push(Condition { name, is_guard: false, holds: Box::new(holds) });
+        self.conditions.push(Condition {
+            name: name.into(),
+            is_guard: false,
+            holds: Box::new(holds),
+        });
         self
     }
 
@@ -96,10 +103,14 @@ impl Rule {
     #[must_use]
     pub fn guard(
         mut self,
-        name: &'static str,
+        name: impl Into<Cow<'static, str>>,
         holds: impl Fn(&Match<'_>) -> bool + Send + Sync + 'static,
     ) -> Self {
-        self.conditions.push(Condition { name, is_guard: true, holds: Box::new(holds) });
+        self.conditions.push(Condition {
+            name: name.into(),
+            is_guard: true,
+            holds: Box::new(holds),
+        });
         self
     }
 
@@ -118,9 +129,11 @@ impl Rule {
     /// tensor's producer then writes it. A tensor that would go and that something else refers
     /// to ([`tfq_ir::References`]) is a miss.
     #[must_use]
-    pub fn forward(self, name: &'static str) -> Self {
-        self.guard("nothing else holds the tensor to its place", move |m| m.can_forward(name))
-            .replace(move |m, patch| m.forward(patch, name))
+    pub fn forward(self, name: impl Into<Cow<'static, str>>) -> Self {
+        let name: Arc<str> = name.into().into();
+        let guarded = Arc::clone(&name);
+        self.guard("nothing else holds the tensor to its place", move |m| m.can_forward(&guarded))
+            .replace(move |m, patch| m.forward(patch, &name))
     }
 
     /// Computes the root's result beforehand: the bytes that `compute` gives become a constant
@@ -140,30 +153,30 @@ impl Rule {
     #[must_use]
     pub fn tell(
         mut self,
-        heading: &'static str,
+        heading: impl Into<Cow<'static, str>>,
         message: impl Fn(&Match<'_>) -> String + Send + Sync + 'static,
     ) -> Self {
-        self.tell = Some((heading, Box::new(message)));
+        self.tell = Some((heading.into(), Box::new(message)));
         self
     }
 
     /// Counts applications under this name in the summary.
     #[must_use]
-    pub fn count(mut self, statistic: &'static str) -> Self {
-        self.count = Some(statistic);
+    pub fn count(mut self, statistic: impl Into<Cow<'static, str>>) -> Self {
+        self.count = Some(statistic.into());
         self
     }
 
     /// The name.
-    pub fn name(&self) -> &'static str {
-        self.name
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Why metadata forbids the rewrite, if it does.
     fn forbidden(&self, found: &Match<'_>) -> Option<String> {
         // Few models have such metadata; no patch is made to ask in vain.
         found.module().numbered_by_metadata(Numbers::ALL)?;
-        let mut patch = Patch::new(found.subgraph(), self.name);
+        let mut patch = Patch::new(found.subgraph(), self.name.clone());
         match &self.rewrite {
             Rewrite::Patch(replace) => replace(found, &mut patch),
             Rewrite::Fold(_) => patch.erase_op(found.root()),
@@ -179,11 +192,13 @@ impl Rule {
                 Ok(found) => match self.conditions.iter().find(|c| !(c.holds)(&found)) {
                     None => match self.forbidden(&found) {
                         None => return Ok(found),
-                        Some(what) => Miss { nodes: found.nodes(), guard: Some(NUMBERED), what },
+                        Some(what) => {
+                            Miss { nodes: found.nodes(), guard: Some(NUMBERED.into()), what }
+                        }
                     },
                     Some(Condition { name, is_guard, .. }) => {
                         let what = format!("it does not hold that {name}");
-                        Miss { nodes: found.nodes(), guard: is_guard.then_some(*name), what }
+                        Miss { nodes: found.nodes(), guard: is_guard.then(|| name.clone()), what }
                     }
                 },
                 Err((nodes, what)) => Miss { nodes, guard: None, what },
@@ -215,7 +230,7 @@ struct Miss {
     /// How many nodes of the pattern matched: the more, the nearer.
     nodes: usize,
     /// The guard that refused, where the whole pattern matched and the rule is about it.
-    guard: Option<&'static str>,
+    guard: Option<Cow<'static, str>>,
     /// The reason in words.
     what: String,
 }

@@ -3,6 +3,7 @@
 
 use crate::Context;
 use crate::eligibility::{Eligibility, eligibility};
+use crate::invariant::{Invariant, SETTLED};
 use indexmap::{IndexMap, IndexSet};
 use std::mem::{Discriminant, discriminant};
 use tfq_ir::{ElementType, Module, Numbers, OpId, SubgraphId, TensorId};
@@ -16,8 +17,8 @@ pub struct Unrunnable {
     pub place: String,
     /// What would happen.
     pub what: String,
-    /// Which pass to run, if one mends it.
-    pub fix: Option<&'static str>,
+    /// What does not hold, where a pass that ensures it mends this.
+    pub unmet: Option<Invariant>,
 }
 
 /// Checks every op that a patch touched, itself or a tensor of it, and that they get on with
@@ -76,7 +77,7 @@ fn check(module: &Module, start: Option<&Module>, target: &Target) -> Vec<Unrunn
                 found.push(Unrunnable {
                     place: Context::tensor_place(module, sg, output),
                     what: format!("an output that was {expressed} would become {}", tensor.ty),
-                    fix: Some("insert-dequant"),
+                    unmet: Some(SETTLED.clone()),
                 });
             }
         }
@@ -123,7 +124,7 @@ fn shares(module: &Module, sg: SubgraphId, op: OpId, id: TensorId, reason: &str)
     let label = module.subgraph(sg).tensor(id).label();
     let what = format!("it reads `{label}` together with others: {reason}");
     let place = Context::op_place(module, sg, op);
-    Unrunnable { place, what, fix: Some("insert-dequant") }
+    Unrunnable { place, what, unmet: Some(SETTLED.clone()) }
 }
 
 /// Metadata that refers to parts of the model by number, in a format that is not ours, is wrong
@@ -133,7 +134,7 @@ fn stale_metadata(module: &Module) -> Option<Unrunnable> {
     let moved = journal.fold(Numbers::default(), |all, patch| all.or(patch.renumbers()));
     let (metadata, what) = module.numbered_by_metadata(moved)?;
     let what = format!("it names {what} by number, and passes added or removed some");
-    Some(Unrunnable { place: format!("metadata `{}`", metadata.name), what, fix: None })
+    Some(Unrunnable { place: format!("metadata `{}`", metadata.name), what, unmet: None })
 }
 
 /// What is wrong with an op.
@@ -145,7 +146,7 @@ struct Fault {
 
 impl Fault {
     fn of_op(place: String, what: String) -> Self {
-        Self { operand: None, what: Unrunnable { place, what, fix: None } }
+        Self { operand: None, what: Unrunnable { place, what, unmet: None } }
     }
 
     /// Whether it is the same fault of the same op. The operand may have another name by now.
@@ -223,12 +224,12 @@ impl<'a> OpCheck<'a> {
                 Eligibility::PassThrough => Unrunnable {
                     place: place(),
                     what: format!("it copies the codes of `{label}` into a float32 result"),
-                    fix: Some("insert-dequant"),
+                    unmet: Some(SETTLED.clone()),
                 },
                 Eligibility::Dequantize { reason } => Unrunnable {
                     place: place(),
                     what: format!("it reads {} `{label}`; {reason}", tensor.ty),
-                    fix: Some("insert-dequant"),
+                    unmet: Some(SETTLED.clone()),
                 },
             };
             found.push(Fault { operand: Some((slot, form, kind)), what });

@@ -62,7 +62,7 @@ fn with_pass(
     module: &mut Module,
     pass: impl Fn(&mut Module, &mut Context<'_>) -> Result<(), PassError> + Send + Sync + 'static,
 ) -> Report {
-    let target = Target::named("litert").unwrap();
+    let target = &*Target::named("litert").unwrap();
     let pipeline = Pipeline::new().then("test", Do(pass));
     run(module, &pipeline, target, &RunOptions::default(), |_| ()).unwrap()
 }

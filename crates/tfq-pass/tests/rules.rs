@@ -43,7 +43,7 @@ impl Pass for Do {
 
 fn apply(module: &mut Module, work: Work, options: &RunOptions) -> Report {
     let pipeline = Pipeline::new().then("test", Do(work));
-    let target = Target::named("litert").unwrap();
+    let target = &*Target::named("litert").unwrap();
     run(module, &pipeline, target, options, |_| ()).unwrap()
 }
 

@@ -8,6 +8,7 @@ use crate::target::{OpFacts, Target};
 use crate::versions;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
+use std::sync::Arc;
 use tfq_ir::ElementType;
 use tfq_ir::catalog::{self, OpInfo};
 use toml::Spanned;
@@ -318,7 +319,7 @@ pub(crate) struct Parsed {
     pub(crate) since: Vec<Since>,
     pub(crate) memory: Option<Vec<Memory>>,
     pub(crate) load: Option<Vec<Load>>,
-    pub(crate) base: Option<&'static Target>,
+    pub(crate) base: Option<Arc<Target>>,
 }
 
 /// What is wrong, and where in the file.

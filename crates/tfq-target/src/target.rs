@@ -108,17 +108,15 @@ impl Verdict {
 
 impl Target {
     /// A shipped target.
-    pub fn named(name: &str) -> Option<&'static Self> {
-        static TARGETS: [OnceLock<Target>; FILES.len()] = [const { OnceLock::new() }; FILES.len()];
+    pub fn named(name: &str) -> Option<Arc<Self>> {
+        static TARGETS: [OnceLock<Arc<Target>>; FILES.len()] =
+            [const { OnceLock::new() }; FILES.len()];
         let Some(n) = FILES.iter().position(|(shipped, _)| *shipped == name) else {
-            return caps().iter().find(|target| target.name == name);
+            return caps().iter().find(|target| target.name == name).cloned();
         };
         let (name, text) = FILES[n];
-        Some(
-            TARGETS[n].get_or_init(|| {
-                Self::parse(name, text).expect("a test reads every shipped target")
-            }),
-        )
+        let read = || Arc::new(Self::parse(name, text).expect("a test reads every shipped target"));
+        Some(Arc::clone(TARGETS[n].get_or_init(read)))
     }
 
     /// Names of the shipped targets.
@@ -185,13 +183,6 @@ impl Target {
         };
         target.find_hybrid_ops();
         target
-    }
-
-    /// Makes a target that was read from a file last as long as the program, as shipped ones do.
-    /// That costs its few kilobytes once, and saves everybody who is given a target from counting
-    /// who else has it.
-    pub fn into_static(self) -> &'static Self {
-        Box::leak(Box::new(self))
     }
 
     fn find_hybrid_ops(&mut self) {
@@ -498,12 +489,13 @@ impl<'a> Question<'a> {
 }
 
 /// The shipped version caps.
-fn caps() -> &'static [Target] {
-    static CAPS: OnceLock<Vec<Target>> = OnceLock::new();
+fn caps() -> &'static [Arc<Target>] {
+    static CAPS: OnceLock<Vec<Arc<Target>>> = OnceLock::new();
     CAPS.get_or_init(|| {
         let caps = data::caps();
         let base = Target::named(&caps.extends).expect("a test reads every shipped target");
-        caps.cap.into_iter().map(|row| base.capped(row, &caps.kernels)).collect()
+        let capped = |row| Arc::new(base.capped(row, &caps.kernels));
+        caps.cap.into_iter().map(capped).collect()
     })
 }
 

@@ -456,7 +456,8 @@ fn channel_axes() {
 
 #[test]
 fn facts_of_ops() {
-    let facts = |code| litert().op_facts(&OpKind::Builtin(code));
+    let litert = litert();
+    let facts = |code| litert.op_facts(&OpKind::Builtin(code));
     let conv = facts(CONV_2D).unwrap();
     assert_eq!(
         (conv.weights.as_slice(), conv.activation, conv.bias()),
@@ -487,7 +488,7 @@ fn facts_of_ops() {
     assert_eq!((gather.weights.as_slice(), gather.activation), (&[0][..], None));
     assert!(!facts(CONV_3D).unwrap().hybrid);
     assert!(facts(ADD).is_none());
-    assert!(litert().op_facts(&OpKind::Custom("Mine".into())).is_none());
+    assert!(litert.op_facts(&OpKind::Custom("Mine".into())).is_none());
 }
 
 #[test]
@@ -499,7 +500,7 @@ fn a_target_of_ones_own_comes_before_what_it_extends() {
     let form = WeightForm::new(Int8, TENSOR);
     let verdict = |target: &Target| target.hybrid(&batched.module, MAIN, batched.op, 1, &form);
     delegated(verdict(&delegate));
-    refused(verdict(litert()), "(reference kernels, optimised kernels)");
+    refused(verdict(&litert()), "(reference kernels, optimised kernels)");
 
     let text = "
 extends = \"litert\"

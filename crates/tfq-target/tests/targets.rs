@@ -4,11 +4,12 @@
 mod common;
 
 use common::*;
+use std::sync::Arc;
 use tfq_ir::OpKind;
 use tfq_ir::catalog::ops::*;
 use tfq_target::{Granularity, Meant, Prefer, Reading, Target, Verdict, WeightForm, describe};
 
-fn named(name: &str) -> &'static Target {
+fn named(name: &str) -> Arc<Target> {
     Target::named(name).unwrap_or_else(|| panic!("{name} is not shipped"))
 }
 
@@ -99,7 +100,7 @@ fn a_cap_of_the_newest_release_changes_nothing_of_int8() {
         let Built { module, op } = case.build();
         let form = WeightForm::new(Int8, g);
         let verdict = |target: &Target| target.hybrid(&module, MAIN, op, slot, &form);
-        assert_eq!(verdict(&newest), verdict(litert()));
+        assert_eq!(verdict(&newest), verdict(&litert()));
         assert!(newest.may_be_asymmetric(&module, MAIN, op, slot, &form));
     }
 }
@@ -171,13 +172,13 @@ fn reference_kernels_count_where_a_target_names_them() {
         Target::parse("old", &file).unwrap()
     };
     let several = |target: &Target| target.dequantize_supports(Int8, channel(0));
-    assert!(several(&capped("2.14", "\"optimized\"")) && several(named("tflite-2.14")));
+    assert!(several(&capped("2.14", "\"optimized\"")) && several(&named("tflite-2.14")));
     assert!(!several(&capped("2.14", "\"reference\", \"optimized\"")));
     assert!(several(&capped("2.20", "\"reference\"")));
     let Built { module, op } = dense().build();
     let form = WeightForm::new(Int8, channel(0));
     let ask = |target: &Target| target.hybrid(&module, MAIN, op, 1, &form);
-    delegated(ask(named("tflite-2.18")));
+    delegated(ask(&named("tflite-2.18")));
     refused(ask(&capped("2.18", "\"reference\"")), "came to the reference kernels with 2.21.0");
 }
 
@@ -262,7 +263,8 @@ fn nothing_is_hybrid_without_hybrid_kernels() {
         for case in [dense(), conv(4), depthwise(), transpose_conv(), matmul(&[2, 8]), rnn()] {
             assert!(!ask(target, &case, 1, Int8, TENSOR).is_hybrid(), "{target}");
         }
-        let facts = |code| named(target).op_facts(&OpKind::Builtin(code)).unwrap();
+        let read = named(target);
+        let facts = |code| read.op_facts(&OpKind::Builtin(code)).unwrap();
         assert!(!facts(FULLY_CONNECTED).hybrid, "{target}");
         assert_eq!(facts(GATHER).pass_through, target == "tflm");
     }
@@ -337,7 +339,7 @@ fn what_xnnpack_takes_as_float32() {
 
 #[test]
 fn descriptions_hold_every_row_that_counts() {
-    let cap = describe(named("tflite-2.5"));
+    let cap = describe(&named("tflite-2.5"));
     assert_eq!((cap.extends.as_deref(), cap.max_runtime.as_deref()), (Some("litert"), Some("2.5")));
     let dense = cap.ops.iter().find(|op| op.name == "FULLY_CONNECTED").unwrap();
     assert_eq!((dense.newest_version, dense.weights.as_slice()), (Some(9), &[1][..]));
@@ -357,7 +359,7 @@ fn descriptions_hold_every_row_that_counts() {
         ]
     );
     for name in Target::names() {
-        let description = describe(named(name));
+        let description = describe(&named(name));
         let rows =
             description.every_op.iter().chain(description.ops.iter().flat_map(|op| &op.rows));
         for row in rows {
@@ -367,8 +369,8 @@ fn descriptions_hold_every_row_that_counts() {
         assert!(description.ops.iter().all(|op| !op.origin.source.is_empty()), "{name}");
     }
     // A row that decides everything leaves nothing to tell behind it.
-    let floats = describe(named("float-only"));
+    let floats = describe(&named("float-only"));
     assert!(floats.every_op.len() == 1 && floats.ops.iter().all(|op| op.rows.is_empty()));
     assert!(floats.dequantize.is_empty() && floats.memory.is_empty());
-    assert_eq!(describe(named("tflm")).ops.iter().filter(|op| op.name == "GATHER").count(), 1);
+    assert_eq!(describe(&named("tflm")).ops.iter().filter(|op| op.name == "GATHER").count(), 1);
 }

@@ -27,4 +27,3 @@ pub use mapped::{
     Changed, check_inputs, end_on_lost_bytes, name_of_open_file, outputs_depend_on_all_inputs,
 };
 pub use scan::Unknown;
-pub use trailer::relocate as relocated_trailer;

@@ -16,7 +16,9 @@ use flatbuffers::FlatBufferBuilder;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use tables::{Payloads, Writer};
-use tfq_ir::{BufferId, DEQUANT_CACHE_METADATA, Metadata, Module, OpCode, counted};
+use tfq_ir::{
+    BufferId, DEQUANT_CACHE_METADATA, Metadata, Module, OpCode, counted, relocated_trailer,
+};
 
 /// How a model is lowered.
 #[derive(Clone, Copy, Debug, Default)]
@@ -310,7 +312,7 @@ impl Layout {
     fn finish(mut self, module: &Module, skeleton: Vec<u8>) -> Image {
         if !module.trailer().is_empty() {
             let at = self.end.next_multiple_of(trailer::ALIGN as u64);
-            let piece = Piece { at, header: None, data: trailer::relocate(module.trailer(), at) };
+            let piece = Piece { at, header: None, data: relocated_trailer(module.trailer(), at) };
             self.end = piece.end();
             self.pieces.push(piece);
         }

@@ -2,7 +2,7 @@
 
 use tfq_ir::OpKind;
 use tfq_ir::catalog::op_by_name;
-use tfq_pass::OptionValue;
+use tfq_pass::{OptionKind, OptionValue};
 
 tfq_pass::option_enum! {
     /// What has a scale of its own.
@@ -82,8 +82,8 @@ impl OpList {
 }
 
 impl OptionValue for OpList {
-    fn type_name() -> String {
-        "OP,...".to_owned()
+    fn kind() -> OptionKind {
+        OptionKind::Text("OP,...".into())
     }
 
     fn parse(text: &str) -> Result<Self, String> {
@@ -124,8 +124,8 @@ impl CustomOps {
 }
 
 impl OptionValue for CustomOps {
-    fn type_name() -> String {
-        "NAME:INDEX[:INDEX...][:hybrid],...".to_owned()
+    fn kind() -> OptionKind {
+        OptionKind::Text("NAME:INDEX[:INDEX...][:hybrid],...".into())
     }
 
     fn parse(text: &str) -> Result<Self, String> {

@@ -4,6 +4,7 @@ use super::check::Check;
 use super::diagnostics::{Failure, named};
 use super::model::{self, Reading};
 use super::outputs::{self, Overwrite};
+use super::tool;
 use std::io;
 use std::path::{Path, PathBuf};
 use tfq_opt::{BisectError, Bisection, Optimizer, bisect};
@@ -41,7 +42,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     outputs::check(&outputs, &args.reading.files(&args.model), Some(args.overwrite))?;
     let start = model::load(&args.model, &args.reading)?;
     let good = |model: &[u8]| check.passes(model);
-    let mut optimizer = Optimizer::new(pipeline);
+    let mut optimizer = Optimizer::in_registry(tool::registry(), pipeline);
     // A model that is not taken may be what somebody looks into.
     optimizer.allow_unloadable = true;
     let found = bisect(&optimizer, start, good).map_err(|error| match error {

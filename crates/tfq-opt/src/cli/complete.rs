@@ -3,6 +3,7 @@
 
 use super::args::Args;
 use super::diagnostics::Failure;
+use super::tool::registry;
 use super::{model, output_failure};
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Command, CommandFactory};
@@ -14,7 +15,6 @@ use clap_complete::env::{Bash, CompleteEnv, EnvCompleter, Shells};
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::process::ExitCode;
-use tfq_opt::builtin;
 use tfq_opt::pass::PassInfo;
 use tfq_opt::target::Target;
 
@@ -62,10 +62,9 @@ pub(super) fn script(shell: Shell) -> Result<(), Failure> {
 /// The command with the names of passes and targets where they are wanted, for shells and the
 /// manual page.
 pub(super) fn described() -> Command {
-    let registry = builtin();
     let mut passes = String::from("Passes (see `tfq-opt explain PASS`):\n");
-    for info in registry.passes() {
-        passes += &format!("  {}: {}\n", info.name(), info.summary());
+    for info in registry().passes() {
+        passes += &format!("  {}: {}\n", info.name, info.summary());
     }
     with_values(Args::command()).after_long_help(passes)
 }
@@ -93,8 +92,9 @@ fn with_values(command: Command) -> Command {
 }
 
 fn pass_names() -> PossibleValuesParser {
-    let value = |info: &PassInfo| PossibleValue::new(info.name()).help(info.summary());
-    PossibleValuesParser::new(builtin().passes().map(value).collect::<Vec<_>>())
+    let value =
+        |info: &PassInfo| PossibleValue::new(info.name.to_string()).help(info.summary().to_owned());
+    PossibleValuesParser::new(registry().passes().map(value).collect::<Vec<_>>())
 }
 
 /// Names of targets, and files that describe some.
@@ -113,9 +113,8 @@ fn pipelines(begun: &OsStr) -> Vec<CompletionCandidate> {
     let text = begun.to_string_lossy();
     let at = text.rfind([',', '(']).map_or(0, |at| at + 1);
     let (before, begun) = text.split_at(at);
-    let registry = builtin();
-    let passes = registry.passes().map(|info| (info.name(), info.summary().to_owned()));
-    let named = registry.pipelines().map(|p| (p.name.to_owned(), p.summary.to_owned()));
+    let passes = registry().passes().map(|p| (p.name.to_string(), p.summary().to_owned()));
+    let named = registry().pipelines().map(|p| (p.name.to_string(), p.summary.to_string()));
     candidates(before, begun, named.chain(passes))
 }
 

@@ -40,7 +40,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     if args.contradictions {
         return model::write_bytes("-", contradictions(&module));
     }
-    let inspection = tfq_opt::inspect(&module, target);
+    let inspection = tfq_opt::inspect(&module, &target);
     let text = if args.json {
         let mut value = serde_json::to_value(&inspection).expect("plain data has a JSON form");
         value["file"] = named(&args.model).into();

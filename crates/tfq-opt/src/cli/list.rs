@@ -3,14 +3,14 @@
 use super::diagnostics::Failure;
 use super::json::json_text;
 use super::shown::Shown;
+use super::tool::registry;
 use serde_json::{Map, Value, json};
 use std::io::{self, Write};
-use tfq_opt::builtin;
 use tfq_opt::ir::did_you_mean;
 use tfq_opt::pass::{OptionInfo, OptionKind, PassInfo};
 
 pub(crate) fn passes(as_json: bool) -> io::Result<()> {
-    let registry = builtin();
+    let registry = registry();
     let mut out = Shown(io::stdout().lock());
     if as_json {
         let passes: Vec<_> = registry.passes().map(pass_json).collect();
@@ -26,11 +26,11 @@ pub(crate) fn passes(as_json: bool) -> io::Result<()> {
     }
     writeln!(out, "Passes:")?;
     for info in registry.passes() {
-        writeln!(out, "  {}\n      {}", info.name(), info.summary())?;
-        for option in info.options {
-            let (name, ty) = (option.name(), option.type_name());
-            let default = match option.default_text() {
-                text if text.is_empty() => String::new(),
+        writeln!(out, "  {}\n      {}", info.name, info.summary())?;
+        for option in &info.options {
+            let (name, ty) = (&option.name, option.type_name());
+            let default = match &*option.default {
+                "" => String::new(),
                 text => format!(" [{text}]"),
             };
             writeln!(out, "        {name}={ty}{default}")?;
@@ -40,7 +40,7 @@ pub(crate) fn passes(as_json: bool) -> io::Result<()> {
     writeln!(out, "\nPipelines:")?;
     for pipeline in registry.pipelines() {
         writeln!(out, "  {}\n      {}", pipeline.name, pipeline.summary)?;
-        for (pass, why) in pipeline.steps {
+        for (pass, why) in &pipeline.steps {
             writeln!(out, "        {pass:24} {why}")?;
         }
     }
@@ -49,10 +49,10 @@ pub(crate) fn passes(as_json: bool) -> io::Result<()> {
 
 /// The pass of this name.
 pub(crate) fn find(name: &str) -> Result<&'static PassInfo, Failure> {
-    let registry = builtin();
+    let registry = registry();
     registry.pass(name).ok_or_else(|| {
-        let names: Vec<String> = registry.passes().map(PassInfo::name).collect();
-        let help = did_you_mean(name, names.iter().map(String::as_str))
+        let names: Vec<&str> = registry.passes().map(|info| &*info.name).collect();
+        let help = did_you_mean(name, names.iter().copied())
             .unwrap_or_else(|| format!("passes are {}", names.join(", ")));
         Failure::usage(&format!("there is no pass `{name}`"), &help)
     })
@@ -65,15 +65,15 @@ pub(crate) fn explain(name: &str) -> Result<(), Failure> {
 }
 
 fn manual(out: &mut impl Write, info: &PassInfo) -> io::Result<()> {
-    writeln!(out, "# {}\n\n{}\n", info.name(), info.manual())?;
+    writeln!(out, "# {}\n\n{}\n", info.name, info.manual())?;
     for line in info.declares() {
         writeln!(out, "{line}")?;
     }
     if !info.options.is_empty() {
         writeln!(out, "\n## Options")?;
     }
-    for option in info.options {
-        let (name, ty, default) = (option.name(), option.type_name(), option.default_text());
+    for option in &info.options {
+        let (name, ty, default) = (&option.name, option.type_name(), &option.default);
         writeln!(out, "{name}={ty}\n    {} Default: {default:?}.", option.summary())?;
     }
     Ok(())
@@ -82,8 +82,8 @@ fn manual(out: &mut impl Write, info: &PassInfo) -> io::Result<()> {
 /// A JSON Schema with a definition for each pass: an object of its options, by name.
 pub(crate) fn schema() -> Value {
     let option = |o: &OptionInfo| {
-        let default = o.default_text();
-        let mut schema = match o.kind() {
+        let default = &o.default;
+        let mut schema = match &o.kind {
             OptionKind::Integer => json!({
                 "type": "integer",
                 "minimum": 0,
@@ -91,10 +91,10 @@ pub(crate) fn schema() -> Value {
             }),
             OptionKind::Switch => json!({ "type": "boolean", "default": default == "on" }),
             OptionKind::Choice(values) => json!({ "enum": values, "default": default }),
-            OptionKind::Text => json!({ "type": "string", "default": default }),
+            OptionKind::Text(_) => json!({ "type": "string", "default": default }),
         };
         schema["description"] = o.summary().into();
-        (o.name(), schema)
+        (o.name.to_string(), schema)
     };
     let pass = |info: &PassInfo| {
         let options: Map<String, Value> = info.options.iter().map(option).collect();
@@ -104,10 +104,9 @@ pub(crate) fn schema() -> Value {
             "properties": options,
             "additionalProperties": false,
         });
-        (info.name(), schema)
+        (info.name.to_string(), schema)
     };
-    let registry = builtin();
-    let passes: Map<String, Value> = registry.passes().map(pass).collect();
+    let passes: Map<String, Value> = registry().passes().map(pass).collect();
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Passes of tfq-opt and their options",
@@ -121,15 +120,15 @@ fn pass_json(info: &PassInfo) -> serde_json::Value {
         .iter()
         .map(|o| {
             json!({
-                "name": o.name(),
+                "name": o.name,
                 "type": o.type_name(),
-                "default": o.default_text(),
+                "default": o.default,
                 "doc": o.summary(),
             })
         })
         .collect();
     json!({
-        "name": info.name(),
+        "name": info.name,
         "summary": info.summary(),
         "manual": info.manual(),
         "contract": info.contract.to_string(),

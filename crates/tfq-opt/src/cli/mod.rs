@@ -32,6 +32,7 @@ mod skeleton;
 mod summary;
 mod targets;
 mod timing;
+mod tool;
 mod verify;
 
 use args::{Args, Command};
@@ -39,10 +40,11 @@ use clap::Parser;
 use diagnostics::Failure;
 use std::io::{self, Write};
 use std::process::ExitCode;
-use tfq_opt::builtin;
 use tfq_opt::format::Changed;
+use tfq_opt::pass::Registry;
 
-pub(crate) fn main() -> ExitCode {
+pub(crate) fn main(registry: Registry) -> ExitCode {
+    tool::set(tool::Tool { registry });
     if let Some(code) = complete::answer() {
         return code;
     }
@@ -100,7 +102,7 @@ fn guard_inputs(of_errors: Option<u8>) {
 fn run(args: &Args) -> Result<(), Failure> {
     match &args.command {
         Some(Command::Passes { markdown: true, .. }) => {
-            let text = tfq_opt::passes_markdown(&builtin());
+            let text = tfq_opt::passes_markdown(tool::registry());
             return write!(io::stdout(), "{text}").map_err(output_failure);
         }
         Some(Command::Passes { schema: true, .. }) => {

@@ -4,15 +4,17 @@ use super::args::Prefer;
 use super::diagnostics::{Failure, named};
 use super::emit::{Emit, Form};
 use super::shown::Shown;
+use super::tool;
 use bytes::Bytes;
 use std::ffi::OsStr;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use tfq_opt::format::{Access, Image, LiftOptions, LowerOptions};
 use tfq_opt::ir::Module;
 use tfq_opt::pass::Pipeline;
 use tfq_opt::target::Target;
-use tfq_opt::{LoadOptions, Source, builtin};
+use tfq_opt::{LoadOptions, Source};
 
 /// How a model is read.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -224,15 +226,17 @@ pub(crate) fn write_bytes(
 
 /// Reads a pipeline; `place` is the option or file that it is from.
 pub(crate) fn pipeline(place: &str, text: &str) -> Result<Pipeline, Failure> {
-    Pipeline::parse(&builtin(), text).map_err(|error| Failure::pipeline(place, error))
+    Pipeline::parse(tool::registry(), text).map_err(|error| Failure::pipeline(place, error))
 }
 
 /// The default pipeline, told what to prefer if the user says so.
 pub(crate) fn default_pipeline(prefer: Option<Prefer>) -> String {
     let Some(prefer) = prefer else { return "default".to_owned() };
-    let steps = tfq_opt::passes::pipelines::DEFAULT.steps.iter().map(|(pass, _)| match *pass {
+    let default = tool::registry().pipeline("default");
+    let steps = default.into_iter().flat_map(|default| &default.steps);
+    let steps = steps.map(|(pass, _)| match &**pass {
         "quantize-weights" => format!("{pass}{{prefer={}}}", prefer.name()),
-        _ => (*pass).to_owned(),
+        _ => pass.to_string(),
     });
     steps.collect::<Vec<_>>().join(",")
 }
@@ -244,7 +248,7 @@ pub(crate) fn is_target_file(name: impl AsRef<OsStr>) -> bool {
 }
 
 /// The target of this name, or in this file: what ends with `.toml` or holds a slash.
-pub(crate) fn target(name: impl AsRef<OsStr>) -> Result<&'static Target, Failure> {
+pub(crate) fn target(name: impl AsRef<OsStr>) -> Result<Arc<Target>, Failure> {
     if is_target_file(&name) {
         return target_of_file(Path::new(name.as_ref()));
     }
@@ -261,12 +265,12 @@ pub(crate) fn target(name: impl AsRef<OsStr>) -> Result<&'static Target, Failure
     })
 }
 
-fn target_of_file(path: &Path) -> Result<&'static Target, Failure> {
+fn target_of_file(path: &Path) -> Result<Arc<Target>, Failure> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| Failure::file("cannot read", path, &error))?;
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     match Target::parse(&stem, &text) {
-        Ok(target) => Ok(target.into_static()),
+        Ok(target) => Ok(Arc::new(target)),
         Err(error) => Err(Failure::target(&named(path), text, &error)),
     }
 }

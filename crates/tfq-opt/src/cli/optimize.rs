@@ -5,7 +5,7 @@ use super::debug::{self, Watcher};
 use super::diagnostics::{Failure, named};
 use super::emit::Form;
 use super::shown::Shown;
-use super::{list, misspelt, model, output_failure, outputs, progress, summary, timing};
+use super::{list, misspelt, model, output_failure, outputs, progress, summary, timing, tool};
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -175,7 +175,8 @@ fn check_outputs(args: &Args, form: Form, output: Option<&Path>) -> Result<(), F
 fn optimizer(args: &Args, pipeline: Pipeline, target: &OsStr) -> Result<Optimizer, Failure> {
     set_threads(args.threads)?;
     args.debug.check_passes(&pipeline, args.remarks.as_deref())?;
-    let mut optimizer = Optimizer::new(pipeline).for_target(model::target(target)?);
+    let mut optimizer =
+        Optimizer::in_registry(tool::registry(), pipeline).for_target(model::target(target)?);
     optimizer.lift.drop_unknown = args.reading.drop_unknown;
     optimizer.allow_unloadable = args.allow_unloadable;
     optimizer.lower.placement = args.constants.into();

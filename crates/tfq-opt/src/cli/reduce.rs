@@ -4,6 +4,7 @@ use super::check::Check;
 use super::diagnostics::{Failure, named, note};
 use super::model::{self, Reading};
 use super::outputs::{self, Overwrite};
+use super::tool;
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -52,7 +53,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         args.passes.as_ref().map(|text| model::pipeline("--passes", text)).transpose()?;
     let has_passes = pipeline.as_ref().is_some_and(|pipeline| !pipeline.nodes().is_empty());
     let optimizer = pipeline.map(|pipeline| {
-        let mut optimizer = Optimizer::new(pipeline).for_target(target);
+        let mut optimizer = Optimizer::in_registry(tool::registry(), pipeline).for_target(target);
         // A model that is not taken may be what somebody looks into.
         optimizer.allow_unloadable = true;
         optimizer

@@ -173,7 +173,7 @@ impl Summary<'_> {
                 remark.place.contains(&quoted) || remark.message.contains(&quoted)
             };
             for remark in report.remarks.iter().filter(about) {
-                let (kind, rule) = (kind(remark), remark.rule);
+                let (kind, rule) = (kind(remark), &remark.rule);
                 writeln!(
                     out,
                     "{pass}@{tensor}: {}: {kind} ({rule}): {}",
@@ -218,8 +218,8 @@ impl Summary<'_> {
         let mut statistics = Map::new();
         for pass in &report.passes {
             for (name, value) in &pass.statistics {
-                let sum = statistics.get(*name).and_then(Value::as_u64).unwrap_or(0) + value;
-                statistics.insert((*name).to_owned(), sum.into());
+                let sum = statistics.get(&**name).and_then(Value::as_u64).unwrap_or(0) + value;
+                statistics.insert(name.to_string(), sum.into());
             }
         }
         let passes: Vec<Value> = report
@@ -296,11 +296,11 @@ impl Summary<'_> {
     }
 
     /// How many things were left as they are, by rule.
-    fn skipped(&self) -> BTreeMap<&'static str, u64> {
+    fn skipped(&self) -> BTreeMap<&str, u64> {
         let mut counts = BTreeMap::new();
         let remarks = self.optimized.report.remarks();
         for (_, remark) in remarks.filter(|(_, r)| r.kind == RemarkKind::Missed) {
-            *counts.entry(remark.rule).or_default() += 1;
+            *counts.entry(&*remark.rule).or_default() += 1;
         }
         counts
     }

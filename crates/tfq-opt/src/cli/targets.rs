@@ -8,6 +8,7 @@ use serde_json::json;
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::io::{self, Write};
+use std::sync::Arc;
 use tfq_opt::target::{
     Description, OpDescription, OriginDescription, RowDescription, Target, VersionDescription,
     describe,
@@ -32,7 +33,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let text = if args.markdown {
         markdown()
     } else if let Some(name) = &args.name {
-        let mut description = describe(model::target(name)?);
+        let mut description = describe(&*model::target(name)?);
         if let Some(op) = &args.op {
             keep_op(&mut description, op)?;
         }
@@ -43,7 +44,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     Shown(io::stdout().lock()).write_all(text.as_bytes()).map_err(output_failure)
 }
 
-fn shipped() -> impl Iterator<Item = &'static Target> {
+fn shipped() -> impl Iterator<Item = Arc<Target>> {
     Target::names().filter_map(Target::named)
 }
 
@@ -264,7 +265,7 @@ fn markdown() -> String {
     let _ = writeln!(out, "| op | scales | {} |", columns.join(" | "));
     let _ = writeln!(out, "|---|---|{}", "---|".repeat(columns.len()));
     let described: Vec<Description> =
-        columns.iter().filter_map(|name| Target::named(name)).map(describe).collect();
+        columns.iter().filter_map(|name| Some(describe(&*Target::named(name)?))).collect();
     let ops = described[0].ops.iter().filter(|op| op.when.is_empty());
     for op in ops {
         for grain in ["tensor", "channel"] {

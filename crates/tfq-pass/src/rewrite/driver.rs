@@ -12,6 +12,7 @@ use crate::context::{Context, PassError};
 use bytes::Bytes;
 use indexmap::{IndexMap, IndexSet};
 use rayon::prelude::*;
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use tfq_ir::{Applied, Module, OpId, Patch, SubgraphId};
 use tfq_target::{Spreaders, Target};
@@ -68,7 +69,7 @@ pub fn apply_rules(
                 }
                 applied += 1;
                 if applied > limit {
-                    endless.check(module, rule.name)?;
+                    endless.check(module, rule.name.clone())?;
                 }
             }
         }
@@ -147,7 +148,7 @@ fn rewrite<'r>(
     let chosen = candidates(module, sg, at, rules)
         .find_map(|rule| Some((rule, rule.at(Site { module, sg, at, target, spreaders }).ok()?)));
     let Some((rule, found)) = chosen else { return Ok(None) };
-    let mut patch = Patch::new(sg, rule.name);
+    let mut patch = Patch::new(sg, rule.name.clone());
     let mut folded: Option<Bytes> = None;
     match &rule.rewrite {
         Rewrite::Patch(replace) => replace(&found, &mut patch),
@@ -156,7 +157,7 @@ fn rewrite<'r>(
             folded = Some(bytes);
         }
     }
-    let message = rule.tell.as_ref().map(|(heading, message)| (*heading, message(&found)));
+    let message = rule.tell.as_ref().map(|(heading, message)| (heading.clone(), message(&found)));
     let mentions = cx.is_asked_about(module, sg, mentioned(module, sg, at));
     // Asked for now, since the patch may take it away, and only where somebody is told.
     let told = message.is_some() || mentions || cx.explains();
@@ -173,15 +174,15 @@ fn rewrite<'r>(
     cx.apply(module, patch)?;
     if let Some(place) = place {
         if mentions {
-            cx.answer(rule.name, place.clone(), "applied".to_owned());
+            cx.answer(rule.name.clone(), place.clone(), "applied".to_owned());
         }
         match message {
             Some((heading, message)) => cx.applied(heading, place, message),
-            None if cx.explains() => cx.applied(rule.name, place, "applied"),
+            None if cx.explains() => cx.applied(rule.name.clone(), place, "applied"),
             None => (),
         }
     }
-    cx.count(rule.count.unwrap_or("rules-applied"), 1);
+    cx.count(rule.count.clone().unwrap_or(Cow::Borrowed("rules-applied")), 1);
     Ok(Some(rule))
 }
 
@@ -194,14 +195,14 @@ fn tell_miss(
     cx: &mut Context<'_>,
 ) {
     let place = || place(module, sg, at);
-    cx.near_miss(rule.name, miss.rank(), || (place(), miss.what.clone()));
-    if miss.guard == Some(NUMBERED) {
+    cx.near_miss(&rule.name, miss.rank(), || (place(), miss.what.clone()));
+    if miss.guard.as_deref() == Some(NUMBERED) {
         cx.missed(FORBIDDEN, place(), format!("{}: {}", rule.name, miss.what));
-    } else if let Some(guard) = miss.guard.filter(|_| cx.explains()) {
-        cx.refused(guard, place(), rule.name.to_owned());
+    } else if let Some(guard) = miss.guard.as_ref().filter(|_| cx.explains()) {
+        cx.refused(guard.clone(), place(), rule.name.to_string());
     }
     if cx.is_asked_about(module, sg, mentioned(module, sg, at)) {
-        cx.answer(rule.name, place(), miss.what.clone());
+        cx.answer(rule.name.clone(), place(), miss.what.clone());
     }
 }
 
@@ -280,20 +281,20 @@ impl Worklist {
 #[derive(Default)]
 struct Endless {
     states: IndexMap<u64, usize>,
-    rules: Vec<&'static str>,
+    rules: Vec<Cow<'static, str>>,
 }
 
 impl Endless {
-    fn check(&mut self, module: &Module, rule: &'static str) -> Result<(), PassError> {
+    fn check(&mut self, module: &Module, rule: Cow<'static, str>) -> Result<(), PassError> {
         self.rules.push(rule);
         let hash = module.state_hash();
         if let Some(first) = self.states.get(&hash) {
-            let cycle: IndexSet<&str> = self.rules[*first..].iter().copied().collect();
+            let cycle: IndexSet<&str> = self.rules[*first..].iter().map(|rule| &**rule).collect();
             return Err(PassError::Cycle { rules: cycle.into_iter().map(str::to_owned).collect() });
         }
         if self.states.len() > STATES {
             // The graph grows without end and never comes back.
-            let rules: IndexSet<&str> = self.rules.iter().copied().collect();
+            let rules: IndexSet<&str> = self.rules.iter().map(|rule| &**rule).collect();
             return Err(PassError::Endless {
                 rules: rules.into_iter().map(str::to_owned).collect(),
             });

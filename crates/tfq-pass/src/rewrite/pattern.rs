@@ -3,6 +3,7 @@
 use crate::eligibility::{Eligibility, eligibility};
 use bytes::Bytes;
 use smallvec::SmallVec;
+use std::borrow::Cow;
 use tfq_ir::{
     ElementType, Module, Op, OpId, Patch, References, Subgraph, SubgraphId, Tensor, TensorId,
 };
@@ -12,11 +13,11 @@ use tfq_target::{Spreaders, Target};
 #[derive(Clone, Debug)]
 pub enum Pattern {
     /// Any tensor; the rule calls it by this name.
-    Any(&'static str),
+    Any(Cow<'static, str>),
     /// A constant that nobody can change; the rule calls it by this name.
-    Constant(&'static str),
+    Constant(Cow<'static, str>),
     /// A constant of the file, also one that a caller may set; the rule calls it by this name.
-    Stored(&'static str),
+    Stored(Cow<'static, str>),
     /// The result of an op.
     Op(OpPattern),
 }
@@ -26,24 +27,24 @@ pub enum Pattern {
 pub struct OpPattern {
     kinds: SmallVec<[i32; 4]>,
     operands: Vec<(u32, Pattern)>,
-    name: Option<&'static str>,
+    name: Option<Cow<'static, str>>,
 }
 
 /// Any tensor, by this name. The same name twice must be the same tensor.
-pub fn any(name: &'static str) -> Pattern {
-    Pattern::Any(name)
+pub fn any(name: impl Into<Cow<'static, str>>) -> Pattern {
+    Pattern::Any(name.into())
 }
 
 /// A constant that neither a caller nor an op can change ([`Module::fixed_constant`]), by this
 /// name.
-pub fn constant(name: &'static str) -> Pattern {
-    Pattern::Constant(name)
+pub fn constant(name: impl Into<Cow<'static, str>>) -> Pattern {
+    Pattern::Constant(name.into())
 }
 
 /// A constant of the file, by this name, also one that is an input and so holds what the caller
 /// sets: for rules about how it is stored, whatever its values.
-pub fn stored(name: &'static str) -> Pattern {
-    Pattern::Stored(name)
+pub fn stored(name: impl Into<Cow<'static, str>>) -> Pattern {
+    Pattern::Stored(name.into())
 }
 
 /// An op of this kind ([`tfq_ir::catalog::ops`]).
@@ -145,8 +146,8 @@ impl OpPattern {
 
     /// Calls the op by this name.
     #[must_use]
-    pub fn named(mut self, name: &'static str) -> Self {
-        self.name = Some(name);
+    pub fn named(mut self, name: impl Into<Cow<'static, str>>) -> Self {
+        self.name = Some(name.into());
         self
     }
 
@@ -161,8 +162,8 @@ impl OpPattern {
             return Err(format!("{} stands where another op is wanted", graph.op(op).kind));
         }
         found.nodes += 1;
-        if let Some(name) = self.name {
-            found.ops.push((name, op));
+        if let Some(name) = &self.name {
+            found.ops.push((name.clone(), op));
         }
         for (slot, pattern) in &self.operands {
             let Some(tensor) = found.graph().operand(op, *slot) else {
@@ -245,8 +246,8 @@ pub(super) enum At {
 pub struct Match<'a> {
     site: Site<'a>,
     slot: u32,
-    tensors: SmallVec<[(&'static str, TensorId); 4]>,
-    ops: SmallVec<[(&'static str, OpId); 2]>,
+    tensors: SmallVec<[(Cow<'static, str>, TensorId); 4]>,
+    ops: SmallVec<[(Cow<'static, str>, OpId); 2]>,
     /// Ops below the root and the result by which each was found.
     inner: SmallVec<[(OpId, TensorId); 2]>,
     nodes: usize,
@@ -461,13 +462,15 @@ impl<'a> Match<'a> {
         }
     }
 
-    fn bind(&mut self, name: &'static str, tensor: TensorId) -> Result<(), String> {
-        match self.tensors.iter().find(|(known, _)| *known == name) {
+    // As a `str`, a name that is borrowed for ever would be copied.
+    #[allow(clippy::ptr_arg)]
+    fn bind(&mut self, name: &Cow<'static, str>, tensor: TensorId) -> Result<(), String> {
+        match self.tensors.iter().find(|(known, _)| known == name) {
             Some((_, known)) if *known != tensor => Err(format!("`{name}` would be two tensors")),
             Some(_) => Ok(()),
             None => {
                 self.nodes += 1;
-                self.tensors.push((name, tensor));
+                self.tensors.push((name.clone(), tensor));
                 Ok(())
             }
         }

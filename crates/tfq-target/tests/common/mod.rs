@@ -19,7 +19,7 @@ pub(crate) fn channel(axis: usize) -> Granularity {
     Granularity::PerChannel { axis }
 }
 
-pub(crate) fn litert() -> &'static Target {
+pub(crate) fn litert() -> Arc<Target> {
     Target::named("litert").unwrap()
 }
 

@@ -11,6 +11,7 @@ use super::args::Prefer;
 use super::diagnostics::{Failure, cause, named};
 use super::model::{self, Reading};
 use super::shown::Shown;
+use super::tool;
 use bytes::Bytes;
 use clap::ValueEnum;
 use globset::{Glob, GlobSet, GlobSetBuilder};
@@ -129,7 +130,8 @@ fn outcome_on(
         true => shortened(&folder.resolve(&entry.target)).into_os_string(),
         false => entry.target.clone().into(),
     };
-    let mut optimizer = Optimizer::new(pipeline).for_target(model::target(&target)?);
+    let mut optimizer =
+        Optimizer::in_registry(tool::registry(), pipeline).for_target(model::target(&target)?);
     optimizer.lift.drop_unknown = entry.drop_unknown;
     // What is recorded is not written.
     optimizer.allow_unloadable = true;

@@ -1,0 +1,53 @@
+//! What needs no registry to be named: the built-in passes are meant.
+
+use crate::{Error, Optimizer, Source};
+use flatbuffers::FlatBufferBuilder;
+use tfq_pass::{Pipeline, PipelineError};
+use tfq_passes::{EliminateDeadBuffers, InsertDequant, QuantizeWeights, builtin};
+
+impl Default for Optimizer {
+    /// Runs the pipeline `default`, and never gives a larger file.
+    fn default() -> Self {
+        Self::parse("default").expect("the default pipeline is valid")
+    }
+}
+
+impl Optimizer {
+    /// Runs this pipeline for the target `litert`.
+    pub fn new(pipeline: Pipeline) -> Self {
+        Self::in_registry(&builtin(), pipeline)
+    }
+
+    /// Runs a pipeline of built-in passes, given as text. With `default` it is never larger, as
+    /// [`Self::default`].
+    pub fn parse(pipeline: &str) -> Result<Self, PipelineError> {
+        Self::parse_in(&builtin(), pipeline)
+    }
+}
+
+fn quantizer(options: QuantizeWeights) -> Optimizer {
+    let mut optimizer = Optimizer::new(
+        Pipeline::new().with(options).with(InsertDequant {}).with(EliminateDeadBuffers {}),
+    );
+    optimizer.never_larger = true;
+    optimizer
+}
+
+/// Quantises the weights of a float model and returns the new file. Constants with less than
+/// [`QuantizeWeights::min_elements`] elements stay float32, and ops without a kernel for the
+/// new type get a Dequantize.
+pub fn quantize_weights<'a>(
+    model: impl Into<Source<'a>>,
+    options: QuantizeWeights,
+) -> Result<Vec<u8>, Error> {
+    quantizer(options).run(model)?.to_vec()
+}
+
+/// As [`quantize_weights`], with the result in a flatbuffer builder, finished.
+pub fn quantize_weights_into<'a>(
+    builder: &mut FlatBufferBuilder<'_>,
+    model: impl Into<Source<'a>>,
+    options: QuantizeWeights,
+) -> Result<(), Error> {
+    quantizer(options).run(model)?.write_into(builder)
+}
