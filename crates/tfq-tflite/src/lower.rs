@@ -6,7 +6,10 @@
 //! 2 GiB, which 32-bit offsets cannot reach, `Buffer.offset` and `size` point behind the
 //! flatbuffer instead.
 
+mod room;
 mod tables;
+#[cfg(test)]
+mod tests;
 
 use crate::image::{Image, Piece};
 use crate::scan::{field_at, u32_at};
@@ -48,6 +51,11 @@ pub enum LowerError {
         counted(*bytes, "byte")
     )]
     TooLarge { bytes: u64 },
+    #[error(
+        "the model would take up to {} without its constants, and a flatbuffer ends at 2 GiB",
+        counted(*bytes, "byte")
+    )]
+    SkeletonTooLarge { bytes: u64 },
 }
 
 /// Flatbuffer offsets are 32-bit and signed in places, so that the flatbuffer ends here.
@@ -61,30 +69,41 @@ const OVER_READ: u64 = 16;
 
 /// Lowers a model; constants are not copied.
 pub fn lower(module: &Module, how: &LowerOptions) -> Result<Image, LowerError> {
+    lower_within(module, how, FLATBUFFER_LIMIT)
+}
+
+/// Lowers a model whose flatbuffer may take so many bytes.
+fn lower_within(module: &Module, how: &LowerOptions, limit: u64) -> Result<Image, LowerError> {
     let plan = Plan::new(module);
-    let payload = plan.payload();
+    let (payload, skeleton) = (plan.payload(), plan.skeleton_at_most(module, limit)?);
     let outside = match how.placement {
         Placement::Inline => false,
         Placement::Outside => true,
-        // The flatbuffer without constants takes some 100 bytes per tensor and op.
-        Placement::Auto => {
-            module.constants_outside() || payload + plan.skeleton_guess() > FLATBUFFER_LIMIT
-        }
+        Placement::Auto => module.constants_outside() || payload > limit,
     };
     let large_options = module
         .subgraphs()
         .any(|(_, graph)| graph.ops().any(|op| graph.op(op).custom_options.large));
-    if payload < SMALL_MODEL && !outside && !large_options {
-        let mut fbb = FlatBufferBuilder::with_capacity((payload + plan.skeleton_guess()) as usize);
+    let fits = payload < SMALL_MODEL && payload + skeleton <= limit;
+    if fits && !outside && !large_options {
+        let mut fbb = FlatBufferBuilder::with_capacity((payload + skeleton) as usize);
         Writer::new(module, &plan, Payloads::InBuilder).model(&mut fbb);
         let layout = Layout::behind(fbb.finished_data().len());
         return Ok(layout.finish(module, fbb.finished_data().to_vec()));
     }
-    let mut fbb = FlatBufferBuilder::with_capacity(plan.skeleton_guess() as usize);
-    let mut writer = Writer::new(module, &plan, Payloads::Behind { outside });
-    writer.model(&mut fbb);
-    let skeleton = fbb.finished_data().to_vec();
-    place(module, &plan, &writer, skeleton)
+    let placed = |outside| {
+        let mut fbb = FlatBufferBuilder::with_capacity(skeleton as usize);
+        let mut writer = Writer::new(module, &plan, Payloads::Behind { outside });
+        writer.model(&mut fbb);
+        place(module, &plan, &writer, fbb.finished_data().to_vec(), limit)
+    };
+    // Only the finished flatbuffer tells how much room it leaves.
+    match placed(outside) {
+        Err(LowerError::TooLarge { .. }) if how.placement == Placement::Auto && !outside => {
+            placed(true)
+        }
+        placed => placed,
+    }
 }
 
 /// Lowers a model into a builder, constants included, and finishes it. The constants are
@@ -92,7 +111,12 @@ pub fn lower(module: &Module, how: &LowerOptions) -> Result<Image, LowerError> {
 /// out.
 pub fn lower_into(module: &Module, fbb: &mut FlatBufferBuilder<'_>) -> Result<(), LowerError> {
     let plan = Plan::new(module);
-    let bytes = plan.payload() + plan.skeleton_guess();
+    let custom = module.subgraphs().flat_map(|(_, graph)| {
+        graph.ops().map(move |op| &graph.op(op).custom_options).filter(|custom| custom.large)
+    });
+    let large: usize = custom.flat_map(|custom| &custom.bytes).map(Bytes::len).sum();
+    let skeleton = plan.skeleton_at_most(module, FLATBUFFER_LIMIT)?;
+    let bytes = plan.payload() + large as u64 + skeleton;
     if bytes > FLATBUFFER_LIMIT {
         return Err(LowerError::TooLarge { bytes });
     }
@@ -109,8 +133,6 @@ struct Plan {
     metadata: Vec<Metadata>,
     /// Buffers that must stay inside: readers of metadata look nowhere else.
     inside: Vec<bool>,
-    tensors: usize,
-    ops: usize,
 }
 
 impl Plan {
@@ -152,9 +174,7 @@ impl Plan {
                 *inside = true;
             }
         }
-        let tensors = module.subgraphs().map(|(_, graph)| graph.tensor_count()).sum();
-        let ops = module.subgraphs().map(|(_, graph)| graph.op_count()).sum();
-        Self { op_codes, codes, buffers, metadata, inside, tensors, ops }
+        Self { op_codes, codes, buffers, metadata, inside }
     }
 
     /// Bytes that constants take, those which share them counted once.
@@ -166,8 +186,11 @@ impl Plan {
             .sum()
     }
 
-    fn skeleton_guess(&self) -> u64 {
-        (4096 + 160 * self.tensors + 100 * self.ops + 16 * self.buffers.len()) as u64
+    /// No less than the flatbuffer takes without the constants; an error where that is past the
+    /// limit, at which a builder panics.
+    fn skeleton_at_most(&self, module: &Module, limit: u64) -> Result<u64, LowerError> {
+        let bytes = room::needed(module, self, limit);
+        if bytes > limit { Err(LowerError::SkeletonTooLarge { bytes }) } else { Ok(bytes) }
     }
 }
 
@@ -208,6 +231,7 @@ fn place(
     plan: &Plan,
     writer: &Writer<'_>,
     mut skeleton: Vec<u8>,
+    limit: u64,
 ) -> Result<Image, LowerError> {
     let Payloads::Behind { outside } = writer.payloads else {
         unreachable!("a builder holds its constants itself")
@@ -238,7 +262,7 @@ fn place(
                 patches.push((slot(2), Patch::Absolute(bytes.len() as u64)));
             }
         }
-        if inside && layout.end > FLATBUFFER_LIMIT {
+        if inside && layout.end > limit {
             return Err(LowerError::TooLarge { bytes: layout.end });
         }
     }
