@@ -18,11 +18,11 @@ pub(crate) struct VersionRules {
 /// Releases and registered ranges.
 pub(crate) struct RuntimeVersions {
     /// In order of op and version.
-    releases: Vec<(i32, i32, &'static str)>,
+    releases: Vec<(i32, i32, String)>,
     /// In order of op.
     registered: Vec<(i32, i32, i32)>,
     /// What the reference kernels got later, in order of op and version.
-    lagging: Vec<(i32, i32, &'static str)>,
+    lagging: Vec<(i32, i32, String)>,
 }
 
 /// The shipped rules.
@@ -42,34 +42,33 @@ pub(crate) fn runtimes() -> &'static RuntimeVersions {
 }
 
 /// Rows of a table with this header, with their line numbers.
-fn rows<'a, const N: usize>(
+fn rows<const N: usize>(
     table: &'static str,
-    text: &'a str,
+    text: &str,
     header: [&'static str; N],
-) -> impl Iterator<Item = Result<(usize, [&'a str; N]), TargetError>> {
-    let mut seen_header = false;
-    text.lines()
-        .enumerate()
-        .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
-        .filter_map(move |(n, line)| {
-            let mut columns = [""; N];
-            let mut fields = line.split(',');
-            let complete = columns.iter_mut().all(|column| {
-                fields.next().is_some_and(|field| {
-                    *column = field;
-                    true
-                })
-            });
-            let misfit = || at_line(table, n + 1, Problem::Columns(N));
-            if !complete || fields.next().is_some() {
-                return Some(Err(misfit()));
-            }
-            if !seen_header {
-                seen_header = true;
-                return if columns == header { None } else { Some(Err(misfit())) };
-            }
-            Some(Ok((n + 1, columns)))
-        })
+) -> impl Iterator<Item = Result<(usize, [String; N]), TargetError>> {
+    let mut reader = csv::ReaderBuilder::new()
+        .comment(Some(b'#'))
+        .has_headers(false)
+        .flexible(true)
+        .from_reader(text.as_bytes());
+    let records: Vec<csv::Result<csv::StringRecord>> = reader.records().collect();
+    let row = move |record: csv::Result<csv::StringRecord>| {
+        let record = record.expect("text in memory is UTF-8 and read without fail");
+        let line = record.position().map_or(0, |position| position.line() as usize);
+        let columns: Vec<String> = record.iter().map(str::to_owned).collect();
+        let columns = columns.try_into();
+        columns
+            .map(|columns| (line, columns))
+            .map_err(|_| at_line(table, line, Problem::Columns(N)))
+    };
+    let mut rows = records.into_iter().map(row);
+    let misfit = match rows.next() {
+        Some(Ok((_, columns))) if columns == header => None,
+        Some(Ok((line, _))) => Some(Err(at_line(table, line, Problem::Columns(N)))),
+        other => other,
+    };
+    misfit.into_iter().chain(rows)
 }
 
 fn at_line(table: &str, line: usize, problem: Problem) -> TargetError {
@@ -88,7 +87,7 @@ impl VersionRules {
         for row in rows(table, text, ["op", "conditions", "version"]) {
             let (line, [op, conditions, version]) = row?;
             let at = |problem| at_line(table, line, problem);
-            let info = op_named(op).map_err(at)?;
+            let info = op_named(&op).map_err(at)?;
             let mut when = Vec::new();
             for text in conditions.split_ascii_whitespace() {
                 let condition = Condition::parse(text, &[info]).map_err(at)?;
@@ -103,7 +102,7 @@ impl VersionRules {
             if let Some(earlier) = found.iter().position(covers) {
                 return Err(at(Problem::Unreachable(lines[earlier])));
             }
-            found.push((info.code, when, number(version).map_err(at)?));
+            found.push((info.code, when, number(&version).map_err(at)?));
             lines.push(line);
         }
         found.sort_by_key(|(code, _, _)| *code);
@@ -131,30 +130,31 @@ impl VersionRules {
 }
 
 impl RuntimeVersions {
-    fn parse(text: &'static str, reference: &'static str) -> Result<Self, TargetError> {
+    fn parse(text: &str, reference: &str) -> Result<Self, TargetError> {
         let table = "op_runtime_versions.csv";
         let mut releases = Vec::new();
         let mut registered = Vec::new();
-        let mut last = ("", 0);
+        let mut last = (String::new(), 0);
         let header = ["op", "version", "min_runtime", "registered_min", "registered_max"];
         for row in rows(table, text, header) {
             let (line, [op, version, release, min, max]) = row?;
             let at = |problem| at_line(table, line, problem);
             if op != last.0 {
-                last = (op, op_named(op).map_err(at)?.code);
+                let code = op_named(&op).map_err(at)?.code;
+                last = (op, code);
                 if !min.is_empty() {
-                    registered.push((last.1, number(min).map_err(at)?, number(max).map_err(at)?));
+                    registered.push((code, number(&min).map_err(at)?, number(&max).map_err(at)?));
                 }
             }
-            releases.push((last.1, number(version).map_err(at)?, release));
+            releases.push((last.1, number(&version).map_err(at)?, release));
         }
         let table = "op_reference_versions.csv";
         let mut lagging = Vec::new();
         for row in rows(table, reference, ["op", "version", "min_runtime"]) {
             let (line, [op, version, release]) = row?;
             let at = |problem| at_line(table, line, problem);
-            let code = op_named(op).map_err(at)?.code;
-            lagging.push((code, number(version).map_err(at)?, release));
+            let code = op_named(&op).map_err(at)?.code;
+            lagging.push((code, number(&version).map_err(at)?, release));
         }
         releases.sort_unstable();
         registered.sort_unstable();
@@ -164,27 +164,22 @@ impl RuntimeVersions {
 
     /// The first release with this version of the op; with reference kernels that have it too,
     /// where they must.
-    pub(crate) fn release_of(
-        &self,
-        code: i32,
-        version: i32,
-        reference: bool,
-    ) -> Option<&'static str> {
+    pub(crate) fn release_of(&self, code: i32, version: i32, reference: bool) -> Option<&str> {
         let release = self.release(code, version)?;
         let find = || {
-            let key = |(op, version, _): &(i32, i32, &str)| (*op, *version);
+            let key = |(op, version, _): &(i32, i32, String)| (*op, *version);
             let found = self.lagging.binary_search_by_key(&(code, version), key).ok()?;
-            Some(self.lagging[found].2)
+            Some(self.lagging[found].2.as_str())
         };
         let late = if reference { find() } else { None };
         max_runtime([Some(release), late].into_iter().flatten())
     }
 
-    pub(crate) fn release(&self, code: i32, version: i32) -> Option<&'static str> {
+    pub(crate) fn release(&self, code: i32, version: i32) -> Option<&str> {
         let key = (code, version);
         let found =
             self.releases.binary_search_by_key(&key, |(op, version, _)| (*op, *version)).ok()?;
-        Some(self.releases[found].2)
+        Some(&self.releases[found].2)
     }
 
     /// The last registered version that a runtime of this release has, with its reference kernels
