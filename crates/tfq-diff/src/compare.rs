@@ -5,14 +5,14 @@ use crate::graph::{Graph, Node, Role, same_bytes};
 use crate::matching::{self, Matching};
 use crate::{
     Class, ConstantDiff, DiffOptions, Elided, FieldChange, Moved, OpDiff, OpSide, Rename, Row,
-    Sides, Status, SubgraphDiff, TensorDiff, TensorSide, Told,
+    Sides, Status, SubgraphDiff, TensorDiff, TensorSide, elided,
 };
 use bytes::Bytes;
 use rayon::prelude::*;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use tfq_ir::catalog::AttrInfo;
-use tfq_ir::text::{Parts, quoted};
+use tfq_ir::text::{Elision, Parts, quoted};
 use tfq_ir::{
     Attr, Attributes, BufferId, ElementType, Module, Op, Quantization, QuantizationDetails,
     SubgraphId, Tensor, TensorId, TensorLink, counted,
@@ -559,17 +559,17 @@ fn bits(list: &[f32]) -> Vec<u32> {
 
 /// How two constants differ of which one or both are known by hearsay only.
 fn elided_constant(
-    told: (Option<&Told>, Option<&Told>),
+    said: (Option<&Elision>, Option<&Elision>),
     bytes: (Option<&Bytes>, Option<&Bytes>),
 ) -> Option<ConstantDiff> {
     // Bytes that are there are hashed only where there is a hash to compare with.
-    let known = |told: Option<&Told>, other: Option<&Told>, bytes: Option<&Bytes>| {
+    let known = |said: Option<&Elision>, other: Option<&Elision>, bytes: Option<&Bytes>| {
         let hashed = other.is_some_and(|other| other.hash.is_some());
         let hash = bytes.filter(|_| hashed).map(|bytes| blake3::hash(bytes).to_hex().to_string());
-        told.cloned().unwrap_or(Told { hash, statistics: None })
+        said.cloned().unwrap_or(Elision { hash, statistics: None })
     };
-    let (a, b) = (known(told.0, told.1, bytes.0), known(told.1, told.0, bytes.1));
-    a.differs(&b).then_some(ConstantDiff {
+    let (a, b) = (known(said.0, said.1, bytes.0), known(said.1, said.0, bytes.1));
+    elided::differ(&a, &b).then_some(ConstantDiff {
         hash_before: a.hash,
         hash_after: b.hash,
         statistics_before: a.statistics,

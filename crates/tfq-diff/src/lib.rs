@@ -24,7 +24,7 @@ mod render;
 mod twins;
 
 pub use constants::WeightError;
-pub use elided::{Elided, Told};
+pub use elided::Elided;
 pub use render::{Style, html};
 pub use tfq_ir::grouped;
 

@@ -1,10 +1,9 @@
 //! What moved between a golden and a new result, and why.
 
-use crate::claims::{Claims, tokens};
 use crate::golden::{Golden, Section, first_difference, text_begins};
 use serde::Serialize;
 use tfq_diff::{Diff, DiffOptions, Elided, Status, Style, TensorDiff};
-use tfq_ir::text::{self, Level, ParseError, ParseOptions, quoted};
+use tfq_ir::text::{self, Elisions, Level, ParseError, ParseOptions, Parts, quoted};
 use tfq_ir::{Module, counted};
 
 /// What moved, from least to gravest. Only [`Kind::Formatting`] is no difference.
@@ -168,7 +167,7 @@ pub fn compare(accepted: &Golden, new: &Golden) -> Comparison {
     if !accepted.tidy || old_text != new_text {
         found.kinds.push(Kind::Formatting);
     }
-    if old_text != new_text && tokens(old_text) != tokens(new_text) {
+    if old_text != new_text && !text::same_tokens(old_text, new_text) {
         match Reading::new(accepted, lower)
             .map_err(|error| accepted.in_file(error))
             .and_then(|old| Ok((old, Reading::new(new, lower)?)))
@@ -180,7 +179,7 @@ pub fn compare(accepted: &Golden, new: &Golden) -> Comparison {
             }
             Ok((old, new)) => {
                 let diff = old.diff(&new, measure);
-                found.kinds.extend(kinds(&diff, [&old.claims, &new.claims]));
+                found.kinds.extend(kinds(&diff, [&old.hashes, &new.hashes]));
                 found.diff = Some(diff);
             }
         }
@@ -215,39 +214,60 @@ pub fn compare(accepted: &Golden, new: &Golden) -> Comparison {
 }
 
 /// A golden's text, read.
-struct Reading<'t> {
+struct Reading {
     module: Module,
     elided: Elided,
-    claims: Claims<'t>,
+    /// Of what the model does not show.
+    hashes: Elisions,
 }
 
-impl<'t> Reading<'t> {
+impl Reading {
     /// Reads a text, and leaves out what a lower level does not show.
-    fn new(golden: &'t Golden, lower: Option<Level>) -> Result<Self, ParseError> {
+    fn new(golden: &Golden, lower: Option<Level>) -> Result<Self, ParseError> {
         let text = golden.text.trim_end();
         let (fills, side) = (golden.side.is_none(), golden.side.clone());
         let options = ParseOptions { side, fills, ..ParseOptions::default() };
-        let mut module = text::parse(text, &options)?;
+        let (mut module, elisions) = text::parse_with_elisions(text, &options)?;
         let own = text::level_of(text).unwrap_or(Level::Full);
         let level = lower.unwrap_or(own);
         if level < own {
             let options = ParseOptions { fills: true, ..ParseOptions::default() };
             module = text::parse(&text::print(&module, level), &options)?;
         }
-        let mut claims = Claims::of(text);
         // Where the constants are there, they are compared.
         let whole = level == Level::Full && !fills;
-        let elided = if whole { Elided::default() } else { claims.elided(&module, level) };
-        if lower.is_some() {
-            claims.only_constants();
-        }
-        Ok(Self { module, elided, claims })
+        let elided = match whole {
+            true => Elided::default(),
+            false => elided(&elisions, &module, level),
+        };
+        // The rest is compared in texts of one level only, of which each shows what the other does.
+        let hashes = if lower.is_some() { Elisions::default() } else { elisions };
+        Ok(Self { module, elided, hashes })
     }
 
     fn diff(&self, new: &Self, measure: bool) -> Diff {
         let (old, new) = ((&self.module, &self.elided), (&new.module, &new.elided));
         tfq_diff::diff_elided(old, new, &DiffOptions { measure })
     }
+}
+
+/// Which constants of the model that was read from the text are made up, and what a text of
+/// this level says of them.
+fn elided(elisions: &Elisions, module: &Module, level: Level) -> Elided {
+    let mut elided = Elided::default();
+    let parts = Parts::new(module, level);
+    for (id, graph) in module.subgraphs() {
+        for tensor in graph.tensors().filter(|t| module.constant(id, *t).is_some()) {
+            let (subgraph, name) = (parts.subgraph_name(id), parts.tensor_name(id, tensor));
+            if let Some(said) = elisions.constant(subgraph, name) {
+                let mut said = said.clone();
+                said.hash = said.hash.filter(|_| level >= Level::Hash);
+                said.statistics = said.statistics.filter(|_| level >= Level::Stats);
+                elided.insert(graph.tensor(tensor).buffer, said);
+            }
+        }
+    }
+    elided
 }
 
 fn causes(accepted: &Golden, new: &Golden) -> Vec<Cause> {
@@ -275,7 +295,7 @@ fn first_pass(accepted: &[Section], new: &[Section]) -> Option<String> {
 
 /// What moved between two texts, by what differs between the models and by hashes of what the
 /// models do not show.
-fn kinds(diff: &Diff, [old, new]: [&Claims<'_>; 2]) -> Vec<Kind> {
+fn kinds(diff: &Diff, [old, new]: [&Elisions; 2]) -> Vec<Kind> {
     // Hashes of what came or went are told by the structure.
     let same = !diff.moved.structure;
     let mut kinds = Vec::new();
@@ -323,22 +343,20 @@ pub fn same_text(a: &str, b: &str) -> bool {
     {
         return false;
     }
-    if text_a == text_b || tokens(text_a) == tokens(text_b) {
+    if text_a == text_b || text::same_tokens(text_a, text_b) {
         return true;
     }
     if text::level_of(text_a) != text::level_of(text_b) {
         return false;
     }
     let options = ParseOptions { fills: true, ..ParseOptions::default() };
-    let (Ok(x), Ok(y)) = (text::parse(text_a, &options), text::parse(text_b, &options)) else {
-        return false;
-    };
-    let claims = [Claims::of(text_a), Claims::of(text_b)];
+    let read = |text| text::parse_with_elisions(text, &options);
+    let (Ok((x, of_x)), Ok((y, of_y))) = (read(text_a), read(text_b)) else { return false };
     let level = text::level_of(text_a).unwrap_or(Level::Full);
-    let elided = [claims[0].elided(&x, level), claims[1].elided(&y, level)];
+    let elided = [elided(&of_x, &x, level), elided(&of_y, &y, level)];
     let options = DiffOptions { measure: false };
     let diff = tfq_diff::diff_elided((&x, &elided[0]), (&y, &elided[1]), &options);
-    kinds(&diff, [&claims[0], &claims[1]]) == [Kind::Formatting]
+    kinds(&diff, [&of_x, &of_y]) == [Kind::Formatting]
 }
 
 /// Errors between two constants of the results.

@@ -3,6 +3,7 @@
 use similar::{Algorithm, ChangeTag, DiffTag, TextDiff, capture_diff_slices};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt::Write;
+use tfq_ir::text::{name_len, quoted_len};
 
 /// The lines that differ, without those around them and without numbers of lines, so that a
 /// delta changes only where its pass does something else: `-` and `+` before a line that came
@@ -170,7 +171,7 @@ fn words(line: &str) -> Vec<&str> {
                 false
             }
             b'"' => {
-                at = end_of_string(bytes, at);
+                at += quoted_len(&line[at..]);
                 continue;
             }
             b'[' => {
@@ -237,20 +238,12 @@ pub(crate) fn names(line: &str) -> Vec<&str> {
 /// Names with their `%` and the byte where each begins.
 fn tensors(line: &str) -> Vec<(usize, &str)> {
     let mut found = Vec::new();
-    let bytes = line.as_bytes();
     let mut at = 0;
-    while at < bytes.len() {
-        match bytes[at] {
-            b'"' => at = end_of_string(bytes, at),
-            b'%' if bytes.get(at + 1) == Some(&b'"') => {
-                let end = end_of_string(bytes, at + 1);
-                found.push((at, &line[at..end]));
-                at = end;
-            }
+    while at < line.len() {
+        match line.as_bytes()[at] {
+            b'"' => at += quoted_len(&line[at..]),
             b'%' => {
-                let rest = &line[at + 1..];
-                let bare = |c: char| c.is_alphanumeric() || "_.$/-:;".contains(c);
-                let end = at + 1 + rest.find(|c| !bare(c)).unwrap_or(rest.len());
+                let end = at + 1 + name_len(&line[at + 1..]);
                 // `4.17%` is a share, not a name.
                 if end > at + 1 {
                     found.push((at, &line[at..end]));
@@ -261,15 +254,6 @@ fn tensors(line: &str) -> Vec<(usize, &str)> {
         }
     }
     found
-}
-
-/// The byte behind the string that begins at `at`.
-pub(crate) fn end_of_string(bytes: &[u8], at: usize) -> usize {
-    let mut n = at + 1;
-    while n < bytes.len() && bytes[n] != b'"' {
-        n += if bytes[n] == b'\\' { 2 } else { 1 };
-    }
-    (n + 1).min(bytes.len())
 }
 
 #[cfg(test)]
@@ -285,6 +269,8 @@ mod tests {
         assert_eq!(names("+ %w = const : f32[9] {min = 0.1, zeros = 4.17%}"), ["%w"]);
         assert_eq!(names("- description \"100 %x\""), [""; 0]);
         assert_eq!(names("~ %y = CONV_2D: [-%w-]{+%w_dequant+}"), ["%y"]);
+        // Of an op without a name the key stands alone.
+        assert_eq!(names("~ %a:0/b: [-x-]{+y+}"), ["%a:0/b"]);
     }
 
     #[test]

@@ -11,7 +11,6 @@
 //! Both compare meaning and not letters: a text that was only laid out anew is the same.
 
 mod blame;
-mod claims;
 mod compare;
 mod delta;
 mod folder;

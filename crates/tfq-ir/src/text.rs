@@ -15,6 +15,7 @@
 //! }
 //! ```
 
+mod elision;
 mod fill;
 mod lex;
 mod names;
@@ -30,8 +31,11 @@ use bytes::Bytes;
 use std::fmt;
 use std::ops::Range;
 
+pub use elision::{Elision, Elisions};
 pub use print::Parts;
-pub use quote::{is_hidden, visible, visible_json, visible_lines, visible_path, visible_quoted};
+pub use quote::{
+    is_hidden, quoted_len, visible, visible_json, visible_lines, visible_path, visible_quoted,
+};
 pub use stats::{Stats, stats};
 
 /// Version of the format, which the first line of a text says.
@@ -176,7 +180,27 @@ pub fn print_skeleton(module: &Module) -> String {
 
 /// Reads a model. It is well-formed ([`Module::verify`]), or there is an error.
 pub fn parse(text: &str, options: &ParseOptions) -> Result<Module, ParseError> {
+    parse::parse(text, options).map(|(module, _)| module)
+}
+
+/// Reads a model as [`parse`] does, and what the text says of bytes that it leaves out.
+pub fn parse_with_elisions(
+    text: &str,
+    options: &ParseOptions,
+) -> Result<(Module, Elisions), ParseError> {
     parse::parse(text, options)
+}
+
+/// Whether two texts are made of the same tokens: they differ in white space and comments alone.
+pub fn same_tokens(a: &str, b: &str) -> bool {
+    let (mut a, mut b) = (lex::Lexer::new(a), lex::Lexer::new(b));
+    loop {
+        match (a.next(), b.next()) {
+            (Ok((lex::Token::End, _)), Ok((lex::Token::End, _))) => return true,
+            (Ok((x, _)), Ok((y, _))) if x == y => (),
+            _ => return false,
+        }
+    }
 }
 
 /// So far into a file its beginning is looked for, behind comments.
@@ -239,6 +263,11 @@ pub fn quoted(sigil: char, name: &str) -> String {
     let mut out = String::new();
     quote::name(&mut out, sigil, name);
     out
+}
+
+/// How many bytes of a text the name behind a sigil takes, in quotes or without.
+pub fn name_len(text: &str) -> usize {
+    if text.starts_with('"') { quoted_len(text) } else { quote::bare_len(text.as_bytes()) }
 }
 
 /// Names of element types in texts.

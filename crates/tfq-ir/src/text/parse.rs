@@ -18,7 +18,7 @@ mod tokens;
 use crate::text::lex::Token;
 use crate::text::side::Reader;
 use crate::text::values::Scalar;
-use crate::text::{ParseError, ParseOptions, quote};
+use crate::text::{Elisions, ParseError, ParseOptions, quote};
 use crate::{
     CacheReason, CustomOptions, ExternalBuffer, Module, Op, OpCode, OpKind, Tensor, closest,
 };
@@ -55,12 +55,12 @@ fn fail_with<T>(span: Span, message: impl Into<String>, help: impl Into<String>)
     Err(Fail { span, message: message.into(), help: Some(help.into()) })
 }
 
-pub(super) fn parse(text: &str, options: &ParseOptions) -> Result<Module, ParseError> {
+pub(super) fn parse(text: &str, options: &ParseOptions) -> Result<(Module, Elisions), ParseError> {
     parse_text(text, options)
         .map_err(|fail| ParseError::at(text, fail.span, fail.message, fail.help))
 }
 
-fn parse_text(text: &str, options: &ParseOptions) -> Parsed<Module> {
+fn parse_text(text: &str, options: &ParseOptions) -> Parsed<(Module, Elisions)> {
     let (tokens, subgraphs) = Tokens::new(text)?;
     let side = match options.side.as_ref().map(Reader::new) {
         Some(Ok(side)) => Some(side),
@@ -77,10 +77,11 @@ fn parse_text(text: &str, options: &ParseOptions) -> Parsed<Module> {
         used: HashSet::new(),
         subgraphs,
         made_up: false,
+        elisions: Elisions::default(),
     };
     let mut raw = parser.model()?;
     raw.made_up = parser.made_up;
-    build::build(raw)
+    Ok((build::build(raw)?, parser.elisions.sorted()))
 }
 
 /// How many times over a text may take what is in its side file, before that counts as bytes
@@ -244,6 +245,7 @@ struct Parser<'a> {
     used: HashSet<usize>,
     subgraphs: HashMap<String, usize>,
     made_up: bool,
+    elisions: Elisions,
 }
 
 /// Words of which each may stand in a place once.

@@ -25,6 +25,17 @@ pub(super) fn bare_len(text: &[u8]) -> usize {
     }
 }
 
+/// Length of the string at the start of `text`, with its quotes; all of it where it is not closed.
+pub fn quoted_len(text: &str) -> usize {
+    let mut escaped = false;
+    let end = text.bytes().skip(1).position(|byte| {
+        let ends = byte == b'"' && !escaped;
+        escaped = byte == b'\\' && !escaped;
+        ends
+    });
+    end.map_or(text.len(), |end| end + 2)
+}
+
 /// A name behind its sigil, in quotes where it needs them.
 pub(super) fn name(out: &mut String, sigil: char, name: &str) {
     out.push(sigil);

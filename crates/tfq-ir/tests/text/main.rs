@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod documentation;
+mod elisions;
 mod errors;
 mod everything;
 mod properties;

@@ -4,7 +4,7 @@ use super::{Content, Name, Once, Parsed, Parser, Span, fail, fail_with};
 use crate::text::fill::{Fill, Gaussian, fill, seed_of};
 use crate::text::lex::Token;
 use crate::text::values::{Packer, Scalar, pack_strings};
-use crate::text::{quote, stats};
+use crate::text::{Elision, quote, stats};
 use crate::words::{counted, grouped};
 use crate::{ElementType, Tensor};
 use bytes::Bytes;
@@ -13,21 +13,22 @@ use bytes::Bytes;
 const USUAL_STD: f64 = 0.1;
 
 impl Parser<'_> {
-    /// The rest of a declaration. `kind` is where its kind stands.
+    /// The rest of a declaration, and what it says of bytes that are not in the text. `kind` is
+    /// where its kind stands.
     pub(super) fn content(
         &mut self,
         tensor: &Tensor,
         name: &Name,
         constant: bool,
         kind: Span,
-    ) -> Parsed<Content> {
+    ) -> Parsed<(Content, Option<Elision>)> {
         if self.eat_mark('=') {
             let bytes = self.values(tensor)?;
             self.hint()?;
-            return Ok(Content::Bytes(bytes));
+            return Ok((Content::Bytes(bytes), None));
         }
         if self.eat_word("as") {
-            return Ok(Content::As(self.qualified()?));
+            return Ok((Content::As(self.qualified()?), None));
         }
         let start = self.span().start;
         let length = match self.is_word("bytes") {
@@ -35,21 +36,23 @@ impl Parser<'_> {
             false => None,
         };
         if self.is_word("fill") {
-            return Ok(Content::Bytes(self.fill(tensor, length)?));
+            return Ok((Content::Bytes(self.fill(tensor, length)?), None));
         }
         let size = length.or_else(|| tensor.elements().and_then(|n| tensor.ty.bytes_for(n)));
-        let hashed = matches!(self.peek(), Token::Hash(_));
+        let hash = self.peek_hash();
         let bytes = match size {
             Some(size) => self.hashed(size)?,
-            None if hashed => self.hashed(u64::MAX)?,
+            None if hash.is_some() => self.hashed(u64::MAX)?,
             None => None,
         };
-        let hint = self.hint()?;
+        let (hint, statistics) = self.hint()?.unzip();
+        let said = length.is_some() || hash.is_some() || hint.is_some();
+        let elision = Some(Elision { hash, statistics });
         if let Some(bytes) = bytes {
-            return Ok(Content::Bytes(bytes));
+            return Ok((Content::Bytes(bytes), elision));
         }
-        if !constant && length.is_none() && !hashed && hint.is_none() {
-            return Ok(Content::None);
+        if !constant && !said {
+            return Ok((Content::None, None));
         }
         let end = self.tokens.end();
         let span = if end > start { start..end } else { kind };
@@ -58,7 +61,7 @@ impl Parser<'_> {
             return self.left_out(span, &format!("the bytes of `{name}` are"));
         }
         let made = self.made_up(tensor, name, length, hint, &span)?;
-        Ok(Content::Bytes(made))
+        Ok((Content::Bytes(made), elision))
     }
 
     pub(super) fn left_out<T>(&self, span: Span, what: &str) -> Parsed<T> {
@@ -99,11 +102,19 @@ impl Parser<'_> {
         Ok(length)
     }
 
+    /// The digits of the hash that comes next, if one does.
+    pub(super) fn peek_hash(&self) -> Option<String> {
+        match self.peek() {
+            Token::Hash(digits) => Some(digits.clone()),
+            _ => None,
+        }
+    }
+
     /// The bytes of the hash that comes next, if one does and the side file has them. They must
     /// be of this size, unless that is `u64::MAX`.
     pub(super) fn hashed(&mut self, size: u64) -> Parsed<Option<Bytes>> {
         let span = self.span();
-        let Token::Hash(digits) = self.peek().clone() else { return Ok(None) };
+        let Some(digits) = self.peek_hash() else { return Ok(None) };
         self.tokens.advance();
         let Some(side) = &self.side else { return Ok(None) };
         let (entry, bytes) = match side.find(&digits) {
@@ -148,6 +159,7 @@ impl Parser<'_> {
         }
         let length = self.length()?;
         let fill = self.eat_word("fill");
+        self.elisions.payloads.extend(self.peek_hash());
         if let Some(bytes) = self.hashed(length)? {
             return Ok(bytes);
         }
@@ -268,17 +280,19 @@ impl Parser<'_> {
         })
     }
 
-    /// `{min = …, max = …}`, which only fills look at.
-    fn hint(&mut self) -> Parsed<Option<Gaussian>> {
+    /// `{min = …, max = …}`, which only fills look at, and how the printer would write it.
+    fn hint(&mut self) -> Parsed<Option<(Gaussian, String)>> {
         if !self.eat_mark('{') {
             return Ok(None);
         }
         let mut hint = Gaussian { std: USUAL_STD, ..Gaussian::default() };
         let mut once = Once::default();
+        let mut said = String::new();
         while !self.eat_mark('}') {
             let (key, span) = self.any_word("a statistic")?;
             once.check(&key, &span)?;
             self.mark('=')?;
+            let value = self.span().start;
             match key.as_str() {
                 "min" => hint.min = self.float("a number")?,
                 "max" => hint.max = self.float("a number")?,
@@ -288,9 +302,12 @@ impl Parser<'_> {
                 "nonfinite" => hint.nonfinite = self.number("how many")?,
                 _ => return fail(span, format!("there is no statistic `{}`", quote::cut(&key))),
             }
+            let value = self.tokens.text_from(value);
+            let before = if said.is_empty() { "" } else { ", " };
+            said += &format!("{before}{key} = {value}");
             self.comma('}')?;
         }
-        Ok(Some(hint))
+        Ok(Some((hint, said)))
     }
 
     /// `fill gaussian(…)` and so on.

@@ -77,6 +77,7 @@ impl Parser<'_> {
             return self.loose_statement(raw, &word);
         }
         self.tokens.advance();
+        let hashes = [self.elisions.lists.len(), self.elisions.payloads.len()];
         if !matches!(
             word.as_str(),
             "metadata" | "external_group" | "external_buffer" | "signature" | "subgraph" | "layout"
@@ -164,6 +165,9 @@ impl Parser<'_> {
                 raw.numbers.get_or_insert(span);
                 raw.buffers = Some(self.buffers()?);
             }
+        }
+        if word != "subgraph" {
+            self.elisions.move_to_model(hashes);
         }
         Ok(())
     }

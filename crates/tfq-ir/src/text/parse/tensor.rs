@@ -63,7 +63,12 @@ impl Parser<'_> {
             false => Described::unknown(),
         };
         described.tensor.is_variable |= word == "variable";
-        let content = self.content(&described.tensor, &name, word == "const", span.clone())?;
+        let constant = word == "const";
+        let (content, elision) = self.content(&described.tensor, &name, constant, span.clone())?;
+        if let Some(elision) = elision {
+            let place = (subgraph.name.clone(), name.name.clone());
+            self.elisions.constants.insert(place, elision);
+        }
         if matches!(word.as_str(), "input" | "tensor") && !matches!(content, Content::None) {
             let kind = if input { "input const" } else { "const" };
             let message = format!("a tensor with contents is `{kind}`, not `{word}`");
@@ -412,6 +417,7 @@ impl Parser<'_> {
         self.tokens.advance();
         let greatest = self.scalar("a number", T::parse)?;
         let fill = self.eat_word("fill");
+        self.elisions.lists.extend(self.peek_hash());
         let bytes = self.hashed(size)?;
         let span = span.start..self.span().end;
         self.mark(']')?;

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 /// What the parser looks at: the next token and the one behind it.
 pub(super) struct Tokens<'a> {
+    text: &'a str,
     lexer: Lexer<'a>,
     next: (Token, Span),
     after: (Token, Span),
@@ -21,7 +22,7 @@ impl<'a> Tokens<'a> {
         let subgraphs = find_subgraphs(text)?;
         let mut lexer = Lexer::new(text);
         let (next, after) = (lexer.next()?, lexer.next()?);
-        Ok((Self { lexer, next, after, end: 0 }, subgraphs))
+        Ok((Self { text, lexer, next, after, end: 0 }, subgraphs))
     }
 
     pub(super) fn peek(&self) -> &Token {
@@ -40,6 +41,11 @@ impl<'a> Tokens<'a> {
     /// Where the last token ends that was passed.
     pub(super) fn end(&self) -> usize {
         self.end
+    }
+
+    /// The text from there to the end of the last token that was passed.
+    pub(super) fn text_from(&self, start: usize) -> &'a str {
+        &self.text[start..self.end]
     }
 
     pub(super) fn advance(&mut self) {
