@@ -1,7 +1,7 @@
 //! What can be wrong with a data file.
 
 use std::ops::Range;
-use tfq_ir::did_you_mean;
+use tfq_ir::text::line_and_column;
 
 /// A data file that cannot be used, and where.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -19,53 +19,8 @@ pub struct TargetError {
 
 impl TargetError {
     pub(crate) fn new(target: &str, text: &str, span: Range<usize>, problem: Problem) -> Self {
-        Self { target: target.to_owned(), line: line_of(text, span.start), span, problem }
+        Self { target: target.to_owned(), line: line_and_column(text, span.start).0, span, problem }
     }
-
-    /// What to do about it, where there is something to say: a name that is close to the one that
-    /// is wrong, as a rule.
-    pub fn help(&self) -> Option<String> {
-        match &self.problem {
-            Problem::UnknownOp(name) => {
-                did_you_mean(name, tfq_ir::catalog::all_ops().iter().map(|op| op.name))
-                    .or_else(|| Some("names are as in the schema, for example CONV_2D".to_owned()))
-            }
-            Problem::UnknownType(name) => {
-                let types = (0..64).filter_map(tfq_ir::ElementType::from_code);
-                did_you_mean(name, types.map(|ty| ty.name()))
-            }
-            Problem::UnknownBase(name) => {
-                let names = || crate::Target::names().collect::<Vec<_>>().join(", ");
-                Some(
-                    crate::Target::meant(name)
-                        .map_or_else(|| format!("targets are {}", names()), |meant| meant.help()),
-                )
-            }
-            Problem::UnknownCondition(name) => {
-                did_you_mean(name.trim_start_matches('!'), crate::condition::names())
-                    .or_else(|| Some("docs/targets.md lists the conditions".to_owned()))
-            }
-            Problem::UnknownLoadTest(name) => did_you_mean(name, crate::load::LoadTest::names())
-                .or_else(|| Some("docs/targets.md lists the tests".to_owned())),
-            Problem::Syntax(message) => unknown_field(message),
-            _ => None,
-        }
-    }
-}
-
-/// The line of a place in a text, from 1.
-pub(crate) fn line_of(text: &str, offset: usize) -> usize {
-    1 + text.as_bytes().iter().take(offset).filter(|byte| **byte == b'\n').count()
-}
-
-/// Messages about unknown keys and values say which there are, each between backticks behind the unknown one.
-fn unknown_field(message: &str) -> Option<String> {
-    if !message.starts_with("unknown ") {
-        return None;
-    }
-    let mut quoted = message.split('`').skip(1).step_by(2);
-    let unknown = quoted.next()?;
-    did_you_mean(unknown, quoted)
 }
 
 /// What is wrong with a data file.

@@ -5,27 +5,24 @@
 //! extend (`data/litert.toml` is the first), interpreted by code that knows conditions but no ops.
 //! Passes ask it and hold no lists of ops of their own.
 
-mod condition;
-mod cost;
-mod data;
-mod describe;
 mod error;
+mod facts;
 mod form;
-mod load;
-mod releases;
-mod spreading;
+mod help;
+mod query;
 mod target;
-mod versions;
 
-pub use data::{Prefer, Reading};
-pub use describe::{
+pub use error::{Problem, TargetError};
+pub use facts::op::OpFacts;
+pub use facts::rows::{Prefer, Reading};
+pub use facts::versions::max_runtime;
+pub use form::{Granularity, WeightForm};
+pub use query::describe::{
     DequantizeDescription, Description, LoadDescription, MemoryDescription, OpDescription,
     OriginDescription, RowDescription, SinceDescription, VersionDescription, describe,
 };
-pub use error::{Problem, TargetError};
-pub use form::{Granularity, WeightForm};
-pub use load::{About, Refusal};
-pub use releases::Meant;
-pub use spreading::Spreaders;
-pub use target::{OpFacts, Target, Verdict};
-pub use versions::max_runtime;
+pub use query::load::{About, Refusal};
+pub use query::releases::Meant;
+pub use query::spreading::Spreaders;
+pub use query::weights::Verdict;
+pub use target::Target;

@@ -1,11 +1,13 @@
 //! A target in words: what `tfq-opt targets` prints.
 
-use crate::condition::Site;
-use crate::data::{Kernels, Origin, Prefer, Reading, Rule, Scope};
+use crate::facts::condition::{self, Site};
+use crate::facts::op::OpFacts;
+use crate::facts::rows::{Asks, Kernels, OpEntry, Origin, Prefer, Reading, Rule, Scope};
+use crate::facts::versions;
 use crate::form::{Granularity, WeightForm, grain};
-use crate::load::Asks;
-use crate::target::{OpFacts, Target, as_stored, dequantize_version};
-use crate::versions;
+use crate::query::question::as_stored;
+use crate::query::releases::dequantize_version;
+use crate::target::Target;
 use serde::Serialize;
 use tfq_ir::catalog::{op_by_code, ops::DEQUANTIZE};
 use tfq_ir::{ElementType, Op, OpKind, SubgraphBuilder, Tensor};
@@ -185,7 +187,7 @@ pub fn describe(target: &Target) -> Description {
     let mut ops = Vec::new();
     for (n, entry) in target.ops.iter().enumerate() {
         // One of its own hides that of the target it extends.
-        let hidden = |earlier: &crate::data::OpEntry| {
+        let hidden = |earlier: &OpEntry| {
             earlier.code == entry.code
                 && earlier.when.iter().all(|condition| entry.when.contains(condition))
         };
@@ -393,7 +395,7 @@ fn plain_version(
 }
 
 fn forms(types: u32, grains: u8) -> impl Iterator<Item = (ElementType, &'static str, Granularity)> {
-    let types = all_types().filter(move |ty| types & crate::condition::type_bit(*ty) != 0);
+    let types = all_types().filter(move |ty| types & condition::type_bit(*ty) != 0);
     types.flat_map(move |ty| {
         let known = [
             (grain::TENSOR, "tensor", Granularity::PerTensor),
@@ -413,7 +415,7 @@ fn types(set: u32) -> Vec<&'static str> {
     if set == u32::MAX {
         return Vec::new();
     }
-    let named = all_types().filter(|ty| set & crate::condition::type_bit(*ty) != 0);
+    let named = all_types().filter(|ty| set & condition::type_bit(*ty) != 0);
     named.map(ElementType::name).collect()
 }
 

@@ -1,10 +1,11 @@
 //! Weights that several ops read through one tensor, where a kernel changes that tensor.
 
 use crate::form::{Granularity, WeightForm};
-use crate::target::{Target, Verdict};
+use crate::query::weights::Verdict;
+use crate::target::Target;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard};
-use tfq_ir::{Module, OpId, SubgraphId, TensorId};
+use tfq_ir::{Module, OpId, OpKind, SubgraphId, TensorId};
 
 /// Which readers of a tensor change its scale, found once for each tensor: each of a great many
 /// readers asks for the others.
@@ -75,6 +76,13 @@ impl Spreaders {
 }
 
 impl Target {
+    /// Whether some kernel of the target puts several scales in place of the one of a weight of such an op.
+    fn spreads(&self, kind: &OpKind) -> bool {
+        let OpKind::Builtin(code) = *kind else { return false };
+        let mut of_op = self.ops.iter().filter(|entry| entry.code == code);
+        of_op.any(|entry| entry.spreads_scale.iter().any(|kernels| self.kernels.contains(kernels)))
+    }
+
     /// Why the op cannot read the weight through the tensor that it shares with others, though it
     /// could if it had one of its own for the same bytes: the op that is to blame, and what would
     /// happen. The `spreaders` are of the module as it is, or told of the ops that were changed since.

@@ -1,16 +1,20 @@
 //! Data files of targets: reading and checking. The format is explained at the top of `data/litert.toml`.
 
-use crate::condition::{Condition, type_bit};
 use crate::error::{Problem, TargetError};
+use crate::facts::condition::{Condition, op_named, type_bit};
+use crate::facts::load_test::LoadTest;
+use crate::facts::op::OpFacts;
+use crate::facts::rows::{
+    Asks, Dequantize, Kernels, Load, Memory, OpEntry, Origin, Outcome, Prefer, Reading, Rule,
+    Scope, Since,
+};
+use crate::facts::versions;
 use crate::form::grain;
-use crate::load::{Asks, Load, LoadTest};
-use crate::target::{OpFacts, Target};
-use crate::versions;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use std::ops::Range;
-use std::sync::Arc;
 use tfq_ir::ElementType;
-use tfq_ir::catalog::{self, OpInfo};
+use tfq_ir::catalog::OpInfo;
+use tfq_ir::text::line_and_column;
 use toml::Spanned;
 
 #[derive(Deserialize)]
@@ -124,29 +128,6 @@ struct LoadRow {
     source: String,
 }
 
-/// An implementation of the ops.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Kernels {
-    Reference,
-    Optimized,
-    Xnnpack,
-}
-
-/// What kernels do with an op and a weight.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Outcome {
-    Ok,
-    Load,
-    Prepare,
-    Invoke,
-    Silent,
-    Crash,
-    Unsupported,
-    Untested,
-}
-
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum XnnOutcome {
@@ -168,143 +149,6 @@ enum Grain {
     Other,
 }
 
-/// What matters most to who runs a model.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Prefer {
-    /// A small file.
-    Size,
-    /// Little memory that the runtime holds for itself.
-    Ram,
-    /// Quick answers.
-    Latency,
-}
-
-/// How an op gets the numbers of a weight.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Reading {
-    /// They are stored as float32.
-    Float32,
-    /// It reads the codes.
-    Hybrid,
-    /// A Dequantize makes them float32.
-    Dequantize,
-}
-
-/// Where a row stands and where it is from.
-#[derive(Clone, Debug)]
-pub(crate) struct Origin {
-    /// Name of the target in whose file it stands.
-    pub(crate) target: String,
-    pub(crate) line: usize,
-    pub(crate) source: String,
-}
-
-/// What a row is about.
-#[derive(Clone, Debug)]
-pub(crate) struct Scope {
-    /// Codes of the ops; every op where empty.
-    pub(crate) ops: Vec<i32>,
-    pub(crate) types: u32,
-    pub(crate) grains: u8,
-    pub(crate) when: Vec<Condition>,
-    /// The conditions as they are written.
-    pub(crate) texts: Vec<String>,
-}
-
-impl Scope {
-    /// Whether it holds, for ops of this code, wherever `later` does.
-    pub(crate) fn covers(&self, later: &Self, code: i32) -> bool {
-        self.types & later.types == later.types
-            && self.grains & later.grains == later.grains
-            && self.is_about(code)
-            && self.when.iter().all(|condition| later.when.contains(condition))
-    }
-
-    /// Whether it is about every op.
-    pub(crate) fn is_general(&self) -> bool {
-        self.ops.is_empty()
-    }
-
-    pub(crate) fn is_about(&self, code: i32) -> bool {
-        self.is_general() || self.ops.contains(&code)
-    }
-}
-
-/// What happens to ops that it matches.
-#[derive(Clone, Debug)]
-pub(crate) struct Rule {
-    pub(crate) scope: Scope,
-    pub(crate) optimized: Outcome,
-    pub(crate) reference: Outcome,
-    pub(crate) xnnpack: Outcome,
-    pub(crate) delegated: bool,
-    /// Why the kernel is slower than the one for float32, where it is.
-    pub(crate) slow: Option<String>,
-    pub(crate) reason: String,
-    pub(crate) origin: Origin,
-}
-
-impl Rule {
-    pub(crate) fn outcome(&self, kernels: Kernels) -> Outcome {
-        match kernels {
-            Kernels::Reference => self.reference,
-            Kernels::Optimized => self.optimized,
-            Kernels::Xnnpack => self.xnnpack,
-        }
-    }
-
-    /// Whether all of these run it.
-    pub(crate) fn runs(&self, kernels: &[Kernels]) -> bool {
-        kernels.iter().all(|kernels| self.outcome(*kernels) == Outcome::Ok)
-    }
-}
-
-/// An `[[op]]` entry.
-#[derive(Clone, Debug)]
-pub(crate) struct OpEntry {
-    pub(crate) code: i32,
-    pub(crate) when: Vec<Condition>,
-    pub(crate) texts: Vec<String>,
-    pub(crate) facts: OpFacts,
-    /// Kernels that put several scales in place of a weight's one, in the tensor itself.
-    pub(crate) spreads_scale: Vec<Kernels>,
-    /// Where XNNPACK takes the op with float32 weights; nowhere if `None`.
-    pub(crate) delegated_as_float: Option<Vec<Condition>>,
-    pub(crate) origin: Origin,
-}
-
-/// A `[[dequantize]]` entry.
-#[derive(Clone, Debug)]
-pub(crate) struct Dequantize {
-    pub(crate) types: u32,
-    pub(crate) grains: u8,
-    pub(crate) origin: Origin,
-}
-
-/// Since when a kernel reads a weight so, where the operator version does not tell.
-#[derive(Clone, Debug)]
-pub(crate) struct Since {
-    pub(crate) scope: Scope,
-    /// The release; `None` where it is not known.
-    pub(crate) runtime: Option<String>,
-    pub(crate) origin: Origin,
-}
-
-/// What the runtime holds for a weight, beside the file.
-#[derive(Clone, Debug)]
-pub(crate) struct Memory {
-    pub(crate) ops: Vec<i32>,
-    pub(crate) read: Reading,
-    pub(crate) types: u32,
-    /// All where empty.
-    pub(crate) kernels: Vec<Kernels>,
-    /// For each element.
-    pub(crate) bytes: f64,
-    pub(crate) origin: Origin,
-}
-
 /// The part of a target that its file says.
 #[derive(Clone, Debug)]
 pub(crate) struct Parsed {
@@ -319,19 +163,25 @@ pub(crate) struct Parsed {
     pub(crate) since: Vec<Since>,
     pub(crate) memory: Option<Vec<Memory>>,
     pub(crate) load: Option<Vec<Load>>,
-    pub(crate) base: Option<Arc<Target>>,
+    /// The name of a target that is there.
+    pub(crate) base: Option<String>,
 }
 
 /// What is wrong, and where in the file.
 type At = (Range<usize>, Problem);
 
-pub(crate) fn parse(name: &str, text: &str) -> Result<Parsed, TargetError> {
+/// Reads a file, which may extend what `is_target` says is one.
+pub(crate) fn parse(
+    name: &str,
+    text: &str,
+    is_target: impl Fn(&str) -> bool,
+) -> Result<Parsed, TargetError> {
     let file: File = toml::from_str(text).map_err(|error| {
         let span = error.span().unwrap_or(text.len()..text.len());
         TargetError::new(name, text, span, Problem::Syntax(error.message().to_owned()))
     })?;
     Reader { name, text }
-        .read(file)
+        .read(file, is_target)
         .map_err(|(span, problem)| TargetError::new(name, text, span, problem))
 }
 
@@ -341,13 +191,12 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn read(&self, file: File) -> Result<Parsed, At> {
+    fn read(&self, file: File, is_target: impl Fn(&str) -> bool) -> Result<Parsed, At> {
         let base = match file.extends {
-            Some(base) => Some(
-                Target::named(base.get_ref())
-                    .ok_or_else(|| (base.span(), Problem::UnknownBase(base.get_ref().clone())))?,
-            ),
-            None => None,
+            Some(base) if !is_target(base.get_ref()) => {
+                return Err((base.span(), Problem::UnknownBase(base.into_inner())));
+            }
+            base => base.map(Spanned::into_inner),
         };
         if file.kernels.as_ref().map_or(base.is_none(), Vec::is_empty) {
             return Err((0..0, Problem::NoKernels));
@@ -383,7 +232,7 @@ impl Reader<'_> {
     }
 
     fn origin(&self, span: &Range<usize>, source: String) -> Origin {
-        let line = crate::error::line_of(self.text, span.start);
+        let (line, _) = line_and_column(self.text, span.start);
         Origin { target: self.name.to_owned(), line, source }
     }
 
@@ -580,10 +429,6 @@ fn op_at(name: &Spanned<String>) -> Result<&'static OpInfo, At> {
     op_named(name.get_ref()).map_err(|problem| (name.span(), problem))
 }
 
-pub(crate) fn op_named(name: &str) -> Result<&'static OpInfo, Problem> {
-    catalog::op_by_name(name).ok_or_else(|| Problem::UnknownOp(name.to_owned()))
-}
-
 fn type_set(names: &[Spanned<String>]) -> Result<u32, At> {
     names.iter().try_fold(0, |set, name| {
         let ty = ElementType::from_name(name.get_ref())
@@ -624,5 +469,6 @@ pub(crate) struct CapRow {
 
 /// The shipped version caps.
 pub(crate) fn caps() -> Caps {
-    toml::from_str(include_str!("../data/tflite.toml")).expect("a test reads every shipped target")
+    toml::from_str(include_str!("../../data/tflite.toml"))
+        .expect("a test reads every shipped target")
 }

@@ -1,9 +1,10 @@
 //! What a way of reading a weight costs on a target.
 
-use crate::condition::{Site, type_bit};
-use crate::data::{Kernels, Reading};
+use crate::facts::condition::{Site, type_bit};
+use crate::facts::rows::{Kernels, Reading};
 use crate::form::WeightForm;
-use crate::target::{Target, all_hold};
+use crate::query::question::all_hold;
+use crate::target::Target;
 use tfq_ir::{ElementType, Module, OpId, OpKind, Subgraph, SubgraphId};
 
 impl Target {

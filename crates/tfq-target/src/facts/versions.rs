@@ -1,14 +1,13 @@
 //! Operator versions: which one an op needs, which the runtime registers, and since which release.
 
-use crate::condition::{Condition, Site};
-use crate::data::op_named;
 use crate::error::{Problem, TargetError};
+use crate::facts::condition::{Condition, Site, op_named};
 use std::cmp::Ordering;
 use std::sync::OnceLock;
 
-const RULES: &str = include_str!("../data/op_versions.csv");
-const RUNTIMES: &str = include_str!("../data/op_runtime_versions.csv");
-const REFERENCE: &str = include_str!("../data/op_reference_versions.csv");
+const RULES: &str = include_str!("../../data/op_versions.csv");
+const RUNTIMES: &str = include_str!("../../data/op_runtime_versions.csv");
+const REFERENCE: &str = include_str!("../../data/op_reference_versions.csv");
 
 /// The version rules, in order of op and then of the file.
 pub(crate) struct VersionRules {

@@ -1,14 +1,15 @@
 //! Releases: which version of an op a model asks for, since when the runtime has it, and what a
 //! target's last release lacks.
 
-use crate::condition::{Site, type_bit};
-use crate::data::{Kernels, Since};
-use crate::form::WeightForm;
-use crate::target::{Question, Target, all_hold, as_stored};
-use crate::versions;
+use crate::facts::condition::{Site, type_bit};
+use crate::facts::rows::{Kernels, Since};
+use crate::facts::versions;
+use crate::form::{Granularity, WeightForm};
+use crate::query::question::{Question, all_hold, as_stored};
+use crate::target::Target;
 use smallvec::SmallVec;
 use tfq_ir::catalog::ops::DEQUANTIZE;
-use tfq_ir::{ElementType, Module, OpId, OpKind, SubgraphId, closest};
+use tfq_ir::{ElementType, Module, Op, OpId, OpKind, SubgraphBuilder, SubgraphId, Tensor, closest};
 
 /// A target to use instead of one that does not exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -220,4 +221,27 @@ impl Target {
                 && all_hold(&since.scope.when, site)
         })
     }
+}
+
+/// The version of a Dequantize that reads constants of this form.
+pub(crate) fn dequantize_version(ty: ElementType, granularity: Granularity) -> Option<i32> {
+    // Two channels are as good as any number.
+    let shape: &[i32] = match granularity {
+        Granularity::PerChannel { .. } => &[2],
+        _ => &[1],
+    };
+    let along_the_first = match granularity {
+        Granularity::PerChannel { .. } => Granularity::PerChannel { axis: 0 },
+        other => other,
+    };
+    let float = Tensor::new("w", ElementType::Float32, shape);
+    let mut sg = SubgraphBuilder::new(None);
+    let from = match ty {
+        ElementType::Float32 => float.clone(),
+        _ => as_stored(&float, WeightForm::new(ty, along_the_first)),
+    };
+    let (from, to) = (sg.tensor(from), sg.tensor(float));
+    let op = sg.op(Op::new(OpKind::Builtin(DEQUANTIZE)), &[Some(from)], &[to]);
+    let graph = sg.finish(vec![from], vec![to]);
+    versions::rules().version(DEQUANTIZE, &Site::bare(&graph, op))
 }

@@ -1,102 +1,15 @@
-//! What a runtime refuses whatever its kernels can do: the `[[load]]` rows of a data file.
-//!
-//! A row without ops has one of these tests, and the row is asked about everything that the test
-//! is about. A row with ops has conditions as other rows have (`condition.rs`), all of which must
-//! hold.
-//!
-//! | test | holds for |
-//! |---|---|
-//! | `custom-without-name` | an operator code of a custom op without a name |
-//! | `operator-unregistered` | an operator code that the runtime has not, or not in this version |
-//! | `signature-without-key` | a signature without a name |
-//! | `uncountable-shape` | a tensor with a negative dimension or more bytes than there are addresses, unless its elements have no fixed size or it is a sparse constant |
-//! | `quantized-dimension-misfit` | a tensor with scales whose quantised dimension is negative or beyond its rank, or has another number of indices |
-//! | `several-axes-misfit` | a tensor with scales along several axes that names none, one beyond its rank, a negative block size, or tensors that are not there |
-//! | `variable-with-data` | a variable with bytes in the file |
-//! | `string-variable` | a variable of type STRING without bytes |
-//! | `sparsity-incomplete` | a sparse constant that an op reads, without a traversal order or dimensions |
-//! | `sparse-dimension-incomplete` | one with a compressed dimension without segments or indices |
-//! | `sparse-dimension-format` | one with a dimension that is neither dense nor compressed |
-//! | `sparse-order` | one that an op reads, whose traversal order names dimensions that it has not |
-//! | `sparse-indices` | one that an op reads, whose segments or indices lie beyond their lists or its shape |
-//! | `sparse-data` | one that an op reads, with fewer bytes than its indices tell of |
+//! What a runtime refuses of a model whatever its kernels can do.
 
-use crate::condition::{Condition, Site};
-use crate::data::{Origin, Outcome};
+use crate::facts::condition::Site;
+use crate::facts::load_test::LoadTest;
+use crate::facts::rows::{Asks, Load, Outcome};
+use crate::facts::versions;
 use crate::target::Target;
-use crate::versions;
 use std::collections::HashSet;
 use tfq_ir::{
     Module, OpCode, OpId, OpKind, QuantizationDetails, SparseIndex, Sparsity, Subgraph, SubgraphId,
     Tensor, TensorId, TensorLink, counted, grouped,
 };
-
-/// Tests by name, and what `data.rs` makes of them.
-const TESTS: [(&str, LoadTest); 14] = [
-    ("custom-without-name", LoadTest::CustomWithoutName),
-    ("operator-unregistered", LoadTest::Unregistered),
-    ("signature-without-key", LoadTest::SignatureWithoutKey),
-    ("uncountable-shape", LoadTest::UncountableShape),
-    ("quantized-dimension-misfit", LoadTest::QuantizedDimension),
-    ("several-axes-misfit", LoadTest::SeveralAxes),
-    ("variable-with-data", LoadTest::VariableWithData),
-    ("string-variable", LoadTest::StringVariable),
-    ("sparsity-incomplete", LoadTest::SparsityIncomplete),
-    ("sparse-dimension-incomplete", LoadTest::SparseDimension),
-    ("sparse-dimension-format", LoadTest::SparseFormat),
-    ("sparse-order", LoadTest::SparseOrder),
-    ("sparse-indices", LoadTest::SparseIndices),
-    ("sparse-data", LoadTest::SparseData),
-];
-
-/// What a row without ops asks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum LoadTest {
-    CustomWithoutName,
-    Unregistered,
-    SignatureWithoutKey,
-    UncountableShape,
-    QuantizedDimension,
-    SeveralAxes,
-    VariableWithData,
-    StringVariable,
-    SparsityIncomplete,
-    SparseDimension,
-    SparseFormat,
-    SparseOrder,
-    SparseIndices,
-    SparseData,
-}
-
-impl LoadTest {
-    pub(crate) fn named(name: &str) -> Option<Self> {
-        TESTS.iter().find(|(known, _)| *known == name).map(|(_, test)| *test)
-    }
-
-    /// Names for suggestions where one is misspelt.
-    pub(crate) fn names() -> impl Iterator<Item = &'static str> {
-        TESTS.iter().map(|(name, _)| *name)
-    }
-}
-
-/// A `[[load]]` entry.
-#[derive(Clone, Debug)]
-pub(crate) struct Load {
-    pub(crate) asks: Asks,
-    /// The conditions as they are written.
-    pub(crate) texts: Vec<String>,
-    pub(crate) fails: Outcome,
-    /// Why, for a row with ops; tests say it themselves.
-    pub(crate) reason: String,
-    pub(crate) origin: Origin,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) enum Asks {
-    Test(LoadTest),
-    /// Ops by code, and what must hold of them.
-    Ops(Vec<i32>, Vec<Condition>),
-}
 
 /// Something that the runtime refuses, or cannot read without harm.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -45,8 +45,8 @@
 //! activations and biases, and stored ones elsewhere.
 
 use crate::error::Problem;
+use crate::facts::op::OpFacts;
 use crate::form::{Granularity, WeightForm, quantized_axis};
-use crate::target::OpFacts;
 use smallvec::SmallVec;
 use tfq_ir::catalog::{self, AttrDefault, AttrType, OpInfo, ops};
 use tfq_ir::{
@@ -165,6 +165,11 @@ impl Compare {
 /// A set of element types, one bit each.
 pub(crate) fn type_bit(ty: ElementType) -> u32 {
     1 << ty.code()
+}
+
+/// The operator of this name.
+pub(crate) fn op_named(name: &str) -> Result<&'static OpInfo, Problem> {
+    catalog::op_by_name(name).ok_or_else(|| Problem::UnknownOp(name.to_owned()))
 }
 
 impl Condition {

@@ -1,0 +1,8 @@
+//! What the data files say: rows, their conditions, and how they are read.
+
+pub(crate) mod condition;
+pub(crate) mod load_test;
+pub(crate) mod op;
+pub(crate) mod read;
+pub(crate) mod rows;
+pub(crate) mod versions;

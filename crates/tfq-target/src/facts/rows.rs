@@ -1,0 +1,185 @@
+//! The rows of a target.
+
+use crate::facts::condition::Condition;
+use crate::facts::load_test::LoadTest;
+use crate::facts::op::OpFacts;
+use serde::{Deserialize, Serialize};
+
+/// An implementation of the ops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Kernels {
+    Reference,
+    Optimized,
+    Xnnpack,
+}
+
+/// What kernels do with an op and a weight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Outcome {
+    Ok,
+    Load,
+    Prepare,
+    Invoke,
+    Silent,
+    Crash,
+    Unsupported,
+    Untested,
+}
+
+/// What matters most to who runs a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Prefer {
+    /// A small file.
+    Size,
+    /// Little memory that the runtime holds for itself.
+    Ram,
+    /// Quick answers.
+    Latency,
+}
+
+/// How an op gets the numbers of a weight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reading {
+    /// They are stored as float32.
+    Float32,
+    /// It reads the codes.
+    Hybrid,
+    /// A Dequantize makes them float32.
+    Dequantize,
+}
+
+/// Where a row stands and where it is from.
+#[derive(Clone, Debug)]
+pub(crate) struct Origin {
+    /// Name of the target in whose file it stands.
+    pub(crate) target: String,
+    pub(crate) line: usize,
+    pub(crate) source: String,
+}
+
+/// What a row is about.
+#[derive(Clone, Debug)]
+pub(crate) struct Scope {
+    /// Codes of the ops; every op where empty.
+    pub(crate) ops: Vec<i32>,
+    pub(crate) types: u32,
+    pub(crate) grains: u8,
+    pub(crate) when: Vec<Condition>,
+    /// The conditions as they are written.
+    pub(crate) texts: Vec<String>,
+}
+
+impl Scope {
+    /// Whether it holds, for ops of this code, wherever `later` does.
+    pub(crate) fn covers(&self, later: &Self, code: i32) -> bool {
+        self.types & later.types == later.types
+            && self.grains & later.grains == later.grains
+            && self.is_about(code)
+            && self.when.iter().all(|condition| later.when.contains(condition))
+    }
+
+    /// Whether it is about every op.
+    pub(crate) fn is_general(&self) -> bool {
+        self.ops.is_empty()
+    }
+
+    pub(crate) fn is_about(&self, code: i32) -> bool {
+        self.is_general() || self.ops.contains(&code)
+    }
+}
+
+/// What happens to ops that it matches.
+#[derive(Clone, Debug)]
+pub(crate) struct Rule {
+    pub(crate) scope: Scope,
+    pub(crate) optimized: Outcome,
+    pub(crate) reference: Outcome,
+    pub(crate) xnnpack: Outcome,
+    pub(crate) delegated: bool,
+    /// Why the kernel is slower than the one for float32, where it is.
+    pub(crate) slow: Option<String>,
+    pub(crate) reason: String,
+    pub(crate) origin: Origin,
+}
+
+impl Rule {
+    pub(crate) fn outcome(&self, kernels: Kernels) -> Outcome {
+        match kernels {
+            Kernels::Reference => self.reference,
+            Kernels::Optimized => self.optimized,
+            Kernels::Xnnpack => self.xnnpack,
+        }
+    }
+
+    /// Whether all of these run it.
+    pub(crate) fn runs(&self, kernels: &[Kernels]) -> bool {
+        kernels.iter().all(|kernels| self.outcome(*kernels) == Outcome::Ok)
+    }
+}
+
+/// An `[[op]]` entry.
+#[derive(Clone, Debug)]
+pub(crate) struct OpEntry {
+    pub(crate) code: i32,
+    pub(crate) when: Vec<Condition>,
+    pub(crate) texts: Vec<String>,
+    pub(crate) facts: OpFacts,
+    /// Kernels that put several scales in place of a weight's one, in the tensor itself.
+    pub(crate) spreads_scale: Vec<Kernels>,
+    /// Where XNNPACK takes the op with float32 weights; nowhere if `None`.
+    pub(crate) delegated_as_float: Option<Vec<Condition>>,
+    pub(crate) origin: Origin,
+}
+
+/// A `[[dequantize]]` entry.
+#[derive(Clone, Debug)]
+pub(crate) struct Dequantize {
+    pub(crate) types: u32,
+    pub(crate) grains: u8,
+    pub(crate) origin: Origin,
+}
+
+/// Since when a kernel reads a weight so, where the operator version does not tell.
+#[derive(Clone, Debug)]
+pub(crate) struct Since {
+    pub(crate) scope: Scope,
+    /// The release; `None` where it is not known.
+    pub(crate) runtime: Option<String>,
+    pub(crate) origin: Origin,
+}
+
+/// What the runtime holds for a weight, beside the file.
+#[derive(Clone, Debug)]
+pub(crate) struct Memory {
+    pub(crate) ops: Vec<i32>,
+    pub(crate) read: Reading,
+    pub(crate) types: u32,
+    /// All where empty.
+    pub(crate) kernels: Vec<Kernels>,
+    /// For each element.
+    pub(crate) bytes: f64,
+    pub(crate) origin: Origin,
+}
+
+/// A `[[load]]` entry.
+#[derive(Clone, Debug)]
+pub(crate) struct Load {
+    pub(crate) asks: Asks,
+    /// The conditions as they are written.
+    pub(crate) texts: Vec<String>,
+    pub(crate) fails: Outcome,
+    /// Why, for a row with ops; tests say it themselves.
+    pub(crate) reason: String,
+    pub(crate) origin: Origin,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Asks {
+    Test(LoadTest),
+    /// Ops by code, and what must hold of them.
+    Ops(Vec<i32>, Vec<Condition>),
+}

@@ -1,0 +1,9 @@
+//! What targets are asked.
+
+pub(crate) mod cost;
+pub(crate) mod describe;
+pub(crate) mod load;
+pub(crate) mod question;
+pub(crate) mod releases;
+pub(crate) mod spreading;
+pub(crate) mod weights;
