@@ -1,20 +1,22 @@
+mod constants;
 mod encode;
+mod families;
 mod float16;
+mod form;
 mod legacy;
 mod options;
 mod plan;
+mod reading;
 mod rest;
 mod select;
 mod spoil;
 
 use encode::{Encoded, encode};
 use float16::Widened;
+use form::{Group, NotedVerdict, Selection, WeightUse};
 use indexmap::IndexSet;
 pub use options::{Compat, CustomOp, CustomOps, Granularity, OpList, Operands, Prefer, WeightType};
-use select::{Group, Selection};
-use tfq_ir::{
-    Attr, BufferId, ElementType, Module, OpId, Patch, SubgraphId, TensorId, counted, grouped,
-};
+use tfq_ir::{Attr, BufferId, ElementType, Module, Patch, SubgraphId, TensorId, counted, grouped};
 use tfq_pass::{Context, HYBRID_NOTE, Pass, PassError, REASON_NOTE, SLOTS_NOTE, declare_pass};
 
 declare_pass! {
@@ -35,10 +37,10 @@ declare_pass! {
     /// Left alone, each with a remark: constants with fewer elements than `min-elements`, those
     /// with NaN, infinite or only denormal values, those that float16 cannot hold (too large, or so
     /// small that little would be left), biases, sparse constants, those that would make the file
-    /// larger, those that the target reads in no smaller form, and large ones that are no weights.
-    /// LSTM, RNN and SVDF
-    /// ops get all of their weights quantised, small ones too, since their kernels take one type
-    /// for all; where one cannot be, the large ones go through a Dequantize.
+    /// larger, those that the target reads in no smaller form, those in external buffers, and large
+    /// ones that are no weights. LSTM, RNN and SVDF ops get all of their weights quantised, small
+    /// ones too, since their kernels take one type for all; where one cannot be, the large ones go
+    /// through a Dequantize.
     ///
     /// Each weight gets the best form that the target runs: one that a kernel reads, one that a
     /// Dequantize reads, or float32. Scales per channel give way to one scale where they would
@@ -127,7 +129,7 @@ impl Pass for QuantizeWeights {
 impl QuantizeWeights {
     fn widened(&self, module: &Module, cx: &Context<'_>) -> Option<Widened> {
         let int8 = self.r#type == WeightType::Int8;
-        let weights = |sg, op| select::slots(self, module, cx.target(), sg, op);
+        let weights = |sg, op| constants::slots(self, module, cx.target(), sg, op);
         int8.then(|| Widened::new(module, cx.target(), weights)).flatten()
     }
 
@@ -161,7 +163,7 @@ impl QuantizeWeights {
         cx: &mut Context<'_>,
     ) {
         let (sg, first) = group.tensors[0];
-        let reads_codes = |u: &select::WeightUse| {
+        let reads_codes = |u: &WeightUse| {
             let of_op = |verdict: &&NotedVerdict| (verdict.sg, verdict.op) == (u.sg, u.op);
             selection.verdicts.iter().find(of_op).is_some_and(|verdict| verdict.kind == "hybrid")
         };
@@ -251,16 +253,4 @@ impl QuantizeWeights {
         }
         patch.set_expressed(tensor, Some(ElementType::Float32));
     }
-}
-
-/// What was decided about how an op reads its weights, whatever the target says.
-#[derive(Debug)]
-pub(crate) struct NotedVerdict {
-    sg: SubgraphId,
-    op: OpId,
-    /// `hybrid`, `dequantize` or `pass-through`.
-    kind: &'static str,
-    reason: String,
-    /// Weight operands that the target does not know of.
-    slots: Vec<u32>,
 }

@@ -1,6 +1,6 @@
 //! From float32 bytes to the stored form.
 
-use super::select::{Form, Group};
+use super::form::{Form, Group};
 use bytes::Bytes;
 use std::sync::Arc;
 use tfq_ir::{ElementType, Module, Quantization, counted};

@@ -6,9 +6,11 @@
 //! convolution made per channel is not copied; indices past the operands are skipped; weights
 //! that are not finite or sparse stay float32; inputs and outputs keep their names and types.
 
+use super::QuantizeWeights;
+use super::constants::{held_as_float, is_float_constant, shown};
+use super::form::{Form, Group, NotedVerdict, Selection, WeightUse};
+use super::options::{Granularity, WeightType};
 use super::plan::no_more_ops;
-use super::select::{Form, Group, Selection, WeightUse, held_as_float, is_float_constant, shown};
-use super::{Granularity, NotedVerdict, QuantizeWeights, WeightType};
 use indexmap::{IndexMap, IndexSet};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;

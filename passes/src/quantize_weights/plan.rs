@@ -1,6 +1,7 @@
 //! What a form of a constant would mean: who reads it, what it costs.
 
-use super::select::{Form, Select, WeightUse};
+use super::form::{Form, WeightUse};
+use super::reading::Select;
 use crate::costs::{PER_DEQUANTIZE, PER_OWN_TENSOR, PER_SCALE, PER_TENSOR};
 use indexmap::IndexSet;
 use std::collections::HashSet;

@@ -1,12 +1,13 @@
 //! Tells of large float constants of which nothing else was told, so that nobody wonders why they
-//! stay, and how each could be made smaller.
+//! stay, and how each could be made smaller; those in other files included.
 
-use super::options::{Compat, Operands};
-use super::select::held_as_float;
-use super::{QuantizeWeights, WeightType};
+use super::QuantizeWeights;
+use super::constants::held_as_float;
+use super::options::{Compat, Operands, WeightType};
 use indexmap::{IndexMap, IndexSet};
 use tfq_ir::catalog::ops::DEQUANTIZE;
-use tfq_ir::{BufferId, ElementType, Module, Numbers, OpKind, SubgraphId, TensorId, Use};
+use tfq_ir::text::visible;
+use tfq_ir::{BufferId, ElementType, Module, Numbers, OpKind, SubgraphId, TensorId, Use, counted};
 use tfq_pass::{Context, RemarkKind};
 
 /// Smaller ones than these are biases and parameters as a rule, and of no weight in the file.
@@ -27,11 +28,50 @@ pub(super) fn tell(pass: &QuantizeWeights, module: &Module, cx: &mut Context<'_>
         let (rule, message) = why(pass, module, cx, *at);
         cx.missed(rule, place(at), message);
     }
+    for (sg, id) in external_floats(module, LARGE.max(pass.min_elements)).into_values() {
+        let message = whereabouts(module, module.subgraph(sg).tensor(id).external_buffer);
+        cx.missed("external buffer", Context::tensor_place(module, sg, id), message);
+    }
+}
+
+/// Types that weights have before they are quantised.
+fn is_wide(ty: ElementType) -> bool {
+    matches!(ty, ElementType::Float32 | ElementType::Float16 | ElementType::BFloat16)
+}
+
+/// Floats that ops read from other files, by external buffer, with the first tensor that shows
+/// each. No pass sees what is in them.
+fn external_floats(module: &Module, least: u64) -> IndexMap<u32, (SubgraphId, TensorId)> {
+    let mut found = IndexMap::new();
+    for (sg, graph) in module.subgraphs() {
+        for id in graph.tensors() {
+            let tensor = graph.tensor(id);
+            let large = tensor.elements().is_some_and(|elements| elements >= least);
+            let external = tensor.external_buffer != 0 && !graph.uses(id).is_empty();
+            if external && large && is_wide(tensor.ty) {
+                found.entry(tensor.external_buffer).or_insert((sg, id));
+            }
+        }
+    }
+    found
+}
+
+/// Where an external buffer lies, and that it stays there.
+fn whereabouts(module: &Module, id: u32) -> String {
+    let Some(buffer) = module.external_buffers().iter().find(|buffer| buffer.id == id) else {
+        return format!("it is in external buffer {id}, of which the model says nothing more");
+    };
+    let group = module.external_buffer_groups().get(buffer.group as usize);
+    let file = match group.and_then(|name| name.as_deref()) {
+        Some(name) => format!("`{}`", visible(name)),
+        None => format!("external group {}", buffer.group),
+    };
+    let bytes = counted(buffer.length, "byte");
+    format!("its {bytes} are in {file}, which is neither read nor written")
 }
 
 /// Constants of so many float elements or more, by buffer, with the tensors that show them.
 fn large_floats(module: &Module, least: u64) -> IndexMap<BufferId, Vec<(SubgraphId, TensorId)>> {
-    use ElementType::{BFloat16, Float16, Float32};
     let mut found: IndexMap<BufferId, Vec<(SubgraphId, TensorId)>> = IndexMap::new();
     let numbers = Numbers { tensors: true, ..Numbers::default() };
     let dropped = module.numbered_by_metadata(numbers).is_none();
@@ -43,13 +83,13 @@ fn large_floats(module: &Module, least: u64) -> IndexMap<BufferId, Vec<(Subgraph
                 continue;
             }
             let tensor = graph.tensor(id);
-            let wide = matches!(tensor.ty, Float32 | Float16 | BFloat16);
             // A sparse one holds fewer than its shape says.
             let large = tensor.elements().is_none_or(|elements| elements >= least);
             let bytes = module.constants().constant(tensor.buffer);
             // This pass has just made it what it is.
             let done = tensor.expressed.is_some();
-            if wide && large && !done && bytes.is_some_and(|bytes| !bytes.is_empty()) {
+            if is_wide(tensor.ty) && large && !done && bytes.is_some_and(|bytes| !bytes.is_empty())
+            {
                 found.entry(tensor.buffer).or_default().push((sg, id));
             }
         }

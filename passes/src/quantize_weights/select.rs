@@ -1,114 +1,19 @@
 //! Which constants are quantised, and in which form.
 
+use super::QuantizeWeights;
+use super::constants::{held_as_float, is_float_constant, shown, weight_below};
 use super::float16::Widened;
+use super::form::{Form, Group, NotedVerdict, Selection, WeightUse};
+use super::options::{Granularity, WeightType};
 use super::plan::{Plan, Refusal};
-use super::{NotedVerdict, QuantizeWeights};
-use crate::costs::{PER_SCALE, PER_TENSOR};
-use crate::quantize_weights::options::{Granularity, Operands, WeightType};
+use super::reading::Select;
 use indexmap::{IndexMap, IndexSet};
 use std::collections::VecDeque;
 use tfq_ir::catalog::ops;
 use tfq_ir::{BufferId, ElementType, Module, OpId, OpKind, SubgraphId, TensorId, counted};
-use tfq_numeric::{F32View, NonFinite, Rule};
+use tfq_numeric::{NonFinite, Rule};
 use tfq_pass::Context;
-use tfq_target::{Granularity as Grain, Prefer, Target, WeightForm};
-
-/// What the pass will do.
-#[derive(Debug, Default)]
-pub(super) struct Selection {
-    pub(super) groups: Vec<Group>,
-    pub(super) verdicts: Vec<NotedVerdict>,
-}
-
-/// A constant to be quantised: every tensor that shows it, and how.
-#[derive(Debug)]
-pub(super) struct Group {
-    pub(super) tensors: Vec<(SubgraphId, TensorId)>,
-    pub(super) uses: Vec<WeightUse>,
-    pub(super) form: Form,
-    /// Why it is not the form that would have come first, as an addition to what is told.
-    pub(super) note: Option<String>,
-    /// What `asymmetric_quantize_inputs` becomes on the ops that read it directly.
-    pub(super) asymmetric: Vec<(SubgraphId, OpId, bool)>,
-}
-
-/// The form that a constant gets.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Form {
-    Float16 {
-        non_finite: NonFinite,
-    },
-    PerTensor {
-        rule: Rule,
-    },
-    PerChannel {
-        axis: usize,
-        rule: Rule,
-    },
-    /// The legacy tool believes ranges that stand in the file.
-    StatedRanges {
-        axis: usize,
-        min: Vec<f32>,
-        max: Vec<f32>,
-    },
-}
-
-/// A constant where an op reads it as a weight.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct WeightUse {
-    pub(super) sg: SubgraphId,
-    pub(super) op: OpId,
-    pub(super) slot: u32,
-    pub(super) tensor: TensorId,
-}
-
-impl Form {
-    pub(super) fn bytes_per_element(&self) -> u64 {
-        match self {
-            Self::Float16 { .. } => 2,
-            Self::PerTensor { .. } | Self::PerChannel { .. } | Self::StatedRanges { .. } => 1,
-        }
-    }
-
-    /// What kernels see of it.
-    pub(super) fn stored(&self) -> WeightForm {
-        match self {
-            Self::Float16 { .. } => WeightForm::new(ElementType::Float16, Grain::Unscaled),
-            Self::PerTensor { .. } => WeightForm::new(ElementType::Int8, Grain::PerTensor),
-            Self::PerChannel { axis, .. } | Self::StatedRanges { axis, .. } => {
-                WeightForm::new(ElementType::Int8, Grain::PerChannel { axis: *axis })
-            }
-        }
-    }
-}
-
-impl Group {
-    /// Who reads the constant as a weight, in words.
-    pub(super) fn describe(&self, module: &Module) -> String {
-        let Some(first) = self.uses.first() else { return "an operand".to_owned() };
-        let reader = Context::op_place(module, first.sg, first.op);
-        match self.uses.len() - 1 {
-            0 => format!("read by {reader}"),
-            more => format!("read by {reader} and {more} more"),
-        }
-    }
-}
-
-/// Buffers and the tensors that show them, in order of appearance.
-pub(super) type Shown = IndexMap<BufferId, Vec<(SubgraphId, TensorId)>>;
-
-pub(super) fn shown(module: &Module) -> Shown {
-    let mut shown = Shown::new();
-    for (sg, graph) in module.subgraphs() {
-        for tensor in graph.tensors() {
-            let buffer = graph.tensor(tensor).buffer;
-            if buffer != BufferId::NONE {
-                shown.entry(buffer).or_default().push((sg, tensor));
-            }
-        }
-    }
-    shown
-}
+use tfq_target::Prefer;
 
 /// Selects in `module`, or in what is seen as it.
 pub(super) fn select(
@@ -142,19 +47,6 @@ pub(super) fn select(
     }
     selection.verdicts = select.verdicts(&selection.groups);
     selection
-}
-
-pub(super) struct Select<'a> {
-    pub(super) pass: &'a QuantizeWeights,
-    pub(super) module: &'a Module,
-    pub(super) widened: Option<&'a Widened>,
-    pub(super) target: &'a Target,
-    pub(super) prefer: Prefer,
-    /// Ops with a hybrid kernel for all of their weights or none, where it cannot be all.
-    broken: IndexSet<(SubgraphId, OpId)>,
-    /// Float16 biases that become float32 for what was selected so far, which later ones get for
-    /// nothing.
-    pub(super) biases: IndexSet<(SubgraphId, TensorId)>,
 }
 
 impl Select<'_> {
@@ -254,21 +146,6 @@ impl Select<'_> {
         }
     }
 
-    fn slots(&self, sg: SubgraphId, op: OpId) -> Vec<u32> {
-        slots(self.pass, self.module, self.target, sg, op)
-    }
-
-    /// Whether the op's weights are to be int8 all together, for a hybrid kernel.
-    fn is_family(&self, sg: SubgraphId, op: OpId) -> bool {
-        let facts = self.target.facts_of(self.module.subgraph(sg), op);
-        facts.is_some_and(|facts| facts.all_or_none && facts.hybrid) && self.may_be_hybrid(sg, op)
-    }
-
-    fn may_be_hybrid(&self, sg: SubgraphId, op: OpId) -> bool {
-        let kind = &self.module.subgraph(sg).op(op).kind;
-        self.pass.hybrid && self.pass.r#type == WeightType::Int8 && !self.pass.deny.contains(kind)
-    }
-
     /// Whether every tensor on the buffer can change together. If one had to stay float32, the
     /// float bytes would stay in the file beside the quantised ones.
     fn convertible(
@@ -323,96 +200,6 @@ impl Select<'_> {
             let reader = Context::op_place(self.module, sg, u.op);
             ("bias", format!("{reader} reads it as a bias, which stays float32"))
         })
-    }
-
-    /// Finds the recurrent ops that cannot have all of their weights quantised. Theirs go through
-    /// a Dequantize, as far as they are large enough. What is dropped may break another op's
-    /// family, so it goes on until nothing changes.
-    fn break_families(
-        &mut self,
-        uses: &mut IndexMap<BufferId, Vec<WeightUse>>,
-        cx: &mut Context<'_>,
-    ) {
-        let all: IndexSet<WeightUse> = uses.values().flatten().copied().collect();
-        let families: IndexSet<(SubgraphId, OpId)> =
-            all.iter().filter(|u| self.is_family(u.sg, u.op)).map(|u| (u.sg, u.op)).collect();
-        loop {
-            let before = self.broken.len();
-            for &(sg, op) in &families {
-                if self.broken.contains(&(sg, op)) {
-                    continue;
-                }
-                if let Some(reason) = self.family_obstacle(sg, op, uses) {
-                    let place = Context::op_place(self.module, sg, op);
-                    cx.missed("incomplete", place, reason);
-                    self.broken.insert((sg, op));
-                }
-            }
-            if self.broken.len() == before {
-                return;
-            }
-            uses.retain(|_, uses| {
-                uses.retain(|u| !self.broken.contains(&(u.sg, u.op)) || self.is_large(u));
-                !uses.is_empty()
-            });
-        }
-    }
-
-    /// Whether the op will read all of its weights as int8.
-    pub(super) fn is_whole_family(&self, u: &WeightUse) -> bool {
-        self.is_family(u.sg, u.op) && !self.broken.contains(&(u.sg, u.op))
-    }
-
-    fn is_large(&self, u: &WeightUse) -> bool {
-        let tensor = self.module.subgraph(u.sg).tensor(u.tensor);
-        tensor.elements().unwrap_or(0) >= self.pass.min_elements
-    }
-
-    /// Why the op's weights cannot all be int8, if they cannot.
-    fn family_obstacle(
-        &self,
-        sg: SubgraphId,
-        op: OpId,
-        uses: &IndexMap<BufferId, Vec<WeightUse>>,
-    ) -> Option<String> {
-        let graph = self.module.subgraph(sg);
-        let (mut saved, mut cost) = (0, 0);
-        for slot in self.target.weight_slots(graph, op) {
-            let id = graph.operand(op, slot)?;
-            let tensor = graph.tensor(id);
-            let selected = uses.contains_key(&tensor.buffer);
-            let done = tensor.ty == ElementType::Int8;
-            if !selected && !done {
-                return Some(format!(
-                    "weight `{}` cannot be quantised with the others",
-                    tensor.label()
-                ));
-            }
-            if selected && !self.is_finite(sg, id) {
-                return Some(format!("weight `{}` is not finite", tensor.label()));
-            }
-            if selected {
-                saved += self.saved(tensor, 1);
-                cost += PER_SCALE + PER_TENSOR;
-            }
-        }
-        if cost > 0 {
-            cost += self.bias_growth([(sg, op)].into_iter());
-        }
-        if saved <= cost && cost > 0 {
-            return Some("its scales would cost more bytes than its weights save".to_owned());
-        }
-        let int8 = WeightForm::new(ElementType::Int8, Grain::PerTensor);
-        match self.target.group_verdict(self.module, sg, op, |_, _| int8) {
-            tfq_target::Verdict::Hybrid { .. } => None,
-            tfq_target::Verdict::Dequantize { reason } => Some(reason),
-        }
-    }
-
-    fn is_finite(&self, sg: SubgraphId, id: TensorId) -> bool {
-        let Some(bytes) = self.module.constant(sg, id) else { return false };
-        let Some(view) = F32View::new(&bytes[..bytes.len() / 4 * 4]) else { return false };
-        tfq_numeric::range(view, tfq_numeric::ChannelLayout::per_tensor(view.len())).finite
     }
 
     /// The form that most readers can take directly, among those that make the file smaller; or
@@ -499,65 +286,6 @@ impl Select<'_> {
         }
     }
 
-    /// How the op would read the constant in this form: without a Dequantize in front, and then
-    /// whether XNNPACK takes the op; or why not.
-    pub(super) fn reads(&self, u: &WeightUse, form: &Form) -> Result<bool, String> {
-        let graph = self.module.subgraph(u.sg);
-        if !self.may_be_hybrid(u.sg, u.op) {
-            return Err(String::new());
-        }
-        if let Some(custom) = self.pass.custom_ops.get(&graph.op(u.op).kind) {
-            return if custom.hybrid { Ok(false) } else { Err(String::new()) };
-        }
-        if self.broken.contains(&(u.sg, u.op)) {
-            return Err("not all of its weights can be quantised".to_owned());
-        }
-        let Some(facts) = self.target.facts_of(graph, u.op) else {
-            return Err(format!("{} has no kernel for it", graph.op(u.op).kind));
-        };
-        let form = form.stored();
-        if facts.pass_through {
-            let copies = form.granularity == Grain::PerTensor;
-            return if copies {
-                Ok(false)
-            } else {
-                Err("it copies codes with one scale".to_owned())
-            };
-        }
-        let verdict = if facts.all_or_none {
-            self.target.group_verdict(self.module, u.sg, u.op, |_, _| form)
-        } else {
-            self.target.hybrid(self.module, u.sg, u.op, u.slot, &form)
-        };
-        match verdict {
-            tfq_target::Verdict::Hybrid { delegated } => match self.too_slow(u, &form, delegated) {
-                Some(reason) => Err(reason),
-                None => Ok(delegated),
-            },
-            tfq_target::Verdict::Dequantize { reason } => Err(reason),
-        }
-    }
-
-    /// Why float32 kernels answer sooner than the one that reads the codes, if they do and that
-    /// matters most.
-    fn too_slow(&self, u: &WeightUse, form: &WeightForm, delegated: bool) -> Option<String> {
-        if self.prefer != Prefer::Latency || delegated {
-            return None;
-        }
-        let graph = self.module.subgraph(u.sg);
-        if self.target.takes_as_float(graph, u.op) {
-            return Some(
-                "prefer=latency: XNNPACK takes the op with float32 weights only".to_owned(),
-            );
-        }
-        let slow = self.target.slow(self.module, u.sg, u.op, u.slot, form)?;
-        Some(format!("prefer=latency: {slow}"))
-    }
-
-    fn reads_directly(&self, u: &WeightUse, form: &Form) -> bool {
-        !matches!(form, Form::Float16 { .. }) && self.reads(u, form).is_ok()
-    }
-
     fn asymmetric(&self, uses: &[WeightUse], form: &Form) -> Vec<(SubgraphId, OpId, bool)> {
         let wanted = self.pass.granularity == Granularity::Channel;
         let stored = form.stored();
@@ -613,89 +341,4 @@ impl Select<'_> {
             tfq_target::Verdict::Dequantize { .. } => None,
         }
     }
-}
-
-/// The operands of an op that are read as weights. As float16, whose Dequantize serves any op,
-/// every constant counts but biases: XNNPACK leaves an op whose filter is float32 and whose bias
-/// comes from float16.
-pub(super) fn slots(
-    pass: &QuantizeWeights,
-    module: &Module,
-    target: &Target,
-    sg: SubgraphId,
-    op: OpId,
-) -> Vec<u32> {
-    let graph = module.subgraph(sg);
-    if let Some(custom) = pass.custom_ops.get(&graph.op(op).kind) {
-        return custom.weights.clone();
-    }
-    let all = 0..graph.operands(op).len() as u32;
-    if pass.r#type == WeightType::Float16 || pass.operands == Operands::All {
-        let biases = target.facts_of(graph, op).map_or(&[][..], |facts| &facts.biases);
-        return all.filter(|slot| !biases.contains(slot)).collect();
-    }
-    if graph.op(op).subgraph_refs().is_empty() {
-        return target.weight_slots(graph, op).to_vec();
-    }
-    all.filter(|slot| weight_below(module, target, sg, op, *slot).is_some()).collect()
-}
-
-/// Where a subgraph that the op calls reads the operand as a weight.
-fn weight_below(
-    module: &Module,
-    target: &Target,
-    sg: SubgraphId,
-    op: OpId,
-    slot: u32,
-) -> Option<(SubgraphId, OpId, u32)> {
-    let mut seen: IndexSet<(SubgraphId, TensorId)> =
-        module.arguments(sg, op, slot).into_iter().collect();
-    let mut next = 0;
-    while let Some(&(sg, id)) = seen.get_index(next) {
-        next += 1;
-        let graph = module.subgraph(sg);
-        for u in graph.uses(id) {
-            if target.weight_slots(graph, u.op).contains(&u.slot) {
-                return Some((sg, u.op, u.slot));
-            }
-            seen.extend(module.arguments(sg, u.op, u.slot));
-        }
-    }
-    None
-}
-
-/// Why the tensor must stay float32, whatever its readers take, as a rule and a sentence.
-pub(super) fn held_as_float(
-    module: &Module,
-    sg: SubgraphId,
-    id: TensorId,
-) -> Option<(&'static str, String)> {
-    let graph = module.subgraph(sg);
-    let name = graph.tensor(id).label();
-    let references = module.references(sg, id);
-    if references.input {
-        return Some(("graph input", format!("the caller may set `{name}`, an input")));
-    }
-    if references.quantization {
-        return Some(("scales", format!("the quantisation of another tensor names `{name}`")));
-    }
-    // An output that is quantised gets a copy, which signatures follow; others have none.
-    if references.signature_output && !references.output {
-        return Some(("signature", format!("a signature returns `{name}`, as float32")));
-    }
-    // Of an output that is named twice, the runtime fills one place only where an op computes it;
-    // a constant is copied to both.
-    if references.output && graph.outputs().iter().filter(|out| **out == id).count() > 1 {
-        return Some(("output", format!("the subgraph returns `{name}` more than once")));
-    }
-    if references.scratch {
-        return Some(("scratch", format!("an op writes to `{name}`")));
-    }
-    None
-}
-
-/// Whether the tensor is a float32 constant of the file.
-pub(super) fn is_float_constant(module: &Module, sg: SubgraphId, id: TensorId) -> bool {
-    let tensor = module.subgraph(sg).tensor(id);
-    tensor.ty == ElementType::Float32 && module.constant(sg, id).is_some_and(|b| !b.is_empty())
 }

@@ -1,7 +1,8 @@
 //! Whether one scale leaves anything of channels that are much smaller than the largest.
 
+use super::form::{Form, WeightUse};
 use super::options::Granularity;
-use super::select::{Form, Select, WeightUse};
+use super::reading::Select;
 use std::iter;
 use tfq_ir::{SubgraphId, TensorId, counted, grouped};
 use tfq_numeric::F32View;

@@ -1,0 +1,109 @@
+//! Constants of a model as the pass sees them: who shows and reads them, and what holds them as
+//! they are.
+
+use super::QuantizeWeights;
+use super::options::{Operands, WeightType};
+use indexmap::{IndexMap, IndexSet};
+use tfq_ir::{BufferId, ElementType, Module, OpId, SubgraphId, TensorId};
+use tfq_target::Target;
+
+/// Buffers and the tensors that show them, in order of appearance.
+pub(super) type Shown = IndexMap<BufferId, Vec<(SubgraphId, TensorId)>>;
+
+pub(super) fn shown(module: &Module) -> Shown {
+    let mut shown = Shown::new();
+    for (sg, graph) in module.subgraphs() {
+        for tensor in graph.tensors() {
+            let buffer = graph.tensor(tensor).buffer;
+            if buffer != BufferId::NONE {
+                shown.entry(buffer).or_default().push((sg, tensor));
+            }
+        }
+    }
+    shown
+}
+
+/// The operands of an op that are read as weights. As float16, whose Dequantize serves any op,
+/// every constant counts but biases: XNNPACK leaves an op whose filter is float32 and whose bias
+/// comes from float16.
+pub(super) fn slots(
+    pass: &QuantizeWeights,
+    module: &Module,
+    target: &Target,
+    sg: SubgraphId,
+    op: OpId,
+) -> Vec<u32> {
+    let graph = module.subgraph(sg);
+    if let Some(custom) = pass.custom_ops.get(&graph.op(op).kind) {
+        return custom.weights.clone();
+    }
+    let all = 0..graph.operands(op).len() as u32;
+    if pass.r#type == WeightType::Float16 || pass.operands == Operands::All {
+        let biases = target.facts_of(graph, op).map_or(&[][..], |facts| &facts.biases);
+        return all.filter(|slot| !biases.contains(slot)).collect();
+    }
+    if graph.op(op).subgraph_refs().is_empty() {
+        return target.weight_slots(graph, op).to_vec();
+    }
+    all.filter(|slot| weight_below(module, target, sg, op, *slot).is_some()).collect()
+}
+
+/// Where a subgraph that the op calls reads the operand as a weight.
+pub(super) fn weight_below(
+    module: &Module,
+    target: &Target,
+    sg: SubgraphId,
+    op: OpId,
+    slot: u32,
+) -> Option<(SubgraphId, OpId, u32)> {
+    let mut seen: IndexSet<(SubgraphId, TensorId)> =
+        module.arguments(sg, op, slot).into_iter().collect();
+    let mut next = 0;
+    while let Some(&(sg, id)) = seen.get_index(next) {
+        next += 1;
+        let graph = module.subgraph(sg);
+        for u in graph.uses(id) {
+            if target.weight_slots(graph, u.op).contains(&u.slot) {
+                return Some((sg, u.op, u.slot));
+            }
+            seen.extend(module.arguments(sg, u.op, u.slot));
+        }
+    }
+    None
+}
+
+/// Why the tensor must stay float32, whatever its readers take, as a rule and a sentence.
+pub(super) fn held_as_float(
+    module: &Module,
+    sg: SubgraphId,
+    id: TensorId,
+) -> Option<(&'static str, String)> {
+    let graph = module.subgraph(sg);
+    let name = graph.tensor(id).label();
+    let references = module.references(sg, id);
+    if references.input {
+        return Some(("graph input", format!("the caller may set `{name}`, an input")));
+    }
+    if references.quantization {
+        return Some(("scales", format!("the quantisation of another tensor names `{name}`")));
+    }
+    // An output that is quantised gets a copy, which signatures follow; others have none.
+    if references.signature_output && !references.output {
+        return Some(("signature", format!("a signature returns `{name}`, as float32")));
+    }
+    // Of an output that is named twice, the runtime fills one place only where an op computes it;
+    // a constant is copied to both.
+    if references.output && graph.outputs().iter().filter(|out| **out == id).count() > 1 {
+        return Some(("output", format!("the subgraph returns `{name}` more than once")));
+    }
+    if references.scratch {
+        return Some(("scratch", format!("an op writes to `{name}`")));
+    }
+    None
+}
+
+/// Whether the tensor is a float32 constant of the file.
+pub(super) fn is_float_constant(module: &Module, sg: SubgraphId, id: TensorId) -> bool {
+    let tensor = module.subgraph(sg).tensor(id);
+    tensor.ty == ElementType::Float32 && module.constant(sg, id).is_some_and(|b| !b.is_empty())
+}

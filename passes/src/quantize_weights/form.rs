@@ -1,0 +1,99 @@
+//! What is chosen: which constants get which form, and how ops are to read them.
+
+use tfq_ir::{ElementType, Module, OpId, SubgraphId, TensorId};
+use tfq_numeric::{NonFinite, Rule};
+use tfq_pass::Context;
+use tfq_target::{Granularity, WeightForm};
+
+/// What the pass will do.
+#[derive(Debug, Default)]
+pub(super) struct Selection {
+    pub(super) groups: Vec<Group>,
+    pub(super) verdicts: Vec<NotedVerdict>,
+}
+
+/// A constant to be quantised: every tensor that shows it, and how.
+#[derive(Debug)]
+pub(super) struct Group {
+    pub(super) tensors: Vec<(SubgraphId, TensorId)>,
+    pub(super) uses: Vec<WeightUse>,
+    pub(super) form: Form,
+    /// Why it is not the form that would have come first, as an addition to what is told.
+    pub(super) note: Option<String>,
+    /// What `asymmetric_quantize_inputs` becomes on the ops that read it directly.
+    pub(super) asymmetric: Vec<(SubgraphId, OpId, bool)>,
+}
+
+/// The form that a constant gets.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Form {
+    Float16 {
+        non_finite: NonFinite,
+    },
+    PerTensor {
+        rule: Rule,
+    },
+    PerChannel {
+        axis: usize,
+        rule: Rule,
+    },
+    /// The legacy tool believes ranges that stand in the file.
+    StatedRanges {
+        axis: usize,
+        min: Vec<f32>,
+        max: Vec<f32>,
+    },
+}
+
+/// A constant where an op reads it as a weight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct WeightUse {
+    pub(super) sg: SubgraphId,
+    pub(super) op: OpId,
+    pub(super) slot: u32,
+    pub(super) tensor: TensorId,
+}
+
+impl Form {
+    pub(super) fn bytes_per_element(&self) -> u64 {
+        match self {
+            Self::Float16 { .. } => 2,
+            Self::PerTensor { .. } | Self::PerChannel { .. } | Self::StatedRanges { .. } => 1,
+        }
+    }
+
+    /// What kernels see of it.
+    pub(super) fn stored(&self) -> WeightForm {
+        match self {
+            Self::Float16 { .. } => WeightForm::new(ElementType::Float16, Granularity::Unscaled),
+            Self::PerTensor { .. } => WeightForm::new(ElementType::Int8, Granularity::PerTensor),
+            Self::PerChannel { axis, .. } | Self::StatedRanges { axis, .. } => {
+                WeightForm::new(ElementType::Int8, Granularity::PerChannel { axis: *axis })
+            }
+        }
+    }
+}
+
+impl Group {
+    /// Who reads the constant as a weight, in words.
+    pub(super) fn describe(&self, module: &Module) -> String {
+        let Some(first) = self.uses.first() else { return "an operand".to_owned() };
+        let reader = Context::op_place(module, first.sg, first.op);
+        match self.uses.len() - 1 {
+            0 => format!("read by {reader}"),
+            more => format!("read by {reader} and {more} more"),
+        }
+    }
+}
+
+/// What was decided about how an op reads its weights, whatever the target says.
+#[derive(Debug)]
+pub(super) struct NotedVerdict {
+    pub(super) sg: SubgraphId,
+    pub(super) op: OpId,
+    /// `hybrid`, `dequantize` or `pass-through`.
+    pub(super) kind: &'static str,
+    pub(super) reason: String,
+    /// Weight operands that the target does not know of.
+    pub(super) slots: Vec<u32>,
+}
