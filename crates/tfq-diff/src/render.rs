@@ -12,7 +12,7 @@ use crate::{
     ConstantDiff, Diff, FieldChange, Rename, Status, SubgraphDiff, TensorDiff, TensorSide,
 };
 use std::fmt::Write;
-use tfq_ir::text::{quoted, visible};
+use tfq_ir::text::{quoted, short, visible};
 use tfq_ir::{counted, grouped, plural};
 
 /// How [`crate::Diff::to_text`] marks what it shows.
@@ -201,16 +201,6 @@ pub(crate) fn reordered(n: usize) -> String {
 
 pub(crate) fn rename(rename: &Rename) -> String {
     format!("renamed {} -> {}", quoted('%', &rename.before), quoted('%', &rename.after))
-}
-
-/// Three significant digits.
-fn short(v: f64) -> String {
-    let rounded: f64 = format!("{v:.2e}").parse().unwrap_or(v);
-    if rounded == 0.0 || (1e-4..1e6).contains(&rounded) {
-        rounded.to_string()
-    } else {
-        format!("{rounded:e}")
-    }
 }
 
 /// The name of a subgraph, or both where they differ.

@@ -36,7 +36,7 @@ pub use print::Parts;
 pub use quote::{
     is_hidden, quoted_len, visible, visible_json, visible_lines, visible_path, visible_quoted,
 };
-pub use stats::{Stats, stats};
+pub use stats::{Stats, short, stats};
 
 /// Version of the format, which the first line of a text says.
 pub const VERSION: u32 = 1;

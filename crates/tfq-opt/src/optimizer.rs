@@ -131,7 +131,7 @@ impl Error {
             Self::Run(RunError::Requires { ensured_by, .. }) => {
                 Some(format!("run {} before it", one_of(ensured_by)?))
             }
-            Self::Run(_) => None,
+            Self::Lower(LowerError::SkeletonTooLarge { .. }) | Self::Run(_) => None,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Values in NumPy's files: `.npy`, and the `.npz` that holds several of them.
 
-use crate::value::{MAX_BYTES, Value, bytes_of};
+use crate::value::{MAX_BYTES, Value, bytes_of, invalid};
 use npyz::{DType, NpyFile, NpyHeader, Order, WriteOptions, WriterBuilder};
 use std::io::{self, Read, Seek, Write};
 use tfq_ir::{ElementType, counted, grouped};
@@ -148,10 +148,6 @@ fn is_plain(header: &[u8]) -> bool {
         product.checked_mul(number.max(1))
     });
     deepest <= MAX_DEPTH && product.is_some()
-}
-
-fn invalid(message: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, message)
 }
 
 /// Writes a value; an error where NumPy has no type for its elements.

@@ -5,7 +5,7 @@
 //! answers each request with one message, which is `{"error": …}` where it failed. The same is
 //! spoken by [`crate::serve`] and by `worker.py`.
 
-use crate::value::{MAX_BYTES, Signature, Value, bytes_of, type_name};
+use crate::value::{MAX_BYTES, Signature, Value, bytes_of, invalid, type_name};
 use crate::{Kernels, RunError};
 use serde::{Deserialize, Serialize};
 use std::io::{self, Read, Write};
@@ -141,10 +141,6 @@ fn read(from: &mut impl Read, length: u64) -> io::Result<Vec<u8>> {
     let mut data = Vec::new();
     from.take(length).read_to_end(&mut data)?;
     if data.len() as u64 == length { Ok(data) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
-}
-
-fn invalid(message: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, message)
 }
 
 #[cfg(test)]

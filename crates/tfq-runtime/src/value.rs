@@ -2,10 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::io;
 use tfq_ir::ElementType;
 
 /// More bytes than this are given to a model, or taken from it, in no call.
 pub const MAX_BYTES: u64 = 2 << 30;
+
+/// An error about what was read.
+pub(crate) fn invalid(message: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, message)
+}
 
 /// How many bytes a tensor takes; `None` where that is no number below 2⁶⁴, or where its elements
 /// are of no fixed size.

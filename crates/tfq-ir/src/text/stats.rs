@@ -200,7 +200,7 @@ fn floats<const N: usize>(bytes: &[u8], value: impl Fn([u8; N]) -> f32) -> Optio
 }
 
 /// A number with three significant digits.
-pub(super) fn short(v: f64) -> String {
+pub fn short(v: f64) -> String {
     if v == 0.0 || !v.is_finite() {
         return if v == 0.0 { "0".to_owned() } else { v.to_string() };
     }
