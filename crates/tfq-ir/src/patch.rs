@@ -3,7 +3,10 @@
 //! A patch is built aside, checked against the graph, and applied whole or not at all. What was
 //! applied goes into the module's journal.
 
+mod meaning;
+
 use crate::attributes::{Attr, AttrError};
+use crate::ops::Contradiction;
 use crate::subgraph::Role;
 use crate::text::visible;
 use crate::words::counted;
@@ -191,6 +194,13 @@ pub enum Reason {
     Attr(#[from] AttrError),
     #[error("{0} has no options table")]
     NoOptions(String),
+    #[error("subgraph {subgraph}, {op} of `{result}`: {what}; {}", what.advice())]
+    Contradiction { subgraph: u32, op: String, result: String, what: Box<Contradiction> },
+    #[error(
+        "`{tensor}`, which subgraph {subgraph} returns, would be {after} and was {before}: callers \
+         depend on it; return another tensor behind an op that converts"
+    )]
+    OutputType { subgraph: u32, tensor: String, before: ElementType, after: ElementType },
 }
 
 impl Patch {
@@ -395,7 +405,8 @@ impl Check<'_> {
         self.producers()?;
         self.order()?;
         self.erasures()?;
-        self.outputs()
+        self.outputs()?;
+        meaning::check(self)
     }
 
     fn handles(&self) -> Result<(), Reason> {

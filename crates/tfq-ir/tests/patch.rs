@@ -3,8 +3,8 @@
 mod common;
 
 use common::{
-    Chain, MAIN, add_tensor, apply, bytes, chain, float, main, op, operands, refuse, refuse_patch,
-    relu, text,
+    Chain, MAIN, add_tensor, apply, bytes, chain, custom, custom_chain, float, main, op, operands,
+    refuse, refuse_patch, relu, text,
 };
 use std::sync::Arc;
 use tfq_ir::catalog::{ops, options_by_name};
@@ -126,17 +126,17 @@ fn two_producers_of_a_tensor() {
 
 #[test]
 fn a_gap_in_the_results() {
-    let (mut module, c) = chain();
+    let (mut module, c) = custom_chain();
     let gap = refuse(&mut module, |patch| {
         let new = patch.add_tensor(float("new"));
         patch.set_result(c.add, 2, new);
     });
-    assert_eq!(gap, Reason::MissingResult("ADD".into()));
+    assert_eq!(gap, Reason::MissingResult(r#"CUSTOM "Any""#.into()));
     let far = refuse(&mut module, |patch| {
         let new = patch.add_tensor(float("new"));
         patch.set_result(c.add, u32::MAX, new);
     });
-    assert_eq!(far, Reason::MissingResult("ADD".into()));
+    assert_eq!(far, Reason::MissingResult(r#"CUSTOM "Any""#.into()));
     // Whatever the order in which they are named, results without a gap are welcome.
     let applied = apply(&mut module, |patch| {
         let new = ["p", "q"].map(|name| patch.add_tensor(float(name)));
@@ -149,10 +149,10 @@ fn a_gap_in_the_results() {
 
 #[test]
 fn an_operand_slot_that_would_use_up_memory() {
-    let (mut module, c) = chain();
+    let (mut module, c) = custom_chain();
     for slot in [u32::MAX, 1 << 16] {
         let reason = refuse(&mut module, |patch| patch.set_operand(c.add, slot, c.a));
-        assert_eq!(reason, Reason::Slot { op: "ADD".into(), slot });
+        assert_eq!(reason, Reason::Slot { op: r#"CUSTOM "Any""#.into(), slot });
     }
     apply(&mut module, |patch| patch.set_operand(c.add, 300, c.a));
     assert_eq!(main(&module).operands(c.add).len(), 301);
@@ -453,7 +453,7 @@ fn an_added_op_keeps_operands_that_are_left_out() {
     let applied = apply(&mut module, |patch| {
         let new = patch.add_tensor(float("new"));
         let inputs = [Some(c.x.into()), Some(c.a.into()), None];
-        patch.add_op(op(ops::FULLY_CONNECTED), Place::End, &inputs, &[new]);
+        patch.add_op(custom(), Place::End, &inputs, &[new]);
     });
     let added = main(&module).operands(applied.ops[0]);
     assert_eq!(added.to_vec(), [Some(c.x), Some(c.a), None]);
@@ -461,7 +461,7 @@ fn an_added_op_keeps_operands_that_are_left_out() {
 
 #[test]
 fn operands_grow_to_the_slot_that_is_set() {
-    let (mut module, c) = chain();
+    let (mut module, c) = custom_chain();
     apply(&mut module, |patch| patch.set_operand(c.first, 2, c.x));
     assert_eq!(main(&module).operands(c.first).to_vec(), [Some(c.x), None, Some(c.x)]);
 }

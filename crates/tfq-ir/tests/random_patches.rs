@@ -4,10 +4,9 @@
 
 mod common;
 
-use common::{MAIN, float, main, op, relu};
+use common::{MAIN, custom, float, main};
 use proptest::prelude::*;
 use std::collections::{HashMap, HashSet};
-use tfq_ir::catalog::ops;
 use tfq_ir::{
     ConstantPool, Module, OpId, Operands, Patch, Place, SubgraphBuilder, TensorId, TensorRef, Use,
 };
@@ -147,7 +146,7 @@ impl<'a> Edit<'a> {
         };
         let inputs: Vec<_> = operands.iter().map(|t| t.map(|t| self.tensor_ref(t))).collect();
         let outputs: Vec<_> = results.iter().map(|t| self.tensor_ref(*t)).collect();
-        self.patch.add_op(relu(), place, &inputs, &outputs);
+        self.patch.add_op(custom(), place, &inputs, &outputs);
         let op = ModelOp { number, operands: operands.to_vec(), results: results.to_vec() };
         self.after.ops.insert(index, op);
     }
@@ -230,7 +229,7 @@ impl Both {
             let ids: Vec<_> = operands.iter().map(|n| n.map(|n| tensors[n])).collect();
             let results: Vec<usize> = (0..1 + picks[0] % 2).map(|n| tensors.len() + n).collect();
             let new: Vec<_> = results.iter().map(|_| builder.tensor(float("made"))).collect();
-            made.push(builder.op(op(ops::SPLIT), &ids, &new));
+            made.push(builder.op(custom(), &ids, &new));
             tensors.extend(new);
             model.ops.push(ModelOp { number, operands, results });
         }

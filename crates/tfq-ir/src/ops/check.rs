@@ -24,58 +24,119 @@ pub enum Contradiction {
     Activation { has: String, can: &'static [Activation] },
 }
 
+impl Contradiction {
+    /// Whether both say the same of the same result or attribute, whatever the sizes.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        use Contradiction::*;
+        match (self, other) {
+            (Cannot(a), Cannot(b)) => std::mem::discriminant(a) == std::mem::discriminant(b),
+            (ResultType { slot: a, .. }, ResultType { slot: b, .. })
+            | (ResultShape { slot: a, .. }, ResultShape { slot: b, .. }) => a == b,
+            (Options { .. }, Options { .. }) | (Activation { .. }, Activation { .. }) => true,
+            _ => false,
+        }
+    }
+
+    /// What whoever makes such an op can do.
+    pub(crate) fn advice(&self) -> &'static str {
+        match self {
+            Self::Cannot(_) => "give it operands and attributes that it takes",
+            Self::ResultType { .. } | Self::ResultShape { .. } => {
+                "declare the result so, or let another op compute it"
+            }
+            Self::Options { .. } => "make the attributes with the options of its own operator",
+            Self::Activation { .. } => "leave the activation to an op of its own",
+        }
+    }
+}
+
 impl Module {
     /// Ops whose results are not what their operands and attributes give. The runtime computes
     /// the shapes of most results anew, so that such a model may run.
     pub fn contradictions(&self) -> impl Iterator<Item = (SubgraphId, OpId, Contradiction)> + '_ {
         self.subgraphs().flat_map(move |(sg, graph)| {
             graph.ops().flat_map(move |op| {
-                let facts = |id| {
-                    let contents = self.constant(sg, id).map(|bytes| &bytes[..]);
-                    OperandFacts::of(graph.tensor(id), contents)
-                };
-                let operands = graph.operands(op).into_iter().map(|id| id.map(facts));
-                let results = graph.results(op).into_iter().map(|id| graph.tensor(id));
-                let operands: Vec<_> = operands.collect();
-                let found = check(self, graph.op(op), &operands, &results.collect::<Vec<_>>());
+                let found = OpFacts::of(self, sg, op).contradictions(self);
                 found.into_iter().map(move |what| (sg, op, what))
             })
         })
     }
 }
 
-/// What does not go together at an op.
-pub(crate) fn check(
-    module: &Module,
-    op: &Op,
-    operands: &[Option<OperandFacts<'_>>],
-    results: &[&Tensor],
-) -> Vec<Contradiction> {
-    let mut found = Vec::new();
-    found.extend(options(op));
-    found.extend(activation(op));
-    let types: Vec<_> = results.iter().map(|tensor| Some(stated(tensor))).collect();
-    let given = match infer_in(module, op, operands, &types) {
-        Ok(given) => given,
-        Err(error) => {
-            found.push(error.into());
-            return found;
-        }
-    };
-    for (slot, (given, tensor)) in given.into_iter().zip(results).enumerate() {
-        let label = || cut(tensor.label()).to_owned();
-        let has = stated(tensor);
-        if !given.can_be(has) {
-            let gives = given.types;
-            found.push(Contradiction::ResultType { slot, tensor: label(), has, gives });
-        }
-        let has = Shape::of_tensor(tensor, false);
-        if !has.agrees(&given.shape) {
-            let gives = given.shape;
-            found.push(Contradiction::ResultShape { slot, tensor: label(), has, gives });
+/// An op, and what is known of its tensors.
+#[derive(Debug)]
+pub(crate) struct OpFacts<'a> {
+    pub(crate) op: &'a Op,
+    pub(crate) operands: SmallVec<[Option<OperandFacts<'a>>; 4]>,
+    pub(crate) results: SmallVec<[&'a Tensor; 2]>,
+}
+
+impl<'a> OpFacts<'a> {
+    /// An op of a module.
+    pub(crate) fn of(module: &'a Module, sg: SubgraphId, op: OpId) -> Self {
+        let graph = module.subgraph(sg);
+        let facts = |id| {
+            let contents = module.constant(sg, id).map(|bytes| &bytes[..]);
+            OperandFacts::of(graph.tensor(id), contents)
+        };
+        Self {
+            op: graph.op(op),
+            operands: graph.operands(op).into_iter().map(|id| id.map(facts)).collect(),
+            results: graph.results(op).into_iter().map(|id| graph.tensor(id)).collect(),
         }
     }
-    found
+
+    /// What does not go together, where calls are calls of this module's subgraphs. Until passes
+    /// have settled how an operand is read, it may be as it is stored too: lookups copy codes.
+    pub(crate) fn contradictions(&self, module: &Module) -> Vec<Contradiction> {
+        let found = self.contradictions_of(module, &self.operands);
+        if found.is_empty() || self.operands.iter().flatten().all(|facts| facts.stored.is_none()) {
+            return found;
+        }
+        let as_stored = |facts: &OperandFacts<'a>| OperandFacts {
+            ty: facts.stored.unwrap_or(facts.ty),
+            ..facts.clone()
+        };
+        let operands: Vec<_> =
+            self.operands.iter().map(|facts| facts.as_ref().map(as_stored)).collect();
+        match self.contradictions_of(module, &operands) {
+            none if none.is_empty() => none,
+            _ => found,
+        }
+    }
+
+    fn contradictions_of(
+        &self,
+        module: &Module,
+        operands: &[Option<OperandFacts<'_>>],
+    ) -> Vec<Contradiction> {
+        let mut found = Vec::new();
+        found.extend(options(self.op));
+        found.extend(activation(self.op));
+        let types: SmallVec<[_; 2]> =
+            self.results.iter().map(|tensor| Some(stated(tensor))).collect();
+        let given = match infer_in(module, self.op, operands, &types) {
+            Ok(given) => given,
+            Err(error) => {
+                found.push(error.into());
+                return found;
+            }
+        };
+        for (slot, (given, tensor)) in given.into_iter().zip(&self.results).enumerate() {
+            let label = || cut(tensor.label()).to_owned();
+            let has = stated(tensor);
+            if !given.can_be(has) {
+                let gives = given.types;
+                found.push(Contradiction::ResultType { slot, tensor: label(), has, gives });
+            }
+            let has = Shape::of_tensor(tensor, false);
+            if !has.agrees(&given.shape) {
+                let gives = given.shape;
+                found.push(Contradiction::ResultShape { slot, tensor: label(), has, gives });
+            }
+        }
+        found
+    }
 }
 
 /// Options of another operator than its own.

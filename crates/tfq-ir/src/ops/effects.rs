@@ -1,6 +1,6 @@
 //! What ops do besides computing their results, and which tensors share memory.
 
-use super::catalog::ops;
+use super::semantics::semantics;
 use crate::{Module, Op, OpId, OpKind, Subgraph, SubgraphId};
 use indexmap::IndexSet;
 
@@ -21,6 +21,7 @@ impl Effects {
     /// None at all.
     pub const NONE: Self =
         Self { reads_state: false, writes_state: false, random: false, unknown: false };
+    const UNKNOWN: Self = Self { unknown: true, ..Self::NONE };
     const ALL: Self = Self { reads_state: true, writes_state: true, random: true, unknown: true };
 
     /// Whether the op may be dropped where nobody reads its results. One that only reads state
@@ -134,37 +135,13 @@ fn own_effects(graph: &Subgraph, op: OpId) -> Effects {
 }
 
 fn kind_effects(op: &Op) -> Effects {
-    let OpKind::Builtin(code) = op.kind else {
-        return Effects { unknown: true, ..Effects::default() };
-    };
-    let none = Effects::default();
-    match code {
-        ops::READ_VARIABLE | ops::HASHTABLE_FIND | ops::HASHTABLE_SIZE => {
-            Effects { reads_state: true, ..none }
-        }
-        // A handle is the same at each run, but making one registers the resource.
-        ops::VAR_HANDLE
-        | ops::HASHTABLE
-        | ops::HASHTABLE_IMPORT
-        | ops::ASSIGN_VARIABLE
-        | ops::CALL_ONCE => Effects { writes_state: true, ..none },
-        ops::RANDOM_UNIFORM | ops::RANDOM_STANDARD_NORMAL | ops::MULTINOMIAL => {
-            Effects { random: true, ..none }
-        }
-        // Its state is an operand, and the new state a result.
-        ops::STABLEHLO_RNG_BIT_GENERATOR => none,
-        ops::CUSTOM | ops::DELEGATE | ops::CALL | ops::STABLEHLO_CUSTOM_CALL => {
-            Effects { unknown: true, ..none }
-        }
-        _ => none,
-    }
+    let OpKind::Builtin(code) = op.kind else { return Effects::UNKNOWN };
+    semantics(code).map_or(Effects::UNKNOWN, |what| what.effects)
 }
 
 /// The operand whose memory the op's first result may be, since it only looks at the same
 /// bytes in another way. The runtime's memory planner may put both in one place.
 pub fn aliased_operand(op: &Op) -> Option<u32> {
-    match op.kind {
-        OpKind::Builtin(ops::RESHAPE | ops::EXPAND_DIMS | ops::SQUEEZE | ops::BITCAST) => Some(0),
-        _ => None,
-    }
+    let OpKind::Builtin(code) = op.kind else { return None };
+    semantics(code).filter(|what| what.view).map(|_| 0)
 }

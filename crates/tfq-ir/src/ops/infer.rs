@@ -43,6 +43,8 @@ pub enum Shape {
 pub struct OperandFacts<'a> {
     /// The type that readers expect: see [`Tensor::expressed`].
     pub ty: ElementType,
+    /// The type that it is stored in, where that is another.
+    pub stored: Option<ElementType>,
     /// Its shape.
     pub shape: Shape,
     /// The bytes of a constant.
@@ -239,6 +241,15 @@ impl Shape {
         mine.len() == others.len() && mine.iter().zip(others).all(agree)
     }
 
+    /// Whether this says all that the other does, and perhaps more.
+    pub(crate) fn refines(&self, other: &Self) -> bool {
+        let Some(others) = other.dims() else { return true };
+        self.dims().is_some_and(|mine| {
+            mine.len() == others.len()
+                && mine.iter().zip(others).all(|(mine, other)| other.is_none() || mine == other)
+        })
+    }
+
     /// What both have in common.
     pub(crate) fn join(&self, other: &Self) -> Self {
         match (self.dims(), other.dims()) {
@@ -273,9 +284,23 @@ impl<'a> OperandFacts<'a> {
         let dense = tensor.sparsity.is_none() && tensor.expressed.is_none();
         Self {
             ty: stated(tensor),
+            stored: tensor.expressed.map(|_| tensor.ty),
             shape: Shape::of_tensor(tensor, contents.is_some()),
             contents: contents.filter(|_| dense),
         }
+    }
+}
+
+impl OperandFacts<'_> {
+    /// Whether this may be the other operand, of which more is known now. Contents that are not
+    /// known any more count for that: nothing follows from them.
+    pub(crate) fn refines(&self, other: &Self) -> bool {
+        let contents = match (self.contents, other.contents) {
+            // Bytes are not compared: constants are large, and each has its own.
+            (Some(mine), Some(others)) => std::ptr::eq(mine, others),
+            _ => true,
+        };
+        self.ty == other.ty && contents && self.shape.refines(&other.shape)
     }
 }
 

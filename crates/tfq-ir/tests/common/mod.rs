@@ -29,6 +29,11 @@ pub(crate) fn relu() -> Op {
     op(ops::RELU)
 }
 
+/// An op of which nothing is known.
+pub(crate) fn custom() -> Op {
+    Op::new(OpKind::Custom("Any".into()))
+}
+
 /// `x → RELU → a → RELU → b`, then `ADD(b, a) → y`. Input `x`, output `y`.
 #[derive(Clone, Copy)]
 pub(crate) struct Chain {
@@ -42,10 +47,19 @@ pub(crate) struct Chain {
 }
 
 pub(crate) fn chain() -> (Module, Chain) {
+    chain_of(op)
+}
+
+/// The same of ops that take and give anything.
+pub(crate) fn custom_chain() -> (Module, Chain) {
+    chain_of(|_| custom())
+}
+
+fn chain_of(op: impl Fn(i32) -> Op) -> (Module, Chain) {
     let mut builder = SubgraphBuilder::new(Some("main".into()));
     let [x, a, b, y] = ["x", "a", "b", "y"].map(|name| builder.tensor(float(name)));
-    let first = builder.op(relu(), &[Some(x)], &[a]);
-    let second = builder.op(relu(), &[Some(a)], &[b]);
+    let first = builder.op(op(ops::RELU), &[Some(x)], &[a]);
+    let second = builder.op(op(ops::RELU), &[Some(a)], &[b]);
     let add = builder.op(op(ops::ADD), &[Some(b), Some(a)], &[y]);
     let main = builder.finish(vec![x], vec![y]);
     let module = Module::new(vec![main], ConstantPool::new(vec![None]));

@@ -49,6 +49,14 @@ fn what_is_not_known_contradicts_nothing() {
     assert_eq!(found(&format!("{x}%y = NEG(%x) : f32[*]")), [""; 0]);
     assert_eq!(found(&format!("{x}%y = custom \"Mine\"(%x) : i8[9]")), [""; 0]);
     // A quantised weight in place of a float one is what its readers expect.
+    let lookup =
+        "%i = input : i32[1]\n%w = const : i8[2,3] expressed f32 q(0.1)\n%y = GATHER(%w, %i)";
+    assert_eq!(found(&format!("{lookup} : i8[1,3] q(0.1)")), [""; 0]);
+    assert_eq!(found(&format!("{lookup} : f32[1,3]")), [""; 0]);
+    assert_eq!(
+        found(&format!("{lookup} : i32[1,3]")),
+        ["result 0 (`y`) is INT32 and the op gives FLOAT32"]
+    );
     let body = "%x = input : f32[1,3]\n%w = const : i8[2,3] expressed f32 q([0.1, 0.2], axis = 0)\n%y = FULLY_CONNECTED(%x, %w, _) : f32[1,2]";
     assert_eq!(found(body), [""; 0]);
 }

@@ -1,9 +1,10 @@
 //! What [`tfq_ir::ops::infer`] says of results: beside what the runtime gives (`measured`), of tensors of which not all is
-//! known (`unknown`), of ops that call subgraphs (`calls`), and against what files claim (`contradictions`).
+//! known (`unknown`), of ops that call subgraphs (`calls`), against what files claim (`contradictions`), and where patches make ops (`patches`).
 
 mod calls;
 mod contradictions;
 mod measured;
+mod patches;
 mod unknown;
 
 use tfq_ir::ops::{ResultFacts, infer_op};

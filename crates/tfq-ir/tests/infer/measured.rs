@@ -221,6 +221,7 @@ impl Tensor {
     fn facts(&self) -> OperandFacts<'_> {
         OperandFacts {
             ty: self.ty,
+            stored: None,
             shape: Shape::of(self.shape.iter().map(|dim| Some(*dim))),
             contents: self.contents.as_deref(),
         }

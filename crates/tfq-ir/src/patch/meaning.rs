@@ -1,0 +1,216 @@
+//! Whether the ops that a patch makes or changes can be what it makes of them.
+//!
+//! Ops that it does not touch are not looked at, and what a model came with is not its fault: an op that contradicted
+//! before may go on doing so, and may come to where only more is known of its operands.
+
+use super::{Check, Edit, OpRef, Reason, TensorRef};
+use crate::ops::{Contradiction, OpFacts, OperandFacts, stated};
+use crate::{Op, OpId, Tensor, TensorId};
+use indexmap::{IndexMap, IndexSet};
+use std::collections::HashMap;
+
+/// Ops and tensors as they are when the patch is applied.
+struct After<'a> {
+    check: &'a Check<'a>,
+    /// Tensors that the patch edits.
+    tensors: IndexMap<TensorId, Tensor>,
+    /// Ops whose attributes it sets.
+    ops: HashMap<OpId, Op>,
+    /// How many operands and results it gives an op, at least.
+    operands: HashMap<OpRef, u32>,
+    results: HashMap<OpRef, u32>,
+}
+
+/// The first op that does not go with its tensors through the fault of the patch.
+pub(super) fn check(check: &Check<'_>) -> Result<(), Reason> {
+    let after = After::new(check);
+    after.outputs()?;
+    let touched = after.touched();
+    let mut replaced = None;
+    for &op in &touched {
+        let facts = after.facts(op);
+        let found = facts.contradictions(check.module);
+        if found.is_empty() {
+            continue;
+        }
+        let before;
+        let excused = match op {
+            OpRef::Old(id) => {
+                let known = after.known_before(id, &facts);
+                before = known.contradictions(check.module);
+                &before
+            }
+            // It stands for ops that the patch erases or changes.
+            OpRef::New(_) => replaced.get_or_insert_with(|| after.replaced(&touched)),
+        };
+        let blamed = found.into_iter().find(|what| !excused.iter().any(|e| e.is_like(what)));
+        if let Some(what) = blamed {
+            let result = facts.results.first().map_or("?", |tensor| tensor.label());
+            return Err(Reason::Contradiction {
+                subgraph: check.patch.subgraph.0,
+                op: check.op_label(op),
+                result: result.to_owned(),
+                what: Box::new(what),
+            });
+        }
+    }
+    Ok(())
+}
+
+impl<'a> After<'a> {
+    fn new(check: &'a Check<'a>) -> Self {
+        let (graph, p) = (check.graph, check.patch);
+        let mut tensors: IndexMap<TensorId, Tensor> = IndexMap::new();
+        for (id, edit) in &p.edits {
+            let tensor = tensors.entry(*id).or_insert_with(|| graph.tensor(*id).clone());
+            match edit {
+                Edit::Type(ty) => tensor.ty = *ty,
+                Edit::Buffer(buffer) => tensor.buffer = *buffer,
+                Edit::Expressed(ty) => tensor.expressed = *ty,
+                Edit::Name(_) | Edit::Quantization(_) => (),
+            }
+        }
+        let mut ops: HashMap<OpId, Op> = HashMap::new();
+        for (id, name, value) in &p.attrs {
+            let op = ops.entry(*id).or_insert_with(|| graph.op(*id).clone());
+            // That the op has such an attribute was checked.
+            _ = op.attrs.as_mut().map(|attrs| attrs.set(name, value.clone()));
+        }
+        Self {
+            check,
+            tensors,
+            ops,
+            operands: counts(p.operands.keys()),
+            results: counts(p.results.keys()),
+        }
+    }
+
+    /// What the subgraph returns keeps the type that callers expect, however it is stored.
+    fn outputs(&self) -> Result<(), Reason> {
+        for (id, after) in &self.tensors {
+            let before = self.check.graph.tensor(*id);
+            if stated(after) != stated(before)
+                && self.check.graph.is_output(*id)
+                && !self.check.patch.outputs.contains_key(id)
+            {
+                return Err(Reason::OutputType {
+                    subgraph: self.check.patch.subgraph.0,
+                    tensor: before.label().to_owned(),
+                    before: stated(before),
+                    after: stated(after),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Ops that the patch adds, and those of which it changes anything that contradictions depend on.
+    fn touched(&self) -> IndexSet<OpRef> {
+        let (graph, p) = (self.check.graph, self.check.patch);
+        let mut touched: IndexSet<OpRef> = (0..p.ops.len() as u32).map(OpRef::New).collect();
+        touched.extend(p.operands.keys().map(|(op, _)| *op));
+        touched.extend(p.results.keys().map(|(op, _)| *op));
+        touched.extend(p.attrs.iter().map(|(op, ..)| OpRef::Old(*op)));
+        for (id, _) in &p.edits {
+            let (before, after) = (self.operand_before(*id), self.operand((*id).into()));
+            if after.ty != before.ty || after.shape != before.shape {
+                touched.extend(graph.producer(*id).map(|(op, _)| OpRef::Old(op)));
+            }
+            if !after.refines(&before) {
+                touched.extend(graph.uses(*id).iter().map(|r#use| OpRef::Old(r#use.op)));
+            }
+        }
+        touched.retain(|op| !matches!(op, OpRef::Old(op) if p.erased_ops.contains(op)));
+        touched
+    }
+
+    fn facts(&self, op: OpRef) -> OpFacts<'_> {
+        let (graph, p) = (self.check.graph, self.check.patch);
+        let (node, operands, results) = match op {
+            OpRef::Old(id) => {
+                let node = self.ops.get(&id).unwrap_or_else(|| graph.op(id));
+                (node, graph.operands(id), graph.results(id))
+            }
+            OpRef::New(n) => (&p.ops[n as usize].0, Default::default(), Default::default()),
+        };
+        let count = |now: usize, made: &HashMap<OpRef, u32>| {
+            (now as u32).max(made.get(&op).copied().unwrap_or(0))
+        };
+        let operand = |slot: u32| match p.operands.get(&(op, slot)) {
+            Some(set) => *set,
+            None => operands.get(slot as usize).copied().flatten().map(TensorRef::Old),
+        };
+        let result = |slot: u32| match p.results.get(&(op, slot)) {
+            Some(set) => Some(*set),
+            None => results.get(slot as usize).copied().map(TensorRef::Old),
+        };
+        OpFacts {
+            op: node,
+            operands: (0..count(operands.len(), &self.operands))
+                .map(|slot| operand(slot).map(|tensor| self.operand(tensor)))
+                .collect(),
+            results: (0..count(results.len(), &self.results))
+                .filter_map(result)
+                .map(|tensor| self.tensor(tensor))
+                .collect(),
+        }
+    }
+
+    /// An op as it was, but with all that is known of its operands by now.
+    fn known_before(&self, op: OpId, after: &OpFacts<'a>) -> OpFacts<'a> {
+        let mut before = OpFacts::of(self.check.module, self.check.patch.subgraph, op);
+        for (before, after) in before.operands.iter_mut().zip(&after.operands) {
+            if let (Some(before), Some(after)) = (before, after)
+                && after.refines(before)
+            {
+                *before = after.clone();
+            }
+        }
+        before
+    }
+
+    /// What contradicted at ops that the patch erases or changes.
+    fn replaced(&self, touched: &IndexSet<OpRef>) -> Vec<Contradiction> {
+        let changed = touched.iter().filter_map(|op| match op {
+            OpRef::Old(op) => Some(op),
+            OpRef::New(_) => None,
+        });
+        let all = self.check.patch.erased_ops.iter().chain(changed);
+        all.flat_map(|op| {
+            OpFacts::of(self.check.module, self.check.patch.subgraph, *op)
+                .contradictions(self.check.module)
+        })
+        .collect()
+    }
+
+    fn tensor(&self, tensor: TensorRef) -> &Tensor {
+        match tensor {
+            TensorRef::Old(id) => {
+                self.tensors.get(&id).unwrap_or_else(|| self.check.graph.tensor(id))
+            }
+            TensorRef::New(n) => &self.check.patch.tensors[n as usize],
+        }
+    }
+
+    fn operand(&self, tensor: TensorRef) -> OperandFacts<'_> {
+        let odd = matches!(tensor, TensorRef::Old(id) if self.check.graph.oddity(id).is_some());
+        let tensor = self.tensor(tensor);
+        let constant = self.check.module.constants().constant(tensor.buffer);
+        let constant = constant.filter(|_| !tensor.is_variable && !odd);
+        OperandFacts::of(tensor, constant.map(|bytes| &bytes[..]))
+    }
+
+    fn operand_before(&self, id: TensorId) -> OperandFacts<'_> {
+        let contents = self.check.module.constant(self.check.patch.subgraph, id);
+        OperandFacts::of(self.check.graph.tensor(id), contents.map(|bytes| &bytes[..]))
+    }
+}
+
+fn counts<'k>(slots: impl Iterator<Item = &'k (OpRef, u32)>) -> HashMap<OpRef, u32> {
+    let mut counts = HashMap::new();
+    for (op, slot) in slots {
+        let count: &mut u32 = counts.entry(*op).or_default();
+        *count = (*count).max(slot + 1);
+    }
+    counts
+}
