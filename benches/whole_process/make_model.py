@@ -1,6 +1,6 @@
-"""Writes a float .tflite of 4096x4096 FULLY_CONNECTED layers with bias: 64 MiB a layer.
+"""Writes a float .tflite of SIZExSIZE FULLY_CONNECTED layers with bias, of 4096x4096 unless told otherwise: 64 MiB a layer.
 
-    make_model.py LAYERS OUT
+    make_model.py LAYERS OUT [size]
 
 16 layers make 1 GiB. Needs flatbuffers and ai-edge-litert from PyPI. The weights are normal with a fixed seed; they
 follow the flatbuffer, since the Python builder would copy them several times.
@@ -13,16 +13,13 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-SIZE = 4096
-
-
 def tensor(name, shape, buffer):
     t = schema.TensorT()
     t.name, t.shape, t.type, t.buffer = name, shape, schema.TensorType.FLOAT32, buffer
     return t
 
 
-def skeleton(layers):
+def skeleton(layers, size):
     """The model with a 1-byte placeholder in each constant."""
     model = schema.ModelT()
     model.version = 3
@@ -31,17 +28,17 @@ def skeleton(layers):
     model.operatorCodes = [code]
     graph = schema.SubGraphT()
     graph.name = "main"
-    graph.tensors = [tensor("x", [1, SIZE], 0)]
+    graph.tensors = [tensor("x", [1, size], 0)]
     graph.operators = []
     model.buffers = [schema.BufferT()]
     for n in range(layers):
         x = len(graph.tensors) - 1
-        for name, shape in (("weights", [SIZE, SIZE]), ("bias", [SIZE])):
+        for name, shape in (("weights", [size, size]), ("bias", [size])):
             buffer = schema.BufferT()
             buffer.offset = buffer.size = 1
             model.buffers.append(buffer)
             graph.tensors.append(tensor(f"{name}_{n}", shape, len(model.buffers) - 1))
-        graph.tensors.append(tensor(f"y_{n}", [1, SIZE], 0))
+        graph.tensors.append(tensor(f"y_{n}", [1, size], 0))
         op = schema.OperatorT()
         op.builtinOptionsType = schema.BuiltinOptions.FullyConnectedOptions
         op.builtinOptions = schema.FullyConnectedOptionsT()
@@ -54,26 +51,26 @@ def skeleton(layers):
     return bytearray(builder.Output())
 
 
-def main(layers, out):
-    data = skeleton(layers)
+def main(layers, out, size=4096):
+    data = skeleton(layers, size)
     model = schema.Model.GetRootAsModel(data, 0)
     constants, at = [], len(data)
     for n in range(1, model.BuffersLength()):
         table = model.Buffers(n)._tab
-        size = 4 * SIZE * (SIZE if n % 2 else 1)
+        length = 4 * size * (size if n % 2 else 1)
         at = (at + 15) // 16 * 16
-        for slot, value in ((6, at), (8, size)):
+        for slot, value in ((6, at), (8, length)):
             where = table.Pos + table.Offset(slot)
             data[where : where + 8] = struct.pack("<Q", value)
-        constants.append((at, size))
-        at += size
+        constants.append((at, length))
+        at += length
     rng = np.random.default_rng(1)
     with open(out, "wb") as file:
         file.write(data)
-        for at, size in constants:
+        for at, length in constants:
             file.seek(at)
-            rng.standard_normal(size // 4, dtype=np.float32).tofile(file)
+            rng.standard_normal(length // 4, dtype=np.float32).tofile(file)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2])
+    main(int(sys.argv[1]), sys.argv[2], *map(int, sys.argv[3:4]))
