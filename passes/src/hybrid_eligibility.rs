@@ -1,5 +1,5 @@
 use tfq_ir::{Attr, Module, OpId, Patch, SubgraphId, counted, grouped};
-use tfq_pass::analysis::HybridVerdicts;
+use tfq_pass::analysis::{AnalysisInput, HybridVerdicts};
 use tfq_pass::{Context, Cost, Eligibility, Pass, PassError, cost, declare_pass};
 
 declare_pass! {
@@ -51,12 +51,12 @@ impl Pass for HybridEligibility {
         cx.preserve::<HybridVerdicts>();
         for sg in cx.subgraphs(module) {
             let verdicts = cx.analysis::<HybridVerdicts>(module, sg);
-            let mut verdicts = verdicts.iter().peekable();
             let ops: Vec<OpId> = module.subgraph(sg).ops().collect();
             for op in ops {
                 self.judge_version(module, cx, sg, op);
-                while let Some(((_, slot), verdict)) = verdicts.next_if(|((of, _), _)| *of == op) {
-                    self.judge(module, cx, sg, op, *slot, verdict)?;
+                let input = AnalysisInput { module, subgraph: sg, target: cx.target() };
+                for (slot, verdict) in verdicts.of_op(input, op) {
+                    self.judge(module, cx, sg, op, slot, &verdict)?;
                 }
             }
         }

@@ -76,7 +76,9 @@ fn rules(views: Arc<Views>) -> Vec<Rule> {
     vec![
         read("dequantise behind a lookup")
             .benefit(3)
-            .when("the op copies codes", |m| m.eligibility() == Eligibility::PassThrough)
+            .when("the op copies codes", |m| {
+                m.verdict().is_some_and(|verdict| *verdict == Eligibility::PassThrough)
+            })
             .when("its result is float32", |m| {
                 m.result().is_some_and(|id| m.graph().tensor(id).ty == ElementType::Float32)
             })
@@ -152,15 +154,15 @@ fn rules(views: Arc<Views>) -> Vec<Rule> {
             .guard("every op that reads it can", |m| {
                 let graph = m.graph();
                 graph.uses(m.id("w")).iter().all(|u| {
-                    let verdict = || m.eligibility_of(u.op, u.slot);
-                    graph.op(u.op).kind.is(ops::DEQUANTIZE) || refusal(m, u.op, verdict()).is_none()
+                    let verdict = m.verdict_of(u.op, u.slot);
+                    verdict.is_none_or(|verdict| refusal(m, u.op, &verdict).is_none())
                 })
             })
             .guard("the subgraph does not return it", |m| !is_returned(m))
             .replace(|m, patch| patch.set_expressed(m.id("w"), None)),
         read_of_quantised("give an op a tensor of its own")
             .when("another op changes the scale of the tensor", |m| {
-                matches!(m.eligibility(), Eligibility::OwnTensor { .. })
+                matches!(m.verdict().as_deref(), Some(Eligibility::OwnTensor { .. }))
             })
             .replace(|m, patch| {
                 let own = patch.add_tensor(Tensor {
@@ -169,8 +171,8 @@ fn rules(views: Arc<Views>) -> Vec<Rule> {
                 });
                 patch.set_operand(m.root(), m.slot(), own);
             })
-            .tell("own tensor", |m| match m.eligibility() {
-                Eligibility::OwnTensor { reason, .. } => {
+            .tell("own tensor", |m| match m.verdict().as_deref() {
+                Some(Eligibility::OwnTensor { reason, .. }) => {
                     format!(
                         "`{}` gets a second tensor for its bytes: {reason}",
                         m.tensor("w").label()
@@ -220,14 +222,9 @@ fn is_returned(m: &Match<'_>) -> bool {
     m.graph().is_output(m.id("w"))
 }
 
-/// Why the op cannot read the constant, unless it can. A constant of a model that was quantised
-/// before is looked at only where it stands next to float32 activations: no other place mistakes
-/// it for float32.
+/// Why the op cannot read the constant, unless it can.
 fn why_not(m: &Match<'_>) -> Option<String> {
-    if m.tensor("w").expressed.is_none() && !is_hybrid_place(m) {
-        return None;
-    }
-    refusal(m, m.root(), m.eligibility())
+    refusal(m, m.root(), &*m.verdict()?)
 }
 
 /// Whether the constant came in with a zero point and all kernels compute with it, though they
@@ -246,10 +243,10 @@ fn reason(m: &Match<'_>) -> String {
     why_not(m).unwrap_or_default()
 }
 
-fn refusal(m: &Match<'_>, op: OpId, verdict: Eligibility) -> Option<String> {
+fn refusal(m: &Match<'_>, op: OpId, verdict: &Eligibility) -> Option<String> {
     match verdict {
         Eligibility::Hybrid { .. } | Eligibility::OwnTensor { .. } => None,
-        Eligibility::Dequantize { reason } => Some(reason),
+        Eligibility::Dequantize { reason } => Some(reason.clone()),
         // The codes are copied already where the result has the constant's type.
         Eligibility::PassThrough => {
             let graph = m.graph();
@@ -258,15 +255,6 @@ fn refusal(m: &Match<'_>, op: OpId, verdict: Eligibility) -> Option<String> {
                 .then(|| "it looks up more elements than the table has".to_owned())
         }
     }
-}
-
-/// Whether the op reads a weight there next to float32 activations.
-fn is_hybrid_place(m: &Match<'_>) -> bool {
-    let (graph, op) = (m.graph(), m.root());
-    let Some(facts) = m.target().facts_of(graph, op) else { return false };
-    let activation = facts.activation.and_then(|slot| graph.operand(op, slot));
-    facts.weights.contains(&m.slot())
-        && activation.is_some_and(|id| graph.tensor(id).ty == ElementType::Float32)
 }
 
 /// Whether a lookup returns more elements than its table has; then the table is converted, once.

@@ -340,6 +340,11 @@ impl Patch {
         self.attrs.push((op, name, value));
     }
 
+    /// The ops that it leaves notes on.
+    pub fn noted(&self) -> impl Iterator<Item = OpId> + '_ {
+        self.notes.iter().map(|(op, ..)| *op)
+    }
+
     /// Leaves a note for later passes on an op.
     pub fn set_note(&mut self, op: OpId, name: impl Into<Cow<'static, str>>, value: Attr) {
         self.notes.push((op, name.into(), value));

@@ -1,6 +1,6 @@
 //! Analyses: what passes want to know about a subgraph, found out once for each of its states.
 
-use crate::eligibility::{Eligibility, eligibility};
+use crate::eligibility::Verdicts;
 use bytes::Bytes;
 use indexmap::IndexMap;
 use rayon::prelude::*;
@@ -8,13 +8,12 @@ use std::any::{Any, TypeId};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tfq_ir::catalog::ops::DEQUANTIZE;
 use tfq_ir::text::{Stats, stats};
 use tfq_ir::{
-    BufferId, Effects, ElementType, Module, OpId, SubgraphId, TensorId, Use, aliased_operand,
-    effects,
+    Applied, BufferId, Effects, ElementType, Module, OpId, SubgraphId, TensorId, Use,
+    aliased_operand, effects,
 };
-use tfq_target::{Spreaders, Target};
+use tfq_target::Target;
 
 /// Something that can be found out about a subgraph. [`crate::Context::analysis`] keeps the
 /// result until a patch changes the subgraph, or longer where the pass says that its patches
@@ -29,8 +28,28 @@ pub trait Analysis: Any {
     /// Whether the result depends on other subgraphs too: those that ops call.
     const LOOKS_AT_CALLEES: bool = false;
 
+    /// Whether the result is only begun and found out when it is asked, so that the time of
+    /// [`Self::compute`] says nothing.
+    const LAZY: bool = false;
+
     /// Finds it out. `last` is the result for an earlier state, where there is one.
     fn compute(input: AnalysisInput<'_>, last: Option<&Self::Result>) -> Self::Result;
+
+    /// Brings the result up to date after a change, if it can, and tells whether it did. Where it
+    /// cannot, the result is computed when it is asked for again.
+    fn follow(result: &Self::Result, input: AnalysisInput<'_>, change: Change<'_>) -> bool {
+        _ = (result, input, change);
+        false
+    }
+}
+
+/// A patch that was applied, for [`Analysis::follow`].
+#[derive(Clone, Copy, Debug)]
+pub struct Change<'a> {
+    /// What it did.
+    pub applied: &'a Applied,
+    /// Ops that it left notes on, which counts as no change of them.
+    pub noted: &'a [OpId],
 }
 
 /// What an analysis looks at.
@@ -56,6 +75,7 @@ pub(crate) struct Analyses {
 struct Entry {
     state: u64,
     result: Arc<dyn Any + Send + Sync>,
+    follow: fn(&(dyn Any + Send + Sync), AnalysisInput<'_>, Change<'_>) -> bool,
 }
 
 /// One computation of an analysis.
@@ -77,27 +97,38 @@ impl Analyses {
         let last = last.map(|entry| cast::<A>(&entry.result));
         let start = Instant::now();
         let result = Arc::new(A::compute(input, last.as_deref()));
-        self.computed.push(Computed { name: A::NAME, start, time: start.elapsed() });
-        self.results.insert(key, Entry { state, result: result.clone() });
+        if !A::LAZY {
+            self.computed.push(Computed { name: A::NAME, start, time: start.elapsed() });
+        }
+        self.results.insert(key, Entry { state, result: result.clone(), follow: follow::<A> });
         result
     }
 
-    /// Lets results of these analyses that held before a change of the subgraph hold after it.
-    pub(crate) fn carry_over(
+    /// After a patch, lets those results that held before it hold on that the pass preserves, or
+    /// that can follow.
+    pub(crate) fn after_patch(
         &mut self,
         preserved: &[TypeId],
-        subgraph: SubgraphId,
         before: u64,
-        after: u64,
+        input: AnalysisInput<'_>,
+        change: Change<'_>,
     ) {
-        for id in preserved {
-            if let Some(entry) = self.results.get_mut(&(*id, subgraph))
-                && entry.state == before
-            {
+        let after = input.module.subgraph(input.subgraph).epoch();
+        let of_subgraph = self.results.iter_mut().filter(|((_, sg), _)| *sg == input.subgraph);
+        for ((id, _), entry) in of_subgraph.filter(|(_, entry)| entry.state == before) {
+            if preserved.contains(id) || (entry.follow)(&*entry.result, input, change) {
                 entry.state = after;
             }
         }
     }
+}
+
+fn follow<A: Analysis>(
+    result: &(dyn Any + Send + Sync),
+    input: AnalysisInput<'_>,
+    change: Change<'_>,
+) -> bool {
+    result.downcast_ref().is_some_and(|result| A::follow(result, input, change))
 }
 
 fn cast<A: Analysis>(result: &Arc<dyn Any + Send + Sync>) -> Arc<A::Result> {
@@ -203,44 +234,25 @@ impl Analysis for OpEffects {
     }
 }
 
-/// For each operand that holds a quantised constant which the op's float kernel cannot read,
-/// what has to be done about it on the target.
+/// For each operand that is a quantised constant next to float, what has to be done about it on
+/// the target.
 #[derive(Debug)]
 pub struct HybridVerdicts;
 
 impl Analysis for HybridVerdicts {
-    /// By op and operand slot, in execution order.
-    type Result = IndexMap<(OpId, u32), Eligibility>;
+    type Result = Verdicts;
     const NAME: &'static str = "hybrid-eligibility";
+    const LAZY: bool = true;
 
-    fn compute(input: AnalysisInput<'_>, _: Option<&Self::Result>) -> Self::Result {
-        let (module, sg) = (input.module, input.subgraph);
-        let (mut verdicts, spreaders) = (IndexMap::new(), Spreaders::default());
-        for op in module.subgraph(sg).ops() {
-            for slot in quantised_constants(module, sg, op) {
-                let verdict = eligibility(module, input.target, sg, op, slot, &spreaders);
-                verdicts.insert((op, slot), verdict);
-            }
-        }
-        verdicts
+    fn compute(_: AnalysisInput<'_>, _: Option<&Self::Result>) -> Self::Result {
+        Verdicts::default()
     }
-}
 
-/// Operands that hold a quantised constant which the op's float kernel cannot read.
-fn quantised_constants(module: &Module, sg: SubgraphId, op: OpId) -> Vec<u32> {
-    use ElementType::{Float32, Int2, Int4, Int8};
-    let graph = module.subgraph(sg);
-    if graph.op(op).kind.is(DEQUANTIZE) {
-        return Vec::new();
+    fn follow(verdicts: &Self::Result, input: AnalysisInput<'_>, change: Change<'_>) -> bool {
+        let ops = change.applied.ops.iter().chain(&change.applied.erased).chain(change.noted);
+        verdicts.forget(input, ops.copied());
+        true
     }
-    let operands = graph.operands(op);
-    let float = operands.iter().flatten().any(|id| graph.tensor(*id).ty == Float32);
-    let is_one = |id: TensorId| {
-        let tensor = graph.tensor(id);
-        let stored = matches!(tensor.ty, Int8 | Int4 | Int2) && tensor.scales() > 0;
-        tensor.expressed.is_some() || (float && stored && module.constant(sg, id).is_some())
-    };
-    (0..).zip(operands).filter(|(_, id)| id.is_some_and(is_one)).map(|(slot, _)| slot).collect()
 }
 
 /// Minimum, maximum, mean, standard deviation, zeros and non-finite elements of each constant.

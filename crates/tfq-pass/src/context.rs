@@ -1,6 +1,6 @@
 //! What a pass is given besides the model, and what it tells.
 
-use crate::analysis::{Analyses, Analysis, AnalysisInput};
+use crate::analysis::{Analyses, Analysis, AnalysisInput, Change};
 use indexmap::{IndexMap, IndexSet};
 use std::any::TypeId;
 use std::borrow::Cow;
@@ -206,18 +206,31 @@ impl<'a> Context<'a> {
         rank: (bool, usize),
         tell: impl FnOnce() -> (String, String),
     ) {
-        self.candidates += 1;
-        if rank.0 {
-            match self.refusals.get_mut(rule) {
-                Some(count) => *count += 1,
-                None => _ = self.refusals.insert(rule.clone(), 1),
-            }
-        }
         if self.nearest.as_ref().is_none_or(|nearest| rank > nearest.rank) {
             let (place, reason) = tell();
             let [place, reason] = [place, reason].map(shown);
             self.nearest = Some(NearMiss { rule: rule.clone(), place, reason, rank });
         }
+    }
+
+    /// Counts the places where rules nearly matched, and those where only a guard refused.
+    pub(crate) fn nearly_matched(
+        &mut self,
+        places: u64,
+        guarded: IndexMap<&Cow<'static, str>, usize>,
+    ) {
+        self.candidates += places;
+        for (rule, count) in guarded {
+            match self.refusals.get_mut(rule) {
+                Some(known) => *known += count,
+                None => _ = self.refusals.insert(rule.clone(), count),
+            }
+        }
+    }
+
+    /// Whether the user asked about a tensor.
+    pub(crate) fn is_asked(&self) -> bool {
+        self.why.is_some()
     }
 
     /// Whether the user asked about one of these tensors.
@@ -257,8 +270,16 @@ impl<'a> Context<'a> {
             module.subgraphs().nth(sg.0 as usize).map_or(0, |(_, graph)| graph.epoch())
         };
         let before = epoch(module);
+        let noted: Vec<OpId> = patch.noted().collect();
         module.apply(patch)?;
-        self.analyses.carry_over(&self.preserved, sg, before, epoch(module));
+        let input = AnalysisInput { module, subgraph: sg, target: self.target };
+        let applied = module.journal().last().expect("it was applied");
+        self.analyses.after_patch(
+            &self.preserved,
+            before,
+            input,
+            Change { applied, noted: &noted },
+        );
         Ok(())
     }
 

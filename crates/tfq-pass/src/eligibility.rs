@@ -2,8 +2,13 @@
 //! check before lowering share.
 
 use crate::Context;
+use crate::analysis::AnalysisInput;
+use smallvec::SmallVec;
 use std::borrow::Cow;
-use tfq_ir::{Attr, ElementType, Module, OpId, SubgraphId};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+use tfq_ir::catalog::ops::DEQUANTIZE;
+use tfq_ir::{Attr, ElementType, Module, Op, OpId, SubgraphId};
 use tfq_target::{Reading, Spreaders, Target, Verdict, WeightForm};
 
 /// Note on an op that binds later passes: `hybrid`, `dequantize` or `pass-through`, whatever
@@ -86,27 +91,157 @@ pub fn cost(
     })
 }
 
-/// The verdict for the constant at an operand of an op, in the form that it has now.
-///
-/// A note on the op decides first. Then the target does: GATHER passes codes through where one
-/// scale serves the whole table, since per-channel parameters do not fit the result (the loader
-/// compares their number with the result's dimension).
-pub fn eligibility(
+/// Whether an operand is a quantised constant next to float: one whose readers were written for
+/// float32, or an integer weight with scales beside a float32 activation. In any other place an
+/// integer with scales is not mistaken for float32: the op computes with integers.
+pub fn is_quantised_beside_float(
     module: &Module,
     target: &Target,
     sg: SubgraphId,
     op: OpId,
     slot: u32,
-    spreaders: &Spreaders,
-) -> Eligibility {
+) -> bool {
+    use ElementType::{Float32, Int2, Int4, Int8};
+    let graph = module.subgraph(sg);
+    let Some(id) = graph.operand(op, slot) else { return false };
+    let tensor = graph.tensor(id);
+    if tensor.expressed.is_some() {
+        return !graph.op(op).kind.is(DEQUANTIZE);
+    }
+    if !matches!(tensor.ty, Int8 | Int4 | Int2) || tensor.scales() == 0 {
+        return false;
+    }
+    let Some(facts) = target.facts_of(graph, op) else { return false };
+    let activation = facts.activation.and_then(|slot| graph.operand(op, slot));
+    facts.weights.contains(&slot)
+        && activation.is_some_and(|id| graph.tensor(id).ty == Float32)
+        && module.constant(sg, id).is_some()
+}
+
+/// The verdicts on the quantised constants next to float that the ops of a subgraph read. Each is
+/// found out when it is first asked for, and holds until a patch changes the op or what it reads.
+#[derive(Debug, Default)]
+pub struct Verdicts {
+    known: [Mutex<Known>; SHARDS],
+    spreaders: Spreaders,
+}
+
+/// By op, then operand slot.
+type Known = HashMap<OpId, SmallVec<[(u32, Judged); 1]>>;
+
+/// Sweeps ask on all cores.
+const SHARDS: usize = 16;
+
+impl Verdicts {
+    /// The verdict on an operand in the form that it has now; `None` where it is no quantised
+    /// constant next to float ([`is_quantised_beside_float`]).
+    pub fn of(&self, input: AnalysisInput<'_>, op: OpId, slot: u32) -> Option<Arc<Eligibility>> {
+        let AnalysisInput { module, subgraph: sg, target } = input;
+        if !is_quantised_beside_float(module, target, sg, op, slot) {
+            return None;
+        }
+        let known = self.shard(op).get(&op).and_then(|slots| {
+            slots.iter().find(|(known, _)| *known == slot).map(|(_, judged)| judged.clone())
+        });
+        let is_fresh = |known: &Judged| *known.verdict == judge(module, target, sg, op, slot);
+        debug_assert!(known.as_ref().is_none_or(is_fresh), "a patch changed a verdict unnoticed");
+        let judged = known.unwrap_or_else(|| {
+            let judged = Judged::new(module, target, sg, op, slot);
+            self.shard(op).entry(op).or_default().push((slot, judged.clone()));
+            judged
+        });
+        Some(judged.among_others(module, target, sg, op, slot, &self.spreaders))
+    }
+
+    /// The operands of an op that have a verdict, by slot.
+    pub fn of_op(&self, input: AnalysisInput<'_>, op: OpId) -> Vec<(u32, Arc<Eligibility>)> {
+        let slots = input.module.subgraph(input.subgraph).operands(op).len() as u32;
+        (0..slots).filter_map(|slot| Some((slot, self.of(input, op, slot)?))).collect()
+    }
+
+    /// Forgets what the change of these ops, or of tensors of theirs, may have changed.
+    pub(crate) fn forget(&self, input: AnalysisInput<'_>, ops: impl IntoIterator<Item = OpId>) {
+        let graph = input.module.subgraph(input.subgraph);
+        for op in ops {
+            self.shard(op).remove(&op);
+            if !graph.contains_op(op) {
+                continue;
+            }
+            self.spreaders.forget(input.module, input.target, input.subgraph, op);
+            // Kernels look through a Dequantize at the constant behind it.
+            for result in graph.results(op) {
+                for reader in graph.uses(result) {
+                    self.shard(reader.op).remove(&reader.op);
+                }
+            }
+        }
+    }
+
+    fn shard(&self, op: OpId) -> MutexGuard<'_, Known> {
+        let shard = &self.known[op.number() as usize % SHARDS];
+        shard.lock().expect("nothing panics while it is held")
+    }
+}
+
+/// What follows from an op, and what it reads, alone.
+#[derive(Clone, Debug)]
+struct Judged {
+    verdict: Arc<Eligibility>,
+    /// Whether an op that reads the constant through the same tensor may spoil it.
+    may_be_disturbed: bool,
+}
+
+impl Judged {
+    fn new(module: &Module, target: &Target, sg: SubgraphId, op: OpId, slot: u32) -> Self {
+        let verdict = judge(module, target, sg, op, slot);
+        let graph = module.subgraph(sg);
+        let by_kernels = matches!(verdict, Eligibility::Hybrid { .. })
+            && note(graph.op(op), HYBRID_NOTE) != Some("hybrid");
+        let form = graph.operand(op, slot).map(|id| WeightForm::of(graph.tensor(id)));
+        let may_be_disturbed = by_kernels
+            && form.is_some_and(|form| target.may_be_disturbed(module, sg, op, slot, &form));
+        Self { verdict: Arc::new(verdict), may_be_disturbed }
+    }
+
+    /// The verdict in view of the others that read the constant through the same tensor.
+    fn among_others(
+        self,
+        module: &Module,
+        target: &Target,
+        sg: SubgraphId,
+        op: OpId,
+        slot: u32,
+        spreaders: &Spreaders,
+    ) -> Arc<Eligibility> {
+        let Eligibility::Hybrid { delegated } = *self.verdict else { return self.verdict };
+        if !self.may_be_disturbed {
+            return self.verdict;
+        }
+        let graph = module.subgraph(sg);
+        let Some(id) = graph.operand(op, slot) else { return self.verdict };
+        let form = WeightForm::of(graph.tensor(id));
+        match target.disturbed_by(module, sg, op, slot, &form, spreaders) {
+            Some((by, why)) => {
+                let by = Context::op_place(module, sg, by);
+                let reason =
+                    format!("{by} puts several scales in place of the tensor's one, and {why}");
+                Arc::new(Eligibility::OwnTensor { reason, delegated })
+            }
+            None => self.verdict,
+        }
+    }
+}
+
+/// What the kernels say, or what decides before they are asked.
+///
+/// A note on the op decides first. Then the target does: GATHER passes codes through where one
+/// scale serves the whole table, since per-channel parameters do not fit the result (the loader
+/// compares their number with the result's dimension).
+fn judge(module: &Module, target: &Target, sg: SubgraphId, op: OpId, slot: u32) -> Eligibility {
     let graph = module.subgraph(sg);
     let node = graph.op(op);
     let weights = target.weight_slots(graph, op);
-    let text = |note| match node.notes.get(note) {
-        Some(Attr::String(text)) => Some(text.as_ref()),
-        _ => None,
-    };
-    let noted = text(HYBRID_NOTE);
+    let noted = note(node, HYBRID_NOTE);
     let is_weight = weights.contains(&slot) || noted_slot(&node.notes, slot);
     let tensor = graph.operand(op, slot).map(|id| graph.tensor(id));
     // One scale serves the copied codes too; several belong to channels of the table.
@@ -115,7 +250,7 @@ pub fn eligibility(
         Some("hybrid") if is_weight => return Eligibility::Hybrid { delegated: false },
         Some("pass-through") if is_weight && copies => return Eligibility::PassThrough,
         Some("dequantize") => {
-            let reason = text(REASON_NOTE).unwrap_or("a pass decided so").to_owned();
+            let reason = note(node, REASON_NOTE).unwrap_or("a pass decided so").to_owned();
             return Eligibility::Dequantize { reason };
         }
         _ => (),
@@ -142,18 +277,16 @@ pub fn eligibility(
         verdict = target.group_verdict(module, sg, op, |_, tensor| WeightForm::of(tensor));
     }
     match verdict {
-        Verdict::Hybrid { delegated } => {
-            match target.disturbed_by(module, sg, op, slot, &form, spreaders) {
-                Some((by, why)) => {
-                    let by = Context::op_place(module, sg, by);
-                    let reason =
-                        format!("{by} puts several scales in place of the tensor's one, and {why}");
-                    Eligibility::OwnTensor { reason, delegated }
-                }
-                None => Eligibility::Hybrid { delegated },
-            }
-        }
+        Verdict::Hybrid { delegated } => Eligibility::Hybrid { delegated },
         Verdict::Dequantize { reason } => Eligibility::Dequantize { reason },
+    }
+}
+
+/// The text of a note on an op.
+fn note<'a>(op: &'a Op, name: &str) -> Option<&'a str> {
+    match op.notes.get(name) {
+        Some(Attr::String(text)) => Some(text.as_ref()),
+        _ => None,
     }
 }
 

@@ -29,10 +29,11 @@ pub use pattern::{
 
 use crate::Context;
 use bytes::Bytes;
-use pattern::Site;
+use pattern::{Mismatch, Site};
 use std::borrow::Cow;
+use std::ops::ControlFlow;
 use std::sync::Arc;
-use tfq_ir::{Numbers, Patch};
+use tfq_ir::{Numbers, Patch, Subgraph};
 
 type GuardFn = Box<dyn Fn(&Match<'_>) -> bool + Send + Sync>;
 type ReplaceFn = Box<dyn Fn(&Match<'_>, &mut Patch) + Send + Sync>;
@@ -185,30 +186,30 @@ impl Rule {
     }
 
     /// The match at a place, or how near it comes.
-    fn at<'a>(&self, site: Site<'a>) -> Result<Match<'a>, Miss> {
-        let mut nearest: Option<Miss> = None;
-        for found in self.root.matches(site) {
+    fn at<'a>(&self, site: Site<'a>) -> Result<Match<'a>, Miss<'_>> {
+        let mut nearest: Option<Miss<'_>> = None;
+        let mut whole = None;
+        self.root.matches(site, |found| {
             let miss = match found {
                 Ok(found) => match self.conditions.iter().find(|c| !(c.holds)(&found)) {
                     None => match self.forbidden(&found) {
-                        None => return Ok(found),
-                        Some(what) => {
-                            Miss { nodes: found.nodes(), guard: Some(NUMBERED.into()), what }
+                        None => {
+                            whole = Some(found);
+                            return ControlFlow::Break(());
                         }
+                        Some(what) => Miss { nodes: found.nodes(), why: Why::Numbered(what) },
                     },
-                    Some(Condition { name, is_guard, .. }) => {
-                        let what = format!("it does not hold that {name}");
-                        Miss { nodes: found.nodes(), guard: is_guard.then(|| name.clone()), what }
-                    }
+                    Some(condition) => Miss { nodes: found.nodes(), why: Why::Not(condition) },
                 },
-                Err((nodes, what)) => Miss { nodes, guard: None, what },
+                Err((nodes, mismatch)) => Miss { nodes, why: Why::Pattern(mismatch) },
             };
             if nearest.as_ref().is_none_or(|nearest| miss.rank() > nearest.rank()) {
                 nearest = Some(miss);
             }
-        }
-        let nothing = || Miss { nodes: 0, guard: None, what: "it reads no such tensor".to_owned() };
-        Err(nearest.unwrap_or_else(nothing))
+            ControlFlow::Continue(())
+        });
+        let nothing = || Miss { nodes: 0, why: Why::Pattern(Mismatch::NoSuchOperand) };
+        whole.ok_or_else(|| nearest.unwrap_or_else(nothing))
     }
 }
 
@@ -225,19 +226,48 @@ impl std::fmt::Debug for Rule {
 }
 
 /// Why a rule did not apply at a place where its root could be.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Miss {
+#[derive(Clone)]
+struct Miss<'r> {
     /// How many nodes of the pattern matched: the more, the nearer.
     nodes: usize,
-    /// The guard that refused, where the whole pattern matched and the rule is about it.
-    guard: Option<Cow<'static, str>>,
-    /// The reason in words.
-    what: String,
+    why: Why<'r>,
 }
 
-impl Miss {
+#[derive(Clone)]
+enum Why<'r> {
+    Pattern(Mismatch),
+    /// The whole pattern matched, and this did not hold.
+    Not(&'r Condition),
+    /// Metadata names by number what the rule would add or remove.
+    Numbered(String),
+}
+
+impl Miss<'_> {
+    /// The guard that refused, where the whole pattern matched and the rule is about it.
+    fn guard(&self) -> Option<Cow<'static, str>> {
+        match &self.why {
+            Why::Not(Condition { name, is_guard: true, .. }) => Some(name.clone()),
+            Why::Numbered(_) => Some(NUMBERED.into()),
+            _ => None,
+        }
+    }
+
     /// Larger where it came nearer.
     fn rank(&self) -> (bool, usize) {
-        (self.guard.is_some(), self.nodes)
+        let guarded = match &self.why {
+            Why::Pattern(_) => false,
+            Why::Not(condition) => condition.is_guard,
+            Why::Numbered(_) => true,
+        };
+        (guarded, self.nodes)
+    }
+
+    /// The reason in words.
+    fn what(&self, graph: &Subgraph) -> String {
+        match &self.why {
+            Why::Pattern(mismatch) => mismatch.text(graph),
+            Why::Not(condition) => format!("it does not hold that {}", condition.name),
+            Why::Numbered(what) => what.clone(),
+        }
     }
 }

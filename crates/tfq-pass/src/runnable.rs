@@ -2,12 +2,14 @@
 //! before a model is lowered.
 
 use crate::Context;
-use crate::eligibility::{Eligibility, eligibility};
+use crate::analysis::AnalysisInput;
+use crate::eligibility::{Eligibility, Verdicts};
 use crate::invariant::{Invariant, SETTLED};
 use indexmap::{IndexMap, IndexSet};
 use std::mem::{Discriminant, discriminant};
-use tfq_ir::{ElementType, Module, Numbers, OpId, SubgraphId, TensorId};
-use tfq_target::{Spreaders, Target, WeightForm};
+use std::sync::Arc;
+use tfq_ir::{Module, Numbers, OpId, SubgraphId, TensorId};
+use tfq_target::{Target, WeightForm};
 
 /// Something that the target would refuse or compute wrongly, and the pass that mends it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -162,12 +164,13 @@ struct OpCheck<'a> {
     target: &'a Target,
     /// Tensors that patches made or gave another type.
     changed: IndexSet<TensorId>,
-    spreaders: Spreaders,
+    verdicts: Vec<Verdicts>,
 }
 
 impl<'a> OpCheck<'a> {
     fn new(module: &'a Module, target: &'a Target) -> Self {
-        Self { module, target, changed: IndexSet::new(), spreaders: Spreaders::default() }
+        let verdicts = module.subgraphs().map(|_| Verdicts::default()).collect();
+        Self { module, target, changed: IndexSet::new(), verdicts }
     }
 
     fn faults(&self, (sg, op): (SubgraphId, OpId)) -> Vec<Fault> {
@@ -194,33 +197,24 @@ impl<'a> OpCheck<'a> {
             found.extend(what.map(|what| Fault::of_op(place(), what)));
             return found;
         }
-        let weights = target.weight_slots(graph, op);
-        for (slot, operand) in (0..).zip(graph.operands(op)) {
-            let Some(operand) = operand else { continue };
+        for (slot, verdict) in self.verdicts((sg, op)) {
+            let operand = graph.operand(op, slot).expect("it has a verdict");
             let tensor = graph.tensor(operand);
             let pending = tensor.expressed.is_some();
-            let quantised = weights.contains(&slot)
-                && tensor.ty == ElementType::Int8
-                && module.constant(sg, operand).is_some()
-                && float_activation(module, target, sg, op);
-            if !pending && !quantised {
-                continue;
-            }
             // A model keeps what it computed with a weight that came in so, right or wrong.
-            let verdict = eligibility(module, target, sg, op, slot, &self.spreaders);
             let form = WeightForm::of(tensor);
             if !pending
-                && !matches!(verdict, Eligibility::OwnTensor { .. })
+                && !matches!(*verdict, Eligibility::OwnTensor { .. })
                 && !self.changed.contains(&operand)
                 && target.computes(module, sg, op, slot, &form)
             {
                 continue;
             }
             let label = tensor.label();
-            let kind = discriminant(&verdict);
-            let what = match verdict {
+            let kind = discriminant(&*verdict);
+            let what = match &*verdict {
                 Eligibility::Hybrid { .. } => continue,
-                Eligibility::OwnTensor { reason, .. } => shares(module, sg, op, operand, &reason),
+                Eligibility::OwnTensor { reason, .. } => shares(module, sg, op, operand, reason),
                 Eligibility::PassThrough => Unrunnable {
                     place: place(),
                     what: format!("it copies the codes of `{label}` into a float32 result"),
@@ -239,16 +233,19 @@ impl<'a> OpCheck<'a> {
 
     /// The weights that the op has to read through a tensor of its own.
     fn weights_of_its_own(&self, (sg, op): (SubgraphId, OpId)) -> Vec<Fault> {
-        let Self { module, target, .. } = self;
-        let graph = module.subgraph(sg);
-        let own = |slot| {
+        let graph = self.module.subgraph(sg);
+        let own = |(slot, verdict): (u32, Arc<Eligibility>)| {
+            let Eligibility::OwnTensor { reason, .. } = &*verdict else { return None };
             let id = graph.operand(op, slot)?;
-            let verdict = eligibility(module, target, sg, op, slot, &self.spreaders);
-            let operand = Some((slot, WeightForm::of(graph.tensor(id)), discriminant(&verdict)));
-            let Eligibility::OwnTensor { reason, .. } = verdict else { return None };
-            Some(Fault { operand, what: shares(module, sg, op, id, &reason) })
+            let operand = Some((slot, WeightForm::of(graph.tensor(id)), discriminant(&*verdict)));
+            Some(Fault { operand, what: shares(self.module, sg, op, id, reason) })
         };
-        target.weight_slots(graph, op).into_iter().filter_map(own).collect()
+        self.verdicts((sg, op)).into_iter().filter_map(own).collect()
+    }
+
+    fn verdicts(&self, (subgraph, op): (SubgraphId, OpId)) -> Vec<(u32, Arc<Eligibility>)> {
+        let input = AnalysisInput { module: self.module, subgraph, target: self.target };
+        self.verdicts[subgraph.0 as usize].of_op(input, op)
     }
 
     /// All that is wrong with an op, if it is there.
@@ -261,13 +258,4 @@ impl<'a> OpCheck<'a> {
         all.extend(self.weights_of_its_own((sg, op)));
         all
     }
-}
-
-/// Whether the op computes with float32 activations, so that a quantised weight makes it a
-/// hybrid op and not a fully quantised one.
-fn float_activation(module: &Module, target: &Target, sg: SubgraphId, op: OpId) -> bool {
-    let graph = module.subgraph(sg);
-    let slot = target.facts_of(graph, op).and_then(|facts| facts.activation);
-    slot.and_then(|slot| graph.operand(op, slot))
-        .is_some_and(|activation| graph.tensor(activation).ty == ElementType::Float32)
 }

@@ -98,8 +98,13 @@ fn the_shipped_analyses_say_what_is_there() {
 
         let verdicts = cx.analysis::<HybridVerdicts>(module, MAIN);
         let (fc, _) = graph.producer(id("y")).unwrap();
-        assert_eq!(verdicts.keys().collect::<Vec<_>>(), [&(fc, 1)]);
-        assert!(matches!(verdicts[&(fc, 1)], Eligibility::Hybrid { .. }));
+        let input = AnalysisInput { module, subgraph: MAIN, target: cx.target() };
+        let found =
+            graph.ops().flat_map(|op| verdicts.of_op(input, op).into_iter().map(move |v| (op, v)));
+        let found: Vec<_> = found.collect();
+        let [(op, (slot, verdict))] = &found[..] else { panic!("{found:?}") };
+        assert_eq!((*op, *slot), (fc, 1));
+        assert!(matches!(**verdict, Eligibility::Hybrid { .. }));
         Ok(())
     });
 }

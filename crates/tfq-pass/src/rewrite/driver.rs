@@ -7,15 +7,17 @@
 //! without a match proves that the rules are done.
 
 use super::pattern::{At, Site};
-use super::{FORBIDDEN, Miss, NUMBERED, Rewrite, Rule};
+use super::{FORBIDDEN, Miss, Rewrite, Rule, Why};
+use crate::analysis::HybridVerdicts;
 use crate::context::{Context, PassError};
+use crate::eligibility::Verdicts;
 use bytes::Bytes;
 use indexmap::{IndexMap, IndexSet};
 use rayon::prelude::*;
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use tfq_ir::{Applied, Module, OpId, Patch, SubgraphId};
-use tfq_target::{Spreaders, Target};
+use tfq_target::Target;
 
 /// Patches for each place that a rule can be about, an op, an operand or a tensor, after which a
 /// run looks endless. Rules that come to an end take a place or two each, and stay far below it.
@@ -43,13 +45,13 @@ pub fn apply_rules(
     let limit = PATCHES_PER_PLACE * places;
     let mut applied = 0;
     let mut endless = Endless::default();
-    let spreaders = Spreaders::default();
     loop {
-        let (matches, misses) = sweep(module, sg, &by_benefit, cx.target(), &spreaders);
+        // They follow the patches.
+        let verdicts = cx.analysis::<HybridVerdicts>(module, sg);
+        let all = cx.explains() || cx.is_asked();
+        let (matches, misses) = sweep(module, sg, &by_benefit, cx.target(), &verdicts, all);
         if matches.is_empty() {
-            for (rule, at, miss) in misses {
-                tell_miss(module, sg, rule, at, &miss, cx);
-            }
+            misses.tell(module, sg, cx);
             return Ok(applied);
         }
         let mut work = Worklist::new(matches);
@@ -58,15 +60,12 @@ pub fn apply_rules(
             // One place is done before the next is begun: what a rule puts in for it, such as
             // an op before it, then serves those that follow.
             while is_alive(module, sg, at) {
-                let Some(rule) = rewrite(module, sg, at, &by_benefit, cx, &spreaders)? else {
+                let Some(rule) = rewrite(module, sg, at, &by_benefit, cx, &verdicts)? else {
                     break;
                 };
                 let journal = module.journal();
                 let change = &journal[journal.len() - 1];
                 work.revisit(change, module, sg);
-                for &op in change.ops.iter().filter(|op| module.subgraph(sg).contains_op(**op)) {
-                    spreaders.forget(module, cx.target(), sg, op);
-                }
                 applied += 1;
                 if applied > limit {
                     endless.check(module, rule.name.clone())?;
@@ -80,7 +79,66 @@ pub fn apply_rules(
     }
 }
 
-type Misses<'r> = Vec<(&'r Rule, At, Miss)>;
+/// Where rules nearly matched, in the order of the model: all of them where that is asked for, and
+/// else as many as are told anyway, since nearly every place is one.
+#[derive(Default)]
+struct Misses<'r> {
+    count: u64,
+    guarded: IndexMap<&'r Cow<'static, str>, usize>,
+    nearest: Option<(&'r Rule, At, Miss<'r>)>,
+    told: Vec<(&'r Rule, At, Miss<'r>)>,
+}
+
+impl<'r> Misses<'r> {
+    fn add(&mut self, rule: &'r Rule, at: At, miss: Miss<'r>, all: bool) {
+        self.count += 1;
+        let rank = miss.rank();
+        if rank.0 {
+            *self.guarded.entry(&rule.name).or_default() += 1;
+        }
+        let is_nearer = |(.., nearest): &(_, _, Miss<'_>)| rank > nearest.rank();
+        if self.nearest.as_ref().is_none_or(is_nearer) {
+            self.nearest = Some((rule, at, miss.clone()));
+        }
+        if all || matches!(miss.why, Why::Numbered(_)) {
+            self.told.push((rule, at, miss));
+        }
+    }
+
+    /// With those of places behind.
+    fn then(mut self, later: Self) -> Self {
+        self.count += later.count;
+        for (rule, count) in later.guarded {
+            *self.guarded.entry(rule).or_default() += count;
+        }
+        let rank = |nearest: &Option<(_, _, Miss<'_>)>| nearest.as_ref().map(|(.., m)| m.rank());
+        if rank(&later.nearest) > rank(&self.nearest) {
+            self.nearest = later.nearest;
+        }
+        self.told.extend(later.told);
+        self
+    }
+
+    fn tell(self, module: &Module, sg: SubgraphId, cx: &mut Context<'_>) {
+        let graph = module.subgraph(sg);
+        cx.nearly_matched(self.count, self.guarded);
+        if let Some((rule, at, miss)) = &self.nearest {
+            let tell = || (place(module, sg, *at), miss.what(graph));
+            cx.near_miss(&rule.name, miss.rank(), tell);
+        }
+        for (rule, at, miss) in &self.told {
+            let (rule, place, what) = (&rule.name, || place(module, sg, *at), || miss.what(graph));
+            if let Why::Numbered(_) = miss.why {
+                cx.missed(FORBIDDEN, place(), format!("{rule}: {}", what()));
+            } else if let Some(guard) = miss.guard().filter(|_| cx.explains()) {
+                cx.refused(guard, place(), rule.to_string());
+            }
+            if cx.is_asked_about(module, sg, mentioned(module, sg, *at)) {
+                cx.answer(rule.clone(), place(), what());
+            }
+        }
+    }
+}
 
 /// Where a rule matches, and where one nearly did.
 fn sweep<'r>(
@@ -88,7 +146,8 @@ fn sweep<'r>(
     sg: SubgraphId,
     rules: &[&'r Rule],
     target: &Target,
-    spreaders: &Spreaders,
+    verdicts: &Verdicts,
+    all: bool,
 ) -> (Vec<At>, Misses<'r>) {
     let graph = module.subgraph(sg);
     let starts = |op: &OpId| rules.iter().any(|rule| rule.root.starts_with(graph.op(*op)));
@@ -96,30 +155,26 @@ fn sweep<'r>(
     if rules.iter().any(|rule| rule.root.is_tensor()) {
         places.extend(graph.tensors().map(At::Tensor));
     }
-    let look = |at: &At| {
-        let mut misses: Misses<'r> = Vec::new();
+    let look = |(mut matches, mut misses): (Vec<At>, Misses<'r>), at: &At| {
         for rule in candidates(module, sg, *at, rules) {
-            match rule.at(Site { module, sg, at: *at, target, spreaders }) {
-                Ok(_) => return (true, misses),
-                Err(miss) => misses.push((rule, *at, miss)),
+            match rule.at(Site { module, sg, at: *at, target, verdicts }) {
+                Ok(_) => {
+                    matches.push(*at);
+                    break;
+                }
+                Err(miss) => misses.add(rule, *at, miss, all),
             }
         }
-        (false, misses)
+        (matches, misses)
     };
-    let found: Vec<(bool, Misses<'r>)> = if places.len() < PARALLEL_AT_LEAST {
-        places.iter().map(look).collect()
-    } else {
-        places.par_iter().with_min_len(256).map(look).collect()
-    };
-    let mut matches = Vec::new();
-    let mut misses = Vec::new();
-    for (at, (matched, missed)) in places.into_iter().zip(found) {
-        if matched {
-            matches.push(at);
-        }
-        misses.extend(missed);
+    if places.len() < PARALLEL_AT_LEAST {
+        return places.iter().fold(Default::default(), look);
     }
-    (matches, misses)
+    let parts = places.par_iter().with_min_len(256).fold(Default::default, look);
+    parts.reduce(Default::default, |(mut matches, misses), (behind, missed)| {
+        matches.extend(behind);
+        (matches, misses.then(missed))
+    })
 }
 
 fn candidates<'r, 's>(
@@ -142,11 +197,11 @@ fn rewrite<'r>(
     at: At,
     rules: &[&'r Rule],
     cx: &mut Context<'_>,
-    spreaders: &Spreaders,
+    verdicts: &Verdicts,
 ) -> Result<Option<&'r Rule>, PassError> {
     let target = cx.target();
     let chosen = candidates(module, sg, at, rules)
-        .find_map(|rule| Some((rule, rule.at(Site { module, sg, at, target, spreaders }).ok()?)));
+        .find_map(|rule| Some((rule, rule.at(Site { module, sg, at, target, verdicts }).ok()?)));
     let Some((rule, found)) = chosen else { return Ok(None) };
     let mut patch = Patch::new(sg, rule.name.clone());
     let mut folded: Option<Bytes> = None;
@@ -184,26 +239,6 @@ fn rewrite<'r>(
     }
     cx.count(rule.count.clone().unwrap_or(Cow::Borrowed("rules-applied")), 1);
     Ok(Some(rule))
-}
-
-fn tell_miss(
-    module: &Module,
-    sg: SubgraphId,
-    rule: &Rule,
-    at: At,
-    miss: &Miss,
-    cx: &mut Context<'_>,
-) {
-    let place = || place(module, sg, at);
-    cx.near_miss(&rule.name, miss.rank(), || (place(), miss.what.clone()));
-    if miss.guard.as_deref() == Some(NUMBERED) {
-        cx.missed(FORBIDDEN, place(), format!("{}: {}", rule.name, miss.what));
-    } else if let Some(guard) = miss.guard.as_ref().filter(|_| cx.explains()) {
-        cx.refused(guard.clone(), place(), rule.name.to_string());
-    }
-    if cx.is_asked_about(module, sg, mentioned(module, sg, at)) {
-        cx.answer(rule.name.clone(), place(), miss.what.clone());
-    }
 }
 
 fn place(module: &Module, sg: SubgraphId, at: At) -> String {

@@ -1,13 +1,16 @@
 //! Patterns over ops and their operands.
 
-use crate::eligibility::{Eligibility, eligibility};
+use crate::analysis::AnalysisInput;
+use crate::eligibility::{Eligibility, Verdicts};
 use bytes::Bytes;
 use smallvec::SmallVec;
 use std::borrow::Cow;
+use std::ops::ControlFlow;
+use std::sync::Arc;
 use tfq_ir::{
     ElementType, Module, Op, OpId, Patch, References, Subgraph, SubgraphId, Tensor, TensorId,
 };
-use tfq_target::{Spreaders, Target};
+use tfq_target::Target;
 
 /// What an operand must be.
 #[derive(Clone, Debug)]
@@ -98,17 +101,19 @@ impl Root {
         matches!(self, Self::Tensor(_))
     }
 
-    /// The matches at a place, or how many nodes of the pattern matched and what did not.
+    /// Hands on each match at a place, or how many nodes of the pattern matched and what did not,
+    /// until it is told to stop.
     pub(super) fn matches<'a>(
         &self,
         site: Site<'a>,
-    ) -> SmallVec<[Result<Match<'a>, (usize, String)>; 1]> {
-        let attempt = |slot, tries: &dyn Fn(&mut Match<'a>) -> Result<(), String>| {
+        mut each: impl FnMut(Result<Match<'a>, (usize, Mismatch)>) -> ControlFlow<()>,
+    ) {
+        let mut attempt = |slot, tries: &dyn Fn(&mut Match<'a>) -> Result<(), Mismatch>| {
             let mut found = Match::new(site, slot);
-            match tries(&mut found) {
+            each(match tries(&mut found) {
                 Ok(()) => Ok(found),
-                Err(what) => Err((found.nodes, what)),
-            }
+                Err(mismatch) => Err((found.nodes, mismatch)),
+            })
         };
         match (self, site.at) {
             (Self::Op(pattern), At::Op(op)) => {
@@ -117,21 +122,23 @@ impl Root {
                     let results = found.graph().results(op);
                     // Rules speak of `result`; a file may have an op without any.
                     if results.is_empty() {
-                        return Err("the op has no result".to_owned());
+                        return Err(Mismatch::NoResult);
                     }
                     results.into_iter().try_for_each(|id| has_one_value(found.graph(), id))
                 };
-                smallvec::smallvec![attempt(0, &at_root)]
+                _ = attempt(0, &at_root);
             }
-            (Self::Read(pattern), At::Op(op)) => (0..)
-                .zip(site.module.subgraph(site.sg).operands(op))
-                .filter_map(|(slot, operand)| Some((slot, operand?)))
-                .map(|(slot, operand)| attempt(slot, &|found| pattern.try_at(operand, found)))
-                .collect(),
+            (Self::Read(pattern), At::Op(op)) => {
+                let operands = site.module.subgraph(site.sg).operands(op);
+                _ = (0..).zip(operands).try_for_each(|(slot, operand)| match operand {
+                    Some(id) => attempt(slot, &|found| pattern.try_at(id, found)),
+                    None => ControlFlow::Continue(()),
+                });
+            }
             (Self::Tensor(pattern), At::Tensor(id)) => {
-                smallvec::smallvec![attempt(0, &|found| pattern.try_at(id, found))]
+                _ = attempt(0, &|found| pattern.try_at(id, found));
             }
-            _ => SmallVec::new(),
+            _ => (),
         }
     }
 }
@@ -156,10 +163,9 @@ impl OpPattern {
         self.kinds.iter().any(|kind| op.kind.is(*kind))
     }
 
-    fn try_at(&self, op: OpId, found: &mut Match<'_>) -> Result<(), String> {
-        let graph = found.graph();
-        if !self.starts_with(graph.op(op)) {
-            return Err(format!("{} stands where another op is wanted", graph.op(op).kind));
+    fn try_at(&self, op: OpId, found: &mut Match<'_>) -> Result<(), Mismatch> {
+        if !self.starts_with(found.graph().op(op)) {
+            return Err(Mismatch::AnotherOp(op));
         }
         found.nodes += 1;
         if let Some(name) = &self.name {
@@ -167,8 +173,7 @@ impl OpPattern {
         }
         for (slot, pattern) in &self.operands {
             let Some(tensor) = found.graph().operand(op, *slot) else {
-                let kind = &found.graph().op(op).kind;
-                return Err(format!("{kind} has no operand {slot}"));
+                return Err(Mismatch::NoOperand(op, *slot));
             };
             pattern.try_at(tensor, found)?;
         }
@@ -177,9 +182,8 @@ impl OpPattern {
 }
 
 impl Pattern {
-    fn try_at(&self, tensor: TensorId, found: &mut Match<'_>) -> Result<(), String> {
+    fn try_at(&self, tensor: TensorId, found: &mut Match<'_>) -> Result<(), Mismatch> {
         let graph = found.graph();
-        let label = graph.tensor(tensor).label();
         has_one_value(graph, tensor)?;
         match self {
             Self::Any(name) => found.bind(name, tensor),
@@ -187,21 +191,21 @@ impl Pattern {
                 let (module, sg) = (found.site.module, found.site.sg);
                 if module.fixed_constant(sg, tensor).is_none() {
                     return Err(match module.constant(sg, tensor) {
-                        Some(_) => format!("the constant `{label}` may be set by a caller"),
-                        None => format!("`{label}` is no constant"),
+                        Some(_) => Mismatch::MayBeSet(tensor),
+                        None => Mismatch::NoConstant(tensor),
                     });
                 }
                 found.bind(name, tensor)
             }
             Self::Stored(name) => {
                 if found.site.module.constant(found.site.sg, tensor).is_none() {
-                    return Err(format!("`{label}` is no constant"));
+                    return Err(Mismatch::NoConstant(tensor));
                 }
                 found.bind(name, tensor)
             }
             Self::Op(pattern) => {
                 let Some((op, 0)) = graph.producer(tensor) else {
-                    return Err(format!("`{label}` is not computed by an op of one result"));
+                    return Err(Mismatch::NotComputed(tensor));
                 };
                 found.inner.push((op, tensor));
                 pattern.try_at(op, found)
@@ -211,10 +215,50 @@ impl Pattern {
 }
 
 /// What rules take for granted: a tensor means the same to all who read it.
-fn has_one_value(graph: &Subgraph, tensor: TensorId) -> Result<(), String> {
+fn has_one_value(graph: &Subgraph, tensor: TensorId) -> Result<(), Mismatch> {
     match graph.oddity(tensor) {
-        Some(why) => Err(format!("`{}` has no single value: {why}", graph.tensor(tensor).label())),
+        Some(_) => Err(Mismatch::NoSingleValue(tensor)),
         None => Ok(()),
+    }
+}
+
+/// Why a pattern does not match. Nearly every place that is looked at is one, so that it is put
+/// into words only where it is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Mismatch {
+    AnotherOp(OpId),
+    NoOperand(OpId, u32),
+    NoResult,
+    NoSuchOperand,
+    NoConstant(TensorId),
+    MayBeSet(TensorId),
+    NotComputed(TensorId),
+    NoSingleValue(TensorId),
+    TwoTensors(Cow<'static, str>),
+}
+
+impl Mismatch {
+    /// In words, for the subgraph as it was.
+    pub(super) fn text(&self, graph: &Subgraph) -> String {
+        let label = |id: &TensorId| graph.tensor(*id).label();
+        match self {
+            Self::AnotherOp(op) => {
+                format!("{} stands where another op is wanted", graph.op(*op).kind)
+            }
+            Self::NoOperand(op, slot) => format!("{} has no operand {slot}", graph.op(*op).kind),
+            Self::NoResult => "the op has no result".to_owned(),
+            Self::NoSuchOperand => "it reads no such tensor".to_owned(),
+            Self::NoConstant(id) => format!("`{}` is no constant", label(id)),
+            Self::MayBeSet(id) => format!("the constant `{}` may be set by a caller", label(id)),
+            Self::NotComputed(id) => {
+                format!("`{}` is not computed by an op of one result", label(id))
+            }
+            Self::NoSingleValue(id) => {
+                let why = graph.oddity(*id).map_or(String::new(), |why| format!(": {why}"));
+                format!("`{}` has no single value{why}", label(id))
+            }
+            Self::TwoTensors(name) => format!("`{name}` would be two tensors"),
+        }
     }
 }
 
@@ -231,7 +275,7 @@ pub(super) struct Site<'a> {
     pub(super) sg: SubgraphId,
     pub(super) at: At,
     pub(super) target: &'a Target,
-    pub(super) spreaders: &'a Spreaders,
+    pub(super) verdicts: &'a Verdicts,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -279,15 +323,16 @@ impl<'a> Match<'a> {
         self.site.target
     }
 
-    /// What the target says of the tensor of [`read_of`] as an operand of the root.
-    pub fn eligibility(&self) -> Eligibility {
-        self.eligibility_of(self.root(), self.slot)
+    /// The verdict on the tensor of [`read_of`] as an operand of the root; `None` where it is no
+    /// quantised constant next to float.
+    pub fn verdict(&self) -> Option<Arc<Eligibility>> {
+        self.verdict_of(self.root(), self.slot)
     }
 
-    /// What the target says of an operand of an op.
-    pub fn eligibility_of(&self, op: OpId, slot: u32) -> Eligibility {
-        let Site { module, sg, target, spreaders, .. } = self.site;
-        eligibility(module, target, sg, op, slot, spreaders)
+    /// The verdict on an operand of an op.
+    pub fn verdict_of(&self, op: OpId, slot: u32) -> Option<Arc<Eligibility>> {
+        let Site { module, sg: subgraph, target, verdicts, .. } = self.site;
+        verdicts.of(AnalysisInput { module, subgraph, target }, op, slot)
     }
 
     /// The op at which the rule matches.
@@ -464,9 +509,9 @@ impl<'a> Match<'a> {
 
     // As a `str`, a name that is borrowed for ever would be copied.
     #[allow(clippy::ptr_arg)]
-    fn bind(&mut self, name: &Cow<'static, str>, tensor: TensorId) -> Result<(), String> {
+    fn bind(&mut self, name: &Cow<'static, str>, tensor: TensorId) -> Result<(), Mismatch> {
         match self.tensors.iter().find(|(known, _)| known == name) {
-            Some((_, known)) if *known != tensor => Err(format!("`{name}` would be two tensors")),
+            Some((_, known)) if *known != tensor => Err(Mismatch::TwoTensors(name.clone())),
             Some(_) => Ok(()),
             None => {
                 self.nodes += 1;

@@ -98,17 +98,44 @@ impl Target {
         form: &WeightForm,
         spreaders: &Spreaders,
     ) -> Option<(OpId, String)> {
+        let reason = self.spread_refusal(module, sg, op, slot, form)?;
+        let id = module.subgraph(sg).operand(op, slot)?;
+        let by = spreaders.other_than(op, module, self, (sg, id, *form))?;
+        Some((by, reason))
+    }
+
+    /// Whether the op could not read the weight any longer, should another that reads it through
+    /// the same tensor change that tensor's scale: [`Self::disturbed_by`], whoever the others are.
+    pub fn may_be_disturbed(
+        &self,
+        module: &Module,
+        sg: SubgraphId,
+        op: OpId,
+        slot: u32,
+        form: &WeightForm,
+    ) -> bool {
+        self.spread_refusal(module, sg, op, slot, form).is_some()
+    }
+
+    /// Why the op cannot read the weight with one scale for each index of the first axis, where it
+    /// has one scale.
+    fn spread_refusal(
+        &self,
+        module: &Module,
+        sg: SubgraphId,
+        op: OpId,
+        slot: u32,
+        form: &WeightForm,
+    ) -> Option<String> {
         let graph = module.subgraph(sg);
-        let id = graph.operand(op, slot)?;
-        let rows = graph.tensor(id).shape.first();
+        let rows = graph.tensor(graph.operand(op, slot)?).shape.first();
         if form.granularity != Granularity::PerTensor || rows.is_none_or(|rows| *rows == 1) {
             return None;
         }
         let spread = WeightForm::new(form.ty, Granularity::PerChannel { axis: 0 });
-        let Verdict::Dequantize { reason } = self.hybrid(module, sg, op, slot, &spread) else {
-            return None;
-        };
-        let by = spreaders.other_than(op, module, self, (sg, id, *form))?;
-        Some((by, reason))
+        match self.hybrid(module, sg, op, slot, &spread) {
+            Verdict::Dequantize { reason } => Some(reason),
+            Verdict::Hybrid { .. } => None,
+        }
     }
 }
