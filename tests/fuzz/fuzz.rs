@@ -16,12 +16,13 @@ use std::fs;
 use std::path::Path;
 use std::sync::LazyLock;
 use tfq_golden::{Golden, Header, blame, compare, record, same_text};
-use tfq_ir::text::{self, Level, ParseError, ParseOptions};
 use tfq_ir::{ElementType, Module};
 use tfq_opt::diff::{DiffOptions, Style, diff, html};
 use tfq_opt::pass::{Pipeline, RunError};
 use tfq_opt::target::Target;
 use tfq_opt::{Error, Optimizer};
+use tfq_text as text;
+use tfq_text::{Level, ParseError, ParseOptions};
 use tfq_tflite::{LiftError, LiftOptions, LowerOptions, lift, lower};
 
 /// How often `cargo test` tries each.

@@ -12,11 +12,11 @@ use rayon::prelude::*;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use tfq_ir::catalog::AttrInfo;
-use tfq_ir::text::{Elision, Parts, quoted};
 use tfq_ir::{
     Attr, Attributes, BufferId, ElementType, Module, Op, Quantization, QuantizationDetails,
     SubgraphId, Tensor, TensorId, TensorLink, counted,
 };
+use tfq_text::{Elision, Parts, quoted};
 
 /// A subgraph that both models have.
 pub(crate) struct Pair<'m> {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use tfq_ir::BufferId;
-use tfq_ir::text::Elision;
+use tfq_text::Elision;
 
 /// Which constants of a module are not those of its model, because the text that it was read
 /// from leaves them out, and what the text says of them.

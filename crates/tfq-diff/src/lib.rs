@@ -30,8 +30,9 @@ pub use tfq_ir::grouped;
 
 use serde::Serialize;
 use std::fmt;
-use tfq_ir::text::{self, Level, Parts};
 use tfq_ir::{Module, OpId, SubgraphId, TensorId};
+use tfq_text as text;
+use tfq_text::{Level, Parts};
 
 /// Version of the form that [`Diff::to_json`] gives. It rises when a field is taken away or
 /// gets another meaning; new fields may come without.
@@ -402,6 +403,6 @@ impl Diff {
     /// As JSON: the fields of this type by their names, indented.
     pub fn to_json(&self) -> String {
         let json = serde_json::to_string_pretty(self).expect("plain data has a JSON form");
-        tfq_ir::text::visible_json(&json).into_owned()
+        tfq_ir::visible_json(&json).into_owned()
     }
 }

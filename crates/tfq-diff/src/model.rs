@@ -9,8 +9,9 @@ use crate::{
 };
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
-use tfq_ir::text::{Parts, quoted, visible_quoted};
+use tfq_ir::visible_quoted;
 use tfq_ir::{BufferId, Module, Signature, SubgraphId, TensorLink, counted};
+use tfq_text::{Parts, quoted};
 
 pub(crate) fn diff(sides: &mut Sides<'_, '_>, options: &DiffOptions) -> Diff {
     let found: Arc<[Option<u32>]> = match_subgraphs(sides.before, sides.after).into();

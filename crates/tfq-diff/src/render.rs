@@ -12,8 +12,9 @@ use crate::{
     ConstantDiff, Diff, FieldChange, Rename, Status, SubgraphDiff, TensorDiff, TensorSide,
 };
 use std::fmt::Write;
-use tfq_ir::text::{quoted, short, visible};
+use tfq_ir::visible;
 use tfq_ir::{counted, grouped, plural};
+use tfq_text::{quoted, short};
 
 /// How [`crate::Diff::to_text`] marks what it shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

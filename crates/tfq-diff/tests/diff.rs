@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use tfq_diff::{Class, Diff, DiffOptions, Status, Style, diff, html};
 use tfq_ir::Module;
-use tfq_ir::text::{ParseOptions, parse};
+use tfq_text::{ParseOptions, parse};
 
 fn model(text: &str) -> Module {
     let options = ParseOptions { fills: true, ..ParseOptions::default() };

@@ -3,8 +3,9 @@
 use crate::golden::{Golden, Section, first_difference, text_begins};
 use serde::Serialize;
 use tfq_diff::{Diff, DiffOptions, Elided, Status, Style, TensorDiff};
-use tfq_ir::text::{self, Elisions, Level, ParseError, ParseOptions, Parts, quoted};
 use tfq_ir::{Module, counted};
+use tfq_text as text;
+use tfq_text::{Elisions, Level, ParseError, ParseOptions, Parts, quoted};
 
 /// What moved, from least to gravest. Only [`Kind::Formatting`] is no difference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]

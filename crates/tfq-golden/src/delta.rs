@@ -3,7 +3,7 @@
 use similar::{Algorithm, ChangeTag, DiffTag, TextDiff, capture_diff_slices};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt::Write;
-use tfq_ir::text::{name_len, quoted_len};
+use tfq_text::{name_len, quoted_len};
 
 /// The lines that differ, without those around them and without numbers of lines, so that a
 /// delta changes only where its pass does something else: `-` and `+` before a line that came

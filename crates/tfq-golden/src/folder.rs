@@ -8,7 +8,8 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
-use tfq_ir::text::{Level, visible_path};
+use tfq_ir::visible_path;
+use tfq_text::Level;
 use tfq_tflite::{Image, WriteError};
 
 /// The name of the index in its folder.

@@ -25,8 +25,10 @@ use std::borrow::Cow;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
-use tfq_ir::text::{self, Level, ParseError, visible_path};
+use tfq_ir::visible_path;
 use tfq_pass::{Node, NumericContract, Pipeline};
+use tfq_text as text;
+use tfq_text::{Level, ParseError};
 use tfq_tflite::{Image, Links, WriteError, write_together};
 
 /// Version of the form of golden files.

@@ -6,10 +6,12 @@ use bytes::Bytes;
 use indexmap::{IndexMap, IndexSet};
 use std::fmt::Write;
 use tfq_diff::{Diff, DiffOptions, Status};
-use tfq_ir::text::{self, Level, Parts, quoted, visible};
+use tfq_ir::visible;
 use tfq_ir::{Applied, Module, Subgraph, SubgraphId};
 use tfq_pass::{Event, Pipeline, RunError, RunOptions, Unrunnable, check_runnable_since};
 use tfq_target::Target;
+use tfq_text as text;
+use tfq_text::{Level, Parts, quoted};
 
 /// What a pipeline did to a model.
 #[derive(Clone, Debug)]

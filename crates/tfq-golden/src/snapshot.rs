@@ -25,13 +25,15 @@ use insta::Comparator;
 use insta::internals::SnapshotContents;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use tfq_ir::text::{self, ParseOptions, visible_path};
+use tfq_ir::visible_path;
 use tfq_ir::{Module, counted};
 use tfq_pass::{Pipeline, Registry};
 use tfq_target::Target;
+use tfq_text as text;
+use tfq_text::ParseOptions;
 use tfq_tflite::{Access, LiftOptions};
 
-pub use tfq_ir::text::Level;
+pub use tfq_text::Level;
 
 /// A result of this many lines or less is shown in the final snapshot.
 const SMALL: usize = 60;

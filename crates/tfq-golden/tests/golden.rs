@@ -4,9 +4,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use tfq_golden::{Golden, Header, Kind, blame, compare, input_hash, record, same_text};
-use tfq_ir::text::Level;
 use tfq_pass::Pipeline;
 use tfq_target::Target;
+use tfq_text::Level;
 
 /// A golden of the default pipeline; `None` for a model that is refused.
 fn golden(path: &Path, level: Level) -> Option<(Golden, tfq_golden::Recording)> {

@@ -5,7 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use tfq_golden::snapshot::Settings;
 use tfq_golden::{assert_pipeline_snapshot, same_text};
-use tfq_ir::text::{self, Level};
+use tfq_text as text;
+use tfq_text::Level;
 
 fn settings() -> Settings {
     Settings::new(&tfq_passes::builtin())

@@ -44,7 +44,7 @@ pub fn closest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
 
 /// The help of an error about a name that is unknown: the known one that is most like it.
 pub fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    closest(name, known).map(|best| format!("did you mean `{}`?", crate::text::visible(best)))
+    closest(name, known).map(|best| format!("did you mean `{}`?", crate::visible(best)))
 }
 
 #[cfg(test)]

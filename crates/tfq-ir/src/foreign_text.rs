@@ -55,7 +55,7 @@ pub fn foreign_byte(c: char) -> Option<u8> {
 }
 
 /// The character that stands for a byte of 128 or more; others stand for themselves.
-pub(crate) fn foreign_char(byte: u8) -> char {
+pub fn foreign_char(byte: u8) -> char {
     match byte.is_ascii() {
         true => char::from(byte),
         false => char::from_u32(BASE + u32::from(byte)).expect("it is below U+110000"),

@@ -22,16 +22,16 @@ mod references;
 mod shuffle;
 mod subgraph;
 mod tensor;
-pub mod text;
 mod trailer;
 mod verify;
+mod visible;
 mod words;
 
 pub use attributes::{Attr, AttrError, Attributes};
 pub use closest::{closest, did_you_mean};
 pub use constant::{BufferId, ConstantPool};
 pub use element::ElementType;
-pub use foreign_text::{bytes_of_text, foreign_byte, text_from_bytes};
+pub use foreign_text::{bytes_of_text, foreign_byte, foreign_char, text_from_bytes};
 pub use history::History;
 pub use module::{
     CacheReason, Change, DequantCache, DequantCacheEntry, ExternalBuffer, Metadata, Module,
@@ -50,4 +50,7 @@ pub use tensor::{
 };
 pub use trailer::{is_zip, relocated_trailer};
 pub use verify::VerifyError;
-pub use words::{counted, grouped, plural};
+pub use visible::{
+    is_hidden, quote_into, visible, visible_json, visible_lines, visible_path, visible_quoted,
+};
+pub use words::{counted, grouped, line_and_column, plural};

@@ -36,7 +36,7 @@ impl fmt::Display for OpKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Builtin(_) => f.write_str(self.name()),
-            Self::Custom(name) => write!(f, "CUSTOM {}", crate::text::visible_quoted(name)),
+            Self::Custom(name) => write!(f, "CUSTOM {}", crate::visible_quoted(name)),
         }
     }
 }

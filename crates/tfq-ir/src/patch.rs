@@ -8,7 +8,7 @@ mod meaning;
 use crate::attributes::{Attr, AttrError};
 use crate::ops::Contradiction;
 use crate::subgraph::Role;
-use crate::text::visible;
+use crate::visible;
 use crate::words::counted;
 use crate::{
     BufferId, ElementType, Module, Numbers, Op, OpId, Quantization, Subgraph, SubgraphId, Tensor,

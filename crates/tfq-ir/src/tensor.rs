@@ -103,7 +103,7 @@ impl Tensor {
     /// Whether people call it so: its name, or what is shown of the name.
     pub fn is_called(&self, name: &str) -> bool {
         let label = self.label();
-        label == name || crate::text::visible(label) == name
+        label == name || crate::visible(label) == name
     }
 
     /// Number of scales of an affine quantisation, 0 where there is none.

@@ -17,7 +17,7 @@
 //! it is read ([`crate::Oddity`]); these rules hold for all others.
 
 use crate::catalog::{self, OptionsUnion};
-use crate::text::visible;
+use crate::visible;
 use crate::words::{counted, grouped};
 use crate::{
     Attributes, ElementType, Module, OpId, OpKind, Quantization, QuantizationDetails, Subgraph,

@@ -34,6 +34,15 @@ pub fn plural(n: impl TryInto<u64>, word: &str) -> String {
     }
 }
 
+/// The line and the column in characters of a place in a text, both from 1. A place inside of a
+/// character is that where it begins, and one beyond the text is its end.
+pub fn line_and_column(text: &str, at: usize) -> (usize, usize) {
+    let before = &text[..text.floor_char_boundary(at)];
+    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+    let line = 1 + before.bytes().filter(|byte| *byte == b'\n').count();
+    (line, 1 + before[line_start..].chars().count())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

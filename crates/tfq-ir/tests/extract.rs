@@ -2,7 +2,7 @@
 
 use indexmap::IndexSet;
 use tfq_ir::SubgraphId;
-use tfq_ir::text::{Level, ParseOptions, parse, print};
+use tfq_text::{Level, ParseOptions, parse, print};
 
 const MAIN: SubgraphId = SubgraphId(0);
 

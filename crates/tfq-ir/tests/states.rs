@@ -1,11 +1,11 @@
 //! States of a module: history, provenance, epochs, effects, and the shuffled twin.
 
 use tfq_ir::catalog::ops;
-use tfq_ir::text::{Level, ParseOptions, parse, print};
 use tfq_ir::{
     Attr, CallEffects, Effects, History, Module, Op, OpKind, Patch, Place, SubgraphId, Tensor,
     effects,
 };
+use tfq_text::{Level, ParseOptions, parse, print};
 
 const MAIN: SubgraphId = SubgraphId(0);
 

@@ -3,11 +3,12 @@
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 use std::fmt::Write;
-use tfq_ir::text::{Level, Parts, quoted, visible, visible_quoted};
 use tfq_ir::{
     Attr, Attributes, Module, Op, OpKind, Quantization, QuantizationDetails, Subgraph, SubgraphId,
     TensorId, TensorLink, catalog,
 };
+use tfq_ir::{visible, visible_quoted};
+use tfq_text::{Level, Parts, quoted};
 
 /// The graph for Graphviz: a box for each op, with the constants that it reads, and an edge for
 /// each tensor that goes from one to another.

@@ -5,12 +5,12 @@ use serde::Serialize;
 use std::collections::BTreeSet;
 use std::fmt;
 use tfq_ir::catalog::ops;
-use tfq_ir::text::{Level, Parts};
 use tfq_ir::{
     BufferId, ElementType, Module, OpId, OpKind, QuantizationDetails, Subgraph, SubgraphId, Tensor,
     TensorId,
 };
 use tfq_target::Target;
+use tfq_text::{Level, Parts};
 
 /// How many of the largest constants are listed.
 const BIGGEST: usize = 10;

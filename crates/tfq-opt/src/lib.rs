@@ -78,14 +78,18 @@ pub use optimizer::{Error, Optimized, Optimizer, Source};
 pub use reduce::{ReduceError, ReduceOptions, Reduction, Size, reduce};
 pub use reproducer::{Reproducer, ReproducerError};
 
+/// The intermediate representation, and models as text.
+pub mod ir {
+    pub use tfq_ir::*;
+    pub use tfq_text as text;
+}
+
 /// The flatbuffers crate whose builders this one fills.
 pub use flatbuffers;
 /// What differs between two models.
 pub use tfq_diff as diff;
 /// What pipelines do to models, accepted once and compared ever after.
 pub use tfq_golden as golden;
-/// The intermediate representation.
-pub use tfq_ir as ir;
 /// Passes, pipelines and registries: what it takes to write a pass.
 pub use tfq_pass as pass;
 /// The built-in passes.

@@ -2,7 +2,8 @@
 
 use crate::Error;
 use bytes::Bytes;
-use tfq_ir::{Module, text};
+use tfq_ir::Module;
+use tfq_text as text;
 use tfq_tflite::LiftOptions;
 
 /// How a model is read.

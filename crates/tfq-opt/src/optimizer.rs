@@ -67,7 +67,7 @@ pub enum Error {
         /// The whole text.
         text: String,
         /// What is wrong with it, and where.
-        error: Box<tfq_ir::text::ParseError>,
+        error: Box<tfq_text::ParseError>,
     },
     /// A pass failed.
     #[error(transparent)]

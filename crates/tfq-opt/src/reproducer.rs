@@ -3,7 +3,8 @@
 
 use crate::{Error, LoadOptions};
 use std::fmt::Write;
-use tfq_ir::{Module, text};
+use tfq_ir::Module;
+use tfq_text as text;
 
 const MARK: &str = "// tfq-opt reproducer";
 

@@ -8,12 +8,12 @@ use std::any::{Any, TypeId};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tfq_ir::text::{Stats, stats};
 use tfq_ir::{
     Applied, BufferId, Effects, ElementType, Module, OpId, SubgraphId, TensorId, Use,
     aliased_operand, effects,
 };
 use tfq_target::Target;
+use tfq_text::{Stats, stats};
 
 /// Something that can be found out about a subgraph. [`crate::Context::analysis`] keeps the
 /// result until a patch changes the subgraph, or longer where the pass says that its patches

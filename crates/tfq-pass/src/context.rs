@@ -5,7 +5,7 @@ use indexmap::{IndexMap, IndexSet};
 use std::any::TypeId;
 use std::borrow::Cow;
 use std::sync::Arc;
-use tfq_ir::text::visible;
+use tfq_ir::visible;
 use tfq_ir::{CallEffects, Effects, Module, OpId, Patch, Rejected, SubgraphId, TensorId};
 use tfq_target::Target;
 

@@ -3,7 +3,7 @@
 
 use crate::Context;
 use tfq_ir::Module;
-use tfq_ir::text::visible;
+use tfq_ir::visible;
 use tfq_target::{About, Target};
 
 /// Something for which the runtime refuses the model, or reads where nothing of it is.

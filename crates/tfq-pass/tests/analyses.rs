@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use tfq_ir::text::{ParseOptions, parse};
 use tfq_ir::{Module, Patch, SubgraphId, TensorId};
 use tfq_pass::analysis::{
     Analysis, AnalysisInput, ConstantStatistics, HybridVerdicts, OpEffects, UseLists,
 };
 use tfq_pass::{Context, Eligibility, Pass, PassError, Pipeline, Report, RunOptions, run};
 use tfq_target::Target;
+use tfq_text::{ParseOptions, parse};
 
 const MAIN: SubgraphId = SubgraphId(0);
 

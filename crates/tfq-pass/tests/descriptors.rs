@@ -1,12 +1,13 @@
 //! Passes that are described at run time, and what registries refuse.
 
-use tfq_ir::{Module, OpKind, catalog::ops, text};
+use tfq_ir::{Module, OpKind, catalog::ops};
 use tfq_pass::invariant::SETTLED;
 use tfq_pass::{
     Context, NamedPipeline, OptionInfo, OptionKind, Pass, PassDescriptor, PassError, PassInfo,
     PassScope, Pipeline, Registry, RegistryError, RunOptions, run,
 };
 use tfq_target::Target;
+use tfq_text as text;
 
 /// What a host of plugins would have: all it knows, it was told at run time.
 #[derive(Debug)]

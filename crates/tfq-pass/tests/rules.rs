@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 use tfq_ir::catalog::ops::{ADD, NEG, RESHAPE};
-use tfq_ir::text::{Level, ParseOptions, parse, print};
 use tfq_ir::{Module, SubgraphId};
 use tfq_pass::rewrite::{
     Rule, any, apply_rules, canonicalize, constant, erase_dead_ops, merge_equal_ops, op, read_of,
@@ -10,6 +9,7 @@ use tfq_pass::rewrite::{
 };
 use tfq_pass::{Context, Pass, PassError, Pipeline, Report, RunOptions, Why, run};
 use tfq_target::Target;
+use tfq_text::{Level, ParseOptions, parse, print};
 
 const MAIN: SubgraphId = SubgraphId(0);
 

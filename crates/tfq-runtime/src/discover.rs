@@ -7,7 +7,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tfq_ir::text::visible_path;
+use tfq_ir::visible_path;
 
 /// The environment variable that names the runtime.
 pub const VARIABLE: &str = "TFQ_RUNTIME";

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use tfq_ir::text::visible;
+use tfq_ir::visible;
 
 /// How far a model came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -11,7 +11,7 @@ use libloading::Library;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::path::Path;
 use std::ptr::{null, null_mut};
-use tfq_ir::text::visible_path;
+use tfq_ir::visible_path;
 use tfq_ir::{ElementType, counted, text_from_bytes};
 
 type Handle = *mut c_void;

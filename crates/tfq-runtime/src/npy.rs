@@ -83,10 +83,7 @@ pub fn read_npz(from: impl Read + Seek) -> io::Result<Vec<(String, Value)>> {
         let file = entry.name()?.into_owned();
         let Some(name) = npyz::npz::array_name_from_file_name(&file) else { continue };
         let value = read_npy(entry).map_err(|error| {
-            io::Error::new(
-                error.kind(),
-                format!("its array `{}`: {error}", tfq_ir::text::visible(name)),
-            )
+            io::Error::new(error.kind(), format!("its array `{}`: {error}", tfq_ir::visible(name)))
         })?;
         // What is packed may unfold to far more than the file has.
         total += value.data.len() as u64;

@@ -10,7 +10,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::Duration;
-use tfq_ir::text::visible_path;
+use tfq_ir::visible_path;
 use tfq_ir::{counted, grouped};
 use tfq_tflite::TemporaryFolder;
 

@@ -1,7 +1,7 @@
 //! What can be wrong with a data file.
 
 use std::ops::Range;
-use tfq_ir::text::line_and_column;
+use tfq_ir::line_and_column;
 
 /// A data file that cannot be used, and where.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -9,7 +9,7 @@ use std::cell::Cell;
 use std::collections::HashSet;
 use std::sync::Arc;
 use tfq_ir::catalog::{OptionsUnion, op_by_code, options_by_tag};
-use tfq_ir::text::visible;
+use tfq_ir::visible;
 use tfq_ir::{
     Attributes, BufferId, ConstantPool, CustomOptions, DimensionMetadata, ElementType,
     ExternalBuffer, Metadata, Module, ModuleParts, Op, OpCode, OpId, Quantization,

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::SystemTime;
-use tfq_ir::text::visible_path;
+use tfq_ir::visible_path;
 
 /// Mappings that somebody still holds bytes of. Bytes do not say where they are from, so that
 /// who writes some has to look here.

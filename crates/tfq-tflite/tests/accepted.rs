@@ -7,9 +7,9 @@ use bytes::Bytes;
 use common::{assert_same, lifted, lowered};
 use flatbuffers::{FlatBufferBuilder, WIPOffset};
 use std::collections::HashSet;
-use tfq_ir::text::{Level, ParseOptions, parse, print, print_with_side};
 use tfq_ir::{Module, Oddity, bytes_of_text};
 use tfq_schema::tflite as fb;
+use tfq_text::{Level, ParseOptions, parse, print, print_with_side};
 use tfq_tflite::Placement;
 
 /// What a test has to say of a model of `y = MUL(RELU(x), w)`.

@@ -4,8 +4,9 @@ mod common;
 
 use bytes::Bytes;
 use common::{float, lifted, lowered, models};
-use tfq_ir::text::{self, ParseOptions};
 use tfq_ir::{ConstantPool, Module, Op, OpKind, SubgraphBuilder};
+use tfq_text as text;
+use tfq_text::ParseOptions;
 use tfq_tflite::Placement;
 
 fn parse(text: &str, side: Vec<u8>) -> Module {

@@ -6,7 +6,7 @@ use super::constants::held_as_float;
 use super::options::{Compat, Operands, WeightType};
 use indexmap::{IndexMap, IndexSet};
 use tfq_ir::catalog::ops::DEQUANTIZE;
-use tfq_ir::text::visible;
+use tfq_ir::visible;
 use tfq_ir::{BufferId, ElementType, Module, Numbers, OpKind, SubgraphId, TensorId, Use, counted};
 use tfq_pass::{Context, RemarkKind};
 

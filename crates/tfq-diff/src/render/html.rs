@@ -8,8 +8,9 @@ use super::{field, figures, headline, histogram, rename, subgraph_name, tensor};
 use crate::{Diff, Row, Status, SubgraphDiff};
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
-use tfq_ir::text::{Level, Parts, quoted, visible};
+use tfq_ir::visible;
 use tfq_ir::{Module, OpId, SubgraphId, TensorId};
+use tfq_text::{Level, Parts, quoted};
 
 const CSS: &str = include_str!("page.css");
 const JS: &str = include_str!("page.js");

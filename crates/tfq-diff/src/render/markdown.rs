@@ -4,7 +4,8 @@ use super::{field, figures, headline, histogram, reordered, tensor};
 use crate::{Diff, Status, SubgraphDiff};
 use std::borrow::Cow;
 use std::fmt::Write;
-use tfq_ir::text::{quoted, visible};
+use tfq_ir::visible;
+use tfq_text::quoted;
 
 /// Lines of details that a comment can bear; hosts cut comments off at 64 KiB.
 const LINES: usize = 400;

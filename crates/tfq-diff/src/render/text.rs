@@ -3,7 +3,8 @@
 use super::{Style, field, figures, headline, histogram, reordered, tensor};
 use crate::{Diff, Status, SubgraphDiff};
 use std::fmt::Write;
-use tfq_ir::text::{quoted, visible};
+use tfq_ir::visible;
+use tfq_text::quoted;
 
 pub(crate) fn text(diff: &Diff, style: Style) -> String {
     let mut out = Text { out: String::new(), style };

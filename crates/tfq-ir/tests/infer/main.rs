@@ -8,8 +8,9 @@ mod patches;
 mod unknown;
 
 use tfq_ir::ops::{ResultFacts, infer_op};
-use tfq_ir::text::{self, ParseOptions};
 use tfq_ir::{Module, SubgraphId};
+use tfq_text as text;
+use tfq_text::ParseOptions;
 
 const MAIN: SubgraphId = SubgraphId(0);
 

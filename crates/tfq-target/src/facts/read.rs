@@ -14,7 +14,7 @@ use serde::Deserialize;
 use std::ops::Range;
 use tfq_ir::ElementType;
 use tfq_ir::catalog::OpInfo;
-use tfq_ir::text::line_and_column;
+use tfq_ir::line_and_column;
 use toml::Spanned;
 
 #[derive(Deserialize)]

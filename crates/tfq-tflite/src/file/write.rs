@@ -21,7 +21,7 @@ pub enum Links {
 
 /// A file that could not be written.
 #[derive(Debug, thiserror::Error)]
-#[error("{}: {error}", tfq_ir::text::visible_path(path))]
+#[error("{}: {error}", tfq_ir::visible_path(path))]
 pub struct WriteError {
     /// Its path.
     pub path: PathBuf,

@@ -1,0 +1,374 @@
+//! From a model to text.
+
+mod layout;
+mod op;
+mod pieces;
+mod quantization;
+mod steering;
+mod tensor;
+
+use crate::names::{self, Names};
+use crate::side::{self, Hash};
+use crate::{Level, VERSION, quote};
+use layout::Layout;
+use std::collections::{HashMap, HashSet};
+use std::fmt::Write;
+use std::sync::Arc;
+use tfq_ir::quote_into;
+use tfq_ir::{
+    Attr, BufferId, CacheReason, Module, OpId, Subgraph, SubgraphId, TensorId, TensorLink, catalog,
+};
+
+pub(super) fn print(module: &Module, level: Level) -> String {
+    distinct(module, level, None, || Aside::Nothing).0
+}
+
+pub(super) fn print_with_side(module: &Module) -> (String, Vec<u8>) {
+    let (text, side) =
+        distinct(module, Level::Full, None, || Aside::Bytes(side::Writer::default()));
+    (text, side.finish())
+}
+
+pub(super) fn print_skeleton(module: &Module) -> String {
+    distinct(module, Level::Full, None, || Aside::Fills).0
+}
+
+pub(super) fn print_subgraph(module: &Module, id: SubgraphId, level: Level) -> String {
+    distinct(module, level, Some(id), || Aside::Nothing).0
+}
+
+/// Prints with as many digits of each hash as tell all of them apart.
+fn distinct(
+    module: &Module,
+    level: Level,
+    only: Option<SubgraphId>,
+    aside: fn() -> Aside,
+) -> (String, side::Writer) {
+    let mut hashes = HashMap::new();
+    let mut digits = [8, 16, 64].into_iter();
+    loop {
+        let last = digits.len() == 1;
+        let digits = digits.next().expect("the last round returns");
+        let mut printer = Printer::new(module, level, only, aside(), digits, hashes);
+        match only {
+            Some(id) => printer.subgraph(id),
+            None => printer.model(),
+        }
+        if !printer.collided || last {
+            let side = match printer.aside {
+                Aside::Bytes(side) => side,
+                Aside::Nothing | Aside::Fills => side::Writer::default(),
+            };
+            return (printer.out, side);
+        }
+        hashes = printer.hashes;
+    }
+}
+
+/// What becomes of bytes that the text does not write out.
+enum Aside {
+    Nothing,
+    Bytes(side::Writer),
+    /// Fills take their place.
+    Fills,
+}
+
+struct Printer<'m> {
+    module: &'m Module,
+    level: Level,
+    aside: Aside,
+    out: String,
+    subgraphs: Vec<Arc<str>>,
+    /// `None` for subgraphs that are not printed.
+    names: Vec<Option<Names>>,
+    /// Hashes of constants by place; many tensors may share one.
+    hashes: HashMap<(usize, usize), Hash>,
+    digits: usize,
+    /// What the digits that are shown stand for.
+    shown: HashMap<String, Hash>,
+    collided: bool,
+    /// The tensor that shows what a buffer holds.
+    owners: HashMap<BufferId, (SubgraphId, TensorId)>,
+    /// Buffers whose bytes the text has somewhere.
+    written: HashSet<BufferId>,
+    /// Constants by place that no fill can stand for.
+    steering: HashSet<(usize, usize)>,
+}
+
+impl<'m> Printer<'m> {
+    fn new(
+        module: &'m Module,
+        level: Level,
+        only: Option<SubgraphId>,
+        aside: Aside,
+        digits: usize,
+        hashes: HashMap<(usize, usize), Hash>,
+    ) -> Self {
+        let wanted = |id| only.is_none_or(|only| only == id);
+        let names = module.subgraphs();
+        let steering = match aside {
+            Aside::Fills => steering::constants(module),
+            Aside::Nothing | Aside::Bytes(_) => HashSet::new(),
+        };
+        Self {
+            module,
+            level,
+            aside,
+            out: String::new(),
+            subgraphs: names::of_subgraphs(module),
+            names: names.map(|(id, graph)| wanted(id).then(|| Names::new(module, graph))).collect(),
+            hashes,
+            digits,
+            shown: HashMap::new(),
+            collided: false,
+            owners: HashMap::new(),
+            written: HashSet::new(),
+            steering,
+        }
+    }
+
+    fn model(&mut self) {
+        let module = self.module;
+        let layout = (self.level == Level::Full).then(|| Layout::new(module));
+        let level = if matches!(self.aside, Aside::Fills) { "skeleton" } else { self.level.name() };
+        _ = writeln!(self.out, "tfg {VERSION} {level}");
+        if self.level >= Level::Types {
+            self.header(layout.as_ref());
+        }
+        for signature in module.signatures() {
+            self.out.push_str("\nsignature ");
+            self.optional(signature.key.as_deref());
+            let target = signature.subgraph as usize;
+            self.out.push(' ');
+            match self.subgraphs.get(target) {
+                Some(name) => quote::name(&mut self.out, '@', name),
+                None => _ = write!(self.out, "{target}"),
+            }
+            if let Some(tag) = signature.deprecated_tag.as_deref().filter(|_| layout.is_some()) {
+                self.out.push_str(" tag ");
+                quote_into(&mut self.out, tag);
+            }
+            self.out.push_str(" {\n");
+            for (word, list) in [("input", &signature.inputs), ("output", &signature.outputs)] {
+                for (name, link) in list {
+                    _ = write!(self.out, "  {word} ");
+                    self.optional(name.as_deref());
+                    self.out.push_str(" = ");
+                    self.link(target, link);
+                    self.out.push('\n');
+                }
+            }
+            self.out.push_str("}\n");
+        }
+        for id in module.subgraph_ids() {
+            self.out.push('\n');
+            self.subgraph(id);
+        }
+        if self.level >= Level::Quant {
+            self.dequant_cache();
+        }
+        if self.level >= Level::Types && !module.trailer().is_empty() {
+            self.out.push_str("\ntrailer = ");
+            self.blob(&module.trailer());
+            self.out.push('\n');
+        }
+        if let Some(layout) = &layout {
+            self.file(layout);
+        }
+    }
+
+    /// What concerns the model and stands in one line each.
+    fn header(&mut self, layout: Option<&Layout>) {
+        let module = self.module;
+        let start = self.out.len();
+        if module.version() != 3 {
+            _ = writeln!(self.out, "version {}", module.version());
+        }
+        if let Some(text) = &module.description() {
+            self.out.push_str("description ");
+            quote_into(&mut self.out, text);
+            self.out.push('\n');
+        }
+        for (n, entry) in module.metadata().iter().enumerate() {
+            self.out.push_str("metadata ");
+            self.optional(entry.name.as_deref());
+            if let Some(place) = layout.and_then(|layout| layout.metadata[n]) {
+                _ = write!(self.out, " buffer {place}");
+            }
+            self.out.push_str(" = ");
+            match module.constants().get(entry.buffer) {
+                Some(bytes) => {
+                    self.blob(bytes);
+                    self.written.insert(entry.buffer);
+                }
+                None => self.out.push_str("none"),
+            }
+            self.out.push('\n');
+        }
+        for name in module.external_buffer_groups() {
+            self.out.push_str("external_group ");
+            self.optional(name.as_deref());
+            self.out.push('\n');
+        }
+        for buffer in module.external_buffers() {
+            _ = write!(
+                self.out,
+                "external_buffer {} {{group = {}, offset = {}, length = {}",
+                buffer.id, buffer.group, buffer.offset, buffer.length
+            );
+            if let Some(packing) = &buffer.packing {
+                self.out.push_str(", packing = ");
+                quote_into(&mut self.out, packing);
+            }
+            self.out.push_str("}\n");
+        }
+        if self.out.len() > start {
+            self.out.insert(start, '\n');
+        }
+    }
+
+    fn subgraph(&mut self, id: SubgraphId) {
+        let graph = self.module.subgraph(id);
+        let names = self.names[id.0 as usize].take().expect("subgraphs are printed once");
+        self.out.push_str("subgraph ");
+        quote::name(&mut self.out, '@', &self.subgraphs[id.0 as usize]);
+        self.out.push_str(" {\n");
+        let place = Place { id, graph, names: &names };
+        let start = self.out.len();
+        let mut seen = HashSet::new();
+        for input in graph.inputs() {
+            if seen.insert(*input) {
+                self.declaration(&place, *input, true);
+            } else {
+                self.out.push_str("  input ");
+                self.tensor_name(&place, *input);
+                self.out.push('\n');
+            }
+        }
+        for tensor in &names.declared {
+            self.declaration(&place, *tensor, false);
+        }
+        if self.out.len() > start && graph.op_count() > 0 {
+            self.out.push('\n');
+        }
+        for op in graph.ops() {
+            self.op(&place, op);
+        }
+        if self.out.len() > start && !graph.outputs().is_empty() {
+            self.out.push('\n');
+        }
+        for output in graph.outputs() {
+            self.out.push_str("  output ");
+            self.tensor_name(&place, *output);
+            self.out.push('\n');
+        }
+        self.out.push_str("}\n");
+        self.names[id.0 as usize] = Some(names);
+    }
+
+    fn dequant_cache(&mut self) {
+        let Some(cache) = &self.module.dequant_cache() else { return };
+        self.out.push_str("\ndequant_cache {\n");
+        for entry in &cache.entries {
+            let at = entry.subgraph.0 as usize;
+            let Some(graph) = self.module.subgraphs().nth(at).map(|(_, graph)| graph) else {
+                continue;
+            };
+            if !graph.contains_op(entry.op) {
+                continue;
+            }
+            let Some(result) = graph.results(entry.op).first().copied() else { continue };
+            self.out.push_str("  ");
+            quote::name(&mut self.out, '@', &self.subgraphs[at]);
+            self.out.push(' ');
+            self.link(at, &TensorLink::Tensor(result));
+            _ = writeln!(
+                self.out,
+                " {} bytes {} per_invoke {}",
+                reason_name(entry.reason),
+                entry.bytes,
+                entry.bytes_per_invoke
+            );
+        }
+        self.out.push_str("}\n");
+    }
+}
+
+/// Single parts of a model as text, with the names that the whole text has.
+pub struct Parts<'m>(Printer<'m>);
+
+impl<'m> Parts<'m> {
+    /// Prints parts of `module` as a text of this level shows them.
+    pub fn new(module: &'m Module, level: Level) -> Self {
+        Self(Printer::new(module, level, None, Aside::Nothing, 8, HashMap::new()))
+    }
+
+    /// The name of a subgraph, without its `@`.
+    pub fn subgraph_name(&self, id: SubgraphId) -> &str {
+        &self.0.subgraphs[id.0 as usize]
+    }
+
+    /// The name of a tensor, without its `%`; it is unique in its subgraph.
+    pub fn tensor_name(&self, subgraph: SubgraphId, id: TensorId) -> &str {
+        self.0.names[subgraph.0 as usize]
+            .as_ref()
+            .and_then(|names| names.get(id))
+            .map_or("?", |n| n)
+    }
+
+    /// The line of an op, without indentation.
+    pub fn op(&mut self, subgraph: SubgraphId, id: OpId) -> String {
+        let line = self.with(subgraph, |printer, place| printer.op(place, id));
+        line.trim().to_owned()
+    }
+
+    /// Type, shape and quantisation of a tensor: `i8[8,3,3,1] q(0.011)`.
+    pub fn tensor(&mut self, subgraph: SubgraphId, id: TensorId) -> String {
+        let constant = self.0.module.constant(subgraph, id).is_some();
+        self.with(subgraph, |printer, place| {
+            printer.description(place, place.graph.tensor(id), constant);
+        })
+    }
+
+    /// What the text shows of a tensor's constant, for example `= [1, 2]`; nothing for a tensor that is none.
+    pub fn content(&mut self, subgraph: SubgraphId, id: TensorId) -> String {
+        let text = self.with(subgraph, |printer, place| {
+            printer.content(place, id, place.graph.tensor(id));
+        });
+        text.trim().to_owned()
+    }
+
+    /// The value of an attribute: enums and subgraphs go by name.
+    pub fn attribute(&mut self, info: &catalog::AttrInfo, value: &Attr) -> String {
+        self.0.attribute(info, value);
+        std::mem::take(&mut self.0.out)
+    }
+
+    fn with(&mut self, id: SubgraphId, print: impl FnOnce(&mut Printer<'m>, &Place<'_>)) -> String {
+        let printer = &mut self.0;
+        let names = printer.names[id.0 as usize].take().expect("all subgraphs have names");
+        print(printer, &Place { id, graph: printer.module.subgraph(id), names: &names });
+        printer.names[id.0 as usize] = Some(names);
+        // Each part stands for itself, so none refers to another.
+        printer.owners.clear();
+        std::mem::take(&mut printer.out)
+    }
+}
+
+/// A subgraph that is being printed.
+struct Place<'a> {
+    id: SubgraphId,
+    graph: &'a Subgraph,
+    names: &'a Names,
+}
+
+pub(super) const REASONS: [(CacheReason, &str); 4] = [
+    (CacheReason::CachedConstant, "cached_constant"),
+    (CacheReason::NotAConstant, "not_a_constant"),
+    (CacheReason::Variable, "variable"),
+    (CacheReason::SubgraphArgument, "subgraph_argument"),
+];
+
+fn reason_name(reason: CacheReason) -> &'static str {
+    REASONS.iter().find(|(known, _)| *known == reason).map_or("?", |(_, name)| name)
+}
