@@ -3,7 +3,7 @@
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
 use tfq_numeric::{
-    ChannelLayout, F32View, NonFinite, Rule, quantization_error, quantize_symmetric_i8, range,
+    ChannelLayout, F32View, NonFinite, ScaleRule, quantization_error, quantize_symmetric_i8, range,
     to_f16,
 };
 
@@ -62,7 +62,7 @@ fn ranges(bencher: Bencher<'_, '_>, name: &str) {
 fn divide(bencher: Bencher<'_, '_>, name: &str) {
     let layout = layout(name);
     bench(bencher, layout.len(), |view| {
-        black_box(quantize_symmetric_i8(view, layout, Rule::Divide).expect("finite"));
+        black_box(quantize_symmetric_i8(view, layout, ScaleRule::Divide).expect("finite"));
     });
 }
 
@@ -70,7 +70,7 @@ fn divide(bencher: Bencher<'_, '_>, name: &str) {
 fn legacy(bencher: Bencher<'_, '_>, name: &str) {
     let layout = layout(name);
     bench(bencher, layout.len(), |view| {
-        black_box(quantize_symmetric_i8(view, layout, Rule::LegacyPerTensor).expect("finite"));
+        black_box(quantize_symmetric_i8(view, layout, ScaleRule::LegacyPerTensor).expect("finite"));
     });
 }
 
@@ -87,7 +87,7 @@ fn error(bencher: Bencher<'_, '_>, name: &str) {
     let layout = layout(name);
     let bytes = weights(layout.len());
     let view = F32View::new(&bytes).expect("whole values");
-    let quantized = quantize_symmetric_i8(view, layout, Rule::Divide).expect("finite");
+    let quantized = quantize_symmetric_i8(view, layout, ScaleRule::Divide).expect("finite");
     bencher
         .counter(BytesCount::new(bytes.len()))
         .bench(|| quantization_error(black_box(view), layout, &quantized.data, &quantized.scales));
@@ -105,6 +105,6 @@ fn float16(bencher: Bencher<'_, '_>) {
 fn small(bencher: Bencher<'_, '_>, len: usize) {
     let layout = ChannelLayout::new(&[len / 64, 64], 0).expect("the axis exists");
     bench(bencher, len, |view| {
-        black_box(quantize_symmetric_i8(view, layout, Rule::Divide).expect("finite"));
+        black_box(quantize_symmetric_i8(view, layout, ScaleRule::Divide).expect("finite"));
     });
 }

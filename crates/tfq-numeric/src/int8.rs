@@ -15,7 +15,7 @@ pub const QMAX_INT2: u8 = 1;
 
 /// How a scale follows from a channel's largest magnitude `m`, and a code from a value; all in float32.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Rule {
+pub enum ScaleRule {
     /// Ours: `scale = max(m / qmax, smallest normal)`, 1 where `m` is 0; `code = clamp(rint(x / scale))`, ties to even.
     ///
     /// The nearest code to each value, and never a scale that a runtime's delegate refuses.
@@ -28,7 +28,7 @@ pub enum Rule {
     LegacyPerChannel,
 }
 
-impl Rule {
+impl ScaleRule {
     fn scale(self, max_abs: f32, qmax: f32) -> f32 {
         match self {
             Self::Divide if max_abs == 0.0 => 1.0,
@@ -52,7 +52,7 @@ impl Rule {
 /// Everything about codes that channels share.
 #[derive(Clone, Copy, Debug)]
 struct Coder {
-    rule: Rule,
+    rule: ScaleRule,
     qmax: u8,
     /// No product can leave the range of codes, as long as values are within the magnitude their factor was made for.
     covered: bool,
@@ -63,7 +63,7 @@ impl Coder {
     fn run(self, values: &[[u8; 4]], factor: f32, out: &mut [u8]) {
         let qmax = f32::from(self.qmax);
         match self.rule {
-            Rule::Divide => dispatched::divide(values, factor, qmax, out),
+            ScaleRule::Divide => dispatched::divide(values, factor, qmax, out),
             _ if self.covered => dispatched::multiply(values, factor, qmax, out),
             _ => self.like_c(values, std::iter::repeat(factor), out),
         }
@@ -73,7 +73,7 @@ impl Coder {
     fn lanes(self, values: &[[u8; 4]], factors: &[f32], out: &mut [u8]) {
         let qmax = f32::from(self.qmax);
         match self.rule {
-            Rule::Divide => dispatched::divide_lanes(values, factors, qmax, out),
+            ScaleRule::Divide => dispatched::divide_lanes(values, factors, qmax, out),
             _ if self.covered => dispatched::multiply_lanes(values, factors, qmax, out),
             _ => self.like_c(values, factors.iter().copied().cycle(), out),
         }
@@ -85,8 +85,8 @@ impl Coder {
         for ((value, factor), out) in values.iter().zip(factors).zip(out) {
             let rounded = to_int_like_x86((f32::from_le_bytes(*value) * factor).round());
             let code = match self.rule {
-                Rule::LegacyPerChannel => i32::from(rounded as i8),
-                Rule::LegacyPerTensor | Rule::Divide => rounded,
+                ScaleRule::LegacyPerChannel => i32::from(rounded as i8),
+                ScaleRule::LegacyPerTensor | ScaleRule::Divide => rounded,
             };
             *out = code.clamp(-limit, limit) as u8;
         }
@@ -112,7 +112,7 @@ impl QuantParams {
     /// # Panics
     ///
     /// When `qmax` is not in 1..=127.
-    pub fn new(rule: Rule, qmax: u8, max_abs: &[f32]) -> Self {
+    pub fn new(rule: ScaleRule, qmax: u8, max_abs: &[f32]) -> Self {
         assert!(
             (1..=QMAX_INT8).contains(&qmax),
             "{qmax} is not the largest code of a signed byte or less"
@@ -124,7 +124,7 @@ impl QuantParams {
         Self { coder: Coder { rule, qmax, covered }, scales, factors }
     }
 
-    /// The parameters of [`Rule::LegacyPerChannel`] for extrema that a file states. The legacy quantizer believes them,
+    /// The parameters of [`ScaleRule::LegacyPerChannel`] for extrema that a file states. The legacy quantizer believes them,
     /// so they may be too narrow, and then codes wrap around as they do there.
     pub fn from_stated(extrema: &MinMax) -> Self {
         let pairs = extrema.min.iter().zip(&extrema.max);
@@ -132,7 +132,7 @@ impl QuantParams {
         let half_range =
             |(min, max): (&f32, &f32)| if min.abs() < max.abs() { max.abs() } else { min.abs() };
         let max_abs: Vec<f32> = pairs.map(half_range).collect();
-        let mut params = Self::new(Rule::LegacyPerChannel, QMAX_INT8, &max_abs);
+        let mut params = Self::new(ScaleRule::LegacyPerChannel, QMAX_INT8, &max_abs);
         params.coder.covered = false;
         params
     }
@@ -161,7 +161,7 @@ pub struct Quantized {
 pub fn quantize_symmetric_i8(
     view: F32View<'_>,
     layout: ChannelLayout,
-    rule: Rule,
+    rule: ScaleRule,
 ) -> Result<Quantized, NotFinite> {
     quantize_symmetric(view, layout, rule, QMAX_INT8)
 }
@@ -170,7 +170,7 @@ pub fn quantize_symmetric_i8(
 pub fn quantize_symmetric(
     view: F32View<'_>,
     layout: ChannelLayout,
-    rule: Rule,
+    rule: ScaleRule,
     qmax: u8,
 ) -> Result<Quantized, NotFinite> {
     layout.check(view.len());
@@ -193,7 +193,7 @@ pub fn quantize_symmetric(
 fn quantize_rows(
     view: F32View<'_>,
     layout: ChannelLayout,
-    rule: Rule,
+    rule: ScaleRule,
     qmax: u8,
     out: &mut [u8],
 ) -> Result<QuantParams, NotFinite> {

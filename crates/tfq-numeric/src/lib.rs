@@ -20,7 +20,7 @@ mod view;
 pub use error::{ErrorStats, dequantize_i8, quantization_error};
 pub use float16::{NonFinite, f16_snr_db, from_f16, to_f16};
 pub use int8::{
-    QMAX_INT2, QMAX_INT4, QMAX_INT8, QuantParams, Quantized, Rule, quantize_i8_into,
+    QMAX_INT2, QMAX_INT4, QMAX_INT8, QuantParams, Quantized, ScaleRule, quantize_i8_into,
     quantize_symmetric, quantize_symmetric_i8,
 };
 pub use layout::ChannelLayout;

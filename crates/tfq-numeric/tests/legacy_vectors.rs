@@ -1,7 +1,7 @@
 //! Numbers of the legacy quantizer's own tests, and the corners of its arithmetic.
 
 use tfq_numeric::{
-    ChannelLayout, F32View, MinMax, NonFinite, QuantParams, Rule, min_max_per_channel,
+    ChannelLayout, F32View, MinMax, NonFinite, QuantParams, ScaleRule, min_max_per_channel,
     quantize_i8_into, quantize_symmetric_i8, to_f16,
 };
 
@@ -15,7 +15,7 @@ fn bytes(values: &[f32]) -> Vec<u8> {
     values.iter().flat_map(|value| value.to_le_bytes()).collect()
 }
 
-fn quantize(values: &[f32], shape: &[usize], axis: usize, rule: Rule) -> (Vec<i8>, Vec<f32>) {
+fn quantize(values: &[f32], shape: &[usize], axis: usize, rule: ScaleRule) -> (Vec<i8>, Vec<f32>) {
     let layout = ChannelLayout::new(shape, axis).unwrap();
     let quantized =
         quantize_symmetric_i8(F32View::new(&bytes(values)).unwrap(), layout, rule).unwrap();
@@ -34,7 +34,7 @@ fn min_max(values: &[f32], shape: &[usize], axis: usize) -> (Vec<f32>, Vec<f32>)
 
 #[test]
 fn per_channel_along_the_first_axis() {
-    let (codes, scales) = quantize(&THREE_CHANNELS, &[3, 2, 2, 2], 0, Rule::LegacyPerChannel);
+    let (codes, scales) = quantize(&THREE_CHANNELS, &[3, 2, 2, 2], 0, ScaleRule::LegacyPerChannel);
     assert_eq!(scales, [0.03937008, 0.062992126, 0.047244094]);
     let expected = [
         76, 51, 127, -51, 76, 51, 127, -51, //
@@ -50,7 +50,7 @@ fn per_channel_along_the_first_axis() {
 
 #[test]
 fn per_channel_along_the_last_axis() {
-    let (codes, scales) = quantize(&THREE_CHANNELS, &[3, 8], 1, Rule::LegacyPerChannel);
+    let (codes, scales) = quantize(&THREE_CHANNELS, &[3, 8], 1, ScaleRule::LegacyPerChannel);
     let expected = [
         0.023622047,
         0.015748031,
@@ -87,19 +87,28 @@ fn extrema_of_either_axis() {
 fn halves_go_away_from_zero() {
     // An inverse of exactly 0.5: the legacy quantizer's SymmetricPerChannelQuantizeValues takes 21 * 0.5 to 11.
     let values = [21.0, -21.0, 254.0, 1.0, -1.0, 3.0];
-    assert_eq!(quantize(&values, &[1, 6], 0, Rule::LegacyPerChannel).0, [11, -11, 127, 1, -1, 2]);
-    assert_eq!(quantize(&values, &[6, 1], 1, Rule::LegacyPerTensor).0, [11, -11, 127, 1, -1, 2]);
-    assert_eq!(quantize(&values, &[1, 6], 0, Rule::Divide).0, [10, -10, 127, 0, 0, 2]);
+    assert_eq!(
+        quantize(&values, &[1, 6], 0, ScaleRule::LegacyPerChannel).0,
+        [11, -11, 127, 1, -1, 2]
+    );
+    assert_eq!(
+        quantize(&values, &[6, 1], 1, ScaleRule::LegacyPerTensor).0,
+        [11, -11, 127, 1, -1, 2]
+    );
+    assert_eq!(quantize(&values, &[1, 6], 0, ScaleRule::Divide).0, [10, -10, 127, 0, 0, 2]);
 }
 
 #[test]
 fn each_rule_has_its_scale_for_zeros() {
     assert_eq!(
-        quantize(&[0.0, -0.0], &[2], 0, Rule::LegacyPerChannel),
+        quantize(&[0.0, -0.0], &[2], 0, ScaleRule::LegacyPerChannel),
         (vec![0, 0], vec![0.0, 0.0])
     );
-    assert_eq!(quantize(&[0.0, -0.0], &[2, 1], 1, Rule::LegacyPerTensor), (vec![0, 0], vec![1.0]));
-    assert_eq!(quantize(&[0.0, -0.0], &[2], 0, Rule::Divide), (vec![0, 0], vec![1.0, 1.0]));
+    assert_eq!(
+        quantize(&[0.0, -0.0], &[2, 1], 1, ScaleRule::LegacyPerTensor),
+        (vec![0, 0], vec![1.0])
+    );
+    assert_eq!(quantize(&[0.0, -0.0], &[2], 0, ScaleRule::Divide), (vec![0, 0], vec![1.0, 1.0]));
 }
 
 #[test]
@@ -107,11 +116,14 @@ fn a_range_whose_inverse_overflows() {
     // 127 / 1e-37 is infinite: every product is infinite or NaN, which x86 converts to the smallest integer.
     let tiny = [1e-37, 0.0, -1e-38];
     let scale = 1e-37 / 127.0;
-    assert_eq!(quantize(&tiny, &[1, 3], 0, Rule::LegacyPerTensor), (vec![-127; 3], vec![scale]));
-    assert_eq!(quantize(&tiny, &[1, 3], 0, Rule::LegacyPerChannel), (vec![0; 3], vec![scale]));
+    assert_eq!(
+        quantize(&tiny, &[1, 3], 0, ScaleRule::LegacyPerTensor),
+        (vec![-127; 3], vec![scale])
+    );
+    assert_eq!(quantize(&tiny, &[1, 3], 0, ScaleRule::LegacyPerChannel), (vec![0; 3], vec![scale]));
     // Ours: the smallest scale that kernels take, and the nearest code.
     assert_eq!(
-        quantize(&tiny, &[1, 3], 0, Rule::Divide),
+        quantize(&tiny, &[1, 3], 0, ScaleRule::Divide),
         (vec![9, 0, -1], vec![f32::MIN_POSITIVE])
     );
 }

@@ -3,11 +3,12 @@
 use proptest::prelude::*;
 use tfq_numeric::{
     ChannelLayout, F32View, NonFinite, NotFinite, QMAX_INT2, QMAX_INT4, QMAX_INT8, QuantParams,
-    Rule, dequantize_i8, min_max_per_channel, quantization_error, quantize_i8_into,
+    ScaleRule, dequantize_i8, min_max_per_channel, quantization_error, quantize_i8_into,
     quantize_symmetric, quantize_symmetric_i8, range, to_f16,
 };
 
-const RULES: [Rule; 3] = [Rule::Divide, Rule::LegacyPerTensor, Rule::LegacyPerChannel];
+const RULES: [ScaleRule; 3] =
+    [ScaleRule::Divide, ScaleRule::LegacyPerTensor, ScaleRule::LegacyPerChannel];
 
 /// The bytes of `values` behind `offset` others, so that they lie at any alignment.
 fn bytes_at(offset: usize, values: &[f32]) -> Vec<u8> {
@@ -28,25 +29,27 @@ fn max_abs(values: &[f32], layout: ChannelLayout) -> Vec<f32> {
     max
 }
 
-fn scale(max_abs: f32, rule: Rule, qmax: f32) -> f32 {
+fn scale(max_abs: f32, rule: ScaleRule, qmax: f32) -> f32 {
     match rule {
-        Rule::Divide | Rule::LegacyPerTensor if max_abs == 0.0 => 1.0,
-        Rule::Divide => (max_abs / qmax).max(f32::MIN_POSITIVE),
-        Rule::LegacyPerTensor | Rule::LegacyPerChannel => max_abs / qmax,
+        ScaleRule::Divide | ScaleRule::LegacyPerTensor if max_abs == 0.0 => 1.0,
+        ScaleRule::Divide => (max_abs / qmax).max(f32::MIN_POSITIVE),
+        ScaleRule::LegacyPerTensor | ScaleRule::LegacyPerChannel => max_abs / qmax,
     }
 }
 
-fn code(x: f32, max_abs: f32, rule: Rule, qmax: f32) -> i8 {
+fn code(x: f32, max_abs: f32, rule: ScaleRule, qmax: f32) -> i8 {
     if max_abs == 0.0 {
         return 0;
     }
     match rule {
-        Rule::Divide => (x / scale(max_abs, rule, qmax)).round_ties_even().clamp(-qmax, qmax) as i8,
+        ScaleRule::Divide => {
+            (x / scale(max_abs, rule, qmax)).round_ties_even().clamp(-qmax, qmax) as i8
+        }
         _ => {
             let rounded = f64::from(x * (qmax / max_abs)).round();
             // Out of range and NaN as on x86.
             let int = if rounded.abs() < 2e9 { rounded as i32 } else { i32::MIN };
-            let int = if rule == Rule::LegacyPerChannel { i32::from(int as i8) } else { int };
+            let int = if rule == ScaleRule::LegacyPerChannel { i32::from(int as i8) } else { int };
             int.clamp(-qmax as i32, qmax as i32) as i8
         }
     }
@@ -253,7 +256,7 @@ fn errors_are_measured() {
         let values: Vec<f32> = (0..layout.len()).map(|index| (index as f32 * 0.37).sin()).collect();
         let bytes = bytes_at(2, &values);
         let view = F32View::new(&bytes[2..]).unwrap();
-        let quantized = quantize_symmetric_i8(view, layout, Rule::Divide).unwrap();
+        let quantized = quantize_symmetric_i8(view, layout, ScaleRule::Divide).unwrap();
         let expanded = dequantize_i8(&quantized.data, layout, &quantized.scales);
         let (mut signal, mut noise, mut worst) = (0.0f64, 0.0f64, 0.0f64);
         for (index, (x, approximate)) in values.iter().zip(expanded).enumerate() {
@@ -291,7 +294,7 @@ fn threads_make_no_difference() {
                     (0..layout.len()).map(|index| (index as f32 * 0.37).sin()).collect();
                 let bytes = bytes_at(0, &values);
                 let view = F32View::new(&bytes).unwrap();
-                let quantized = quantize_symmetric_i8(view, layout, Rule::Divide).unwrap();
+                let quantized = quantize_symmetric_i8(view, layout, ScaleRule::Divide).unwrap();
                 let stats = quantization_error(view, layout, &quantized.data, &quantized.scales);
                 let halves = to_f16(view, NonFinite::Refuse).unwrap();
                 (

@@ -2,7 +2,8 @@
 #![cfg(target_os = "linux")]
 
 use tfq_numeric::{
-    ChannelLayout, F32View, NonFinite, Rule, min_max_per_channel, quantize_symmetric_i8, to_f16,
+    ChannelLayout, F32View, NonFinite, ScaleRule, min_max_per_channel, quantize_symmetric_i8,
+    to_f16,
 };
 
 fn threads() -> usize {
@@ -16,7 +17,7 @@ fn do_not_start_the_thread_pool() {
     let view = F32View::new(&bytes).unwrap();
     for (shape, axis) in [([256, 256], 0), ([256, 256], 1), ([1, 65536], 0)] {
         let layout = ChannelLayout::new(&shape, axis).unwrap();
-        quantize_symmetric_i8(view, layout, Rule::Divide).unwrap();
+        quantize_symmetric_i8(view, layout, ScaleRule::Divide).unwrap();
         min_max_per_channel(view, layout);
     }
     to_f16(view, NonFinite::Refuse).unwrap();

@@ -2,7 +2,7 @@
 
 use crate::error::TargetError;
 use crate::facts::read::{self, CapRow};
-use crate::facts::rows::{Dequantize, Kernels, Load, Memory, OpEntry, Prefer, Rule, Since};
+use crate::facts::rows::{Dequantize, KernelRule, KernelSet, Load, Memory, OpEntry, Prefer, Since};
 use std::sync::{Arc, OnceLock};
 
 /// Shipped targets: name and data file. The version caps of `data/tflite.toml` come on top.
@@ -24,14 +24,14 @@ pub struct Target {
     /// The target whose rows come behind its own.
     pub(crate) base: Option<String>,
     /// A model for the target must run on all of these.
-    pub(crate) kernels: Vec<Kernels>,
+    pub(crate) kernels: Vec<KernelSet>,
     /// The last release of the runtime that a model for the target may ask for.
     pub(crate) max_runtime: Option<String>,
     pub(crate) prefer: Prefer,
     pub(crate) keeps_dequantized: bool,
     pub(crate) ops: Vec<OpEntry>,
     /// In order of precedence, those about every op before all others.
-    pub(crate) rules: Vec<Rule>,
+    pub(crate) rules: Vec<KernelRule>,
     pub(crate) dequantize: Vec<Dequantize>,
     pub(crate) since: Vec<Since>,
     pub(crate) memory: Vec<Memory>,
@@ -104,7 +104,7 @@ impl Target {
     }
 
     /// The target up to a release of the runtime.
-    fn capped(&self, row: CapRow, kernels: &[Kernels]) -> Self {
+    fn capped(&self, row: CapRow, kernels: &[KernelSet]) -> Self {
         let mut target = Self {
             name: format!("tflite-{}", row.max_runtime),
             summary: row.summary,

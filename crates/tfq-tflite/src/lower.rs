@@ -240,7 +240,7 @@ fn place(
     let root = u32_at(&skeleton, 0);
     let model_slot = |slot| field_at(&skeleton, root, slot).map(|at| at + u32_at(&skeleton, at));
     // Offsets to put in, as (position in the skeleton, what).
-    let mut patches: Vec<(usize, Patch)> = Vec::new();
+    let mut fixups: Vec<(usize, Fixup)> = Vec::new();
     const MODEL_BUFFERS: usize = 4;
     let buffers = model_slot(MODEL_BUFFERS).expect("a model has buffers");
     // What lies inside comes first: it must stay in reach of 32-bit offsets.
@@ -256,10 +256,10 @@ fn place(
                 |slot| field_at(&skeleton, table, slot).expect("the writer sets a placeholder");
             let data = layout.add(bytes, inside);
             if inside {
-                patches.push((slot(0), Patch::Relative(data - 4)));
+                fixups.push((slot(0), Fixup::Relative(data - 4)));
             } else {
-                patches.push((slot(1), Patch::Absolute(data)));
-                patches.push((slot(2), Patch::Absolute(bytes.len() as u64)));
+                fixups.push((slot(1), Fixup::Absolute(data)));
+                fixups.push((slot(2), Fixup::Absolute(bytes.len() as u64)));
             }
         }
         if inside && layout.end > limit {
@@ -267,14 +267,14 @@ fn place(
         }
     }
     let constants_behind = !layout.pieces.is_empty();
-    large_custom_options(module, &skeleton, &mut layout, &mut patches);
-    for (at, patch) in patches {
-        match patch {
-            Patch::Relative(target) => {
+    large_custom_options(module, &skeleton, &mut layout, &mut fixups);
+    for (at, fixup) in fixups {
+        match fixup {
+            Fixup::Relative(target) => {
                 let distance = (target - at as u64) as u32;
                 skeleton[at..at + 4].copy_from_slice(&distance.to_le_bytes());
             }
-            Patch::Absolute(target) => skeleton[at..at + 8].copy_from_slice(&target.to_le_bytes()),
+            Fixup::Absolute(target) => skeleton[at..at + 8].copy_from_slice(&target.to_le_bytes()),
         }
     }
     // A trailer is room enough to read past a constant.
@@ -284,7 +284,7 @@ fn place(
     Ok(layout.finish(module, skeleton))
 }
 
-enum Patch {
+enum Fixup {
     Relative(u64),
     Absolute(u64),
 }
@@ -294,7 +294,7 @@ fn large_custom_options(
     module: &Module,
     skeleton: &[u8],
     layout: &mut Layout,
-    patches: &mut Vec<(usize, Patch)>,
+    fixups: &mut Vec<(usize, Fixup)>,
 ) {
     const MODEL_SUBGRAPHS: usize = 2;
     const SUBGRAPH_OPERATORS: usize = 3;
@@ -314,7 +314,7 @@ fn large_custom_options(
             let table = follow(ops + 4 + 4 * n);
             let slot =
                 |slot| field_at(skeleton, table, slot).expect("the writer sets a placeholder");
-            patches.push((slot(OFFSET), Patch::Absolute(layout.add(bytes, false))));
+            fixups.push((slot(OFFSET), Fixup::Absolute(layout.add(bytes, false))));
         }
     }
 }

@@ -5,8 +5,8 @@ use bytes::Bytes;
 use std::sync::Arc;
 use tfq_ir::{ElementType, Module, Quantization, counted};
 use tfq_numeric::{
-    ChannelLayout, F32View, MinMax, NonFinite, QuantParams, Rule, f16_snr_db, quantize_i8_into,
-    quantize_symmetric_i8, to_f16,
+    ChannelLayout, F32View, MinMax, NonFinite, QuantParams, ScaleRule, f16_snr_db,
+    quantize_i8_into, quantize_symmetric_i8, to_f16,
 };
 
 /// A constant in its new form.
@@ -20,12 +20,12 @@ pub(super) struct Encoded {
 }
 
 /// Why a constant was left as it is.
-pub(super) struct Refusal {
+pub(super) struct NotEncoded {
     pub(super) rule: &'static str,
     pub(super) message: String,
 }
 
-pub(super) fn encode(module: &Module, group: &Group) -> Result<Encoded, Refusal> {
+pub(super) fn encode(module: &Module, group: &Group) -> Result<Encoded, NotEncoded> {
     let (sg, id) = group.tensors[0];
     let tensor = module.subgraph(sg).tensor(id);
     let shape: Vec<usize> = tensor.shape.iter().map(|d| *d as usize).collect();
@@ -34,7 +34,7 @@ pub(super) fn encode(module: &Module, group: &Group) -> Result<Encoded, Refusal>
     // The loader takes a buffer that is larger than the shape asks for, and ignores the rest.
     let view = F32View::new(&bytes[..4 * elements]).expect("four bytes an element");
     let old_bytes = 4 * elements as u64;
-    let not_finite = |index: usize| Refusal {
+    let not_finite = |index: usize| NotEncoded {
         rule: "not finite",
         message: format!("element {index} is not finite"),
     };
@@ -90,11 +90,11 @@ const FLOAT16_SNR_DB: f64 = 60.0;
 
 /// Refuses a constant that float16 does not hold: it would clamp large values, and keep little of
 /// one whose largest is near its smallest normal number, 6.1e-5, or below.
-fn check_float16(view: F32View<'_>, halves: &[u8]) -> Result<(), Refusal> {
+fn check_float16(view: F32View<'_>, halves: &[u8]) -> Result<(), NotEncoded> {
     if let Some(index) = view.iter().position(|value| value.abs() >= FLOAT16_LIMIT) {
         let value = view.get(index).unwrap_or_default();
         let message = format!("element {index} is {value:?}, and float16 ends at 65504");
-        return Err(Refusal { rule: "too large values", message });
+        return Err(NotEncoded { rule: "too large values", message });
     }
     let snr = f16_snr_db(view, halves);
     if snr >= FLOAT16_SNR_DB {
@@ -103,20 +103,20 @@ fn check_float16(view: F32View<'_>, halves: &[u8]) -> Result<(), Refusal> {
     let message = format!(
         "its values are so small that float16 would hold them with {snr:.1} dB, less than {FLOAT16_SNR_DB}"
     );
-    Err(Refusal { rule: "too small values", message })
+    Err(NotEncoded { rule: "too small values", message })
 }
 
 /// Refuses a constant of which nothing would be left: delegates want normal scales, and beside
 /// the smallest of those all its values round to 0.
-fn check_scales(rule: Rule, scales: &[f32]) -> Result<(), Refusal> {
+fn check_scales(rule: ScaleRule, scales: &[f32]) -> Result<(), NotEncoded> {
     let smallest = |scale: &f32| *scale == f32::MIN_POSITIVE;
     // A channel of zeros has scale 1.
     let nothing = scales.iter().all(|scale| smallest(scale) || *scale == 1.0);
-    if rule != Rule::Divide || !nothing || !scales.iter().any(smallest) {
+    if rule != ScaleRule::Divide || !nothing || !scales.iter().any(smallest) {
         return Ok(());
     }
     let message = "its values are so small that none would have a normal scale".to_owned();
-    Err(Refusal { rule: "too small values", message })
+    Err(NotEncoded { rule: "too small values", message })
 }
 
 fn int8(data: Bytes, quantization: Quantization, old_bytes: u64, what: String) -> Encoded {

@@ -1,7 +1,7 @@
 //! What is chosen: which constants get which form, and how ops are to read them.
 
 use tfq_ir::{ElementType, Module, OpId, SubgraphId, TensorId};
-use tfq_numeric::{NonFinite, Rule};
+use tfq_numeric::{NonFinite, ScaleRule};
 use tfq_pass::Context;
 use tfq_target::{Granularity, WeightForm};
 
@@ -31,11 +31,11 @@ pub(super) enum Form {
         non_finite: NonFinite,
     },
     PerTensor {
-        rule: Rule,
+        rule: ScaleRule,
     },
     PerChannel {
         axis: usize,
-        rule: Rule,
+        rule: ScaleRule,
     },
     /// The legacy tool believes ranges that stand in the file.
     StatedRanges {

@@ -16,7 +16,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use tfq_ir::catalog::ops;
 use tfq_ir::{BufferId, ElementType, Module, OpId, OpKind, SubgraphId, Tensor, TensorId, counted};
-use tfq_numeric::{ChannelLayout, F32View, NonFinite, Rule};
+use tfq_numeric::{ChannelLayout, F32View, NonFinite, ScaleRule};
 use tfq_pass::Context;
 use tfq_target::{Granularity as Grain, Target, WeightForm};
 
@@ -182,12 +182,12 @@ impl Legacy<'_> {
         let axis = axis.filter(|axis| {
             self.pass.granularity == Granularity::Channel && *axis < tensor.shape.len()
         });
-        let Some(axis) = axis else { return Form::PerTensor { rule: Rule::LegacyPerTensor } };
+        let Some(axis) = axis else { return Form::PerTensor { rule: ScaleRule::LegacyPerTensor } };
         match tensor.quantization.as_deref() {
             Some(q) if self.covers(first, axis, &q.min, &q.max) => {
                 Form::StatedRanges { axis, min: q.min.clone(), max: q.max.clone() }
             }
-            _ => Form::PerChannel { axis, rule: Rule::LegacyPerChannel },
+            _ => Form::PerChannel { axis, rule: ScaleRule::LegacyPerChannel },
         }
     }
 
@@ -289,7 +289,7 @@ impl Legacy<'_> {
         if matches!(graph.op(u.op).kind, OpKind::Custom(_)) {
             return true;
         }
-        let usual = || Form::PerTensor { rule: Rule::LegacyPerTensor }.stored();
+        let usual = || Form::PerTensor { rule: ScaleRule::LegacyPerTensor }.stored();
         let form = form.unwrap_or_else(usual);
         self.target.hybrid(self.module, u.sg, u.op, u.slot, &form).is_hybrid()
     }

@@ -21,7 +21,7 @@ pub(super) struct Plan {
 }
 
 /// Why a form is not used.
-pub(super) enum Refusal {
+pub(super) enum Objection {
     /// Some reader can take it neither directly nor behind a Dequantize.
     NoKernel(String),
     /// Metadata forbids the Dequantize that it would need.
@@ -50,7 +50,7 @@ impl Plan {
     }
 }
 
-impl Refusal {
+impl Objection {
     /// The heading under which it is counted.
     pub(super) fn rule(&self) -> &'static str {
         match self {
@@ -74,7 +74,7 @@ impl Refusal {
     }
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for Objection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoKernel(reason)
@@ -106,7 +106,7 @@ impl Select<'_> {
         uses: &[WeightUse],
         tensors: &[(SubgraphId, TensorId)],
         form: Form,
-    ) -> Result<Plan, Refusal> {
+    ) -> Result<Plan, Objection> {
         let (sg, id) = tensors[0];
         let tensor = self.module.subgraph(sg).tensor(id);
         let stored = form.stored();
@@ -116,19 +116,19 @@ impl Select<'_> {
         let dequantized = self.dequantized(uses, &readings, tensors);
         let there = self.widened.and_then(|widened| widened.readers(tensor.buffer)).unwrap_or(0);
         if dequantized > 0 && !self.target.dequantize_supports(stored.ty, stored.granularity) {
-            return Err(Refusal::NoKernel(no_kernel(&stored, &readings)));
+            return Err(Objection::NoKernel(no_kernel(&stored, &readings)));
         }
         let disturbed = self.disturbed(uses, &readings, &stored);
         if dequantized + disturbed > 0
             && let Some(forbidden) = no_more_ops(self.module)
         {
             let why = obstacle(&readings).map_or(String::new(), |why| format!("{why}, and "));
-            return Err(Refusal::Numbered(format!("{why}{forbidden}")));
+            return Err(Objection::Numbered(format!("{why}{forbidden}")));
         }
         if let Form::PerChannel { axis, .. } | Form::StatedRanges { axis, .. } = &form
             && tensor.shape.get(*axis).is_none_or(|channels| *channels <= 0)
         {
-            return Err(Refusal::NoKernel(format!("it has no dimension {axis}")));
+            return Err(Objection::NoKernel(format!("it has no dimension {axis}")));
         }
         let scales = scales(&form, &tensor.shape);
         let added = dequantized.saturating_sub(there);
@@ -139,7 +139,7 @@ impl Select<'_> {
         let cost = cost + disturbed * own + biases;
         // A small weight of a family goes with the large ones, or none of them could be read.
         if saved <= cost && !uses.iter().any(|u| self.is_whole_family(u)) {
-            return Err(Refusal::NoGain { scales, biases });
+            return Err(Objection::NoGain { scales, biases });
         }
         let held = match self.prefer {
             Prefer::Ram => self.held(uses, &readings, &stored),
@@ -236,7 +236,7 @@ impl Select<'_> {
         dequantized: bool,
         held: Option<u64>,
         readings: &[Result<bool, String>],
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), Objection> {
         let told = || match obstacle(readings) {
             Some(why) => format!(" ({why})"),
             None => String::new(),
@@ -245,7 +245,7 @@ impl Select<'_> {
             Prefer::Size => Ok(()),
             Prefer::Latency if dequantized && !self.target.keeps_dequantized() => {
                 let cost = "the runtime would dequantise it in every invocation";
-                Err(Refusal::Preferred(format!("prefer=latency: {cost}{}", told())))
+                Err(Objection::Preferred(format!("prefer=latency: {cost}{}", told())))
             }
             Prefer::Latency => Ok(()),
             Prefer::Ram => match (held, self.held_as_float(uses)) {
@@ -256,11 +256,11 @@ impl Select<'_> {
                         counted(held, "byte"),
                         grouped(float)
                     );
-                    Err(Refusal::Preferred(format!("prefer=ram: {cost}{}", told())))
+                    Err(Objection::Preferred(format!("prefer=ram: {cost}{}", told())))
                 }
                 _ if dequantized => {
                     let cost = "it is not known what the runtime would hold behind a Dequantize";
-                    Err(Refusal::Preferred(format!("prefer=ram: {cost}{}", told())))
+                    Err(Objection::Preferred(format!("prefer=ram: {cost}{}", told())))
                 }
                 _ => Ok(()),
             },

@@ -5,13 +5,13 @@ use super::constants::{held_as_float, is_float_constant, shown, weight_below};
 use super::float16::Widened;
 use super::form::{Form, Group, NotedVerdict, Selection, WeightUse};
 use super::options::{Granularity, WeightType};
-use super::plan::{Plan, Refusal};
+use super::plan::{Objection, Plan};
 use super::reading::Select;
 use indexmap::{IndexMap, IndexSet};
 use std::collections::VecDeque;
 use tfq_ir::catalog::ops;
 use tfq_ir::{BufferId, ElementType, Module, OpId, OpKind, SubgraphId, TensorId, counted};
-use tfq_numeric::{NonFinite, Rule};
+use tfq_numeric::{NonFinite, ScaleRule};
 use tfq_pass::Context;
 use tfq_target::Prefer;
 
@@ -212,7 +212,7 @@ impl Select<'_> {
         cx: &mut Context<'_>,
     ) -> Option<(Form, Option<String>)> {
         let mut best: Option<Plan> = None;
-        let mut refusals = Vec::new();
+        let mut objections = Vec::new();
         // What speaks against the forms that would have come before it.
         let mut drawbacks = Vec::new();
         let mut candidates: VecDeque<Form> = self.candidates(uses).into();
@@ -223,7 +223,7 @@ impl Select<'_> {
                         Some(reason) => {
                             // Half the size is better than nothing.
                             candidates.push_back(Form::Float16 { non_finite: NonFinite::Refuse });
-                            Err(Refusal::Spoiled(reason))
+                            Err(Objection::Spoiled(reason))
                         }
                         None => Ok(plan),
                     }
@@ -238,19 +238,19 @@ impl Select<'_> {
                         drawbacks.extend(worse.and_then(|plan| plan.drawback().map(str::to_owned)));
                     }
                 },
-                Err(refusal) => {
+                Err(objection) => {
                     if best.is_none() {
-                        drawbacks.push(refusal.to_string());
+                        drawbacks.push(objection.to_string());
                     }
-                    refusals.push(refusal);
+                    objections.push(objection);
                 }
             }
         }
         let Some(best) = best else {
             // What is least a matter of course says most.
-            let refusal = refusals.into_iter().max_by_key(Refusal::weight)?;
+            let objection = objections.into_iter().max_by_key(Objection::weight)?;
             let place = Context::tensor_place(self.module, uses[0].sg, uses[0].tensor);
-            cx.missed(refusal.rule(), place, refusal.to_string());
+            cx.missed(objection.rule(), place, objection.to_string());
             return None;
         };
         let per_channel = self.pass.granularity == Granularity::Channel;
@@ -259,8 +259,9 @@ impl Select<'_> {
             Form::Float16 { .. } if self.pass.r#type == WeightType::Int8 => Some("float16"),
             _ => None,
         };
-        let spoiled = refusals.iter().find(|refusal| matches!(refusal, Refusal::Spoiled(_)));
-        let why = spoiled.map(Refusal::to_string).or_else(|| drawbacks.into_iter().next());
+        let spoiled =
+            objections.iter().find(|objection| matches!(objection, Objection::Spoiled(_)));
+        let why = spoiled.map(Objection::to_string).or_else(|| drawbacks.into_iter().next());
         let note = instead.zip(why).map(|(instead, why)| format!("; {instead}: {why}"));
         Some((best.form, note))
     }
@@ -277,8 +278,8 @@ impl Select<'_> {
             }
         }
         let per_channel =
-            axes.into_iter().map(|axis| Form::PerChannel { axis, rule: Rule::Divide });
-        let per_tensor = Form::PerTensor { rule: Rule::Divide };
+            axes.into_iter().map(|axis| Form::PerChannel { axis, rule: ScaleRule::Divide });
+        let per_tensor = Form::PerTensor { rule: ScaleRule::Divide };
         match (self.pass.r#type, self.pass.granularity) {
             (WeightType::Float16, _) => vec![Form::Float16 { non_finite: NonFinite::Refuse }],
             (_, Granularity::Channel) => per_channel.chain([per_tensor]).collect(),

@@ -5,8 +5,8 @@ use crate::facts::condition::{Condition, op_named, type_bit};
 use crate::facts::load_test::LoadTest;
 use crate::facts::op::OpFacts;
 use crate::facts::rows::{
-    Asks, Dequantize, Kernels, Load, Memory, OpEntry, Origin, Outcome, Prefer, Reading, Rule,
-    Scope, Since,
+    Asks, Dequantize, KernelRule, KernelSet, Load, Memory, OpEntry, Origin, Outcome, Prefer,
+    Reading, Scope, Since,
 };
 use crate::facts::versions;
 use crate::form::grain;
@@ -22,7 +22,7 @@ use toml::Spanned;
 struct File {
     extends: Option<Spanned<String>>,
     summary: String,
-    kernels: Option<Vec<Kernels>>,
+    kernels: Option<Vec<KernelSet>>,
     max_runtime: Option<Spanned<String>>,
     prefer: Option<Prefer>,
     keeps_dequantized: Option<bool>,
@@ -56,7 +56,7 @@ struct OpRow {
     #[serde(default)]
     pass_through: bool,
     #[serde(default)]
-    spreads_scale: Vec<Kernels>,
+    spreads_scale: Vec<KernelSet>,
     delegated_as_float: Option<Vec<Spanned<String>>>,
     source: String,
 }
@@ -111,7 +111,7 @@ struct MemoryRow {
     #[serde(default)]
     types: Vec<Spanned<String>>,
     #[serde(default)]
-    kernels: Vec<Kernels>,
+    kernels: Vec<KernelSet>,
     bytes: f64,
     source: String,
 }
@@ -153,12 +153,12 @@ enum Grain {
 #[derive(Clone, Debug)]
 pub(crate) struct Parsed {
     pub(crate) summary: String,
-    pub(crate) kernels: Option<Vec<Kernels>>,
+    pub(crate) kernels: Option<Vec<KernelSet>>,
     pub(crate) max_runtime: Option<String>,
     pub(crate) prefer: Option<Prefer>,
     pub(crate) keeps_dequantized: Option<bool>,
     pub(crate) ops: Vec<OpEntry>,
-    pub(crate) rules: Vec<Rule>,
+    pub(crate) rules: Vec<KernelRule>,
     pub(crate) dequantize: Option<Vec<Dequantize>>,
     pub(crate) since: Vec<Since>,
     pub(crate) memory: Option<Vec<Memory>>,
@@ -269,13 +269,13 @@ impl Reader<'_> {
         Ok(OpEntry { code, when, texts, facts, spreads_scale, delegated_as_float, origin })
     }
 
-    fn rules(&self, rows: Vec<Spanned<RuleRow>>) -> Result<Vec<Rule>, At> {
-        let mut rules: Vec<Rule> = Vec::with_capacity(rows.len());
+    fn rules(&self, rows: Vec<Spanned<RuleRow>>) -> Result<Vec<KernelRule>, At> {
+        let mut rules: Vec<KernelRule> = Vec::with_capacity(rows.len());
         for row in rows {
             let span = row.span();
             let rule = self.rule(row)?;
             // General rules come before all others, wherever they stand.
-            let covers = |earlier: &&Rule| match rule.scope.ops.as_slice() {
+            let covers = |earlier: &&KernelRule| match rule.scope.ops.as_slice() {
                 [] => earlier.scope.is_general() && earlier.scope.covers(&rule.scope, 0),
                 ops => ops.iter().any(|op| earlier.scope.covers(&rule.scope, *op)),
             };
@@ -287,7 +287,7 @@ impl Reader<'_> {
         Ok(rules)
     }
 
-    fn rule(&self, row: Spanned<RuleRow>) -> Result<Rule, At> {
+    fn rule(&self, row: Spanned<RuleRow>) -> Result<KernelRule, At> {
         let span = row.span();
         let row = row.into_inner();
         let scope = scope(&row.ops, &row.types, &row.granularity, &row.when)?;
@@ -304,7 +304,7 @@ impl Reader<'_> {
         if !runs && row.reason.is_none() {
             return Err((span, Problem::NoReason));
         }
-        Ok(Rule {
+        Ok(KernelRule {
             scope,
             optimized,
             reference,
@@ -455,7 +455,7 @@ fn grain_set(grains: &[Grain]) -> u8 {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Caps {
     pub(crate) extends: String,
-    pub(crate) kernels: Vec<Kernels>,
+    pub(crate) kernels: Vec<KernelSet>,
     pub(crate) cap: Vec<CapRow>,
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// An implementation of the ops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Kernels {
+pub(crate) enum KernelSet {
     Reference,
     Optimized,
     Xnnpack,
@@ -94,7 +94,7 @@ impl Scope {
 
 /// What happens to ops that it matches.
 #[derive(Clone, Debug)]
-pub(crate) struct Rule {
+pub(crate) struct KernelRule {
     pub(crate) scope: Scope,
     pub(crate) optimized: Outcome,
     pub(crate) reference: Outcome,
@@ -106,17 +106,17 @@ pub(crate) struct Rule {
     pub(crate) origin: Origin,
 }
 
-impl Rule {
-    pub(crate) fn outcome(&self, kernels: Kernels) -> Outcome {
+impl KernelRule {
+    pub(crate) fn outcome(&self, kernels: KernelSet) -> Outcome {
         match kernels {
-            Kernels::Reference => self.reference,
-            Kernels::Optimized => self.optimized,
-            Kernels::Xnnpack => self.xnnpack,
+            KernelSet::Reference => self.reference,
+            KernelSet::Optimized => self.optimized,
+            KernelSet::Xnnpack => self.xnnpack,
         }
     }
 
     /// Whether all of these run it.
-    pub(crate) fn runs(&self, kernels: &[Kernels]) -> bool {
+    pub(crate) fn runs(&self, kernels: &[KernelSet]) -> bool {
         kernels.iter().all(|kernels| self.outcome(*kernels) == Outcome::Ok)
     }
 }
@@ -128,8 +128,8 @@ pub(crate) struct OpEntry {
     pub(crate) when: Vec<Condition>,
     pub(crate) texts: Vec<String>,
     pub(crate) facts: OpFacts,
-    /// Kernels that put several scales in place of a weight's one, in the tensor itself.
-    pub(crate) spreads_scale: Vec<Kernels>,
+    /// KernelSet that put several scales in place of a weight's one, in the tensor itself.
+    pub(crate) spreads_scale: Vec<KernelSet>,
     /// Where XNNPACK takes the op with float32 weights; nowhere if `None`.
     pub(crate) delegated_as_float: Option<Vec<Condition>>,
     pub(crate) origin: Origin,
@@ -159,7 +159,7 @@ pub(crate) struct Memory {
     pub(crate) read: Reading,
     pub(crate) types: u32,
     /// All where empty.
-    pub(crate) kernels: Vec<Kernels>,
+    pub(crate) kernels: Vec<KernelSet>,
     /// For each element.
     pub(crate) bytes: f64,
     pub(crate) origin: Origin,

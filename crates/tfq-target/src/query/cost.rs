@@ -1,7 +1,7 @@
 //! What a way of reading a weight costs on a target.
 
 use crate::facts::condition::{Site, type_bit};
-use crate::facts::rows::{Kernels, Reading};
+use crate::facts::rows::{KernelSet, Reading};
 use crate::form::WeightForm;
 use crate::query::question::all_hold;
 use crate::target::Target;
@@ -48,7 +48,7 @@ impl Target {
 
     /// Whether XNNPACK takes the op with float32 weights, its own or dequantised ones.
     pub fn takes_as_float(&self, graph: &Subgraph, op: OpId) -> bool {
-        if !self.kernels.contains(&Kernels::Xnnpack) {
+        if !self.kernels.contains(&KernelSet::Xnnpack) {
             return false;
         }
         let OpKind::Builtin(code) = graph.op(op).kind else { return false };
@@ -64,10 +64,10 @@ impl Target {
         code: i32,
         reading: Reading,
         ty: ElementType,
-        kernels: Kernels,
+        kernels: KernelSet,
         delegated: bool,
     ) -> Option<f64> {
-        let row = |kernels: Kernels| {
+        let row = |kernels: KernelSet| {
             self.memory.iter().find(|row| {
                 row.read == reading
                     && row.types & type_bit(ty) != 0
@@ -76,8 +76,8 @@ impl Target {
             })
         };
         // What XNNPACK does not take runs on the optimised kernels.
-        let own = Some(kernels).filter(|kernels| *kernels != Kernels::Xnnpack || delegated);
-        let row = own.and_then(row).or_else(|| row(Kernels::Optimized));
+        let own = Some(kernels).filter(|kernels| *kernels != KernelSet::Xnnpack || delegated);
+        let row = own.and_then(row).or_else(|| row(KernelSet::Optimized));
         row.map(|row| row.bytes)
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::facts::condition::{self, Site};
 use crate::facts::op::OpFacts;
-use crate::facts::rows::{Asks, Kernels, OpEntry, Origin, Prefer, Reading, Rule, Scope};
+use crate::facts::rows::{Asks, KernelRule, KernelSet, OpEntry, Origin, Prefer, Reading, Scope};
 use crate::facts::versions;
 use crate::form::{Granularity, WeightForm, grain};
 use crate::query::question::as_stored;
@@ -168,14 +168,14 @@ pub struct OriginDescription {
 /// Describes a target.
 pub fn describe(target: &Target) -> Description {
     let rules = |code: Option<i32>| {
-        let of = move |rule: &&Rule| match code {
+        let of = move |rule: &&KernelRule| match code {
             Some(code) => rule.scope.ops.contains(&code),
             None => rule.scope.is_general(),
         };
         target.rules.iter().filter(of)
     };
     // What stands behind a row without any condition never decides.
-    let decided = |rule: &&Rule| {
+    let decided = |rule: &&KernelRule| {
         let scope = &rule.scope;
         scope.types == u32::MAX && scope.grains == grain::ALL && scope.when.is_empty()
     };
@@ -263,10 +263,10 @@ fn since(target: &Target) -> Vec<SinceDescription> {
 }
 
 fn memory(target: &Target) -> Vec<MemoryDescription> {
-    let counts = |kernels: &[Kernels]| {
+    let counts = |kernels: &[KernelSet]| {
         kernels.is_empty()
             // What XNNPACK leaves runs on the optimised kernels.
-            || kernels.contains(&Kernels::Optimized)
+            || kernels.contains(&KernelSet::Optimized)
             || kernels.iter().any(|kernels| target.kernels.contains(kernels))
     };
     let rows = target.memory.iter().filter(|row| counts(&row.kernels));
@@ -295,7 +295,7 @@ fn load(target: &Target) -> Vec<LoadDescription> {
     rows.collect()
 }
 
-fn row(target: &Target, op: Option<(i32, &OpFacts)>, rule: &Rule) -> RowDescription {
+fn row(target: &Target, op: Option<(i32, &OpFacts)>, rule: &KernelRule) -> RowDescription {
     let hybrid = rule.runs(&target.kernels);
     let versions = match op {
         Some((code, facts)) if hybrid => versions_of_row(target, code, facts, &rule.scope),
@@ -306,7 +306,7 @@ fn row(target: &Target, op: Option<(i32, &OpFacts)>, rule: &Rule) -> RowDescript
         granularity: grains(rule.scope.grains),
         when: rule.scope.texts.clone(),
         hybrid,
-        delegated: hybrid && rule.delegated && target.kernels.contains(&Kernels::Xnnpack),
+        delegated: hybrid && rule.delegated && target.kernels.contains(&KernelSet::Xnnpack),
         effect: (!hybrid).then(|| target.effect(rule)),
         reason: (!hybrid).then(|| rule.reason.clone()),
         slow: rule.slow.clone(),
@@ -438,11 +438,11 @@ fn op_names(codes: &[i32]) -> Vec<&'static str> {
     codes.iter().filter_map(|code| op_by_code(*code)).map(|op| op.name).collect()
 }
 
-fn kernels_name(kernels: Kernels) -> &'static str {
+fn kernels_name(kernels: KernelSet) -> &'static str {
     match kernels {
-        Kernels::Reference => "reference",
-        Kernels::Optimized => "optimized",
-        Kernels::Xnnpack => "xnnpack",
+        KernelSet::Reference => "reference",
+        KernelSet::Optimized => "optimized",
+        KernelSet::Xnnpack => "xnnpack",
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::facts::condition::{Condition, Site, single_scale, type_bit};
 use crate::facts::op::OpFacts;
-use crate::facts::rows::Rule;
+use crate::facts::rows::KernelRule;
 use crate::form::{Granularity, WeightForm, grain, quantized_axis};
 use crate::target::Target;
 use smallvec::SmallVec;
@@ -89,7 +89,7 @@ impl Target {
     }
 
     /// The rule that decides.
-    pub(crate) fn rule(&self, question: &Question<'_>) -> Option<&Rule> {
+    pub(crate) fn rule(&self, question: &Question<'_>) -> Option<&KernelRule> {
         let grains = question.grains();
         let site = question.site();
         self.rules.iter().find(|rule| {
@@ -143,7 +143,7 @@ fn axis_of(facts: &OpFacts, graph: &Subgraph, op: OpId, weight: &Tensor) -> Opti
 /// of one index is both per tensor and per channel.
 fn grains_of(tensor: &Tensor, form: WeightForm, axis: Option<usize>) -> u8 {
     if single_scale(tensor, form.granularity) {
-        // Kernels count scales against the axis that the tensor names, where it names one already.
+        // KernelSet count scales against the axis that the tensor names, where it names one already.
         let stored = tensor.quantization.as_deref().filter(|_| tensor.ty == form.ty);
         let named = stored.and_then(|q| quantized_axis(tensor, q)).map_or(1, |(_, len)| len);
         let one_channel = axis.is_some_and(|axis| tensor.shape.get(axis) == Some(&1));

@@ -2,7 +2,7 @@
 //! target's last release lacks.
 
 use crate::facts::condition::{Site, type_bit};
-use crate::facts::rows::{Kernels, Since};
+use crate::facts::rows::{KernelSet, Since};
 use crate::facts::versions;
 use crate::form::{Granularity, WeightForm};
 use crate::query::question::{Question, all_hold, as_stored};
@@ -195,7 +195,7 @@ impl Target {
     }
 
     fn needs_reference(&self) -> bool {
-        self.kernels.contains(&Kernels::Reference)
+        self.kernels.contains(&KernelSet::Reference)
     }
 
     pub(crate) fn newest(&self, code: i32, cap: &str) -> Option<i32> {

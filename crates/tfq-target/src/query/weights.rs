@@ -1,7 +1,7 @@
 //! Whether an op can read a weight as it is stored.
 
 use crate::facts::condition::type_bit;
-use crate::facts::rows::{Kernels, Outcome, Rule};
+use crate::facts::rows::{KernelRule, KernelSet, Outcome};
 use crate::form::{Granularity, WeightForm, grain};
 use crate::query::question::Question;
 use crate::query::releases::dequantize_version;
@@ -72,7 +72,7 @@ impl Target {
             Some(rule) if rule.runs(&self.kernels) => match self.too_new(&question, None) {
                 Some(reason) => Verdict::dequantize(reason),
                 None => Verdict::Hybrid {
-                    delegated: rule.delegated && self.kernels.contains(&Kernels::Xnnpack),
+                    delegated: rule.delegated && self.kernels.contains(&KernelSet::Xnnpack),
                 },
             },
             Some(rule) => Verdict::dequantize(format!("{}: {}", rule.reason, self.effect(rule))),
@@ -107,7 +107,7 @@ impl Target {
     ) -> Option<&str> {
         let rule = self.rule(&self.question(module, sg, op, slot, form)?)?;
         // XNNPACK has kernels of its own.
-        let delegated = rule.delegated && self.kernels.contains(&Kernels::Xnnpack);
+        let delegated = rule.delegated && self.kernels.contains(&KernelSet::Xnnpack);
         rule.slow.as_deref().filter(|_| !delegated)
     }
 
@@ -165,11 +165,11 @@ impl Target {
     }
 
     /// What happens where the rule refuses, and on which kernels if not on all.
-    pub(crate) fn effect(&self, rule: &Rule) -> String {
+    pub(crate) fn effect(&self, rule: &KernelRule) -> String {
         self.effect_of(|kernels| rule.outcome(kernels))
     }
 
-    pub(crate) fn effect_of(&self, of: impl Fn(Kernels) -> Outcome) -> String {
+    pub(crate) fn effect_of(&self, of: impl Fn(KernelSet) -> Outcome) -> String {
         let Some(first) =
             self.kernels.iter().map(|k| of(*k)).find(|outcome| *outcome != Outcome::Ok)
         else {
@@ -190,9 +190,9 @@ impl Target {
             .iter()
             .filter(|kernels| of(**kernels) == first)
             .map(|kernels| match kernels {
-                Kernels::Reference => "reference kernels",
-                Kernels::Optimized => "optimised kernels",
-                Kernels::Xnnpack => "XNNPACK",
+                KernelSet::Reference => "reference kernels",
+                KernelSet::Optimized => "optimised kernels",
+                KernelSet::Xnnpack => "XNNPACK",
             })
             .collect();
         if with.len() == self.kernels.len() {
