@@ -253,7 +253,7 @@ fn changes_replay_to_the_same_module() {
     let mut module = start.clone();
     apply(&mut module, "remove-identities,eliminate-dead-buffers").unwrap();
     let mut again = start.clone();
-    again.replay(module.changes()).unwrap();
+    again.replay(module.edits()).unwrap();
     assert_eq!(print(&again, Level::Full), print(&module, Level::Full));
     assert_eq!(format!("{:?}", again.journal()), format!("{:?}", module.journal()));
 }

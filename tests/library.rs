@@ -7,7 +7,7 @@ use common::{lifted, model, models};
 use flatbuffers::FlatBufferBuilder;
 use proptest::prelude::*;
 use tfq_opt::format::{LiftError, Placement};
-use tfq_opt::ir::{Change, DEQUANT_CACHE_METADATA, text};
+use tfq_opt::ir::{DEQUANT_CACHE_METADATA, text};
 use tfq_opt::pass::{
     Invariant, NamedPipeline, PassError, Pipeline, Registry, RegistryError, RunError,
 };
@@ -345,8 +345,7 @@ fn the_record_of_cached_results_stays_true_from_run_to_run() {
 fn the_last_patches_come_with_what_was_done_after_them() {
     let mut optimizer = Optimizer::default();
     let all = optimizer.run(model("ops/conv_3d")).unwrap();
-    let changes = all.module.changes().iter();
-    let patches = changes.filter(|change| matches!(change, Change::Patch(_))).count();
+    let patches = all.module.edits().iter().filter(|edit| edit.edit.patch().is_some()).count();
     let all = all.to_vec().unwrap();
     assert!(recorded(&all).is_some());
     for (count, same) in [(patches + 1, true), (patches, true), (patches - 1, false)] {

@@ -1,5 +1,5 @@
 //! The intermediate representation of tfq-opt: a model as subgraphs over petgraph, changed
-//! through checked patches only.
+//! through checked edits only.
 //!
 //! Internal crate: users import `tfq_opt`. It knows no flatbuffers, files or passes.
 
@@ -7,6 +7,8 @@ mod attributes;
 mod calls;
 mod closest;
 mod constant;
+mod dequant_cache;
+mod edit;
 mod element;
 mod extract;
 mod foreign_text;
@@ -16,7 +18,6 @@ mod numbering;
 mod oddities;
 mod op;
 pub mod ops;
-mod patch;
 mod places;
 mod references;
 mod shuffle;
@@ -30,18 +31,19 @@ mod words;
 pub use attributes::{Attr, AttrError, Attributes};
 pub use closest::{closest, did_you_mean};
 pub use constant::{BufferId, ConstantPool};
+pub use dequant_cache::{CacheReason, DequantCache, DequantCacheEntry};
+pub use edit::{
+    Applied, BufferRef, Edit, LoggedEdit, OpChange, OpRef, Patch, Place, Reason, Record,
+    RecordEntry, Rejected, TensorChange, TensorRef,
+};
 pub use element::ElementType;
 pub use foreign_text::{bytes_of_text, foreign_byte, foreign_char, text_from_bytes};
 pub use history::History;
-pub use module::{
-    CacheReason, Change, DequantCache, DequantCacheEntry, ExternalBuffer, Metadata, Module,
-    ModuleParts, OpCode, Signature, SubgraphId,
-};
+pub use module::{ExternalBuffer, Metadata, Module, ModuleParts, OpCode, Signature, SubgraphId};
 pub use numbering::{DEQUANT_CACHE_METADATA, Numbering, Numbers, numbering};
 pub use oddities::Oddity;
 pub use op::{CustomOptions, Op, OpKind};
 pub use ops::{CallEffects, Effects, aliased_operand, catalog, effects};
-pub use patch::{Applied, OpRef, Patch, Place, Reason, Rejected, TensorRef};
 pub use references::References;
 pub use subgraph::{OpId, Operands, Subgraph, SubgraphBuilder, TensorId, Use};
 pub use tensor::{

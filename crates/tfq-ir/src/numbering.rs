@@ -1,7 +1,6 @@
 //! Metadata that refers to parts of the model by number, and is wrong where these move.
 
-use crate::Module;
-use crate::patch::Applied;
+use crate::{Applied, Module};
 
 /// Name of the metadata entry in which the file holds a [`crate::DequantCache`].
 pub const DEQUANT_CACHE_METADATA: &str = "tfq.dequant_cache";
@@ -88,6 +87,11 @@ static NUMBERINGS: &[Numbering] = &[
 /// What is known of the metadata entry of this name; `None` where it numbers nothing.
 pub fn numbering(name: &str) -> Option<&'static Numbering> {
     NUMBERINGS.iter().find(|numbering| numbering.name == name)
+}
+
+/// Whether writers know how to write a record of this key.
+pub(crate) fn keeps_record(key: &str) -> bool {
+    numbering(key).is_some_and(|numbering| numbering.kept_true)
 }
 
 impl Module {

@@ -55,6 +55,11 @@ impl Module {
         found
     }
 
+    /// Whether a signature takes the tensor.
+    pub(crate) fn is_signature_input(&self, tensor: TensorId) -> bool {
+        self.signature_ends.of(&self.signatures).inputs.contains(&tensor)
+    }
+
     /// [`Self::references`] of every tensor that has any, for those who ask about many.
     pub fn all_references(&self, sg: SubgraphId) -> IndexMap<TensorId, References> {
         let graph = self.subgraph(sg);

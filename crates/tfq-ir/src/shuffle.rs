@@ -1,8 +1,9 @@
 //! The same module in another order of making: for tests of determinism.
 
 use crate::references::SignatureEnds;
-use crate::{DequantCache, Module, OpId, Subgraph, TensorId, TensorLink};
+use crate::{Module, OpId, Subgraph, TensorId, TensorLink};
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// Where tensors and ops of a subgraph went.
 pub(crate) struct Moved {
@@ -19,7 +20,7 @@ impl Module {
     /// If the module was changed before: the journal knows the old handles.
     #[must_use]
     pub fn shuffled(&self, seed: u64) -> Self {
-        assert!(self.changes().is_empty(), "only a module that was just read can be shuffled");
+        assert!(self.edits().is_empty(), "only a module that was just read can be shuffled");
         let mut rng = fastrand::Rng::with_seed(seed);
         let shuffled: Vec<(Subgraph, Moved)> =
             self.subgraphs().map(|(_, graph)| graph.shuffled(&mut rng)).collect();
@@ -33,9 +34,11 @@ impl Module {
                 }
             }
         }
-        if let Some(DequantCache { entries }) = &mut module.dequant_cache {
-            for entry in entries {
-                entry.op = shuffled[entry.subgraph.0 as usize].1.ops[&entry.op];
+        for record in module.records.values_mut() {
+            for entry in &mut Arc::make_mut(record).entries {
+                if let Some(new) = shuffled.iter().find_map(|(_, moved)| moved.ops.get(&entry.op)) {
+                    entry.op = *new;
+                }
             }
         }
         module.set_subgraphs(shuffled.into_iter().map(|(graph, _)| graph));

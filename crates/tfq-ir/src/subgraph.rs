@@ -13,12 +13,12 @@
 use crate::places::Places;
 use crate::shuffle::Moved;
 use crate::{Oddity, Op, Quantization, SubgraphId, Tensor};
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use petgraph::Direction::{Incoming, Outgoing};
 use petgraph::stable_graph::{NodeIndex, StableDiGraph};
 use petgraph::visit::{EdgeRef, IntoEdgeReferences};
 use smallvec::SmallVec;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -52,6 +52,16 @@ impl TensorId {
     pub fn number(self) -> u32 {
         self.uid
     }
+
+    /// Stands for the nth tensor that a patch adds, within that patch.
+    pub(crate) fn upcoming(n: u32) -> Self {
+        Self { graph: UPCOMING, uid: n }
+    }
+
+    /// Which tensor of a patch it stands for, if it is no handle of a subgraph.
+    pub(crate) fn is_upcoming(self) -> Option<u32> {
+        (self.graph == UPCOMING).then_some(self.uid)
+    }
 }
 
 impl OpId {
@@ -79,7 +89,7 @@ pub struct Use {
 pub type Operands = SmallVec<[Option<TensorId>; 6]>;
 
 /// How an op and a tensor hang together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Role {
     Operand,
     Result,
@@ -93,6 +103,8 @@ pub(crate) struct Edge {
 }
 
 const NONE: u32 = u32::MAX;
+/// No subgraph has this number.
+const UPCOMING: u32 = u32::MAX;
 /// Distance of neighbouring order keys, so that an insertion rarely renumbers.
 const KEY_STEP: u64 = 1 << 24;
 
@@ -634,6 +646,14 @@ impl Subgraph {
         places.replace(moves, |place, new| order[place as usize] = new);
     }
 
+    pub(crate) fn set_inputs(&mut self, inputs: impl IntoIterator<Item = TensorId>) {
+        self.inputs = inputs.into_iter().collect();
+    }
+
+    pub(crate) fn set_outputs(&mut self, outputs: impl IntoIterator<Item = TensorId>) {
+        self.outputs = outputs.into_iter().collect();
+    }
+
     pub(crate) fn insert_tensor(&mut self, tensor: Tensor) -> TensorId {
         let uid = self.next_uid();
         let node = self.graph.add_node(Node::Tensor(Arc::new(TensorNode { tensor, uid })));
@@ -741,35 +761,54 @@ impl Subgraph {
         }
     }
 
-    /// Puts `tensor` into a slot of the op, in place of what is there. The op's arity grows
-    /// where the slot lies beyond it.
+    /// Empties slots of ops, and all slots of the ops that are to be erased.
+    pub(crate) fn disconnect(
+        &mut self,
+        slots: impl IntoIterator<Item = (OpId, Role, u32)>,
+        erased: &IndexSet<OpId>,
+    ) {
+        let slots: HashSet<(OpId, Role, u32)> = slots.into_iter().collect();
+        let ops: IndexSet<OpId> =
+            slots.iter().map(|(op, ..)| *op).chain(erased.iter().copied()).collect();
+        let mut edges = Vec::with_capacity(slots.len());
+        for op in ops {
+            let at = self.node_of_op(op);
+            let both =
+                [Incoming, Outgoing].map(|direction| self.graph.edges_directed(at, direction));
+            let all = erased.contains(&op);
+            let named = both.into_iter().flatten().filter(|edge| {
+                all || slots.contains(&(op, edge.weight().role, edge.weight().slot))
+            });
+            edges.extend(named.map(|edge| edge.id()));
+        }
+        // petgraph looks for an edge from the newest on, at both of its ends.
+        edges.sort_unstable_by(|a, b| b.cmp(a));
+        for edge in edges {
+            self.graph.remove_edge(edge);
+        }
+    }
+
+    /// Puts `tensor` into an empty slot of the op. The op's arity grows where the slot lies beyond
+    /// it.
     pub(crate) fn connect(&mut self, op: OpId, role: Role, slot: u32, tensor: Option<TensorId>) {
         let at = self.node_of_op(op);
-        let direction = if role == Role::Operand { Incoming } else { Outgoing };
         let node = self.op_mut(op);
         let arity = match role {
             Role::Operand => &mut node.operands,
             Role::Result => &mut node.results,
             Role::Intermediate => &mut node.intermediates,
         };
-        let fresh = slot >= *arity;
         *arity = (*arity).max(slot + 1);
-        // Nothing is in a fresh slot. To look for it all the same would take a builder, who
-        // fills one after the other, time with the square of their number.
-        let old = (!fresh).then(|| {
-            self.graph
-                .edges_directed(at, direction)
-                .find(|edge| edge.weight().role == role && edge.weight().slot == slot)
-                .map(|edge| edge.id())
-        });
-        if let Some(old) = old.flatten() {
-            self.graph.remove_edge(old);
-        }
         if let Some(tensor) = tensor {
             let other = self.node_of_tensor(tensor);
             let (from, to) = if role == Role::Operand { (other, at) } else { (at, other) };
             self.graph.add_edge(from, to, Edge { role, slot });
         }
+    }
+
+    /// The handle that the nth tensor will have that is added before any other node.
+    pub(crate) fn upcoming_tensor(&self, n: u32) -> TensorId {
+        TensorId { graph: self.origin, uid: self.next_uid() + n }
     }
 
     pub(crate) fn key(&self, op: OpId) -> u64 {
@@ -801,14 +840,46 @@ impl Subgraph {
         if high - low >= 2 {
             return low + (high - low) / 2;
         }
-        // No room: number all ops anew. Rare, since each gap takes 24 insertions at one place.
-        let mut key = 0;
-        let ops: Vec<u32> = self.ops().map(|op| self.node_of_op(op).index() as u32).collect();
-        for op in ops {
-            key += KEY_STEP;
-            self.op_at_mut(op).key = key;
-        }
+        self.make_room(next);
         self.key_between(prev, next)
+    }
+
+    /// Spreads the keys around an op. Windows of keys around it are tried, each twice as large as
+    /// the one before, until one is thinly filled; allowing less the larger it is keeps insertions at
+    /// one place at O(log n) changed keys each, amortised (Bender et al., "Two simplified algorithms
+    /// for maintaining order in a list").
+    fn make_room(&mut self, op: u32) {
+        let key_of = |graph: &Self, at: u32| graph.op_node_at(at).map(|node| node.key);
+        let key = key_of(self, op).expect("it is an op");
+        let (mut first, mut end, mut count) = (op, op, 0_u64);
+        let mut most = 1.0_f64;
+        for bits in 1..u64::BITS {
+            let low = key >> bits << bits;
+            let high = low + ((1 << bits) - 1);
+            while let Some(before) = self.op_node_at(first).map(|node| node.prev)
+                && key_of(self, before).is_some_and(|key| key >= low)
+            {
+                first = before;
+                count += 1;
+            }
+            while key_of(self, end).is_some_and(|key| key <= high) {
+                end = self.op_node_at(end).expect("it has a key").next;
+                count += 1;
+            }
+            most *= 4.0 / 3.0;
+            if bits == 1 || (count + 1) as f64 > most {
+                continue;
+            }
+            let step = (1_u64 << bits) / (count + 1);
+            let mut at = first;
+            for n in 1..=count {
+                let node = self.op_at_mut(at);
+                node.key = low + step * n;
+                at = node.next;
+            }
+            return;
+        }
+        unreachable!("2^32 ops fill no window of 2^63 keys");
     }
 }
 

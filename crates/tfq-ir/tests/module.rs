@@ -284,12 +284,12 @@ fn a_record_of_cached_results_is_dropped_where_a_dequantize_changes() {
     let start = module.clone();
     module.set_dequant_cache(Some(cache.clone()));
     module.set_dequant_cache(Some(cache.clone()));
-    assert_eq!(module.changes().len(), start.changes().len() + 1);
+    assert_eq!(module.edits().len(), start.edits().len() + 1);
 
     let mut patch = Patch::new(MAIN, "neither reads nor makes a Dequantize");
     patch.set_operand(second, 0, x);
     module.apply(patch).unwrap();
-    assert_eq!(module.dequant_cache(), Some(&cache));
+    assert_eq!(module.dequant_cache(), Some(cache));
 
     let mut patch = Patch::new(MAIN, "adds one");
     let c = patch.add_tensor(float("c"));
@@ -298,7 +298,7 @@ fn a_record_of_cached_results_is_dropped_where_a_dequantize_changes() {
     assert_eq!((module.dequant_cache(), module.metadata().len()), (None, 0));
     assert_eq!(module.constants().get(buffer), None);
 
-    let changes = &module.changes()[start.changes().len()..];
+    let changes = &module.edits()[start.edits().len()..];
     let mut again = start.clone();
     again.replay(&changes[..2]).unwrap();
     assert_eq!((again.dequant_cache().is_some(), again.metadata().len()), (true, 1));

@@ -396,10 +396,14 @@ proptest! {
         steps in prop::collection::vec(any::<Step>(), 1..60),
     ) {
         let mut both = Both::new(inputs, &list);
+        let mut again = both.module.clone();
         both.agree()?;
         for step in steps {
             both.step(step)?;
         }
+        again.replay(both.module.edits()).expect("it was applied once");
+        both.module = again;
+        both.agree()?;
     }
 }
 

@@ -54,7 +54,7 @@ fn every_state_can_be_had_again_and_undone_to() {
         }
     }
     for (count, text) in texts.iter().enumerate() {
-        let state = history.state(module.changes(), count);
+        let state = history.state(module.edits(), count);
         assert_eq!(print(&state, Level::Full), *text, "after {count} changes");
         assert_eq!(state.journal().len(), count);
     }
@@ -89,7 +89,7 @@ fn ops_and_tensors_know_who_made_them() {
     assert_eq!(made, ["a_abs", "a_abs_abs"]);
     // A replay keeps them.
     let mut again = two_ops();
-    again.replay(module.changes()).unwrap();
+    again.replay(module.edits()).unwrap();
     assert_eq!(again.journal()[1].pass.as_deref(), Some("second"));
 }
 

@@ -3,7 +3,7 @@
 use crate::{Error, Optimizer};
 use indexmap::IndexSet;
 use std::io;
-use tfq_ir::{Change, Module, OpId, SubgraphId};
+use tfq_ir::{LoggedEdit, Module, OpId, SubgraphId};
 use tfq_pass::{Event, RunOptions};
 
 /// The first patch after which a check fails.
@@ -66,17 +66,18 @@ pub fn bisect(
         &RunOptions::default(),
         |event| {
             if let Event::End { module, report, .. } = event {
-                ends.push((report.name.clone(), module.changes().len() - start.changes().len()));
+                ends.push((report.name.clone(), module.edits().len() - start.edits().len()));
             }
         },
     )
     .map_err(Error::from)?;
     // What was done to the model before is part of it.
-    let changes = &run.changes()[start.changes().len()..];
+    let edits = &run.edits()[start.edits().len()..];
+    let is_patch = |logged: &LoggedEdit| logged.edit.patch().is_some();
     let mut runs = 0;
     let mut is_good = |count: usize| -> Result<bool, BisectError> {
         runs += 1;
-        let state = optimizer.completed(&start, &changes[..count])?;
+        let state = optimizer.completed(&start, &edits[..count])?;
         let image = tfq_tflite::lower(&state, &optimizer.lower).map_err(Error::from)?;
         Ok(good(&image.to_vec())?)
     };
@@ -91,8 +92,7 @@ pub fn bisect(
     let pass = first_bad(0, ends.len() - 1, |n| is_good(ends[n].1))?;
     let begin = if pass == 0 { 0 } else { ends[pass - 1].1 };
     // Only patches can be blamed; what is between them is done with the patch before.
-    let patches: Vec<usize> =
-        (begin..ends[pass].1).filter(|n| matches!(changes[*n], Change::Patch(_))).collect();
+    let patches: Vec<usize> = (begin..ends[pass].1).filter(|n| is_patch(&edits[*n])).collect();
     if patches.is_empty() {
         return Err(BisectError::NoPatch(ends[pass].0.clone()));
     }
@@ -100,9 +100,9 @@ pub fn bisect(
     let at = patches[bad];
 
     let mut before = start.clone();
-    before.replay(&changes[..at]).expect("the changes were applied once");
+    before.replay(&edits[..at]).expect("the edits were applied once");
     let mut after = before.clone();
-    after.replay(&changes[at..=at]).expect("the change was applied once");
+    after.replay(&edits[at..=at]).expect("the edit was applied once");
     let applied = after.journal().last().expect("a patch is in the journal");
     let sg = applied.subgraph.expect("patches change a subgraph");
     let touched: IndexSet<OpId> = applied
@@ -119,7 +119,7 @@ pub fn bisect(
     };
     Ok(Bisection {
         pass: ends[pass].0.clone(),
-        patch: changes[..=at].iter().filter(|c| matches!(c, Change::Patch(_))).count(),
+        patch: edits[..=at].iter().filter(|edit| is_patch(edit)).count(),
         rule: applied.label.to_string(),
         ops: touched.iter().map(label).collect(),
         runs,

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use flatbuffers::FlatBufferBuilder;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-use tfq_ir::{BufferId, Change, Module, Subgraph, SubgraphId, VerifyError};
+use tfq_ir::{BufferId, LoggedEdit, Module, Subgraph, SubgraphId, VerifyError};
 use tfq_pass::invariant::SETTLED;
 use tfq_pass::{
     Event, Pipeline, PipelineError, Registry, Report, RunError, RunOptions, SpanKind, Timeline,
@@ -310,21 +310,21 @@ impl Optimizer {
 
     /// The state after the first `patches` patches of a run from `start` to `end`.
     fn state_after(&self, start: &Module, end: &Module, patches: usize) -> Result<Module, Error> {
-        let changes = &end.changes()[start.changes().len()..];
-        let is_patch = |n: &usize| matches!(changes[*n], Change::Patch(_));
-        let mut ends = (0..changes.len()).filter(is_patch).map(|n| n + 1);
+        let edits = &end.edits()[start.edits().len()..];
+        let is_patch = |n: &usize| edits[*n].edit.patch().is_some();
+        let mut ends = (0..edits.len()).filter(is_patch).map(|n| n + 1);
         let end = patches.checked_sub(1).map_or(Some(0), |n| ends.nth(n));
         // With the last patch comes what was done after it: metadata, and dropping unused things.
-        let count = end.filter(|_| ends.next().is_some()).unwrap_or(changes.len());
-        self.completed(start, &changes[..count])
+        let count = end.filter(|_| ends.next().is_some()).unwrap_or(edits.len());
+        self.completed(start, &edits[..count])
     }
 
-    /// The state after these changes of `start`, completed so that it runs: a state between
+    /// The state after these edits of `start`, completed so that it runs: a state between
     /// passes may hold quantised constants whose readers were not served yet.
-    pub(crate) fn completed(&self, start: &Module, changes: &[Change]) -> Result<Module, Error> {
+    pub(crate) fn completed(&self, start: &Module, edits: &[LoggedEdit]) -> Result<Module, Error> {
         let mut module = start.clone();
-        module.replay(changes).expect("the changes were applied once");
-        // What a pass replaced it lets go of in the end, which these changes may not reach.
+        module.replay(edits).expect("the edits were applied once");
+        // What a pass replaced it lets go of in the end, which these edits may not reach.
         let buffers = |graph: &'_ Subgraph| -> Vec<BufferId> {
             graph.tensors().map(|id| graph.tensor(id).buffer).collect()
         };

@@ -12,7 +12,7 @@ use indexmap::{IndexMap, IndexSet};
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
-use tfq_ir::{History, Module, OpId, Subgraph, SubgraphId, VerifyError, counted};
+use tfq_ir::{Edit, History, Module, OpId, Subgraph, SubgraphId, VerifyError, counted};
 use tfq_target::{Target, max_runtime};
 
 /// What a pipeline did.
@@ -451,7 +451,7 @@ impl<F: FnMut(Event<'_>)> Manager<'_, F> {
         let mut report = PassReport {
             name: pass(),
             patches: module.journal().len() - before.journal().len(),
-            changed: module.changes().len() > before.changes().len(),
+            changed: module.edits().len() > before.edits().len(),
             remarks: cx.remarks,
             statistics: cx.statistics,
             rules: IndexMap::new(),
@@ -518,8 +518,8 @@ fn broken<'a>(
 fn breaking_patch(before: &Module, after: &Module) -> Option<(usize, String)> {
     let mut state = before.clone();
     let mut patches = 0;
-    for change in &after.changes()[before.changes().len()..] {
-        state.replay(std::slice::from_ref(change)).ok()?;
+    for edit in &after.edits()[before.edits().len()..] {
+        state.replay(std::slice::from_ref(edit)).ok()?;
         let journal = state.journal();
         if journal.len() > before.journal().len() + patches {
             patches = journal.len() - before.journal().len();
@@ -558,6 +558,7 @@ fn find_subgraph(module: &Module, name: &str) -> Option<SubgraphId> {
 /// [`run`] does this at its end.
 pub fn update_versions(module: &mut Module, start: &Module, target: &Target) {
     let mut changed = false;
+    let mut raised: IndexMap<SubgraphId, Vec<(OpId, i32)>> = IndexMap::new();
     for (sg, op) in touched_ops(module, start.journal().len()) {
         let before = start.by_origin(op.origin()).filter(|sg| start.subgraph(*sg).contains_op(op));
         let anew =
@@ -569,9 +570,12 @@ pub fn update_versions(module: &mut Module, start: &Module, target: &Target) {
         // and for codes.
         let grew = anew || of_start.is_none_or(|before| version > before);
         if grew && version > module.subgraph(sg).op(op).version {
-            module.set_version(sg, op, version);
+            raised.entry(sg).or_default().push((op, version));
             changed = true;
         }
+    }
+    for (sg, versions) in raised {
+        module.apply(Edit::Versions(sg, versions)).expect("these ops are there");
     }
     if changed {
         update_min_runtime(module, target);

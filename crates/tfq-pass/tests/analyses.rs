@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use tfq_ir::{Module, Patch, SubgraphId, TensorId};
+use tfq_ir::{Edit, Module, Patch, SubgraphId, TensorId};
 use tfq_pass::analysis::{
     Analysis, AnalysisInput, ConstantStatistics, HybridVerdicts, OpEffects, UseLists,
 };
@@ -154,7 +154,7 @@ fn results_are_kept_until_a_patch_that_does_not_preserve_them() {
         rename(module, cx, "third")?;
         *module = before;
         let first = module.subgraph(MAIN).ops().next().unwrap();
-        module.set_version(MAIN, first, 1);
+        module.apply(Edit::Versions(MAIN, vec![(first, 1)]))?;
         cx.analysis::<Counted>(module, MAIN);
         assert_eq!(times(), 3, "another change than the one that preserved it");
         Ok(())

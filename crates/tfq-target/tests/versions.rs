@@ -4,7 +4,7 @@ mod common;
 
 use common::*;
 use tfq_ir::catalog::ops::*;
-use tfq_ir::{ElementType, OpKind, SubgraphId};
+use tfq_ir::{ElementType, OpKind};
 
 /// An op with operands of these types (shape 4x4x4x4, one scale where quantised) and one result.
 fn typed(code: i32, operands: &[ElementType], result: ElementType) -> Case {
@@ -255,12 +255,12 @@ fn releases_and_ranges() {
 #[test]
 fn a_model_needs_the_latest_release_of_its_ops() {
     let mut built = typed(FULLY_CONNECTED, &[Float32, Int8, Float32], Float32).build();
-    built.module.set_version(SubgraphId(0), built.op, 9);
+    built.set_version(9);
     assert_eq!(litert().model_min_runtime(&built.module), "2.3.0");
-    built.module.set_version(SubgraphId(0), built.op, 12);
+    built.set_version(12);
     assert_eq!(litert().model_min_runtime(&built.module), "2.17.0");
     // A version that no table knows does not count.
-    built.module.set_version(SubgraphId(0), built.op, 99);
+    built.set_version(99);
     assert_eq!(litert().model_min_runtime(&built.module), "");
 }
 
@@ -268,7 +268,7 @@ fn a_model_needs_the_latest_release_of_its_ops() {
 #[test]
 fn a_hybrid_op_needs_the_release_of_its_kernel() {
     let needs = |mut built: Built, version| {
-        built.module.set_version(SubgraphId(0), built.op, version);
+        built.set_version(version);
         litert().model_min_runtime(&built.module)
     };
     let weight = |shape: &[i32]| constant(shape).ty(Int8).scales(&[0.5], 0);

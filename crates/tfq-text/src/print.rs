@@ -267,7 +267,7 @@ impl<'m> Printer<'m> {
     }
 
     fn dequant_cache(&mut self) {
-        let Some(cache) = &self.module.dequant_cache() else { return };
+        let Some(cache) = self.module.dequant_cache() else { return };
         self.out.push_str("\ndequant_cache {\n");
         for entry in &cache.entries {
             let at = entry.subgraph.0 as usize;

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use tfq_ir::catalog::ops;
 use tfq_ir::{
     BufferId, CacheReason, ConstantPool, CustomOptions, DEQUANT_CACHE_METADATA, DequantCache,
-    DequantCacheEntry, ElementType, Metadata, Module, Op, OpCode, OpId, OpKind, Patch, Signature,
-    SubgraphBuilder, SubgraphId, Tensor,
+    DequantCacheEntry, ElementType, Metadata, Module, Op, OpCode, OpId, OpKind, Patch, Place,
+    Signature, SubgraphBuilder, SubgraphId, Tensor,
 };
 use tfq_schema::tflite as fb;
 use tfq_tflite::{
@@ -659,9 +659,19 @@ fn record(module: &Module) -> Bytes {
 #[test]
 fn the_record_of_cached_results_names_ops_and_tensors_by_their_numbers_in_the_file() {
     let (mut module, entry) = dequantized();
-    let gone = DequantCacheEntry { bytes: 100, subgraph: SubgraphId(5), ..entry.clone() };
-    module = module
-        .rebuilt(|parts| parts.dequant_cache = Some(DequantCache { entries: vec![entry, gone] }));
+    let mut patch = Patch::new(SubgraphId(0), "make an op");
+    let made = patch.add_tensor(float("made", &[1]));
+    let read = module.subgraph(SubgraphId(0)).operand(entry.op, 0).map(Into::into);
+    patch.add_op(op(ops::NEG), Place::End, &[read], &[made]);
+    let made = module.apply(patch).unwrap();
+    let mut patch = Patch::new(SubgraphId(0), "erase it");
+    patch.erase_op(made.ops[0]);
+    patch.erase_tensor(made.tensors[0]);
+    module.apply(patch).unwrap();
+    let gone = DequantCacheEntry { bytes: 100, op: made.ops[0], ..entry.clone() };
+    module = module.rebuilt(|parts| {
+        parts.set_dequant_cache(Some(DequantCache { entries: vec![entry, gone] }))
+    });
     let bytes = record(&module);
     let record = tfq_schema::annotations::root_as_dequant_cache(&bytes).unwrap();
     let [entry] = record.entries().unwrap().iter().collect::<Vec<_>>()[..] else {
@@ -674,11 +684,12 @@ fn the_record_of_cached_results_names_ops_and_tensors_by_their_numbers_in_the_fi
 #[test]
 fn a_record_of_an_earlier_run_is_replaced() {
     let (mut module, entry) = dequantized();
-    module = module
-        .rebuilt(|parts| parts.dequant_cache = Some(DequantCache { entries: vec![entry.clone()] }));
+    module = module.rebuilt(|parts| {
+        parts.set_dequant_cache(Some(DequantCache { entries: vec![entry.clone()] }))
+    });
     let mut second = lifted(&lowered(&module, Placement::Auto));
     let buffers = second.constants().len();
-    second = second.rebuilt(|parts| parts.dequant_cache = Some(DequantCache::default()));
+    second = second.rebuilt(|parts| parts.set_dequant_cache(Some(DequantCache::default())));
     let third = lifted(&lowered(&second, Placement::Auto));
     assert_eq!((third.constants().len(), third.metadata().len()), (buffers, 1));
     assert_eq!(record(&second), third.metadata_bytes(DEQUANT_CACHE_METADATA).unwrap());
@@ -694,7 +705,7 @@ fn a_record_does_not_overwrite_what_shares_its_buffer() {
             parts.metadata = vec![Metadata { name: name.clone(), buffer: BufferId(buffer) }]
         });
         module = module.rebuilt(|parts| {
-            parts.dequant_cache = Some(DequantCache { entries: vec![entry.clone()] })
+            parts.set_dequant_cache(Some(DequantCache { entries: vec![entry.clone()] }))
         });
         let second = lifted(&lowered(&module, Placement::Auto));
         assert_eq!(second.constants().get(BufferId(0)), None);
@@ -718,8 +729,8 @@ fn recorded() -> Module {
     let pool = ConstantPool::new(vec![None, Some(Bytes::from_static(&[1; 4]))]);
     let mut module = Module::new(vec![graph], pool);
     let entry = cached(dequantize);
-    module =
-        module.rebuilt(|parts| parts.dequant_cache = Some(DequantCache { entries: vec![entry] }));
+    module = module
+        .rebuilt(|parts| parts.set_dequant_cache(Some(DequantCache { entries: vec![entry] })));
     lifted(&lowered(&module, Placement::Auto))
 }
 
@@ -737,9 +748,8 @@ fn erase_unread(module: &mut Module) {
 #[test]
 fn a_record_follows_the_ops_that_it_names() {
     let mut module = recorded();
-    let [entry] = &module.dequant_cache().as_ref().expect("it was read").entries[..] else {
-        panic!("there is one")
-    };
+    let cache = module.dequant_cache().expect("it was read");
+    let [entry] = &cache.entries[..] else { panic!("there is one") };
     assert_eq!((entry.reason, entry.bytes), (CacheReason::CachedConstant, 4));
     erase_unread(&mut module);
     let bytes = record(&module);
@@ -775,7 +785,7 @@ fn a_record_that_cannot_be_read_stays_until_its_numbers_may_be_wrong() {
     for bytes in [Bytes::from_static(b"newer"), whole.slice(..20), Bytes::from(other_name)] {
         let mut module = recorded();
         module.set_metadata(DEQUANT_CACHE_METADATA, bytes.clone());
-        module = module.rebuilt(|parts| parts.dequant_cache = None);
+        module = module.rebuilt(|parts| parts.set_dequant_cache(None));
         let mut module = lifted(&lowered(&module, Placement::Auto));
         assert_eq!(module.dequant_cache(), None);
         assert_eq!(record(&module), bytes);

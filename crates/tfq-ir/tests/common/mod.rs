@@ -74,9 +74,9 @@ pub(crate) fn main(module: &Module) -> &Subgraph {
 pub(crate) fn apply(module: &mut Module, build: impl FnOnce(&mut Patch)) -> Applied {
     let mut patch = Patch::new(MAIN, "test");
     build(&mut patch);
-    let applied = module.apply(patch).expect("the patch is right").clone();
+    let applied = module.apply(patch).expect("the patch is right");
     module.verify().expect("a patch leaves a sound module");
-    applied
+    Applied::clone(&applied)
 }
 
 /// Adds a tensor that nothing reads yet to the main subgraph.

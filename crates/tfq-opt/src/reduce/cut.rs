@@ -86,7 +86,7 @@ fn assemble(
         // What numbers parts of the model is wrong for some of them.
         let holds = |entry: &Metadata| entry.name.as_deref().and_then(numbering).is_none();
         parts.metadata.retain(holds);
-        parts.dequant_cache = None;
+        parts.records.clear();
     });
     new.prune_subgraphs();
     new.prune_buffers();

@@ -5,8 +5,8 @@ use bytes::Bytes;
 use std::sync::Arc;
 use tfq_ir::catalog::{op_by_code, ops};
 use tfq_ir::{
-    Attr, Attributes, BufferId, ConstantPool, ElementType, Module, Op, OpId, OpKind, Quantization,
-    QuantizationDetails, SubgraphBuilder, SubgraphId, Tensor, TensorId, TensorLink,
+    Attr, Attributes, BufferId, ConstantPool, Edit, ElementType, Module, Op, OpId, OpKind,
+    Quantization, QuantizationDetails, SubgraphBuilder, SubgraphId, Tensor, TensorId, TensorLink,
 };
 use tfq_target::{Granularity, Target, Verdict, WeightForm};
 
@@ -103,6 +103,13 @@ pub(crate) fn case(code: i32, operands: Vec<Option<T>>) -> Case {
 pub(crate) struct Built {
     pub(crate) module: Module,
     pub(crate) op: OpId,
+}
+
+impl Built {
+    pub(crate) fn set_version(&mut self, version: i32) {
+        let edit = Edit::Versions(SubgraphId(0), vec![(self.op, version)]);
+        self.module.apply(edit).expect("the op is there");
+    }
 }
 
 impl Case {

@@ -106,7 +106,7 @@ pub(super) fn build(mut raw: Raw) -> Parsed<Module> {
                 bytes_per_invoke: entry.bytes_per_invoke,
             });
         }
-        parts.dequant_cache = Some(cache);
+        parts.set_dequant_cache(Some(cache));
     }
     // What is declared and computed as well is meant so; other results come from a slip.
     let apart = |(place, raw): (&Placed, &RawSubgraph)| -> HashSet<TensorId> {

@@ -340,7 +340,7 @@ pub(crate) fn everything() -> Module {
     m = m.rebuilt(|parts| parts.trailer = Bytes::from_static(b"PK\x03\x04"));
     m = m.rebuilt(|parts| parts.constants_outside = true);
     m = m.rebuilt(|parts| {
-        parts.dequant_cache = Some(DequantCache {
+        parts.set_dequant_cache(Some(DequantCache {
             entries: vec![DequantCacheEntry {
                 subgraph: MAIN,
                 op: cached,
@@ -348,7 +348,7 @@ pub(crate) fn everything() -> Module {
                 bytes: 16,
                 bytes_per_invoke: 0,
             }],
-        })
+        }));
     });
     m.verify().expect("it is sound");
     m

@@ -3,18 +3,17 @@
 //! Ops that it does not touch are not looked at, and what a model came with is not its fault: an op that contradicted
 //! before may go on doing so, and may come to where only more is known of its operands.
 
-use super::{Check, Edit, OpRef, Reason, TensorRef};
+use super::super::patch::{BufferRef, OpChange, OpRef, TensorRef};
+use super::{Check, Reason};
 use crate::ops::{Contradiction, OpFacts, OperandFacts, stated};
-use crate::{Op, OpId, Tensor, TensorId};
-use indexmap::{IndexMap, IndexSet};
+use crate::{Op, OpId, TensorId};
+use indexmap::IndexSet;
 use std::collections::HashMap;
 
-/// Ops and tensors as they are when the patch is applied.
+/// Ops as they are when the patch is applied.
 struct After<'a> {
     check: &'a Check<'a>,
-    /// Tensors that the patch edits.
-    tensors: IndexMap<TensorId, Tensor>,
-    /// Ops whose attributes it sets.
+    /// Ops that it makes others, or whose attributes it sets.
     ops: HashMap<OpId, Op>,
     /// How many operands and results it gives an op, at least.
     operands: HashMap<OpRef, u32>,
@@ -60,39 +59,28 @@ pub(super) fn check(check: &Check<'_>) -> Result<(), Reason> {
 impl<'a> After<'a> {
     fn new(check: &'a Check<'a>) -> Self {
         let (graph, p) = (check.graph, check.patch);
-        let mut tensors: IndexMap<TensorId, Tensor> = IndexMap::new();
-        for (id, edit) in &p.edits {
-            let tensor = tensors.entry(*id).or_insert_with(|| graph.tensor(*id).clone());
-            match edit {
-                Edit::Type(ty) => tensor.ty = *ty,
-                Edit::Buffer(buffer) => tensor.buffer = *buffer,
-                Edit::Expressed(ty) => tensor.expressed = *ty,
-                Edit::Name(_) | Edit::Quantization(_) => (),
+        let mut ops: HashMap<OpId, Op> = HashMap::new();
+        for (id, change) in p.op_changes.iter().filter(|(_, change)| !change.is_annotation()) {
+            let op = ops.entry(*id).or_insert_with(|| graph.op(*id).clone());
+            match change {
+                OpChange::Op(new) => op.clone_from(new),
+                OpChange::Attr(name, value) => {
+                    // That the op has such an attribute was checked.
+                    _ = op.attrs.as_mut().map(|attrs| attrs.set(name, value.clone()));
+                }
+                OpChange::Note(..) | OpChange::Version(_) => (),
             }
         }
-        let mut ops: HashMap<OpId, Op> = HashMap::new();
-        for (id, name, value) in &p.attrs {
-            let op = ops.entry(*id).or_insert_with(|| graph.op(*id).clone());
-            // That the op has such an attribute was checked.
-            _ = op.attrs.as_mut().map(|attrs| attrs.set(name, value.clone()));
-        }
-        Self {
-            check,
-            tensors,
-            ops,
-            operands: counts(p.operands.keys()),
-            results: counts(p.results.keys()),
-        }
+        Self { check, ops, operands: counts(p.operands.keys()), results: counts(p.results.keys()) }
     }
 
-    /// What the subgraph returns keeps the type that callers expect, however it is stored.
+    /// What the subgraph returns keeps the type that callers expect, however it is stored, unless the
+    /// patch says what is returned.
     fn outputs(&self) -> Result<(), Reason> {
-        for (id, after) in &self.tensors {
+        for (tensor, after) in &self.check.after {
+            let TensorRef::Old(id) = tensor else { continue };
             let before = self.check.graph.tensor(*id);
-            if stated(after) != stated(before)
-                && self.check.graph.is_output(*id)
-                && !self.check.patch.outputs.contains_key(id)
-            {
+            if stated(after) != stated(before) && self.check.stays_output(*id) {
                 return Err(Reason::OutputType {
                     subgraph: self.check.patch.subgraph.0,
                     tensor: before.label().to_owned(),
@@ -110,8 +98,10 @@ impl<'a> After<'a> {
         let mut touched: IndexSet<OpRef> = (0..p.ops.len() as u32).map(OpRef::New).collect();
         touched.extend(p.operands.keys().map(|(op, _)| *op));
         touched.extend(p.results.keys().map(|(op, _)| *op));
-        touched.extend(p.attrs.iter().map(|(op, ..)| OpRef::Old(*op)));
-        for (id, _) in &p.edits {
+        let changes = p.op_changes.iter().filter(|(_, change)| !change.is_annotation());
+        touched.extend(changes.map(|(op, _)| OpRef::Old(*op)));
+        for tensor in self.check.after.keys() {
+            let TensorRef::Old(id) = tensor else { continue };
             let (before, after) = (self.operand_before(*id), self.operand((*id).into()));
             if after.ty != before.ty || after.shape != before.shape {
                 touched.extend(graph.producer(*id).map(|(op, _)| OpRef::Old(op)));
@@ -151,7 +141,7 @@ impl<'a> After<'a> {
                 .collect(),
             results: (0..count(results.len(), &self.results))
                 .filter_map(result)
-                .map(|tensor| self.tensor(tensor))
+                .map(|tensor| self.check.tensor_after(tensor))
                 .collect(),
         }
     }
@@ -183,19 +173,15 @@ impl<'a> After<'a> {
         .collect()
     }
 
-    fn tensor(&self, tensor: TensorRef) -> &Tensor {
-        match tensor {
-            TensorRef::Old(id) => {
-                self.tensors.get(&id).unwrap_or_else(|| self.check.graph.tensor(id))
-            }
-            TensorRef::New(n) => &self.check.patch.tensors[n as usize],
-        }
-    }
-
-    fn operand(&self, tensor: TensorRef) -> OperandFacts<'_> {
-        let odd = matches!(tensor, TensorRef::Old(id) if self.check.graph.oddity(id).is_some());
-        let tensor = self.tensor(tensor);
-        let constant = self.check.module.constants().constant(tensor.buffer);
+    fn operand(&self, id: TensorRef) -> OperandFacts<'_> {
+        let odd = matches!(id, TensorRef::Old(id) if self.check.graph.oddity(id).is_some());
+        let tensor = self.check.tensor_after(id);
+        let constants = self.check.module.constants();
+        let constant = match self.check.buffers.get(&id) {
+            Some(BufferRef::New(n)) => self.check.patch.constants.get(*n as usize),
+            Some(BufferRef::Old(buffer)) => constants.constant(*buffer),
+            None => constants.constant(tensor.buffer),
+        };
         let constant = constant.filter(|_| !tensor.is_variable && !odd);
         OperandFacts::of(tensor, constant.map(|bytes| &bytes[..]))
     }

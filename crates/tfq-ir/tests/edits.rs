@@ -1,0 +1,684 @@
+//! What an edit can say, and that what is applied is what is logged.
+
+mod common;
+
+use bytes::Bytes;
+use common::{
+    Chain, MAIN, apply, bytes, chain, custom, custom_chain, float, main, op, refuse, relu, text,
+};
+use proptest::prelude::*;
+use std::sync::Arc;
+use tfq_ir::catalog::ops;
+use tfq_ir::{
+    Attr, BufferId, BufferRef, ConstantPool, DEQUANT_CACHE_METADATA, Edit, ElementType,
+    ExternalBuffer, Metadata, Module, ModuleParts, Op, OpChange, OpCode, OpId, OpKind, OpRef,
+    Patch, Place, Quantization, QuantizationDetails, Reason, Record, RecordEntry, Signature,
+    Sparsity, SubgraphBuilder, SubgraphId, Tensor, TensorChange, TensorId, TensorLink, TensorRef,
+    Use, VariantSubType,
+};
+
+/// All that a module is, internals of the graph included, but for the numbers of its epochs, which
+/// never come back.
+fn state(module: &Module) -> String {
+    let all = format!("{module:#?}");
+    all.lines().filter(|line| !line.trim_start().starts_with("epoch:")).collect()
+}
+
+fn signature(subgraph: u32, inputs: &[TensorId], outputs: &[TensorId]) -> Signature {
+    let links = |ids: &[TensorId]| ids.iter().map(|id| (None, TensorLink::Tensor(*id))).collect();
+    Signature {
+        key: text("serve"),
+        inputs: links(inputs),
+        outputs: links(outputs),
+        subgraph,
+        deprecated_tag: None,
+    }
+}
+
+fn blockwise(scales: TensorId) -> Option<Arc<Quantization>> {
+    let details = QuantizationDetails::Blockwise {
+        scales: TensorLink::Tensor(scales),
+        zero_points: TensorLink::Raw(-1),
+        block_size: 2,
+        block_shape: Vec::new(),
+    };
+    Some(Arc::new(Quantization { details, ..Quantization::default() }))
+}
+
+fn record_of(op: OpId) -> Record {
+    let entries = vec![RecordEntry { op, bytes: bytes(17) }];
+    Record { entries, about: vec![ops::DEQUANTIZE] }
+}
+
+#[test]
+fn a_patch_adds_constants_and_the_scales_that_quantisation_names_in_one_piece() {
+    let (mut module, c) = custom_chain();
+    let applied = apply(&mut module, |p| {
+        let scales = p.new_constant(Tensor::new("scales", ElementType::Float16, [1]), bytes(2));
+        let weight = Tensor::new("w", ElementType::Int8, [2]);
+        let weight = Tensor { quantization: blockwise(scales.id()), ..weight };
+        let weight = p.new_constant(weight, bytes(2));
+        p.set_quantization(c.b, blockwise(scales.id()));
+        p.set_operand(c.add, 1, weight);
+    });
+    let [scales, weight] = applied.added_tensors()[..] else { panic!("{applied:?}") };
+    let graph = main(&module);
+    assert_eq!(graph.operand(c.add, 1), Some(weight));
+    for tensor in [weight, c.b] {
+        assert_eq!(graph.tensor(tensor).links().collect::<Vec<_>>(), [scales]);
+    }
+    assert_eq!(applied.constants, [BufferId(1), BufferId(2)]);
+    assert_eq!(module.constant(MAIN, weight), Some(&bytes(2)));
+    assert_eq!(graph.tensor(scales).buffer, BufferId(1));
+    // They are counted, so that nobody erases them.
+    assert_eq!(
+        refuse(&mut module, |p| p.erase_tensor(scales)),
+        Reason::ErasedInUse("scales".into())
+    );
+    // One constant can be that of several tensors.
+    apply(&mut module, |p| {
+        let buffer = p.add_constant(bytes(8));
+        for name in ["one", "two"] {
+            let tensor = p.add_tensor(float(name));
+            p.set_buffer(tensor, buffer);
+        }
+    });
+    let shared = main(&module).tensors().filter(|id| main(&module).tensor(*id).buffer.0 == 3);
+    assert_eq!(shared.count(), 2);
+}
+
+#[test]
+fn a_patch_that_names_constants_or_tensors_that_are_not_there_is_refused() {
+    let (mut module, c) = chain();
+    assert_eq!(refuse(&mut module, |p| p.set_buffer(c.a, BufferRef::New(0))), Reason::Dangling);
+    assert_eq!(refuse(&mut module, |p| p.set_buffer(c.a, BufferId(9))), Reason::Buffer);
+    let upcoming = TensorRef::New(0).id();
+    assert_eq!(
+        refuse(&mut module, |p| p.set_quantization(c.a, blockwise(upcoming))),
+        Reason::Dangling
+    );
+    assert_eq!(refuse(&mut module, |p| p.set_name(TensorRef::New(0), None)), Reason::Dangling);
+    assert_eq!(
+        refuse(&mut module, |p| p.set_intermediate(c.add, 0, Some(TensorRef::New(0)))),
+        Reason::Dangling
+    );
+    assert_eq!(refuse(&mut module, |p| p.set_inputs([TensorRef::New(0)])), Reason::Dangling);
+    // Such a handle means nothing elsewhere.
+    assert!(!main(&module).contains_tensor(upcoming));
+}
+
+#[test]
+fn a_patch_sets_all_that_a_tensor_is() {
+    let (mut module, c) = custom_chain();
+    let sparsity = Some(Arc::new(Sparsity { traversal_order: vec![0], ..Sparsity::default() }));
+    let types = vec![VariantSubType { shape: vec![1], ty: ElementType::Int8, has_rank: true }];
+    let new = TensorRef::New(0);
+    let applied = apply(&mut module, |p| {
+        p.add_tensor(float("new"));
+        for tensor in [TensorRef::from(c.b), new] {
+            p.set_name(tensor, text("other"));
+            for change in [
+                TensorChange::Type(ElementType::Int32),
+                TensorChange::Shape(Arc::new([3, 1])),
+                TensorChange::ShapeSignature(Arc::new([-1, 1])),
+                TensorChange::HasRank(true),
+                TensorChange::Variable(true),
+                TensorChange::ExternalBuffer(5),
+                TensorChange::Sparsity(sparsity.clone()),
+                TensorChange::VariantTensors(types.clone()),
+                TensorChange::Quantization(Some(Arc::new(Quantization::symmetric(vec![1.0], 0)))),
+            ] {
+                p.change_tensor(tensor, change);
+            }
+        }
+    });
+    let expected = Tensor {
+        shape_signature: Arc::new([-1, 1]),
+        has_rank: true,
+        is_variable: true,
+        external_buffer: 5,
+        quantization: Some(Arc::new(Quantization::symmetric(vec![1.0], 0))),
+        sparsity,
+        variant_tensors: types,
+        ..Tensor::new("other", ElementType::Int32, [3, 1])
+    };
+    for tensor in [c.b, applied.tensors[0]] {
+        assert_eq!(*main(&module).tensor(tensor), expected);
+    }
+    // What was there before was retyped; ops that read or compute it are touched.
+    assert_eq!((applied.retyped, applied.ops), (vec![c.b], vec![c.add, c.second]));
+}
+
+#[test]
+fn scales_are_held_to_the_shape_that_the_patch_gives() {
+    let (mut module, c) = custom_chain();
+    let q = |scales| Some(Arc::new(Quantization::symmetric(vec![1.0; scales], 0)));
+    apply(&mut module, |p| {
+        p.set_quantization(c.b, q(3));
+        p.change_tensor(c.b, TensorChange::Shape(Arc::new([3])));
+    });
+    let reason = refuse(&mut module, |p| {
+        p.change_tensor(c.b, TensorChange::Shape(Arc::new([2])));
+    });
+    assert!(matches!(reason, Reason::Quantization { scales: 3, .. }), "{reason}");
+}
+
+#[test]
+fn an_op_becomes_another_with_the_same_operands_and_results() {
+    let (mut module, c) = chain();
+    let applied = apply(&mut module, |p| {
+        p.set_op(c.add, op(ops::MUL));
+        p.set_attr(c.add, "fused_activation_function", Attr::Int(1));
+        p.set_note(c.add, "why", Attr::Int(2));
+    });
+    let graph = main(&module);
+    let mul = graph.op(c.add);
+    assert!(mul.kind.is(ops::MUL) && mul.int("fused_activation_function") == Some(1));
+    assert_eq!(
+        (graph.operand(c.add, 0), graph.results(c.add)[..].to_vec()),
+        (Some(c.b), vec![c.y])
+    );
+    assert_eq!((applied.ops, mul.notes.len()), (vec![c.add], 1));
+    // Attributes are those of what the op has become.
+    assert_eq!(
+        refuse(&mut module, |p| {
+            p.set_op(c.first, Op::new(OpKind::Custom("mine".into())));
+            p.set_attr(c.first, "axis", Attr::Int(1));
+        }),
+        Reason::NoOptions("CUSTOM \"mine\"".into())
+    );
+}
+
+#[test]
+fn an_operand_is_left_out_and_a_scratch_tensor_named() {
+    let (mut module, c) = custom_chain();
+    apply(&mut module, |p| {
+        p.clear_operand(c.add, 0);
+        let scratch = p.add_tensor(float("scratch"));
+        p.set_intermediate(c.add, 1, Some(scratch));
+    });
+    let graph = main(&module);
+    assert_eq!(graph.operands(c.add)[..], [None, Some(c.a)]);
+    let [None, Some(scratch)] = graph.intermediates(c.add)[..] else { panic!("it has one") };
+    assert!(module.references(MAIN, scratch).scratch);
+    let in_use = Reason::ErasedInUse("scratch".into());
+    assert_eq!(refuse(&mut module, |p| p.erase_tensor(scratch)), in_use);
+    assert_eq!(
+        refuse(&mut module, |p| {
+            p.set_intermediate(c.add, 1, None::<TensorRef>);
+            p.set_intermediate(c.second, 0, Some(scratch));
+            p.erase_tensor(scratch);
+        }),
+        in_use
+    );
+    apply(&mut module, |p| {
+        p.set_intermediate(c.add, 1, None::<TensorRef>);
+        p.erase_tensor(scratch);
+    });
+    assert_eq!(main(&module).intermediates(c.add)[..], [None, None]);
+}
+
+#[test]
+fn inputs_and_outputs_are_set() {
+    let (mut module, c) = custom_chain();
+    let applied = apply(&mut module, |p| {
+        let more = p.add_tensor(float("more"));
+        p.set_inputs([more, c.x.into()]);
+        p.set_outputs([TensorRef::Old(c.a), c.y.into(), c.a.into()]);
+        p.set_operand(c.add, 1, more);
+    });
+    let graph = main(&module);
+    assert_eq!(graph.inputs(), [applied.tensors[0], c.x]);
+    assert_eq!(graph.outputs(), [c.a, c.y, c.a]);
+    assert!(graph.is_output(c.a) && graph.is_input(applied.tensors[0]));
+
+    // What is read must have a value.
+    assert_eq!(refuse(&mut module, |p| p.set_inputs([c.x.into()])), Reason::NoValue("more".into()));
+    apply(&mut module, |p| {
+        let buffer = p.add_constant(bytes(8));
+        p.set_buffer(applied.tensors[0], buffer);
+        p.set_inputs([c.x.into()]);
+    });
+    // An input that an op writes to may be read before; another tensor may not.
+    apply(&mut module, |p| {
+        let made = p.add_tensor(float("made"));
+        p.add_op(relu(), Place::End, &[Some(c.x.into())], &[made]);
+        p.set_operand(c.first, 0, made);
+        p.set_inputs([c.x.into(), made]);
+    });
+    let reason = refuse(&mut module, |p| p.set_inputs([c.x.into()]));
+    assert_eq!(reason, Reason::Order { op: "CUSTOM \"Any\"".into(), tensor: "made".into() });
+    // An output that is none any more can go.
+    assert_eq!(
+        refuse(&mut module, |p| {
+            p.set_outputs([c.a.into()]);
+            p.erase_op(c.add);
+            p.erase_tensor(c.a);
+        }),
+        Reason::ErasedInUse("a".into())
+    );
+    apply(&mut module, |p| {
+        p.set_outputs([c.a.into()]);
+        p.erase_op(c.add);
+        p.erase_tensor(c.y);
+    });
+}
+
+#[test]
+fn an_input_that_a_signature_takes_cannot_be_erased() {
+    let (mut module, c) = custom_chain();
+    module.apply(Edit::Signatures(vec![signature(0, &[c.x], &[c.y])])).unwrap();
+    let without = |p: &mut Patch| {
+        p.set_inputs([]);
+        p.clear_operand(c.first, 0);
+        p.erase_tensor(c.x);
+    };
+    assert_eq!(refuse(&mut module, without), Reason::ErasedInUse("x".into()));
+    module.apply(Edit::Signatures(vec![signature(0, &[], &[c.y])])).unwrap();
+    apply(&mut module, without);
+}
+
+#[test]
+fn words_of_authors() {
+    let (mut module, c) = chain();
+    // ADD(b, a) becomes MUL(a, constant).
+    let graph = main(&module).clone();
+    apply(&mut module, |p| {
+        let two = p.new_constant(float("two"), bytes(8));
+        p.replace_op(&graph, c.add, op(ops::MUL), &[Some(c.a.into()), Some(two)]);
+    });
+    let graph = main(&module).clone();
+    let (mul, _) = graph.producer(c.y).expect("it is computed");
+    assert!(graph.op(mul).kind.is(ops::MUL) && !graph.contains_op(c.add));
+    // A NEG between `a` and the MUL.
+    apply(&mut module, |p| {
+        let at = Use { op: mul, slot: 0 };
+        p.insert_on_operand(&graph, at, op(ops::NEG), float("minus")).expect("it is read");
+        assert_eq!(p.insert_on_operand(&graph, Use { op: mul, slot: 7 }, relu(), float("")), None);
+    });
+    let graph = main(&module).clone();
+    let minus = graph.operand(mul, 0).expect("it is there");
+    let (neg, _) = graph.producer(minus).expect("it is computed");
+    assert_eq!(graph.operands(neg)[..], [Some(c.a)]);
+    // The NEG takes over what the MUL computed.
+    apply(&mut module, |p| assert_eq!(p.fuse_into_producer(&graph, mul, 0), Some(neg)));
+    let graph = main(&module).clone();
+    assert_eq!(graph.results(neg)[..], [c.y]);
+    assert!(!graph.contains_op(mul) && !graph.contains_tensor(minus));
+    // Two ops read `a`.
+    let mut patch = Patch::new(MAIN, "nothing");
+    assert_eq!(patch.fuse_into_producer(&graph, neg, 0), None);
+    assert!(patch.is_empty());
+}
+
+#[test]
+fn a_version_for_an_op_that_is_gone_is_refused_and_not_logged() {
+    let (mut module, c) = chain();
+    module.apply(Edit::Versions(MAIN, vec![(c.first, 4)])).unwrap();
+    assert_eq!(main(&module).op(c.first).version, 4);
+    assert!(module.journal().is_empty(), "it changes nothing that is computed");
+    apply(&mut module, |p| {
+        p.replace_uses(&main(&chain().0).clone(), c.b, c.a);
+        p.set_operand(c.add, 0, c.a);
+        p.erase_op(c.second);
+    });
+    let before = state(&module);
+    let stale = Edit::Versions(MAIN, vec![(c.add, 2), (c.second, 2)]);
+    assert_eq!(module.apply(stale).unwrap_err().reason, Reason::StaleOp);
+    let nowhere = Edit::Versions(SubgraphId(4), vec![]);
+    assert_eq!(module.apply(nowhere).unwrap_err().reason, Reason::Subgraph);
+    assert_eq!(state(&module), before);
+    let (mut again, _) = chain();
+    again.replay(module.edits()).unwrap();
+    assert_eq!(state(&again), before);
+}
+
+#[test]
+fn signatures_and_records_are_held_to_what_there_is() {
+    let (mut module, c) = chain();
+    let applied = apply(&mut module, |p| _ = p.add_tensor(float("gone")));
+    apply(&mut module, |p| p.erase_tensor(applied.tensors[0]));
+    let gone = Edit::Signatures(vec![signature(0, &applied.tensors, &[])]);
+    assert_eq!(module.apply(gone).unwrap_err().reason, Reason::StaleTensor);
+    let nowhere = Edit::Signatures(vec![signature(3, &[c.x], &[])]);
+    assert_eq!(module.apply(nowhere).unwrap_err().reason, Reason::ForeignTensor);
+    let unknown = Edit::Record("mine".into(), Some(Arc::new(record_of(c.add))));
+    let error = module.apply(unknown).unwrap_err();
+    assert_eq!(error.reason, Reason::Record("mine".into()));
+    assert_eq!(
+        error.to_string(),
+        "patch `set record `mine`` refused: no file can hold a record `mine`"
+    );
+}
+
+#[test]
+fn a_module_is_known_by_its_edits() {
+    let (start, c) = chain();
+    let (other, _) = chain();
+    assert!(start.clone().continues(&start) && start.is_untouched_since(&start));
+    assert!(!other.continues(&start) && !other.is_untouched_since(&start));
+    let renamed = |name| {
+        let mut module = start.clone();
+        apply(&mut module, |p| p.set_name(c.a, text(name)));
+        module
+    };
+    let (one, two) = (renamed("one"), renamed("two"));
+    assert!(one.continues(&start) && !start.continues(&one));
+    assert!(!two.continues(&one) && !one.is_untouched_since(&start));
+}
+
+/// A module with something of everything that edits change.
+fn rich() -> Module {
+    let mut graphs = Vec::new();
+    for n in 0..3 {
+        let mut builder = SubgraphBuilder::numbered(SubgraphId(n), None);
+        let [x, a, b, y] = ["x", "a", "b", "y"].map(|name| builder.tensor(float(name)));
+        let w = builder.tensor(Tensor { buffer: BufferId(1 + n), ..float("w") });
+        builder.op(op(ops::DEQUANTIZE), &[Some(w)], &[a]);
+        let call = builder.op(op(ops::ADD), &[Some(x), Some(a)], &[b]);
+        builder.op(custom(), &[Some(b)], &[y]);
+        builder.intermediates(call, &[None]);
+        graphs.push(builder.finish(vec![x], vec![y]));
+    }
+    let code = OpCode::for_kind(&OpKind::Builtin(ops::ADD), 1);
+    let constants = ConstantPool::new(vec![None, Some(bytes(8)), Some(bytes(8)), Some(bytes(8))]);
+    ModuleParts {
+        metadata: vec![Metadata { name: text("there"), buffer: BufferId(3) }],
+        op_codes: vec![code],
+        constants,
+        subgraphs: graphs,
+        ..ModuleParts::default()
+    }
+    .build()
+}
+
+/// A kind of edit and numbers that settle what it does, each taken modulo what there is.
+type Step = (u8, [usize; 4]);
+const KINDS: u8 = 20;
+
+/// Some of these are refused.
+fn edit((kind, [a, b, c, d]): Step, module: &Module) -> Edit {
+    let sg = SubgraphId((a % module.subgraphs().len()) as u32);
+    let graph = module.subgraph(sg);
+    let tensors: Vec<TensorId> = graph.tensors().collect();
+    let ops: Vec<OpId> = graph.ops().collect();
+    let tensor = |n: usize| tensors[n % tensors.len()];
+    let Some(op_of) = (!ops.is_empty()).then_some(|n: usize| ops[n % ops.len()]) else {
+        return Edit::PruneOpCodes;
+    };
+    let buffer = |n: usize| BufferId((n % (module.constants().len() + 1)) as u32);
+    let number = |n: usize| n as u32 % 5;
+    let some = |n: usize| !n.is_multiple_of(3);
+    let key = || Arc::from(DEQUANT_CACHE_METADATA);
+    let name = || Arc::from(["there", "new", DEQUANT_CACHE_METADATA][b % 3]);
+    let mut patch = Patch::new(sg, format!("kind {kind}"));
+    match kind % KINDS {
+        0 => return Edit::Versions(sg, vec![(op_of(b), 2), (op_of(c), 3)]),
+        1 => return Edit::Constant(bytes(b % 9)),
+        2 => return Edit::Release((0..number(b)).map(BufferId).collect()),
+        3 => return Edit::Metadata(name(), some(c).then(|| bytes(d % 9))),
+        4 => return Edit::MetadataBuffers(vec![(b % 6) as i32 - 1]),
+        5 => return Edit::Description(some(b).then(|| format!("{c}").into())),
+        6 => return Edit::Trailer(bytes(b % 9)),
+        7 => {
+            let (id, group) = (number(b), number(c));
+            let external = ExternalBuffer { id, group, offset: 1, length: 2, packing: None };
+            return Edit::External(vec![text("file")], vec![external]);
+        }
+        8 => {
+            let at = if some(d) { sg.0 } else { number(d) };
+            return Edit::Signatures(vec![signature(at, graph.inputs(), &[tensor(c)])]);
+        }
+        9 => return Edit::Record(key(), some(b).then(|| Arc::new(record_of(op_of(c))))),
+        10 => {
+            let prune = [Edit::PruneBuffers, Edit::PruneOpCodes, Edit::PruneSubgraphs];
+            return prune.into_iter().nth(b % 3).expect("there are three");
+        }
+        11 => {
+            let new = patch.new_constant(float("constant"), bytes(8));
+            patch.set_operand(op_of(b), (c % 3) as u32, new);
+        }
+        12 => {
+            let scales = patch.new_constant(float("scales"), bytes(8));
+            let old = [scales, tensor(c).into()][d % 2];
+            patch.set_quantization(tensor(b), blockwise(old.id()));
+            patch.set_quantization(scales, some(d).then(|| blockwise(old.id())).flatten());
+        }
+        13 => {
+            let change = match c % 12 {
+                0 => TensorChange::Name(text("renamed")),
+                1 => TensorChange::Type(ElementType::Int8),
+                2 => TensorChange::Shape(Arc::new([(d % 4) as i32])),
+                3 => TensorChange::ShapeSignature(Arc::new([-1])),
+                4 => TensorChange::HasRank(some(d)),
+                5 => TensorChange::Variable(some(d)),
+                6 => TensorChange::Buffer(buffer(d).into()),
+                7 => TensorChange::ExternalBuffer(number(d)),
+                8 => TensorChange::Quantization(
+                    some(d).then(|| Arc::new(Quantization::symmetric(vec![1.0; d % 3], 0))),
+                ),
+                9 => TensorChange::Sparsity(some(d).then(Arc::default)),
+                10 => TensorChange::Expressed(some(d).then_some(ElementType::Float32)),
+                _ => TensorChange::VariantTensors(Vec::new()),
+            };
+            patch.change_tensor(tensor(b), change);
+        }
+        14 => match c % 4 {
+            0 => patch.set_op(op_of(b), relu()),
+            1 => patch.set_attr(op_of(b), "fused_activation_function", Attr::Int(d as i64 % 9)),
+            2 => patch.set_note(op_of(b), "note", Attr::Int(1)),
+            _ => patch.set_version(op_of(b), 7),
+        },
+        15 => {
+            let inputs = (0..d % 3).map(|n| tensor(c + n).into());
+            let new = patch.add_tensor(float("in"));
+            patch.set_inputs(inputs.chain([new]));
+            if some(b) {
+                patch.set_outputs([tensor(b).into(), new]);
+            }
+        }
+        16 => {
+            let scratch = patch.add_tensor(float("scratch"));
+            let named = [None, Some(scratch), Some(tensor(c).into())][c % 3];
+            patch.set_intermediate(op_of(b), number(d), named);
+            patch.clear_operand(op_of(d), number(c));
+        }
+        17 => {
+            let tensor = tensor(b);
+            let new = patch.add_tensor(float("after"));
+            let at = [Place::Before(op_of(c)), Place::After(op_of(c)), Place::End][d % 3];
+            patch.add_op(op(ops::DEQUANTIZE), at, &[Some(tensor.into())], &[new]);
+            patch.replace_uses(graph, tensor, new);
+        }
+        18 => {
+            let (op, results) = (op_of(b), graph.results(op_of(b)));
+            patch.erase_op(op);
+            for result in results.into_iter().filter(|_| some(c)) {
+                patch.replace_uses(graph, result, tensor(d));
+                patch.erase_tensor(result);
+            }
+        }
+        _ => {
+            let new = patch.replace_op(graph, op_of(b), custom(), &[Some(tensor(c).into())]);
+            assert_eq!(new, OpRef::New(0));
+            if !some(d) {
+                patch.set_result(new, 1, tensor(d));
+            }
+        }
+    }
+    patch.into()
+}
+
+/// Applies random edits, and tells which kinds were taken.
+fn run(module: &mut Module, steps: &[Step]) -> Vec<u8> {
+    let mut taken = Vec::new();
+    for step in steps {
+        let before = state(module);
+        let count = module.edits().len();
+        match module.apply(edit(*step, module)) {
+            Ok(_) if module.edits().len() > count => taken.push(step.0 % KINDS),
+            Ok(_) => assert_eq!(state(module), before, "nothing to do: {step:?}"),
+            Err(error) => assert_eq!(state(module), before, "{error}: {step:?}"),
+        }
+    }
+    taken
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 100,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn what_is_applied_is_what_is_logged(
+        steps in prop::collection::vec(any::<Step>(), 1..30),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let start = rich();
+        let mut module = start.clone();
+        let cut = cut.index(steps.len());
+        run(&mut module, &steps[..cut]);
+        let half = module.clone();
+        run(&mut module, &steps[cut..]);
+        let (first, rest) = module.edits().split_at(half.edits().len());
+        let mut again = start.clone();
+        again.replay(first).expect("they were applied once");
+        prop_assert_eq!(state(&again), state(&half));
+        again.replay(rest).expect("they were applied once");
+        prop_assert_eq!(state(&again), state(&module));
+        prop_assert!(again.continues(&start) && module.continues(&half));
+    }
+}
+
+#[test]
+fn random_edits_are_of_all_kinds() {
+    let mut state = 7_usize;
+    let mut next = || {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        state >> 33
+    };
+    let mut taken = [0; KINDS as usize];
+    for _ in 0..40 {
+        let steps: Vec<Step> =
+            (0..40).map(|_| (next() as u8, [next(), next(), next(), next()])).collect();
+        for kind in run(&mut rich(), &steps) {
+            taken[usize::from(kind)] += 1;
+        }
+    }
+    assert!(taken.iter().all(|count| *count >= 5), "{taken:?}");
+}
+
+/// Sizes at which work with the square of them would take minutes.
+const MANY: usize = 100_000;
+
+/// A chain of that many ops, all of which read `w` as well.
+fn long_chain() -> (Module, Vec<OpId>, TensorId) {
+    let mut builder = SubgraphBuilder::new(None);
+    let x = builder.tensor(float("x"));
+    let w = builder.tensor(Tensor { buffer: BufferId(1), ..float("w") });
+    let mut last = x;
+    let mut made = Vec::with_capacity(MANY);
+    for _ in 0..MANY {
+        let next = builder.tensor(float("t"));
+        made.push(builder.op(op(ops::ADD), &[Some(last), Some(w)], &[next]));
+        last = next;
+    }
+    let pool = ConstantPool::new(vec![None, Some(bytes(8))]);
+    (Module::new(vec![builder.finish(vec![x], vec![last])], pool), made, w)
+}
+
+#[test]
+fn one_patch_takes_time_with_its_size() {
+    let (mut module, made, w) = long_chain();
+    let start = module.clone();
+    let graph = main(&start);
+    let mut patch = Patch::new(MAIN, "replace all");
+    let other = patch.new_constant(float("other"), bytes(8));
+    for op_id in &made {
+        patch.replace_op(
+            graph,
+            *op_id,
+            op(ops::MUL),
+            &[graph.operand(*op_id, 0).map(Into::into), Some(other)],
+        );
+    }
+    patch.erase_tensor(w);
+    let applied = module.apply(patch).unwrap();
+    assert_eq!((applied.ops_added, applied.ops_erased), (MANY, MANY));
+
+    // All readers of one tensor, and the tensors between.
+    let mut module = start.clone();
+    let mut patch = Patch::new(MAIN, "go round");
+    let new = patch.new_constant(float("new"), bytes(8));
+    patch.replace_uses(graph, w, new);
+    patch.erase_tensor(w);
+    module.apply(patch).unwrap();
+    let last = *made.last().expect("there are many");
+    let mut patch = Patch::new(MAIN, "erase all but one");
+    patch.set_operand(last, 0, graph.inputs()[0]);
+    for op in &made[..MANY - 1] {
+        patch.erase_op(*op);
+        patch.erase_tensor(graph.results(*op)[0]);
+    }
+    module.apply(patch).unwrap();
+    assert_eq!((main(&module).op_count(), main(&module).tensor_count()), (1, 3));
+    module.verify().unwrap();
+}
+
+#[test]
+fn an_op_of_many_operands_takes_time_with_their_number() {
+    let many = 60_000;
+    let mut builder = SubgraphBuilder::new(None);
+    let x = builder.tensor(float("x"));
+    let y = builder.tensor(float("y"));
+    let concat = builder.op(custom(), &vec![Some(x); many], &[y]);
+    let mut module = Module::new(vec![builder.finish(vec![x], vec![y])], ConstantPool::default());
+    let mut patch = Patch::new(MAIN, "other operands");
+    for slot in 0..many as u32 {
+        let new = patch.add_tensor(Tensor { is_variable: true, ..float("v") });
+        patch.set_operand(concat, slot, new);
+    }
+    module.apply(patch).unwrap();
+    assert!(main(&module).uses(x).is_empty());
+}
+
+#[test]
+fn insertions_at_one_place_take_time_with_their_number() {
+    for after in [false, true] {
+        let (mut module, c) = chain();
+        let Chain { first, x, .. } = c;
+        for _ in 0..MANY {
+            let mut patch = Patch::new(MAIN, "insert");
+            let new = patch.add_tensor(float("t"));
+            let place = if after { Place::After(first) } else { Place::Before(first) };
+            patch.add_op(relu(), place, &[Some(x.into())], &[new]);
+            module.apply(patch).unwrap();
+        }
+        let graph = main(&module);
+        let order: Vec<OpId> = graph.ops().collect();
+        assert_eq!(order.len(), MANY + 3);
+        assert!(order.windows(2).all(|pair| graph.runs_before(pair[0], pair[1])));
+        let at = if after { 0 } else { MANY };
+        assert_eq!(order[at], first);
+    }
+}
+
+#[test]
+fn an_edit_says_what_it_does() {
+    let (_, c) = chain();
+    assert_eq!(Edit::from(Patch::new(MAIN, "mine")).label(), "mine");
+    let change = OpChange::Version(3);
+    assert!(change.is_annotation() && !OpChange::Op(Box::new(relu())).is_annotation());
+    let mut patch = Patch::new(MAIN, "notes");
+    assert!(patch.only_annotates() && patch.is_empty());
+    patch.set_note(c.add, "note", Attr::Int(1));
+    patch.set_name(c.a, None);
+    patch.set_version(c.add, 2);
+    assert!(patch.only_annotates() && !patch.is_empty());
+    patch.set_attr(c.add, "fused_activation_function", Attr::Int(1));
+    assert!(!patch.only_annotates());
+    assert_eq!(Edit::Description(Some("a".into())).label(), "set the description");
+    assert_eq!(Edit::Trailer(Bytes::new()).label(), "set what follows the model");
+}
