@@ -20,6 +20,7 @@ mod elided;
 mod graph;
 mod matching;
 mod model;
+mod pairing;
 mod render;
 mod twins;
 

@@ -1,7 +1,7 @@
 //! Constants that are found by what they hold.
 
 use crate::graph::{Graph, Role, same_bytes};
-use crate::matching::Pairing;
+use crate::pairing::Pairing;
 use rayon::prelude::*;
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -52,10 +52,10 @@ fn samples(graph: &Graph<'_>) -> Vec<(u32, Sample)> {
     let sample = |n: u32| {
         let tensor = graph.tensor(n);
         let bytes = graph.bytes(n)?;
-        let told = graph.elided.get(tensor.buffer);
+        let said = graph.elided.get(tensor.buffer);
         let mut hasher = DefaultHasher::new();
-        match told {
-            Some(told) => told.hash.as_ref()?.get(..8)?.hash(&mut hasher),
+        match said {
+            Some(said) => said.hash.as_ref()?.get(..8)?.hash(&mut hasher),
             None => {
                 let last = bytes.len().saturating_sub(CHUNK);
                 for at in [0, last / 3, last / 3 * 2, last] {
@@ -63,7 +63,7 @@ fn samples(graph: &Graph<'_>) -> Vec<(u32, Sample)> {
                 }
             }
         }
-        let (elided, hash) = (told.is_some(), hasher.finish());
+        let (elided, hash) = (said.is_some(), hasher.finish());
         let sample = Sample { ty: tensor.ty, len: bytes.len(), elided, hash };
         (bytes.len() >= LEAST).then_some((n, sample))
     };
@@ -72,8 +72,8 @@ fn samples(graph: &Graph<'_>) -> Vec<(u32, Sample)> {
 
 /// Whether two constants of one sample are the same.
 fn same(a: &Graph<'_>, x: u32, b: &Graph<'_>, y: u32) -> bool {
-    let told = |graph: &Graph<'_>, n| graph.elided.get(graph.tensor(n).buffer).cloned();
-    match (told(a, x), told(b, y)) {
+    let said = |graph: &Graph<'_>, n| graph.elided.get(graph.tensor(n).buffer).cloned();
+    match (said(a, x), said(b, y)) {
         (Some(x), Some(y)) => !crate::elided::differ(&x, &y),
         _ => a.bytes(x).zip(b.bytes(y)).is_some_and(|(x, y)| same_bytes(x, y)),
     }
@@ -82,7 +82,7 @@ fn same(a: &Graph<'_>, x: u32, b: &Graph<'_>, y: u32) -> bool {
 /// Twins among constants of one sample.
 fn among(a: &Graph<'_>, first: &[u32], b: &Graph<'_>, second: &[u32]) -> Vec<(u32, u32)> {
     let contents = |graph: &Graph<'_>, buffer| match graph.elided.get(buffer) {
-        Some(told) => told.hash.clone(),
+        Some(said) => said.hash.clone(),
         None => {
             let bytes = graph.module.constants().constant(buffer);
             bytes.map(|bytes| blake3::hash(bytes).to_hex().to_string())

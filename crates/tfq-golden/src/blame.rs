@@ -1,8 +1,9 @@
 //! Which patch first made a difference.
 
 use crate::delta::{Name, changed_lines, names};
-use crate::golden::first_difference;
-use crate::{Golden, PatchNote, Recording};
+use crate::golden::Golden;
+use crate::record::{PatchNote, Recording};
+use crate::section::{Section, first_difference};
 use indexmap::IndexSet;
 use std::collections::HashSet;
 
@@ -33,9 +34,9 @@ pub fn blame(accepted: &Golden, new: &Recording) -> Option<Blame> {
     let (old, now) = (&accepted.sections, &new.sections);
     let at = first_difference(old, now)?;
     let (a, b) = (old.get(at), now.get(at));
-    let body = |section: Option<&crate::Section>| section.map_or("", |s| &s.body).to_owned();
+    let body = |section: Option<&Section>| section.map_or("", |s| &s.body).to_owned();
     let (before, after) = (body(a), body(b));
-    let pass = |section: &crate::Section| section.pass().to_owned();
+    let pass = |section: &Section| section.pass().to_owned();
     let same_pass = a.map(pass) == b.map(pass);
 
     let mut lines = Vec::new();

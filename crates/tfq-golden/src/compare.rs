@@ -1,6 +1,7 @@
 //! What moved between a golden and a new result, and why.
 
-use crate::golden::{Golden, Section, first_difference, text_begins};
+use crate::golden::{Golden, text_begins};
+use crate::section::{Section, first_difference};
 use serde::Serialize;
 use tfq_diff::{Diff, DiffOptions, Elided, Status, Style, TensorDiff};
 use tfq_ir::{Module, counted};

@@ -1,9 +1,10 @@
 //! A folder of goldens and its index.
 
+use crate::entry::Entry;
 use crate::golden::{Golden, GoldenError, conflict, side_path, write_all};
 use crate::index;
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -17,46 +18,6 @@ pub const INDEX: &str = "index.toml";
 
 const VERSION: u32 = 1;
 const HEAD: &str = "# What `tfq-opt golden check` runs. Paths are relative to this folder.\n";
-
-/// One golden: what is run, and on what.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Entry {
-    /// The golden's name; its file is `NAME.golden`.
-    pub name: String,
-    /// The model, relative to the folder, with `/` between the parts.
-    pub model: String,
-    /// Passes in order, if they are not those of a file.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub passes: Option<String>,
-    /// The file with the passes, relative to the folder.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pipeline: Option<String>,
-    /// What the default pipeline weighs against size, where that is not the target's choice.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub prefer: Option<String>,
-    /// The target by name.
-    pub target: String,
-    /// The level of the text by name.
-    pub level: String,
-    /// [`crate::input_hash`] of the model for which the golden was accepted.
-    pub input: String,
-    /// The tool that made the accepted golden.
-    pub tool: String,
-    /// The model that the skeleton beside the golden was made from, as it was named then.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub skeleton_of: Option<String>,
-    /// The file with the constants of a model that is text, relative to the folder, where it is
-    /// not the one beside it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub side_file: Option<String>,
-    /// Whether constants that a text leaves out are made up.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub fills: bool,
-    /// Whether what this version does not know is dropped.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub drop_unknown: bool,
-}
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -169,7 +130,7 @@ impl Folder {
             return Err(wrong(find(text, "version"), message));
         }
         for (n, entry) in index.entries.iter().enumerate() {
-            let problem = if let Some(problem) = name_problem(&entry.name) {
+            let problem = if let Some(problem) = entry.name_problem() {
                 Some(problem.to_owned())
             } else if index.entries[..n].iter().any(|other| other.name == entry.name) {
                 Some(format!("two goldens are named `{}`", entry.name))
@@ -382,34 +343,6 @@ impl Lock {
 impl From<WriteError> for FolderError {
     fn from(WriteError { path, error }: WriteError) -> Self {
         Self::File { path, error }
-    }
-}
-
-/// A name for a golden of a model's file of this name: what names of goldens cannot have becomes
-/// `_`.
-pub fn name_from(stem: &str) -> String {
-    let name = stem.trim_start_matches(['.', '-']);
-    name.chars().map(|c| if is_plain(c) { c } else { '_' }).collect()
-}
-
-fn is_plain(c: char) -> bool {
-    c.is_ascii_alphanumeric() || "_-.+@=".contains(c)
-}
-
-/// What is wrong with a name of a golden, which is a name of a file as well.
-pub(crate) fn name_problem(name: &str) -> Option<&'static str> {
-    if name.is_empty() || name.starts_with(['.', '-']) || !name.chars().all(is_plain) {
-        return Some(
-            "names of goldens are made of letters, digits and _ - . + @ =, and begin with a letter or digit",
-        );
-    }
-    None
-}
-
-impl Entry {
-    /// What is wrong with its name, if anything.
-    pub fn name_problem(&self) -> Option<&'static str> {
-        name_problem(&self.name)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The text of an index, which people edit too.
 
-use crate::Entry;
+use crate::entry::Entry;
 use toml_edit::{DocumentMut, Item, Table, Value};
 
 /// The name of the list of entries.

@@ -13,18 +13,22 @@
 mod blame;
 mod compare;
 mod delta;
+mod entry;
 mod folder;
 mod golden;
 mod index;
 mod record;
+mod section;
 #[cfg(feature = "insta")]
 pub mod snapshot;
 
 pub use blame::{Blame, blame};
 pub use compare::{Cause, Comparison, ErrorChange, Kind, compare, same_text};
-pub use folder::{Entry, Folder, FolderError, INDEX, name_from};
-pub use golden::{Golden, GoldenError, Header, Section, VERSION, input_hash};
+pub use entry::{Entry, name_from};
+pub use folder::{Folder, FolderError, INDEX};
+pub use golden::{Golden, GoldenError, Header, VERSION, input_hash};
 pub use record::{PatchNote, RecordError, Recorder, Recording, record};
+pub use section::Section;
 
 #[cfg(feature = "insta")]
 #[doc(hidden)]

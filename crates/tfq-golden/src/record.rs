@@ -1,7 +1,7 @@
 //! Watching a pipeline run.
 
 use crate::delta::{Name, delta};
-use crate::golden::Section;
+use crate::section::Section;
 use bytes::Bytes;
 use indexmap::{IndexMap, IndexSet};
 use std::fmt::Write;

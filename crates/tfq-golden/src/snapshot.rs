@@ -18,7 +18,8 @@
 //! `detector@final`. All are compared before the test fails, so that one run of `cargo insta
 //! review` shows everything that moved.
 
-use crate::golden::{Section, body, summary};
+use crate::golden::{body, summary};
+use crate::section::Section;
 use crate::{Recording, record, same_text};
 use bytes::Bytes;
 use insta::Comparator;
