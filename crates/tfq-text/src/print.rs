@@ -169,7 +169,7 @@ impl<'m> Printer<'m> {
         }
         if self.level >= Level::Types && !module.trailer().is_empty() {
             self.out.push_str("\ntrailer = ");
-            self.blob(&module.trailer());
+            self.blob(module.trailer());
             self.out.push('\n');
         }
         if let Some(layout) = &layout {
@@ -233,7 +233,7 @@ impl<'m> Printer<'m> {
         self.out.push_str("subgraph ");
         quote::name(&mut self.out, '@', &self.subgraphs[id.0 as usize]);
         self.out.push_str(" {\n");
-        let place = Place { id, graph, names: &names };
+        let place = Printed { id, graph, names: &names };
         let start = self.out.len();
         let mut seen = HashSet::new();
         for input in graph.inputs() {
@@ -344,10 +344,14 @@ impl<'m> Parts<'m> {
         std::mem::take(&mut self.0.out)
     }
 
-    fn with(&mut self, id: SubgraphId, print: impl FnOnce(&mut Printer<'m>, &Place<'_>)) -> String {
+    fn with(
+        &mut self,
+        id: SubgraphId,
+        print: impl FnOnce(&mut Printer<'m>, &Printed<'_>),
+    ) -> String {
         let printer = &mut self.0;
         let names = printer.names[id.0 as usize].take().expect("all subgraphs have names");
-        print(printer, &Place { id, graph: printer.module.subgraph(id), names: &names });
+        print(printer, &Printed { id, graph: printer.module.subgraph(id), names: &names });
         printer.names[id.0 as usize] = Some(names);
         // Each part stands for itself, so none refers to another.
         printer.owners.clear();
@@ -356,7 +360,7 @@ impl<'m> Parts<'m> {
 }
 
 /// A subgraph that is being printed.
-struct Place<'a> {
+struct Printed<'a> {
     id: SubgraphId,
     graph: &'a Subgraph,
     names: &'a Names,

@@ -1,10 +1,10 @@
 //! Files in and out.
 
-mod place;
+mod destination;
 mod temporary;
 mod write;
 
-pub use place::{is_same_file, is_standard_output, is_stream};
+pub use destination::{is_same_file, is_standard_output, is_stream};
 #[cfg(unix)]
 pub(crate) use temporary::remove_all as remove_temporaries;
 pub use temporary::{TemporaryFolder, remove_temporaries_on_signals};

@@ -64,7 +64,7 @@ pub(crate) fn scan(bytes: &[u8]) -> Result<Scan, Fault> {
         tables: bytes.len() / 4,
         room: (bytes.len() as u64).saturating_mul(16).saturating_add(1 << 20),
         slices: HashSet::new(),
-        place: Place { table: "the file", field: "root" },
+        field: FieldName { table: "the file", field: "root" },
     };
     let root = walk.follow(0)?;
     walk.table(root, reflection::root())?;
@@ -80,12 +80,12 @@ struct Walk<'a> {
     room: u64,
     /// Vectors of bytes that the module refers to where they lie.
     slices: HashSet<usize>,
-    place: Place,
+    field: FieldName,
 }
 
 /// Where the walk is, for messages.
 #[derive(Clone, Copy)]
-struct Place {
+struct FieldName {
     table: &'static str,
     field: &'static str,
 }
@@ -120,7 +120,7 @@ impl Walk<'_> {
                 self.note(Unknown::Slot { table: table.name, slot });
                 continue;
             };
-            self.place = Place { table: table.name, field: field.name };
+            self.field = FieldName { table: table.name, field: field.name };
             if offset < 4 || offset + field.ty.inline_size() > table_bytes {
                 let what = format!("a field at byte offset {} lies out of its table", at + offset);
                 return Err(self.fault(what));
@@ -178,7 +178,7 @@ impl Walk<'_> {
         let again = sliced && !self.slices.insert(at);
         let bytes = (len * element.size()) as u64;
         self.spend(if again { bytes / SHARED_PART } else { bytes })?;
-        let place = self.place;
+        let place = self.field;
         for n in 0..len {
             let at = first + 4 * n;
             match element {
@@ -189,7 +189,7 @@ impl Walk<'_> {
                     self.table(to, id)?;
                 }
             }
-            self.place = place;
+            self.field = place;
         }
         Ok(())
     }
@@ -259,7 +259,7 @@ impl Walk<'_> {
     }
 
     fn fault(&self, what: String) -> Fault {
-        let Place { table, field } = self.place;
+        let FieldName { table, field } = self.field;
         Fault { what: format!("{table}.{field}: {what}"), beyond_end: false }
     }
 }

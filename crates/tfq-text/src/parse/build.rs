@@ -109,7 +109,7 @@ pub(super) fn build(mut raw: Raw) -> Parsed<Module> {
         parts.set_dequant_cache(Some(cache));
     }
     // What is declared and computed as well is meant so; other results come from a slip.
-    let apart = |(place, raw): (&Placed, &RawSubgraph)| -> HashSet<TensorId> {
+    let apart = |(place, raw): (&Handles, &RawSubgraph)| -> HashSet<TensorId> {
         let all = place.ids.iter().zip(raw.tensors.values());
         all.filter(|(_, raw)| raw.apart && raw.result).map(|(id, _)| *id).collect()
     };
@@ -401,12 +401,12 @@ impl Pool {
 }
 
 /// Where the tensors of a subgraph went.
-struct Placed {
+struct Handles {
     /// By the order of the text.
     ids: Vec<TensorId>,
 }
 
-impl Placed {
+impl Handles {
     fn find(&self, subgraph: &RawSubgraph, name: &Name) -> Parsed<TensorId> {
         Ok(self.ids[index_of(subgraph, name)?])
     }
@@ -463,7 +463,7 @@ fn build_subgraph(
     name: Option<Arc<str>>,
     debug: i32,
     codes: &Codes,
-) -> Parsed<(Subgraph, Placed)> {
+) -> Parsed<(Subgraph, Handles)> {
     let mut builder = SubgraphBuilder::numbered(SubgraphId(number as u32), name);
     builder.debug_metadata_index(debug);
     let mut ids: Vec<Option<TensorId>> = vec![None; raw.tensors.len()];
@@ -471,7 +471,7 @@ fn build_subgraph(
         ids[*at] = Some(builder.tensor(raw.tensors[*at].tensor.clone()));
     }
     let ids = ids.into_iter().map(|id| id.expect("the order has all of them")).collect();
-    let place = Placed { ids };
+    let place = Handles { ids };
     for (at, tensor) in raw.tensors.values().enumerate() {
         let Some((scale_link, zero_link)) = &tensor.links else { continue };
         let (new_scales, new_zeros) = (place.link(raw, scale_link)?, place.link(raw, zero_link)?);

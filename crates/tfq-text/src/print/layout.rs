@@ -1,7 +1,7 @@
 //! What matters only to the file: order, buffers, operator codes.
 
 use super::pieces::key;
-use super::{Place, Printer};
+use super::{Printed, Printer};
 use crate::quote;
 use indexmap::IndexMap;
 use std::collections::HashMap;
@@ -17,7 +17,7 @@ impl Printer<'_> {
         }
         if !module.metadata_buffer().is_empty() {
             self.out.push_str("\nmetadata_buffer ");
-            self.every(&module.metadata_buffer());
+            self.every(module.metadata_buffer());
             self.out.push('\n');
         }
         if !module.op_codes().is_empty() {
@@ -29,7 +29,7 @@ impl Printer<'_> {
         }
         for (id, graph) in module.subgraphs() {
             let names = self.names[id.0 as usize].take().expect("all subgraphs have names");
-            let place = Place { id, graph, names: &names };
+            let place = Printed { id, graph, names: &names };
             let name = self.subgraphs[id.0 as usize].clone();
             self.out.push_str("\nlayout ");
             quote::name(&mut self.out, '@', &name);

@@ -1,7 +1,7 @@
 //! Ops and their attributes.
 
 use super::pieces::truth;
-use super::{Place, Printer};
+use super::{Printed, Printer};
 use crate::{Level, quote, values};
 use std::fmt::Write;
 use tfq_ir::catalog::{self, AttrInfo, AttrType, ListType};
@@ -9,7 +9,7 @@ use tfq_ir::quote_into;
 use tfq_ir::{Attr, Attributes, Op, OpId, OpKind, Tensor};
 
 impl Printer<'_> {
-    pub(super) fn op(&mut self, place: &Place<'_>, id: OpId) {
+    pub(super) fn op(&mut self, place: &Printed<'_>, id: OpId) {
         let op = place.graph.op(id);
         let results = place.graph.results(id);
         self.out.push_str("  ");
@@ -50,7 +50,7 @@ impl Printer<'_> {
         self.out.push('\n');
     }
 
-    pub(super) fn result_types(&mut self, place: &Place<'_>, results: &[Option<&Tensor>]) {
+    pub(super) fn result_types(&mut self, place: &Printed<'_>, results: &[Option<&Tensor>]) {
         if results.iter().all(Option::is_none) {
             return;
         }

@@ -1,6 +1,6 @@
 //! Names, lists, payloads and hashes.
 
-use super::{Aside, Place, Printer};
+use super::{Aside, Printed, Printer};
 use crate::side::{self, Hash};
 use crate::values::Number;
 use crate::{INLINE_BYTES, INLINE_ELEMENTS, Level, quote};
@@ -36,21 +36,21 @@ impl Printer<'_> {
         }
     }
 
-    pub(super) fn tensor_name(&mut self, place: &Place<'_>, id: TensorId) {
+    pub(super) fn tensor_name(&mut self, place: &Printed<'_>, id: TensorId) {
         match place.names.get(id) {
             Some(name) => quote::name(&mut self.out, '%', name),
             None => self.out.push_str("-1"),
         }
     }
 
-    pub(super) fn operand(&mut self, place: &Place<'_>, id: Option<TensorId>) {
+    pub(super) fn operand(&mut self, place: &Printed<'_>, id: Option<TensorId>) {
         match id {
             Some(id) => self.tensor_name(place, id),
             None => self.out.push('_'),
         }
     }
 
-    pub(super) fn local_link(&mut self, place: &Place<'_>, link: &TensorLink) {
+    pub(super) fn local_link(&mut self, place: &Printed<'_>, link: &TensorLink) {
         match link {
             TensorLink::Tensor(id) => self.tensor_name(place, *id),
             TensorLink::Raw(raw) => _ = write!(self.out, "{raw}"),
@@ -70,7 +70,7 @@ impl Printer<'_> {
     }
 
     /// A tensor, with its subgraph where that is another.
-    pub(super) fn qualified(&mut self, place: &Place<'_>, subgraph: SubgraphId, id: TensorId) {
+    pub(super) fn qualified(&mut self, place: &Printed<'_>, subgraph: SubgraphId, id: TensorId) {
         if subgraph == place.id {
             self.tensor_name(place, id);
         } else {

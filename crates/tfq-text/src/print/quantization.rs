@@ -1,12 +1,12 @@
 //! Quantisation and sparsity.
 
-use super::{Place, Printer};
+use super::{Printed, Printer};
 use crate::Level;
 use std::fmt::Write;
 use tfq_ir::{Quantization, QuantizationDetails, SparseIndex, Sparsity, TensorLink};
 
 impl Printer<'_> {
-    pub(super) fn quantization(&mut self, place: &Place<'_>, q: &Quantization) {
+    pub(super) fn quantization(&mut self, place: &Printed<'_>, q: &Quantization) {
         let ranges = self.level >= Level::Hash && (!q.min.is_empty() || !q.max.is_empty());
         let nothing = q.scale.is_empty()
             && q.zero_point.is_empty()
@@ -84,7 +84,7 @@ impl Printer<'_> {
 
     pub(super) fn linked(
         &mut self,
-        place: &Place<'_>,
+        place: &Printed<'_>,
         scales: &TensorLink,
         zeros: &TensorLink,
         size: i32,

@@ -1,7 +1,7 @@
 //! Tensors: type, shape, and what they hold.
 
 use super::pieces::key;
-use super::{Aside, Place, Printer};
+use super::{Aside, Printed, Printer};
 use crate::{INLINE_BYTES, INLINE_ELEMENTS, Level, Stats, fill, quote, stats, type_name, values};
 use bytes::Bytes;
 use std::fmt::Write;
@@ -9,7 +9,7 @@ use tfq_ir::{Tensor, TensorId, VariantSubType};
 
 impl Printer<'_> {
     /// A tensor that no op computes, or none alone.
-    pub(super) fn declaration(&mut self, place: &Place<'_>, id: TensorId, input: bool) {
+    pub(super) fn declaration(&mut self, place: &Printed<'_>, id: TensorId, input: bool) {
         let tensor = place.graph.tensor(id);
         let constant = self.module.constants().constant(tensor.buffer).is_some();
         self.out.push_str("  ");
@@ -36,7 +36,7 @@ impl Printer<'_> {
     }
 
     /// Type, shape and what else is known of a tensor.
-    pub(super) fn description(&mut self, place: &Place<'_>, tensor: &Tensor, constant: bool) {
+    pub(super) fn description(&mut self, place: &Printed<'_>, tensor: &Tensor, constant: bool) {
         self.out.push_str(type_name(tensor.ty));
         let signature = &tensor.shape_signature;
         let fits = signature_fits(tensor);
@@ -98,7 +98,7 @@ impl Printer<'_> {
     }
 
     /// The bytes of a tensor's buffer, or what is told of them.
-    pub(super) fn content(&mut self, place: &Place<'_>, id: TensorId, tensor: &Tensor) {
+    pub(super) fn content(&mut self, place: &Printed<'_>, id: TensorId, tensor: &Tensor) {
         let Some(bytes) = self.module.constants().constant(tensor.buffer) else { return };
         let elements = tensor.elements();
         let usual = elements.and_then(|n| tensor.ty.bytes_for(n)) == Some(bytes.len() as u64);
@@ -120,7 +120,7 @@ impl Printer<'_> {
 
     pub(super) fn elided(
         &mut self,
-        place: &Place<'_>,
+        place: &Printed<'_>,
         id: TensorId,
         tensor: &Tensor,
         bytes: &Bytes,

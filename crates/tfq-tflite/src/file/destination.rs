@@ -10,7 +10,7 @@ const MOST_LINKS: usize = 40;
 
 /// Where bytes go that are written to a path.
 #[derive(Debug)]
-pub(super) enum Place {
+pub(super) enum Destination {
     /// To a file that takes this name when it is complete, instead of what is there.
     Name(PathBuf),
     /// Into what is there: a device, a pipe, or a descriptor that somebody opened for us.
@@ -24,7 +24,7 @@ pub(super) enum There {
     Descriptor(i32),
 }
 
-impl Place {
+impl Destination {
     pub(super) fn of(path: &Path, links: Links) -> io::Result<Self> {
         let bytes = path.as_os_str().as_encoded_bytes();
         if bytes.is_empty() {
@@ -88,7 +88,7 @@ pub(super) fn folder_of(path: &Path) -> &Path {
 /// Whether bytes written to this path go into something that is no file of that name: a pipe,
 /// a device, an open descriptor such as `/dev/stdout`.
 pub fn is_stream(path: &Path) -> bool {
-    matches!(Place::of(path, Links::Follow), Ok(Place::There(_)))
+    matches!(Destination::of(path, Links::Follow), Ok(Destination::There(_)))
 }
 
 /// Whether the path is another name of standard output.

@@ -2,7 +2,7 @@
 //! go at a signal that ends the process, and what a killed process left goes with the next one
 //! that works in the same folder.
 
-use super::place::folder_of;
+use super::destination::folder_of;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;

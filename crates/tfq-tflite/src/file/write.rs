@@ -1,6 +1,6 @@
 //! Writing files so that each holds all of what it should or what it held before.
 
-use super::place::{Place, There, folder_of};
+use super::destination::{Destination, There, folder_of};
 use super::temporary::{NamedLink, Temporary, live, second_name};
 use crate::Image;
 use bytes::Bytes;
@@ -52,11 +52,11 @@ pub fn write_bytes(path: &Path, bytes: impl Into<Bytes>) -> io::Result<()> {
 /// An error where nothing could be written to this path, before there is anything to write.
 /// Nothing that is there changes.
 pub fn check_can_write(path: &Path) -> io::Result<()> {
-    match Place::of(path, Links::Follow)? {
-        Place::Name(target) => Temporary::new_in(folder_of(&target)).map(drop),
+    match Destination::of(path, Links::Follow)? {
+        Destination::Name(target) => Temporary::new_in(folder_of(&target)).map(drop),
         // Opening a pipe would wait for whoever reads it.
-        Place::There(There::Path(_)) => Ok(()),
-        Place::There(descriptor) => descriptor.open().map(drop),
+        Destination::There(There::Path(_)) => Ok(()),
+        Destination::There(descriptor) => descriptor.open().map(drop),
     }
 }
 
@@ -73,12 +73,12 @@ fn write(
     let mut staged = Vec::new();
     let mut there = Vec::new();
     for (path, image) in files {
-        match Place::of(path, links).map_err(of(path))? {
-            Place::Name(target) => {
+        match Destination::of(path, links).map_err(of(path))? {
+            Destination::Name(target) => {
                 let file = stage(&target, image, sync, &mut progress).map_err(of(path))?;
                 staged.push((file, target));
             }
-            Place::There(place) => there.push((*path, place, *image)),
+            Destination::There(place) => there.push((*path, place, *image)),
         }
     }
     // What cannot be taken back comes when everything else is known to be possible.
