@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use std::cell::Cell;
+use tfq_opt::debug::{BisectError, bisect};
 use tfq_opt::ir::catalog::{op_by_code, ops};
 use tfq_opt::ir::text::{Level, print};
 use tfq_opt::ir::{
@@ -11,7 +12,7 @@ use tfq_opt::ir::{
 use tfq_opt::pass::rewrite::{Rule, any, apply_rules, op};
 use tfq_opt::pass::{Context, Pass, PassError, Pipeline, RunError, RunOptions, run};
 use tfq_opt::target::Target;
-use tfq_opt::{BisectError, Optimizer, bisect, builtin};
+use tfq_opt::{Optimizer, builtin};
 
 const MAIN: SubgraphId = SubgraphId(0);
 
@@ -351,7 +352,7 @@ fn bisection_says_where_there_is_nothing_to_find() {
 #[test]
 fn the_manual_of_the_passes_is_up_to_date() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/passes.md");
-    let generated = tfq_opt::passes_markdown(&builtin());
+    let generated = tfq_opt::describe::passes_markdown(&builtin());
     let committed = std::fs::read_to_string(path).unwrap_or_default();
     assert!(
         committed == generated,

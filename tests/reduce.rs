@@ -7,12 +7,11 @@ use common::{lifted, lowered, model, models, root};
 use std::fmt::Write;
 use std::process::Command;
 use std::{fs, io};
+use tfq_opt::debug::{ReduceError, ReduceOptions, Reduction, reduce};
 use tfq_opt::ir::catalog::ops;
 use tfq_opt::ir::{ElementType, Module, SubgraphId};
 use tfq_opt::pass::{Context, Pass, PassError, Pipeline};
-use tfq_opt::{
-    LoadOptions, Optimizer, ReduceError, ReduceOptions, Reduction, Source, load, reduce,
-};
+use tfq_opt::{LoadOptions, Optimizer, Source, load};
 
 const MAIN: SubgraphId = SubgraphId(0);
 

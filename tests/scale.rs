@@ -11,9 +11,9 @@ use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
+use tfq_golden::{Golden, Header, Recording, blame, compare, record};
 use tfq_opt::diff::{DiffOptions, Style, diff, html};
 use tfq_opt::format::{LiftOptions, LowerOptions, lift, lower};
-use tfq_opt::golden::{Golden, Header, Recording, blame, compare, record};
 use tfq_opt::ir::text::{self, Level, ParseOptions};
 use tfq_opt::ir::{Module, Patch, SubgraphId};
 use tfq_opt::pass::Pipeline;
@@ -137,7 +137,9 @@ fn golden(module: &Module) -> Golden {
 type Work = fn(&Input) -> usize;
 
 const WORK: [(&str, Work); 13] = [
-    ("inspect", |input| format!("{:?}", tfq_opt::inspect(&input.module, &target())).len()),
+    ("inspect", |input| {
+        format!("{:?}", tfq_opt::describe::inspect(&input.module, &target())).len()
+    }),
     ("read", |input| {
         let module = lift(&input.file, &LiftOptions::default()).expect("its own file is read");
         module.subgraphs().len()
@@ -151,7 +153,8 @@ const WORK: [(&str, Work); 13] = [
     }),
     ("skeleton", |input| text::print_skeleton(&input.module).len()),
     ("graph", |input| {
-        tfq_opt::dot(&input.module).len() + tfq_opt::graph_json(&input.module).to_string().len()
+        tfq_opt::describe::dot(&input.module).len()
+            + tfq_opt::describe::graph_json(&input.module).to_string().len()
     }),
     ("cut", |input| {
         let graph = input.module.subgraph(SubgraphId(0));

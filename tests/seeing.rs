@@ -7,11 +7,12 @@ use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
+use tfq_opt::Optimizer;
+use tfq_opt::describe::Scheme;
 use tfq_opt::diff::{DiffOptions, diff};
 use tfq_opt::ir::catalog::ops;
 use tfq_opt::ir::text::{self, Level, ParseOptions};
 use tfq_opt::ir::{Module, Op, OpKind, Patch, Place, SubgraphId};
-use tfq_opt::{Optimizer, Scheme};
 
 const MAIN: SubgraphId = SubgraphId(0);
 
@@ -147,7 +148,7 @@ fn one_op_more_or_less_changes_few_lines() {
 fn inspect_tells_how_a_model_computes() {
     let scheme = |module: &Module| {
         let target = &*tfq_opt::target::Target::named("litert").expect("it is shipped");
-        let state = tfq_opt::inspect(module, target).quantization;
+        let state = tfq_opt::describe::inspect(module, target).quantization;
         (state.scheme, [state.float_ops, state.hybrid_ops, state.integer_ops, state.conversions])
     };
     let float = lifted(&model("digits/digits_cnn"));

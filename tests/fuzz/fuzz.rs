@@ -157,10 +157,10 @@ fn what_is_told_of_a_model_can_be_told_of_any() {
         let mut input = Unstructured::new(input);
         let level = *input.choose(&Level::ALL).expect("there are some");
         let Some(module) = any_sound(&mut input) else { return };
-        let inspection = tfq_opt::inspect(&module, target);
+        let inspection = tfq_opt::describe::inspect(&module, target);
         assert_eq!(inspection.subgraphs.len(), module.subgraphs().len());
-        assert_ne!(tfq_opt::dot(&module), "");
-        assert!(tfq_opt::graph_json(&module).is_object());
+        assert_ne!(tfq_opt::describe::dot(&module), "");
+        assert!(tfq_opt::describe::graph_json(&module).is_object());
 
         let Ok(recording) = record(module, &PIPELINE, target, level) else { return };
         let header = Header::new("model.tflite", "blake3:0", &PIPELINE, "litert", level);

@@ -36,6 +36,8 @@ fn quantizer(options: QuantizeWeights) -> Optimizer {
 /// Quantises the weights of a float model and returns the new file. Constants with less than
 /// [`QuantizeWeights::min_elements`] elements stay float32, and ops without a kernel for the
 /// new type get a Dequantize.
+///
+/// The crate's documentation begins with an example.
 pub fn quantize_weights<'a>(
     model: impl Into<Source<'a>>,
     options: QuantizeWeights,
@@ -44,6 +46,18 @@ pub fn quantize_weights<'a>(
 }
 
 /// As [`quantize_weights`], with the result in a flatbuffer builder, finished.
+///
+/// ```
+/// # fn main() -> Result<(), tfq_opt::Error> {
+/// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/models/digits/digits_cnn.tflite");
+/// # let float_model = std::fs::read(path).unwrap();
+/// let model = tfq_opt::tflite::root_as_model(&float_model).unwrap();
+/// let mut builder = tfq_opt::flatbuffers::FlatBufferBuilder::new();
+/// tfq_opt::quantize_weights_into(&mut builder, model, Default::default())?;
+/// assert!(builder.finished_data().len() < float_model.len() / 2);
+/// # Ok(())
+/// # }
+/// ```
 pub fn quantize_weights_into<'a>(
     builder: &mut FlatBufferBuilder<'_>,
     model: impl Into<Source<'a>>,

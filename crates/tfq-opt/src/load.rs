@@ -19,6 +19,21 @@ pub struct LoadOptions {
 
 /// Reads a model: text where the bytes are text, else a `.tflite` file, whose constants stay
 /// slices of `input`.
+///
+/// ```
+/// use tfq_opt::{LoadOptions, bytes::Bytes, is_text, load};
+/// let text = Bytes::from_static(b"tfg 1 quant
+/// subgraph @main {
+///   %x = input : f32[2]
+///   %y = NEG(%x) : f32[2]
+///   output %y
+/// }
+/// ");
+/// assert!(is_text(&text));
+/// let model = load(&text, &LoadOptions::default())?;
+/// assert_eq!(model.subgraphs().len(), 1);
+/// # Ok::<(), tfq_opt::Error>(())
+/// ```
 pub fn load(input: &Bytes, options: &LoadOptions) -> Result<Module, Error> {
     if !is_text(input) {
         return Ok(tfq_tflite::lift(input, &options.lift)?);

@@ -137,6 +137,32 @@ impl Error {
 }
 
 /// Runs a pipeline on models.
+///
+/// ```
+/// use tfq_opt::{Error, Optimizer, Source, pass::Event};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/models/digits/digits_cnn.tflite");
+/// # let file = std::fs::read(path)?;
+/// let mut optimizer = Optimizer::default();
+/// // The first patches alone, to see what the others change.
+/// optimizer.stop_after_patch = Some(1);
+/// let mut passes = Vec::new();
+/// let result = optimizer.run_observed(&file[..], |event| {
+///     if let Event::End { report, .. } = event {
+///         passes.push(report.name.clone());
+///     }
+/// })?;
+/// assert_eq!(passes[0], "fold-constants");
+/// assert_eq!(result.kept.map(|(kept, _)| kept), Some(1));
+///
+/// // What does not run on the target is no result.
+/// let halved = Optimizer::parse("quantize-weights{type=float16}")?.run(Source::from(file));
+/// let error = halved.unwrap_err();
+/// assert!(matches!(error, Error::Unrunnable { .. }));
+/// assert_eq!(error.help().as_deref(), Some("run `insert-dequant` after the other passes"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Optimizer {
     pub(crate) pipeline: Pipeline,
@@ -345,6 +371,17 @@ impl Optimizer {
 }
 
 /// An optimised model.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/models/digits/digits_cnn.tflite");
+/// # let file = std::fs::read(path)?;
+/// let result = tfq_opt::Optimizer::default().run(file)?;
+/// // In memory; an image writes itself to a file with constants from the mapped input.
+/// assert_eq!(result.to_vec()?.len() as u64, result.image()?.len());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Optimized {
     /// The model.

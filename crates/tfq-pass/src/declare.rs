@@ -15,7 +15,8 @@ pub trait Declared: Pass {
 
 /// Declares the pass of this module: its struct, whose fields are its options with their
 /// defaults. The module's name with dashes is the pass's name, the doc comment the user's manual,
-/// and [`Declared::info`] describes it.
+/// and [`Declared::info`] describes it. Another name stands in front: `name: "acme.fold-gates",
+/// contract: ...`, with whose pass it is before a dot, so that no later built-in one is named alike.
 ///
 /// `writes: [DEQUANTIZE]` behind the scope names operators that the pass may add; `requires:
 /// [SETTLED]` and `ensures: [SETTLED]` name invariants. The manager holds the pass to all.
@@ -23,7 +24,7 @@ pub trait Declared: Pass {
 #[macro_export]
 macro_rules! declare_pass {
     (
-        contract: $contract:ident, scope: $scope:ident
+        $(name: $name:literal,)? contract: $contract:ident, scope: $scope:ident
         $(, writes: [$($writes:ident),*])?
         $(, requires: [$($requires:ident),*])?
         $(, ensures: [$($ensures:ident),*])?
@@ -49,7 +50,7 @@ macro_rules! declare_pass {
             fn info() -> $crate::PassInfo {
                 static INFO: ::std::sync::LazyLock<$crate::PassInfo> = ::std::sync::LazyLock::new(|| {
                     let mut descriptor = $crate::PassDescriptor::new(
-                        $crate::private::pass_name(module_path!()),
+                        $crate::private::pass_name(module_path!(), &[$($name)?]),
                         concat!($($doc, "\n"),+),
                     );
                     descriptor.contract = $crate::NumericContract::$contract;
@@ -107,7 +108,10 @@ macro_rules! declare_pass {
     };
 }
 
-/// `a::b::some_pass` becomes `some-pass`.
-pub fn pass_name(path: &str) -> String {
-    path.rsplit("::").next().unwrap_or(path).replace('_', "-")
+/// The name that was given, or else `some-pass` of `a::b::some_pass`.
+pub fn pass_name(path: &str, given: &[&str]) -> String {
+    match given {
+        [given, ..] => (*given).to_owned(),
+        [] => path.rsplit("::").next().unwrap_or(path).replace('_', "-"),
+    }
 }

@@ -6,7 +6,7 @@ pub struct OpFacts {
     /// Its name in the schema.
     pub name: &'static str,
     /// Operand slots that can hold weights. An op may have fewer operands, or leave some out:
-    /// [`Target::weight_slots`] tells which are there.
+    /// [`Target::weight_slots`](crate::Target::weight_slots) tells which are there.
     pub weights: Vec<u32>,
     /// Operand slot of the float data that meets the weights; `None` for lookups.
     pub activation: Option<u32>,

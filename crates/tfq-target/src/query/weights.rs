@@ -41,7 +41,7 @@ impl Target {
     /// tensor that it would become, with scales that are positive, normal and finite and zero
     /// points 0. Where the tensor has the form already, its scales and zero points count too.
     ///
-    /// In an op with [`OpFacts::all_or_none`], the answer for a tensor that is float32 still
+    /// In an op with [`all_or_none`](crate::OpFacts::all_or_none), the answer for a tensor that is float32 still
     /// supposes that the op's other float32 constants get the same form; [`Self::group_verdict`]
     /// asks for all of them at once.
     pub fn hybrid(
@@ -126,7 +126,7 @@ impl Target {
     }
 
     /// The verdict on all weights of an op that are there, each asked in the form that `form` gives
-    /// it: the first refusal, or hybrid. For ops with [`OpFacts::all_or_none`].
+    /// it: the first refusal, or hybrid. For ops with [`all_or_none`](crate::OpFacts::all_or_none).
     pub fn group_verdict(
         &self,
         module: &Module,

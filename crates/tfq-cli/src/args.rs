@@ -1,0 +1,206 @@
+//! The arguments.
+
+use super::debug::Debug;
+use super::emit::Emit;
+use super::model::Reading;
+use clap::{Parser, Subcommand, ValueEnum};
+use std::ffi::OsString;
+use std::path::PathBuf;
+use tfq_opt::format::Placement;
+
+/// Optimise .tflite models: quantise weights, keep everything else, write what runs.
+#[derive(Debug, Parser)]
+#[command(name = "tfq-opt", version, args_conflicts_with_subcommands = true, after_help = EXAMPLES)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+
+    /// The model to optimise, as .tflite or as text; - reads standard input
+    pub(crate) input: Option<PathBuf>,
+
+    /// Where the result goes; - writes to standard output. Without it nothing is written
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+
+    /// Passes in order, as NAME{OPTION=VALUE ...},...; empty for none [default: default]
+    #[arg(long, value_name = "PIPELINE")]
+    pub(crate) passes: Option<String>,
+
+    /// Read the passes from a file, in which # begins a comment
+    #[arg(long, value_name = "FILE", conflicts_with = "passes")]
+    pub(crate) pipeline: Option<PathBuf>,
+
+    /// Print the pipeline as it is understood and end
+    #[arg(long)]
+    pub(crate) print_pipeline: bool,
+
+    /// The runtime that the result is for: a name of `tfq-opt targets`, or a .toml file
+    #[arg(long, default_value = "litert", value_name = "TARGET")]
+    pub(crate) target: OsString,
+
+    /// What to weigh against size, in the default pipeline [default: what suits the target]
+    #[arg(long, value_enum, value_name = "WHAT", conflicts_with_all = ["passes", "pipeline"])]
+    pub(crate) prefer: Option<Prefer>,
+
+    #[command(flatten)]
+    pub(crate) overwrite: super::outputs::Overwrite,
+
+    /// Do everything but write
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+
+    /// Tell for each constant and op what was done and why, of one pass or of all
+    #[arg(long, value_name = "PASS", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    pub(crate) remarks: Option<String>,
+
+    /// Tell for each pass how often each of its rules was applied and what it saved
+    #[arg(long)]
+    pub(crate) stats: bool,
+
+    /// Tell how long reading, each pass, its analyses, the verifier and writing took
+    #[arg(long)]
+    pub(crate) timing: bool,
+
+    /// Print the summary as JSON to standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Print errors only
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+
+    /// Where constants lie in the result
+    #[arg(long, value_enum, default_value_t = Constants::Auto, value_name = "WHERE")]
+    pub(crate) constants: Constants,
+
+    #[command(flatten)]
+    pub(crate) emit: Emit,
+
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+
+    /// Go on with a model that the target's runtime refuses to load
+    #[arg(long)]
+    pub(crate) allow_unloadable: bool,
+
+    #[command(flatten)]
+    pub(crate) debug: Debug,
+
+    #[command(flatten)]
+    pub(crate) verify: super::verify::Verify,
+
+    /// How many threads compute [default: one per core]
+    #[arg(long, value_name = "N", value_parser = threads)]
+    pub(crate) threads: Option<usize>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  tfq-opt model.tflite -o small.tflite
+  tfq-opt model.tflite --passes='quantize-weights{type=float16},insert-dequant,eliminate-dead-buffers' -o half.tflite
+  tfq-opt model.tflite --dry-run --remarks
+  tfq-opt model.tflite --passes= --emit=text";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// List passes and pipelines with their options
+    Passes {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+        /// As the Markdown of docs/passes.md
+        #[arg(long, conflicts_with = "json")]
+        markdown: bool,
+        /// The options of each pass as a JSON Schema
+        #[arg(long, conflicts_with_all = ["json", "markdown"])]
+        schema: bool,
+    },
+    /// Find the first pass, and in it the first patch, after which a check fails
+    Bisect(super::bisect::Args),
+    /// Tell what differs between two models
+    Diff(super::diff::Args),
+    /// Accept what a pipeline does to a model, and check that it still does
+    Golden(super::golden::Args),
+    /// Tell what a model is: inputs and outputs, size, ops, quantisation
+    Inspect(super::inspect::Args),
+    /// Print a model as text, for example for git
+    Print(super::print::Args),
+    /// Write a model as text whose weights are made up: the structure in some kilobytes
+    Skeleton(super::skeleton::Args),
+    /// List targets, or explain one
+    Targets(super::targets::Args),
+    /// Run a model on LiteRT
+    Run(super::run::Args),
+    /// Run two models on the same inputs and measure how they differ
+    Compare(super::compare::Args),
+    /// Measure how long a model takes and what memory it needs, alone or beside another
+    Bench(super::bench::Args),
+    /// Run models for another process, over standard input and output
+    #[command(hide = true)]
+    RuntimeWorker {
+        /// The runtime
+        library: PathBuf,
+    },
+    /// Shrink a model for which a check fails
+    Reduce(super::reduce::Args),
+    /// Print a script that has a shell complete arguments: source <(tfq-opt completions bash)
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man,
+    /// Print the manual of a pass
+    Explain {
+        /// Its name
+        pass: String,
+    },
+}
+
+/// What the user weighs against the size of the file.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Prefer {
+    /// A small file
+    Size,
+    /// Little memory that the runtime holds
+    Ram,
+    /// Quick answers
+    Latency,
+}
+
+impl Prefer {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Size => "size",
+            Self::Ram => "ram",
+            Self::Latency => "latency",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Constants {
+    /// As in the input; outside where the file would pass 2 GiB
+    Auto,
+    /// Inside the flatbuffer
+    Inline,
+    /// Behind the flatbuffer
+    Outside,
+}
+
+impl From<Constants> for Placement {
+    fn from(constants: Constants) -> Self {
+        match constants {
+            Constants::Auto => Self::Auto,
+            Constants::Inline => Self::Inline,
+            Constants::Outside => Self::Outside,
+        }
+    }
+}
+
+fn threads(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(n @ 1..=1024) => Ok(n),
+        _ => Err("a number from 1 to 1024 is wanted".to_owned()),
+    }
+}

@@ -1,0 +1,118 @@
+//! In which form a model is written: the file itself, text, or a form for other tools.
+
+use super::diagnostics::Failure;
+use super::model;
+use clap::ValueEnum;
+use std::path::{Path, PathBuf};
+use tfq_opt::format::{Image, Links, write_together};
+use tfq_opt::ir::Module;
+use tfq_opt::ir::text::{self, Level};
+
+/// The form of an output.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct Emit {
+    /// The form of the result [default: that of FILE's ending, .tfg, .dot or .json, else tflite]
+    #[arg(long = "emit", value_enum, value_name = "FORM")]
+    form: Option<Form>,
+
+    /// How much a text shows [default: full in a file, where the constants go beside it, and
+    /// quant on standard output]
+    #[arg(long, value_enum, value_name = "LEVEL")]
+    level: Option<Detail>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Form {
+    /// A model that runs
+    Tflite,
+    /// The text form, which all commands read; see docs/text-format.md
+    Text,
+    /// A graph for Graphviz
+    Dot,
+    /// The graph for scripts, without the contents of constants
+    Json,
+}
+
+/// Levels of texts as values of an argument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Detail {
+    /// Ops and how they hang together
+    Topology,
+    /// And attributes, types, shapes, small constants
+    Types,
+    /// And quantisation and operator versions
+    Quant,
+    /// And statistics of constants
+    Stats,
+    /// And a hash of everything that is not written out
+    Hash,
+    /// And everything else that the file holds
+    Full,
+}
+
+impl From<Detail> for Level {
+    fn from(detail: Detail) -> Self {
+        match detail {
+            Detail::Topology => Self::Topology,
+            Detail::Types => Self::Types,
+            Detail::Quant => Self::Quant,
+            Detail::Stats => Self::Stats,
+            Detail::Hash => Self::Hash,
+            Detail::Full => Self::Full,
+        }
+    }
+}
+
+impl Emit {
+    /// The form that the arguments ask for, where `output` is the file that is written.
+    pub(crate) fn form(&self, output: Option<&Path>) -> Result<Form, Failure> {
+        let ending = output.and_then(|name| name.extension()?.to_str());
+        let form = self.form.unwrap_or(match ending {
+            Some("tfg") => Form::Text,
+            Some("dot" | "gv") => Form::Dot,
+            Some("json") => Form::Json,
+            _ => Form::Tflite,
+        });
+        if self.level.is_some() && form != Form::Text {
+            let help = "add --emit=text, or leave out --level";
+            return Err(Failure::usage("--level is for texts only", help));
+        }
+        Ok(form)
+    }
+
+    /// Writes a model in a form that is not the file's own, and the constants of a full text
+    /// beside it.
+    pub(crate) fn write(&self, form: Form, module: &Module, output: &Path) -> Result<(), Failure> {
+        let content = match form {
+            Form::Tflite => unreachable!("a file is written as an image"),
+            Form::Dot => tfq_opt::describe::dot(module),
+            Form::Json => super::json::json_text(&tfq_opt::describe::graph_json(module)),
+            Form::Text => return self.write_text(module, output),
+        };
+        model::write_bytes(output, content)
+    }
+
+    fn write_text(&self, module: &Module, output: &Path) -> Result<(), Failure> {
+        let level = self.text_level(output);
+        let Some(side_file) = self.side_file(Form::Text, output) else {
+            return model::write_bytes(output, text::print(module, level));
+        };
+        let (content, side) = text::print_with_side(module);
+        // The text comes last, since it is what says which constants belong to it.
+        let [side, content] = [side.into(), content.into()].map(Image::of_file);
+        let files = [(side_file.as_path(), &side), (output, &content)];
+        write_together(&files, Links::Follow)
+            .map_err(|failed| Failure::file("cannot write", &failed.path, &failed.error))
+    }
+
+    fn text_level(&self, output: &Path) -> Level {
+        let usual = if model::is_stream(output) { Level::Quant } else { Level::Full };
+        self.level.map_or(usual, Level::from)
+    }
+
+    /// Where the constants go that a text in `output` only has the hash of.
+    pub(crate) fn side_file(&self, form: Form, output: &Path) -> Option<PathBuf> {
+        let is_full = form == Form::Text && self.text_level(output) == Level::Full;
+        (is_full && !model::is_stream(output)).then(|| model::side_file(output))
+    }
+}

@@ -1,0 +1,162 @@
+//! `tfq-opt golden add`.
+
+use super::{Place, failure, outcome_on, say};
+use crate::args::Prefer;
+use crate::diagnostics::{Failure, named};
+use crate::emit::Detail;
+use crate::model::{self, Reading};
+use crate::outputs;
+use clap::ValueEnum;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use tfq_golden::{Entry, Folder, FolderError};
+use tfq_opt::format::Access;
+use tfq_opt::ir::{counted, text};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The model, as .tflite or as text
+    model: PathBuf,
+
+    /// Passes in order [default: default]
+    #[arg(long, value_name = "PIPELINE")]
+    passes: Option<String>,
+
+    /// Read the passes from a file, each time that the golden is checked
+    #[arg(long, value_name = "FILE", conflicts_with = "passes")]
+    pipeline: Option<PathBuf>,
+
+    /// What to weigh against size, in the default pipeline [default: what suits the target]
+    #[arg(long, value_enum, value_name = "WHAT", conflicts_with_all = ["passes", "pipeline"])]
+    prefer: Option<Prefer>,
+
+    /// The runtime that the result is for, by name or as a .toml file
+    #[arg(long, default_value = "litert", value_name = "NAME")]
+    target: OsString,
+
+    /// How much of the model is compared
+    #[arg(long, value_enum, default_value_t = Detail::Quant, value_name = "LEVEL")]
+    level: Detail,
+
+    /// The golden's name [default: that of the model's file]
+    #[arg(long)]
+    name: Option<String>,
+
+    /// Keep the model's structure without its weights beside the golden, and check that
+    #[arg(long)]
+    skeleton: bool,
+
+    /// Replace a golden of the same name
+    #[arg(long)]
+    replace: bool,
+
+    #[command(flatten)]
+    reading: Reading,
+
+    #[command(flatten)]
+    place: Place,
+}
+
+pub(super) fn run(args: &Args) -> Result<(), Failure> {
+    if model::is_standard(&args.model) {
+        let help = "write the model to a file, which is read again at each check";
+        return Err(Failure::usage("a golden cannot be of standard input", help));
+    }
+    let mut folder = Folder::open_or_new(&args.place.dir).map_err(failure)?;
+    let entry = entry(args)?;
+    if let Some(problem) = entry.name_problem() {
+        let message = format!("`{}` cannot be the name of a golden", entry.name);
+        return Err(Failure::usage(&message, &format!("give another with --name: {problem}")));
+    }
+    if folder.entry(&entry.name).is_some() && !args.replace {
+        return Err(failure(FolderError::Taken(entry.name)));
+    }
+    outputs::check_folder(&args.place.dir)?;
+    // Nothing is written before it is known that the pipeline runs.
+    let bytes = if args.skeleton {
+        text::print_skeleton(&model::load(&args.model, &args.reading)?).into()
+    } else {
+        model::read(&args.model, Access::Whole)?
+    };
+    let outcome = outcome_on(&folder, &entry, &args.model, bytes.clone())?;
+    tfq_opt::format::check_inputs().map_err(|changed| Failure::changed(&changed))?;
+    let name = entry.name.clone();
+    let skeleton = args.skeleton.then_some(bytes);
+    folder.add(entry, &outcome.golden, skeleton, args.replace).map_err(failure)?;
+
+    let changing =
+        outcome.golden.sections.iter().filter(|section| section.body != "no change\n").count();
+    say(&format!(
+        "{}: {}, {} with changes\n",
+        named(folder.golden_path(&name)),
+        counted(outcome.golden.sections.len(), "step"),
+        changing
+    ))
+}
+
+fn entry(args: &Args) -> Result<Entry, Failure> {
+    let stem = args.model.file_stem().unwrap_or_default().to_string_lossy();
+    let name = args.name.clone().unwrap_or_else(|| tfq_golden::name_from(&stem));
+    let passes = args.passes.clone().unwrap_or_else(|| "default".to_owned());
+    let relative = |file: &Path| relative(file, &args.place.dir);
+    let level = args.level.to_possible_value().expect("no level is hidden");
+    Ok(Entry {
+        model: if args.skeleton { format!("{name}.tfg") } else { relative(&args.model)? },
+        name,
+        passes: args.pipeline.is_none().then_some(passes),
+        pipeline: args.pipeline.as_deref().map(relative).transpose()?,
+        prefer: args.prefer.map(|prefer| prefer.name().to_owned()),
+        target: match model::is_target_file(&args.target) {
+            true => relative(Path::new(&args.target))?,
+            false => args.target.to_string_lossy().into_owned(),
+        },
+        level: level.get_name().to_owned(),
+        input: String::new(),
+        tool: String::new(),
+        skeleton_of: args.skeleton.then(|| named(&args.model)),
+        // A skeleton has all that it needs.
+        side_file: args
+            .reading
+            .side_file
+            .as_deref()
+            .filter(|_| !args.skeleton)
+            .map(relative)
+            .transpose()?,
+        fills: args.reading.fills && !args.skeleton,
+        drop_unknown: args.reading.drop_unknown && !args.skeleton,
+    })
+}
+
+/// A file as seen from the folder, with `/` between the parts.
+fn relative(file: &Path, folder: &Path) -> Result<String, Failure> {
+    let failed = |error| Failure::file("cannot read", file, &error);
+    let (found, folder) = (file.canonicalize().map_err(failed)?, whole(folder));
+    // The index is a text, which must name the file so that it is found again: by the name that
+    // was given, where it is a link to one that no text can name.
+    let found = match found.to_str() {
+        Some(_) => found,
+        None => std::path::absolute(file).map_err(failed)?,
+    };
+    let path = pathdiff::diff_paths(&found, &folder).unwrap_or(found);
+    let no_text = || Failure::Model {
+        message: format!("the index cannot name {}, whose path is not UTF-8", named(file)),
+        help: Some("rename the file, or give a link to it".to_owned()),
+    };
+    let whole = path.to_str().ok_or_else(no_text)?;
+    let parts = path.components().map(|part| part.as_os_str().to_string_lossy());
+    Ok(match path.is_absolute() {
+        true => whole.to_owned(),
+        false => parts.collect::<Vec<_>>().join("/"),
+    })
+}
+
+/// The path without links, as far as there is something at it.
+fn whole(path: &Path) -> PathBuf {
+    match (path.canonicalize(), path.parent(), path.file_name()) {
+        (Err(_), Some(parent), Some(name)) if parent.as_os_str().is_empty() => {
+            whole(Path::new(".")).join(name)
+        }
+        (Err(_), Some(parent), Some(name)) => whole(parent).join(name),
+        (found, ..) => found.unwrap_or_else(|_| path.to_owned()),
+    }
+}

@@ -1,0 +1,245 @@
+//! The command without a name: runs a pipeline on a model and writes the result.
+
+use super::args::Args;
+use super::debug::{self, Watcher};
+use super::diagnostics::{Failure, named};
+use super::emit::Form;
+use super::shown::Shown;
+use super::{list, misspelt, model, output_failure, outputs, progress, summary, timing, tool};
+use std::ffi::{OsStr, OsString};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use tfq_opt::debug::Reproducer;
+use tfq_opt::format::Access;
+use tfq_opt::ir::counted;
+use tfq_opt::pass::{Pipeline, SpanKind, Timeline};
+use tfq_opt::{Optimizer, Source};
+
+pub(super) fn run(args: &Args) -> Result<(), Failure> {
+    if args.print_pipeline {
+        let pipeline = match &args.debug.run_reproducer {
+            Some(file) => reproducer(file)?.1,
+            None => pipeline(args)?,
+        };
+        return writeln!(Shown(io::stdout()), "{pipeline}").map_err(output_failure);
+    }
+    let mut timeline = Timeline::default();
+    let Job { input, optimizer, target, source, bytes_in, form, output } =
+        Job::new(args, &mut timeline)?;
+    debug::log(args.debug.verbose);
+    let verification = args.verify.prepare(&input, &source, &args.reading)?;
+    let progress = progress::Progress::new(bytes_in, args.quiet);
+    let mut watcher = Watcher::new(&args.debug, &target.to_string_lossy());
+    let run = || {
+        optimizer.run_observed(source, |event| {
+            progress.event(&event);
+            watcher.event(&event);
+        })
+    };
+    let (outcome, panicked_at) = debug::catching(run);
+    watcher.finish()?;
+    let optimized = outcome.map_err(|error| {
+        let failure = Failure::model(&input, error);
+        let failure = match panicked_at {
+            Some(place) => failure.with_note(&format!("it panicked at {place}")),
+            None => failure,
+        };
+        match watcher.write_reproducer() {
+            Some(help) => failure.with_note(&help),
+            None => failure,
+        }
+    })?;
+    watcher.check_why()?;
+    timeline.nest(&optimized.report.timeline);
+    let failed = |error: tfq_opt::Error| Failure::model(&input, error);
+    let image = timeline.span(SpanKind::File, "lower", || optimized.image()).map_err(failed)?;
+    let verified = verification.map(|verification| verification.check(&image)).transpose()?;
+    if let Some(output) = output {
+        let done = |bytes| progress.written(bytes, image.len());
+        timeline.span(SpanKind::File, "write", || match form {
+            Form::Tflite => model::write(output, &image, done),
+            form => args.emit.write(form, &optimized.module, output),
+        })?;
+    }
+    progress.finish();
+    if let Some(file) = &args.debug.trace {
+        timing::write_trace(&timeline, file)?;
+    }
+    let bytes_out = image.len();
+    let summary = summary::Summary {
+        args,
+        input: named(&input),
+        optimized: &optimized,
+        timeline: &timeline,
+        bytes_in,
+        bytes_out,
+        verified: verified.as_ref(),
+        output,
+        side_file: output.and_then(|output| args.emit.side_file(form, output)),
+    };
+    report(args, &summary).map_err(output_failure)
+}
+
+/// What is to be done, read and checked.
+struct Job<'a> {
+    input: PathBuf,
+    optimizer: Optimizer,
+    /// As the user named it: a target of a file is found by its path only.
+    target: OsString,
+    source: Source<'static>,
+    bytes_in: u64,
+    form: Form,
+    output: Option<&'a Path>,
+}
+
+impl<'a> Job<'a> {
+    fn new(args: &'a Args, timeline: &mut Timeline) -> Result<Self, Failure> {
+        args.debug.check()?;
+        let form = args.emit.form(args.output.as_deref())?;
+        // What is not a model for the runtime is for people, who look at standard output.
+        let output = match args.output.as_deref() {
+            None if form != Form::Tflite => Some(Path::new("-")),
+            output => output,
+        };
+        let output = output.filter(|_| !args.dry_run);
+        if args.json && output.is_some_and(model::is_standard_output) {
+            let help = "leave out --json, or write the model to a file";
+            let message = "the model and --json would both go to standard output";
+            return Err(Failure::usage(message, help));
+        }
+        if let Some(pass) = args.remarks.as_deref().filter(|pass| !pass.is_empty()) {
+            list::find(pass)?;
+        }
+        check_outputs(args, form, output)?;
+        if let Some(file) = &args.debug.run_reproducer {
+            return Self::reproduce(args, file, form, output);
+        }
+        let Some(input) = args.input.clone() else {
+            return Err(Failure::usage(
+                "no INPUT is given",
+                "give a .tflite file, or - for standard input",
+            ));
+        };
+        if let Some(failure) = misspelt::word(input.as_os_str()) {
+            return Err(failure);
+        }
+        let target = args.target.clone();
+        let optimizer = optimizer(args, pipeline(args)?, &target)?;
+        let (source, bytes_in) = timeline
+            .span(SpanKind::File, "read", || model::source(&input, &args.reading, access(args)))?;
+        Ok(Self { input, optimizer, target, source, bytes_in, form, output })
+    }
+
+    fn reproduce(
+        args: &'a Args,
+        file: &Path,
+        form: Form,
+        output: Option<&'a Path>,
+    ) -> Result<Self, Failure> {
+        let (reproducer, pipeline) = reproducer(file)?;
+        let target = OsString::from(&reproducer.target);
+        let optimizer = optimizer(args, pipeline, &target)?;
+        let module = reproducer.module().map_err(|error| Failure::model(file, error))?;
+        let bytes_in = model::size(file, &module)?;
+        let (input, source) = (file.to_owned(), module.into());
+        Ok(Self { input, optimizer, target, source, bytes_in, form, output })
+    }
+}
+
+/// What a file says that a failed run left, and the pass in it.
+fn reproducer(file: &Path) -> Result<(Reproducer, Pipeline), Failure> {
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| Failure::file("cannot read", file, &error))?;
+    let reproducer = Reproducer::parse(&text).map_err(|error| Failure::Model {
+        message: format!("{}: {error}", named(file)),
+        help: Some("a run in which a pass fails writes one; see --reproducer".to_owned()),
+    })?;
+    let pipeline = model::pipeline(&named(file), &reproducer.pipeline)?;
+    Ok((reproducer, pipeline))
+}
+
+/// Whatever is written can be written, and is none of the files that are read.
+fn check_outputs(args: &Args, form: Form, output: Option<&Path>) -> Result<(), Failure> {
+    let side = output.and_then(|output| args.emit.side_file(form, output));
+    let debug = &args.debug;
+    let outputs = [output, side.as_deref(), debug.trace.as_deref(), debug.reproducer.as_deref()];
+    let input = args.input.as_ref().map(|input| args.reading.files(input));
+    let target = Some(PathBuf::from(&args.target)).filter(|_| model::is_target_file(&args.target));
+    let others = [args.pipeline.clone(), debug.run_reproducer.clone(), target];
+    let inputs: Vec<PathBuf> =
+        input.into_iter().flatten().chain(others.into_iter().flatten()).collect();
+    let inputs = [inputs, args.verify.files()].concat();
+    let outputs: Vec<&Path> = outputs.into_iter().flatten().collect();
+    outputs::check(&outputs, &inputs, Some(args.overwrite))
+}
+
+fn optimizer(args: &Args, pipeline: Pipeline, target: &OsStr) -> Result<Optimizer, Failure> {
+    set_threads(args.threads)?;
+    args.debug.check_passes(&pipeline, args.remarks.as_deref())?;
+    let mut optimizer =
+        Optimizer::in_registry(tool::registry(), pipeline).for_target(model::target(target)?);
+    optimizer.lift.drop_unknown = args.reading.drop_unknown;
+    optimizer.allow_unloadable = args.allow_unloadable;
+    optimizer.lower.placement = args.constants.into();
+    optimizer.run_options.explain = args.remarks.is_some();
+    optimizer.run_options.why.clone_from(&args.debug.why);
+    optimizer.run_options.skip_verifier = args.debug.no_verify;
+    optimizer.stop_after_patch = args.debug.stop_after_patch;
+    optimizer.shuffle = args.debug.shuffle;
+    // Who names passes knows what they should do.
+    let named = args.passes.as_deref().is_some_and(|passes| passes.trim() != "default");
+    optimizer.never_larger = !named && args.pipeline.is_none();
+    Ok(optimizer)
+}
+
+fn pipeline(args: &Args) -> Result<Pipeline, Failure> {
+    let (place, text) = match &args.pipeline {
+        Some(file) => {
+            let text = std::fs::read_to_string(file);
+            (named(file), text.map_err(|error| Failure::file("cannot read", file, &error))?)
+        }
+        None => (
+            "--passes".to_owned(),
+            args.passes.clone().unwrap_or_else(|| model::default_pipeline(args.prefer)),
+        ),
+    };
+    model::pipeline(&place, &text)
+}
+
+fn set_threads(threads: Option<usize>) -> Result<(), Failure> {
+    let Some(threads) = threads else { return Ok(()) };
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().map_err(|error| {
+        let threads = counted(threads, "thread");
+        Failure::usage(&format!("{threads} cannot be started"), &error.to_string())
+    })
+}
+
+/// Passes and writing look at every constant.
+fn access(args: &Args) -> Access {
+    let passes = args.passes.as_deref().is_none_or(|passes| !passes.trim().is_empty());
+    let writes = args.output.is_some() && !args.dry_run;
+    if passes || writes { Access::Whole } else { Access::Parts }
+}
+
+fn report(args: &Args, summary: &summary::Summary<'_>) -> io::Result<()> {
+    if args.json {
+        return summary.json(&mut io::stdout().lock());
+    }
+    let mut out = Shown(io::stderr().lock());
+    if let Some(pass) = &args.remarks {
+        summary.remarks(&mut out, pass)?;
+    }
+    if let Some(why) = &args.debug.why {
+        summary.why(&mut out, why)?;
+    }
+    if args.debug.provenance {
+        summary.provenance(&mut out)?;
+    }
+    if args.stats {
+        summary.stats(&mut out)?;
+    }
+    if args.timing {
+        timing::tree(summary.timeline, &mut out)?;
+    }
+    if args.quiet { Ok(()) } else { summary.text(&mut out) }
+}

@@ -1,0 +1,80 @@
+//! The tool that this process is.
+
+use super::args::Args;
+use clap::builder::StyledStr;
+use clap::{Command, CommandFactory};
+use std::borrow::Cow;
+use std::path::Path;
+use std::sync::OnceLock;
+use tfq_opt::pass::Registry;
+
+/// The name under which texts of this crate speak of the tool.
+const NAME: &str = "tfq-opt";
+
+/// What makes a command line a tool of somebody's own.
+#[derive(Debug)]
+struct Tool {
+    /// The passes and pipelines that it knows.
+    registry: Registry,
+    /// What a user types to call it.
+    name: String,
+}
+
+/// The library of arguments calls completers and parsers of values without any state, so what
+/// they ask is kept here, once for the process.
+static TOOL: OnceLock<Tool> = OnceLock::new();
+
+/// Makes this process a tool with these passes, named as its program.
+pub(crate) fn set(registry: Registry) {
+    let program = std::env::args_os().next();
+    let stem = program.as_ref().and_then(|program| Path::new(program).file_stem());
+    let name = stem.map_or(NAME.into(), |stem| stem.to_string_lossy()).into_owned();
+    TOOL.set(Tool { registry, name }).expect("a process is one tool");
+}
+
+fn tool() -> &'static Tool {
+    TOOL.get().expect("it is set before anything asks")
+}
+
+/// The passes and pipelines of the tool.
+pub(crate) fn registry() -> &'static Registry {
+    &tool().registry
+}
+
+/// What a user types to call it.
+pub(crate) fn name() -> &'static str {
+    &tool().name
+}
+
+/// A text in which commands of the tool are called as this one is: another may not know its
+/// passes.
+pub(crate) fn own(text: &str) -> Cow<'_, str> {
+    match name() {
+        NAME => text.into(),
+        name => text.replace(&format!("{NAME} "), &format!("{name} ")).into(),
+    }
+}
+
+/// The arguments, with help that speaks of this tool.
+pub(crate) fn command() -> Command {
+    let command = Args::command().name(name());
+    if name() == NAME { command } else { renamed(command) }
+}
+
+fn renamed(command: Command) -> Command {
+    let again = |text: &StyledStr| own(&text.to_string()).into_owned();
+    let (about, after) = (command.get_about().map(again), command.get_after_help().map(again));
+    let command = command.mut_args(|arg| match arg.get_help().map(again) {
+        Some(help) => arg.help(help),
+        None => arg,
+    });
+    let command = match about {
+        Some(about) => command.about(about),
+        None => command,
+    };
+    let command = match after {
+        Some(after) => command.after_help(after),
+        None => command,
+    };
+    command.mut_subcommands(renamed)
+}
