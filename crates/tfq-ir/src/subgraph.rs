@@ -433,6 +433,12 @@ impl Subgraph {
         self.graph.edge_references().count()
     }
 
+    /// How many operands, results and intermediates the op has, those that are left out too.
+    pub fn slot_count(&self, op: OpId) -> usize {
+        let node = self.op_node(op);
+        (node.operands + node.results + node.intermediates) as usize
+    }
+
     pub(crate) fn result_slots(&self, op: OpId) -> usize {
         self.op_node(op).results as usize
     }

@@ -131,8 +131,7 @@ impl<'m> Room<'m> {
     fn op(&mut self, graph: &'m Subgraph, id: OpId) -> u64 {
         let op = graph.op(id);
         // Their lists are made anew of handles, and some are alike: so much they take at most.
-        let tensors =
-            graph.operands(id).len() + graph.results(id).len() + graph.intermediates(id).len();
+        let tensors = graph.slot_count(id);
         // Large ones follow the flatbuffer.
         let custom = op.custom_options.bytes.as_ref().filter(|_| !op.custom_options.large);
         let beside = custom.map_or(0, |bytes| bytes.len()) + op.mutating_variable_inputs.len();
