@@ -42,7 +42,7 @@ fn chain(layers: usize, size: usize) -> Bytes {
         last = result;
     }
     let module = Module::new(vec![sg.finish(vec![input], vec![last])], constants);
-    lower(&module, &LowerOptions::default()).expect("it is small").to_vec().into()
+    lower(&module, &LowerOptions::default()).expect("constants go outside").to_vec().into()
 }
 
 #[divan::bench(args = [1_000, 10_000, 100_000])]
@@ -61,6 +61,49 @@ fn pipeline(bencher: Bencher, text: &str) {
     bencher
         .counter(BytesCount::new(file.len()))
         .bench(|| optimizer.run(file.clone()).expect("it runs"));
+}
+
+/// The default pipeline on many ops, each with a weight of its own.
+#[divan::bench(args = [1_000, 10_000, 100_000, 1_000_000], sample_count = 3, sample_size = 1)]
+fn default_pipeline(bencher: Bencher, layers: usize) {
+    let file = chain(layers, 32);
+    let optimizer = Optimizer::parse("default").expect("it is a pipeline");
+    bencher.counter(divan::counter::ItemsCount::new(layers)).bench(|| {
+        let result = optimizer.run(file.clone()).expect("it runs");
+        result.image().expect("it is small")
+    });
+}
+
+/// The default pipeline on one weight that many ops read, each beside an activation.
+#[divan::bench(args = [5_000, 10_000, 20_000], sample_count = 3, sample_size = 1)]
+fn readers_of_one_weight(bencher: Bencher, readers: usize) {
+    let file = products(readers);
+    let optimizer = Optimizer::parse("default").expect("it is a pipeline");
+    bencher
+        .counter(divan::counter::ItemsCount::new(readers))
+        .bench(|| optimizer.run(file.clone()).expect("it runs"));
+}
+
+/// BATCH_MATMULs of one input with one constant, whose results the subgraph returns.
+fn products(count: usize) -> Bytes {
+    let mut constants = ConstantPool::new(vec![None]);
+    let mut sg = SubgraphBuilder::new(None);
+    let tensor = |name: String| Tensor::new(name, ElementType::Float32, vec![64, 64]);
+    let input = sg.tensor(tensor("x".to_owned()));
+    let mut weights = tensor("w".to_owned());
+    let values = (0..64 * 64).flat_map(|n| (f32::from(n as u16) / 4096.0 - 0.5).to_le_bytes());
+    weights.buffer = constants.push(values.collect::<Vec<u8>>().into());
+    let weights = sg.tensor(weights);
+    let mut results = Vec::with_capacity(count);
+    for n in 0..count {
+        let result = sg.tensor(tensor(format!("y{n}")));
+        let mut op = Op::new(OpKind::Builtin(ops::BATCH_MATMUL));
+        op.attrs = op_by_code(ops::BATCH_MATMUL).and_then(|op| op.options).map(Attributes::new);
+        sg.op(op, &[Some(input), Some(weights)], &[result]);
+        results.push(result);
+    }
+    let module = Module::new(vec![sg.finish(vec![input], results)], constants);
+    lower(&module, &LowerOptions::default()).expect("it is small").to_vec().into()
 }
 
 /// Lifting, cleaning up and lowering a chain in which every other op does nothing.
