@@ -76,7 +76,7 @@ impl Header {
             passes: pipeline.to_string(),
             target: target.to_owned(),
             level: level.name().to_owned(),
-            contract: contract(pipeline).unwrap_or("unknown").to_owned(),
+            contract: contract(pipeline).map_or("unknown", NumericContract::name).to_owned(),
         }
     }
 }
@@ -87,25 +87,14 @@ pub fn input_hash(file: &[u8]) -> String {
 }
 
 /// The loosest contract of the passes; none changes nothing.
-fn contract(pipeline: &Pipeline) -> Option<&'static str> {
-    let mut loosest = "annotation";
-    for node in pipeline.nodes() {
-        let one = match node {
-            Node::Pass(step) => match step.info.as_ref()?.contract {
-                NumericContract::Quantizing => "quantizing",
-                NumericContract::Exact => "exact",
-                NumericContract::Annotation => "annotation",
-            },
-            Node::Repeat { body, .. }
-            | Node::UntilStable { body, .. }
-            | Node::Subgraph { body, .. } => contract(body)?,
-        };
-        let loose = |name| ["annotation", "exact", "quantizing"].iter().position(|n| *n == name);
-        if loose(one) > loose(loosest) {
-            loosest = one;
-        }
-    }
-    Some(loosest)
+fn contract(pipeline: &Pipeline) -> Option<NumericContract> {
+    let mut each = pipeline.nodes().iter().map(|node| match node {
+        Node::Pass(step) => Some(step.info.as_ref()?.contract),
+        Node::Repeat { body, .. }
+        | Node::UntilStable { body, .. }
+        | Node::Subgraph { body, .. } => contract(body),
+    });
+    each.try_fold(NumericContract::Annotation, |loosest, one| Some(loosest.max(one?)))
 }
 
 /// What a pipeline does to a model, as it was accepted.

@@ -6,7 +6,7 @@ use std::any::TypeId;
 use std::borrow::Cow;
 use std::sync::Arc;
 use tfq_ir::visible;
-use tfq_ir::{CallEffects, Effects, Module, OpId, Patch, Rejected, SubgraphId, TensorId};
+use tfq_ir::{CallEffects, Edit, Effects, Module, OpId, Patch, Rejected, SubgraphId, TensorId};
 use tfq_target::Target;
 
 /// The surroundings of a running pass.
@@ -260,8 +260,15 @@ impl<'a> Context<'a> {
         self.target
     }
 
-    /// Applies a patch unless it is empty.
-    pub fn apply(&mut self, module: &mut Module, patch: Patch) -> Result<(), PassError> {
+    /// Applies an edit; a patch unless it is empty.
+    pub fn apply(&mut self, module: &mut Module, edit: impl Into<Edit>) -> Result<(), PassError> {
+        let patch = match edit.into() {
+            Edit::Patch(patch) => patch,
+            edit => {
+                module.apply(edit)?;
+                return Ok(());
+            }
+        };
         if patch.is_empty() {
             return Ok(());
         }
@@ -271,14 +278,13 @@ impl<'a> Context<'a> {
         };
         let before = epoch(module);
         let noted: Vec<OpId> = patch.noted().collect();
-        module.apply(patch)?;
+        let applied = module.apply(Edit::Patch(patch))?;
         let input = AnalysisInput { module, subgraph: sg, target: self.target };
-        let applied = module.journal().last().expect("it was applied");
         self.analyses.after_patch(
             &self.preserved,
             before,
             input,
-            Change { applied, noted: &noted },
+            Change { applied: &applied, noted: &noted },
         );
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! The description of a pass, from which command line, documentation and tests take all they say.
 
 use crate::options::{OptionArg, OptionError, OptionInfo, OptionValues};
-use crate::{Context, Invariant, PassError};
+use crate::{Context, Invariant, NumericContract, PassError};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::fmt;
@@ -16,28 +16,6 @@ use tfq_ir::{Module, OpKind};
 pub trait Pass: fmt::Debug + Send + Sync {
     /// Rewrites the model.
     fn run(&self, module: &mut Module, cx: &mut Context<'_>) -> Result<(), PassError>;
-}
-
-/// What a pass may do to the numbers that a model computes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum NumericContract {
-    /// Every output keeps its bits.
-    Exact,
-    /// Constants are stored with fewer bits.
-    Quantizing,
-    /// Nothing but notes and metadata changes.
-    Annotation,
-}
-
-impl fmt::Display for NumericContract {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Exact => "exact: outputs keep their bits",
-            Self::Quantizing => "quantising: constants are stored with fewer bits",
-            Self::Annotation => "annotation: only notes and metadata change",
-        })
-    }
 }
 
 /// What a pass looks at.

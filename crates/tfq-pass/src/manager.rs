@@ -448,25 +448,11 @@ impl<F: FnMut(Event<'_>)> Manager<'_, F> {
         // The module is put back to what it was where the pass fails, so that nothing half
         // done is ever seen.
         let outcome = catch_unwind(AssertUnwindSafe(|| step.pass.run(module, &mut cx)));
-        let mut report = PassReport {
-            name: pass(),
-            patches: module.journal().len() - before.journal().len(),
-            changed: module.edits().len() > before.edits().len(),
-            remarks: cx.remarks,
-            statistics: cx.statistics,
-            rules: IndexMap::new(),
-            bytes_saved: constant_bytes(before) - constant_bytes(module),
-            candidates: cx.candidates,
-            nearest: cx.nearest,
-            answers: cx.answers.into_iter().collect(),
-            time: Duration::ZERO,
-            verify_time: Duration::ZERO,
-        };
-        let refused = cx.refusals;
+        let Context { remarks, statistics, candidates, nearest, answers, refusals, .. } = cx;
         for computed in self.analyses.computed.drain(..) {
             self.timeline.add(SpanKind::Analysis, computed.name, computed.start, computed.time);
         }
-        report.time = self.timeline.end(span);
+        let time = self.timeline.end(span);
         match outcome {
             Err(payload) => {
                 return Err(RunError::Panic { pass: pass(), message: panic_message(&*payload) });
@@ -474,6 +460,25 @@ impl<F: FnMut(Event<'_>)> Manager<'_, F> {
             Ok(Err(source)) => return Err(RunError::Pass { pass: pass(), source }),
             Ok(Ok(())) => (),
         }
+        // Only of what edits made of the model can be told what was done to it.
+        if !module.continues(before) {
+            let what = "it put another module in the place of the model".to_owned();
+            return Err(RunError::Contract { pass: pass(), what });
+        }
+        let mut report = PassReport {
+            name: pass(),
+            patches: module.journal().len() - before.journal().len(),
+            changed: module.edits().len() > before.edits().len(),
+            remarks,
+            statistics,
+            rules: IndexMap::new(),
+            bytes_saved: constant_bytes(before) - constant_bytes(module),
+            candidates,
+            nearest,
+            answers: answers.into_iter().collect(),
+            time,
+            verify_time: Duration::ZERO,
+        };
         if !self.options.skip_verifier {
             let span = self.timeline.begin(SpanKind::Verifier, "verifier");
             let verified = module.verify();
@@ -496,7 +501,7 @@ impl<F: FnMut(Event<'_>)> Manager<'_, F> {
         for patch in &module.journal()[before.journal().len()..] {
             report.rules.entry(patch.label.to_string()).or_default().applied += 1;
         }
-        for (rule, count) in refused {
+        for (rule, count) in refusals {
             report.rules.entry(rule.into_owned()).or_default().refused = count;
         }
         Ok(report)

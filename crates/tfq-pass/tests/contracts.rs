@@ -1,0 +1,449 @@
+//! Passes that do what they do not declare, or worse: the manager says so and puts the model back.
+
+use bytes::Bytes;
+use std::sync::Arc;
+use tfq_ir::catalog::ops;
+use tfq_ir::{
+    Attr, Edit, ElementType, Module, Op, OpId, OpKind, Patch, Place, Quantization, Signature,
+    SubgraphId, Tensor, TensorId, TensorLink,
+};
+use tfq_pass::{
+    Context, Event, NumericContract, Pass, PassDescriptor, PassError, PassInfo, Pipeline, Registry,
+    Report, RunError, RunOptions, run,
+};
+use tfq_target::Target;
+use tfq_text::{Level, ParseOptions, parse, print};
+
+const MAIN: SubgraphId = SubgraphId(0);
+
+const MODEL: &str = "\
+tfg 1 quant
+subgraph @main {
+  %x = input : f32[2,2]
+  %w = const : f32[2,2] = [1, 2, 3, 4]
+  %twin = const : f32[2,2] = [1, 2, 3, 4]
+  %other = const : f32[2,2] = [1, 2, 3, 5]
+  %codes = const : i8[2,2] q(0.5) = [1, 2, 3, 4]
+  %a = MUL(%x, %w) : f32[2,2]
+  %b = ADD(%a, %twin) : f32[2,2]
+  %c = SUB(%b, %other) : f32[2,2]
+  %d = DEQUANTIZE(%codes) : f32[2,2]
+  %y = ADD(%c, %d) : f32[2,2]
+  output %y
+}
+";
+
+fn model() -> Module {
+    parse(MODEL, &ParseOptions::default()).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn tensor(module: &Module, name: &str) -> TensorId {
+    let graph = module.subgraph(MAIN);
+    let named = |id: &TensorId| graph.tensor(*id).label() == name;
+    graph.tensors().find(named).expect("it has this tensor")
+}
+
+fn op_of(module: &Module, result: &str) -> OpId {
+    let made = module.subgraph(MAIN).producer(tensor(module, result));
+    made.expect("an op computes it").0
+}
+
+type Work = fn(&mut Module, &mut Context<'_>) -> Result<(), PassError>;
+
+#[derive(Debug)]
+struct Do(Work);
+
+impl Pass for Do {
+    fn run(&self, module: &mut Module, cx: &mut Context<'_>) -> Result<(), PassError> {
+        (self.0)(module, cx)
+    }
+}
+
+/// Runs a pass that declares this contract; what it fails with has left the model as it was.
+fn declared(contract: NumericContract, work: Work) -> Result<Module, RunError> {
+    let descriptor = PassDescriptor {
+        writes: vec![OpKind::Builtin(ops::NEG)],
+        contract,
+        ..PassDescriptor::new("test", "Does it.")
+    };
+    let info = PassInfo::new(descriptor, move |_| Ok(Box::new(Do(work))));
+    let registry = Registry::default().with_passes([info]).unwrap();
+    let pipeline = Pipeline::parse(&registry, "test").unwrap();
+    in_pipeline(&pipeline).map(|(module, _)| module)
+}
+
+fn in_pipeline(pipeline: &Pipeline) -> Result<(Module, Report), RunError> {
+    let mut module = model();
+    let start = module.clone();
+    let target = Target::named("litert").unwrap();
+    let mut failed = 0;
+    let outcome = run(&mut module, pipeline, &target, &RunOptions::default(), |event| {
+        failed += usize::from(matches!(event, Event::Failed { .. }));
+    });
+    match outcome {
+        Ok(report) => Ok((module, report)),
+        Err(error) => {
+            assert_eq!(failed, 1);
+            assert_eq!(print(&module, Level::Full), print(&start, Level::Full));
+            assert!(error.is_mistake(), "{error}");
+            Err(error)
+        }
+    }
+}
+
+fn breach(contract: NumericContract, work: Work) -> String {
+    match declared(contract, work) {
+        Err(RunError::Contract { pass, what }) if pass == "test" => what,
+        other => panic!("it breaks its contract: {other:?}"),
+    }
+}
+
+/// The strictest contract that allows it.
+fn needs(work: Work) -> NumericContract {
+    let allowed = |contract: &NumericContract| declared(*contract, work).is_ok();
+    let found: Vec<bool> = NumericContract::ALL.iter().map(allowed).collect();
+    let first = found.iter().position(|ok| *ok).expect("some contract allows it");
+    assert!(found[first..].iter().all(|ok| *ok), "what a contract allows, looser ones do");
+    NumericContract::ALL[first]
+}
+
+/// Applies one patch.
+fn patch(
+    module: &mut Module,
+    cx: &mut Context<'_>,
+    build: impl FnOnce(&mut Patch, &Module),
+) -> Result<(), PassError> {
+    let mut patch = Patch::new(MAIN, "test");
+    build(&mut patch, module);
+    cx.apply(module, patch)
+}
+
+fn floats(values: [f32; 4]) -> Bytes {
+    values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<_>>().into()
+}
+
+#[test]
+fn contracts_are_ordered_and_named_alike_everywhere() {
+    assert!(NumericContract::ALL.windows(2).all(|pair| pair[0] < pair[1]));
+    for contract in NumericContract::ALL {
+        let json = serde_json::to_string(&contract).unwrap();
+        assert_eq!(json, format!("\"{}\"", contract.name()));
+    }
+}
+
+#[test]
+fn an_exact_pass_keeps_the_values_of_what_is_read() {
+    let replaced: Work = |module, cx| {
+        patch(module, cx, |p, m| {
+            let new = p.add_constant(floats([1.0, 2.0, 3.0, 4.5]));
+            p.set_buffer(tensor(m, "w"), new);
+        })
+    };
+    assert_eq!(
+        breach(NumericContract::Exact, replaced),
+        "it is declared exact, and gave `w` other values"
+    );
+    assert_eq!(
+        breach(NumericContract::ExactButNanAndZero, replaced),
+        "it is declared exact but for NaN and -0.0, and gave `w` other values"
+    );
+    assert_eq!(needs(replaced), NumericContract::Reassociating);
+
+    // By way of another tensor.
+    let moved: Work =
+        |module, cx| patch(module, cx, |p, m| p.set_operand(op_of(m, "a"), 1, tensor(m, "other")));
+    assert_eq!(
+        breach(NumericContract::Exact, moved),
+        "it is declared exact, and lets MUL read other values than those of `w`"
+    );
+    assert_eq!(needs(moved), NumericContract::Reassociating);
+
+    // Other scales are other values.
+    let scaled: Work = |module, cx| {
+        patch(module, cx, |p, m| {
+            let q = Quantization::symmetric(vec![0.25], 0);
+            p.set_quantization(tensor(m, "codes"), Some(Arc::new(q)));
+        })
+    };
+    assert!(breach(NumericContract::Exact, scaled).ends_with("gave `codes` other values"));
+
+    // In two steps, one of which is none.
+    let twice: Work = |module, cx| {
+        let buffer = module.add_constant(floats([0.0; 4]));
+        patch(module, cx, |p, m| p.set_name(tensor(m, "w"), Some("weights".into())))?;
+        let id = tensor(module, "weights");
+        patch(module, cx, |p, _| p.set_buffer(id, buffer))
+    };
+    assert!(breach(NumericContract::Exact, twice).ends_with("gave `w` other values"));
+}
+
+#[test]
+fn an_exact_pass_may_do_what_changes_no_value() {
+    let harmless: [Work; 5] = [
+        // The same bytes in another place, and a twin of a tensor.
+        |module, cx| {
+            patch(module, cx, |p, m| {
+                let same = p.add_constant(floats([1.0, 2.0, 3.0, 4.0]));
+                p.set_buffer(tensor(m, "w"), same);
+                p.set_operand(op_of(m, "b"), 1, tensor(m, "w"));
+            })
+        },
+        // A result that was computed and is a constant now.
+        |module, cx| {
+            patch(module, cx, |p, m| {
+                let bytes = p.add_constant(floats([0.5, 1.0, 1.5, 2.0]));
+                p.set_buffer(tensor(m, "d"), bytes);
+                p.erase_op(op_of(m, "d"));
+            })
+        },
+        // Another constant, since the rest of the op changed with it.
+        |module, cx| {
+            patch(module, cx, |p, m| {
+                let minus = p.new_constant(
+                    Tensor::new("minus", ElementType::Float32, [2, 2]),
+                    floats([-1.0, -2.0, -3.0, -5.0]),
+                );
+                p.set_operand(op_of(m, "c"), 0, minus);
+                p.set_operand(op_of(m, "c"), 1, tensor(m, "b"));
+            })
+        },
+        // A constant that nothing reads any more.
+        |module, cx| {
+            patch(module, cx, |p, m| {
+                p.set_operand(op_of(m, "b"), 1, tensor(m, "w"));
+                let other = p.add_constant(floats([9.0; 4]));
+                p.set_buffer(tensor(m, "twin"), other);
+            })
+        },
+        // An op that is declared.
+        |module, cx| {
+            patch(module, cx, |p, m| {
+                let new = p.add_tensor(Tensor::new("new", ElementType::Float32, [2, 2]));
+                let neg = Op::new(OpKind::Builtin(ops::NEG));
+                p.add_op(neg, Place::End, &[Some(tensor(m, "y").into())], &[new]);
+            })
+        },
+    ];
+    for work in harmless {
+        assert_eq!(needs(work), NumericContract::Exact);
+    }
+}
+
+#[test]
+fn what_narrows_a_constant_quantises() {
+    let narrowed: Work = |module, cx| {
+        patch(module, cx, |p, m| {
+            let mut codes = m.subgraph(MAIN).tensor(tensor(m, "w")).clone();
+            codes.ty = ElementType::Float16;
+            p.new_constant(codes, Bytes::from_static(&[0; 8]));
+        })
+    };
+    assert_eq!(
+        breach(NumericContract::Reassociating, narrowed),
+        "it is declared to group floats otherwise, and brought in a quantised type: `w` is FLOAT16"
+    );
+    assert_eq!(needs(narrowed), NumericContract::Quantizing);
+    // A form that the model had already is none.
+    let again: Work = |module, cx| {
+        patch(module, cx, |p, m| {
+            p.add_tensor(m.subgraph(MAIN).tensor(tensor(m, "codes")).clone());
+        })
+    };
+    assert_eq!(needs(again), NumericContract::Exact);
+}
+
+#[test]
+fn what_callers_see_is_the_signature() {
+    let works: [(Work, &str); 5] = [
+        (
+            |module, cx| {
+                patch(module, cx, |p, _| {
+                    let other = Tensor::new("z", ElementType::Int64, [2, 2]);
+                    let other = p.new_constant(other, Bytes::from_static(&[0; 32]));
+                    p.set_outputs([other]);
+                })
+            },
+            "made `z` (INT64 [2, 2]) of the output `y` (FLOAT32 [2, 2])",
+        ),
+        (
+            |module, cx| {
+                patch(module, cx, |p, m| {
+                    let other = p.add_tensor(Tensor::new("z", ElementType::Float32, [1, 4]));
+                    let bytes = p.add_constant(floats([0.0; 4]));
+                    p.set_buffer(tensor(m, "x"), bytes);
+                    p.set_inputs([other]);
+                })
+            },
+            "made `z` (FLOAT32 [1, 4]) of the input `x` (FLOAT32 [2, 2])",
+        ),
+        (
+            |module, cx| {
+                patch(module, cx, |p, m| {
+                    p.set_outputs([tensor(m, "y").into(), tensor(m, "a").into()]);
+                })
+            },
+            "gave the model 2 outputs, not 1",
+        ),
+        (
+            |module, _| {
+                let output = (Some("y".into()), TensorLink::Tensor(tensor(module, "y")));
+                let signature = Signature {
+                    key: Some("serve".into()),
+                    inputs: Vec::new(),
+                    outputs: vec![output],
+                    subgraph: 0,
+                    deprecated_tag: None,
+                };
+                module.apply(Edit::Signatures(vec![signature]))?;
+                Ok(())
+            },
+            "changed the signatures",
+        ),
+        (
+            |module, cx| {
+                patch(module, cx, |p, m| {
+                    let new = p.add_tensor(Tensor::new("more", ElementType::Float32, [1]));
+                    p.set_inputs([tensor(m, "x").into(), new]);
+                })
+            },
+            "gave the model 2 inputs, not 1",
+        ),
+    ];
+    for (work, what) in works {
+        let expected = format!("it is declared quantising, and {what}");
+        assert_eq!(breach(NumericContract::Quantizing, work), expected);
+        assert_eq!(needs(work), NumericContract::ChangesSignature);
+    }
+}
+
+#[test]
+fn an_annotation_changes_nothing_that_is_computed() {
+    let notes: Work = |module, cx| {
+        let op = op_of(module, "a");
+        patch(module, cx, |p, m| {
+            p.set_note(op, "seen", Attr::Bool(true));
+            p.set_name(tensor(m, "a"), Some("product".into()));
+        })?;
+        module.apply(Edit::Versions(MAIN, vec![(op, 2)]))?;
+        module.set_metadata("mine", Bytes::from_static(b"said"));
+        Ok(())
+    };
+    assert_eq!(needs(notes), NumericContract::Annotation);
+    // There and back again is more than that.
+    let back: Work = |module, cx| {
+        let (op, w, twin) = (op_of(module, "a"), tensor(module, "w"), tensor(module, "twin"));
+        patch(module, cx, |p, _| p.set_operand(op, 1, twin))?;
+        patch(module, cx, |p, _| p.set_operand(op, 1, w))
+    };
+    assert_eq!(
+        breach(NumericContract::Annotation, back),
+        "it is declared to change notes and metadata only, and changed ops"
+    );
+    assert_eq!(needs(back), NumericContract::Exact);
+    let trailer: Work = |module, _| {
+        module.apply(Edit::Trailer(Bytes::new()))?;
+        Ok(())
+    };
+    assert_eq!(
+        breach(NumericContract::Annotation, trailer),
+        "it is declared to change notes and metadata only, and did this: set what follows the model"
+    );
+}
+
+#[test]
+fn an_op_that_becomes_another_is_declared_like_a_new_one() {
+    let undeclared: Work = |module, cx| {
+        patch(module, cx, |p, m| p.set_op(op_of(m, "a"), Op::new(OpKind::Builtin(ops::DIV))))
+    };
+    assert_eq!(
+        breach(NumericContract::ChangesSignature, undeclared),
+        "it adds DIV, which is not among the ops that it declares"
+    );
+    let the_same: Work = |module, cx| {
+        patch(module, cx, |p, m| {
+            let op = op_of(m, "a");
+            p.set_op(op, m.subgraph(MAIN).op(op).clone());
+        })
+    };
+    assert_eq!(needs(the_same), NumericContract::Exact);
+}
+
+#[test]
+fn a_pass_that_puts_another_module_in_the_place_of_the_model_is_contained() {
+    let fresh: [Work; 3] = [
+        |module, _| {
+            *module = model();
+            Ok(())
+        },
+        |module, _| {
+            *module = Module::default();
+            panic!("and then it panics");
+        },
+        // What others did is gone.
+        |module, cx| {
+            *module = module.rebuilt(|parts| parts.description = None);
+            patch(module, cx, |p, m| p.set_name(tensor(m, "w"), None))
+        },
+    ];
+    let rename: Work = |module, cx| patch(module, cx, |p, m| p.set_name(tensor(m, "a"), None));
+    for (n, work) in fresh.into_iter().enumerate() {
+        // Before it come patches that the other module does not have.
+        let pipeline = Pipeline::new().then("first", Do(rename)).then("test", Do(work));
+        let mut module = model();
+        let target = Target::named("litert").unwrap();
+        let error = run(&mut module, &pipeline, &target, &RunOptions::default(), |_| ());
+        let error = error.unwrap_err();
+        match (n, &error) {
+            (1, RunError::Panic { pass, message }) => {
+                assert_eq!((pass.as_str(), message.as_str()), ("test", "and then it panics"));
+            }
+            (_, RunError::Contract { pass, what }) => {
+                assert_eq!(pass, "test");
+                assert_eq!(what, "it put another module in the place of the model");
+            }
+            (_, other) => panic!("{other}"),
+        }
+        assert!(error.is_mistake());
+        // The model is what it was before that pass.
+        assert_eq!((module.edits().len(), module.journal().len()), (1, 1));
+        module.verify().unwrap();
+    }
+}
+
+#[test]
+fn a_pass_may_go_back_to_a_state_that_it_was_given() {
+    let undo: Work = |module, cx| {
+        let before = module.clone();
+        patch(module, cx, |p, m| p.set_name(tensor(m, "a"), None))?;
+        *module = before;
+        Ok(())
+    };
+    let (module, report) = in_pipeline(&Pipeline::new().then("test", Do(undo))).unwrap();
+    assert!(module.edits().is_empty() && !report.passes[0].changed);
+    // It goes back behind what it was given.
+    let first: Work = |module, cx| patch(module, cx, |p, m| p.set_name(tensor(m, "a"), None));
+    #[derive(Debug)]
+    struct Back(Module);
+    impl Pass for Back {
+        fn run(&self, module: &mut Module, _: &mut Context<'_>) -> Result<(), PassError> {
+            *module = self.0.clone();
+            Ok(())
+        }
+    }
+    let mut module = model();
+    let pipeline = Pipeline::new().then("first", Do(first)).then("back", Back(module.clone()));
+    let target = Target::named("litert").unwrap();
+    let error = run(&mut module, &pipeline, &target, &RunOptions::default(), |_| ()).unwrap_err();
+    assert!(matches!(error, RunError::Contract { ref pass, .. } if pass == "back"), "{error}");
+}
+
+#[test]
+fn a_pass_that_panics_in_the_middle_leaves_nothing_behind() {
+    let panics: Work = |module, cx| {
+        module.add_constant(floats([1.0; 4]));
+        patch(module, cx, |p, m| p.set_name(tensor(m, "w"), None))?;
+        panic!("half done");
+    };
+    let error = in_pipeline(&Pipeline::new().then("test", Do(panics))).unwrap_err();
+    assert_eq!(error.to_string(), "pass `test` panicked: half done");
+}
