@@ -206,7 +206,7 @@ impl Patch {
     }
 
     /// What would have another number once it is applied, or a number where none was: metadata
-    /// that counts such things would be wrong then ([`Module::numbered_by_metadata`]).
+    /// that counts such things would be wrong then ([`crate::Module::numbered_by_metadata`]).
     pub fn renumbers(&self) -> Numbers {
         Numbers {
             ops: !self.ops.is_empty() || !self.erased_ops.is_empty(),

@@ -41,9 +41,9 @@ impl Target {
     /// tensor that it would become, with scales that are positive, normal and finite and zero
     /// points 0. Where the tensor has the form already, its scales and zero points count too.
     ///
-    /// In an op with [`all_or_none`](crate::OpFacts::all_or_none), the answer for a tensor that is float32 still
-    /// supposes that the op's other float32 constants get the same form; [`Self::group_verdict`]
-    /// asks for all of them at once.
+    /// In an op with [`all_or_none`](crate::OpFacts::all_or_none), the answer for a tensor that is
+    /// float32 still supposes that the op's other float32 constants get the same form;
+    /// [`Self::group_verdict`] asks for all of them at once.
     pub fn hybrid(
         &self,
         module: &Module,
