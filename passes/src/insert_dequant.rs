@@ -21,8 +21,8 @@ declare_pass! {
     /// a weight through; who shares it with them and cannot read the changed one gets a tensor of
     /// its own for the same bytes. Where an op copies codes (GATHER), the Dequantize goes
     /// behind it, so that only the rows that were looked up are converted, unless those are more
-    /// than the table has. An output of the model keeps its name, type and shape; it is copied from
-    /// the Dequantize, since XNNPACK would leave the tensor unwritten otherwise.
+    /// than the table has. An output of the model keeps its name, type and shape; where the target
+    /// would leave what the Dequantize computes unwritten, as XNNPACK does, it is a copy of that.
     ///
     /// ## When it is safe
     /// Always: each op computes with the numbers that the constant stands for. A constant that came
@@ -142,8 +142,12 @@ fn rules(views: Arc<Views>) -> Vec<Rule> {
             .replace(move |m, patch| {
                 let Some(float) = returned.dequantized(m, None) else { return };
                 let (id, stored) = (m.id("w"), m.tensor("w"));
-                let copy = patch.add_tensor(float_twin(stored, ""));
                 patch.set_name(id, Some(format!("{}_quantized", stored.label()).into()));
+                if !needs_copy(m, float) {
+                    patch.set_name(float, stored.name.clone());
+                    return patch.replace_output(id, float);
+                }
+                let copy = patch.add_tensor(float_twin(stored, ""));
                 let float: TensorRef = float.into();
                 patch.add_op(copy_op(&stored.shape), Place::End, &[Some(float)], &[copy]);
                 patch.replace_output(id, copy);
@@ -343,11 +347,16 @@ fn dequantize_op() -> Op {
     Op::new(OpKind::Builtin(ops::DEQUANTIZE))
 }
 
+/// Whether the subgraph must return a copy of what a Dequantize computes: the target leaves the
+/// tensor unwritten, or it is returned already, under its own name.
+fn needs_copy(m: &Match<'_>, float: TensorId) -> bool {
+    let graph = m.graph();
+    let producer = graph.producer(float).map(|(op, _)| op);
+    let unwritten = |op| m.target().leaves_unwritten(m.module(), m.subgraph(), op).is_some();
+    graph.is_output(float) || producer.is_some_and(unwritten)
+}
+
 /// An op that copies its operand, which has this shape of at least one dimension.
-///
-/// XNNPACK takes a Dequantize of a constant, unpacks the constant for the ops that it took as
-/// well, and never writes the tensor: where the subgraph returns that, callers get zeros
-/// (measured on LiteRT 2.3.0). The result of a copy is written.
 fn copy_op(shape: &[i32]) -> Op {
     let mut op = Op::new(OpKind::Builtin(ops::RESHAPE));
     let options = op_by_code(ops::RESHAPE).and_then(|op| op.options);

@@ -1,8 +1,8 @@
 use tfq_ir::catalog::ops::{
-    BROADCAST_TO, CAST, CONCATENATION, DEQUANTIZE, MIRROR_PAD, PAD, PADV2, RESHAPE, SLICE,
-    STRIDED_SLICE, TILE, TRANSPOSE,
+    BROADCAST_TO, CAST, CONCATENATION, MIRROR_PAD, PAD, PADV2, RESHAPE, SLICE, STRIDED_SLICE, TILE,
+    TRANSPOSE,
 };
-use tfq_ir::{Attr, ElementType, Module, OpKind};
+use tfq_ir::{Attr, ElementType, Module};
 use tfq_pass::rewrite::{Match, Rule, any, apply_rules, op, op_of};
 use tfq_pass::{Context, Pass, PassError, declare_pass};
 
@@ -111,15 +111,14 @@ fn rules() -> Vec<Rule> {
 fn identity(name: &'static str, root: tfq_pass::rewrite::OpPattern) -> Rule {
     Rule::new(name, root)
         .guard("operand and result are stored alike", |m| m.same_type("x", "result"))
-        // XNNPACK never writes the result of a Dequantize of a constant: `insert-dequant` puts
-        // a copy behind it where the subgraph returns it.
-        .guard("no output is left to a Dequantize of a constant", |m| !is_needed_copy(m))
+        // `insert-dequant` puts a copy behind what the target would leave unwritten as an output.
+        .guard("no output is left unwritten", |m| !is_needed_copy(m))
 }
 
 fn is_needed_copy(m: &Match<'_>) -> bool {
     let graph = m.graph();
-    let producer = graph.producer(m.id("x")).map(|(op, _)| &graph.op(op).kind);
-    graph.is_output(m.id("result")) && producer == Some(&OpKind::Builtin(DEQUANTIZE))
+    let unwritten = |(op, _)| m.target().leaves_unwritten(m.module(), m.subgraph(), op).is_some();
+    graph.is_output(m.id("result")) && graph.producer(m.id("x")).is_some_and(unwritten)
 }
 
 /// Whether the operand is an integer constant and every value is as it should be at its index.

@@ -1,21 +1,22 @@
 """`contradictions`: what ops give by the table of operators is what the models declare, but for those in contradictions.txt."""
 
+import json
 from pathlib import Path
 
 from common import Report, refusal, run_tool
 
 EXPECTED = Path(__file__).with_name("contradictions.txt")
-NONE = "no contradictions"
 
 
 def contradictions_one(config, row):
     found = {"path": row["path"], "lines": [], "faults": []}
-    ran = run_tool(config, "inspect", "--contradictions", config.corpus(row["path"]))
+    ran = run_tool(config, "inspect", "--json", config.corpus(row["path"]))
     if ran.code != 0:
         if not refusal(row["path"], ran):
             found["faults"].append(f"exit {ran.code}: {ran.error_line}")
-    elif ran.out.strip() != NONE:
-        found["lines"] = ran.out.splitlines()
+    else:
+        contradictions = json.loads(ran.out).get("contradictions", [])
+        found["lines"] = [f"{c['place']}: {c['what']}" for c in contradictions]
     return found
 
 

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use tfq_opt::describe::{Finding, Inspection, OpInfo};
 use tfq_opt::format::Access;
 use tfq_opt::ir::text::{quoted, visible, visible_quoted};
-use tfq_opt::ir::{Module, counted, grouped};
+use tfq_opt::ir::{counted, grouped};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -23,11 +23,6 @@ pub(crate) struct Args {
     #[arg(long, default_value = "litert", value_name = "NAME")]
     target: OsString,
 
-    /// Only the contradictions: ops whose operands, options or declared results are not those of such an op, by the
-    /// table of operators. Models that have some may load and run. Ends with status 0 either way
-    #[arg(long, conflicts_with = "json")]
-    contradictions: bool,
-
     #[command(flatten)]
     reading: Reading,
 }
@@ -37,9 +32,6 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let bytes = model::read(&args.model, Access::Parts)?;
     let module = tfq_opt::load(&bytes, &args.reading.options(&args.model)?)
         .map_err(|error| Failure::model(&args.model, error))?;
-    if args.contradictions {
-        return model::write_bytes("-", contradictions(&module));
-    }
     let inspection = tfq_opt::describe::inspect(&module, &target);
     let text = if args.json {
         let mut value = serde_json::to_value(&inspection).expect("plain data has a JSON form");
@@ -50,21 +42,6 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         text(&named(&args.model), bytes.len() as u64, &inspection, target.name())
     };
     model::write_bytes("-", text)
-}
-
-/// A line for each op that does not go with its operands, its options or the results that it declares.
-fn contradictions(module: &Module) -> String {
-    let mut out = String::new();
-    let mut found = module.contradictions().peekable();
-    for (sg, graph) in module.subgraphs() {
-        for (n, op) in graph.ops().enumerate() {
-            while let Some((_, _, what)) = found.next_if(|(s, o, _)| (*s, *o) == (sg, op)) {
-                let line = format!("subgraph {}, op {n} ({}): {what}", sg.0, graph.op(op).kind);
-                _ = writeln!(out, "{}", visible(&line));
-            }
-        }
-    }
-    if out.is_empty() { "no contradictions\n".to_owned() } else { out }
 }
 
 /// How many findings of a kind are listed.
@@ -164,6 +141,8 @@ fn text(file: &str, bytes: u64, model: &Inspection, target: &str) -> String {
         _ = writeln!(out, "\nbehind the model\n  {} bytes, {files}", grouped(trailer.bytes));
     }
     findings(&mut out, "tensors without a single value, which passes leave alone", &model.odd);
+    let heading = "ops that do not go with their operands, options or results";
+    findings(&mut out, heading, &model.contradictions);
     let refused = format!("not taken by the target `{target}`");
     findings(&mut out, &refused, &model.unloadable);
     out

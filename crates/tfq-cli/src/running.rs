@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 use tfq_opt::format::{Access, Image, LiftOptions, LowerOptions, TemporaryFolder};
-use tfq_opt::ir::catalog::ops;
+use tfq_opt::ir::ops::semantics_of;
 use tfq_opt::ir::{ElementType, Module, SubgraphId, Tensor, TensorId, TensorLink};
 use tfq_opt::runtime::{Engine, Kernels, Port, Range, RunError, Runtime, Signature, Stage, Worker};
 use tfq_opt::{LoadOptions, Source};
@@ -241,30 +241,24 @@ fn rows(module: &Module, sg: SubgraphId, tensor: TensorId) -> Option<u64> {
         next += 1;
         for reader in graph.uses(tensor) {
             let op = graph.op(reader.op);
-            let kind = |code| op.kind.is(code);
+            let Some(what) = semantics_of(op) else { continue };
             let dimension = |slot, axis: i64| {
                 let shape = &graph.tensor(graph.operand(reader.op, slot)?).shape;
                 let axis = if axis < 0 { axis + shape.len() as i64 } else { axis };
                 u64::try_from(*shape.get(usize::try_from(axis).ok()?)?).ok()
             };
-            let found = match reader.slot {
-                1 if kind(ops::GATHER) => dimension(0, op.int("axis").unwrap_or(0)),
-                0 if kind(ops::EMBEDDING_LOOKUP) => dimension(1, 0),
-                0 if PASSES_ON.into_iter().any(kind) => {
-                    passed.extend(graph.results(reader.op).first());
-                    None
-                }
-                _ => None,
-            };
+            let selected = what.selected_by(op, reader.slot);
+            let found = selected.and_then(|(table, axis)| dimension(table, axis));
+            if what.passes_on(reader.slot) {
+                let all = what.results.last().is_some_and(|last| last.variadic);
+                let results = graph.results(reader.op);
+                passed.extend(results.into_iter().take(if all { usize::MAX } else { 1 }));
+            }
             least = least.into_iter().chain(found).min();
         }
     }
     least
 }
-
-/// Ops that give the values of their first operand on.
-const PASSES_ON: [i32; 5] =
-    [ops::CAST, ops::RESHAPE, ops::EXPAND_DIMS, ops::SQUEEZE, ops::TRANSPOSE];
 
 /// A time, as an argument.
 fn seconds(text: &str) -> Result<Duration, String> {

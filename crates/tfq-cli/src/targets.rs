@@ -75,6 +75,7 @@ fn keep_op(description: &mut Description, op: &str) -> Result<(), Failure> {
     description.dequantize.clear();
     description.since.retain(|row| row.ops.contains(&op));
     description.load.retain(|row| row.ops.contains(&op));
+    description.unwritten.retain(|row| row.ops.contains(&op));
     description.memory.retain(|row| row.ops.is_empty() || row.ops.contains(&op));
     Ok(())
 }
@@ -136,6 +137,20 @@ fn explanation(target: &Description) -> String {
             let _ = write!(what, ", {}", row.kernels.join(", "));
         }
         let _ = writeln!(out, "  {what}: {}", row.bytes_per_element);
+        out += &source_text(&row.origin);
+    }
+    if !target.unwritten.is_empty() {
+        out += "\nnot written where the model returns it\n";
+    }
+    for row in &target.unwritten {
+        let mut what = row.ops.join(", ");
+        if !row.when.is_empty() {
+            let _ = write!(what, " if {}", row.when.join(" and "));
+        }
+        if !row.kernels.is_empty() {
+            let _ = write!(what, ", {}", row.kernels.join(", "));
+        }
+        let _ = writeln!(out, "  {what}\n      {}", row.reason);
         out += &source_text(&row.origin);
     }
     if !target.load.is_empty() {

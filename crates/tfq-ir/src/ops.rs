@@ -9,7 +9,7 @@ mod infer;
 mod semantics;
 
 pub use check::Contradiction;
-pub(crate) use check::OpFacts;
+pub(crate) use check::OpView;
 pub use effects::{CallEffects, Effects, aliased_operand, effects};
 pub(crate) use infer::stated;
 pub use infer::{Dim, InferError, OperandFacts, ResultFacts, Shape, infer, infer_op};

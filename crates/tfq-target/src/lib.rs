@@ -19,8 +19,10 @@ pub use facts::versions::max_runtime;
 pub use form::{Granularity, WeightForm};
 pub use query::describe::{
     DequantizeDescription, Description, LoadDescription, MemoryDescription, OpDescription,
-    OriginDescription, RowDescription, SinceDescription, VersionDescription, describe,
+    OriginDescription, RowDescription, SinceDescription, UnwrittenDescription, VersionDescription,
+    describe,
 };
+pub use query::legacy::LegacyOp;
 pub use query::load::{About, Refusal};
 pub use query::releases::Meant;
 pub use query::spreading::Spreaders;

@@ -2,8 +2,10 @@
 
 pub(crate) mod cost;
 pub(crate) mod describe;
+pub(crate) mod legacy;
 pub(crate) mod load;
 pub(crate) mod question;
 pub(crate) mod releases;
 pub(crate) mod spreading;
+pub(crate) mod unwritten;
 pub(crate) mod weights;

@@ -2,7 +2,9 @@
 
 use crate::error::TargetError;
 use crate::facts::read::{self, CapRow};
-use crate::facts::rows::{Dequantize, KernelRule, KernelSet, Load, Memory, OpEntry, Prefer, Since};
+use crate::facts::rows::{
+    Dequantize, KernelRule, KernelSet, Load, Memory, OpEntry, Prefer, Since, Unwritten,
+};
 use std::sync::{Arc, OnceLock};
 
 /// Shipped targets: name and data file. The version caps of `data/tflite.toml` come on top.
@@ -36,6 +38,7 @@ pub struct Target {
     pub(crate) since: Vec<Since>,
     pub(crate) memory: Vec<Memory>,
     pub(crate) load: Vec<Load>,
+    pub(crate) unwritten: Vec<Unwritten>,
 }
 
 impl Target {
@@ -74,6 +77,7 @@ impl Target {
             since: parsed.since,
             memory: parsed.memory.clone().unwrap_or_default(),
             load: parsed.load.clone().unwrap_or_default(),
+            unwritten: parsed.unwritten.clone().unwrap_or_default(),
         };
         if let Some(base) = parsed.base.as_deref().and_then(Self::named) {
             target.base = Some(base.name.clone());
@@ -96,6 +100,9 @@ impl Target {
             }
             if parsed.load.is_none() {
                 target.load.clone_from(&base.load);
+            }
+            if parsed.unwritten.is_none() {
+                target.unwritten.clone_from(&base.unwritten);
             }
         }
         target.rules.sort_by_key(|rule| !rule.scope.is_general());

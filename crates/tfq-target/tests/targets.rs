@@ -374,3 +374,23 @@ fn descriptions_hold_every_row_that_counts() {
     assert!(floats.dequantize.is_empty() && floats.memory.is_empty());
     assert_eq!(describe(&named("tflm")).ops.iter().filter(|op| op.name == "GATHER").count(), 1);
 }
+
+/// XNNPACK never writes what a Dequantize makes of a constant; other kernels do, and it does of data.
+#[test]
+fn results_that_are_not_written() {
+    let unwritten = |target: &str, case: Case| {
+        let Built { module, op } = case.build();
+        named(target).leaves_unwritten(&module, MAIN, op).is_some()
+    };
+    let of = |operand: T| case(DEQUANTIZE, vec![Some(operand)]);
+    for target in ["litert", "litert-xnnpack", "tflite-2.5"] {
+        assert!(unwritten(target, of(constant(&[4, 4]).ty(Int8))), "{target}");
+        assert!(!unwritten(target, of(data(&[4, 4]).ty(Int8))), "{target}");
+        assert!(!unwritten(target, case(NEG, vec![Some(constant(&[4, 4]))])), "{target}");
+    }
+    for target in ["litert-cpu", "tflm"] {
+        assert!(!unwritten(target, of(constant(&[4, 4]).ty(Int8))), "{target}");
+    }
+    let described = |target: &str| describe(&named(target)).unwritten.len();
+    assert_eq!((described("litert"), described("litert-cpu")), (1, 0));
+}

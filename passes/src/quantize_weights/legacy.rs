@@ -1,5 +1,6 @@
 //! The choices of TensorFlow's legacy quantizer (`lite/toco_legacy/quantize_weights.cc`), for
-//! `compat=toco`: which operands are weights, which ops are hybrid, and the arithmetic.
+//! `compat=toco`: which operands are weights and which ops are hybrid, by [`LegacyOp`], and the
+//! arithmetic.
 //!
 //! Not followed where it is a bug: an op that the target cannot run with int8 weights gets a
 //! Dequantize; tensors on one buffer are quantised once, not one over the other; a table that a
@@ -14,11 +15,10 @@ use super::plan::no_more_ops;
 use indexmap::{IndexMap, IndexSet};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use tfq_ir::catalog::ops;
 use tfq_ir::{BufferId, ElementType, Module, OpId, OpKind, SubgraphId, Tensor, TensorId, counted};
 use tfq_numeric::{ChannelLayout, F32View, NonFinite, ScaleRule};
 use tfq_pass::Context;
-use tfq_target::{Granularity as Grain, Target, WeightForm};
+use tfq_target::{Granularity as Grain, LegacyOp, Target, WeightForm};
 
 pub(super) fn select(pass: &QuantizeWeights, module: &Module, cx: &mut Context<'_>) -> Selection {
     let legacy = Legacy { pass, module, target: cx.target() };
@@ -59,25 +59,11 @@ fn hybrid_ops(verdicts: &[NotedVerdict]) -> HashSet<(SubgraphId, OpId)> {
 /// Operands that are weights (`GetWeightInputIndices`).
 fn weights(module: &Module, pass: &QuantizeWeights, sg: SubgraphId, op: OpId) -> Vec<u32> {
     let kind = &module.subgraph(sg).op(op).kind;
-    let OpKind::Builtin(code) = *kind else {
-        return pass.custom_ops.get(kind).map(|op| op.weights.clone()).unwrap_or_default();
-    };
-    match code {
-        ops::CONV_2D
-        | ops::DEPTHWISE_CONV_2D
-        | ops::FULLY_CONNECTED
-        | ops::BATCH_MATMUL
-        | ops::EMBEDDING_LOOKUP
-        | ops::TRANSPOSE_CONV => vec![1],
-        ops::GATHER => vec![0],
-        ops::SVDF | ops::RNN | ops::UNIDIRECTIONAL_SEQUENCE_RNN => vec![1, 2],
-        ops::BIDIRECTIONAL_SEQUENCE_RNN => vec![1, 2, 4, 5, 6, 8, 9, 10, 11],
-        ops::LSTM | ops::UNIDIRECTIONAL_SEQUENCE_LSTM => (1..=11).chain([16]).collect(),
-        ops::BIDIRECTIONAL_SEQUENCE_LSTM => {
-            (1..=11).chain([16]).chain(18..=28).chain([33]).chain(40..=47).collect()
-        }
-        _ => Vec::new(),
+    match kind {
+        OpKind::Builtin(_) => LegacyOp::of(kind).map(|op| op.weights.clone()),
+        OpKind::Custom(_) => pass.custom_ops.get(kind).map(|op| op.weights.clone()),
     }
+    .unwrap_or_default()
 }
 
 /// A float32 constant that the pass can change: no graph input, which the caller sets as float32,
@@ -174,11 +160,7 @@ impl Legacy<'_> {
     fn form(&self, first: &WeightUse) -> Form {
         let graph = self.module.subgraph(first.sg);
         let tensor = graph.tensor(first.tensor);
-        let axis = match graph.op(first.op).kind {
-            OpKind::Builtin(ops::CONV_2D) => Some(0),
-            OpKind::Builtin(ops::DEPTHWISE_CONV_2D) => Some(3),
-            _ => None,
-        };
+        let axis = LegacyOp::of(&graph.op(first.op).kind).and_then(|op| op.channel_axis);
         let axis = axis.filter(|axis| {
             self.pass.granularity == Granularity::Channel && *axis < tensor.shape.len()
         });
@@ -262,7 +244,7 @@ impl Legacy<'_> {
                 chosen.contains_key(&(u.sg, id)) || graph.tensor(id).ty == ElementType::Int8
             });
             let kind = &graph.op(u.op).kind;
-            let lookup = kind.is(ops::GATHER) || kind.is(ops::EMBEDDING_LOOKUP);
+            let lookup = LegacyOp::of(kind).is_some_and(|op| op.copies_codes);
             let form = chosen.get(&(u.sg, u.tensor)).map(|group| group.form.stored());
             let one_scale = form.as_ref().is_none_or(|form| form.granularity == Grain::PerTensor);
             let (kind, reason) = if int8 && lookup && one_scale && graph.uses(u.tensor).len() == 1 {
@@ -296,29 +278,15 @@ impl Legacy<'_> {
 
     /// Whether the op reads int8 weights (`IsHybridEvaluationOp`).
     fn is_hybrid(&self, sg: SubgraphId, op: OpId) -> bool {
-        let node = self.module.subgraph(sg).op(op);
-        if !self.pass.hybrid || self.pass.deny.contains(&node.kind) {
+        let graph = self.module.subgraph(sg);
+        let kind = &graph.op(op).kind;
+        if !self.pass.hybrid || self.pass.deny.contains(kind) {
             return false;
         }
-        let OpKind::Builtin(code) = node.kind else {
-            return self.pass.custom_ops.get(&node.kind).is_some_and(|op| op.hybrid);
-        };
-        match code {
-            ops::FULLY_CONNECTED
-            | ops::BATCH_MATMUL
-            | ops::CONV_2D
-            | ops::SVDF
-            | ops::RNN
-            | ops::BIDIRECTIONAL_SEQUENCE_LSTM
-            | ops::BIDIRECTIONAL_SEQUENCE_RNN
-            | ops::UNIDIRECTIONAL_SEQUENCE_LSTM
-            | ops::UNIDIRECTIONAL_SEQUENCE_RNN => true,
-            ops::LSTM => {
-                let kernel = node.attrs.as_ref().and_then(|attrs| attrs.enum_name("kernel_type"));
-                kernel.is_none_or(|kernel| kernel == "FULL")
-            }
-            ops::DEPTHWISE_CONV_2D => self.pass.granularity == Granularity::Channel,
-            _ => false,
+        if matches!(kind, OpKind::Custom(_)) {
+            return self.pass.custom_ops.get(kind).is_some_and(|op| op.hybrid);
         }
+        let per_channel = self.pass.granularity == Granularity::Channel;
+        LegacyOp::of(kind).is_some_and(|legacy| legacy.is_hybrid(graph, op, per_channel))
     }
 }

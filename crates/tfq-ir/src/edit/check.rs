@@ -76,7 +76,7 @@ pub enum Reason {
     Attr(#[from] AttrError),
     #[error("{0} has no options table")]
     NoOptions(String),
-    #[error("subgraph {subgraph}, {op} of `{result}`: {what}; {}", what.advice())]
+    #[error("subgraph {subgraph}, {op} `{result}`: {what}; {}", what.advice())]
     Contradiction { subgraph: u32, op: String, result: String, what: Box<Contradiction> },
     #[error(
         "`{tensor}`, which subgraph {subgraph} returns, would be {after} and was {before}: callers \

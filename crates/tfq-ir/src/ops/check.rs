@@ -56,7 +56,7 @@ impl Module {
     pub fn contradictions(&self) -> impl Iterator<Item = (SubgraphId, OpId, Contradiction)> + '_ {
         self.subgraphs().flat_map(move |(sg, graph)| {
             graph.ops().flat_map(move |op| {
-                let found = OpFacts::of(self, sg, op).contradictions(self);
+                let found = OpView::of(self, sg, op).contradictions(self);
                 found.into_iter().map(move |what| (sg, op, what))
             })
         })
@@ -65,13 +65,13 @@ impl Module {
 
 /// An op, and what is known of its tensors.
 #[derive(Debug)]
-pub(crate) struct OpFacts<'a> {
+pub(crate) struct OpView<'a> {
     pub(crate) op: &'a Op,
     pub(crate) operands: SmallVec<[Option<OperandFacts<'a>>; 4]>,
     pub(crate) results: SmallVec<[&'a Tensor; 2]>,
 }
 
-impl<'a> OpFacts<'a> {
+impl<'a> OpView<'a> {
     /// An op of a module.
     pub(crate) fn of(module: &'a Module, sg: SubgraphId, op: OpId) -> Self {
         let graph = module.subgraph(sg);

@@ -34,6 +34,8 @@ pub struct OpSemantics {
     pub quantization: QuantizationRule,
     /// Where axes are named; `None`: nowhere.
     pub axis: Option<AxisRule>,
+    /// The operand that holds positions along an axis of another, and that other.
+    pub selects: Option<(u8, u8)>,
     /// Whether the layout NHWC (or NDHWC) is built in.
     pub channels_last: bool,
     /// What it does besides, those of called subgraphs and variables among operands aside:
@@ -340,6 +342,22 @@ impl OpSemantics {
         self.types.get(result).or(self.types.last()).copied()
     }
 
+    /// Whether the operator gives values of the operand in a slot on as they are, or as another
+    /// type of numbers: to the first result, and to all of a variadic one.
+    pub fn passes_on(&self, slot: u32) -> bool {
+        let converts = self.class == OpClass::Convert
+            && self.quantization != QuantizationRule::Converts
+            || self.moves_values;
+        converts
+            && self.operand(slot as usize).is_some_and(|info| info.role == OperandRole::Activation)
+    }
+
+    /// Where an operand holds positions along an axis of another operand: that operand and axis.
+    pub fn selected_by(&self, op: &Op, slot: u32) -> Option<(u32, i64)> {
+        let (_, table) = self.selects.filter(|(index, _)| u32::from(*index) == slot)?;
+        Some((table.into(), op.int("axis").unwrap_or(0)))
+    }
+
     fn excepts(&self, op: &Op) -> bool {
         self.except.is_some_and(|(name, value)| {
             op.attrs.as_ref().and_then(|attrs| attrs.enum_name(name)) == Some(value)
@@ -392,6 +410,7 @@ const BLANK: OpSemantics = OpSemantics {
     view: false,
     quantization: QuantizationRule::Unknown,
     axis: None,
+    selects: None,
     channels_last: false,
     effects: Effects::NONE,
     commutative: false,
@@ -461,6 +480,11 @@ mod tests {
                 assert!(!what.commutative, "{}", op.name);
             }
             assert!(!what.view || what.shares_memory_with == [0], "{}", op.name);
+            if let Some((index, table)) = what.selects {
+                let role = |slot: u8| what.operand(slot.into()).map(|info| info.role);
+                assert_eq!(role(index), Some(OperandRole::Index), "{}", op.name);
+                assert!(role(table).is_some(), "{}", op.name);
+            }
         }
     }
 
@@ -516,5 +540,11 @@ mod tests {
         assert_eq!(of(ops::LESS).mirror, Some(ops::GREATER));
         assert!(of(ops::RESHAPE).view && !of(ops::DYNAMIC_UPDATE_SLICE).view);
         assert!(of(ops::ASSIGN_VARIABLE).effects.writes_state);
+        assert!(of(ops::CAST).passes_on(0) && of(ops::CONCATENATION).passes_on(9));
+        assert!(!of(ops::QUANTIZE).passes_on(0) && !of(ops::ADD).passes_on(0));
+        assert!(of(ops::GATHER).passes_on(0) && !of(ops::GATHER).passes_on(1));
+        let gather = Op::new(OpKind::Builtin(ops::GATHER));
+        assert_eq!(of(ops::GATHER).selected_by(&gather, 1), Some((0, 0)));
+        assert_eq!(of(ops::GATHER).selected_by(&gather, 0), None);
     }
 }

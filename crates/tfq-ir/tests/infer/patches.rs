@@ -89,11 +89,11 @@ fn a_convolution_of_one_operand() {
             &["x"],
             tensor("new", ElementType::Int32, &[7, 7])
         )),
-        "subgraph 0, CONV_2D of `new`: it has 1 operand and takes 3; give it operands and attributes that it takes"
+        "subgraph 0, CONV_2D `new`: it has 1 operand and takes 3; give it operands and attributes that it takes"
     );
     assert_eq!(
         case.refuse(|c, p| insert(c, p, op("ADD"), &["x", "x", "x"], float())),
-        "subgraph 0, ADD of `new`: it has 3 operands and takes 2; give it operands and attributes that it takes"
+        "subgraph 0, ADD `new`: it has 3 operands and takes 2; give it operands and attributes that it takes"
     );
     case.apply(|c, p| insert(c, p, conv(1), &["x", "w", "b"], float()));
 }
@@ -110,7 +110,7 @@ fn results_that_the_op_does_not_give() {
             given,
             tensor("new", ElementType::Int8, &[1, 8, 8, 4])
         )),
-        "subgraph 0, CONV_2D of `new`: result 0 (`new`) is INT8 and the op gives FLOAT32; declare the result so, or let another op compute it"
+        "subgraph 0, CONV_2D `new`: result 0 (`new`) is INT8 and the op gives FLOAT32; declare the result so, or let another op compute it"
     );
     assert_eq!(
         case.refuse(|c, p| insert(
@@ -120,7 +120,7 @@ fn results_that_the_op_does_not_give() {
             given,
             tensor("new", ElementType::Float32, &[1, 8, 8, 4])
         )),
-        "subgraph 0, CONV_2D of `new`: result 0 (`new`) has shape [1,8,8,4] and the op gives [1,4,4,4]; declare the result so, or let another op compute it"
+        "subgraph 0, CONV_2D `new`: result 0 (`new`) has shape [1,8,8,4] and the op gives [1,4,4,4]; declare the result so, or let another op compute it"
     );
     // The op that reads the result is held to it as well.
     assert_eq!(
@@ -131,15 +131,15 @@ fn results_that_the_op_does_not_give() {
             given,
             tensor("new", ElementType::Float32, &[1, 4, 4, 4])
         )),
-        "subgraph 0, RELU of `y`: result 0 (`y`) has shape [1,8,8,4] and the op gives [1,4,4,4]; declare the result so, or let another op compute it"
+        "subgraph 0, RELU `y`: result 0 (`y`) has shape [1,8,8,4] and the op gives [1,4,4,4]; declare the result so, or let another op compute it"
     );
     assert_eq!(
         case.refuse(|c, p| p.set_attr(c.op(0), "stride_w", Attr::Int(0))),
-        "subgraph 0, CONV_2D of `c`: attribute stride_w is 0: must be at least 1; give it operands and attributes that it takes"
+        "subgraph 0, CONV_2D `c`: attribute stride_w is 0: must be at least 1; give it operands and attributes that it takes"
     );
     assert_eq!(
         case.refuse(|c, p| p.set_attr(c.op(0), "fused_activation_function", Attr::Int(4))),
-        "subgraph 0, CONV_2D of `c`: it cannot apply the activation TANH, only RELU, RELU_N1_TO_1, RELU6; leave the activation to an op of its own"
+        "subgraph 0, CONV_2D `c`: it cannot apply the activation TANH, only RELU, RELU_N1_TO_1, RELU6; leave the activation to an op of its own"
     );
     // Both change together.
     case.apply(|c, p| {
@@ -158,11 +158,11 @@ fn types_of_tensors_that_are_there() {
     // One that is in between, and one that ops only read.
     assert_eq!(
         case.refuse(|c, p| p.set_type(c.tensor("c"), ElementType::Int8)),
-        "subgraph 0, CONV_2D of `c`: result 0 (`c`) is INT8 and the op gives FLOAT32; declare the result so, or let another op compute it"
+        "subgraph 0, CONV_2D `c`: result 0 (`c`) is INT8 and the op gives FLOAT32; declare the result so, or let another op compute it"
     );
     assert_eq!(
         case.refuse(|c, p| p.set_type(c.tensor("x"), ElementType::UInt8)),
-        "subgraph 0, CONV_2D of `c`: result 0 (`c`) is FLOAT32 and the op gives UINT8; declare the result so, or let another op compute it"
+        "subgraph 0, CONV_2D `c`: result 0 (`c`) is FLOAT32 and the op gives UINT8; declare the result so, or let another op compute it"
     );
 }
 
@@ -174,7 +174,7 @@ fn options_of_another_op() {
     let result = || tensor("new", ElementType::Float32, &[1, 8, 8, 4]);
     assert_eq!(
         case.refuse(|c, p| insert(c, p, softmax, &["c"], result())),
-        "subgraph 0, SOFTMAX of `new`: it has Pool2DOptions, and takes SoftmaxOptions; make the attributes with the options of its own operator"
+        "subgraph 0, SOFTMAX `new`: it has Pool2DOptions, and takes SoftmaxOptions; make the attributes with the options of its own operator"
     );
     case.apply(|c, p| insert(c, p, op("SOFTMAX"), &["c"], result()));
 }
@@ -217,11 +217,11 @@ fn what_came_in_odd_does_not_excuse_something_else() {
     let mut case = Case::new(ODD);
     assert_eq!(
         case.refuse(|c, p| p.set_attr(c.op(0), "new_shape", Attr::Ints(Arc::new([-1, 100])))),
-        "subgraph 0, RESHAPE of `flat`: a tensor of shape [1,12,8] cannot have the shape [?,100]; give it operands and attributes that it takes"
+        "subgraph 0, RESHAPE `flat`: a tensor of shape [1,12,8] cannot have the shape [?,100]; give it operands and attributes that it takes"
     );
     assert_eq!(
         case.refuse(|c, p| p.set_attr(c.op(1), "fused_activation_function", Attr::Int(4))),
-        "subgraph 0, ADD of `sum`: it cannot apply the activation TANH, only RELU, RELU_N1_TO_1, RELU6; leave the activation to an op of its own"
+        "subgraph 0, ADD `sum`: it cannot apply the activation TANH, only RELU, RELU_N1_TO_1, RELU6; leave the activation to an op of its own"
     );
 }
 
@@ -256,7 +256,7 @@ fn a_steering_constant_that_changes_is_seen() {
     );
     assert_eq!(
         case.refuse(|c, p| p.set_operand(c.op(0), 1, c.tensor("b"))),
-        "subgraph 0, RESHAPE of `flat`: result 0 (`flat`) has shape [1,96] and the op gives [2,48]; declare the result so, or let another op compute it"
+        "subgraph 0, RESHAPE `flat`: result 0 (`flat`) has shape [1,96] and the op gives [2,48]; declare the result so, or let another op compute it"
     );
     let buffer = case.0.subgraph(MAIN).tensor(case.tensor("b")).buffer;
     case.refuse(|c, p| p.set_buffer(c.tensor("a"), buffer));

@@ -49,6 +49,10 @@ pub struct Inspection {
     /// Tensors without a single value, which passes leave alone.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub odd: Vec<Finding>,
+    /// Ops that do not go with their operands, their options or the results that are declared, by
+    /// the table of operators. The model may run all the same.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub contradictions: Vec<Finding>,
     /// For what the target's runtime refuses the model.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unloadable: Vec<Finding>,
@@ -256,6 +260,13 @@ pub fn inspect(module: &Module, target: &Target) -> Inspection {
             .map(|(sg, id, why)| Finding {
                 place: tfq_pass::Context::tensor_place(module, sg, id),
                 what: why.to_string(),
+            })
+            .collect(),
+        contradictions: module
+            .contradictions()
+            .map(|(sg, op, what)| Finding {
+                place: tfq_pass::Context::op_place(module, sg, op),
+                what: tfq_ir::visible(&what.to_string()).into_owned(),
             })
             .collect(),
         unloadable: tfq_pass::check_loadable(module, target)

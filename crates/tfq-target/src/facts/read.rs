@@ -6,7 +6,7 @@ use crate::facts::load_test::LoadTest;
 use crate::facts::op::OpFacts;
 use crate::facts::rows::{
     Asks, Dequantize, KernelRule, KernelSet, Load, Memory, OpEntry, Origin, Outcome, Prefer,
-    Reading, Scope, Since,
+    Reading, Scope, Since, Unwritten,
 };
 use crate::facts::versions;
 use crate::form::grain;
@@ -35,6 +35,7 @@ struct File {
     since: Vec<Spanned<SinceRow>>,
     memory: Option<Vec<Spanned<MemoryRow>>>,
     load: Option<Vec<Spanned<LoadRow>>>,
+    unwritten: Option<Vec<Spanned<UnwrittenRow>>>,
 }
 
 #[derive(Deserialize)]
@@ -128,6 +129,18 @@ struct LoadRow {
     source: String,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UnwrittenRow {
+    ops: Vec<Spanned<String>>,
+    #[serde(default)]
+    when: Vec<Spanned<String>>,
+    #[serde(default)]
+    kernels: Vec<KernelSet>,
+    reason: String,
+    source: String,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum XnnOutcome {
@@ -163,6 +176,7 @@ pub(crate) struct Parsed {
     pub(crate) since: Vec<Since>,
     pub(crate) memory: Option<Vec<Memory>>,
     pub(crate) load: Option<Vec<Load>>,
+    pub(crate) unwritten: Option<Vec<Unwritten>>,
     /// The name of a target that is there.
     pub(crate) base: Option<String>,
 }
@@ -215,6 +229,9 @@ impl Reader<'_> {
         let load = file
             .load
             .map(|rows| rows.into_iter().map(|row| self.load(row)).collect::<Result<_, At>>());
+        let unwritten = file
+            .unwritten
+            .map(|rows| rows.into_iter().map(|row| self.unwritten(row)).collect::<Result<_, At>>());
         Ok(Parsed {
             summary: file.summary,
             kernels: file.kernels,
@@ -227,6 +244,7 @@ impl Reader<'_> {
             since: file.since.into_iter().map(|row| self.since(row)).collect::<Result<_, _>>()?,
             memory: memory.transpose()?,
             load: load.transpose()?,
+            unwritten: unwritten.transpose()?,
             base,
         })
     }
@@ -371,12 +389,8 @@ impl Reader<'_> {
             }
             _ if row.ops.is_empty() => return Err((span, Problem::OneLoadTest)),
             texts => {
-                let infos = row.ops.iter().map(op_at).collect::<Result<Vec<_>, _>>()?;
-                let (when, written) = conditions(texts, &infos)?;
-                if let Some((_, text)) = when.iter().zip(texts).find(|(c, _)| c.needs_weight()) {
-                    return Err((text.span(), Problem::NeedsWeight(text.get_ref().clone())));
-                }
-                (Asks::Ops(infos.iter().map(|info| info.code).collect(), when), written)
+                let (ops, when, written) = ops_when(&row.ops, texts)?;
+                (Asks::Ops(ops, when), written)
             }
         };
         if matches!(asks, Asks::Ops(..)) && row.reason.is_none() {
@@ -384,6 +398,27 @@ impl Reader<'_> {
         }
         let origin = self.origin(&span, row.source);
         Ok(Load { asks, texts, fails: row.fails, reason: row.reason.unwrap_or_default(), origin })
+    }
+
+    fn unwritten(&self, row: Spanned<UnwrittenRow>) -> Result<Unwritten, At> {
+        let span = row.span();
+        let row = row.into_inner();
+        let (ops, when, texts) = ops_when(&row.ops, &row.when)?;
+        let origin = self.origin(&span, row.source);
+        Ok(Unwritten { ops, when, texts, kernels: row.kernels, reason: row.reason, origin })
+    }
+}
+
+/// Codes of ops, what must hold of them, and that as it is written.
+type OpsWhen = (Vec<i32>, Vec<Condition>, Vec<String>);
+
+/// The codes of ops, and conditions that ask nothing about a weight of theirs.
+fn ops_when(ops: &[Spanned<String>], when: &[Spanned<String>]) -> Result<OpsWhen, At> {
+    let infos = ops.iter().map(op_at).collect::<Result<Vec<_>, _>>()?;
+    let (conditions, texts) = conditions(when, &infos)?;
+    match conditions.iter().zip(when).find(|(condition, _)| condition.needs_weight()) {
+        Some((_, text)) => Err((text.span(), Problem::NeedsWeight(text.get_ref().clone()))),
+        None => Ok((infos.iter().map(|info| info.code).collect(), conditions, texts)),
     }
 }
 

@@ -177,6 +177,19 @@ pub(crate) struct Load {
     pub(crate) origin: Origin,
 }
 
+/// Ops whose result is not written where the subgraph returns it.
+#[derive(Clone, Debug)]
+pub(crate) struct Unwritten {
+    pub(crate) ops: Vec<i32>,
+    pub(crate) when: Vec<Condition>,
+    /// The conditions as they are written.
+    pub(crate) texts: Vec<String>,
+    /// All where empty.
+    pub(crate) kernels: Vec<KernelSet>,
+    pub(crate) reason: String,
+    pub(crate) origin: Origin,
+}
+
 #[derive(Clone, Debug)]
 pub(crate) enum Asks {
     Test(LoadTest),

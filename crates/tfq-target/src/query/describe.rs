@@ -36,6 +36,8 @@ pub struct Description {
     pub memory: Vec<MemoryDescription>,
     /// What is refused of a model, whatever kernels can do.
     pub load: Vec<LoadDescription>,
+    /// Ops whose result is not written where the model returns it.
+    pub unwritten: Vec<UnwrittenDescription>,
 }
 
 /// What the target knows of an op, and the rows that decide about its weights: the first that fits.
@@ -155,6 +157,19 @@ pub struct LoadDescription {
     pub origin: OriginDescription,
 }
 
+/// Ops whose result is not written where the model returns it.
+#[derive(Clone, Debug, Serialize)]
+#[allow(missing_docs)]
+pub struct UnwrittenDescription {
+    pub ops: Vec<&'static str>,
+    pub when: Vec<String>,
+    /// Any where empty.
+    pub kernels: Vec<&'static str>,
+    pub reason: String,
+    #[serde(flatten)]
+    pub origin: OriginDescription,
+}
+
 /// Where a row stands and where it is from.
 #[derive(Clone, Debug, Serialize)]
 #[allow(missing_docs)]
@@ -228,6 +243,7 @@ pub fn describe(target: &Target) -> Description {
         since: since(target),
         memory: memory(target),
         load: load(target),
+        unwritten: unwritten(target),
     }
 }
 
@@ -264,10 +280,8 @@ fn since(target: &Target) -> Vec<SinceDescription> {
 
 fn memory(target: &Target) -> Vec<MemoryDescription> {
     let counts = |kernels: &[KernelSet]| {
-        kernels.is_empty()
-            // What XNNPACK leaves runs on the optimised kernels.
-            || kernels.contains(&KernelSet::Optimized)
-            || kernels.iter().any(|kernels| target.kernels.contains(kernels))
+        // What XNNPACK leaves runs on the optimised kernels.
+        kernels.contains(&KernelSet::Optimized) || target.runs_on_any(kernels)
     };
     let rows = target.memory.iter().filter(|row| counts(&row.kernels));
     let described = rows.map(|row| MemoryDescription {
@@ -293,6 +307,18 @@ fn load(target: &Target) -> Vec<LoadDescription> {
         origin: origin(&row.origin),
     });
     rows.collect()
+}
+
+fn unwritten(target: &Target) -> Vec<UnwrittenDescription> {
+    let rows = target.unwritten.iter().filter(|row| target.runs_on_any(&row.kernels));
+    let described = rows.map(|row| UnwrittenDescription {
+        ops: op_names(&row.ops),
+        when: row.texts.clone(),
+        kernels: row.kernels.iter().map(|kernels| kernels_name(*kernels)).collect(),
+        reason: row.reason.clone(),
+        origin: origin(&row.origin),
+    });
+    described.collect()
 }
 
 fn row(target: &Target, op: Option<(i32, &OpFacts)>, rule: &KernelRule) -> RowDescription {

@@ -5,7 +5,7 @@
 
 use super::super::patch::{BufferRef, OpChange, OpRef, TensorRef};
 use super::{Check, Reason};
-use crate::ops::{Contradiction, OpFacts, OperandFacts, stated};
+use crate::ops::{Contradiction, OpView, OperandFacts, stated};
 use crate::{Op, OpId, TensorId};
 use indexmap::IndexSet;
 use std::collections::HashMap;
@@ -114,7 +114,7 @@ impl<'a> After<'a> {
         touched
     }
 
-    fn facts(&self, op: OpRef) -> OpFacts<'_> {
+    fn facts(&self, op: OpRef) -> OpView<'_> {
         let (graph, p) = (self.check.graph, self.check.patch);
         let (node, operands, results) = match op {
             OpRef::Old(id) => {
@@ -134,7 +134,7 @@ impl<'a> After<'a> {
             Some(set) => Some(*set),
             None => results.get(slot as usize).copied().map(TensorRef::Old),
         };
-        OpFacts {
+        OpView {
             op: node,
             operands: (0..count(operands.len(), &self.operands))
                 .map(|slot| operand(slot).map(|tensor| self.operand(tensor)))
@@ -147,8 +147,8 @@ impl<'a> After<'a> {
     }
 
     /// An op as it was, but with all that is known of its operands by now.
-    fn known_before(&self, op: OpId, after: &OpFacts<'a>) -> OpFacts<'a> {
-        let mut before = OpFacts::of(self.check.module, self.check.patch.subgraph, op);
+    fn known_before(&self, op: OpId, after: &OpView<'a>) -> OpView<'a> {
+        let mut before = OpView::of(self.check.module, self.check.patch.subgraph, op);
         for (before, after) in before.operands.iter_mut().zip(&after.operands) {
             if let (Some(before), Some(after)) = (before, after)
                 && after.refines(before)
@@ -167,7 +167,7 @@ impl<'a> After<'a> {
         });
         let all = self.check.patch.erased_ops.iter().chain(changed);
         all.flat_map(|op| {
-            OpFacts::of(self.check.module, self.check.patch.subgraph, *op)
+            OpView::of(self.check.module, self.check.patch.subgraph, *op)
                 .contradictions(self.check.module)
         })
         .collect()

@@ -127,6 +127,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         class: OpClass::Lookup,
         quantization: QuantizationRule::Converts,
         axis: Some(AxisRule::Table(1)),
+        selects: Some((0, 1)),
         may_fail: Some("an id out of range at invoke"),
         source: Source::Measured,
         ..BLANK
@@ -543,6 +544,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::EmbeddingSparse,
         class: OpClass::Lookup,
         quantization: QuantizationRule::None,
+        selects: Some((0, 4)),
         may_fail: Some("an id out of range at invoke"),
         source: Source::Measured,
         ..BLANK
@@ -604,6 +606,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         moves_values: true,
         quantization: QuantizationRule::Same(&[0]),
         axis: Some(AxisRule::Attributes(&["axis"])),
+        selects: Some((1, 0)),
         may_fail: Some("an index out of range at invoke"),
         source: Source::Measured,
         ..BLANK

@@ -22,6 +22,7 @@ struct Row {
     view: bool,
     quantization: String,
     axis: Option<String>,
+    selects: Option<(u8, u8)>,
     #[serde(default)]
     channels_last: bool,
     #[serde(default)]
@@ -128,6 +129,9 @@ fn emit_row(row: Row, operators: &[&str]) -> Result<String, String> {
     field("quantization", numbered("QuantizationRule", &row.quantization)?);
     if let Some(axis) = row.axis {
         field("axis", axis_rule(&axis)?);
+    }
+    if let Some((index, table)) = row.selects {
+        field("selects", format!("Some(({index}, {table}))"));
     }
     if !row.effects.is_empty() {
         let effects = row.effects.iter().map(|effect| {
