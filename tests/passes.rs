@@ -144,6 +144,11 @@ fn case(path: &Path) -> Result<(), Failed> {
             if let Some(wrong) = check_runnable(&module, &target).first() {
                 return Err(format!("the result does not run: {wrong}").into());
             }
+            let mut replayed = before.clone();
+            replayed.replay(result.module.edits())?;
+            if shown(&replayed) != shown(&result.module) {
+                return Err("replaying the edits gives another model".into());
+            }
             if optimizer.run(&output[..])?.to_vec()? != output {
                 return Err("a second run changes the result again".into());
             }

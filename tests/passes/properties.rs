@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use tfq_opt::Optimizer;
 use tfq_opt::ir::DEQUANT_CACHE_METADATA;
 use tfq_opt::ir::catalog::ops;
+use tfq_opt::ir::text::{Level, print};
 use tfq_opt::ir::{
     BufferId, ElementType, Module, OpId, OpKind, Subgraph, SubgraphId, TensorId, TensorLink,
 };
@@ -99,7 +100,13 @@ fn round_trip(name: &str) -> Result<(), Failed> {
 /// Runs a pipeline, and once more on its result; checks what holds for all of them.
 fn run(name: &str, passes: &str) -> Result<(Module, Vec<u8>), Failed> {
     let optimizer = Optimizer::parse(passes)?;
-    let output = optimizer.run(model(name))?.to_vec()?;
+    let result = optimizer.run(model(name))?;
+    let mut replayed = lifted(&model(name));
+    replayed.replay(result.module.edits())?;
+    ensure(print(&replayed, Level::Hash) == print(&result.module, Level::Hash), || {
+        "replaying the edits gives another model".to_owned()
+    })?;
+    let output = result.to_vec()?;
     let module = lifted(&output);
     if let Err(errors) = module.verify() {
         return Err(errors[0].to_string().into());
