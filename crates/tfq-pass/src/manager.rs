@@ -479,7 +479,8 @@ impl<F: FnMut(Event<'_>)> Manager<'_, F> {
             time,
             verify_time: Duration::ZERO,
         };
-        if !self.options.skip_verifier {
+        // What no edit touched is as it was before the pass.
+        if !self.options.skip_verifier && !module.is_untouched_since(before) {
             let span = self.timeline.begin(SpanKind::Verifier, "verifier");
             let verified = module.verify();
             report.verify_time = self.timeline.end(span);
