@@ -58,7 +58,8 @@ fn apply(module: &mut Module, text: &str) -> Result<(), RunError> {
 
 fn apply_pipeline(module: &mut Module, pipeline: &Pipeline) -> Result<(), RunError> {
     let target = &*Target::named("litert").expect("it is shipped");
-    run(module, pipeline, target, &RunOptions::default(), |_| ()).map(|_| ())
+    let options = RunOptions { keep_edits: true, ..RunOptions::default() };
+    run(module, pipeline, target, &options, |_| ()).map(|_| ())
 }
 
 /// The ops by name, in order.

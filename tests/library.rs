@@ -344,6 +344,7 @@ fn the_record_of_cached_results_stays_true_from_run_to_run() {
 #[test]
 fn the_last_patches_come_with_what_was_done_after_them() {
     let mut optimizer = Optimizer::default();
+    optimizer.run_options.keep_edits = true;
     let all = optimizer.run(model("ops/conv_3d")).unwrap();
     let patches = all.module.edits().iter().filter(|edit| edit.edit.patch().is_some()).count();
     let all = all.to_vec().unwrap();

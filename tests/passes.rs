@@ -130,6 +130,7 @@ fn case(path: &Path) -> Result<(), Failed> {
     let mut optimizer = Optimizer::parse(&case.passes)?.for_target(Arc::clone(&target));
     // A case is about passes, whether the target would load the rest of its model or not.
     optimizer.allow_unloadable = true;
+    optimizer.run_options.keep_edits = true;
     let golden = match optimizer.run(&case.input[..]) {
         Err(error) => {
             let help = error.help().map_or(String::new(), |help| format!("\nhelp: {help}"));

@@ -99,7 +99,8 @@ fn round_trip(name: &str) -> Result<(), Failed> {
 
 /// Runs a pipeline, and once more on its result; checks what holds for all of them.
 fn run(name: &str, passes: &str) -> Result<(Module, Vec<u8>), Failed> {
-    let optimizer = Optimizer::parse(passes)?;
+    let mut optimizer = Optimizer::parse(passes)?;
+    optimizer.run_options.keep_edits = true;
     let result = optimizer.run(model(name))?;
     let mut replayed = lifted(&model(name));
     replayed.replay(result.module.edits())?;

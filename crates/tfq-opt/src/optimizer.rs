@@ -265,9 +265,11 @@ impl Optimizer {
         observe: impl FnMut(Event<'_>),
     ) -> Result<Optimized, Error> {
         let start = module.clone();
-        let options = &self.run_options;
-        let mut report = tfq_pass::run(&mut module, &self.pipeline, &self.target, options, observe)
-            .map_err(|error| error.in_registry(&self.registry))?;
+        let mut options = self.run_options.clone();
+        options.keep_edits |= self.stop_after_patch.is_some();
+        let mut report =
+            tfq_pass::run(&mut module, &self.pipeline, &self.target, &options, observe)
+                .map_err(|error| error.in_registry(&self.registry))?;
         timeline.nest(&report.timeline);
         if self.run_options.skip_verifier
             && let Err(mut errors) = module.verify()

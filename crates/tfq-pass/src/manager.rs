@@ -117,6 +117,10 @@ pub struct RunOptions {
     pub skip_verifier: bool,
     /// Keep the states between passes.
     pub keep_history: bool,
+    /// Keep what passes did, so that it can be replayed: [`Module::edits`] of the result. They
+    /// take more memory than the graph that they change, and are let go of after each pass
+    /// otherwise. A history keeps them too.
+    pub keep_edits: bool,
 }
 
 /// A question about a pass and a tensor.
@@ -420,6 +424,9 @@ impl<F: FnMut(Event<'_>)> Manager<'_, F> {
             observe(Event::End { before: &before, module, report: &report });
         });
         self.report.passes.push(report);
+        if !self.options.keep_edits && !self.options.keep_history {
+            module.forget_edits();
+        }
         Ok(())
     }
 
@@ -468,7 +475,7 @@ impl<F: FnMut(Event<'_>)> Manager<'_, F> {
         let mut report = PassReport {
             name: pass(),
             patches: module.journal().len() - before.journal().len(),
-            changed: module.edits().len() > before.edits().len(),
+            changed: module.edit_count() > before.edit_count(),
             remarks,
             statistics,
             rules: IndexMap::new(),

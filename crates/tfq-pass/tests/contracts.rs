@@ -405,7 +405,7 @@ fn a_pass_that_puts_another_module_in_the_place_of_the_model_is_contained() {
         }
         assert!(error.is_mistake());
         // The model is what it was before that pass.
-        assert_eq!((module.edits().len(), module.journal().len()), (1, 1));
+        assert_eq!((module.edit_count(), module.journal().len()), (1, 1));
         module.verify().unwrap();
     }
 }
@@ -419,7 +419,7 @@ fn a_pass_may_go_back_to_a_state_that_it_was_given() {
         Ok(())
     };
     let (module, report) = in_pipeline(&Pipeline::new().then("test", Do(undo))).unwrap();
-    assert!(module.edits().is_empty() && !report.passes[0].changed);
+    assert!(module.edit_count() == 0 && !report.passes[0].changed);
     // It goes back behind what it was given.
     let first: Work = |module, cx| patch(module, cx, |p, m| p.set_name(tensor(m, "a"), None));
     #[derive(Debug)]
@@ -446,4 +446,27 @@ fn a_pass_that_panics_in_the_middle_leaves_nothing_behind() {
     };
     let error = in_pipeline(&Pipeline::new().then("test", Do(panics))).unwrap_err();
     assert_eq!(error.to_string(), "pass `test` panicked: half done");
+}
+
+#[test]
+fn edits_are_kept_where_that_is_asked_for() {
+    let rename: Work = |module, cx| patch(module, cx, |p, m| p.set_name(tensor(m, "a"), None));
+    let pipeline = Pipeline::new().then("first", Do(rename)).then("second", Do(|_, _| Ok(())));
+    let target = Target::named("litert").unwrap();
+    let ran = |options: &RunOptions| {
+        let mut module = model();
+        let report = run(&mut module, &pipeline, &target, options, |_| ()).unwrap();
+        assert_eq!(
+            report.passes.iter().map(|pass| pass.changed).collect::<Vec<_>>(),
+            [true, false]
+        );
+        assert_eq!((module.edit_count(), module.journal().len()), (1, 1));
+        module
+    };
+    let lean = ran(&RunOptions::default());
+    assert!(lean.edits().is_empty() && !lean.is_untouched_since(&model()));
+    let whole = ran(&RunOptions { keep_edits: true, ..RunOptions::default() });
+    let mut again = model();
+    again.replay(whole.edits()).unwrap();
+    assert_eq!(print(&again, Level::Full), print(&lean, Level::Full));
 }

@@ -76,8 +76,11 @@ pub struct LoggedEdit {
 pub(crate) struct Log {
     pub(super) journal: Arc<Vec<Arc<Applied>>>,
     edits: Arc<Vec<LoggedEdit>>,
+    /// How many edits came before these, and are not kept.
+    forgotten: usize,
     pub(super) pass: Option<Arc<str>>,
-    /// The same for a module and its snapshots, and for no other module.
+    /// The same for a module and its snapshots since edits were last forgotten, and for no other
+    /// module.
     lineage: Arc<()>,
 }
 
@@ -98,9 +101,25 @@ impl Module {
         &self.log.journal
     }
 
-    /// Everything that was done to the module since it was made, in order.
+    /// Everything that was done to the module since it was made, in order, or since
+    /// [`Self::forget_edits`].
     pub fn edits(&self) -> &[LoggedEdit] {
         &self.log.edits
+    }
+
+    /// How much was done to the module since it was made, forgotten or not.
+    pub fn edit_count(&self) -> usize {
+        self.log.forgotten + self.log.edits.len()
+    }
+
+    /// Lets go of the edits so far and of the constants that only they hold. The journal still
+    /// tells what they did; they can no longer be replayed.
+    pub fn forget_edits(&mut self) {
+        if !self.log.edits.is_empty() {
+            self.log.forgotten = self.edit_count();
+            self.log.edits = Arc::default();
+            self.log.lineage = Arc::new(());
+        }
     }
 
     /// Says which pass the edits to come are from; the log keeps it with each.
@@ -110,11 +129,11 @@ impl Module {
 
     /// Whether nothing was done to the module since it was this one.
     pub fn is_untouched_since(&self, before: &Self) -> bool {
-        self.edits().len() == before.edits().len() && self.continues(before)
+        self.edit_count() == before.edit_count() && self.continues(before)
     }
 
     /// Whether the module is what edits made of this one: not another module, nor one that was
-    /// taken back and changed otherwise.
+    /// taken back and changed otherwise. Where edits were forgotten since, nobody can tell.
     pub fn continues(&self, before: &Self) -> bool {
         let last = |edits: &[LoggedEdit]| edits.last().map(|logged| Arc::as_ptr(&logged.edit));
         let shared = self.edits().get(..before.edits().len());

@@ -63,7 +63,7 @@ pub fn bisect(
         &mut run,
         &optimizer.pipeline,
         &optimizer.target,
-        &RunOptions::default(),
+        &RunOptions { keep_edits: true, ..RunOptions::default() },
         |event| {
             if let Event::End { module, report, .. } = event {
                 ends.push((report.name.clone(), module.edits().len() - start.edits().len()));
