@@ -62,9 +62,11 @@ impl Pass for InsertDequant {
             if let Some(id) = graph.tensors().find(|id| graph.tensor(*id).expressed.is_some()) {
                 let place = Context::tensor_place(module, sg, id);
                 let ty = graph.tensor(id).ty;
-                return Err(PassError::Unsupported(format!(
-                    "{place} is {ty} in a form that no Dequantize of the target reads"
-                )));
+                return Err(PassError::Unsupported(if is_known_to_callers(module, sg, id) {
+                    format!("{place} is {ty}, and callers set or get it as what it was before")
+                } else {
+                    format!("{place} is {ty} in a form that no Dequantize of the target reads")
+                }));
             }
         }
         Ok(())
@@ -163,6 +165,9 @@ fn rules(views: Arc<Views>) -> Vec<Rule> {
                 })
             })
             .guard("the subgraph does not return it", |m| !is_returned(m))
+            .guard("no caller knows it as what it was", |m| {
+                !is_known_to_callers(m.module(), m.subgraph(), m.id("w"))
+            })
             .replace(|m, patch| patch.set_expressed(m.id("w"), None)),
         read_of_quantised("give an op a tensor of its own")
             .when("another op changes the scale of the tensor", |m| {
@@ -220,6 +225,12 @@ fn is_readable(m: &Match<'_>) -> bool {
     let w = m.tensor("w");
     let form = WeightForm::of(w);
     m.target().dequantize_supports(form.ty, form.granularity) && w.sparsity.is_none()
+}
+
+/// Whether the subgraph or a signature takes the tensor, or a signature returns it.
+fn is_known_to_callers(module: &Module, sg: SubgraphId, id: TensorId) -> bool {
+    let references = module.references(sg, id);
+    references.input || references.signature_output
 }
 
 fn is_returned(m: &Match<'_>) -> bool {

@@ -343,9 +343,11 @@ fn differ((a, old): (&Tensor, &[u8]), (b, new): (&Tensor, &[u8])) -> bool {
 
 fn same_quantization(a: &Tensor, b: &Tensor) -> bool {
     let numbers = |tensor: &Tensor| tensor.quantization.clone().filter(|q| !q.scale.is_empty());
+    // A scale that is no number is itself all the same.
+    let bits = |q: &Quantization| q.scale.iter().map(|scale| scale.to_bits()).collect::<Vec<_>>();
     match (numbers(a), numbers(b)) {
         (Some(a), Some(b)) => {
-            a.scale == b.scale
+            bits(&a) == bits(&b)
                 && a.zero_point == b.zero_point
                 && (a.scale.len() == 1 || a.quantized_dimension == b.quantized_dimension)
         }

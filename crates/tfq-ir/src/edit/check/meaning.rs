@@ -96,7 +96,15 @@ impl<'a> After<'a> {
     fn touched(&self) -> IndexSet<OpRef> {
         let (graph, p) = (self.check.graph, self.check.patch);
         let mut touched: IndexSet<OpRef> = (0..p.ops.len() as u32).map(OpRef::New).collect();
-        touched.extend(p.operands.keys().map(|(op, _)| *op));
+        // One operand in the place of another that says no less is nothing to look at, which a pass
+        // may do to each of a great many operands of one op.
+        let says_less = |(&(op, slot), now): (&(OpRef, u32), &Option<TensorRef>)| {
+            let OpRef::Old(id) = op else { return Some(op) };
+            let was = graph.operand(id, slot).map(|was| self.operand_before(was));
+            let no_less = was.zip(*now).is_some_and(|(was, now)| self.operand(now).refines(&was));
+            (!no_less).then_some(op)
+        };
+        touched.extend(p.operands.iter().filter_map(says_less));
         touched.extend(p.results.keys().map(|(op, _)| *op));
         let changes = p.op_changes.iter().filter(|(_, change)| !change.is_annotation());
         touched.extend(changes.map(|(op, _)| OpRef::Old(*op)));
