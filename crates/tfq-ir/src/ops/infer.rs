@@ -295,12 +295,12 @@ impl OperandFacts<'_> {
     /// Whether this may be the other operand, of which more is known now. Contents that are not
     /// known any more count for that: nothing follows from them.
     pub(crate) fn refines(&self, other: &Self) -> bool {
-        let contents = match (self.contents, other.contents) {
-            // Bytes are not compared: constants are large, and each has its own.
-            (Some(mine), Some(others)) => std::ptr::eq(mine, others),
+        // Last, since constants are large.
+        let contents = || match (self.contents, other.contents) {
+            (Some(mine), Some(others)) => std::ptr::eq(mine, others) || mine == others,
             _ => true,
         };
-        self.ty == other.ty && contents && self.shape.refines(&other.shape)
+        self.ty == other.ty && self.shape.refines(&other.shape) && contents()
     }
 }
 
