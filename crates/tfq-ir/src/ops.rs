@@ -9,10 +9,9 @@ mod infer;
 mod semantics;
 
 pub use check::Contradiction;
-pub(crate) use check::OpView;
 pub use effects::{CallEffects, Effects, aliased_operand, effects};
-pub(crate) use infer::stated;
 pub use infer::{Dim, InferError, OperandFacts, ResultFacts, Shape, infer, infer_op};
+pub(crate) use infer::{OpView, stated};
 pub use semantics::{
     Activation, AxisRule, OpClass, OpSemantics, OperandInfo, OperandRole, QuantizationRule,
     ResultInfo, ShapeRule, Source, TypeRule, semantics, semantics_of,

@@ -66,7 +66,7 @@ pub struct AnalysisInput<'a> {
 /// Results of analyses, each with the state that it holds for.
 #[derive(Debug, Default)]
 pub(crate) struct Analyses {
-    results: IndexMap<(TypeId, SubgraphId), Entry>,
+    results: IndexMap<SubgraphId, IndexMap<TypeId, Entry>>,
     /// What was computed, for timings: taken by the manager after each pass.
     pub(crate) computed: Vec<Computed>,
 }
@@ -88,9 +88,9 @@ pub(crate) struct Computed {
 
 impl Analyses {
     pub(crate) fn get<A: Analysis>(&mut self, input: AnalysisInput<'_>) -> Arc<A::Result> {
-        let key = (TypeId::of::<A>(), input.subgraph);
+        let of_subgraph = self.results.entry(input.subgraph).or_default();
         let state = state::<A>(input.module, input.subgraph);
-        let last = self.results.get(&key);
+        let last = of_subgraph.get(&TypeId::of::<A>());
         if let Some(entry) = last.filter(|entry| entry.state == state) {
             return cast::<A>(&entry.result);
         }
@@ -100,7 +100,8 @@ impl Analyses {
         if !A::LAZY {
             self.computed.push(Computed { name: A::NAME, start, time: start.elapsed() });
         }
-        self.results.insert(key, Entry { state, result: result.clone(), follow: follow::<A> });
+        let entry = Entry { state, result: result.clone(), follow: follow::<A> };
+        of_subgraph.insert(TypeId::of::<A>(), entry);
         result
     }
 
@@ -114,8 +115,8 @@ impl Analyses {
         change: Change<'_>,
     ) {
         let after = input.module.subgraph(input.subgraph).epoch();
-        let of_subgraph = self.results.iter_mut().filter(|((_, sg), _)| *sg == input.subgraph);
-        for ((id, _), entry) in of_subgraph.filter(|(_, entry)| entry.state == before) {
+        let of_subgraph = self.results.get_mut(&input.subgraph).into_iter().flatten();
+        for (id, entry) in of_subgraph.filter(|(_, entry)| entry.state == before) {
             if preserved.contains(id) || (entry.follow)(&*entry.result, input, change) {
                 entry.state = after;
             }

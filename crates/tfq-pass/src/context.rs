@@ -273,19 +273,13 @@ impl<'a> Context<'a> {
             return Ok(());
         }
         let sg = patch.subgraph();
-        let epoch = |module: &Module| {
-            module.subgraphs().nth(sg.0 as usize).map_or(0, |(_, graph)| graph.epoch())
-        };
-        let before = epoch(module);
+        let graph = module.subgraphs().nth(sg.0 as usize);
+        let before = graph.map_or(0, |(_, graph)| graph.epoch());
         let noted: Vec<OpId> = patch.noted().collect();
         let applied = module.apply(Edit::Patch(patch))?;
         let input = AnalysisInput { module, subgraph: sg, target: self.target };
-        self.analyses.after_patch(
-            &self.preserved,
-            before,
-            input,
-            Change { applied: &applied, noted: &noted },
-        );
+        let change = Change { applied: &applied, noted: &noted };
+        self.analyses.after_patch(&self.preserved, before, input, change);
         Ok(())
     }
 

@@ -94,15 +94,9 @@ pub fn cost(
 /// Whether an operand is a quantised constant next to float: one whose readers were written for
 /// float32, or an integer weight with scales beside a float32 activation. In any other place an
 /// integer with scales is not mistaken for float32: the op computes with integers.
-pub fn is_quantised_beside_float(
-    module: &Module,
-    target: &Target,
-    sg: SubgraphId,
-    op: OpId,
-    slot: u32,
-) -> bool {
+fn is_quantised_beside_float(input: AnalysisInput<'_>, op: OpId, slot: u32) -> bool {
     use ElementType::{Float32, Int2, Int4, Int8};
-    let graph = module.subgraph(sg);
+    let graph = input.module.subgraph(input.subgraph);
     let Some(id) = graph.operand(op, slot) else { return false };
     let tensor = graph.tensor(id);
     if tensor.expressed.is_some() {
@@ -111,15 +105,17 @@ pub fn is_quantised_beside_float(
     if !matches!(tensor.ty, Int8 | Int4 | Int2) || tensor.scales() == 0 {
         return false;
     }
-    let Some(facts) = target.facts_of(graph, op) else { return false };
+    let Some(facts) = input.target.facts_of(graph, op) else { return false };
     let activation = facts.activation.and_then(|slot| graph.operand(op, slot));
     facts.weights.contains(&slot)
         && activation.is_some_and(|id| graph.tensor(id).ty == Float32)
-        && module.constant(sg, id).is_some()
+        && input.module.constant(input.subgraph, id).is_some()
 }
 
-/// The verdicts on the quantised constants next to float that the ops of a subgraph read. Each is
-/// found out when it is first asked for, and holds until a patch changes the op or what it reads.
+/// The verdicts on the quantised constants next to float that the ops of a subgraph read: constants
+/// whose readers were written for float32, and integer weights with scales beside a float32
+/// activation. Each is found out when it is first asked for, and holds until a patch changes the op
+/// or what it reads.
 #[derive(Debug, Default)]
 pub struct Verdicts {
     known: [Mutex<Known>; SHARDS],
@@ -134,23 +130,22 @@ const SHARDS: usize = 16;
 
 impl Verdicts {
     /// The verdict on an operand in the form that it has now; `None` where it is no quantised
-    /// constant next to float ([`is_quantised_beside_float`]).
+    /// constant next to float.
     pub fn of(&self, input: AnalysisInput<'_>, op: OpId, slot: u32) -> Option<Arc<Eligibility>> {
-        let AnalysisInput { module, subgraph: sg, target } = input;
-        if !is_quantised_beside_float(module, target, sg, op, slot) {
+        if !is_quantised_beside_float(input, op, slot) {
             return None;
         }
         let known = self.shard(op).get(&op).and_then(|slots| {
             slots.iter().find(|(known, _)| *known == slot).map(|(_, judged)| judged.clone())
         });
-        let is_fresh = |known: &Judged| *known.verdict == judge(module, target, sg, op, slot);
+        let is_fresh = |known: &Judged| *known.verdict == judge(input, op, slot);
         debug_assert!(known.as_ref().is_none_or(is_fresh), "a patch changed a verdict unnoticed");
         let judged = known.unwrap_or_else(|| {
-            let judged = Judged::new(module, target, sg, op, slot);
+            let judged = Judged::new(input, op, slot);
             self.shard(op).entry(op).or_default().push((slot, judged.clone()));
             judged
         });
-        Some(judged.among_others(module, target, sg, op, slot, &self.spreaders))
+        Some(judged.among_others(input, op, slot, &self.spreaders))
     }
 
     /// The operands of an op that have a verdict, by slot.
@@ -187,48 +182,44 @@ impl Verdicts {
 #[derive(Clone, Debug)]
 struct Judged {
     verdict: Arc<Eligibility>,
-    /// Whether an op that reads the constant through the same tensor may spoil it.
-    may_be_disturbed: bool,
+    /// Why an op that reads the constant through the same tensor may spoil it, if one may.
+    spread: Option<Arc<str>>,
 }
 
 impl Judged {
-    fn new(module: &Module, target: &Target, sg: SubgraphId, op: OpId, slot: u32) -> Self {
-        let verdict = judge(module, target, sg, op, slot);
+    fn new(input: AnalysisInput<'_>, op: OpId, slot: u32) -> Self {
+        let AnalysisInput { module, subgraph: sg, target } = input;
+        let verdict = judge(input, op, slot);
         let graph = module.subgraph(sg);
         let by_kernels = matches!(verdict, Eligibility::Hybrid { .. })
             && note(graph.op(op), HYBRID_NOTE) != Some("hybrid");
-        let form = graph.operand(op, slot).map(|id| WeightForm::of(graph.tensor(id)));
-        let may_be_disturbed = by_kernels
-            && form.is_some_and(|form| target.may_be_disturbed(module, sg, op, slot, &form));
-        Self { verdict: Arc::new(verdict), may_be_disturbed }
+        let spread = graph.operand(op, slot).filter(|_| by_kernels).and_then(|id| {
+            target.spread_refusal(module, sg, op, slot, &WeightForm::of(graph.tensor(id)))
+        });
+        Self { verdict: Arc::new(verdict), spread: spread.map(Arc::from) }
     }
 
     /// The verdict in view of the others that read the constant through the same tensor.
     fn among_others(
         self,
-        module: &Module,
-        target: &Target,
-        sg: SubgraphId,
+        input: AnalysisInput<'_>,
         op: OpId,
         slot: u32,
         spreaders: &Spreaders,
     ) -> Arc<Eligibility> {
-        let Eligibility::Hybrid { delegated } = *self.verdict else { return self.verdict };
-        if !self.may_be_disturbed {
+        let AnalysisInput { module, subgraph: sg, target } = input;
+        let (Eligibility::Hybrid { delegated }, Some(why)) = (&*self.verdict, &self.spread) else {
             return self.verdict;
-        }
+        };
         let graph = module.subgraph(sg);
-        let Some(id) = graph.operand(op, slot) else { return self.verdict };
-        let form = WeightForm::of(graph.tensor(id));
-        match target.disturbed_by(module, sg, op, slot, &form, spreaders) {
-            Some((by, why)) => {
-                let by = Context::op_place(module, sg, by);
-                let reason =
-                    format!("{by} puts several scales in place of the tensor's one, and {why}");
-                Arc::new(Eligibility::OwnTensor { reason, delegated })
-            }
-            None => self.verdict,
-        }
+        let by = graph.operand(op, slot).and_then(|id| {
+            let of = (sg, id, WeightForm::of(graph.tensor(id)));
+            spreaders.other_than(op, module, target, of)
+        });
+        let Some(by) = by else { return self.verdict };
+        let by = Context::op_place(module, sg, by);
+        let reason = format!("{by} puts several scales in place of the tensor's one, and {why}");
+        Arc::new(Eligibility::OwnTensor { reason, delegated: *delegated })
     }
 }
 
@@ -237,7 +228,8 @@ impl Judged {
 /// A note on the op decides first. Then the target does: GATHER passes codes through where one
 /// scale serves the whole table, since per-channel parameters do not fit the result (the loader
 /// compares their number with the result's dimension).
-fn judge(module: &Module, target: &Target, sg: SubgraphId, op: OpId, slot: u32) -> Eligibility {
+fn judge(input: AnalysisInput<'_>, op: OpId, slot: u32) -> Eligibility {
+    let AnalysisInput { module, subgraph: sg, target } = input;
     let graph = module.subgraph(sg);
     let node = graph.op(op);
     let weights = target.weight_slots(graph, op);

@@ -21,10 +21,7 @@ mod timeline;
 pub use context::{Answer, Context, NearMiss, PassError, Remark, RemarkKind};
 pub use contract::NumericContract;
 pub use declare::Declared;
-pub use eligibility::{
-    Cost, Eligibility, HYBRID_NOTE, REASON_NOTE, SLOTS_NOTE, Verdicts, cost,
-    is_quantised_beside_float,
-};
+pub use eligibility::{Cost, Eligibility, HYBRID_NOTE, REASON_NOTE, SLOTS_NOTE, Verdicts, cost};
 pub use info::{Built, Example, Pass, PassDescriptor, PassInfo, PassScope};
 pub use invariant::Invariant;
 pub use loadable::{Unloadable, check_loadable};

@@ -93,18 +93,12 @@ pub(super) fn commit(module: &mut Module, patch: &Patch) -> Applied {
             touched.extend(graph.uses(id).iter().map(|u| u.op));
             touched.extend(graph.producer(id).map(|(op, _)| op));
         }
-        let tensor = graph.tensor_mut(id);
-        match change.clone() {
-            Name(name) => tensor.name = name,
-            Type(ty) => tensor.ty = ty,
-            TensorChange::Shape(shape) => tensor.shape = shape,
-            TensorChange::ShapeSignature(shape) => tensor.shape_signature = shape,
-            TensorChange::HasRank(has) => tensor.has_rank = has,
-            TensorChange::Variable(variable) => tensor.is_variable = variable,
-            TensorChange::Buffer(BufferRef::Old(buffer)) => tensor.buffer = buffer,
-            TensorChange::Buffer(BufferRef::New(n)) => tensor.buffer = constants[n as usize],
-            TensorChange::ExternalBuffer(buffer) => tensor.external_buffer = buffer,
-            Quantization(mut q) => {
+        match change {
+            TensorChange::Buffer(BufferRef::New(n)) => {
+                graph.tensor_mut(id).buffer = constants[*n as usize];
+            }
+            Quantization(q) => {
+                let mut q = q.clone();
                 if let Some(q) = &mut q
                     && q.details.links().any(|link| link.is_upcoming().is_some())
                 {
@@ -113,9 +107,7 @@ pub(super) fn commit(module: &mut Module, patch: &Patch) -> Applied {
                 }
                 graph.set_quantization(id, q);
             }
-            TensorChange::Sparsity(sparsity) => tensor.sparsity = sparsity,
-            TensorChange::VariantTensors(types) => tensor.variant_tensors = types,
-            Expressed(ty) => tensor.expressed = ty,
+            change => change.set(graph.tensor_mut(id)),
         }
     }
     for (id, change) in &patch.op_changes {

@@ -259,20 +259,12 @@ impl<'a> Check<'a> {
             let before = check.tensor(*tensor);
             let after = check.after.entry(*tensor).or_insert_with(|| before.clone());
             match change {
-                TensorChange::Type(ty) => after.ty = *ty,
-                TensorChange::Shape(shape) => after.shape = shape.clone(),
-                TensorChange::ShapeSignature(shape) => after.shape_signature = shape.clone(),
-                TensorChange::HasRank(has) => after.has_rank = *has,
-                TensorChange::Variable(variable) => after.is_variable = *variable,
-                TensorChange::Quantization(q) => after.quantization.clone_from(q),
-                TensorChange::Expressed(ty) => after.expressed = *ty,
-                TensorChange::Buffer(buffer) => {
-                    check.buffers.insert(*tensor, *buffer);
-                }
-                TensorChange::Name(_)
-                | TensorChange::ExternalBuffer(_)
-                | TensorChange::Sparsity(_)
-                | TensorChange::VariantTensors(_) => (),
+                // Messages call tensors as the model does.
+                TensorChange::Name(_) => (),
+                change => change.set(after),
+            }
+            if let TensorChange::Buffer(buffer) = change {
+                check.buffers.insert(*tensor, *buffer);
             }
         }
         check

@@ -130,6 +130,27 @@ pub enum TensorChange {
     Expressed(Option<ElementType>),
 }
 
+impl TensorChange {
+    /// Sets it. What the patch itself adds has no number yet, and is left to who gives numbers.
+    pub(super) fn set(&self, tensor: &mut Tensor) {
+        match self.clone() {
+            Self::Name(name) => tensor.name = name,
+            Self::Type(ty) => tensor.ty = ty,
+            Self::Shape(shape) => tensor.shape = shape,
+            Self::ShapeSignature(shape) => tensor.shape_signature = shape,
+            Self::HasRank(has) => tensor.has_rank = has,
+            Self::Variable(variable) => tensor.is_variable = variable,
+            Self::Buffer(BufferRef::Old(buffer)) => tensor.buffer = buffer,
+            Self::Buffer(BufferRef::New(_)) => (),
+            Self::ExternalBuffer(buffer) => tensor.external_buffer = buffer,
+            Self::Quantization(q) => tensor.quantization = q,
+            Self::Sparsity(sparsity) => tensor.sparsity = sparsity,
+            Self::VariantTensors(types) => tensor.variant_tensors = types,
+            Self::Expressed(ty) => tensor.expressed = ty,
+        }
+    }
+}
+
 /// What a patch sets of an op.
 #[derive(Clone, Debug)]
 pub enum OpChange {

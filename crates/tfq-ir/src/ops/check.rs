@@ -1,10 +1,10 @@
 //! Whether an op and its tensors go together: what patches are held to, and what a file is told about.
 
-use super::infer::{InferError, OperandFacts, Shape, infer_in, stated};
+use super::infer::{InferError, OpView, OperandFacts, Shape, stated};
 use super::semantics::{Activation, semantics_of};
 use crate::catalog::op_by_code;
 use crate::verify::cut;
-use crate::{ElementType, Module, Op, OpId, OpKind, SubgraphId, Tensor};
+use crate::{ElementType, Module, Op, OpId, OpKind, SubgraphId};
 use smallvec::SmallVec;
 
 /// What does not go together at an op.
@@ -63,29 +63,7 @@ impl Module {
     }
 }
 
-/// An op, and what is known of its tensors.
-#[derive(Debug)]
-pub(crate) struct OpView<'a> {
-    pub(crate) op: &'a Op,
-    pub(crate) operands: SmallVec<[Option<OperandFacts<'a>>; 4]>,
-    pub(crate) results: SmallVec<[&'a Tensor; 2]>,
-}
-
 impl<'a> OpView<'a> {
-    /// An op of a module.
-    pub(crate) fn of(module: &'a Module, sg: SubgraphId, op: OpId) -> Self {
-        let graph = module.subgraph(sg);
-        let facts = |id| {
-            let contents = module.constant(sg, id).map(|bytes| &bytes[..]);
-            OperandFacts::of(graph.tensor(id), contents)
-        };
-        Self {
-            op: graph.op(op),
-            operands: graph.operands(op).into_iter().map(|id| id.map(facts)).collect(),
-            results: graph.results(op).into_iter().map(|id| graph.tensor(id)).collect(),
-        }
-    }
-
     /// What does not go together, where calls are calls of this module's subgraphs. Until passes
     /// have settled how an operand is read, it may be as it is stored too: lookups copy codes.
     pub(crate) fn contradictions(&self, module: &Module) -> Vec<Contradiction> {
@@ -113,9 +91,7 @@ impl<'a> OpView<'a> {
         let mut found = Vec::new();
         found.extend(options(self.op));
         found.extend(activation(self.op));
-        let types: SmallVec<[_; 2]> =
-            self.results.iter().map(|tensor| Some(stated(tensor))).collect();
-        let given = match infer_in(module, self.op, operands, &types) {
+        let given = match self.infer(module, operands) {
             Ok(given) => given,
             Err(error) => {
                 found.push(error.into());

@@ -23,7 +23,7 @@ use cx::{Cx, Shapes};
 use smallvec::SmallVec;
 use std::fmt;
 
-pub(crate) use calls::infer_in;
+pub(crate) use calls::OpView;
 pub use calls::infer_op;
 
 /// A dimension; `None` where it is not known before run time.

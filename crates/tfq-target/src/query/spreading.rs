@@ -38,7 +38,7 @@ impl Spreaders {
     }
 
     /// One of the ops that change the scale of a tensor in this form, other than `op`.
-    fn other_than(
+    pub fn other_than(
         &self,
         op: OpId,
         module: &Module,
@@ -104,22 +104,9 @@ impl Target {
         Some((by, reason))
     }
 
-    /// Whether the op could not read the weight any longer, should another that reads it through
-    /// the same tensor change that tensor's scale: [`Self::disturbed_by`], whoever the others are.
-    pub fn may_be_disturbed(
-        &self,
-        module: &Module,
-        sg: SubgraphId,
-        op: OpId,
-        slot: u32,
-        form: &WeightForm,
-    ) -> bool {
-        self.spread_refusal(module, sg, op, slot, form).is_some()
-    }
-
     /// Why the op cannot read the weight with one scale for each index of the first axis, where it
-    /// has one scale.
-    fn spread_refusal(
+    /// has one scale: what [`Self::disturbed_by`] says, whoever the others are.
+    pub fn spread_refusal(
         &self,
         module: &Module,
         sg: SubgraphId,

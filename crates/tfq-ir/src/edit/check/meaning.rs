@@ -195,8 +195,7 @@ impl<'a> After<'a> {
     }
 
     fn operand_before(&self, id: TensorId) -> OperandFacts<'_> {
-        let contents = self.check.module.constant(self.check.patch.subgraph, id);
-        OperandFacts::of(self.check.graph.tensor(id), contents.map(|bytes| &bytes[..]))
+        OperandFacts::in_module(self.check.module, self.check.patch.subgraph, id)
     }
 }
 

@@ -2,24 +2,58 @@
 
 use super::{InferError, OperandFacts, ResultFacts, Shape, ShapeRule, infer, stated};
 use crate::ops::semantics_of;
-use crate::{ElementType, Module, Op, OpId, Subgraph, SubgraphId};
+use crate::{ElementType, Module, Op, OpId, Subgraph, SubgraphId, Tensor, TensorId};
+use smallvec::SmallVec;
 
 /// What an op of a module gives: [`infer()`] with what its tensors are, and for control flow with
 /// what the called subgraphs return.
 pub fn infer_op(module: &Module, sg: SubgraphId, op: OpId) -> Result<Vec<ResultFacts>, InferError> {
-    let graph = module.subgraph(sg);
-    let facts = |id| {
+    let view = OpView::of(module, sg, op);
+    view.infer(module, &view.operands)
+}
+
+/// An op, and what is known of its tensors.
+#[derive(Debug)]
+pub(crate) struct OpView<'a> {
+    pub(crate) op: &'a Op,
+    pub(crate) operands: SmallVec<[Option<OperandFacts<'a>>; 4]>,
+    pub(crate) results: SmallVec<[&'a Tensor; 2]>,
+}
+
+impl<'a> OpView<'a> {
+    /// An op of a module.
+    pub(crate) fn of(module: &'a Module, sg: SubgraphId, op: OpId) -> Self {
+        let graph = module.subgraph(sg);
+        let facts = |id| OperandFacts::in_module(module, sg, id);
+        Self {
+            op: graph.op(op),
+            operands: graph.operands(op).into_iter().map(|id| id.map(facts)).collect(),
+            results: graph.results(op).into_iter().map(|id| graph.tensor(id)).collect(),
+        }
+    }
+
+    /// What it gives with these operands, where calls are calls of this module's subgraphs.
+    pub(crate) fn infer(
+        &self,
+        module: &Module,
+        operands: &[Option<OperandFacts<'_>>],
+    ) -> Result<Vec<ResultFacts>, InferError> {
+        let types: SmallVec<[_; 2]> =
+            self.results.iter().map(|tensor| Some(stated(tensor))).collect();
+        infer_in(module, self.op, operands, &types)
+    }
+}
+
+impl<'a> OperandFacts<'a> {
+    /// What is known of a tensor of a module.
+    pub(crate) fn in_module(module: &'a Module, sg: SubgraphId, id: TensorId) -> Self {
         let contents = module.constant(sg, id).map(|bytes| &bytes[..]);
-        OperandFacts::of(graph.tensor(id), contents)
-    };
-    let operands = graph.operands(op);
-    let operands: Vec<_> = operands.into_iter().map(|operand| operand.map(facts)).collect();
-    let types = graph.results(op).into_iter().map(|id| Some(stated(graph.tensor(id))));
-    infer_in(module, graph.op(op), &operands, &types.collect::<Vec<_>>())
+        Self::of(module.subgraph(sg).tensor(id), contents)
+    }
 }
 
 /// [`infer()`] for an op that may call subgraphs of a module.
-pub(crate) fn infer_in(
+fn infer_in(
     module: &Module,
     op: &Op,
     operands: &[Option<OperandFacts<'_>>],
