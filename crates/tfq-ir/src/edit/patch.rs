@@ -3,10 +3,9 @@
 //! A patch is built aside, checked against the graph, and applied whole or not at all. It takes time
 //! linear in its size and in the readers of the tensors that it names.
 
-use crate::attributes::Attr;
 use crate::{
-    BufferId, ElementType, Numbers, Op, OpId, Quantization, Sparsity, Subgraph, SubgraphId, Tensor,
-    TensorId, Use, VariantSubType,
+    Attr, BufferId, ElementType, Numbers, Op, OpId, Quantization, Sparsity, Subgraph, SubgraphId,
+    Tensor, TensorId, Use, VariantSubType,
 };
 use bytes::Bytes;
 use indexmap::{IndexMap, IndexSet};

@@ -1,8 +1,8 @@
 //! Removing what nothing refers to.
 
-use super::Outcome;
+use super::apply::Outcome;
 use super::log::Applied;
-use crate::module::to_change;
+use crate::model::module::to_change;
 use crate::words::counted;
 use crate::{BufferId, Module, Numbers, Op, OpId, SubgraphId, TensorId};
 use std::sync::Arc;

@@ -4,7 +4,8 @@
 //! before may go on doing so, and may come to where only more is known of its operands.
 
 use super::super::patch::{BufferRef, OpChange, OpRef, TensorRef};
-use super::{Check, Reason};
+use super::super::refused::Reason;
+use super::overlay::Overlay;
 use crate::ops::{Contradiction, OpView, OperandFacts, stated};
 use crate::{Op, OpId, TensorId};
 use indexmap::IndexSet;
@@ -12,7 +13,7 @@ use std::collections::HashMap;
 
 /// Ops as they are when the patch is applied.
 struct After<'a> {
-    check: &'a Check<'a>,
+    check: &'a Overlay<'a>,
     /// Ops that it makes others, or whose attributes it sets.
     ops: HashMap<OpId, Op>,
     /// How many operands and results it gives an op, at least.
@@ -21,7 +22,7 @@ struct After<'a> {
 }
 
 /// The first op that does not go with its tensors through the fault of the patch.
-pub(super) fn check(check: &Check<'_>) -> Result<(), Reason> {
+pub(super) fn check(check: &Overlay<'_>) -> Result<(), Reason> {
     let after = After::new(check);
     after.outputs()?;
     let touched = after.touched();
@@ -57,7 +58,7 @@ pub(super) fn check(check: &Check<'_>) -> Result<(), Reason> {
 }
 
 impl<'a> After<'a> {
-    fn new(check: &'a Check<'a>) -> Self {
+    fn new(check: &'a Overlay<'a>) -> Self {
         let (graph, p) = (check.graph, check.patch);
         let mut ops: HashMap<OpId, Op> = HashMap::new();
         for (id, change) in p.op_changes.iter().filter(|(_, change)| !change.is_annotation()) {

@@ -1,10 +1,9 @@
 //! What the rules ask: operands, contents of constants, attributes, and sizes that fit.
 
 use super::{Dim, InferError, OperandFacts, Party, Shape};
-use crate::attributes::Attr;
 use crate::catalog::{self, AttrDefault};
 use crate::ops::OpSemantics;
-use crate::{ElementType, Op, OpKind};
+use crate::{Attr, ElementType, Op, OpKind};
 use smallvec::SmallVec;
 use std::sync::Arc;
 

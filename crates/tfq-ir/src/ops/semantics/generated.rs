@@ -1,8 +1,10 @@
 // Generated from schema/ops.toml by the example `generate` of tfq-schema. Do not edit: run schema/regenerate.sh.
 // @generated
 
-use super::*;
+use super::row::*;
 use crate::ElementType::*;
+use crate::ops::catalog::ops;
+use crate::ops::effects::Effects;
 
 /// In the order of the catalogue.
 pub(super) static SEMANTICS: [OpSemantics; 209] = [

@@ -50,8 +50,10 @@ pub(crate) fn emit(schema: &Schema, ops: &str) -> Result<String, String> {
         "// Generated from schema/ops.toml by the example `generate` of tfq-schema. Do not edit: run schema/regenerate.sh.\n\
          // @generated\n\
          \n\
-         use super::*;\n\
+         use super::row::*;\n\
          use crate::ElementType::*;\n\
+         use crate::ops::catalog::ops;\n\
+         use crate::ops::effects::Effects;\n\
          \n\
          /// In the order of the catalogue.\n\
          pub(super) static SEMANTICS: [OpSemantics; {}] = [\n",

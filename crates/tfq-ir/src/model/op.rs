@@ -1,6 +1,6 @@
 //! Ops: what they compute, their attributes and options.
 
-use crate::attributes::{Attr, Attributes};
+use super::attributes::{Attr, Attributes};
 use crate::catalog;
 use bytes::Bytes;
 use indexmap::IndexMap;

@@ -1,7 +1,5 @@
 //! Metadata that refers to parts of the model by number, and is wrong where these move.
 
-use crate::{Applied, Module};
-
 /// Name of the metadata entry in which the file holds a [`crate::DequantCache`].
 pub const DEQUANT_CACHE_METADATA: &str = "tfq.dequant_cache";
 
@@ -51,7 +49,7 @@ pub struct Numbering {
     pub name: &'static str,
     /// What it refers to by number.
     pub numbers: Numbers,
-    /// Whether [`Module`] keeps it true: it is rewritten or dropped as the model changes. Others
+    /// Whether [`crate::Module`] keeps it true: it is rewritten or dropped as the model changes. Others
     /// have a format that we only pass on.
     pub kept_true: bool,
 }
@@ -92,30 +90,4 @@ pub fn numbering(name: &str) -> Option<&'static Numbering> {
 /// Whether writers know how to write a record of this key.
 pub(crate) fn keeps_record(key: &str) -> bool {
     numbering(key).is_some_and(|numbering| numbering.kept_true)
-}
-
-impl Module {
-    /// Metadata of the model that would be wrong if these moved, and a kind of them that it
-    /// refers to by number.
-    pub fn numbered_by_metadata(
-        &self,
-        numbers: Numbers,
-    ) -> Option<(&'static Numbering, &'static str)> {
-        self.metadata.iter().find_map(|entry| {
-            let found = numbering(entry.name.as_deref()?).filter(|found| !found.kept_true)?;
-            Some((found, found.numbers.common(numbers)?))
-        })
-    }
-}
-
-impl Applied {
-    /// What may have another number since.
-    pub fn renumbers(&self) -> Numbers {
-        Numbers {
-            subgraphs: self.subgraphs_erased > 0,
-            ops: self.ops_added + self.ops_erased > 0,
-            tensors: self.tensors_added + self.tensors_erased > 0,
-            buffers: self.buffers_erased > 0,
-        }
-    }
 }

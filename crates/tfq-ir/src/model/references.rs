@@ -1,13 +1,10 @@
 //! What refers to a tensor besides the ops that read and compute it, and so which constants
 //! nobody can change.
 
-use crate::places::Places;
-use crate::{Module, Signature, SubgraphId, TensorId, TensorLink};
+use super::signature::tensors;
+use crate::{Module, Signature, SubgraphId, TensorId};
 use bytes::Bytes;
 use indexmap::IndexMap;
-use std::collections::{HashMap, HashSet};
-use std::fmt;
-use std::sync::{Arc, OnceLock};
 
 /// What refers to a tensor besides operands and results of ops. A tensor that something refers
 /// to can neither be erased nor get another type, whoever reads it.
@@ -49,15 +46,15 @@ impl Module {
             scratch: graph.scratch_of(tensor).next().is_some(),
             odd: graph.oddity(tensor).is_some(),
         };
-        let ends = self.signature_ends.of(&self.signatures);
-        found.input |= ends.inputs.contains(&tensor);
-        found.signature_output |= ends.outputs.contains(tensor);
+        let ports = self.signature_ports.of(&self.signatures);
+        found.input |= ports.inputs.contains(&tensor);
+        found.signature_output |= ports.outputs.contains(tensor);
         found
     }
 
     /// Whether a signature takes the tensor.
     pub(crate) fn is_signature_input(&self, tensor: TensorId) -> bool {
-        self.signature_ends.of(&self.signatures).inputs.contains(&tensor)
+        self.signature_ports.of(&self.signatures).inputs.contains(&tensor)
     }
 
     /// [`Self::references`] of every tensor that has any, for those who ask about many.
@@ -103,63 +100,4 @@ impl Module {
     fn signatures_of(&self, sg: SubgraphId) -> impl Iterator<Item = &Signature> {
         self.signatures.iter().filter(move |signature| signature.subgraph == sg.0)
     }
-}
-
-/// What signatures take and return, found when somebody asks first. It is no part of the model,
-/// and so not shown; who changes signatures replaces it.
-#[derive(Clone, Default)]
-pub(crate) struct SignatureEnds(OnceLock<Arc<Ends>>);
-
-#[derive(Clone, Default)]
-struct Ends {
-    inputs: HashSet<TensorId>,
-    /// By signature and place.
-    outputs: Places<(u32, u32)>,
-}
-
-impl Ends {
-    fn of(signatures: &[Signature]) -> Self {
-        let inputs = signatures.iter().flat_map(|signature| tensors(&signature.inputs));
-        let mut ends = Self { inputs: inputs.collect(), ..Self::default() };
-        for (n, signature) in (0..).zip(signatures) {
-            for (place, (_, link)) in (0..).zip(&signature.outputs) {
-                if let Some(id) = link.tensor() {
-                    ends.outputs.add(id, (n, place));
-                }
-            }
-        }
-        ends
-    }
-}
-
-impl SignatureEnds {
-    fn of(&self, signatures: &[Signature]) -> &Ends {
-        self.0.get_or_init(|| Arc::new(Ends::of(signatures)))
-    }
-
-    /// The signatures return other tensors in place of some.
-    pub(crate) fn replace_outputs(
-        &mut self,
-        signatures: &mut [Signature],
-        moves: &HashMap<TensorId, TensorId>,
-    ) {
-        if moves.is_empty() {
-            return;
-        }
-        self.of(signatures);
-        let ends = self.0.get_mut().map(Arc::make_mut).expect("it was found");
-        ends.outputs.replace(moves, |(n, place), new| {
-            signatures[n as usize].outputs[place as usize].1 = TensorLink::Tensor(new);
-        });
-    }
-}
-
-impl fmt::Debug for SignatureEnds {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("_")
-    }
-}
-
-fn tensors(list: &[(Option<Arc<str>>, TensorLink)]) -> impl Iterator<Item = TensorId> {
-    list.iter().filter_map(|(_, link)| link.tensor())
 }

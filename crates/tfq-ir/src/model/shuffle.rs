@@ -1,15 +1,9 @@
 //! The same module in another order of making: for tests of determinism.
 
-use crate::references::SignatureEnds;
-use crate::{Module, OpId, Subgraph, TensorId, TensorLink};
-use std::collections::HashMap;
+use super::signature::SignaturePorts;
+use super::subgraph::Moved;
+use crate::{Module, Subgraph, TensorLink};
 use std::sync::Arc;
-
-/// Where tensors and ops of a subgraph went.
-pub(crate) struct Moved {
-    pub(crate) tensors: HashMap<TensorId, TensorId>,
-    pub(crate) ops: HashMap<OpId, OpId>,
-}
 
 impl Module {
     /// The same module, as if its nodes and edges had been made in another order: handles
@@ -25,7 +19,7 @@ impl Module {
         let shuffled: Vec<(Subgraph, Moved)> =
             self.subgraphs().map(|(_, graph)| graph.shuffled(&mut rng)).collect();
         let mut module = self.clone();
-        module.signature_ends = SignatureEnds::default();
+        module.signature_ports = SignaturePorts::default();
         for signature in &mut module.signatures {
             let Some((_, moved)) = shuffled.get(signature.subgraph as usize) else { continue };
             for (_, link) in signature.inputs.iter_mut().chain(&mut signature.outputs) {

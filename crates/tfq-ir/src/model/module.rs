@@ -1,16 +1,16 @@
 //! The whole model.
 
-use crate::edit::{Log, Record};
-use crate::references::SignatureEnds;
-use crate::{BufferId, ConstantPool, Op, OpId, OpKind, Subgraph, TensorId, TensorLink};
+use super::numbering::{Numbering, Numbers, numbering};
+use super::signature::SignaturePorts;
+use crate::edit::Log;
+use crate::{
+    BufferId, ConstantPool, ExternalBuffer, Metadata, Op, OpCode, OpId, Record, RecordEntry,
+    Signature, Subgraph, SubgraphId, TensorId,
+};
 use bytes::Bytes;
 use indexmap::IndexMap;
 use std::hash::Hasher;
 use std::sync::Arc;
-
-/// A subgraph by its number; number 0 is the main one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SubgraphId(pub u32);
 
 /// A model: subgraphs, the constants they share, and everything the file says besides. Readers
 /// make it from [`ModuleParts`].
@@ -19,7 +19,7 @@ pub struct Module {
     pub(crate) version: u32,
     pub(crate) description: Option<Arc<str>>,
     pub(crate) signatures: Vec<Signature>,
-    pub(crate) signature_ends: SignatureEnds,
+    pub(crate) signature_ports: SignaturePorts,
     pub(crate) metadata: Vec<Metadata>,
     pub(crate) metadata_buffer: Vec<i32>,
     pub(crate) external_buffer_groups: Vec<Option<Arc<str>>>,
@@ -109,70 +109,6 @@ impl ModuleParts {
         module.set_subgraphs(self.subgraphs.into_iter());
         module
     }
-}
-
-/// An entry of the model's operator codes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub struct OpCode {
-    pub builtin: i32,
-    /// The one-byte field of old files; the larger of the two counts.
-    pub deprecated_builtin: i8,
-    pub custom: Option<Arc<str>>,
-    pub version: i32,
-}
-
-impl OpCode {
-    /// The entry that a writer makes for an op.
-    pub fn for_kind(kind: &OpKind, version: i32) -> Self {
-        let (builtin, custom) = match kind {
-            OpKind::Builtin(code) => (*code, None),
-            OpKind::Custom(name) => (crate::catalog::ops::CUSTOM, Some(name.clone())),
-        };
-        // Codes that one byte cannot hold leave the placeholder there.
-        Self { builtin, deprecated_builtin: builtin.min(127) as i8, custom, version }
-    }
-
-    /// What ops with this code compute.
-    pub fn kind(&self) -> OpKind {
-        match self.builtin.max(i32::from(self.deprecated_builtin)) {
-            crate::catalog::ops::CUSTOM => {
-                OpKind::Custom(self.custom.clone().unwrap_or_else(|| Arc::from("")))
-            }
-            code => OpKind::Builtin(code),
-        }
-    }
-}
-
-/// A function that a caller can run by name. Numbers that name no tensor are kept.
-#[derive(Clone, Debug, PartialEq)]
-#[allow(missing_docs)]
-pub struct Signature {
-    pub key: Option<Arc<str>>,
-    pub inputs: Vec<(Option<Arc<str>>, TensorLink)>,
-    pub outputs: Vec<(Option<Arc<str>>, TensorLink)>,
-    pub subgraph: u32,
-    /// A field that the format gave up.
-    pub deprecated_tag: Option<Arc<str>>,
-}
-
-/// A named buffer.
-#[derive(Clone, Debug, PartialEq)]
-#[allow(missing_docs)]
-pub struct Metadata {
-    pub name: Option<Arc<str>>,
-    pub buffer: BufferId,
-}
-
-/// A constant in another file.
-#[derive(Clone, Debug, PartialEq)]
-#[allow(missing_docs)]
-pub struct ExternalBuffer {
-    pub id: u32,
-    pub group: u32,
-    pub offset: u64,
-    pub length: u64,
-    pub packing: Option<Arc<str>>,
 }
 
 impl Module {
@@ -312,6 +248,39 @@ impl Module {
     pub fn metadata_bytes(&self, name: &str) -> Option<&Bytes> {
         let entry = self.metadata.iter().find(|entry| entry.name.as_deref() == Some(name))?;
         self.constants.get(entry.buffer)
+    }
+
+    /// Metadata of the model that would be wrong if these moved, and a kind of them that it
+    /// refers to by number.
+    pub fn numbered_by_metadata(
+        &self,
+        numbers: Numbers,
+    ) -> Option<(&'static Numbering, &'static str)> {
+        self.metadata.iter().find_map(|entry| {
+            let found = numbering(entry.name.as_deref()?).filter(|found| !found.kept_true)?;
+            Some((found, found.numbers.common(numbers)?))
+        })
+    }
+
+    /// The record of this key.
+    pub fn record(&self, key: &str) -> Option<&Record> {
+        self.records.get(key).map(|record| &**record)
+    }
+
+    /// All records with their keys.
+    pub fn records(&self) -> impl Iterator<Item = (&Arc<str>, &Record)> {
+        self.records.iter().map(|(key, record)| (key, &**record))
+    }
+
+    /// The entries of a record whose ops the module still has, with their subgraphs.
+    pub fn recorded<'a>(
+        &'a self,
+        record: &'a Record,
+    ) -> impl Iterator<Item = (SubgraphId, &'a RecordEntry)> {
+        record.entries.iter().filter_map(|entry| {
+            let sg = self.by_origin(entry.op.origin())?;
+            self.subgraph(sg).contains_op(entry.op).then_some((sg, entry))
+        })
     }
 
     /// A hash of what the subgraphs compute and how: ops in order with their attributes, and

@@ -1,0 +1,117 @@
+//! Whether all that an edit names is there.
+
+use super::super::patch::{BufferRef, OpRef, Patch, Place, TensorChange, TensorRef};
+use super::super::refused::Reason;
+use super::overlay::op_label;
+use crate::{BufferId, Module, OpId, Signature, Subgraph, SubgraphId, TensorId};
+
+/// Far more than any op has, and far less than would use up memory.
+const MOST_OPERANDS: u32 = u16::MAX as u32;
+
+/// Whether the subgraph has all of these ops.
+pub(in super::super) fn known_ops(
+    module: &Module,
+    sg: SubgraphId,
+    mut ops: impl Iterator<Item = OpId>,
+) -> Result<(), Reason> {
+    if sg.0 as usize >= module.subgraphs().len() {
+        return Err(Reason::Subgraph);
+    }
+    let graph = module.subgraph(sg);
+    ops.try_for_each(|op| known_op(graph, op))
+}
+
+/// Whether the subgraphs have the tensors that signatures name. A number that names no subgraph is
+/// kept as readers keep it.
+pub(in super::super) fn signatures(
+    module: &Module,
+    signatures: &[Signature],
+) -> Result<(), Reason> {
+    signatures.iter().try_for_each(|signature| {
+        let graph = module.subgraphs().nth(signature.subgraph as usize).map(|(_, graph)| graph);
+        let links = signature.inputs.iter().chain(&signature.outputs);
+        let mut tensors = links.filter_map(|(_, link)| link.tensor());
+        tensors.try_for_each(|tensor| match graph {
+            Some(graph) => known_tensor(graph, tensor),
+            None => Err(Reason::ForeignTensor),
+        })
+    })
+}
+
+fn known_op(graph: &Subgraph, op: OpId) -> Result<(), Reason> {
+    match graph.contains_op(op) {
+        true => Ok(()),
+        false if op.origin() == graph.origin() => Err(Reason::StaleOp),
+        false => Err(Reason::ForeignOp),
+    }
+}
+
+fn known_tensor(graph: &Subgraph, tensor: TensorId) -> Result<(), Reason> {
+    match graph.contains_tensor(tensor) {
+        true => Ok(()),
+        false if tensor.origin() == graph.origin() => Err(Reason::StaleTensor),
+        false => Err(Reason::ForeignTensor),
+    }
+}
+
+/// Whether all that the patch names is there.
+pub(super) fn handles(module: &Module, graph: &Subgraph, p: &Patch) -> Result<(), Reason> {
+    let op_ref = |op: OpRef| match op {
+        OpRef::Old(op) => known_op(graph, op),
+        OpRef::New(n) if (n as usize) < p.ops.len() => Ok(()),
+        OpRef::New(_) => Err(Reason::Dangling),
+    };
+    let tensor_ref = |tensor: TensorRef| match tensor {
+        TensorRef::Old(tensor) => known_tensor(graph, tensor),
+        TensorRef::New(n) if (n as usize) < p.tensors.len() => Ok(()),
+        TensorRef::New(_) => Err(Reason::Dangling),
+    };
+    let slots = || p.operands.keys().chain(p.intermediates.keys());
+    for (op, _) in slots().chain(p.results.keys()) {
+        op_ref(*op)?;
+    }
+    for (_, place) in &p.ops {
+        if let Place::Before(op) | Place::After(op) = place {
+            known_op(graph, *op)?;
+        }
+    }
+    for op in p.op_changes.iter().map(|(op, _)| op).chain(&p.erased_ops) {
+        known_op(graph, *op)?;
+    }
+    let connected = p.operands.values().chain(p.intermediates.values()).flatten();
+    for tensor in connected.chain(p.results.values()) {
+        tensor_ref(*tensor)?;
+    }
+    for (old, new) in &p.moved_outputs {
+        tensor_ref((*old).into())?;
+        tensor_ref(*new)?;
+    }
+    for tensor in p.inputs.iter().chain(&p.outputs).flatten() {
+        tensor_ref(*tensor)?;
+    }
+    for (tensor, change) in &p.tensor_changes {
+        tensor_ref(*tensor)?;
+        match change {
+            TensorChange::Buffer(BufferRef::New(n)) if *n as usize >= p.constants.len() => {
+                return Err(Reason::Dangling);
+            }
+            TensorChange::Buffer(BufferRef::Old(id))
+                if *id != BufferId::NONE && id.0 as usize >= module.constants().len() =>
+            {
+                return Err(Reason::Buffer);
+            }
+            _ => (),
+        }
+    }
+    for tensor in &p.erased_tensors {
+        tensor_ref((*tensor).into())?;
+    }
+    for tensor in p.quantizations().flat_map(|q| q.details.links()) {
+        tensor_ref(tensor.into())?;
+    }
+    // Slots are listed, so that one costs memory for all below it.
+    match slots().find(|(_, slot)| *slot > MOST_OPERANDS) {
+        Some(&(op, slot)) => Err(Reason::Slot { op: op_label(graph, p, op), slot }),
+        None => Ok(()),
+    }
+}

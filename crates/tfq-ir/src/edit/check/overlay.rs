@@ -1,0 +1,226 @@
+//! The subgraph as a patch would leave it: the graph as it is, and the patch laid over it.
+
+use super::super::patch::{BufferRef, OpRef, Patch, Place, TensorChange, TensorRef};
+use crate::{BufferId, Module, OpId, Subgraph, Tensor, TensorId};
+use indexmap::{IndexMap, IndexSet};
+use std::cell::OnceCell;
+use std::collections::{HashMap, HashSet};
+
+/// A patch whose handles are right, and what is often asked of it. Each of these is empty for most
+/// patches.
+pub(super) struct Overlay<'a> {
+    pub(super) module: &'a Module,
+    pub(super) graph: &'a Subgraph,
+    pub(super) patch: &'a Patch,
+    /// The op that computes a tensor, where the patch says which.
+    pub(super) made: IndexMap<TensorRef, OpRef>,
+    /// What the patch lets ops read, those aside that it erases.
+    pub(super) read: HashSet<TensorRef>,
+    /// What the patch lets the subgraph return.
+    pub(super) returned: HashSet<TensorRef>,
+    /// What the subgraph takes, where the patch says so.
+    pub(super) taken: Option<HashSet<TensorRef>>,
+    /// Constants that the patch gives tensors.
+    pub(super) buffers: HashMap<TensorRef, BufferRef>,
+    /// Tensors that quantisation of the patch names.
+    pub(super) links: HashSet<TensorRef>,
+    /// How often quantisation that goes names a tensor, once that is asked.
+    pub(super) links_dropped: OnceCell<HashMap<TensorId, u32>>,
+    /// Tensors that the patch changes as they are afterwards, but for the numbers of new constants.
+    pub(super) after: IndexMap<TensorRef, Tensor>,
+}
+
+impl<'a> Overlay<'a> {
+    pub(super) fn new(module: &'a Module, graph: &'a Subgraph, patch: &'a Patch) -> Self {
+        let p = patch;
+        let links = p.quantizations().flat_map(|q| q.details.links()).map(TensorRef::from);
+        let returned = p.moved_outputs.values().chain(p.outputs.iter().flatten()).copied();
+        let mut check = Self {
+            module,
+            graph,
+            patch,
+            made: p.results.iter().map(|((op, _), tensor)| (*tensor, *op)).collect(),
+            read: HashSet::new(),
+            returned: returned.collect(),
+            taken: p.inputs.as_ref().map(|inputs| inputs.iter().copied().collect()),
+            buffers: HashMap::new(),
+            links: links.collect(),
+            links_dropped: OnceCell::new(),
+            after: IndexMap::new(),
+        };
+        check.read = check.operands_kept().map(|(_, tensor)| tensor).collect();
+        for (tensor, change) in &p.tensor_changes {
+            let before = check.tensor(*tensor);
+            let after = check.after.entry(*tensor).or_insert_with(|| before.clone());
+            match change {
+                // Messages call tensors as the model does.
+                TensorChange::Name(_) => (),
+                change => change.set(after),
+            }
+            if let TensorChange::Buffer(buffer) = change {
+                check.buffers.insert(*tensor, *buffer);
+            }
+        }
+        check
+    }
+
+    /// The tensor as it is, or as the patch adds it.
+    pub(super) fn tensor(&self, tensor: TensorRef) -> &'a Tensor {
+        match tensor {
+            TensorRef::Old(tensor) => self.graph.tensor(tensor),
+            TensorRef::New(n) => &self.patch.tensors[n as usize],
+        }
+    }
+
+    /// The tensor as it is afterwards.
+    pub(super) fn tensor_after(&self, tensor: TensorRef) -> &Tensor {
+        self.after.get(&tensor).unwrap_or_else(|| self.tensor(tensor))
+    }
+
+    /// Whether the patch gives the tensor a constant.
+    pub(super) fn is_folded(&self, tensor: TensorRef) -> bool {
+        self.buffers.get(&tensor).is_some_and(|to| *to != BufferRef::Old(BufferId::NONE))
+    }
+
+    pub(super) fn producer_before(&self, tensor: TensorRef) -> Option<(OpId, u32)> {
+        match tensor {
+            TensorRef::Old(tensor) => self.graph.producer(tensor),
+            TensorRef::New(_) => None,
+        }
+    }
+
+    /// The op that computes a tensor afterwards.
+    pub(super) fn producer_after(&self, tensor: TensorRef) -> Option<OpRef> {
+        let kept = |(op, slot): &(OpId, u32)| {
+            !self.patch.erased_ops.contains(op)
+                && !self.patch.results.contains_key(&((*op).into(), *slot))
+        };
+        let old = || self.producer_before(tensor).filter(kept).map(|(op, _)| op.into());
+        self.made.get(&tensor).copied().or_else(old)
+    }
+
+    /// Ops that read the tensor as it is, and of which the patch says nothing else.
+    pub(super) fn readers_kept(&self, tensor: TensorId) -> impl Iterator<Item = OpId> {
+        self.graph.uses(tensor).into_iter().filter_map(|r#use| {
+            let changed = self.patch.operands.contains_key(&(r#use.op.into(), r#use.slot));
+            (!changed && !self.patch.erased_ops.contains(&r#use.op)).then_some(r#use.op)
+        })
+    }
+
+    pub(super) fn is_input_after(&self, tensor: TensorRef) -> bool {
+        match (&self.taken, tensor) {
+            (Some(taken), tensor) => taken.contains(&tensor),
+            (None, TensorRef::Old(id)) => self.graph.is_input(id),
+            (None, TensorRef::New(_)) => false,
+        }
+    }
+
+    /// Inputs that the patch takes from the subgraph.
+    pub(super) fn inputs_lost(&self) -> impl Iterator<Item = TensorId> {
+        let taken = self.taken.iter();
+        taken.flat_map(|taken| {
+            let inputs = self.graph.inputs().iter().copied();
+            inputs.filter(|input| !taken.contains(&TensorRef::Old(*input)))
+        })
+    }
+
+    /// A sortable place in the order after the patch: new ops at one anchor keep the order in
+    /// which they were added.
+    pub(super) fn position(&self, op: OpRef) -> (u64, i8, u32) {
+        match op {
+            OpRef::Old(op) => (self.graph.key(op), 0, 0),
+            OpRef::New(n) => match self.patch.ops[n as usize].1 {
+                Place::Before(op) => (self.graph.key(op), -1, n),
+                Place::After(op) => (self.graph.key(op), 1, n),
+                Place::End => (u64::MAX, 0, n),
+            },
+        }
+    }
+
+    /// What the patch lets ops read, those aside that it erases.
+    pub(super) fn operands_kept(&self) -> impl Iterator<Item = (OpRef, TensorRef)> + '_ {
+        self.kept(&self.patch.operands)
+    }
+
+    pub(super) fn kept<'s>(
+        &'s self,
+        slots: &'s IndexMap<(OpRef, u32), Option<TensorRef>>,
+    ) -> impl Iterator<Item = (OpRef, TensorRef)> + 's {
+        slots.iter().filter_map(|(&(op, _), &tensor)| {
+            let erased = matches!(op, OpRef::Old(op) if self.patch.erased_ops.contains(&op));
+            Some((op, tensor.filter(|_| !erased)?))
+        })
+    }
+
+    /// Whether ops read the tensor afterwards, or the subgraph takes or returns it.
+    pub(super) fn in_use(&self, tensor: TensorId) -> bool {
+        let this = TensorRef::Old(tensor);
+        self.read.contains(&this)
+            || self.returned.contains(&this)
+            || self.stays_output(tensor)
+            || self.is_input_after(this)
+            || self.readers_kept(tensor).next().is_some()
+    }
+
+    /// Whether the tensor is an output of which the patch says nothing.
+    pub(super) fn stays_output(&self, tensor: TensorId) -> bool {
+        self.graph.is_output(tensor)
+            && !self.patch.moved_outputs.contains_key(&tensor)
+            && self.patch.outputs.is_none()
+    }
+
+    /// Whether something else than ops refers to the tensor after the patch.
+    pub(super) fn stays_referred(&self, tensor: TensorId) -> bool {
+        let (p, this) = (self.patch, TensorRef::Old(tensor));
+        let now = self.module.references(p.subgraph, tensor);
+        let signature_input = || self.module.is_signature_input(tensor);
+        let scratch = |op: OpId| {
+            let slots = (0..).zip(self.graph.intermediates(op));
+            let mut named = slots.filter(|(_, scratch)| *scratch == Some(tensor));
+            !p.erased_ops.contains(&op)
+                && named.any(|(slot, _)| !p.intermediates.contains_key(&(op.into(), slot)))
+        };
+        self.is_input_after(this)
+            || (now.input && signature_input())
+            || self.stays_output(tensor)
+            || (now.signature_output && !p.moved_outputs.contains_key(&tensor))
+            || (now.scratch && self.graph.scratch_of(tensor).any(scratch))
+            || self.kept(&p.intermediates).any(|(_, scratch)| scratch == this)
+            || (now.quantization && self.graph.links_to(tensor) > self.links_dropped(tensor))
+            || self.links.contains(&this)
+    }
+
+    /// How often tensors that lose their quantisation, or go, name this one in it.
+    pub(super) fn links_dropped(&self, tensor: TensorId) -> u32 {
+        let count = || {
+            let changes = self.patch.tensor_changes.iter();
+            let changed = changes.filter_map(|(tensor, change)| match (tensor, change) {
+                (TensorRef::Old(id), TensorChange::Quantization(_)) => Some(*id),
+                _ => None,
+            });
+            let changed: IndexSet<TensorId> =
+                changed.chain(self.patch.erased_tensors.iter().copied()).collect();
+            let mut dropped: HashMap<TensorId, u32> = HashMap::new();
+            for link in changed.iter().flat_map(|id| self.graph.tensor(*id).links()) {
+                *dropped.entry(link).or_default() += 1;
+            }
+            dropped
+        };
+        self.links_dropped.get_or_init(count).get(&tensor).copied().unwrap_or(0)
+    }
+
+    pub(super) fn op_label(&self, op: OpRef) -> String {
+        op_label(self.graph, self.patch, op)
+    }
+
+    pub(super) fn tensor_label(&self, tensor: TensorRef) -> String {
+        self.tensor(tensor).label().to_owned()
+    }
+}
+
+pub(super) fn op_label(graph: &Subgraph, patch: &Patch, op: OpRef) -> String {
+    match op {
+        OpRef::Old(op) => graph.op(op).kind.to_string(),
+        OpRef::New(n) => patch.ops[n as usize].0.kind.to_string(),
+    }
+}

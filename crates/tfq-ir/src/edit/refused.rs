@@ -1,0 +1,79 @@
+//! Why edits are refused.
+
+use crate::model::attributes::AttrError;
+use crate::ops::Contradiction;
+use crate::words::counted;
+use crate::{ElementType, visible};
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// An edit that was refused; the model is as it was.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("patch `{}` refused: {}", visible(label), visible(&reason.to_string()))]
+pub struct Rejected {
+    /// What it said it does.
+    pub label: Cow<'static, str>,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// Why an edit was refused.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum Reason {
+    #[error("the subgraph does not exist")]
+    Subgraph,
+    #[error("it refers to an op that has been erased")]
+    StaleOp,
+    #[error("it refers to a tensor that has been erased")]
+    StaleTensor,
+    #[error("it refers to an op of another subgraph")]
+    ForeignOp,
+    #[error("it refers to a tensor of another subgraph")]
+    ForeignTensor,
+    #[error("it refers to a new op or tensor that it does not add")]
+    Dangling,
+    #[error("it refers to a constant that is not there")]
+    Buffer,
+    #[error("it would let two ops compute tensor `{0}`")]
+    TwoProducers(String),
+    #[error("it would leave a gap in the results of {0}")]
+    MissingResult(String),
+    #[error("no {op} has an operand {slot}")]
+    Slot { op: String, slot: u32 },
+    #[error("{op} would read `{tensor}` before it is computed")]
+    Order { op: String, tensor: String },
+    #[error("`{0}` would no longer be an input, and is read without being computed")]
+    NoValue(String),
+    #[error("tensor `{0}` is erased and still in use")]
+    ErasedInUse(String),
+    #[error("{0} would no longer compute `{1}`, which stays in use")]
+    ErasedProducer(String, String),
+    #[error("`{old}` and `{new}` differ in shape or type")]
+    Mismatch { old: String, new: String },
+    #[error(
+        "tensor `{tensor}`: {} and {} for shape {shape:?}, dimension {dimension}",
+        counted(*scales, "scale"),
+        counted(*zero_points, "zero point")
+    )]
+    Quantization {
+        tensor: String,
+        scales: usize,
+        zero_points: usize,
+        shape: Vec<i32>,
+        dimension: i32,
+    },
+    #[error(transparent)]
+    Attr(#[from] AttrError),
+    #[error("{0} has no options table")]
+    NoOptions(String),
+    #[error("subgraph {subgraph}, {op} `{result}`: {what}; {}", what.advice())]
+    Contradiction { subgraph: u32, op: String, result: String, what: Box<Contradiction> },
+    #[error(
+        "`{tensor}`, which subgraph {subgraph} returns, would be {after} and was {before}: callers \
+         depend on it; return another tensor behind an op that converts"
+    )]
+    OutputType { subgraph: u32, tensor: String, before: ElementType, after: ElementType },
+    #[error("no file can hold a record `{0}`")]
+    Record(Arc<str>),
+}

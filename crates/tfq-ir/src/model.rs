@@ -1,0 +1,37 @@
+//! A model: subgraphs, the constants they share, and what its file says besides.
+
+pub(crate) mod attributes;
+mod constant;
+mod element;
+mod entries;
+mod ids;
+pub(crate) mod module;
+pub(crate) mod numbering;
+mod oddities;
+mod oddity;
+mod op;
+mod places;
+mod record;
+mod references;
+mod shuffle;
+pub(crate) mod signature;
+pub(crate) mod subgraph;
+mod tensor;
+
+pub use attributes::{Attr, AttrError, Attributes};
+pub use constant::{BufferId, ConstantPool};
+pub use element::ElementType;
+pub use entries::{ExternalBuffer, Metadata, OpCode};
+pub use ids::{OpId, Operands, SubgraphId, TensorId, Use};
+pub use module::{Module, ModuleParts};
+pub use numbering::{DEQUANT_CACHE_METADATA, Numbering, Numbers, numbering};
+pub use oddity::Oddity;
+pub use op::{CustomOptions, Op, OpKind};
+pub use record::{Record, RecordEntry};
+pub use references::References;
+pub use signature::Signature;
+pub use subgraph::{Subgraph, SubgraphBuilder};
+pub use tensor::{
+    DimensionMetadata, Quantization, QuantizationDetails, SparseIndex, Sparsity, Tensor,
+    TensorLink, VariantSubType,
+};

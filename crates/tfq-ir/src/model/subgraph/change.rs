@@ -1,0 +1,216 @@
+//! Changes of a subgraph: what only patches and the builder do. Every caller has checked its handles.
+
+use super::{Edge, NONE, Node, OpNode, Ports, Role, Subgraph, TensorNode};
+use crate::{Oddity, Op, OpId, Quantization, Tensor, TensorId};
+use indexmap::{IndexMap, IndexSet};
+use petgraph::Direction::{Incoming, Outgoing};
+use petgraph::visit::EdgeRef;
+use smallvec::SmallVec;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+impl Subgraph {
+    pub(crate) fn op_mut(&mut self, id: OpId) -> &mut OpNode {
+        let at = self.node_of_op(id);
+        match &mut self.graph[at] {
+            Node::Op(node) => Arc::make_mut(node),
+            Node::Tensor(_) => unreachable!("numbers of ops and tensors are distinct"),
+        }
+    }
+
+    pub(crate) fn tensor_mut(&mut self, id: TensorId) -> &mut Tensor {
+        let at = self.node_of_tensor(id);
+        match &mut self.graph[at] {
+            Node::Tensor(node) => &mut Arc::make_mut(node).tensor,
+            Node::Op(_) => unreachable!("numbers of ops and tensors are distinct"),
+        }
+    }
+
+    /// Numbers are unique in the process: a state that is rolled back and changed otherwise
+    /// must not be taken for the one that was dropped.
+    pub(crate) fn new_epoch(&mut self) {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        self.epoch = 1 + LAST.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn odd_mut(&mut self) -> &mut IndexMap<TensorId, Oddity> {
+        &mut self.odd
+    }
+
+    /// Returns other tensors in place of some.
+    pub(crate) fn move_outputs(&mut self, moves: &HashMap<TensorId, TensorId>) {
+        let Ports { order, places } = &mut self.outputs;
+        places.replace(moves, |place, new| order[place as usize] = new);
+    }
+
+    pub(crate) fn set_inputs(&mut self, inputs: impl IntoIterator<Item = TensorId>) {
+        self.inputs = inputs.into_iter().collect();
+    }
+
+    pub(crate) fn set_outputs(&mut self, outputs: impl IntoIterator<Item = TensorId>) {
+        self.outputs = outputs.into_iter().collect();
+    }
+
+    pub(crate) fn insert_tensor(&mut self, tensor: Tensor) -> TensorId {
+        let uid = self.next_uid();
+        let node = self.graph.add_node(Node::Tensor(Arc::new(TensorNode { tensor, uid })));
+        self.nodes.push(node.index() as u32);
+        let id = TensorId { graph: self.origin, uid };
+        self.tensors.push(id);
+        self.live_tensors += 1;
+        self.add_links(id);
+        id
+    }
+
+    /// Sets how a tensor's stored numbers map to real ones.
+    pub(crate) fn set_quantization(&mut self, id: TensorId, q: Option<Arc<Quantization>>) {
+        self.drop_links(id);
+        self.tensor_mut(id).quantization = q;
+        self.add_links(id);
+    }
+
+    fn links_of(&self, id: TensorId) -> SmallVec<[TensorId; 2]> {
+        self.tensor(id).links().collect()
+    }
+
+    fn add_links(&mut self, id: TensorId) {
+        for link in self.links_of(id) {
+            *self.links.entry(link).or_default() += 1;
+        }
+    }
+
+    fn drop_links(&mut self, id: TensorId) {
+        for link in self.links_of(id) {
+            let count = self.links.get_mut(&link).expect("it was counted");
+            *count -= 1;
+            if *count == 0 {
+                self.links.swap_remove(&link);
+            }
+        }
+    }
+
+    /// Counts anew what all tensors name.
+    pub(super) fn count_links(&mut self) {
+        self.links.clear();
+        let tensors: Vec<TensorId> = self.tensors().collect();
+        tensors.into_iter().for_each(|id| self.add_links(id));
+    }
+
+    /// Inserts an op before `before`, at the end where that is `None`.
+    pub(crate) fn insert_op(&mut self, op: Op, before: Option<OpId>) -> OpId {
+        let uid = self.next_uid();
+        let (prev, next) = match before {
+            Some(before) => (self.op_node(before).prev, self.node_of_op(before).index() as u32),
+            None => (self.last, NONE),
+        };
+        let key = self.key_between(prev, next);
+        let node = self.graph.add_node(Node::Op(Arc::new(OpNode {
+            op,
+            uid,
+            operands: 0,
+            results: 0,
+            intermediates: 0,
+            prev,
+            next,
+            key,
+        })));
+        let at = node.index() as u32;
+        self.nodes.push(at);
+        match prev {
+            NONE => self.first = at,
+            prev => self.op_at_mut(prev).next = at,
+        }
+        match next {
+            NONE => self.last = at,
+            next => self.op_at_mut(next).prev = at,
+        }
+        self.live_ops += 1;
+        OpId { graph: self.origin, uid }
+    }
+
+    pub(crate) fn remove_op(&mut self, id: OpId) {
+        let (prev, next) = {
+            let node = self.op_node(id);
+            (node.prev, node.next)
+        };
+        match prev {
+            NONE => self.first = next,
+            prev => self.op_at_mut(prev).next = next,
+        }
+        match next {
+            NONE => self.last = prev,
+            next => self.op_at_mut(next).prev = prev,
+        }
+        self.graph.remove_node(self.node_of_op(id));
+        self.nodes[id.uid as usize] = NONE;
+        self.live_ops -= 1;
+    }
+
+    pub(crate) fn remove_tensor(&mut self, id: TensorId) {
+        self.drop_links(id);
+        self.graph.remove_node(self.node_of_tensor(id));
+        self.nodes[id.uid as usize] = NONE;
+        self.live_tensors -= 1;
+        if self.tensors.len() > 2 * self.live_tensors + 16 {
+            let mut tensors = std::mem::take(&mut self.tensors);
+            tensors.retain(|id| self.contains_tensor(*id));
+            self.tensors = tensors;
+        }
+    }
+
+    /// Empties slots of ops, and all slots of the ops that are to be erased.
+    pub(crate) fn disconnect(
+        &mut self,
+        slots: impl IntoIterator<Item = (OpId, Role, u32)>,
+        erased: &IndexSet<OpId>,
+    ) {
+        let slots: HashSet<(OpId, Role, u32)> = slots.into_iter().collect();
+        let ops: IndexSet<OpId> =
+            slots.iter().map(|(op, ..)| *op).chain(erased.iter().copied()).collect();
+        let mut edges = Vec::with_capacity(slots.len());
+        for op in ops {
+            let at = self.node_of_op(op);
+            let both =
+                [Incoming, Outgoing].map(|direction| self.graph.edges_directed(at, direction));
+            let all = erased.contains(&op);
+            let named = both.into_iter().flatten().filter(|edge| {
+                all || slots.contains(&(op, edge.weight().role, edge.weight().slot))
+            });
+            edges.extend(named.map(|edge| edge.id()));
+        }
+        // petgraph looks for an edge from the newest on, at both of its ends.
+        edges.sort_unstable_by(|a, b| b.cmp(a));
+        for edge in edges {
+            self.graph.remove_edge(edge);
+        }
+    }
+
+    /// Puts `tensor` into an empty slot of the op. The op's arity grows where the slot lies beyond
+    /// it.
+    pub(crate) fn connect(&mut self, op: OpId, role: Role, slot: u32, tensor: Option<TensorId>) {
+        let at = self.node_of_op(op);
+        let node = self.op_mut(op);
+        let arity = match role {
+            Role::Operand => &mut node.operands,
+            Role::Result => &mut node.results,
+            Role::Intermediate => &mut node.intermediates,
+        };
+        *arity = (*arity).max(slot + 1);
+        if let Some(tensor) = tensor {
+            let other = self.node_of_tensor(tensor);
+            let (from, to) = if role == Role::Operand { (other, at) } else { (at, other) };
+            self.graph.add_edge(from, to, Edge { role, slot });
+        }
+    }
+
+    /// The handle that the nth tensor will have that is added before any other node.
+    pub(crate) fn upcoming_tensor(&self, n: u32) -> TensorId {
+        TensorId { graph: self.origin, uid: self.next_uid() + n }
+    }
+
+    /// The number of the next op or tensor, for which the caller adds a node.
+    fn next_uid(&self) -> u32 {
+        u32::try_from(self.nodes.len()).expect("fewer than 2^32 nodes are ever made")
+    }
+}
