@@ -1,12 +1,13 @@
 //! What differs between two subgraphs whose ops and tensors are paired.
 
 use crate::constants::{self, Numbers};
+use crate::diff::{
+    Class, ConstantDiff, FieldChange, Moved, OpDiff, OpSide, Rename, Row, Status, SubgraphDiff,
+    TensorDiff, TensorSide,
+};
+use crate::elided::{self, Elided};
 use crate::graph::{Graph, Node, Role, same_bytes};
 use crate::matching::{self, Matching};
-use crate::{
-    Class, ConstantDiff, DiffOptions, Elided, FieldChange, Moved, OpDiff, OpSide, Rename, Row,
-    Sides, Status, SubgraphDiff, TensorDiff, TensorSide, elided,
-};
 use bytes::Bytes;
 use rayon::prelude::*;
 use std::collections::{HashMap, HashSet};
@@ -17,6 +18,29 @@ use tfq_ir::{
     SubgraphId, Tensor, TensorId, TensorLink, counted,
 };
 use tfq_text::{Elision, Parts, quoted};
+
+/// How to compare.
+#[derive(Clone, Copy, Debug)]
+pub struct DiffOptions {
+    /// Whether constants that differ are hashed, and their errors measured. Without it only
+    /// the fact is reported.
+    pub measure: bool,
+}
+
+impl Default for DiffOptions {
+    fn default() -> Self {
+        Self { measure: true }
+    }
+}
+
+/// Both models and what prints them.
+pub(crate) struct Sides<'s, 'm> {
+    pub(crate) before: &'m Module,
+    pub(crate) after: &'m Module,
+    pub(crate) elided: [&'m Elided; 2],
+    pub(crate) a: &'s mut Parts<'m>,
+    pub(crate) b: &'s mut Parts<'m>,
+}
 
 /// A subgraph that both models have.
 pub(crate) struct Pair<'m> {
@@ -72,7 +96,7 @@ impl<'m> Pair<'m> {
         if a.graph.name.as_deref().unwrap_or("") != b.graph.name.as_deref().unwrap_or("") {
             moved.note(Class::Formatting);
         }
-        self.ends(sides, &mut diff, moved);
+        self.inputs_and_outputs(sides, &mut diff, moved);
         self.renames(sides, &mut diff, moved);
         self.ops(sides, &mut diff, moved);
         self.tensors(sides, options, &mut diff, moved);
@@ -84,7 +108,7 @@ impl<'m> Pair<'m> {
     }
 
     /// Inputs and outputs.
-    fn ends(&self, sides: &mut Sides<'_, 'm>, diff: &mut SubgraphDiff, moved: &mut Moved) {
+    fn inputs_and_outputs(&self, sides: &mut Sides<'_, 'm>, diff: &mut SubgraphDiff, moved: &mut Moved) {
         let (a, b) = (&self.a, &self.b);
         for (what, first, second) in [
             ("inputs", a.graph.inputs(), b.graph.inputs()),

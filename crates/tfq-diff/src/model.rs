@@ -1,12 +1,12 @@
 //! What differs between two models as wholes.
 
-use crate::compare::{self, Pair, hashed};
+use crate::compare::{self, DiffOptions, Pair, Sides, hashed};
+use crate::diff::{
+    Class, Diff, FieldChange, Moved, OpCount, Pairs, SCHEMA, Status, SubgraphDiff, Totals,
+};
+use crate::elided::Elided;
 use crate::graph::Graph;
 use crate::matching::matching;
-use crate::{
-    Class, Diff, DiffOptions, Elided, FieldChange, Moved, OpCount, Pairs, SCHEMA, Sides, Status,
-    SubgraphDiff, Totals,
-};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use tfq_ir::visible_quoted;

@@ -19,6 +19,7 @@
 
 mod elision;
 mod fill;
+mod format;
 mod lex;
 mod names;
 mod parse;
@@ -28,124 +29,17 @@ mod side;
 mod stats;
 mod values;
 
-use bytes::Bytes;
-use std::fmt;
-use std::ops::Range;
-use tfq_ir::{ElementType, Module, SubgraphId};
+use tfq_ir::{Module, SubgraphId};
 
 pub use elision::{Elision, Elisions};
+pub use format::{Level, VERSION};
+pub use parse::{ParseError, ParseOptions};
 pub use print::Parts;
 pub use quote::quoted_len;
 pub use stats::{Stats, short, stats};
 pub use tfq_ir::{
     is_hidden, line_and_column, visible, visible_json, visible_lines, visible_path, visible_quoted,
 };
-
-/// Version of the format, which the first line of a text says.
-pub const VERSION: u32 = 1;
-
-/// Constants of up to this many elements are written out.
-const INLINE_ELEMENTS: usize = 8;
-/// Payloads of up to this many bytes are written out.
-const INLINE_BYTES: usize = 64;
-
-/// How much a text shows; each level shows what the one before it does, and more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Level {
-    /// Ops and how they hang together.
-    Topology,
-    /// Attributes, types, shapes, and constants of a few elements.
-    Types,
-    /// Quantisation and operator versions.
-    Quant,
-    /// Minimum, maximum, mean and so on of larger constants.
-    Stats,
-    /// A hash of everything that is not written out.
-    Hash,
-    /// Everything that the file holds: order, buffers, operator codes. With the side file this
-    /// is the whole model.
-    Full,
-}
-
-impl Level {
-    /// All levels, from little to much.
-    pub const ALL: [Self; 6] =
-        [Self::Topology, Self::Types, Self::Quant, Self::Stats, Self::Hash, Self::Full];
-
-    /// Its name: `topology`, `types`, `quant`, `stats`, `hash` or `full`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Topology => "topology",
-            Self::Types => "types",
-            Self::Quant => "quant",
-            Self::Stats => "stats",
-            Self::Hash => "hash",
-            Self::Full => "full",
-        }
-    }
-
-    /// The level of this name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|level| level.name() == name)
-    }
-}
-
-impl fmt::Display for Level {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-/// What parsing may use besides the text.
-#[derive(Clone, Debug)]
-pub struct ParseOptions {
-    /// The side file, with the bytes of which the text has the hash.
-    pub side: Option<Bytes>,
-    /// Whether constants that the text leaves out may be made up. They are then the same on
-    /// every machine, and resemble the statistics where the text has those.
-    pub fills: bool,
-    /// How many bytes a text may ask for that it does not have: those of fills, of lists of which
-    /// it has one element, and copies of what is in the side file.
-    pub max_fill_bytes: u64,
-}
-
-impl Default for ParseOptions {
-    fn default() -> Self {
-        Self { side: None, fills: false, max_fill_bytes: 1 << 30 }
-    }
-}
-
-/// What is wrong with a text, and where.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ParseError {
-    /// Line, from 1.
-    pub line: usize,
-    /// Column in characters, from 1.
-    pub column: usize,
-    /// The bytes of the text that the message is about.
-    pub span: Range<usize>,
-    /// What is wrong.
-    pub message: String,
-    /// What to do about it.
-    pub help: Option<String>,
-}
-
-impl ParseError {
-    /// An error about these bytes of a text, which are held inside of it.
-    pub fn at(text: &str, span: Range<usize>, message: String, help: Option<String>) -> Self {
-        let start = span.start.min(text.len());
-        let (line, column) = line_and_column(text, start);
-        Self { line, column, span: start..span.end.clamp(start, text.len()), message, help }
-    }
-}
-
-impl fmt::Display for ParseError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}: {}", self.line, self.column, self.message)
-    }
-}
-
-impl std::error::Error for ParseError {}
 
 /// The model as text.
 pub fn print(module: &Module, level: Level) -> String {
@@ -262,19 +156,4 @@ pub fn quoted(sigil: char, name: &str) -> String {
 /// How many bytes of a text the name behind a sigil takes, in quotes or without.
 pub fn name_len(text: &str) -> usize {
     if text.starts_with('"') { quoted_len(text) } else { quote::bare_len(text.as_bytes()) }
-}
-
-/// Names of element types in texts.
-const TYPE_NAMES: [&str; 23] = [
-    "f32", "f16", "i32", "u8", "i64", "str", "bool", "i16", "c64", "i8", "f64", "c128", "u64",
-    "resource", "variant", "u32", "u16", "i4", "bf16", "i2", "u4", "f8e4m3fn", "f8e5m2",
-];
-
-fn type_name(ty: ElementType) -> &'static str {
-    TYPE_NAMES[ty as usize]
-}
-
-fn type_from_name(name: &str) -> Option<ElementType> {
-    let code = TYPE_NAMES.iter().position(|known| *known == name)?;
-    ElementType::from_code(code as i8)
 }

@@ -3,6 +3,7 @@
 mod layout;
 mod op;
 mod pieces;
+mod printer;
 mod quantization;
 mod steering;
 mod tensor;
@@ -11,13 +12,11 @@ use crate::names::{self, Names};
 use crate::side::{self, Hash};
 use crate::{Level, VERSION, quote};
 use layout::Layout;
+use printer::{Aside, Printed, Printer};
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
-use std::sync::Arc;
 use tfq_ir::quote_into;
-use tfq_ir::{
-    Attr, BufferId, CacheReason, Module, OpId, Subgraph, SubgraphId, TensorId, TensorLink, catalog,
-};
+use tfq_ir::{Attr, CacheReason, Module, OpId, SubgraphId, TensorId, TensorLink, catalog};
 
 pub(super) fn print(module: &Module, level: Level) -> String {
     distinct(module, level, None, || Aside::Nothing).0
@@ -63,36 +62,6 @@ fn distinct(
         }
         hashes = printer.hashes;
     }
-}
-
-/// What becomes of bytes that the text does not write out.
-enum Aside {
-    Nothing,
-    Bytes(side::Writer),
-    /// Fills take their place.
-    Fills,
-}
-
-struct Printer<'m> {
-    module: &'m Module,
-    level: Level,
-    aside: Aside,
-    out: String,
-    subgraphs: Vec<Arc<str>>,
-    /// `None` for subgraphs that are not printed.
-    names: Vec<Option<Names>>,
-    /// Hashes of constants by place; many tensors may share one.
-    hashes: HashMap<(usize, usize), Hash>,
-    digits: usize,
-    /// What the digits that are shown stand for.
-    shown: HashMap<String, Hash>,
-    collided: bool,
-    /// The tensor that shows what a buffer holds.
-    owners: HashMap<BufferId, (SubgraphId, TensorId)>,
-    /// Buffers whose bytes the text has somewhere.
-    written: HashSet<BufferId>,
-    /// Constants by place that no fill can stand for.
-    steering: HashSet<(usize, usize)>,
 }
 
 impl<'m> Printer<'m> {
@@ -357,13 +326,6 @@ impl<'m> Parts<'m> {
         printer.owners.clear();
         std::mem::take(&mut printer.out)
     }
-}
-
-/// A subgraph that is being printed.
-struct Printed<'a> {
-    id: SubgraphId,
-    graph: &'a Subgraph,
-    names: &'a Names,
 }
 
 pub(super) const REASONS: [(CacheReason, &str); 4] = [

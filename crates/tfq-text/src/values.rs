@@ -1,6 +1,7 @@
 //! Elements of constants and lists of numbers as text.
 
-use crate::{INLINE_ELEMENTS, quote};
+use crate::format::INLINE_ELEMENTS;
+use crate::quote;
 use half::{bf16, f16};
 use std::cmp::Ordering;
 use std::fmt::Write;

@@ -4,13 +4,11 @@ mod destination;
 mod temporary;
 mod write;
 
-pub use destination::{is_same_file, is_standard_output, is_stream};
+pub use destination::{Links, is_same_file, is_standard_output, is_stream};
 #[cfg(unix)]
 pub(crate) use temporary::remove_all as remove_temporaries;
 pub use temporary::{TemporaryFolder, remove_temporaries_on_signals};
-pub use write::{
-    Links, WriteError, check_can_write, write_atomically, write_bytes, write_together,
-};
+pub use write::{WriteError, check_can_write, write_atomically, write_bytes, write_together};
 
 use crate::mapped;
 use bytes::Bytes;

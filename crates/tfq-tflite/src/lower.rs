@@ -6,6 +6,7 @@
 //! 2 GiB, which 32-bit offsets cannot reach, `Buffer.offset` and `size` point behind the
 //! flatbuffer instead.
 
+mod plan;
 mod room;
 mod tables;
 #[cfg(test)]
@@ -13,15 +14,13 @@ mod tests;
 
 use crate::image::{Image, Piece};
 use crate::scan::{field_at, u32_at};
-use crate::{annotations, trailer};
+use crate::trailer;
 use bytes::Bytes;
 use flatbuffers::FlatBufferBuilder;
-use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use plan::Plan;
+use std::collections::HashMap;
 use tables::{Payloads, Writer};
-use tfq_ir::{
-    BufferId, DEQUANT_CACHE_METADATA, Metadata, Module, OpCode, counted, relocated_trailer,
-};
+use tfq_ir::{Module, counted, relocated_trailer};
 
 /// How a model is lowered.
 #[derive(Clone, Copy, Debug, Default)]
@@ -75,7 +74,7 @@ pub fn lower(module: &Module, how: &LowerOptions) -> Result<Image, LowerError> {
 /// Lowers a model whose flatbuffer may take so many bytes.
 fn lower_within(module: &Module, how: &LowerOptions, limit: u64) -> Result<Image, LowerError> {
     let plan = Plan::new(module);
-    let (payload, skeleton) = (plan.payload(), plan.skeleton_at_most(module, limit)?);
+    let (payload, skeleton) = (plan.payload(), skeleton_at_most(module, &plan, limit)?);
     let outside = match how.placement {
         Placement::Inline => false,
         Placement::Outside => true,
@@ -115,7 +114,7 @@ pub fn lower_into(module: &Module, fbb: &mut FlatBufferBuilder<'_>) -> Result<()
         graph.ops().map(move |op| &graph.op(op).custom_options).filter(|custom| custom.large)
     });
     let large: usize = custom.flat_map(|custom| &custom.bytes).map(Bytes::len).sum();
-    let skeleton = plan.skeleton_at_most(module, FLATBUFFER_LIMIT)?;
+    let skeleton = skeleton_at_most(module, &plan, FLATBUFFER_LIMIT)?;
     let bytes = plan.payload() + large as u64 + skeleton;
     if bytes > FLATBUFFER_LIMIT {
         return Err(LowerError::TooLarge { bytes });
@@ -124,105 +123,11 @@ pub fn lower_into(module: &Module, fbb: &mut FlatBufferBuilder<'_>) -> Result<()
     Ok(())
 }
 
-/// What is settled before anything is written.
-struct Plan {
-    op_codes: Vec<OpCode>,
-    /// Operator code of each op, per subgraph in execution order.
-    codes: Vec<Vec<u32>>,
-    buffers: Vec<Option<Bytes>>,
-    metadata: Vec<Metadata>,
-    /// Buffers that must stay inside: readers of metadata look nowhere else.
-    inside: Vec<bool>,
-}
-
-impl Plan {
-    fn new(module: &Module) -> Self {
-        let (op_codes, codes) = op_codes(module);
-        let mut buffers: Vec<Option<Bytes>> =
-            module.constants().iter().map(|(_, bytes)| bytes.cloned()).collect();
-        let mut metadata = module.metadata().to_vec();
-        if let Some(bytes) = annotations::outstanding(module) {
-            if buffers.is_empty() {
-                // Number 0 is for what has no data.
-                buffers.push(None);
-            }
-            let name = Some(DEQUANT_CACHE_METADATA);
-            let bytes = Some(bytes);
-            match metadata.iter_mut().find(|entry| entry.name.as_deref() == name) {
-                // The record of an earlier run, if that is all that its buffer is for.
-                Some(entry)
-                    if entry.buffer != BufferId::NONE && module.buffer_uses(entry.buffer) == 1 =>
-                {
-                    buffers[entry.buffer.0 as usize] = bytes;
-                }
-                Some(entry) => {
-                    entry.buffer = BufferId(buffers.len() as u32);
-                    buffers.push(bytes);
-                }
-                None => {
-                    let buffer = BufferId(buffers.len() as u32);
-                    buffers.push(bytes);
-                    metadata.push(Metadata { name: name.map(Arc::from), buffer });
-                }
-            }
-        }
-        let mut inside = vec![false; buffers.len()];
-        let named = metadata.iter().map(|entry| entry.buffer.0 as usize);
-        let listed = module.metadata_buffer().iter().filter_map(|id| usize::try_from(*id).ok());
-        for id in named.chain(listed) {
-            if let Some(inside) = inside.get_mut(id) {
-                *inside = true;
-            }
-        }
-        Self { op_codes, codes, buffers, metadata, inside }
-    }
-
-    /// Bytes that constants take, those which share them counted once.
-    fn payload(&self) -> u64 {
-        let mut seen = HashSet::new();
-        let each = self.buffers.iter().flatten();
-        each.filter(|bytes| seen.insert((bytes.as_ptr(), bytes.len())))
-            .map(|bytes| bytes.len() as u64 + 20)
-            .sum()
-    }
-
-    /// No less than the flatbuffer takes without the constants; an error where that is past the
-    /// limit, at which a builder panics.
-    fn skeleton_at_most(&self, module: &Module, limit: u64) -> Result<u64, LowerError> {
-        let bytes = room::needed(module, self, limit);
-        if bytes > limit { Err(LowerError::SkeletonTooLarge { bytes }) } else { Ok(bytes) }
-    }
-}
-
-/// The operator codes that the file gets, and for each op which is its.
-///
-/// Entries of the input keep their place. An op keeps its entry; where it needs a higher
-/// version, the entry is raised, so that all ops of the entry share it, as the converter does.
-/// Versions are never lowered. An op without an entry takes the first of its kind.
-fn op_codes(module: &Module) -> (Vec<OpCode>, Vec<Vec<u32>>) {
-    let mut table = module.op_codes().to_vec();
-    let mut by_kind = HashMap::new();
-    for (n, code) in table.iter().enumerate() {
-        by_kind.entry(code.kind()).or_insert(n as u32);
-    }
-    let mut codes = Vec::new();
-    for (_, graph) in module.subgraphs() {
-        let mut of_ops = Vec::with_capacity(graph.op_count());
-        for op in graph.ops().map(|op| graph.op(op)) {
-            let own =
-                op.code.filter(|n| table.get(*n as usize).is_some_and(|c| c.kind() == op.kind));
-            let index = own.or_else(|| by_kind.get(&op.kind).copied()).unwrap_or_else(|| {
-                table.push(OpCode::for_kind(&op.kind, op.version));
-                by_kind.insert(op.kind.clone(), table.len() as u32 - 1);
-                table.len() as u32 - 1
-            });
-            let entry = &mut table[index as usize];
-            entry.version = entry.version.max(op.version);
-            of_ops.push(index);
-        }
-        codes.push(of_ops);
-    }
-    (table, codes)
+/// No less than the flatbuffer takes without the constants; an error where that is past the
+/// limit, at which a builder panics.
+fn skeleton_at_most(module: &Module, plan: &Plan, limit: u64) -> Result<u64, LowerError> {
+    let bytes = room::needed(module, plan, limit);
+    if bytes > limit { Err(LowerError::SkeletonTooLarge { bytes }) } else { Ok(bytes) }
 }
 
 /// Places the constants behind the finished skeleton and puts their offsets into it.

@@ -4,8 +4,9 @@
 //! the margins, on the left those of the first model. Rows have one height, so that the arcs can
 //! be laid out here.
 
-use super::{field, figures, headline, histogram, rename, subgraph_name, tensor};
-use crate::{Diff, Row, Status, SubgraphDiff};
+use super::pieces::{field, figures, headline, histogram, rename, subgraph_name, tensor};
+use crate::diff::Row;
+use crate::{Diff, Status, SubgraphDiff};
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
 use tfq_ir::visible;

@@ -1,6 +1,6 @@
 //! Markdown for a comment on a change: figures first, details folded.
 
-use super::{field, figures, headline, histogram, reordered, tensor};
+use super::pieces::{field, figures, headline, histogram, reordered, tensor};
 use crate::{Diff, Status, SubgraphDiff};
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -47,7 +47,7 @@ fn details(out: &mut String, subgraph: &SubgraphDiff) {
         });
         lines.extend(op.changes.iter().map(|change| format!("      {}", field(change))));
     }
-    for line in super::renames(subgraph) {
+    for line in super::pieces::renames(subgraph) {
         lines.push(format!("! {line}"));
     }
     if subgraph.reordered > 0 {
@@ -55,7 +55,7 @@ fn details(out: &mut String, subgraph: &SubgraphDiff) {
     }
     let left_out = lines.len().saturating_sub(LINES);
     lines.truncate(LINES);
-    let name = super::subgraph_name(subgraph);
+    let name = super::pieces::subgraph_name(subgraph);
     _ = write!(out, "\n<details><summary>{}</summary>\n", escaped(&name));
     if !lines.is_empty() {
         // A fence longer than any run of backticks inside.

@@ -1,6 +1,6 @@
 //! Plain text, and the same with colours.
 
-use super::{Style, field, figures, headline, histogram, reordered, tensor};
+use super::pieces::{Style, field, figures, headline, histogram, reordered, tensor};
 use crate::{Diff, Status, SubgraphDiff};
 use std::fmt::Write;
 use tfq_ir::visible;
@@ -74,7 +74,7 @@ impl Text {
 
     fn subgraph(&mut self, subgraph: &SubgraphDiff) {
         self.out.push('\n');
-        let name = super::subgraph_name(subgraph);
+        let name = super::pieces::subgraph_name(subgraph);
         match subgraph.status {
             Status::Changed => self.line(BOLD, &name),
             Status::Added => self.line(ADDED, &format!("+ {name}")),
@@ -114,7 +114,7 @@ impl Text {
                 }
             }
         }
-        for line in super::renames(subgraph) {
+        for line in super::pieces::renames(subgraph) {
             self.line(CHANGED, &format!("~ {line}"));
         }
         if subgraph.reordered > 0 {

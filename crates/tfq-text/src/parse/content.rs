@@ -229,7 +229,7 @@ impl Parser<'_> {
 
     fn packed(&mut self, ty: ElementType, list: bool) -> Parsed<(Vec<u8>, usize)> {
         let mut packer = Packer::new(ty);
-        let what = format!("a value of type {}", crate::type_name(ty));
+        let what = format!("a value of type {}", crate::format::type_name(ty));
         while !(list && self.eat_mark(']')) {
             let (times, span) = self.times(list)?;
             let before = packer.len();
@@ -415,14 +415,14 @@ impl Parser<'_> {
         self.make_up(bytes, span)?;
         let made = match fill(how, tensor.ty, elements as usize) {
             Some(_) if turns_infinite(how, tensor.ty) => {
-                let ty = crate::type_name(tensor.ty);
+                let ty = crate::format::type_name(tensor.ty);
                 return fail(span.clone(), format!("this value is too large for {ty}"));
             }
             Some(made) => made,
             // No numbers that arithmetic is done with: zeros.
             None if how == Fill::Const(0.0) => vec![0; bytes as usize],
             None => {
-                let ty = crate::type_name(tensor.ty);
+                let ty = crate::format::type_name(tensor.ty);
                 return fail(span.clone(), format!("there are no fills of type {ty} but const(0)"));
             }
         };

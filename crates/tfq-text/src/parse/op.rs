@@ -2,16 +2,15 @@
 
 use super::tensor::Described;
 use super::{
-    Content, CustomOptions, Fail, Name, Once, Op, OpKind, Parsed, Parser, RawOp, RawSubgraph,
-    RawTensor, Span, fail, fail_with,
+    Content, Fail, Name, Once, Parsed, Parser, RawOp, RawSubgraph, RawTensor, Span, fail, fail_with,
 };
 use crate::lex::Token;
 use crate::quote;
 use crate::values::{Number, Scalar};
 use tfq_ir::catalog::{self, AttrInfo, AttrType, EnumInfo, ListType, OptionsInfo, ops};
-use tfq_ir::counted;
 use tfq_ir::did_you_mean;
 use tfq_ir::{Attr, Attributes};
+use tfq_ir::{CustomOptions, Op, OpKind, counted};
 
 impl Parser<'_> {
     /// A line of a subgraph.

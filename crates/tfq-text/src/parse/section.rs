@@ -4,9 +4,10 @@ use super::{
     Fail, MODEL_VERSION, Once, Parsed, Parser, Raw, RawBuffers, RawCacheEntry, RawLayout,
     RawMetadata, RawPlace, RawShared, RawSignature, RawSlot, RawSubgraph, Span, fail, fail_with,
 };
+use crate::format::type_from_name;
 use crate::lex::Token;
 use crate::print::REASONS;
-use crate::{Level, VERSION, quote, type_from_name};
+use crate::{Level, VERSION, quote};
 use std::str::FromStr;
 use tfq_ir::did_you_mean;
 use tfq_ir::{ExternalBuffer, OpCode};

@@ -3,10 +3,10 @@
 use super::{
     Content, Name, Once, Parsed, Parser, RawLink, RawSubgraph, RawTensor, Span, fail, fail_with,
 };
+use crate::format::{TYPE_NAMES, type_from_name};
 use crate::lex::Token;
 use crate::quote;
 use crate::values::{Number, Scalar, decimal};
-use crate::{TYPE_NAMES, type_from_name};
 use std::sync::Arc;
 use tfq_ir::{
     DimensionMetadata, ElementType, Quantization, QuantizationDetails, SparseIndex, Sparsity,
@@ -145,8 +145,9 @@ impl Parser<'_> {
             None => {
                 let message = format!("there is no type `{}`", quote::cut(&word));
                 let by_schema = ElementType::from_name(&word.to_uppercase());
-                let near =
-                    by_schema.map(crate::type_name).or_else(|| tfq_ir::closest(&word, TYPE_NAMES));
+                let near = by_schema
+                    .map(crate::format::type_name)
+                    .or_else(|| tfq_ir::closest(&word, TYPE_NAMES));
                 match near {
                     Some(near) => fail_with(span, message, format!("did you mean `{near}`?")),
                     None => {

@@ -1,7 +1,6 @@
 //! What matters only to the file: order, buffers, operator codes.
 
-use super::pieces::key;
-use super::{Printed, Printer};
+use super::printer::{Printed, Printer, key};
 use crate::quote;
 use indexmap::IndexMap;
 use std::collections::HashMap;

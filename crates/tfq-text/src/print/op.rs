@@ -1,7 +1,7 @@
 //! Ops and their attributes.
 
 use super::pieces::truth;
-use super::{Printed, Printer};
+use super::printer::{Printed, Printer};
 use crate::{Level, quote, values};
 use std::fmt::Write;
 use tfq_ir::catalog::{self, AttrInfo, AttrType, ListType};

@@ -1,9 +1,10 @@
 //! Names, lists, payloads and hashes.
 
-use super::{Aside, Printed, Printer};
+use super::printer::{Aside, Printed, Printer, key};
+use crate::format::{INLINE_BYTES, INLINE_ELEMENTS};
 use crate::side::{self, Hash};
 use crate::values::Number;
-use crate::{INLINE_BYTES, INLINE_ELEMENTS, Level, quote};
+use crate::{Level, quote};
 use bytes::Bytes;
 use std::fmt::Write;
 use tfq_ir::quote_into;
@@ -171,10 +172,6 @@ impl Printer<'_> {
             side.add(hash, bytes);
         }
     }
-}
-
-pub(super) fn key(bytes: &Bytes) -> (usize, usize) {
-    (bytes.as_ptr() as usize, bytes.len())
 }
 
 pub(super) fn truth(v: bool) -> &'static str {

@@ -1,6 +1,6 @@
 //! Quantisation and sparsity.
 
-use super::{Printed, Printer};
+use super::printer::{Printed, Printer};
 use crate::Level;
 use std::fmt::Write;
 use tfq_ir::{Quantization, QuantizationDetails, SparseIndex, Sparsity, TensorLink};

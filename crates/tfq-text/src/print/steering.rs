@@ -1,6 +1,6 @@
 //! Which constants a skeleton keeps: those that tell ops what to do.
 
-use super::pieces::key;
+use super::printer::key;
 use std::collections::HashSet;
 use tfq_ir::{ElementType, Module, Quantization, Subgraph, Tensor, TensorId, Use};
 

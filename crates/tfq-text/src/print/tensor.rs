@@ -1,8 +1,8 @@
 //! Tensors: type, shape, and what they hold.
 
-use super::pieces::key;
-use super::{Aside, Printed, Printer};
-use crate::{INLINE_BYTES, INLINE_ELEMENTS, Level, Stats, fill, quote, stats, type_name, values};
+use super::printer::{Aside, Printed, Printer, key};
+use crate::format::{INLINE_BYTES, INLINE_ELEMENTS, type_name};
+use crate::{Level, Stats, fill, quote, stats, values};
 use bytes::Bytes;
 use std::fmt::Write;
 use tfq_ir::{Tensor, TensorId, VariantSubType};

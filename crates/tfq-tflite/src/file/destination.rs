@@ -1,12 +1,21 @@
 //! What a path of an output stands for.
 
-use super::Links;
 use std::fs::{self, File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 
 /// Links are followed this far, as the kernel does.
 const MOST_LINKS: usize = 40;
+
+/// What becomes of a symbolic link in the place of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Links {
+    /// What it names is written; for names that the user gives.
+    Follow,
+    /// It is replaced. For names in a folder whose contents may be others' work, which must not
+    /// say where else we write.
+    Replace,
+}
 
 /// Where bytes go that are written to a path.
 #[derive(Debug)]

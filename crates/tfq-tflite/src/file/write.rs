@@ -1,6 +1,6 @@
 //! Writing files so that each holds all of what it should or what it held before.
 
-use super::destination::{Destination, There, folder_of};
+use super::destination::{Destination, Links, There, folder_of};
 use super::temporary::{NamedLink, Temporary, live, second_name};
 use crate::Image;
 use bytes::Bytes;
@@ -8,16 +8,6 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
-
-/// What becomes of a symbolic link in the place of a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Links {
-    /// What it names is written; for names that the user gives.
-    Follow,
-    /// It is replaced. For names in a folder whose contents may be others' work, which must not
-    /// say where else we write.
-    Replace,
-}
 
 /// A file that could not be written.
 #[derive(Debug, thiserror::Error)]

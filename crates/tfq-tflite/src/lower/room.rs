@@ -1,6 +1,6 @@
 //! How much room a flatbuffer needs without its constants, before it is built.
 
-use super::Plan;
+use super::plan::Plan;
 use std::collections::HashSet;
 use tfq_ir::{
     Attr, Attributes, Module, OpId, Quantization, QuantizationDetails, Signature, SparseIndex,
@@ -91,8 +91,8 @@ impl<'m> Room<'m> {
     }
 
     fn subgraph(&mut self, graph: &'m Subgraph) -> u64 {
-        let ends = graph.inputs().len() + graph.outputs().len();
-        let mut bytes = TABLE + 4 * VECTOR + 4 * ends as u64;
+        let listed = graph.inputs().len() + graph.outputs().len();
+        let mut bytes = TABLE + 4 * VECTOR + 4 * listed as u64;
         bytes += self.string(graph.name.as_deref());
         for id in graph.tensors() {
             bytes += self.tensor(graph.tensor(id));

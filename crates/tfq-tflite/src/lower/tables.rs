@@ -1,6 +1,6 @@
 //! Tables of the flatbuffer, from the model down.
 
-use super::Plan;
+use super::plan::Plan;
 use crate::options;
 use bytes::Bytes;
 use flatbuffers::{
