@@ -108,7 +108,12 @@ impl<'m> Pair<'m> {
     }
 
     /// Inputs and outputs.
-    fn inputs_and_outputs(&self, sides: &mut Sides<'_, 'm>, diff: &mut SubgraphDiff, moved: &mut Moved) {
+    fn inputs_and_outputs(
+        &self,
+        sides: &mut Sides<'_, 'm>,
+        diff: &mut SubgraphDiff,
+        moved: &mut Moved,
+    ) {
         let (a, b) = (&self.a, &self.b);
         for (what, first, second) in [
             ("inputs", a.graph.inputs(), b.graph.inputs()),
