@@ -10,7 +10,7 @@ use tfq_opt::ir::{
     Subgraph, SubgraphBuilder, SubgraphId, Tensor, TensorId,
 };
 use tfq_opt::pass::rewrite::{Rule, any, apply_rules, op};
-use tfq_opt::pass::{Context, Pass, PassError, Pipeline, RunError, RunOptions, run};
+use tfq_opt::pass::{Pass, PassError, Pipeline, RunError, RunOptions, Session, run};
 use tfq_opt::target::Target;
 use tfq_opt::{Optimizer, builtin};
 
@@ -209,7 +209,7 @@ fn a_pass_that_changes_nothing_tells_its_nearest_miss() {
 struct Swap(&'static [(i32, i32)]);
 
 impl Pass for Swap {
-    fn run(&self, module: &mut Module, cx: &mut Context<'_>) -> Result<(), PassError> {
+    fn run(&self, session: &mut Session<'_>) -> Result<(), PassError> {
         let names = ["there", "back"];
         let rules: Vec<Rule> = self
             .0
@@ -224,7 +224,7 @@ impl Pass for Swap {
                 })
             })
             .collect();
-        apply_rules(module, MAIN, &rules, cx).map(|_| ())
+        apply_rules(session, MAIN, &rules).map(|_| ())
     }
 }
 
@@ -279,10 +279,10 @@ fn chain() -> Module {
 struct Planted(usize);
 
 impl Pass for Planted {
-    fn run(&self, module: &mut Module, cx: &mut Context<'_>) -> Result<(), PassError> {
-        let found: Vec<OpId> = module.subgraph(MAIN).ops().collect();
+    fn run(&self, session: &mut Session<'_>) -> Result<(), PassError> {
+        let found: Vec<OpId> = session.model().subgraph(MAIN).ops().collect();
         for (n, id) in found.into_iter().enumerate() {
-            let graph: &Subgraph = module.subgraph(MAIN);
+            let graph: &Subgraph = session.model().subgraph(MAIN);
             let mut patch = Patch::new(MAIN, if n == self.0 { "planted" } else { "harmless" });
             if n == self.0 {
                 let operand = graph.operand(id, 0).expect("RELU has one");
@@ -298,7 +298,7 @@ impl Pass for Planted {
             } else {
                 patch.set_note(id, "seen", Attr::Bool(true));
             }
-            cx.apply(module, patch)?;
+            session.apply(patch)?;
         }
         Ok(())
     }

@@ -7,9 +7,9 @@ use common::{lifted, model, models};
 use flatbuffers::FlatBufferBuilder;
 use proptest::prelude::*;
 use tfq_opt::format::{LiftError, Placement};
-use tfq_opt::ir::{DEQUANT_CACHE_METADATA, text};
+use tfq_opt::ir::{DEQUANT_CACHE_METADATA, Edit, text};
 use tfq_opt::pass::{
-    Invariant, NamedPipeline, PassError, Pipeline, Registry, RegistryError, RunError,
+    Invariant, NamedPipeline, PassError, Pipeline, Registry, RegistryError, RunError, Session,
 };
 use tfq_opt::passes::{
     self, AnnotateDequantCache, Compat, CustomOp, CustomOps, EliminateDeadBuffers, FoldConstants,
@@ -185,11 +185,7 @@ fn a_result_that_would_not_run_is_refused() {
 struct GivesUp;
 
 impl tfq_opt::pass::Pass for GivesUp {
-    fn run(
-        &self,
-        _: &mut tfq_opt::ir::Module,
-        _: &mut tfq_opt::pass::Context<'_>,
-    ) -> Result<(), PassError> {
+    fn run(&self, _: &mut Session<'_>) -> Result<(), PassError> {
         Err(PassError::Unsupported("not today".to_owned()))
     }
 }
@@ -373,12 +369,8 @@ fn the_first_patches_leave_no_float_bytes_behind() {
 struct Describe;
 
 impl tfq_opt::pass::Pass for Describe {
-    fn run(
-        &self,
-        module: &mut tfq_opt::ir::Module,
-        _: &mut tfq_opt::pass::Context<'_>,
-    ) -> Result<(), PassError> {
-        module.set_description(Some("by a pass of one's own".into()));
+    fn run(&self, session: &mut Session<'_>) -> Result<(), PassError> {
+        session.apply(Edit::Description(Some("by a pass of one's own".into())))?;
         Ok(())
     }
 }

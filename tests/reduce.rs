@@ -10,7 +10,7 @@ use std::{fs, io};
 use tfq_opt::debug::{ReduceError, ReduceOptions, Reduction, reduce};
 use tfq_opt::ir::catalog::ops;
 use tfq_opt::ir::{ElementType, Module, SubgraphId};
-use tfq_opt::pass::{Context, Pass, PassError, Pipeline};
+use tfq_opt::pass::{Pass, PassError, Pipeline, Session};
 use tfq_opt::{LoadOptions, Optimizer, Source, load};
 
 const MAIN: SubgraphId = SubgraphId(0);
@@ -325,8 +325,8 @@ fn a_check_that_cannot_be_run_is_an_error() {
 struct WantsReshape;
 
 impl Pass for WantsReshape {
-    fn run(&self, module: &mut Module, _: &mut Context<'_>) -> Result<(), PassError> {
-        if has(module, ops::RESHAPE) {
+    fn run(&self, session: &mut Session<'_>) -> Result<(), PassError> {
+        if has(session.model(), ops::RESHAPE) {
             return Ok(());
         }
         Err(PassError::Unsupported("there is no RESHAPE".to_owned()))

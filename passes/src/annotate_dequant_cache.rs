@@ -1,7 +1,9 @@
 use indexmap::IndexSet;
 use tfq_ir::catalog::ops;
-use tfq_ir::{CacheReason, DequantCache, DequantCacheEntry, Module, OpId, SubgraphId, counted};
-use tfq_pass::{Context, Pass, PassError, declare_pass};
+use tfq_ir::{
+    CacheReason, DequantCache, DequantCacheEntry, Edit, Module, OpId, SubgraphId, counted,
+};
+use tfq_pass::{Pass, PassError, Session, declare_pass};
 
 declare_pass! {
     contract: Annotation, scope: Module, requires: [SETTLED];
@@ -55,29 +57,30 @@ declare_pass! {
 }
 
 impl Pass for AnnotateDequantCache {
-    fn run(&self, module: &mut Module, cx: &mut Context<'_>) -> Result<(), PassError> {
-        if !cx.target().keeps_dequantized() {
-            module.set_dequant_cache(None);
+    fn run(&self, session: &mut Session<'_>) -> Result<(), PassError> {
+        if !session.target().keeps_dequantized() {
+            session.apply(Edit::dequant_cache(None))?;
             return Ok(());
         }
+        let module = session.model();
         let found: Vec<(SubgraphId, OpId)> =
             module.ops_of_kind(ops::DEQUANTIZE).map(|(sg, op, _)| (sg, op)).collect();
         let wanted = self.always || module.dequant_cache().is_some() || made_dequantize(module);
         if !found.is_empty() && !wanted {
             let message = format!("{} came with the model", counted(found.len(), "Dequantize op"));
-            cx.note("not recorded", "DEQUANTIZE".to_owned(), message);
+            session.note("not recorded", "DEQUANTIZE".to_owned(), message);
             return Ok(());
         }
         let called = called_subgraphs(module);
         let entries: Vec<DequantCacheEntry> =
             found.into_iter().filter_map(|(sg, op)| entry(module, &called, sg, op)).collect();
         if entries.is_empty() {
-            module.set_dequant_cache(None);
+            session.apply(Edit::dequant_cache(None))?;
             return Ok(());
         }
         let cache = DequantCache { entries };
         for entry in &cache.entries {
-            let place = Context::op_place(module, entry.subgraph, entry.op);
+            let place = module.op_place(entry.subgraph, entry.op);
             let (rule, why) = match entry.reason {
                 CacheReason::CachedConstant => ("cached", "its operand is a constant of the file"),
                 CacheReason::NotAConstant => ("not cached", "its operand is computed at run time"),
@@ -90,11 +93,14 @@ impl Pass for AnnotateDequantCache {
                 CacheReason::CachedConstant => format!("{} of RAM", counted(entry.bytes, "byte")),
                 _ => format!("{} converted at each run", counted(entry.bytes_per_invoke, "byte")),
             };
-            cx.note(rule, place, format!("{why}: {bytes}"));
+            session.note(rule, place, format!("{why}: {bytes}"));
         }
-        cx.count("dequantize-cached", cache.entries.iter().filter(|e| e.bytes > 0).count() as u64);
-        cx.count("dequantize-cache-bytes", cache.total_bytes());
-        module.set_dequant_cache(Some(cache));
+        session.count(
+            "dequantize-cached",
+            cache.entries.iter().filter(|e| e.bytes > 0).count() as u64,
+        );
+        session.count("dequantize-cache-bytes", cache.total_bytes());
+        session.apply(Edit::dequant_cache(Some(cache)))?;
         Ok(())
     }
 }

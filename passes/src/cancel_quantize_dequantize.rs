@@ -1,7 +1,6 @@
-use tfq_ir::Module;
 use tfq_ir::catalog::ops::{DEQUANTIZE, QUANTIZE};
 use tfq_pass::rewrite::{Rule, any, apply_rules, op};
-use tfq_pass::{Context, Pass, PassError, declare_pass};
+use tfq_pass::{Pass, PassError, Session, declare_pass};
 
 declare_pass! {
     contract: Exact, scope: Subgraph;
@@ -41,9 +40,9 @@ declare_pass! {
 }
 
 impl Pass for CancelQuantizeDequantize {
-    fn run(&self, module: &mut Module, cx: &mut Context<'_>) -> Result<(), PassError> {
-        for sg in cx.subgraphs(module) {
-            apply_rules(module, sg, &rules(), cx)?;
+    fn run(&self, session: &mut Session<'_>) -> Result<(), PassError> {
+        for sg in session.subgraphs() {
+            apply_rules(session, sg, &rules())?;
         }
         Ok(())
     }

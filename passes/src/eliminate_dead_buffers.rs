@@ -1,5 +1,6 @@
-use tfq_ir::{CallEffects, Module, Numbers, Patch, SubgraphId, TensorId};
-use tfq_pass::{Context, Pass, PassError, declare_pass};
+use std::sync::Arc;
+use tfq_ir::{CallEffects, Edit, Module, Numbers, Patch, SubgraphId, TensorId};
+use tfq_pass::{Pass, PassError, Session, declare_pass};
 
 declare_pass! {
     contract: Exact, scope: Module, ensures: [COMPACT];
@@ -44,35 +45,37 @@ declare_pass! {
 }
 
 impl Pass for EliminateDeadBuffers {
-    fn run(&self, module: &mut Module, cx: &mut Context<'_>) -> Result<(), PassError> {
+    fn run(&self, session: &mut Session<'_>) -> Result<(), PassError> {
         // Subgraphs first: what only they use is dead with them.
         let subgraphs = Numbers { subgraphs: true, ..Numbers::default() };
+        let module = session.model();
         let drop = module.unused_subgraphs() > 0
             && !has_unknown_ops(module)
-            && !numbered(module, subgraphs, cx);
-        let dropped = if drop { module.prune_subgraphs() } else { 0 };
-        cx.count("subgraphs-dropped", dropped as u64);
+            && !numbered(session, subgraphs);
+        let dropped = if drop { session.apply(Edit::PruneSubgraphs)?.subgraphs_erased } else { 0 };
+        session.count("subgraphs-dropped", dropped as u64);
         let tensors = Numbers { tensors: true, ..Numbers::default() };
-        for sg in module.subgraph_ids() {
-            let dead = match_dead_tensors(module, sg);
-            if !dead.is_empty() && numbered(module, tensors, cx) {
+        for sg in session.model().subgraph_ids() {
+            let dead = match_dead_tensors(session.model(), sg);
+            if !dead.is_empty() && numbered(session, tensors) {
                 break;
             }
             let mut patch = Patch::new(sg, "drop unused tensors");
             for &tensor in &dead {
-                let place = Context::tensor_place(module, sg, tensor);
-                cx.applied("unused tensor", place, "nothing refers to it");
+                let place = session.model().tensor_place(sg, tensor);
+                session.applied("unused tensor", place, "nothing refers to it");
                 patch.erase_tensor(tensor);
             }
-            cx.apply(module, patch)?;
-            cx.count("tensors-dropped", dead.len() as u64);
+            session.apply(patch)?;
+            session.count("tensors-dropped", dead.len() as u64);
         }
         let buffers = Numbers { buffers: true, ..Numbers::default() };
-        let drop = module.unused_buffers() > 0 && !numbered(module, buffers, cx);
-        let (dropped, bytes) = if drop { module.prune_buffers() } else { (0, 0) };
-        cx.count("buffers-dropped", dropped as u64);
-        cx.count("buffer-bytes-dropped", bytes);
-        cx.count("operator-codes-dropped", module.prune_op_codes() as u64);
+        let drop = session.model().unused_buffers() > 0 && !numbered(session, buffers);
+        let dropped = if drop { session.apply(Edit::PruneBuffers)? } else { Arc::default() };
+        session.count("buffers-dropped", dropped.buffers_erased as u64);
+        session.count("buffer-bytes-dropped", dropped.bytes_dropped);
+        let dropped = session.apply(Edit::PruneOpCodes)?;
+        session.count("operator-codes-dropped", dropped.op_codes_erased as u64);
         Ok(())
     }
 }
@@ -84,10 +87,12 @@ fn has_unknown_ops(module: &Module) -> bool {
 }
 
 /// Whether metadata would be wrong if these moved, with a remark that says so.
-fn numbered(module: &Module, numbers: Numbers, cx: &mut Context<'_>) -> bool {
-    let Some((metadata, what)) = module.numbered_by_metadata(numbers) else { return false };
+fn numbered(session: &Session<'_>, numbers: Numbers) -> bool {
+    let Some((metadata, what)) = session.model().numbered_by_metadata(numbers) else {
+        return false;
+    };
     let place = format!("metadata `{}`", metadata.name);
-    cx.missed(
+    session.missed(
         "numbered by metadata",
         place,
         format!("it names {what} by number, so unused ones stay"),

@@ -1,6 +1,5 @@
-use tfq_ir::Module;
 use tfq_pass::rewrite::erase_dead_ops;
-use tfq_pass::{Context, Pass, PassError, declare_pass};
+use tfq_pass::{Pass, PassError, Session, declare_pass};
 
 declare_pass! {
     contract: Exact, scope: Subgraph;
@@ -40,9 +39,9 @@ declare_pass! {
 }
 
 impl Pass for EliminateDeadOps {
-    fn run(&self, module: &mut Module, cx: &mut Context<'_>) -> Result<(), PassError> {
-        for sg in cx.subgraphs(module) {
-            erase_dead_ops(module, sg, cx)?;
+    fn run(&self, session: &mut Session<'_>) -> Result<(), PassError> {
+        for sg in session.subgraphs() {
+            erase_dead_ops(session, sg)?;
         }
         Ok(())
     }

@@ -12,7 +12,7 @@ use tfq_ir::{
 };
 use tfq_numeric::{ChannelLayout, F32View, FakeQuantizer, affine_codes, from_f16};
 use tfq_pass::rewrite::{Match, OpPattern, Rule, apply_rules, constant, op, op_of};
-use tfq_pass::{Context, Pass, PassError, declare_pass};
+use tfq_pass::{Pass, PassError, Session, declare_pass};
 use tfq_target::WeightForm;
 
 declare_pass! {
@@ -59,10 +59,10 @@ declare_pass! {
 }
 
 impl Pass for FoldConstants {
-    fn run(&self, module: &mut Module, cx: &mut Context<'_>) -> Result<(), PassError> {
-        let shown = Arc::new(Shown::new(module));
-        for sg in cx.subgraphs(module) {
-            apply_rules(module, sg, &rules(&shown), cx)?;
+    fn run(&self, session: &mut Session<'_>) -> Result<(), PassError> {
+        let shown = Arc::new(Shown::new(session.model()));
+        for sg in session.subgraphs() {
+            apply_rules(session, sg, &rules(&shown))?;
         }
         Ok(())
     }

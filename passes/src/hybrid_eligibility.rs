@@ -1,6 +1,6 @@
-use tfq_ir::{Attr, Module, OpId, Patch, SubgraphId, counted, grouped};
-use tfq_pass::analysis::{AnalysisInput, HybridVerdicts};
-use tfq_pass::{Context, Cost, Eligibility, Pass, PassError, cost, declare_pass};
+use tfq_ir::{Attr, OpId, Patch, SubgraphId, counted, grouped};
+use tfq_pass::analysis::HybridVerdicts;
+use tfq_pass::{Cost, Eligibility, Pass, PassError, Session, cost, declare_pass};
 
 declare_pass! {
     contract: Annotation, scope: Subgraph;
@@ -46,17 +46,16 @@ declare_pass! {
 const VERDICT_NOTE: &str = "eligibility";
 
 impl Pass for HybridEligibility {
-    fn run(&self, module: &mut Module, cx: &mut Context<'_>) -> Result<(), PassError> {
+    fn run(&self, session: &mut Session<'_>) -> Result<(), PassError> {
         // The notes that are left here bind nobody.
-        cx.preserve::<HybridVerdicts>();
-        for sg in cx.subgraphs(module) {
-            let verdicts = cx.analysis::<HybridVerdicts>(module, sg);
-            let ops: Vec<OpId> = module.subgraph(sg).ops().collect();
+        session.preserve::<HybridVerdicts>();
+        for sg in session.subgraphs() {
+            let verdicts = session.analysis::<HybridVerdicts>(sg);
+            let ops: Vec<OpId> = session.model().subgraph(sg).ops().collect();
             for op in ops {
-                self.judge_version(module, cx, sg, op);
-                let input = AnalysisInput { module, subgraph: sg, target: cx.target() };
-                for (slot, verdict) in verdicts.of_op(input, op) {
-                    self.judge(module, cx, sg, op, slot, &verdict)?;
+                self.judge_version(session, sg, op);
+                for (slot, verdict) in verdicts.of_op(session.input(sg), op) {
+                    self.judge(session, sg, op, slot, &verdict)?;
                 }
             }
         }
@@ -67,8 +66,7 @@ impl Pass for HybridEligibility {
 impl HybridEligibility {
     fn judge(
         &self,
-        module: &mut Module,
-        cx: &mut Context<'_>,
+        session: &mut Session<'_>,
         sg: SubgraphId,
         op: OpId,
         slot: u32,
@@ -91,19 +89,21 @@ impl HybridEligibility {
         };
         let mut patch = Patch::new(sg, "note the verdict on a weight");
         patch.set_note(op, VERDICT_NOTE, Attr::String(format!("{rule}: {text}").into()));
-        cx.apply(module, patch)?;
-        let place = Context::op_place(module, sg, op);
-        let costs = cost(module, cx.target(), sg, op, slot, verdict);
+        session.apply(patch)?;
+        let module = session.model();
+        let place = module.op_place(sg, op);
+        let costs = cost(module, session.target(), sg, op, slot, verdict);
         let costs = costs.map_or(String::new(), |cost| costs_text(&cost));
-        cx.note(rule, place, format!("operand {slot}: {text}{costs}"));
+        session.note(rule, place, format!("operand {slot}: {text}{costs}"));
         Ok(())
     }
 
     /// Tells of an op that the target's last release does not load, as it came.
-    fn judge_version(&self, module: &Module, cx: &mut Context<'_>, sg: SubgraphId, op: OpId) {
+    fn judge_version(&self, session: &Session<'_>, sg: SubgraphId, op: OpId) {
+        let module = session.model();
         let node = module.subgraph(sg).op(op);
-        if let Some(why) = cx.target().lacks(&node.kind, node.version) {
-            cx.note("too new", Context::op_place(module, sg, op), why);
+        if let Some(why) = session.target().lacks(&node.kind, node.version) {
+            session.note("too new", module.op_place(sg, op), why);
         }
     }
 }

@@ -7,7 +7,7 @@ use tfq_ir::{
     TensorId, TensorRef,
 };
 use tfq_pass::rewrite::{Match, Rule, apply_rules, read_of, stored, tensor};
-use tfq_pass::{Context, Eligibility, Pass, PassError, declare_pass};
+use tfq_pass::{Eligibility, Pass, PassError, Session, declare_pass};
 use tfq_target::WeightForm;
 
 declare_pass! {
@@ -54,13 +54,14 @@ declare_pass! {
 }
 
 impl Pass for InsertDequant {
-    fn run(&self, module: &mut Module, cx: &mut Context<'_>) -> Result<(), PassError> {
-        for sg in cx.subgraphs(module) {
-            let rules = rules(Arc::new(Views::new(module, sg)));
-            apply_rules(module, sg, &rules, cx)?;
+    fn run(&self, session: &mut Session<'_>) -> Result<(), PassError> {
+        for sg in session.subgraphs() {
+            let rules = rules(Arc::new(Views::new(session.model(), sg)));
+            apply_rules(session, sg, &rules)?;
+            let module = session.model();
             let graph = module.subgraph(sg);
             if let Some(id) = graph.tensors().find(|id| graph.tensor(*id).expressed.is_some()) {
-                let place = Context::tensor_place(module, sg, id);
+                let place = module.tensor_place(sg, id);
                 let ty = graph.tensor(id).ty;
                 return Err(PassError::Unsupported(if is_known_to_callers(module, sg, id) {
                     format!("{place} is {ty}, and callers set or get it as what it was before")

@@ -1,8 +1,8 @@
 use bytes::Bytes;
 use indexmap::{IndexMap, IndexSet};
 use std::collections::BTreeMap;
-use tfq_ir::{BufferId, Module, Numbers, OpId, Patch, Subgraph, SubgraphId, TensorId};
-use tfq_pass::{Context, Pass, PassError, declare_pass};
+use tfq_ir::{BufferId, Edit, Module, Numbers, OpId, Patch, Subgraph, SubgraphId, TensorId};
+use tfq_pass::{Pass, PassError, Session, declare_pass};
 
 declare_pass! {
     contract: Exact, scope: Module;
@@ -46,16 +46,17 @@ declare_pass! {
 }
 
 impl Pass for MergeEqualBuffers {
-    fn run(&self, module: &mut Module, cx: &mut Context<'_>) -> Result<(), PassError> {
+    fn run(&self, session: &mut Session<'_>) -> Result<(), PassError> {
         let numbers = Numbers { buffers: true, ..Numbers::default() };
-        if let Some((metadata, what)) = module.numbered_by_metadata(numbers) {
+        if let Some((metadata, what)) = session.model().numbered_by_metadata(numbers) {
             let place = format!("metadata `{}`", metadata.name);
             let why = format!("it names {what} by number, so each keeps its bytes");
-            cx.missed("numbered by metadata", place, why);
+            session.missed("numbered by metadata", place, why);
             return Ok(());
         }
-        let moves = match_equal(module, cx);
-        for sg in module.subgraph_ids() {
+        let moves = match_equal(session);
+        for sg in session.model().subgraph_ids() {
+            let module = session.model();
             let graph = module.subgraph(sg);
             let moved: Vec<(TensorId, BufferId)> = graph
                 .tensors()
@@ -63,23 +64,25 @@ impl Pass for MergeEqualBuffers {
                 .filter_map(|id| Some((id, *moves.get(&graph.tensor(id).buffer)?)))
                 .collect();
             for (id, first) in moved {
-                let place = Context::tensor_place(module, sg, id);
+                let place = session.model().tensor_place(sg, id);
                 let mut patch = Patch::new(sg, "share equal bytes");
                 patch.set_buffer(id, first);
-                cx.apply(module, patch)?;
-                cx.applied("equal bytes", place, format!("it shares buffer {}", first.0));
+                session.apply(patch)?;
+                session.applied("equal bytes", place, format!("it shares buffer {}", first.0));
             }
         }
-        for old in module.release_constants(moves.keys().copied().collect()) {
-            let saved = module.constants().get(moves[&old]).map_or(0, Bytes::len);
-            cx.count("bytes-shared", saved as u64);
+        let emptied = session.apply(Edit::Release(moves.keys().copied().collect()))?;
+        for old in &emptied.released {
+            let saved = session.model().constants().get(moves[old]).map_or(0, Bytes::len);
+            session.count("bytes-shared", saved as u64);
         }
         Ok(())
     }
 }
 
 /// Buffers of constants, and the earlier one that has the same bytes.
-fn match_equal(module: &Module, cx: &mut Context<'_>) -> IndexMap<BufferId, BufferId> {
+fn match_equal(session: &Session<'_>) -> IndexMap<BufferId, BufferId> {
+    let module = session.model();
     let constants = constants(module);
     let mut moves = IndexMap::new();
     for alike in equal_bytes(&constants) {
@@ -90,9 +93,13 @@ fn match_equal(module: &Module, cx: &mut Context<'_>) -> IndexMap<BufferId, Buff
         }
         for id in own {
             let Constant { shown: (sg, tensor), own, .. } = &constants[&id];
-            let place = Context::tensor_place(module, *sg, *tensor);
+            let place = module.tensor_place(*sg, *tensor);
             let why = own.unwrap_or_default();
-            cx.missed("own bytes", place, format!("its bytes are those of another, but {why}"));
+            session.missed(
+                "own bytes",
+                place,
+                format!("its bytes are those of another, but {why}"),
+            );
         }
     }
     moves

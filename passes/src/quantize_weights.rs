@@ -16,8 +16,8 @@ use float16::Widened;
 use form::{Group, NotedVerdict, Selection, WeightUse};
 use indexmap::IndexSet;
 pub use options::{Compat, CustomOp, CustomOps, Granularity, OpList, Operands, Prefer, WeightType};
-use tfq_ir::{Attr, BufferId, ElementType, Module, Patch, SubgraphId, TensorId, counted, grouped};
-use tfq_pass::{Context, HYBRID_NOTE, Pass, PassError, REASON_NOTE, SLOTS_NOTE, declare_pass};
+use tfq_ir::{Attr, BufferId, Edit, ElementType, Patch, SubgraphId, TensorId, counted, grouped};
+use tfq_pass::{HYBRID_NOTE, Pass, PassError, REASON_NOTE, SLOTS_NOTE, Session, declare_pass};
 
 declare_pass! {
     contract: Quantizing, scope: Module;
@@ -104,41 +104,41 @@ declare_pass! {
 }
 
 impl Pass for QuantizeWeights {
-    fn run(&self, module: &mut Module, cx: &mut Context<'_>) -> Result<(), PassError> {
+    fn run(&self, session: &mut Session<'_>) -> Result<(), PassError> {
         let (selection, widened) = match self.compat {
             Compat::None => {
-                let widened = self.widened(module, cx);
-                (select::select(self, module, widened.as_ref(), cx), widened)
+                let widened = self.widened(session);
+                (select::select(self, session, widened.as_ref()), widened)
             }
-            Compat::Toco => (legacy::select(self, module, cx), None),
+            Compat::Toco => (legacy::select(self, session), None),
         };
-        self.note_verdicts(&selection, module, cx)?;
+        self.note_verdicts(&selection, session)?;
         let mut replaced = Vec::new();
         for group in &selection.groups {
             if self.compat == Compat::Toco {
-                self.tell_of_growth(group, &selection, module, cx);
+                self.tell_of_growth(group, &selection, session);
             }
-            replaced.extend(self.quantize(group, widened.as_ref(), module, cx)?);
+            replaced.extend(self.quantize(group, widened.as_ref(), session)?);
         }
-        module.release_constants(replaced);
-        rest::tell(self, module, cx);
+        session.apply(Edit::Release(replaced))?;
+        rest::tell(self, session);
         Ok(())
     }
 }
 
 impl QuantizeWeights {
-    fn widened(&self, module: &Module, cx: &Context<'_>) -> Option<Widened> {
+    fn widened(&self, session: &Session<'_>) -> Option<Widened> {
+        let (module, target) = (session.model(), session.target());
         let int8 = self.r#type == WeightType::Int8;
-        let weights = |sg, op| constants::slots(self, module, cx.target(), sg, op);
-        int8.then(|| Widened::new(module, cx.target(), weights)).flatten()
+        let weights = |sg, op| constants::slots(self, module, target, sg, op);
+        int8.then(|| Widened::new(module, target, weights)).flatten()
     }
 
     /// Tells later passes what the user or the legacy rules decided against the target.
     fn note_verdicts(
         &self,
         selection: &Selection,
-        module: &mut Module,
-        cx: &mut Context<'_>,
+        session: &mut Session<'_>,
     ) -> Result<(), PassError> {
         for verdict in &selection.verdicts {
             let mut patch = Patch::new(verdict.sg, "note how an op reads its weights");
@@ -149,19 +149,14 @@ impl QuantizeWeights {
                 let slots = verdict.slots.iter().map(|slot| i64::from(*slot)).collect();
                 patch.set_note(verdict.op, SLOTS_NOTE, Attr::Ints(slots));
             }
-            cx.apply(module, patch)?;
+            session.apply(patch)?;
         }
         Ok(())
     }
 
     /// The legacy tool asks nobody whether the file gets smaller.
-    fn tell_of_growth(
-        &self,
-        group: &Group,
-        selection: &Selection,
-        module: &Module,
-        cx: &mut Context<'_>,
-    ) {
+    fn tell_of_growth(&self, group: &Group, selection: &Selection, session: &Session<'_>) {
+        let module = session.model();
         let (sg, first) = group.tensors[0];
         let reads_codes = |u: &WeightUse| {
             let of_op = |verdict: &&NotedVerdict| (verdict.sg, verdict.op) == (u.sg, u.op);
@@ -171,14 +166,14 @@ impl QuantizeWeights {
         let tensor = module.subgraph(sg).tensor(first);
         let (saved, cost) = plan::balance(&group.form, tensor, group.tensors.len(), dequantized);
         if saved <= cost {
-            let place = Context::tensor_place(module, sg, first);
+            let place = module.tensor_place(sg, first);
             let told = format!(
                 "compat=toco quantises it, which saves {} and costs about {}",
                 counted(saved, "byte"),
                 grouped(cost)
             );
-            cx.note("larger", place, told);
-            cx.count("constants-grown", 1);
+            session.note("larger", place, told);
+            session.count("constants-grown", 1);
         }
     }
 
@@ -187,18 +182,18 @@ impl QuantizeWeights {
         &self,
         group: &Group,
         widened: Option<&Widened>,
-        module: &mut Module,
-        cx: &mut Context<'_>,
+        session: &mut Session<'_>,
     ) -> Result<Option<BufferId>, PassError> {
+        let module = session.model();
         let (sg, first) = group.tensors[0];
-        let place = Context::tensor_place(module, sg, first);
-        let seen = widened.map_or(&*module, |widened| &widened.module);
+        let place = module.tensor_place(sg, first);
+        let seen = widened.map_or(module, |widened| &widened.module);
         let shown = seen.subgraph(sg).tensor(first).buffer;
         let widened = widened.filter(|widened| widened.readers(shown).is_some());
         let encoded = match encode(seen, group) {
             Ok(encoded) => encoded,
             Err(reason) => {
-                cx.missed(reason.rule, place, reason.message);
+                session.missed(reason.rule, place, reason.message);
                 return Ok(None);
             }
         };
@@ -208,28 +203,28 @@ impl QuantizeWeights {
         };
         let what = encoded.what.clone();
         let replaced = widened.and_then(|widened| widened.stored(shown)).unwrap_or(shown);
-        let buffer = module.add_constant(encoded.data.clone());
+        let buffer = session.apply(Edit::Constant(encoded.data.clone()))?.constants[0];
         let subgraphs: IndexSet<SubgraphId> = group.tensors.iter().map(|(sg, _)| *sg).collect();
         for sg in subgraphs {
             let mut patch = self.patch(group, &encoded, buffer, sg);
             if let Some(widened) = widened {
                 for (_, float) in group.tensors.iter().filter(|(at, _)| *at == sg) {
-                    widened.drop_dequantize(module, sg, *float, &mut patch);
+                    widened.drop_dequantize(session.model(), sg, *float, &mut patch);
                 }
             }
-            cx.apply(module, patch)?;
+            session.apply(patch)?;
         }
         if let Some(widened) = widened {
             let ops = group.uses.iter().map(|u| (u.sg, u.op)).collect();
-            widened.widen_biases(module, cx.target(), &ops, cx)?;
+            widened.widen_biases(&ops, session)?;
         }
-        let reads = group.describe(module);
+        let reads = group.describe(session.model());
         let note = group.note.as_deref().unwrap_or_default();
         let (from, to) = (grouped(old), counted(new, "byte"));
-        cx.applied("quantised", place, format!("{what}, {from} to {to}; {reads}{note}"));
-        cx.count("constants-quantized", 1);
-        cx.count("constant-bytes-before", old);
-        cx.count("constant-bytes-after", new);
+        session.applied("quantised", place, format!("{what}, {from} to {to}; {reads}{note}"));
+        session.count("constants-quantized", 1);
+        session.count("constant-bytes-before", old);
+        session.count("constant-bytes-after", new);
         Ok(Some(replaced))
     }
 

@@ -2,9 +2,9 @@ use tfq_ir::catalog::ops::{
     BROADCAST_TO, CAST, CONCATENATION, MIRROR_PAD, PAD, PADV2, RESHAPE, SLICE, STRIDED_SLICE, TILE,
     TRANSPOSE,
 };
-use tfq_ir::{Attr, ElementType, Module};
+use tfq_ir::{Attr, ElementType};
 use tfq_pass::rewrite::{Match, Rule, any, apply_rules, op, op_of};
-use tfq_pass::{Context, Pass, PassError, declare_pass};
+use tfq_pass::{Pass, PassError, Session, declare_pass};
 
 declare_pass! {
     contract: Exact, scope: Subgraph;
@@ -50,10 +50,10 @@ declare_pass! {
 }
 
 impl Pass for RemoveIdentities {
-    fn run(&self, module: &mut Module, cx: &mut Context<'_>) -> Result<(), PassError> {
+    fn run(&self, session: &mut Session<'_>) -> Result<(), PassError> {
         let rules = rules();
-        for sg in cx.subgraphs(module) {
-            apply_rules(module, sg, &rules, cx)?;
+        for sg in session.subgraphs() {
+            apply_rules(session, sg, &rules)?;
         }
         Ok(())
     }

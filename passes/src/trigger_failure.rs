@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use tfq_ir::catalog::ops::NEG;
-use tfq_ir::{ElementType, Module, Op, OpId, OpKind, Patch, Place, SubgraphId, Tensor};
-use tfq_pass::{Context, Pass, PassError, declare_pass, option_enum};
+use tfq_ir::{Edit, ElementType, Op, OpId, OpKind, Patch, Place, SubgraphId, Tensor};
+use tfq_pass::{Pass, PassError, Session, declare_pass, option_enum};
 
 declare_pass! {
     contract: Exact, scope: Module, hidden: true;
@@ -61,33 +61,33 @@ option_enum! {
 const MAIN: SubgraphId = SubgraphId(0);
 
 impl Pass for TriggerFailure {
-    fn run(&self, module: &mut Module, cx: &mut Context<'_>) -> Result<(), PassError> {
+    fn run(&self, session: &mut Session<'_>) -> Result<(), PassError> {
         match self.kind {
             FailureKind::None => Ok(()),
             FailureKind::Panic => panic!("as it was told to"),
             FailureKind::Verify => {
-                let buffer = module.add_constant(Bytes::from_static(&[0]));
+                let buffer = session.apply(Edit::Constant(Bytes::from_static(&[0])))?.constants[0];
                 let mut patch = Patch::new(MAIN, "add a constant that is too short");
                 let tensor = Tensor::new("short", ElementType::Float32, [1]);
                 patch.add_tensor(Tensor { buffer, ..tensor });
-                cx.apply(module, patch)
+                session.apply(patch).map(|_| ())
             }
             FailureKind::Contract => {
-                let graph = module.subgraph(MAIN);
+                let graph = session.model().subgraph(MAIN);
                 let Some(input) = graph.inputs().first().copied() else { return Ok(()) };
                 let mut patch = Patch::new(MAIN, "add an op that is not declared");
                 let result = patch.add_tensor(graph.tensor(input).clone());
                 let op = Op::new(OpKind::Builtin(NEG));
                 patch.add_op(op, Place::End, &[Some(input.into())], &[result]);
-                cx.apply(module, patch)
+                session.apply(patch).map(|_| ())
             }
             FailureKind::Reject => {
-                let graph = module.subgraph(MAIN);
+                let graph = session.model().subgraph(MAIN);
                 let last: Option<OpId> = graph.ops().last();
                 let Some(op) = last else { return Ok(()) };
                 let mut patch = Patch::new(MAIN, "erase an op whose result is in use");
                 patch.erase_op(op);
-                cx.apply(module, patch)
+                session.apply(patch).map(|_| ())
             }
             FailureKind::Unsupported => {
                 Err(PassError::Unsupported("it was told to give up".to_owned()))

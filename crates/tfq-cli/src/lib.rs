@@ -5,8 +5,7 @@
 //! ```no_run
 //! use std::process::ExitCode;
 //! use tfq_opt::pass::{Declared, declare_pass};
-//! # use tfq_opt::ir::Module;
-//! # use tfq_opt::pass::{Context, Pass, PassError};
+//! # use tfq_opt::pass::{Pass, PassError, Session};
 //!
 //! declare_pass! {
 //!     name: "acme.look", contract: Annotation, scope: Module;
@@ -14,7 +13,7 @@
 //!     pub struct Look {}
 //! }
 //! # impl Pass for Look {
-//! #     fn run(&self, _: &mut Module, _: &mut Context<'_>) -> Result<(), PassError> {
+//! #     fn run(&self, _: &mut Session<'_>) -> Result<(), PassError> {
 //! #         Ok(())
 //! #     }
 //! # }

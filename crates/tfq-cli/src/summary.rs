@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use tfq_opt::Optimized;
 use tfq_opt::ir::text::visible;
 use tfq_opt::ir::{Applied, counted, grouped};
-use tfq_opt::pass::{Context, PassReport, Remark, RemarkKind, RuleCount, Timeline, Why};
+use tfq_opt::pass::{PassReport, Remark, RemarkKind, RuleCount, Timeline, Why};
 
 pub(crate) struct Summary<'a> {
     pub(crate) args: &'a Args,
@@ -200,13 +200,13 @@ impl Summary<'_> {
             let ops = module.op_origins(sg);
             for op in graph.ops() {
                 if let Some(patches) = ops.get(&op) {
-                    writeln!(out, "{}: {}", Context::op_place(module, sg, op), by(patches))?;
+                    writeln!(out, "{}: {}", module.op_place(sg, op), by(patches))?;
                 }
             }
             let tensors = module.tensor_origins(sg);
             for id in graph.tensors() {
                 if let Some(patches) = tensors.get(&id) {
-                    writeln!(out, "{}: {}", Context::tensor_place(module, sg, id), by(patches))?;
+                    writeln!(out, "{}: {}", module.tensor_place(sg, id), by(patches))?;
                 }
             }
         }
@@ -275,7 +275,7 @@ impl Summary<'_> {
     pub(crate) fn remarks(&self, out: &mut impl Write, filter: &str) -> io::Result<()> {
         let module = &self.optimized.module;
         for (sg, id, why) in module.oddities().filter(|_| filter.is_empty()) {
-            let place = Context::tensor_place(module, sg, id);
+            let place = module.tensor_place(sg, id);
             writeln!(out, "input: note (no single value): {place}: {why}, so it stays as it is")?;
         }
         for (pass, remark) in self.chosen(filter) {

@@ -86,6 +86,15 @@ impl DequantCacheEntry {
     }
 }
 
+impl Edit {
+    /// Sets what is known of cached Dequantize results: an [`Edit::Record`]. `None` drops the
+    /// metadata entry of the file as well.
+    pub fn dequant_cache(cache: Option<DequantCache>) -> Self {
+        let record = cache.map(|cache| Arc::new(cache.record()));
+        Self::Record(DEQUANT_CACHE_METADATA.into(), record)
+    }
+}
+
 impl Module {
     /// What `annotate-dequant-cache` found of the ops that are still there, now or for the file;
     /// lowering writes it into the metadata.
@@ -93,13 +102,6 @@ impl Module {
         let record = self.record(DEQUANT_CACHE_METADATA)?;
         let entries = self.recorded(record).map(|(sg, entry)| DequantCacheEntry::of(sg, entry));
         Some(DequantCache { entries: entries.collect::<Option<_>>()? })
-    }
-
-    /// Sets what is known of cached Dequantize results: [`Edit::Record`]. `None` drops the metadata
-    /// entry of the file as well.
-    pub fn set_dequant_cache(&mut self, cache: Option<DequantCache>) {
-        let record = cache.map(|cache| Arc::new(cache.record()));
-        self.must(Edit::Record(DEQUANT_CACHE_METADATA.into(), record));
     }
 
     /// The module with what its file records of cached Dequantize results.

@@ -10,6 +10,7 @@ mod edit;
 mod extract;
 mod foreign_text;
 mod history;
+mod labels;
 mod model;
 pub mod ops;
 mod trailer;

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use tfq_ir::catalog::{self, ops};
 use tfq_ir::{
     Attr, Attributes, BufferId, CacheReason, ConstantPool, DEQUANT_CACHE_METADATA, DequantCache,
-    DequantCacheEntry, ElementType, Metadata, Module, Numbers, Op, OpCode, OpId, OpKind, Patch,
-    Place, Quantization, QuantizationDetails, Signature, Sparsity, Subgraph, SubgraphBuilder,
-    SubgraphId, Tensor, TensorId, TensorLink,
+    DequantCacheEntry, Edit, ElementType, Metadata, Module, Numbers, Op, OpCode, OpId, OpKind,
+    Patch, Place, Quantization, QuantizationDetails, Signature, Sparsity, Subgraph,
+    SubgraphBuilder, SubgraphId, Tensor, TensorId, TensorLink,
 };
 
 // Dropping.
@@ -200,10 +200,10 @@ fn metadata_is_set_without_touching_what_shares_its_bytes() {
     let mut module = Module::new(vec![graph_of_constants(0, &[1])], pool(2));
     module = module
         .rebuilt(|parts| parts.metadata = vec![Metadata { name: text("m"), buffer: BufferId(1) }]);
-    module.set_metadata("m", bytes(3));
+    module.apply(Edit::Metadata("m".into(), Some(bytes(3)))).unwrap();
     assert_eq!(module.metadata_bytes("m"), Some(&bytes(3)));
     assert_eq!(module.constant(MAIN, main(&module).tensors().next().unwrap()), Some(&bytes(9)));
-    module.set_metadata("other", bytes(4));
+    module.apply(Edit::Metadata("other".into(), Some(bytes(4)))).unwrap();
     assert_eq!(module.metadata().len(), 2);
     assert_eq!(module.metadata_bytes("other"), Some(&bytes(4)));
     assert_eq!(module.metadata_bytes("none"), None);
@@ -217,13 +217,13 @@ fn metadata_of_the_old_list_keeps_its_bytes_too() {
         .rebuilt(|parts| parts.metadata = vec![Metadata { name: text("m"), buffer: BufferId(1) }]);
     module = module.rebuilt(|parts| parts.metadata_buffer = vec![1]);
     let old = module.constants().get(BufferId(1)).cloned();
-    module.set_metadata("m", bytes(3));
+    module.apply(Edit::Metadata("m".into(), Some(bytes(3)))).unwrap();
     assert_eq!(module.metadata_bytes("m"), Some(&bytes(3)));
     assert_eq!(module.constants().get(BufferId(1)).cloned(), old);
 }
 
 fn with_metadata(mut module: Module, name: &str) -> Module {
-    module.set_metadata(name, bytes(1));
+    module.apply(Edit::Metadata(name.into(), Some(bytes(1)))).unwrap();
     module
 }
 
@@ -282,8 +282,8 @@ fn a_record_of_cached_results_is_dropped_where_a_dequantize_changes() {
     };
     let cache = DequantCache { entries: vec![entry] };
     let start = module.clone();
-    module.set_dequant_cache(Some(cache.clone()));
-    module.set_dequant_cache(Some(cache.clone()));
+    module.apply(Edit::dequant_cache(Some(cache.clone()))).unwrap();
+    module.apply(Edit::dequant_cache(Some(cache.clone()))).unwrap();
     assert_eq!(module.edits().len(), start.edits().len() + 1);
 
     let mut patch = Patch::new(MAIN, "neither reads nor makes a Dequantize");

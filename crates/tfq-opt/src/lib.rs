@@ -46,17 +46,16 @@
 //! passes by name takes a registry. The crate `tfq-cli` makes the whole command line of one.
 //!
 //! ```
-//! use tfq_opt::ir::Module;
-//! use tfq_opt::pass::{Context, Pass, PassDescriptor, PassError, PassInfo};
+//! use tfq_opt::pass::{Pass, PassDescriptor, PassError, PassInfo, Session};
 //! use tfq_opt::{Optimizer, builtin};
 //!
 //! #[derive(Debug)]
 //! struct CountOps;
 //!
 //! impl Pass for CountOps {
-//!     fn run(&self, module: &mut Module, cx: &mut Context<'_>) -> Result<(), PassError> {
-//!         for sg in cx.subgraphs(module) {
-//!             cx.count("ops", module.subgraph(sg).ops().count() as u64);
+//!     fn run(&self, session: &mut Session<'_>) -> Result<(), PassError> {
+//!         for sg in session.subgraphs() {
+//!             session.count("ops", session.model().subgraph(sg).op_count() as u64);
 //!         }
 //!         Ok(())
 //!     }

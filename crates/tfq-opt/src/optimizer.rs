@@ -5,7 +5,7 @@ use bytes::Bytes;
 use flatbuffers::FlatBufferBuilder;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-use tfq_ir::{BufferId, LoggedEdit, Module, Subgraph, SubgraphId, VerifyError};
+use tfq_ir::{BufferId, Edit, LoggedEdit, Module, Subgraph, SubgraphId, VerifyError};
 use tfq_pass::invariant::SETTLED;
 use tfq_pass::{
     Event, Pipeline, PipelineError, Registry, Report, RunError, RunOptions, SpanKind, Timeline,
@@ -357,7 +357,8 @@ impl Optimizer {
             graph.tensors().map(|id| graph.tensor(id).buffer).collect()
         };
         let before: BTreeSet<BufferId> = start.subgraphs().flat_map(|(_, g)| buffers(g)).collect();
-        module.release_constants(before.into_iter().collect());
+        let release = Edit::Release(before.into_iter().collect());
+        module.apply(release).expect("it can be done to every module");
         let subgraphs: Vec<SubgraphId> = module.subgraph_ids().collect();
         if SETTLED.broken(&module, &subgraphs).is_some()
             && let Some(info) = self.registry.ensuring(SETTLED.name()).next()

@@ -3,7 +3,7 @@
 //! Passes weigh what a change saves against what it costs, but only the lowered file tells: it
 //! aligns constants that another writer packed, and shares what that one wrote twice.
 
-use tfq_ir::{DEQUANT_CACHE_METADATA, Module, counted, grouped};
+use tfq_ir::{DEQUANT_CACHE_METADATA, Edit, Module, counted, grouped};
 use tfq_pass::{Remark, RemarkKind, Report};
 use tfq_tflite::{LowerError, LowerOptions};
 
@@ -29,7 +29,7 @@ pub(crate) fn bounded(
     }
     if result.dequant_cache().is_some() && start.dequant_cache().is_none() {
         let mut bare = result.clone();
-        bare.set_dequant_cache(None);
+        bare.apply(Edit::dequant_cache(None)).expect("it can be done to every module");
         if size(&bare)? <= limit {
             let why = format!("with it the file would take {}", more(full, limit));
             forget_record(report, why);

@@ -15,7 +15,7 @@ use tfq_ir::{
 use tfq_target::Target;
 use tfq_text::{Stats, stats};
 
-/// Something that can be found out about a subgraph. [`crate::Context::analysis`] keeps the
+/// Something that can be found out about a subgraph. [`crate::Session::analysis`] keeps the
 /// result until a patch changes the subgraph, or longer where the pass says that its patches
 /// preserve it.
 pub trait Analysis: Any {

@@ -1,7 +1,6 @@
 //! Whether an op can read a quantised constant as it is: the analysis that passes and the
 //! check before lowering share.
 
-use crate::Context;
 use crate::analysis::AnalysisInput;
 use smallvec::SmallVec;
 use std::borrow::Cow;
@@ -217,7 +216,7 @@ impl Judged {
             spreaders.other_than(op, module, target, of)
         });
         let Some(by) = by else { return self.verdict };
-        let by = Context::op_place(module, sg, by);
+        let by = module.op_place(sg, by);
         let reason = format!("{by} puts several scales in place of the tensor's one, and {why}");
         Arc::new(Eligibility::OwnTensor { reason, delegated: *delegated })
     }

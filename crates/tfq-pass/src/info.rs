@@ -1,22 +1,14 @@
 //! The description of a pass, from which command line, documentation and tests take all they say.
 
 use crate::options::{OptionArg, OptionError, OptionInfo, OptionValues};
-use crate::{Context, Invariant, NumericContract, PassError};
+use crate::pass::Pass;
+use crate::{Invariant, NumericContract};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
-use tfq_ir::{Module, OpKind};
-
-/// A rewrite of the model.
-///
-/// Contract: given a module that verifies, `run` leaves a module that verifies. It keeps no
-/// state from one run to the next, and changes structure through patches only.
-pub trait Pass: fmt::Debug + Send + Sync {
-    /// Rewrites the model.
-    fn run(&self, module: &mut Module, cx: &mut Context<'_>) -> Result<(), PassError>;
-}
+use tfq_ir::OpKind;
 
 /// What a pass looks at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,7 +16,7 @@ pub trait Pass: fmt::Debug + Send + Sync {
 pub enum PassScope {
     /// The whole model.
     Module,
-    /// Each subgraph by itself: those of [`Context::subgraphs`].
+    /// Each subgraph by itself: those of [`crate::Session::subgraphs`].
     Subgraph,
 }
 
@@ -193,8 +185,7 @@ type Factory = dyn Fn(&[OptionArg<'_>]) -> Result<Built, OptionError> + Send + S
 /// known at run time only, one from a plugin for example, is made of a descriptor and a closure:
 ///
 /// ```
-/// use tfq_ir::Module;
-/// use tfq_pass::{Context, OptionInfo, OptionKind, Pass, PassDescriptor, PassError, PassInfo};
+/// use tfq_pass::{OptionInfo, OptionKind, Pass, PassDescriptor, PassError, PassInfo, Session};
 ///
 /// #[derive(Debug)]
 /// struct Refuse {
@@ -203,7 +194,7 @@ type Factory = dyn Fn(&[OptionArg<'_>]) -> Result<Built, OptionError> + Send + S
 /// }
 ///
 /// impl Pass for Refuse {
-///     fn run(&self, _: &mut Module, _: &mut Context<'_>) -> Result<(), PassError> {
+///     fn run(&self, _: &mut Session<'_>) -> Result<(), PassError> {
 ///         Err(PassError::Unsupported(format!("{} times {}", self.times, self.reason)))
 ///     }
 /// }

@@ -54,7 +54,7 @@ pub static SETTLED: LazyLock<Invariant> = LazyLock::new(|| {
         subgraphs.iter().find_map(|sg| {
             let graph = module.subgraph(*sg);
             let waiting = graph.tensors().find(|id| graph.tensor(*id).expressed.is_some())?;
-            let place = crate::Context::tensor_place(module, *sg, waiting);
+            let place = module.tensor_place(*sg, waiting);
             Some(format!("{place} waits for a Dequantize"))
         })
     })

@@ -3,35 +3,41 @@
 //! Internal crate: users import `tfq_opt`. It knows no particular pass.
 
 pub mod analysis;
-mod context;
 mod contract;
 mod declare;
 mod eligibility;
+mod error;
 mod info;
 pub mod invariant;
 mod loadable;
 mod manager;
 mod options;
+mod pass;
 mod pipeline;
 mod registry;
+mod remarks;
 pub mod rewrite;
 mod runnable;
+mod session;
 mod timeline;
 
-pub use context::{Answer, Context, NearMiss, PassError, Remark, RemarkKind};
 pub use contract::NumericContract;
 pub use declare::Declared;
 pub use eligibility::{Cost, Eligibility, HYBRID_NOTE, REASON_NOTE, SLOTS_NOTE, Verdicts, cost};
-pub use info::{Built, Example, Pass, PassDescriptor, PassInfo, PassScope};
+pub use error::PassError;
+pub use info::{Built, Example, PassDescriptor, PassInfo, PassScope};
 pub use invariant::Invariant;
 pub use loadable::{Unloadable, check_loadable};
 pub use manager::{
     Event, PassReport, Report, RuleCount, RunError, RunOptions, Why, run, update_versions,
 };
 pub use options::{OptionArg, OptionError, OptionInfo, OptionKind, OptionValue, OptionValues};
+pub use pass::{Pass, pass_fn};
 pub use pipeline::{Node, Pipeline, PipelineError, Step};
 pub use registry::{NamedPipeline, Registry, RegistryError};
+pub use remarks::{Answer, NearMiss, Remark, RemarkKind};
 pub use runnable::{Unrunnable, check_quantized, check_runnable, check_runnable_since};
+pub use session::Session;
 pub use timeline::{Span, SpanKind, Timeline};
 
 /// For `declare_pass!` only.

@@ -1,7 +1,6 @@
 //! Whether the target's runtime loads a model: asked of the result before it is lowered, whoever
 //! made it so.
 
-use crate::Context;
 use tfq_ir::Module;
 use tfq_ir::visible;
 use tfq_target::{About, Target};
@@ -24,8 +23,8 @@ pub fn check_loadable(module: &Module, target: &Target) -> Vec<Unloadable> {
             let place = match refusal.about {
                 About::OpCode(n) => format!("operator code {n}"),
                 About::Signature(n) => format!("signature {n}"),
-                About::Tensor(sg, id) => Context::tensor_place(module, sg, id),
-                About::Op(sg, op) => Context::op_place(module, sg, op),
+                About::Tensor(sg, id) => module.tensor_place(sg, id),
+                About::Op(sg, op) => module.op_place(sg, op),
             };
             Unloadable { place, what: visible(&refusal.what).into_owned() }
         })

@@ -2,9 +2,11 @@
 //! versions and the minimum runtime right, and reports.
 
 use crate::analysis::Analyses;
-use crate::context::{Answer, Context, NearMiss, PassError, Remark};
+use crate::error::PassError;
 use crate::pipeline::{Node, Pipeline, Step};
+use crate::remarks::{Answer, NearMiss, Remark, Told};
 use crate::runnable::touched_ops;
+use crate::session::Session;
 use crate::timeline::{SpanKind, Timeline};
 use crate::{Invariant, Registry, contract};
 use bytes::Bytes;
@@ -450,12 +452,13 @@ impl<F: FnMut(Event<'_>)> Manager<'_, F> {
         let tensor = why.map(|why| why.tensor.as_str());
         module.set_pass(Some(step.name.as_str().into()));
         let span = self.timeline.begin(SpanKind::Pass, step.name.clone());
-        let mut cx =
-            Context::new(self.target, &mut self.analyses, only, self.options.explain, tensor);
+        let (analyses, explain) = (&mut self.analyses, self.options.explain);
+        let mut session = Session::new(module, self.target, analyses, only, explain, tensor);
         // The module is put back to what it was where the pass fails, so that nothing half
         // done is ever seen.
-        let outcome = catch_unwind(AssertUnwindSafe(|| step.pass.run(module, &mut cx)));
-        let Context { remarks, statistics, candidates, nearest, answers, refusals, .. } = cx;
+        let outcome = catch_unwind(AssertUnwindSafe(|| step.pass.run(&mut session)));
+        let Told { remarks, statistics, candidates, nearest, answers, refusals } =
+            session.into_told();
         for computed in self.analyses.computed.drain(..) {
             self.timeline.add(SpanKind::Analysis, computed.name, computed.start, computed.time);
         }
@@ -466,11 +469,6 @@ impl<F: FnMut(Event<'_>)> Manager<'_, F> {
             }
             Ok(Err(source)) => return Err(RunError::Pass { pass: pass(), source }),
             Ok(Ok(())) => (),
-        }
-        // Only of what edits made of the model can be told what was done to it.
-        if !module.continues(before) {
-            let what = "it put another module in the place of the model".to_owned();
-            return Err(RunError::Contract { pass: pass(), what });
         }
         let mut report = PassReport {
             name: pass(),
@@ -624,5 +622,6 @@ fn update_min_runtime(module: &mut Module, target: &Target) {
     }
     let mut padded = new.into_bytes();
     padded.resize(MIN_RUNTIME_BYTES, 0);
-    module.set_metadata(MIN_RUNTIME, Bytes::from(padded));
+    let edit = Edit::Metadata(MIN_RUNTIME.into(), Some(Bytes::from(padded)));
+    module.apply(edit).expect("it can be done to every module");
 }

@@ -27,7 +27,7 @@ pub use pattern::{
     Match, OpPattern, Pattern, Root, any, constant, op, op_of, read_of, stored, tensor,
 };
 
-use crate::Context;
+use crate::session::forbidden;
 use bytes::Bytes;
 use pattern::{Mismatch, Site};
 use std::borrow::Cow;
@@ -182,7 +182,7 @@ impl Rule {
             Rewrite::Patch(replace) => replace(found, &mut patch),
             Rewrite::Fold(_) => patch.erase_op(found.root()),
         }
-        Context::forbidden(found.module(), &patch)
+        forbidden(found.module(), &patch)
     }
 
     /// The match at a place, or how near it comes.

@@ -6,7 +6,7 @@ use tfq_ir::{Edit, Module, Patch, SubgraphId, TensorId};
 use tfq_pass::analysis::{
     Analysis, AnalysisInput, ConstantStatistics, HybridVerdicts, OpEffects, UseLists,
 };
-use tfq_pass::{Context, Eligibility, Pass, PassError, Pipeline, Report, RunOptions, run};
+use tfq_pass::{Eligibility, PassError, Pipeline, Report, RunOptions, Session, pass_fn, run};
 use tfq_target::Target;
 use tfq_text::{ParseOptions, parse};
 
@@ -40,52 +40,35 @@ fn model() -> Module {
     )
 }
 
-/// A pass that is a function.
-struct Do<F>(F);
-
-impl<F> std::fmt::Debug for Do<F> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Do")
-    }
-}
-
-impl<F> Pass for Do<F>
-where
-    F: Fn(&mut Module, &mut Context<'_>) -> Result<(), PassError> + Send + Sync,
-{
-    fn run(&self, module: &mut Module, cx: &mut Context<'_>) -> Result<(), PassError> {
-        (self.0)(module, cx)
-    }
-}
-
 fn with_pass(
     module: &mut Module,
-    pass: impl Fn(&mut Module, &mut Context<'_>) -> Result<(), PassError> + Send + Sync + 'static,
+    pass: impl Fn(&mut Session<'_>) -> Result<(), PassError> + Send + Sync + 'static,
 ) -> Report {
     let target = &*Target::named("litert").unwrap();
-    let pipeline = Pipeline::new().then("test", Do(pass));
+    let pipeline = Pipeline::new().then("test", pass_fn(pass));
     run(module, &pipeline, target, &RunOptions::default(), |_| ()).unwrap()
 }
 
 #[test]
 fn the_shipped_analyses_say_what_is_there() {
     let mut module = model();
-    with_pass(&mut module, |module, cx| {
+    with_pass(&mut module, |session| {
+        let module = session.model();
         let graph = module.subgraph(MAIN);
         let id = |name| tensor(module, name);
 
-        let uses = cx.analysis::<UseLists>(module, MAIN);
+        let uses = session.analysis::<UseLists>(MAIN);
         for tensor in graph.tensors() {
             assert_eq!(uses.uses(tensor), &graph.uses(tensor)[..]);
             assert_eq!(uses.producer(tensor), graph.producer(tensor));
         }
 
-        let effects = cx.analysis::<OpEffects>(module, MAIN);
+        let effects = session.analysis::<OpEffects>(MAIN);
         assert!(graph.ops().all(|op| effects.of(op).is_pure()));
         assert_eq!(effects.storage(id("b")), id("x"), "two reshapes up");
         assert_eq!(effects.storage(id("c")), id("c"));
 
-        let statistics = cx.analysis::<ConstantStatistics>(module, MAIN);
+        let statistics = session.analysis::<ConstantStatistics>(MAIN);
         let of = |name| {
             let tensor = graph.tensor(id(name));
             statistics.of(tensor.buffer, tensor.ty)
@@ -96,9 +79,9 @@ fn the_shipped_analyses_say_what_is_there() {
         assert_eq!((f.min, f.max, f.zeros, f.nonfinite), (-3.0, 1.0, 1, 1));
         assert_eq!(of("x"), None);
 
-        let verdicts = cx.analysis::<HybridVerdicts>(module, MAIN);
+        let verdicts = session.analysis::<HybridVerdicts>(MAIN);
         let (fc, _) = graph.producer(id("y")).unwrap();
-        let input = AnalysisInput { module, subgraph: MAIN, target: cx.target() };
+        let input = session.input(MAIN);
         let found =
             graph.ops().flat_map(|op| verdicts.of_op(input, op).into_iter().map(move |v| (op, v)));
         let found: Vec<_> = found.collect();
@@ -124,39 +107,35 @@ impl Analysis for Counted {
     }
 }
 
-fn rename(module: &mut Module, cx: &mut Context<'_>, to: &str) -> Result<(), PassError> {
+fn rename(session: &mut Session<'_>, to: &str) -> Result<(), PassError> {
     let mut patch = Patch::new(MAIN, "rename a tensor");
-    patch.set_name(module.subgraph(MAIN).outputs()[0], Some(to.into()));
-    cx.apply(module, patch)
+    patch.set_name(session.model().subgraph(MAIN).outputs()[0], Some(to.into()));
+    session.apply(patch).map(|_| ())
 }
 
 #[test]
 fn results_are_kept_until_a_patch_that_does_not_preserve_them() {
     let mut module = model();
-    let report = with_pass(&mut module, |module, cx| {
+    let report = with_pass(&mut module, |session| {
         let times = || COMPUTED.load(Ordering::Relaxed);
-        let first = cx.analysis::<Counted>(module, MAIN);
-        let again = cx.analysis::<Counted>(module, MAIN);
+        let first = session.analysis::<Counted>(MAIN);
+        let again = session.analysis::<Counted>(MAIN);
         assert!(Arc::ptr_eq(&first, &again));
         assert_eq!(times(), 1);
 
-        rename(module, cx, "first")?;
-        cx.analysis::<Counted>(module, MAIN);
+        rename(session, "first")?;
+        session.analysis::<Counted>(MAIN);
         assert_eq!(times(), 2, "a patch makes it stale");
 
-        cx.preserve::<Counted>();
-        rename(module, cx, "second")?;
-        cx.analysis::<Counted>(module, MAIN);
+        session.preserve::<Counted>();
+        rename(session, "second")?;
+        session.analysis::<Counted>(MAIN);
         assert_eq!(times(), 2, "the pass says that its patches preserve it");
 
-        // A state that is put back is known by its epoch, whatever came after it.
-        let before = module.clone();
-        rename(module, cx, "third")?;
-        *module = before;
-        let first = module.subgraph(MAIN).ops().next().unwrap();
-        module.apply(Edit::Versions(MAIN, vec![(first, 1)]))?;
-        cx.analysis::<Counted>(module, MAIN);
-        assert_eq!(times(), 3, "another change than the one that preserved it");
+        let first = session.model().subgraph(MAIN).ops().next().unwrap();
+        session.apply(Edit::Versions(MAIN, vec![(first, 1)]))?;
+        session.analysis::<Counted>(MAIN);
+        assert_eq!(times(), 3, "another edit than a patch that preserves it");
         Ok(())
     });
     let spans = report.timeline.totals();

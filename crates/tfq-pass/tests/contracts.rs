@@ -8,8 +8,8 @@ use tfq_ir::{
     SubgraphId, Tensor, TensorId, TensorLink,
 };
 use tfq_pass::{
-    Context, Event, NumericContract, Pass, PassDescriptor, PassError, PassInfo, Pipeline, Registry,
-    Report, RunError, RunOptions, run,
+    Event, NumericContract, PassDescriptor, PassError, PassInfo, Pipeline, Registry, Report,
+    RunError, RunOptions, Session, pass_fn, run,
 };
 use tfq_target::Target;
 use tfq_text::{Level, ParseOptions, parse, print};
@@ -48,16 +48,7 @@ fn op_of(module: &Module, result: &str) -> OpId {
     made.expect("an op computes it").0
 }
 
-type Work = fn(&mut Module, &mut Context<'_>) -> Result<(), PassError>;
-
-#[derive(Debug)]
-struct Do(Work);
-
-impl Pass for Do {
-    fn run(&self, module: &mut Module, cx: &mut Context<'_>) -> Result<(), PassError> {
-        (self.0)(module, cx)
-    }
-}
+type Work = fn(&mut Session<'_>) -> Result<(), PassError>;
 
 /// Runs a pass that declares this contract; what it fails with has left the model as it was.
 fn declared(contract: NumericContract, work: Work) -> Result<Module, RunError> {
@@ -66,7 +57,7 @@ fn declared(contract: NumericContract, work: Work) -> Result<Module, RunError> {
         contract,
         ..PassDescriptor::new("test", "Does it.")
     };
-    let info = PassInfo::new(descriptor, move |_| Ok(Box::new(Do(work))));
+    let info = PassInfo::new(descriptor, move |_| Ok(Box::new(pass_fn(work))));
     let registry = Registry::default().with_passes([info]).unwrap();
     let pipeline = Pipeline::parse(&registry, "test").unwrap();
     in_pipeline(&pipeline).map(|(module, _)| module)
@@ -109,13 +100,12 @@ fn needs(work: Work) -> NumericContract {
 
 /// Applies one patch.
 fn patch(
-    module: &mut Module,
-    cx: &mut Context<'_>,
+    session: &mut Session<'_>,
     build: impl FnOnce(&mut Patch, &Module),
 ) -> Result<(), PassError> {
     let mut patch = Patch::new(MAIN, "test");
-    build(&mut patch, module);
-    cx.apply(module, patch)
+    build(&mut patch, session.model());
+    session.apply(patch).map(|_| ())
 }
 
 fn floats(values: [f32; 4]) -> Bytes {
@@ -133,8 +123,8 @@ fn contracts_are_ordered_and_named_alike_everywhere() {
 
 #[test]
 fn an_exact_pass_keeps_the_values_of_what_is_read() {
-    let replaced: Work = |module, cx| {
-        patch(module, cx, |p, m| {
+    let replaced: Work = |session| {
+        patch(session, |p, m| {
             let new = p.add_constant(floats([1.0, 2.0, 3.0, 4.5]));
             p.set_buffer(tensor(m, "w"), new);
         })
@@ -151,7 +141,7 @@ fn an_exact_pass_keeps_the_values_of_what_is_read() {
 
     // By way of another tensor.
     let moved: Work =
-        |module, cx| patch(module, cx, |p, m| p.set_operand(op_of(m, "a"), 1, tensor(m, "other")));
+        |session| patch(session, |p, m| p.set_operand(op_of(m, "a"), 1, tensor(m, "other")));
     assert_eq!(
         breach(NumericContract::Exact, moved),
         "it is declared exact, and lets MUL read other values than those of `w`"
@@ -159,8 +149,8 @@ fn an_exact_pass_keeps_the_values_of_what_is_read() {
     assert_eq!(needs(moved), NumericContract::Reassociating);
 
     // Other scales are other values.
-    let scaled: Work = |module, cx| {
-        patch(module, cx, |p, m| {
+    let scaled: Work = |session| {
+        patch(session, |p, m| {
             let q = Quantization::symmetric(vec![0.25], 0);
             p.set_quantization(tensor(m, "codes"), Some(Arc::new(q)));
         })
@@ -168,11 +158,11 @@ fn an_exact_pass_keeps_the_values_of_what_is_read() {
     assert!(breach(NumericContract::Exact, scaled).ends_with("gave `codes` other values"));
 
     // In two steps, one of which is none.
-    let twice: Work = |module, cx| {
-        let buffer = module.add_constant(floats([0.0; 4]));
-        patch(module, cx, |p, m| p.set_name(tensor(m, "w"), Some("weights".into())))?;
-        let id = tensor(module, "weights");
-        patch(module, cx, |p, _| p.set_buffer(id, buffer))
+    let twice: Work = |session| {
+        let buffer = session.apply(Edit::Constant(floats([0.0; 4])))?.constants[0];
+        patch(session, |p, m| p.set_name(tensor(m, "w"), Some("weights".into())))?;
+        let id = tensor(session.model(), "weights");
+        patch(session, |p, _| p.set_buffer(id, buffer))
     };
     assert!(breach(NumericContract::Exact, twice).ends_with("gave `w` other values"));
 }
@@ -181,24 +171,24 @@ fn an_exact_pass_keeps_the_values_of_what_is_read() {
 fn an_exact_pass_may_do_what_changes_no_value() {
     let harmless: [Work; 5] = [
         // The same bytes in another place, and a twin of a tensor.
-        |module, cx| {
-            patch(module, cx, |p, m| {
+        |session| {
+            patch(session, |p, m| {
                 let same = p.add_constant(floats([1.0, 2.0, 3.0, 4.0]));
                 p.set_buffer(tensor(m, "w"), same);
                 p.set_operand(op_of(m, "b"), 1, tensor(m, "w"));
             })
         },
         // A result that was computed and is a constant now.
-        |module, cx| {
-            patch(module, cx, |p, m| {
+        |session| {
+            patch(session, |p, m| {
                 let bytes = p.add_constant(floats([0.5, 1.0, 1.5, 2.0]));
                 p.set_buffer(tensor(m, "d"), bytes);
                 p.erase_op(op_of(m, "d"));
             })
         },
         // Another constant, since the rest of the op changed with it.
-        |module, cx| {
-            patch(module, cx, |p, m| {
+        |session| {
+            patch(session, |p, m| {
                 let minus = p.new_constant(
                     Tensor::new("minus", ElementType::Float32, [2, 2]),
                     floats([-1.0, -2.0, -3.0, -5.0]),
@@ -208,16 +198,16 @@ fn an_exact_pass_may_do_what_changes_no_value() {
             })
         },
         // A constant that nothing reads any more.
-        |module, cx| {
-            patch(module, cx, |p, m| {
+        |session| {
+            patch(session, |p, m| {
                 p.set_operand(op_of(m, "b"), 1, tensor(m, "w"));
                 let other = p.add_constant(floats([9.0; 4]));
                 p.set_buffer(tensor(m, "twin"), other);
             })
         },
         // An op that is declared.
-        |module, cx| {
-            patch(module, cx, |p, m| {
+        |session| {
+            patch(session, |p, m| {
                 let new = p.add_tensor(Tensor::new("new", ElementType::Float32, [2, 2]));
                 let neg = Op::new(OpKind::Builtin(ops::NEG));
                 p.add_op(neg, Place::End, &[Some(tensor(m, "y").into())], &[new]);
@@ -231,8 +221,8 @@ fn an_exact_pass_may_do_what_changes_no_value() {
 
 #[test]
 fn what_narrows_a_constant_quantises() {
-    let narrowed: Work = |module, cx| {
-        patch(module, cx, |p, m| {
+    let narrowed: Work = |session| {
+        patch(session, |p, m| {
             let mut codes = m.subgraph(MAIN).tensor(tensor(m, "w")).clone();
             codes.ty = ElementType::Float16;
             p.new_constant(codes, Bytes::from_static(&[0; 8]));
@@ -244,8 +234,8 @@ fn what_narrows_a_constant_quantises() {
     );
     assert_eq!(needs(narrowed), NumericContract::Quantizing);
     // A form that the model had already is none.
-    let again: Work = |module, cx| {
-        patch(module, cx, |p, m| {
+    let again: Work = |session| {
+        patch(session, |p, m| {
             p.add_tensor(m.subgraph(MAIN).tensor(tensor(m, "codes")).clone());
         })
     };
@@ -256,8 +246,8 @@ fn what_narrows_a_constant_quantises() {
 fn what_callers_see_is_the_signature() {
     let works: [(Work, &str); 5] = [
         (
-            |module, cx| {
-                patch(module, cx, |p, _| {
+            |session| {
+                patch(session, |p, _| {
                     let other = Tensor::new("z", ElementType::Int64, [2, 2]);
                     let other = p.new_constant(other, Bytes::from_static(&[0; 32]));
                     p.set_outputs([other]);
@@ -266,8 +256,8 @@ fn what_callers_see_is_the_signature() {
             "made `z` (INT64 [2, 2]) of the output `y` (FLOAT32 [2, 2])",
         ),
         (
-            |module, cx| {
-                patch(module, cx, |p, m| {
+            |session| {
+                patch(session, |p, m| {
                     let other = p.add_tensor(Tensor::new("z", ElementType::Float32, [1, 4]));
                     let bytes = p.add_constant(floats([0.0; 4]));
                     p.set_buffer(tensor(m, "x"), bytes);
@@ -277,16 +267,16 @@ fn what_callers_see_is_the_signature() {
             "made `z` (FLOAT32 [1, 4]) of the input `x` (FLOAT32 [2, 2])",
         ),
         (
-            |module, cx| {
-                patch(module, cx, |p, m| {
+            |session| {
+                patch(session, |p, m| {
                     p.set_outputs([tensor(m, "y").into(), tensor(m, "a").into()]);
                 })
             },
             "gave the model 2 outputs, not 1",
         ),
         (
-            |module, _| {
-                let output = (Some("y".into()), TensorLink::Tensor(tensor(module, "y")));
+            |session| {
+                let output = (Some("y".into()), TensorLink::Tensor(tensor(session.model(), "y")));
                 let signature = Signature {
                     key: Some("serve".into()),
                     inputs: Vec::new(),
@@ -294,14 +284,14 @@ fn what_callers_see_is_the_signature() {
                     subgraph: 0,
                     deprecated_tag: None,
                 };
-                module.apply(Edit::Signatures(vec![signature]))?;
+                session.apply(Edit::Signatures(vec![signature]))?;
                 Ok(())
             },
             "changed the signatures",
         ),
         (
-            |module, cx| {
-                patch(module, cx, |p, m| {
+            |session| {
+                patch(session, |p, m| {
                     let new = p.add_tensor(Tensor::new("more", ElementType::Float32, [1]));
                     p.set_inputs([tensor(m, "x").into(), new]);
                 })
@@ -318,30 +308,34 @@ fn what_callers_see_is_the_signature() {
 
 #[test]
 fn an_annotation_changes_nothing_that_is_computed() {
-    let notes: Work = |module, cx| {
-        let op = op_of(module, "a");
-        patch(module, cx, |p, m| {
+    let notes: Work = |session| {
+        let op = op_of(session.model(), "a");
+        patch(session, |p, m| {
             p.set_note(op, "seen", Attr::Bool(true));
             p.set_name(tensor(m, "a"), Some("product".into()));
         })?;
-        module.apply(Edit::Versions(MAIN, vec![(op, 2)]))?;
-        module.set_metadata("mine", Bytes::from_static(b"said"));
+        session.apply(Edit::Versions(MAIN, vec![(op, 2)]))?;
+        session.apply(Edit::Metadata("mine".into(), Some(Bytes::from_static(b"said"))))?;
         Ok(())
     };
     assert_eq!(needs(notes), NumericContract::Annotation);
     // There and back again is more than that.
-    let back: Work = |module, cx| {
-        let (op, w, twin) = (op_of(module, "a"), tensor(module, "w"), tensor(module, "twin"));
-        patch(module, cx, |p, _| p.set_operand(op, 1, twin))?;
-        patch(module, cx, |p, _| p.set_operand(op, 1, w))
+    let back: Work = |session| {
+        let (op, w, twin) = (
+            op_of(session.model(), "a"),
+            tensor(session.model(), "w"),
+            tensor(session.model(), "twin"),
+        );
+        patch(session, |p, _| p.set_operand(op, 1, twin))?;
+        patch(session, |p, _| p.set_operand(op, 1, w))
     };
     assert_eq!(
         breach(NumericContract::Annotation, back),
         "it is declared to change notes and metadata only, and changed ops"
     );
     assert_eq!(needs(back), NumericContract::Exact);
-    let trailer: Work = |module, _| {
-        module.apply(Edit::Trailer(Bytes::new()))?;
+    let trailer: Work = |session| {
+        session.apply(Edit::Trailer(Bytes::new()))?;
         Ok(())
     };
     assert_eq!(
@@ -352,15 +346,15 @@ fn an_annotation_changes_nothing_that_is_computed() {
 
 #[test]
 fn an_op_that_becomes_another_is_declared_like_a_new_one() {
-    let undeclared: Work = |module, cx| {
-        patch(module, cx, |p, m| p.set_op(op_of(m, "a"), Op::new(OpKind::Builtin(ops::DIV))))
+    let undeclared: Work = |session| {
+        patch(session, |p, m| p.set_op(op_of(m, "a"), Op::new(OpKind::Builtin(ops::DIV))))
     };
     assert_eq!(
         breach(NumericContract::ChangesSignature, undeclared),
         "it adds DIV, which is not among the ops that it declares"
     );
-    let the_same: Work = |module, cx| {
-        patch(module, cx, |p, m| {
+    let the_same: Work = |session| {
+        patch(session, |p, m| {
             let op = op_of(m, "a");
             p.set_op(op, m.subgraph(MAIN).op(op).clone());
         })
@@ -369,89 +363,21 @@ fn an_op_that_becomes_another_is_declared_like_a_new_one() {
 }
 
 #[test]
-fn a_pass_that_puts_another_module_in_the_place_of_the_model_is_contained() {
-    let fresh: [Work; 3] = [
-        |module, _| {
-            *module = model();
-            Ok(())
-        },
-        |module, _| {
-            *module = Module::default();
-            panic!("and then it panics");
-        },
-        // What others did is gone.
-        |module, cx| {
-            *module = module.rebuilt(|parts| parts.description = None);
-            patch(module, cx, |p, m| p.set_name(tensor(m, "w"), None))
-        },
-    ];
-    let rename: Work = |module, cx| patch(module, cx, |p, m| p.set_name(tensor(m, "a"), None));
-    for (n, work) in fresh.into_iter().enumerate() {
-        // Before it come patches that the other module does not have.
-        let pipeline = Pipeline::new().then("first", Do(rename)).then("test", Do(work));
-        let mut module = model();
-        let target = Target::named("litert").unwrap();
-        let error = run(&mut module, &pipeline, &target, &RunOptions::default(), |_| ());
-        let error = error.unwrap_err();
-        match (n, &error) {
-            (1, RunError::Panic { pass, message }) => {
-                assert_eq!((pass.as_str(), message.as_str()), ("test", "and then it panics"));
-            }
-            (_, RunError::Contract { pass, what }) => {
-                assert_eq!(pass, "test");
-                assert_eq!(what, "it put another module in the place of the model");
-            }
-            (_, other) => panic!("{other}"),
-        }
-        assert!(error.is_mistake());
-        // The model is what it was before that pass.
-        assert_eq!((module.edit_count(), module.journal().len()), (1, 1));
-        module.verify().unwrap();
-    }
-}
-
-#[test]
-fn a_pass_may_go_back_to_a_state_that_it_was_given() {
-    let undo: Work = |module, cx| {
-        let before = module.clone();
-        patch(module, cx, |p, m| p.set_name(tensor(m, "a"), None))?;
-        *module = before;
-        Ok(())
-    };
-    let (module, report) = in_pipeline(&Pipeline::new().then("test", Do(undo))).unwrap();
-    assert!(module.edit_count() == 0 && !report.passes[0].changed);
-    // It goes back behind what it was given.
-    let first: Work = |module, cx| patch(module, cx, |p, m| p.set_name(tensor(m, "a"), None));
-    #[derive(Debug)]
-    struct Back(Module);
-    impl Pass for Back {
-        fn run(&self, module: &mut Module, _: &mut Context<'_>) -> Result<(), PassError> {
-            *module = self.0.clone();
-            Ok(())
-        }
-    }
-    let mut module = model();
-    let pipeline = Pipeline::new().then("first", Do(first)).then("back", Back(module.clone()));
-    let target = Target::named("litert").unwrap();
-    let error = run(&mut module, &pipeline, &target, &RunOptions::default(), |_| ()).unwrap_err();
-    assert!(matches!(error, RunError::Contract { ref pass, .. } if pass == "back"), "{error}");
-}
-
-#[test]
 fn a_pass_that_panics_in_the_middle_leaves_nothing_behind() {
-    let panics: Work = |module, cx| {
-        module.add_constant(floats([1.0; 4]));
-        patch(module, cx, |p, m| p.set_name(tensor(m, "w"), None))?;
+    let panics: Work = |session| {
+        session.apply(Edit::Constant(floats([1.0; 4])))?;
+        patch(session, |p, m| p.set_name(tensor(m, "w"), None))?;
         panic!("half done");
     };
-    let error = in_pipeline(&Pipeline::new().then("test", Do(panics))).unwrap_err();
+    let error = in_pipeline(&Pipeline::new().then("test", pass_fn(panics))).unwrap_err();
     assert_eq!(error.to_string(), "pass `test` panicked: half done");
 }
 
 #[test]
 fn edits_are_kept_where_that_is_asked_for() {
-    let rename: Work = |module, cx| patch(module, cx, |p, m| p.set_name(tensor(m, "a"), None));
-    let pipeline = Pipeline::new().then("first", Do(rename)).then("second", Do(|_, _| Ok(())));
+    let rename: Work = |session| patch(session, |p, m| p.set_name(tensor(m, "a"), None));
+    let pipeline =
+        Pipeline::new().then("first", pass_fn(rename)).then("second", pass_fn(|_| Ok(())));
     let target = Target::named("litert").unwrap();
     let ran = |options: &RunOptions| {
         let mut module = model();

@@ -3,8 +3,8 @@
 use tfq_ir::{Module, OpKind, catalog::ops};
 use tfq_pass::invariant::SETTLED;
 use tfq_pass::{
-    Context, NamedPipeline, OptionInfo, OptionKind, Pass, PassDescriptor, PassError, PassInfo,
-    PassScope, Pipeline, Registry, RegistryError, RunOptions, run,
+    NamedPipeline, OptionInfo, OptionKind, Pass, PassDescriptor, PassError, PassInfo, PassScope,
+    Pipeline, Registry, RegistryError, RunOptions, Session, run,
 };
 use tfq_target::Target;
 use tfq_text as text;
@@ -18,11 +18,11 @@ struct Scripted {
 }
 
 impl Pass for Scripted {
-    fn run(&self, module: &mut Module, cx: &mut Context<'_>) -> Result<(), PassError> {
-        for sg in cx.subgraphs(module) {
+    fn run(&self, session: &mut Session<'_>) -> Result<(), PassError> {
+        for sg in session.subgraphs() {
             let place = format!("subgraph {}", sg.0);
-            cx.note(self.rule.clone(), place, self.words.join(" "));
-            cx.count(format!("{}-count", self.rule), self.times);
+            session.note(self.rule.clone(), place, self.words.join(" "));
+            session.count(format!("{}-count", self.rule), self.times);
         }
         Ok(())
     }

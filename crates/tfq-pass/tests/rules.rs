@@ -7,7 +7,7 @@ use tfq_pass::rewrite::{
     Rule, any, apply_rules, canonicalize, constant, erase_dead_ops, merge_equal_ops, op, read_of,
     tensor,
 };
-use tfq_pass::{Context, Pass, PassError, Pipeline, Report, RunOptions, Why, run};
+use tfq_pass::{PassError, Pipeline, Report, RunOptions, Session, Why, pass_fn, run};
 use tfq_target::Target;
 use tfq_text::{Level, ParseOptions, parse, print};
 
@@ -30,19 +30,10 @@ fn ops(module: &Module) -> String {
     lines.map(|line| format!("{}\n", line.trim())).collect()
 }
 
-type Work = fn(&mut Module, &mut Context<'_>) -> Result<usize, PassError>;
-
-#[derive(Debug)]
-struct Do(Work);
-
-impl Pass for Do {
-    fn run(&self, module: &mut Module, cx: &mut Context<'_>) -> Result<(), PassError> {
-        (self.0)(module, cx).map(|_| ())
-    }
-}
+type Work = fn(&mut Session<'_>) -> Result<usize, PassError>;
 
 fn apply(module: &mut Module, work: Work, options: &RunOptions) -> Report {
-    let pipeline = Pipeline::new().then("test", Do(work));
+    let pipeline = Pipeline::new().then("test", pass_fn(move |session| work(session).map(|_| ())));
     let target = &*Target::named("litert").unwrap();
     run(module, &pipeline, target, options, |_| ()).unwrap()
 }
@@ -71,7 +62,7 @@ fn constants_fold_as_far_as_they_go() {
          output %y
          output %z",
     );
-    let work: Work = |module, cx| apply_rules(module, MAIN, &[fold_neg()], cx);
+    let work: Work = |session| apply_rules(session, MAIN, &[fold_neg()]);
     let report = apply(&mut module, work, &RunOptions::default());
     // What the subgraph returns is computed by an op still.
     assert_eq!(ops(&module), "%y = ADD(%x, %p)\n%z = NEG(%c)\n");
@@ -86,10 +77,10 @@ fn constants_fold_as_far_as_they_go() {
 #[test]
 fn an_op_without_a_result_is_no_place_for_a_rule() {
     let mut module = read("%c = const : f32[2] = [1.0, 2.0]\nNEG(%c)");
-    let negated: Work = |module, cx| {
+    let negated: Work = |session| {
         let rule = Rule::new("a NEG", op(NEG))
             .guard("it has a type", |m| !m.tensor("result").shape.is_empty());
-        apply_rules(module, MAIN, &[rule.forward("result")], cx)
+        apply_rules(session, MAIN, &[rule.forward("result")])
     };
     let report = apply(&mut module, negated, &RunOptions::default());
     assert_eq!(report.passes[0].nearest.as_ref().unwrap().reason, "the op has no result");
@@ -116,8 +107,8 @@ fn equal_ops_merge_and_dead_ones_go() {
          output %n
          output %other",
     );
-    let merge: Work = |module, cx| merge_equal_ops(module, MAIN, cx);
-    let dead: Work = |module, cx| erase_dead_ops(module, MAIN, cx);
+    let merge: Work = |session| merge_equal_ops(session, MAIN);
+    let dead: Work = |session| erase_dead_ops(session, MAIN);
     assert_eq!(apply(&mut module, merge, &RunOptions::default()).passes[0].patches, 1);
     assert_eq!(apply(&mut module, dead, &RunOptions::default()).passes[0].patches, 2);
     // Numbers of chance are never the same, and a variable is written for its own sake.
@@ -140,7 +131,7 @@ fn a_constant_that_the_caller_may_set_is_none_to_rules() {
          output %y",
     );
     let before = ops(&module);
-    let work: Work = |module, cx| canonicalize(module, MAIN, &[fold_neg()], cx);
+    let work: Work = |session| canonicalize(session, MAIN, &[fold_neg()]);
     let why = Some(Why { pass: "test".to_owned(), tensor: "n".to_owned() });
     let report = apply(&mut module, work, &RunOptions { why, ..RunOptions::default() });
     assert_eq!(ops(&module), before);
@@ -164,9 +155,9 @@ fn what_something_else_than_ops_refers_to_stays() {
         "signature \"f\" @main { output \"a\" = %a output \"r\" = %r output \"n\" = %n }",
     );
     let before = ops(&module);
-    let work: Work = |module, cx| {
+    let work: Work = |session| {
         let forward = Rule::new("forward", op(RESHAPE).operand(0, any("x"))).forward("x");
-        apply_rules(module, MAIN, &[forward, fold_neg()], cx)
+        apply_rules(session, MAIN, &[forward, fold_neg()])
     };
     apply(&mut module, work, &RunOptions::default());
     assert_eq!(ops(&module), before);
@@ -185,7 +176,7 @@ fn canonical_form_needs_all_three() {
          %y = MUL(%a, %b) : f32[2]
          output %y",
     );
-    let work: Work = |module, cx| canonicalize(module, MAIN, &[fold_neg()], cx);
+    let work: Work = |session| canonicalize(session, MAIN, &[fold_neg()]);
     apply(&mut module, work, &RunOptions::default());
     assert_eq!(ops(&module), "%a = ADD(%x, %n)\n%y = MUL(%a, %a)\n");
     let again = apply(&mut module, work, &RunOptions::default());
@@ -216,7 +207,7 @@ fn rules_match_at_reads_and_at_tensors_and_say_why_not() {
          output %a
          output %d",
     );
-    let work: Work = |module, cx| apply_rules(module, MAIN, &rules(), cx);
+    let work: Work = |session| apply_rules(session, MAIN, &rules());
     let why = Some(Why { pass: "test".to_owned(), tensor: "c".to_owned() });
     let report = apply(&mut module, work, &RunOptions { why, ..RunOptions::default() });
     assert_eq!(ops(&module), "%a = ADD(%x, %c)\n%b_is_lon = NEG(%x)\n%d = MUL(%b_is_lon, %c)\n");
@@ -246,14 +237,14 @@ fn the_larger_benefit_goes_first_and_threads_do_not_matter() {
         last = format!("t{n}");
     }
     let text = format!("{text}output %{last}");
-    let work: Work = |module, cx| {
+    let work: Work = |session| {
         let rules = [
             Rule::new("drop a RESHAPE", op(RESHAPE).operand(0, any("x"))).forward("x"),
             Rule::new("drop a pair", op(NEG).operand(0, op(NEG).operand(0, any("x"))))
                 .benefit(2)
                 .forward("x"),
         ];
-        apply_rules(module, MAIN, &rules, cx)
+        apply_rules(session, MAIN, &rules)
     };
     let results: Vec<String> = [1, 2, 7]
         .into_iter()

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use tfq_ir::catalog::ops;
 use tfq_ir::{
     BufferId, CacheReason, ConstantPool, CustomOptions, DEQUANT_CACHE_METADATA, DequantCache,
-    DequantCacheEntry, ElementType, Metadata, Module, Op, OpCode, OpId, OpKind, Patch, Place,
+    DequantCacheEntry, Edit, ElementType, Metadata, Module, Op, OpCode, OpId, OpKind, Patch, Place,
     Signature, SubgraphBuilder, SubgraphId, Tensor,
 };
 use tfq_schema::tflite as fb;
@@ -768,7 +768,7 @@ fn a_record_in_the_words_of_another_version_stays_as_it_is() {
     let mut other = own.to_vec();
     other[at..at + 7].copy_from_slice(b"another");
     let other = Bytes::from(other);
-    module.set_metadata(DEQUANT_CACHE_METADATA, other.clone());
+    module.apply(Edit::Metadata(DEQUANT_CACHE_METADATA.into(), Some(other.clone()))).unwrap();
     let mut again = lifted(&lowered(&module, Placement::Auto));
     assert_eq!(record(&again), other);
     // Until the numbers in it change.
@@ -784,7 +784,7 @@ fn a_record_that_cannot_be_read_stays_until_its_numbers_may_be_wrong() {
     other_name[at] = b'R';
     for bytes in [Bytes::from_static(b"newer"), whole.slice(..20), Bytes::from(other_name)] {
         let mut module = recorded();
-        module.set_metadata(DEQUANT_CACHE_METADATA, bytes.clone());
+        module.apply(Edit::Metadata(DEQUANT_CACHE_METADATA.into(), Some(bytes.clone()))).unwrap();
         module = module.rebuilt(|parts| parts.set_dequant_cache(None));
         let mut module = lifted(&lowered(&module, Placement::Auto));
         assert_eq!(module.dequant_cache(), None);

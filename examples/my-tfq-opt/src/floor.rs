@@ -1,9 +1,8 @@
 //! Rounding twice.
 
-use tfq_opt::ir::Module;
 use tfq_opt::ir::catalog::ops::FLOOR;
 use tfq_opt::pass::rewrite::{Rule, any, apply_rules, op};
-use tfq_opt::pass::{Context, Pass, PassError, declare_pass};
+use tfq_opt::pass::{Pass, PassError, Session, declare_pass};
 
 declare_pass! {
     name: "acme.remove-floor-of-floor", contract: Exact, scope: Subgraph;
@@ -18,9 +17,9 @@ declare_pass! {
 }
 
 impl Pass for RemoveFloorOfFloor {
-    fn run(&self, module: &mut Module, cx: &mut Context<'_>) -> Result<(), PassError> {
-        for sg in cx.subgraphs(module) {
-            apply_rules(module, sg, &[rule()], cx)?;
+    fn run(&self, session: &mut Session<'_>) -> Result<(), PassError> {
+        for sg in session.subgraphs() {
+            apply_rules(session, sg, &[rule()])?;
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use crate::costs::{PER_SCALE, PER_TENSOR};
 use indexmap::{IndexMap, IndexSet};
 use tfq_ir::{BufferId, ElementType, OpId, SubgraphId, TensorId};
 use tfq_numeric::F32View;
-use tfq_pass::Context;
+use tfq_pass::Session;
 use tfq_target::{Granularity, WeightForm};
 
 impl Select<'_> {
@@ -16,7 +16,7 @@ impl Select<'_> {
     pub(super) fn break_families(
         &mut self,
         uses: &mut IndexMap<BufferId, Vec<WeightUse>>,
-        cx: &mut Context<'_>,
+        session: &Session<'_>,
     ) {
         let all: IndexSet<WeightUse> = uses.values().flatten().copied().collect();
         let families: IndexSet<(SubgraphId, OpId)> =
@@ -28,8 +28,8 @@ impl Select<'_> {
                     continue;
                 }
                 if let Some(reason) = self.family_obstacle(sg, op, uses) {
-                    let place = Context::op_place(self.module, sg, op);
-                    cx.missed("incomplete", place, reason);
+                    let place = self.module.op_place(sg, op);
+                    session.missed("incomplete", place, reason);
                     self.broken.insert((sg, op));
                 }
             }

@@ -10,7 +10,7 @@ use indexmap::{IndexMap, IndexSet};
 use tfq_ir::catalog::ops::DEQUANTIZE;
 use tfq_ir::{BufferId, ElementType, Module, Numbers, OpId, Patch, SubgraphId, TensorId};
 use tfq_numeric::from_f16;
-use tfq_pass::{Context, PassError};
+use tfq_pass::{PassError, Session};
 use tfq_target::Target;
 
 /// A model whose float16 weights are seen as float32.
@@ -214,25 +214,25 @@ impl Widened {
     /// Makes float16 biases of an op float32 ones, as kernels want them beside quantised weights.
     pub(super) fn widen_biases(
         &self,
-        module: &mut Module,
-        target: &Target,
         ops: &IndexSet<(SubgraphId, OpId)>,
-        cx: &mut Context<'_>,
+        session: &mut Session<'_>,
     ) -> Result<(), PassError> {
-        for (sg, bias) in self.biases_of(module, target, ops.iter().copied()) {
+        let biases = self.biases_of(session.model(), session.target(), ops.iter().copied());
+        for (sg, bias) in biases {
+            let module = session.model();
             if module.subgraph(sg).producer(bias).is_none() {
                 continue;
             }
             let values = &self.biases[&(sg, bias)].values;
-            let buffer = module.add_constant(values.clone());
             let mut patch = Patch::new(sg, "widen a bias");
+            let buffer = patch.add_constant(values.clone());
             patch.set_buffer(bias, buffer);
             self.drop_dequantize(module, sg, bias, &mut patch);
-            let place = Context::tensor_place(module, sg, bias);
-            cx.apply(module, patch)?;
+            let place = module.tensor_place(sg, bias);
+            session.apply(patch)?;
             let (old, new) = (values.len() / 2, values.len());
             let told = format!("a float32 bias for a quantised weight, {old} to {new} bytes");
-            cx.applied("widened", place, told);
+            session.applied("widened", place, told);
         }
         Ok(())
     }

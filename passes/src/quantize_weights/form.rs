@@ -2,7 +2,6 @@
 
 use tfq_ir::{ElementType, Module, OpId, SubgraphId, TensorId};
 use tfq_numeric::{NonFinite, ScaleRule};
-use tfq_pass::Context;
 use tfq_target::{Granularity, WeightForm};
 
 /// What the pass will do.
@@ -78,7 +77,7 @@ impl Group {
     /// Who reads the constant as a weight, in words.
     pub(super) fn describe(&self, module: &Module) -> String {
         let Some(first) = self.uses.first() else { return "an operand".to_owned() };
-        let reader = Context::op_place(module, first.sg, first.op);
+        let reader = module.op_place(first.sg, first.op);
         match self.uses.len() - 1 {
             0 => format!("read by {reader}"),
             more => format!("read by {reader} and {more} more"),

@@ -17,17 +17,18 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use tfq_ir::{BufferId, ElementType, Module, OpId, OpKind, SubgraphId, Tensor, TensorId, counted};
 use tfq_numeric::{ChannelLayout, F32View, NonFinite, ScaleRule};
-use tfq_pass::Context;
+use tfq_pass::Session;
 use tfq_target::{Granularity as Grain, LegacyOp, Target, WeightForm};
 
-pub(super) fn select(pass: &QuantizeWeights, module: &Module, cx: &mut Context<'_>) -> Selection {
-    let legacy = Legacy { pass, module, target: cx.target() };
+pub(super) fn select(pass: &QuantizeWeights, session: &Session<'_>) -> Selection {
+    let module = session.model();
+    let legacy = Legacy { pass, module, target: session.target() };
     let groups = match pass.r#type {
-        WeightType::Int8 => legacy.int8(cx),
+        WeightType::Int8 => legacy.int8(session),
         WeightType::Float16 => legacy.float16(),
     };
     let verdicts = legacy.verdicts(&groups);
-    let groups = legacy.readable(groups, &verdicts, cx);
+    let groups = legacy.readable(groups, &verdicts, session);
     // Ops whose weights must go together look at what is left.
     let verdicts = legacy.verdicts(&groups);
     let is_hybrid = hybrid_ops(&verdicts);
@@ -89,7 +90,7 @@ struct Legacy<'a> {
 }
 
 impl Legacy<'_> {
-    fn int8(&self, cx: &mut Context<'_>) -> Vec<Group> {
+    fn int8(&self, session: &Session<'_>) -> Vec<Group> {
         let mut found: IndexMap<Place, Vec<WeightUse>> = IndexMap::new();
         for (sg, graph) in self.module.subgraphs() {
             for op in graph.ops() {
@@ -100,9 +101,9 @@ impl Legacy<'_> {
                     }
                     let elements = graph.tensor(tensor).elements().unwrap_or(0);
                     if elements < self.pass.min_elements {
-                        let place = Context::tensor_place(self.module, sg, tensor);
+                        let place = self.module.tensor_place(sg, tensor);
                         let min = self.pass.min_elements;
-                        cx.missed(
+                        session.missed(
                             "too small",
                             place,
                             format!("{}, min-elements is {min}", counted(elements, "element")),
@@ -203,7 +204,7 @@ impl Legacy<'_> {
         &self,
         groups: Vec<Group>,
         verdicts: &[NotedVerdict],
-        cx: &mut Context<'_>,
+        session: &Session<'_>,
     ) -> Vec<Group> {
         let hybrid = hybrid_ops(verdicts);
         let is_hybrid = |u: &WeightUse| hybrid.contains(&(u.sg, u.op));
@@ -214,14 +215,18 @@ impl Legacy<'_> {
                 return true;
             }
             let (sg, id) = group.tensors[0];
-            let place = Context::tensor_place(self.module, sg, id);
+            let place = self.module.tensor_place(sg, id);
             if let Some(forbidden) = no_more_ops(self.module) {
-                cx.missed("numbered by metadata", place, forbidden);
+                session.missed("numbered by metadata", place, forbidden);
                 return false;
             }
             let readable = self.target.dequantize_supports(stored.ty, stored.granularity);
             if !readable {
-                cx.missed("no kernel", place, format!("the target has no Dequantize for {stored}"));
+                session.missed(
+                    "no kernel",
+                    place,
+                    format!("the target has no Dequantize for {stored}"),
+                );
             }
             readable
         };

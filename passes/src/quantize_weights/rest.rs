@@ -8,29 +8,30 @@ use indexmap::{IndexMap, IndexSet};
 use tfq_ir::catalog::ops::DEQUANTIZE;
 use tfq_ir::visible;
 use tfq_ir::{BufferId, ElementType, Module, Numbers, OpKind, SubgraphId, TensorId, Use, counted};
-use tfq_pass::{Context, RemarkKind};
+use tfq_pass::{RemarkKind, Session};
 
 /// Smaller ones than these are biases and parameters as a rule, and of no weight in the file.
 const LARGE: u64 = 1024;
 
 /// Looks at the model as the pass leaves it.
-pub(super) fn tell(pass: &QuantizeWeights, module: &Module, cx: &mut Context<'_>) {
-    let missed = cx.remarks().iter().filter(|remark| remark.kind == RemarkKind::Missed);
-    let told: IndexSet<String> = missed.map(|remark| remark.place.clone()).collect();
+pub(super) fn tell(pass: &QuantizeWeights, session: &Session<'_>) {
+    let module = session.model();
+    let missed = session.remarks().filter(|remark| remark.kind == RemarkKind::Missed);
+    let told: IndexSet<String> = missed.map(|remark| remark.place).collect();
     for shown in large_floats(module, LARGE.max(pass.min_elements)).into_values() {
-        let place = |(sg, id): &(SubgraphId, TensorId)| Context::tensor_place(module, *sg, *id);
+        let place = |(sg, id): &(SubgraphId, TensorId)| module.tensor_place(*sg, *id);
         if shown.iter().any(|at| told.contains(&place(at))) {
             continue;
         }
         // A reader says more than that there is none.
         let read = |(sg, id): &&(SubgraphId, TensorId)| !module.subgraph(*sg).uses(*id).is_empty();
         let at = shown.iter().find(read).unwrap_or(&shown[0]);
-        let (rule, message) = why(pass, module, cx, *at);
-        cx.missed(rule, place(at), message);
+        let (rule, message) = why(pass, session, *at);
+        session.missed(rule, place(at), message);
     }
     for (sg, id) in external_floats(module, LARGE.max(pass.min_elements)).into_values() {
         let message = whereabouts(module, module.subgraph(sg).tensor(id).external_buffer);
-        cx.missed("external buffer", Context::tensor_place(module, sg, id), message);
+        session.missed("external buffer", module.tensor_place(sg, id), message);
     }
 }
 
@@ -99,10 +100,10 @@ fn large_floats(module: &Module, least: u64) -> IndexMap<BufferId, Vec<(Subgraph
 
 fn why(
     pass: &QuantizeWeights,
-    module: &Module,
-    cx: &Context<'_>,
+    session: &Session<'_>,
     (sg, id): (SubgraphId, TensorId),
 ) -> (&'static str, String) {
+    let module = session.model();
     let graph = module.subgraph(sg);
     let tensor = graph.tensor(id);
     let uses = graph.uses(id);
@@ -116,7 +117,7 @@ fn why(
     if let Some(held) = held_as_float(module, sg, id) {
         return held;
     }
-    let reader = Context::op_place(module, sg, op);
+    let reader = module.op_place(sg, op);
     let kind = &graph.op(op).kind;
     if tensor.ty == ElementType::Float16 && kind.is(DEQUANTIZE) {
         let how = "it is float16 in the input, and no weight of which int8 would take less";
@@ -133,7 +134,7 @@ fn why(
         let how = format!("`custom-ops={name}:{slot}` would quantise it");
         return ("custom op", format!("{reader} reads it as operand {slot}; {how}"));
     }
-    let facts = cx.target().facts_of(graph, op);
+    let facts = session.target().facts_of(graph, op);
     if facts.is_some_and(|facts| facts.biases.contains(&slot)) {
         return ("bias", format!("{reader} reads it as a bias, which stays float32"));
     }

@@ -10,34 +10,33 @@ use super::reading::Select;
 use indexmap::{IndexMap, IndexSet};
 use std::collections::VecDeque;
 use tfq_ir::catalog::ops;
-use tfq_ir::{BufferId, ElementType, Module, OpId, OpKind, SubgraphId, TensorId, counted};
+use tfq_ir::{BufferId, ElementType, OpId, OpKind, SubgraphId, TensorId, counted};
 use tfq_numeric::{NonFinite, ScaleRule};
-use tfq_pass::Context;
+use tfq_pass::Session;
 use tfq_target::Prefer;
 
-/// Selects in `module`, or in what is seen as it.
+/// Selects in the model, or in what is seen as it.
 pub(super) fn select(
     pass: &QuantizeWeights,
-    module: &Module,
+    session: &Session<'_>,
     widened: Option<&Widened>,
-    cx: &mut Context<'_>,
 ) -> Selection {
-    let target = cx.target();
+    let target = session.target();
     let prefer = pass.prefer.or(target.prefer());
-    let module = widened.map_or(module, |widened| &widened.module);
+    let module = widened.map_or(session.model(), |widened| &widened.module);
     let (broken, biases) = (IndexSet::new(), IndexSet::new());
     let mut select = Select { pass, module, widened, target, prefer, broken, biases };
-    select.tell_of_absent_ops(cx);
-    select.tell_of_absent_operands(cx);
-    let mut uses = select.uses(cx);
+    select.tell_of_absent_ops(session);
+    select.tell_of_absent_operands(session);
+    let mut uses = select.uses(session);
     let shown = shown(module);
-    uses.retain(|buffer, uses| select.convertible(*buffer, uses, &shown[buffer], cx));
-    select.break_families(&mut uses, cx);
+    uses.retain(|buffer, uses| select.convertible(*buffer, uses, &shown[buffer], session));
+    select.break_families(&mut uses, session);
 
     let mut selection = Selection::default();
     for (buffer, uses) in uses {
         let tensors = shown[&buffer].clone();
-        let Some((form, note)) = select.form(&uses, &tensors, cx) else { continue };
+        let Some((form, note)) = select.form(&uses, &tensors, session) else { continue };
         let asymmetric = select.asymmetric(&uses, &form);
         if let Some(widened) = widened {
             let ops = uses.iter().map(|u| (u.sg, u.op));
@@ -52,7 +51,7 @@ pub(super) fn select(
 impl Select<'_> {
     /// Tells of names in `deny` and `custom-ops` that no op of the model has, and of operands that
     /// no op of that name has: a mistyped one would pass unnoticed.
-    fn tell_of_absent_ops(&self, cx: &mut Context<'_>) {
+    fn tell_of_absent_ops(&self, session: &Session<'_>) {
         let custom =
             self.pass.custom_ops.0.iter().map(|op| OpKind::Custom(op.name.as_str().into()));
         let named = self.pass.deny.0.iter().cloned().map(|kind| ("deny", kind));
@@ -62,7 +61,7 @@ impl Select<'_> {
                 .subgraphs()
                 .flat_map(|(_, graph)| graph.ops().map(move |op| &graph.op(op).kind));
             if !ops.any(|known| *known == kind) {
-                cx.missed(
+                session.missed(
                     "no such op",
                     format!("{option}={}", kind.name()),
                     "no op of the model is one",
@@ -71,7 +70,7 @@ impl Select<'_> {
         }
     }
 
-    fn tell_of_absent_operands(&self, cx: &mut Context<'_>) {
+    fn tell_of_absent_operands(&self, session: &Session<'_>) {
         for custom in &self.pass.custom_ops.0 {
             let kind = OpKind::Custom(custom.name.as_str().into());
             let operands = self.module.subgraphs().flat_map(|(_, graph)| {
@@ -85,17 +84,17 @@ impl Select<'_> {
                     0 => "no op of this name has an operand".to_owned(),
                     _ => format!("operands of this name's ops go from 0 to {}", most - 1),
                 };
-                cx.missed("no such operand", place, message);
+                session.missed("no such operand", place, message);
             }
         }
     }
 
     /// Every place where an op reads a float32 constant as a weight, by buffer.
-    fn uses(&self, cx: &mut Context<'_>) -> IndexMap<BufferId, Vec<WeightUse>> {
+    fn uses(&self, session: &Session<'_>) -> IndexMap<BufferId, Vec<WeightUse>> {
         let mut found: IndexMap<BufferId, Vec<WeightUse>> = IndexMap::new();
         for (sg, graph) in self.module.subgraphs() {
             for op in graph.ops() {
-                self.tell_of_quantised(sg, op, cx);
+                self.tell_of_quantised(sg, op, session);
                 let weights: Vec<WeightUse> = self
                     .slots(sg, op)
                     .into_iter()
@@ -114,9 +113,9 @@ impl Select<'_> {
                         found.entry(graph.tensor(u.tensor).buffer).or_default().push(u);
                         continue;
                     }
-                    let place = Context::tensor_place(self.module, sg, u.tensor);
+                    let place = self.module.tensor_place(sg, u.tensor);
                     let (n, min) = (elements(&u), self.pass.min_elements);
-                    cx.missed(
+                    session.missed(
                         "too small",
                         place,
                         format!("{}, min-elements is {min}", counted(n, "element")),
@@ -128,7 +127,7 @@ impl Select<'_> {
     }
 
     /// Tells of weights that are small already, so that nobody wonders why they stay.
-    fn tell_of_quantised(&self, sg: SubgraphId, op: OpId, cx: &mut Context<'_>) {
+    fn tell_of_quantised(&self, sg: SubgraphId, op: OpId, session: &Session<'_>) {
         let graph = self.module.subgraph(sg);
         for slot in self.target.weight_slots(graph, op) {
             let Some(id) = graph.operand(op, slot) else { continue };
@@ -140,9 +139,9 @@ impl Select<'_> {
             if ty == ElementType::Float32 || self.module.constant(sg, stored).is_none() {
                 continue;
             }
-            let place = Context::tensor_place(self.module, sg, stored);
+            let place = self.module.tensor_place(sg, stored);
             let how = if behind.is_some() { ", behind a Dequantize" } else { "" };
-            cx.missed("already quantised", place, format!("it is {ty} in the input{how}"));
+            session.missed("already quantised", place, format!("it is {ty} in the input{how}"));
         }
     }
 
@@ -153,15 +152,15 @@ impl Select<'_> {
         buffer: BufferId,
         uses: &[WeightUse],
         shown: &[(SubgraphId, TensorId)],
-        cx: &mut Context<'_>,
+        session: &Session<'_>,
     ) -> bool {
         let named = self.module.metadata_uses(buffer) > 0;
         let reason = named
             .then_some(("shared", "metadata refers to its buffer".to_owned()))
             .or_else(|| shown.iter().find_map(|(sg, id)| self.obstacle(*sg, *id, uses[0])));
         let Some((rule, message)) = reason else { return true };
-        let place = Context::tensor_place(self.module, uses[0].sg, uses[0].tensor);
-        cx.missed(rule, place, message);
+        let place = self.module.tensor_place(uses[0].sg, uses[0].tensor);
+        session.missed(rule, place, message);
         false
     }
 
@@ -197,7 +196,7 @@ impl Select<'_> {
             self.target.facts_of(graph, op).is_some_and(|facts| facts.biases.contains(&slot))
         };
         graph.uses(id).iter().find(|u| is_bias(u.op, u.slot)).map(|u| {
-            let reader = Context::op_place(self.module, sg, u.op);
+            let reader = self.module.op_place(sg, u.op);
             ("bias", format!("{reader} reads it as a bias, which stays float32"))
         })
     }
@@ -209,7 +208,7 @@ impl Select<'_> {
         &self,
         uses: &[WeightUse],
         tensors: &[(SubgraphId, TensorId)],
-        cx: &mut Context<'_>,
+        session: &Session<'_>,
     ) -> Option<(Form, Option<String>)> {
         let mut best: Option<Plan> = None;
         let mut objections = Vec::new();
@@ -249,8 +248,8 @@ impl Select<'_> {
         let Some(best) = best else {
             // What is least a matter of course says most.
             let objection = objections.into_iter().max_by_key(Objection::weight)?;
-            let place = Context::tensor_place(self.module, uses[0].sg, uses[0].tensor);
-            cx.missed(objection.rule(), place, objection.to_string());
+            let place = self.module.tensor_place(uses[0].sg, uses[0].tensor);
+            session.missed(objection.rule(), place, objection.to_string());
             return None;
         };
         let per_channel = self.pass.granularity == Granularity::Channel;

@@ -165,22 +165,6 @@ impl Module {
         self.must(Edit::Constant(bytes)).constants[0]
     }
 
-    /// Lets go of those constants among these that nothing refers to any more, and returns which
-    /// they are: [`Edit::Release`]. It looks at every tensor, so ask for many at a time.
-    pub fn release_constants(&mut self, ids: Vec<BufferId>) -> Vec<BufferId> {
-        self.must(Edit::Release(ids)).released.clone()
-    }
-
-    /// Sets the metadata entry of this name: [`Edit::Metadata`].
-    pub fn set_metadata(&mut self, name: &str, bytes: Bytes) {
-        self.must(Edit::Metadata(name.into(), Some(bytes)));
-    }
-
-    /// Sets the free text of the model: [`Edit::Description`].
-    pub fn set_description(&mut self, text: Option<Arc<str>>) {
-        self.must(Edit::Description(text));
-    }
-
     /// Drops unused buffers, and returns how many and their bytes: [`Edit::PruneBuffers`].
     pub fn prune_buffers(&mut self) -> (usize, u64) {
         let applied = self.must(Edit::PruneBuffers);
@@ -197,7 +181,7 @@ impl Module {
         self.must(Edit::PruneSubgraphs).subgraphs_erased
     }
 
-    pub(crate) fn must(&mut self, edit: Edit) -> Arc<Applied> {
+    fn must(&mut self, edit: Edit) -> Arc<Applied> {
         self.apply(edit).expect("it can be done to every module")
     }
 }

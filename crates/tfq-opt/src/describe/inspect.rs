@@ -258,14 +258,14 @@ pub fn inspect(module: &Module, target: &Target) -> Inspection {
         odd: module
             .oddities()
             .map(|(sg, id, why)| Finding {
-                place: tfq_pass::Context::tensor_place(module, sg, id),
+                place: module.tensor_place(sg, id),
                 what: why.to_string(),
             })
             .collect(),
         contradictions: module
             .contradictions()
             .map(|(sg, op, what)| Finding {
-                place: tfq_pass::Context::op_place(module, sg, op),
+                place: module.op_place(sg, op),
                 what: tfq_ir::visible(&what.to_string()).into_owned(),
             })
             .collect(),

@@ -2,7 +2,8 @@
 //! elimination and canonicalisation.
 
 use super::{FORBIDDEN, Rule, apply_rules};
-use crate::context::{Context, PassError};
+use crate::error::PassError;
+use crate::session::Session;
 use indexmap::IndexMap;
 use tfq_ir::{Module, OpId, Patch, SubgraphId, TensorId};
 
@@ -12,15 +13,14 @@ use tfq_ir::{Module, OpId, Patch, SubgraphId, TensorId};
 /// # Errors
 /// As [`apply_rules`].
 pub fn canonicalize(
-    module: &mut Module,
+    session: &mut Session<'_>,
     sg: SubgraphId,
     rules: &[Rule],
-    cx: &mut Context<'_>,
 ) -> Result<usize, PassError> {
     let mut all = 0;
     loop {
-        let merged = merge_equal_ops(module, sg, cx)?;
-        let done = apply_rules(module, sg, rules, cx)? + merged + erase_dead_ops(module, sg, cx)?;
+        let merged = merge_equal_ops(session, sg)?;
+        let done = apply_rules(session, sg, rules)? + merged + erase_dead_ops(session, sg)?;
         if done == 0 {
             return Ok(all);
         }
@@ -34,41 +34,42 @@ pub fn canonicalize(
 ///
 /// # Errors
 /// Where a patch is refused, which is a mistake here.
-pub fn erase_dead_ops(
-    module: &mut Module,
-    sg: SubgraphId,
-    cx: &mut Context<'_>,
-) -> Result<usize, PassError> {
-    let referred = module.all_references(sg);
+pub fn erase_dead_ops(session: &mut Session<'_>, sg: SubgraphId) -> Result<usize, PassError> {
+    let referred = session.model().all_references(sg);
     // From the end, so that an op is looked at when its readers are gone.
-    let mut ops: Vec<OpId> = module.subgraph(sg).ops().collect();
+    let mut ops: Vec<OpId> = session.model().subgraph(sg).ops().collect();
     ops.reverse();
     let mut erased = 0;
     for op in ops {
+        let module = session.model();
         let graph = module.subgraph(sg);
         let results = graph.results(op);
         let unread = |id: &TensorId| graph.uses(*id).is_empty() && !referred.contains_key(id);
         if results.is_empty() || !results.iter().all(unread) {
             continue;
         }
-        let place = Context::op_place(module, sg, op);
-        let effects = cx.effects(module, sg, op);
+        let place = module.op_place(sg, op);
+        let effects = session.effects(sg, op);
         if !effects.is_droppable() {
             let what = if effects.unknown { "it may do more" } else { "it changes state" };
             let message = format!("nobody reads what it computes, but {what}");
-            cx.missed("dead op with effects", place, message);
+            session.missed("dead op with effects", place, message);
             continue;
         }
         let mut patch = Patch::new(sg, "erase a dead op");
         patch.erase_op(op);
         results.iter().for_each(|id| patch.erase_tensor(*id));
-        if let Some(reason) = Context::forbidden(module, &patch) {
-            cx.missed(FORBIDDEN, place, format!("nobody reads what it computes, but {reason}"));
+        if let Some(reason) = session.forbidden(&patch) {
+            session.missed(
+                FORBIDDEN,
+                place,
+                format!("nobody reads what it computes, but {reason}"),
+            );
             continue;
         }
-        cx.apply(module, patch)?;
-        cx.applied("dead op", place, "nobody reads what it computes");
-        cx.count("ops-dropped", 1);
+        session.apply(patch)?;
+        session.applied("dead op", place, "nobody reads what it computes");
+        session.count("ops-dropped", 1);
         erased += 1;
     }
     Ok(erased)
@@ -81,16 +82,13 @@ pub fn erase_dead_ops(
 ///
 /// # Errors
 /// Where a patch is refused, which is a mistake here.
-pub fn merge_equal_ops(
-    module: &mut Module,
-    sg: SubgraphId,
-    cx: &mut Context<'_>,
-) -> Result<usize, PassError> {
-    let ops: Vec<OpId> = module.subgraph(sg).ops().collect();
-    let referred = module.all_references(sg);
+pub fn merge_equal_ops(session: &mut Session<'_>, sg: SubgraphId) -> Result<usize, PassError> {
+    let ops: Vec<OpId> = session.model().subgraph(sg).ops().collect();
+    let referred = session.model().all_references(sg);
     let mut first: IndexMap<String, OpId> = IndexMap::new();
     let mut merged = 0;
     for op in ops {
+        let module = session.model();
         let graph = module.subgraph(sg);
         let results = graph.results(op);
         // Between two reads such a tensor may get another value.
@@ -100,7 +98,7 @@ pub fn merge_equal_ops(
             || results.iter().any(held)
             || !graph.intermediates(op).is_empty()
             || graph.operands(op).into_iter().flatten().any(is_odd)
-            || !cx.effects(module, sg, op).is_pure()
+            || !session.effects(sg, op).is_pure()
         {
             continue;
         }
@@ -120,12 +118,16 @@ pub fn merge_equal_ops(
             patch.erase_tensor(*old);
         }
         patch.erase_op(op);
-        if let Some(reason) = Context::forbidden(module, &patch) {
-            let place = Context::op_place(module, sg, op);
-            cx.missed(FORBIDDEN, place, format!("it computes what another op does, but {reason}"));
+        if let Some(reason) = session.forbidden(&patch) {
+            let place = module.op_place(sg, op);
+            session.missed(
+                FORBIDDEN,
+                place,
+                format!("it computes what another op does, but {reason}"),
+            );
             continue;
         }
-        cx.apply(module, patch)?;
+        session.apply(patch)?;
         merged += 1;
     }
     Ok(merged)

@@ -8,16 +8,16 @@
 
 use super::pattern::{At, Site};
 use super::{FORBIDDEN, Miss, Rewrite, Rule, Why};
-use crate::analysis::HybridVerdicts;
-use crate::context::{Context, PassError};
+use crate::analysis::{AnalysisInput, HybridVerdicts};
 use crate::eligibility::Verdicts;
-use bytes::Bytes;
+use crate::error::PassError;
+use crate::session::Session;
 use indexmap::{IndexMap, IndexSet};
 use rayon::prelude::*;
 use std::borrow::Cow;
 use std::collections::VecDeque;
+use std::sync::Arc;
 use tfq_ir::{Applied, Module, OpId, Patch, SubgraphId};
-use tfq_target::Target;
 
 /// Patches for each place that a rule can be about, an op, an operand or a tensor, after which a
 /// run looks endless. Rules that come to an end take a place or two each, and stay far below it.
@@ -33,42 +33,39 @@ const PARALLEL_AT_LEAST: usize = 2048;
 /// # Errors
 /// Where the rules undo each other, with their names.
 pub fn apply_rules(
-    module: &mut Module,
+    session: &mut Session<'_>,
     sg: SubgraphId,
     rules: &[Rule],
-    cx: &mut Context<'_>,
 ) -> Result<usize, PassError> {
     let mut by_benefit: Vec<&Rule> = rules.iter().collect();
     by_benefit.sort_by_key(|rule| std::cmp::Reverse(rule.benefit));
-    let graph = module.subgraph(sg);
+    let graph = session.model().subgraph(sg);
     let places = graph.op_count() + graph.edge_count() + graph.tensor_count();
     let limit = PATCHES_PER_PLACE * places;
     let mut applied = 0;
     let mut endless = Endless::default();
     loop {
         // They follow the patches.
-        let verdicts = cx.analysis::<HybridVerdicts>(module, sg);
-        let all = cx.explains() || cx.is_asked();
-        let (matches, misses) = sweep(module, sg, &by_benefit, cx.target(), &verdicts, all);
+        let verdicts = session.analysis::<HybridVerdicts>(sg);
+        let all = session.explains() || session.is_asked();
+        let (matches, misses) = sweep(session.input(sg), &by_benefit, &verdicts, all);
         if matches.is_empty() {
-            misses.tell(module, sg, cx);
+            misses.tell(session, sg);
             return Ok(applied);
         }
         let mut work = Worklist::new(matches);
         let before = applied;
-        while let Some(at) = work.next(module, sg) {
+        while let Some(at) = work.next(session.model(), sg) {
             // One place is done before the next is begun: what a rule puts in for it, such as
             // an op before it, then serves those that follow.
-            while is_alive(module, sg, at) {
-                let Some(rule) = rewrite(module, sg, at, &by_benefit, cx, &verdicts)? else {
+            while is_alive(session.model(), sg, at) {
+                let Some((rule, change)) = rewrite(session, sg, at, &by_benefit, &verdicts)? else {
                     break;
                 };
-                let journal = module.journal();
-                let change = &journal[journal.len() - 1];
-                work.revisit(change, module, sg);
+                work.revisit(&change, session.model(), sg);
                 applied += 1;
                 if applied > limit {
-                    endless.check(module, rule.name.clone())?;
+                    endless.check(session.model(), rule.name.clone())?;
                 }
             }
         }
@@ -119,22 +116,23 @@ impl<'r> Misses<'r> {
         self
     }
 
-    fn tell(self, module: &Module, sg: SubgraphId, cx: &mut Context<'_>) {
+    fn tell(self, session: &Session<'_>, sg: SubgraphId) {
+        let module = session.model();
         let graph = module.subgraph(sg);
-        cx.nearly_matched(self.count, self.guarded);
+        session.nearly_matched(self.count, self.guarded);
         if let Some((rule, at, miss)) = &self.nearest {
             let tell = || (place(module, sg, *at), miss.what(graph));
-            cx.near_miss(&rule.name, miss.rank(), tell);
+            session.near_miss(&rule.name, miss.rank(), tell);
         }
         for (rule, at, miss) in &self.told {
             let (rule, place, what) = (&rule.name, || place(module, sg, *at), || miss.what(graph));
             if let Why::Numbered(_) = miss.why {
-                cx.missed(FORBIDDEN, place(), format!("{rule}: {}", what()));
-            } else if let Some(guard) = miss.guard().filter(|_| cx.explains()) {
-                cx.refused(guard, place(), rule.to_string());
+                session.missed(FORBIDDEN, place(), format!("{rule}: {}", what()));
+            } else if let Some(guard) = miss.guard().filter(|_| session.explains()) {
+                session.refused(guard, place(), rule.to_string());
             }
-            if cx.is_asked_about(module, sg, mentioned(module, sg, *at)) {
-                cx.answer(rule.clone(), place(), what());
+            if session.is_asked_about(sg, mentioned(module, sg, *at)) {
+                session.answer(rule.clone(), place(), what());
             }
         }
     }
@@ -142,13 +140,12 @@ impl<'r> Misses<'r> {
 
 /// Where a rule matches, and where one nearly did.
 fn sweep<'r>(
-    module: &Module,
-    sg: SubgraphId,
+    input: AnalysisInput<'_>,
     rules: &[&'r Rule],
-    target: &Target,
     verdicts: &Verdicts,
     all: bool,
 ) -> (Vec<At>, Misses<'r>) {
+    let AnalysisInput { module, subgraph: sg, target } = input;
     let graph = module.subgraph(sg);
     let starts = |op: &OpId| rules.iter().any(|rule| rule.root.starts_with(graph.op(*op)));
     let mut places: Vec<At> = graph.ops().filter(starts).map(At::Op).collect();
@@ -192,59 +189,53 @@ fn candidates<'r, 's>(
 
 /// Rewrites the place by the first rule that matches there.
 fn rewrite<'r>(
-    module: &mut Module,
+    session: &mut Session<'_>,
     sg: SubgraphId,
     at: At,
     rules: &[&'r Rule],
-    cx: &mut Context<'_>,
     verdicts: &Verdicts,
-) -> Result<Option<&'r Rule>, PassError> {
-    let target = cx.target();
+) -> Result<Option<(&'r Rule, Arc<Applied>)>, PassError> {
+    let (module, target) = (session.model(), session.target());
     let chosen = candidates(module, sg, at, rules)
         .find_map(|rule| Some((rule, rule.at(Site { module, sg, at, target, verdicts }).ok()?)));
     let Some((rule, found)) = chosen else { return Ok(None) };
     let mut patch = Patch::new(sg, rule.name.clone());
-    let mut folded: Option<Bytes> = None;
     match &rule.rewrite {
         Rewrite::Patch(replace) => replace(&found, &mut patch),
         Rewrite::Fold(compute) => {
             let Some(bytes) = compute(&found) else { return Ok(None) };
-            folded = Some(bytes);
+            let constant = patch.add_constant(bytes);
+            patch.set_buffer(found.id("result"), constant);
+            patch.erase_op(found.root());
         }
     }
     let message = rule.tell.as_ref().map(|(heading, message)| (heading.clone(), message(&found)));
-    let mentions = cx.is_asked_about(module, sg, mentioned(module, sg, at));
+    let mentions = session.is_asked_about(sg, mentioned(module, sg, at));
     // Asked for now, since the patch may take it away, and only where somebody is told.
-    let told = message.is_some() || mentions || cx.explains();
+    let told = message.is_some() || mentions || session.explains();
     let place = told.then(|| place(module, sg, at));
-    if let (Some(bytes), At::Op(op)) = (folded, at) {
-        let result = module.subgraph(sg).results(op)[0];
-        let buffer = module.add_constant(bytes);
-        patch.set_buffer(result, buffer);
-        patch.erase_op(op);
-    }
     if patch.is_empty() {
         return Ok(None);
     }
-    cx.apply(module, patch)?;
+    let change = session.apply(patch)?;
     if let Some(place) = place {
         if mentions {
-            cx.answer(rule.name.clone(), place.clone(), "applied".to_owned());
+            session.answer(rule.name.clone(), place.clone(), "applied".to_owned());
         }
         match message {
-            Some((heading, message)) => cx.applied(heading, place, message),
-            None if cx.explains() => cx.applied(rule.name.clone(), place, "applied"),
+            Some((heading, message)) => session.applied(heading, place, message),
+            None if session.explains() => session.applied(rule.name.clone(), place, "applied"),
             None => (),
         }
     }
-    cx.count(rule.count.clone().unwrap_or(Cow::Borrowed("rules-applied")), 1);
-    Ok(Some(rule))
+    session.count(rule.count.clone().unwrap_or(Cow::Borrowed("rules-applied")), 1);
+    Ok(Some((rule, change)))
 }
 
 fn place(module: &Module, sg: SubgraphId, at: At) -> String {
     match at {
-        At::Op(op) => Context::op_place(module, sg, op),
-        At::Tensor(tensor) => Context::tensor_place(module, sg, tensor),
+        At::Op(op) => module.op_place(sg, op),
+        At::Tensor(tensor) => module.tensor_place(sg, tensor),
     }
 }
 
