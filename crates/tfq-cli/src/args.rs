@@ -2,8 +2,10 @@
 
 use super::debug::Debug;
 use super::emit::Emit;
-use super::model::Reading;
-use clap::{Parser, Subcommand, ValueEnum};
+use super::model::{Prefer, Reading};
+use super::tool;
+use clap::builder::StyledStr;
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use tfq_opt::format::Placement;
@@ -157,27 +159,6 @@ pub(crate) enum Command {
     },
 }
 
-/// What the user weighs against the size of the file.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum Prefer {
-    /// A small file
-    Size,
-    /// Little memory that the runtime holds
-    Ram,
-    /// Quick answers
-    Latency,
-}
-
-impl Prefer {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Size => "size",
-            Self::Ram => "ram",
-            Self::Latency => "latency",
-        }
-    }
-}
-
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum Constants {
     /// As in the input; outside where the file would pass 2 GiB
@@ -203,4 +184,28 @@ fn threads(text: &str) -> Result<usize, String> {
         Ok(n @ 1..=1024) => Ok(n),
         _ => Err("a number from 1 to 1024 is wanted".to_owned()),
     }
+}
+
+/// The arguments, with help that speaks of this tool.
+pub(crate) fn command() -> clap::Command {
+    let command = Args::command().name(tool::name());
+    if tool::name() == tool::NAME { command } else { renamed(command) }
+}
+
+fn renamed(command: clap::Command) -> clap::Command {
+    let again = |text: &StyledStr| tool::own(&text.to_string()).into_owned();
+    let (about, after) = (command.get_about().map(again), command.get_after_help().map(again));
+    let command = command.mut_args(|arg| match arg.get_help().map(again) {
+        Some(help) => arg.help(help),
+        None => arg,
+    });
+    let command = match about {
+        Some(about) => command.about(about),
+        None => command,
+    };
+    let command = match after {
+        Some(after) => command.after_help(after),
+        None => command,
+    };
+    command.mut_subcommands(renamed)
 }

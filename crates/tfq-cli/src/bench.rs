@@ -1,10 +1,10 @@
 //! `tfq-opt bench`.
 
 use super::diagnostics::Failure;
-use super::inputs::{InputArgs, Inputs};
-use super::model::Reading;
-use super::running::{self, Error, Running, Subject, UseRuntime};
+use super::inputs::Inputs;
+use super::running::{self, Error, RunArgs, Running};
 use super::shown::Shown;
+use super::subject::Subject;
 use serde_json::{Value as Json, json};
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -41,13 +41,7 @@ pub(crate) struct Args {
     json: bool,
 
     #[command(flatten)]
-    inputs: InputArgs,
-
-    #[command(flatten)]
-    runtime: UseRuntime,
-
-    #[command(flatten)]
-    reading: Reading,
+    on: RunArgs,
 }
 
 const HELP: &str = "\
@@ -68,13 +62,9 @@ struct Measured {
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    let mut inputs = args.inputs.read()?;
-    let subjects: Result<Vec<Subject>, Failure> =
-        args.models.iter().map(|name| Subject::load(name, &args.reading)).collect();
-    let subjects = subjects?;
-    inputs.check(&subjects[0], args.inputs.signature.as_deref())?;
-    let running = args.runtime.find()?;
-    let signature = args.inputs.signature.as_deref();
+    let mut inputs = args.on.inputs.read()?;
+    let (subjects, running) = args.on.load(&args.models, &mut inputs)?;
+    let signature = args.on.signature();
     let mut all = Vec::new();
     for kernels in &args.kernels {
         for threads in threads(args) {
@@ -93,7 +83,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     } else {
         print(&mut out, &running, &all)
     };
-    printed.map_err(super::output_failure)
+    printed.map_err(super::diagnostics::output_failure)
 }
 
 fn threads(args: &Args) -> Vec<u32> {

@@ -2,6 +2,7 @@
 
 use super::check::Check;
 use super::diagnostics::{Failure, named};
+use super::emit;
 use super::model::{self, Reading};
 use super::outputs::{self, Overwrite};
 use super::tool;
@@ -55,9 +56,9 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         other => Failure::Model { message: format!("{}: {other}", named(&args.model)), help: None },
     })?;
     if let Some(output) = &args.output {
-        model::write_module(output, &found.reproducer)?;
+        emit::write_module(output, &found.reproducer)?;
     }
-    report(&found, args.output.as_deref()).map_err(super::output_failure)
+    report(&found, args.output.as_deref()).map_err(super::diagnostics::output_failure)
 }
 
 fn report(found: &Bisection, output: Option<&Path>) -> io::Result<()> {

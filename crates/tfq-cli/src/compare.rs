@@ -2,17 +2,18 @@
 
 use super::ablate::{self, Ablated};
 use super::diagnostics::Failure;
-use super::inputs::{DataArgs, InputArgs, Inputs, Sources};
+use super::differences::{difference_json, numbers};
+use super::inputs::{DataArgs, Inputs, Sources};
 use super::layers;
-use super::model::Reading;
-use super::running::{self, Error, Running, Subject, UseRuntime};
+use super::running::{self, Error, RunArgs, Running};
 use super::shown::Shown;
+use super::subject::Subject;
 use serde_json::{Value as Json, json};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use tfq_opt::debug::Layers;
 use tfq_opt::ir::text::visible;
-use tfq_opt::runtime::{Case, Difference, Kernels, Mismatch, Output, RunError, Verdict, compare};
+use tfq_opt::runtime::{Case, Kernels, Output, RunError, Verdict, compare};
 
 /// What is said where real inputs may tell something else.
 const UNREAL: &str = "random inputs were used; give real ones with --data or --input";
@@ -52,13 +53,7 @@ pub(crate) struct Args {
     data: DataArgs,
 
     #[command(flatten)]
-    inputs: InputArgs,
-
-    #[command(flatten)]
-    runtime: UseRuntime,
-
-    #[command(flatten)]
-    reading: Reading,
+    on: RunArgs,
 }
 
 const HELP: &str = "\
@@ -70,42 +65,40 @@ does not run on some kernels, these are skipped; where it runs on none, that is 
   tfq-opt bisect model.tflite --check='tfq-opt compare model.tflite {} --min-snr=20'";
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    let mut inputs = args.inputs.read_with(&args.data)?;
+    let mut inputs = args.on.inputs.read_with(&args.data)?;
     let layer_kernels = match args.per_layer {
         true => Some(layers::kernels(&args.kernels)?),
         false => None,
     };
-    let a = Subject::load(&args.a, &args.reading)?;
-    let b = Subject::load(&args.b, &args.reading)?;
-    let signature = args.inputs.signature.as_deref();
-    inputs.check(&a, signature)?;
-    let running = args.runtime.find()?;
-    let cases = cases(&running, [&a, &b], &args.kernels, signature, &inputs)?;
+    let (subjects, running) = args.on.load(&[&args.a, &args.b], &mut inputs)?;
+    let [a, b] = [&subjects[0], &subjects[1]];
+    let signature = args.on.signature();
+    let cases = cases(&running, [a, b], &args.kernels, signature, &inputs)?;
     let limit = args.ablate.map(|limit| limit.map_or(usize::MAX, |n| n as usize));
     let layers = match layer_kernels {
-        Some(kernels) => Some(layers::find(&running, [&a, &b], kernels, signature, &inputs)?),
+        Some(kernels) => Some(layers::find(&running, [a, b], kernels, signature, &inputs)?),
         None => None,
     };
     let ablated = match limit {
         Some(limit) => {
-            let job =
-                ablate::Job { running: &running, sides: [&a, &b], signature, inputs: &inputs };
+            let job = ablate::Job { running: &running, sides: [a, b], signature, inputs: &inputs };
             Some(job.run(&cases, limit, layers.as_deref())?)
         }
         None => None,
     };
-    let sources = inputs.sources(&a, signature);
+    let sources = inputs.sources(a, signature);
     let mut out = Shown(io::stdout().lock());
     let (layers, ablated) = (layers.as_deref(), ablated.as_ref());
+    let gain = ablated.map(|ablated| |subgraph, op| ablated.gain(subgraph, op));
     let printed = if args.json {
         print_json(&mut out, &cases, &sources, layers, ablated)
     } else {
         print(&mut out, &cases, &sources).and_then(|()| {
-            layers.map_or(Ok(()), |layers| layers::print(&mut out, layers, ablated))?;
+            layers.map_or(Ok(()), |layers| layers::print(&mut out, layers, gain.as_ref()))?;
             ablated.map_or(Ok(()), |ablated| ablated.print(&mut out))
         })
     };
-    printed.map_err(super::output_failure)?;
+    printed.map_err(super::diagnostics::output_failure)?;
     judge(&a.name, &b.name, &cases, &sources, args.min_snr.unwrap_or(f64::NEG_INFINITY))
 }
 
@@ -194,20 +187,6 @@ fn print(out: &mut impl Write, cases: &[Case], sources: &Sources) -> io::Result<
     if sources.random() { writeln!(out, "note: {UNREAL}") } else { Ok(()) }
 }
 
-pub(super) fn numbers(
-    out: &mut impl Write,
-    difference: &Result<Difference, Mismatch>,
-) -> io::Result<()> {
-    match difference {
-        Ok(found) if found.differing == 0 => write!(out, "{:>9} {:>9} {:>9}", "equal", 1, 0),
-        Ok(found) if let Some(what) = found.finiteness() => write!(out, "{what:>29}"),
-        Ok(found) => {
-            write!(out, "{:>9.1} {:>9.6} {:>9.2e}", found.snr_db, found.cosine, found.max_abs)
-        }
-        Err(mismatch) => write!(out, "{mismatch}"),
-    }
-}
-
 /// `null` stands for an infinite SNR: of equal values, or where some are not finite any more.
 fn print_json(
     out: &mut impl Write,
@@ -248,11 +227,4 @@ pub(super) fn case_json(case: &Case) -> Json {
         Verdict::Failed(error) => object["b_fails"] = json!(error),
     }
     object
-}
-
-pub(super) fn difference_json(difference: &Result<Difference, Mismatch>) -> Json {
-    match difference {
-        Ok(difference) => json!(difference),
-        Err(mismatch) => json!({ "mismatch": mismatch.to_string() }),
-    }
 }

@@ -3,8 +3,9 @@
 
 use super::check::for_shell;
 use super::diagnostics::Failure;
+use super::diagnostics::output_failure;
+use super::model;
 use super::tool::{self, registry};
-use super::{model, output_failure};
 use clap::Command;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap_complete::Shell;
@@ -66,7 +67,7 @@ pub(super) fn described() -> Command {
     for info in registry().passes() {
         passes += &format!("  {}: {}\n", info.name, info.summary());
     }
-    with_values(tool::command()).after_long_help(passes)
+    with_values(super::args::command()).after_long_help(passes)
 }
 
 fn with_values(command: Command) -> Command {

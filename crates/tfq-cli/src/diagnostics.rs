@@ -297,3 +297,8 @@ fn rendered(failure: &Failure) -> Option<String> {
     let renderer = if styled { Renderer::styled() } else { Renderer::plain() };
     Some(renderer.decor_style(DecorStyle::Ascii).render(&report).to_string())
 }
+
+/// Standard output could not be written to.
+pub(crate) fn output_failure(error: io::Error) -> Failure {
+    Failure::file("cannot write", "standard output", &error)
+}

@@ -4,7 +4,7 @@ use super::diagnostics::Failure;
 use super::model;
 use clap::ValueEnum;
 use std::path::{Path, PathBuf};
-use tfq_opt::format::{Image, Links, write_together};
+use tfq_opt::format::{Image, Links, LowerOptions, write_together};
 use tfq_opt::ir::Module;
 use tfq_opt::ir::text::{self, Level};
 
@@ -114,5 +114,18 @@ impl Emit {
     pub(crate) fn side_file(&self, form: Form, output: &Path) -> Option<PathBuf> {
         let is_full = form == Form::Text && self.text_level(output) == Level::Full;
         (is_full && !model::is_stream(output)).then(|| model::side_file(output))
+    }
+}
+
+/// Writes a model in the form that the file's ending says.
+pub(crate) fn write_module(output: &Path, module: &Module) -> Result<(), Failure> {
+    let emit = Emit::default();
+    match emit.form(Some(output))? {
+        Form::Tflite => {
+            let image = tfq_opt::format::lower(module, &LowerOptions::default())
+                .map_err(|error| Failure::model(output, error.into()))?;
+            model::write(output, &image, |_| ())
+        }
+        form => emit.write(form, module, output),
     }
 }

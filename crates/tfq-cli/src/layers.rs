@@ -1,13 +1,14 @@
 //! `compare --per-layer`.
 
-use super::ablate::Ablated;
-use super::compare::{difference_json, numbers};
 use super::diagnostics::Failure;
+use super::differences::{difference_json, numbers};
 use super::inputs::Inputs;
-use super::running::{Error, Running, Subject};
+use super::running::{Error, Running};
+use super::subject::Subject;
 use serde_json::{Value as Json, json};
 use std::io::{self, Write};
 use tfq_opt::debug::{Call, Layers, Section, Side, layers};
+use tfq_opt::ir::SubgraphId;
 use tfq_opt::ir::text::visible;
 use tfq_opt::runtime::{Engine, Kernels};
 
@@ -39,10 +40,11 @@ pub(super) fn find(
         .map_err(|error| error.on(&a.name))
 }
 
+/// `gain` tells what an op gains by A's constants, if it is a culprit, where that was measured.
 pub(super) fn print(
     out: &mut impl Write,
     all: &[Layers],
-    ablated: Option<&Ablated>,
+    gain: Option<&impl Fn(SubgraphId, usize) -> Option<f64>>,
 ) -> io::Result<()> {
     for layers in all {
         let drops = layers.drops(MARKED);
@@ -66,7 +68,7 @@ pub(super) fn print(
                     Some(rank) => write!(out, "  <-- adds noise ({})", rank + 1)?,
                     None => (),
                 }
-                let culprit = ablated.and_then(|found| found.gain(section.subgraph, layer.op));
+                let culprit = gain.and_then(|gain| gain(section.subgraph, layer.op));
                 match culprit {
                     Some(gain) if gain.is_finite() => {
                         writeln!(out, "  <-- culprit: {gain:+.1} dB with A's constants")?;
@@ -84,7 +86,7 @@ pub(super) fn print(
             }
         }
     }
-    if ablated.is_none() && all.iter().any(|layers| !layers.drops(1).is_empty()) {
+    if gain.is_none() && all.iter().any(|layers| !layers.drops(1).is_empty()) {
         writeln!(out)?;
         writeln!(
             out,

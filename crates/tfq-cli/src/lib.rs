@@ -38,6 +38,7 @@ mod complete;
 mod debug;
 mod diagnostics;
 mod diff;
+mod differences;
 mod emit;
 mod golden;
 mod inputs;
@@ -56,6 +57,7 @@ mod run;
 mod running;
 mod shown;
 mod skeleton;
+mod subject;
 mod summary;
 mod targets;
 mod timing;
@@ -64,7 +66,7 @@ mod verify;
 
 use args::{Args, Command};
 use clap::FromArgMatches;
-use diagnostics::Failure;
+use diagnostics::{Failure, output_failure};
 use std::io::{self, Write};
 use std::process::ExitCode;
 use tfq_opt::format::Changed;
@@ -82,7 +84,7 @@ pub fn main(registry: Registry) -> ExitCode {
     }
     // Where it fails, the next run removes what a signal leaves.
     _ = tfq_opt::format::remove_temporaries_on_signals();
-    let parsed = tool::command().try_get_matches();
+    let parsed = args::command().try_get_matches();
     let args = match parsed.and_then(|matches| Args::from_arg_matches(&matches)) {
         Ok(args) => args,
         Err(error) => {
@@ -168,8 +170,4 @@ fn run(args: &Args) -> Result<(), Failure> {
         None => (),
     }
     optimize::run(args)
-}
-
-fn output_failure(error: io::Error) -> Failure {
-    Failure::file("cannot write", "standard output", &error)
 }

@@ -61,7 +61,7 @@ pub(crate) fn find(name: &str) -> Result<&'static PassInfo, Failure> {
 pub(crate) fn explain(name: &str) -> Result<(), Failure> {
     let info = find(name)?;
     let mut out = Shown(io::stdout().lock());
-    manual(&mut out, info).map_err(super::output_failure)
+    manual(&mut out, info).map_err(super::diagnostics::output_failure)
 }
 
 fn manual(out: &mut impl Write, info: &PassInfo) -> io::Result<()> {

@@ -1,11 +1,10 @@
 //! What the commands share: models in, models out, pipelines and targets by name.
 
-use super::args::Prefer;
 use super::diagnostics::{Failure, named};
-use super::emit::{Emit, Form};
 use super::shown::Shown;
 use super::tool;
 use bytes::Bytes;
+use clap::ValueEnum;
 use std::ffi::OsStr;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -203,19 +202,6 @@ pub(crate) fn write(output: &Path, image: &Image, done: impl FnMut(u64)) -> Resu
     written.map_err(|error| Failure::file("cannot write", output, &error))
 }
 
-/// Writes a model in the form that the file's ending says.
-pub(crate) fn write_module(output: &Path, module: &Module) -> Result<(), Failure> {
-    let emit = Emit::default();
-    match emit.form(Some(output))? {
-        Form::Tflite => {
-            let image = tfq_opt::format::lower(module, &LowerOptions::default())
-                .map_err(|error| Failure::model(output, error.into()))?;
-            write(output, &image, |_| ())
-        }
-        form => emit.write(form, module, output),
-    }
-}
-
 /// Writes something else than a model, in the same way.
 pub(crate) fn write_bytes(
     output: impl AsRef<Path>,
@@ -227,6 +213,27 @@ pub(crate) fn write_bytes(
 /// Reads a pipeline; `place` is the option or file that it is from.
 pub(crate) fn pipeline(place: &str, text: &str) -> Result<Pipeline, Failure> {
     Pipeline::parse(tool::registry(), text).map_err(|error| Failure::pipeline(place, error))
+}
+
+/// What the user weighs against the size of the file.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Prefer {
+    /// A small file
+    Size,
+    /// Little memory that the runtime holds
+    Ram,
+    /// Quick answers
+    Latency,
+}
+
+impl Prefer {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Size => "size",
+            Self::Ram => "ram",
+            Self::Latency => "latency",
+        }
+    }
 }
 
 /// The default pipeline, told what to prefer if the user says so.

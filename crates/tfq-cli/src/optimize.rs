@@ -2,10 +2,11 @@
 
 use super::args::Args;
 use super::debug::{self, Watcher};
+use super::diagnostics::output_failure;
 use super::diagnostics::{Failure, named};
 use super::emit::Form;
 use super::shown::Shown;
-use super::{list, misspelt, model, output_failure, outputs, progress, summary, timing, tool};
+use super::{list, misspelt, model, outputs, progress, summary, timing, tool};
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};

@@ -2,6 +2,7 @@
 
 use super::check::Check;
 use super::diagnostics::{Failure, named, note};
+use super::emit;
 use super::model::{self, Reading};
 use super::outputs::{self, Overwrite};
 use super::tool;
@@ -79,12 +80,12 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         }
     })?;
     if let Some(output) = &args.output {
-        model::write_module(output, &found.module)?;
+        emit::write_module(output, &found.module)?;
     }
     if !check.passed() && !passes_on_any(&check).unwrap_or(true) {
         note(&format!("the check failed on each model: {}", check.always_fails()));
     }
-    report(args, &found).map_err(super::output_failure)
+    report(args, &found).map_err(super::diagnostics::output_failure)
 }
 
 /// A model that can hardly be bad.

@@ -1,10 +1,9 @@
 //! `tfq-opt run`.
 
 use super::diagnostics::{Failure, named};
-use super::inputs::{InputArgs, plain, shortened};
-use super::model::Reading;
+use super::inputs::{plain, shortened};
 use super::outputs;
-use super::running::{self, Error, Subject, UseRuntime};
+use super::running::{self, Error, RunArgs};
 use super::shown::Shown;
 use serde_json::json;
 use std::collections::{BTreeSet, HashMap};
@@ -41,13 +40,7 @@ pub(crate) struct Args {
     json: bool,
 
     #[command(flatten)]
-    inputs: InputArgs,
-
-    #[command(flatten)]
-    runtime: UseRuntime,
-
-    #[command(flatten)]
-    reading: Reading,
+    on: RunArgs,
 }
 
 /// One output, and where it was saved.
@@ -59,17 +52,16 @@ struct Output<'a> {
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    let mut inputs = args.inputs.read()?;
+    let mut inputs = args.on.inputs.read()?;
     if let Some(folder) = &args.output {
         outputs::check_folder(folder)?;
     }
-    let subject = Subject::load(&args.model, &args.reading)?;
-    inputs.check(&subject, args.inputs.signature.as_deref())?;
-    let running = args.runtime.find()?;
+    let (subjects, running) = args.on.load(&[&args.model], &mut inputs)?;
+    let subject = &subjects[0];
     let attempt = |engine| {
         let mut worker = running.worker(engine)?;
         let model = worker.load(subject.path(), args.kernels, args.threads)?;
-        let chosen = match &args.inputs.signature {
+        let chosen = match args.on.signature() {
             Some(key) => vec![model.position(key)?],
             None => (0..model.signatures.len()).collect(),
         };
@@ -78,13 +70,13 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
                 let signature = &model.signatures[*index];
                 signature.outputs.iter().map(move |port| (signature, &*port.name))
             });
-            let read = [args.reading.files(&args.model), args.inputs.files()].concat();
+            let read = [args.on.reading.files(&args.model), args.on.inputs.files()].concat();
             outputs::check_in_folder(&files(folder, outputs), &read).map_err(Error::Command)?;
         }
         let mut results = Vec::new();
         for index in chosen {
             let signature = model.signatures[index].clone();
-            let values = inputs.values(&subject, &signature, 0).map_err(Error::Command)?;
+            let values = inputs.values(subject, &signature, 0).map_err(Error::Command)?;
             results.push((worker.run(&model, index, values)?, signature));
         }
         Ok(results)
@@ -103,7 +95,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let mut out = Shown(io::stdout().lock());
     let printed =
         if args.json { print_json(&mut out, &outputs) } else { print(&mut out, &outputs) };
-    printed.map_err(super::output_failure)
+    printed.map_err(super::diagnostics::output_failure)
 }
 
 /// One file for each output, `NAME.npy`, or `SIGNATURE.NAME.npy` where there are several.

@@ -1,9 +1,10 @@
 //! `tfq-opt targets`: which runtimes are known, and what is known of them.
 
 use super::diagnostics::Failure;
+use super::diagnostics::output_failure;
 use super::json::json_text;
 use super::shown::Shown;
-use super::{model, output_failure, tool};
+use super::{model, tool};
 use serde_json::json;
 use std::ffi::OsString;
 use std::fmt::Write as _;

@@ -1,15 +1,12 @@
 //! The tool that this process is.
 
-use super::args::Args;
-use clap::builder::StyledStr;
-use clap::{Command, CommandFactory};
 use std::borrow::Cow;
 use std::path::Path;
 use std::sync::OnceLock;
 use tfq_opt::pass::Registry;
 
 /// The name under which texts of this crate speak of the tool.
-const NAME: &str = "tfq-opt";
+pub(crate) const NAME: &str = "tfq-opt";
 
 /// What makes a command line a tool of somebody's own.
 #[derive(Debug)]
@@ -53,28 +50,4 @@ pub(crate) fn own(text: &str) -> Cow<'_, str> {
         NAME => text.into(),
         name => text.replace(&format!("{NAME} "), &format!("{name} ")).into(),
     }
-}
-
-/// The arguments, with help that speaks of this tool.
-pub(crate) fn command() -> Command {
-    let command = Args::command().name(name());
-    if name() == NAME { command } else { renamed(command) }
-}
-
-fn renamed(command: Command) -> Command {
-    let again = |text: &StyledStr| own(&text.to_string()).into_owned();
-    let (about, after) = (command.get_about().map(again), command.get_after_help().map(again));
-    let command = command.mut_args(|arg| match arg.get_help().map(again) {
-        Some(help) => arg.help(help),
-        None => arg,
-    });
-    let command = match about {
-        Some(about) => command.about(about),
-        None => command,
-    };
-    let command = match after {
-        Some(after) => command.after_help(after),
-        None => command,
-    };
-    command.mut_subcommands(renamed)
 }

@@ -1,10 +1,11 @@
 //! `tfq-opt golden add`.
 
-use super::{Place, failure, outcome_on, say};
-use crate::args::Prefer;
+use super::console::say;
+use super::outcome::outcome_on;
+use super::place::{Place, failure};
 use crate::diagnostics::{Failure, named};
 use crate::emit::Detail;
-use crate::model::{self, Reading};
+use crate::model::{self, Prefer, Reading};
 use crate::outputs;
 use clap::ValueEnum;
 use std::ffi::OsString;

@@ -1,6 +1,8 @@
 //! `tfq-opt golden bisect`.
 
-use super::{Place, failure, no_golden, outcome, say};
+use super::console::say;
+use super::outcome::outcome;
+use super::place::{Place, failure, no_golden};
 use crate::diagnostics::Failure;
 use std::fmt::Write;
 use tfq_golden::{Blame, blame, compare};

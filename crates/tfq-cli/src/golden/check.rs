@@ -1,7 +1,9 @@
 //! `tfq-opt golden check`.
 
+use super::console::{on_ci, say};
+use super::outcome::outcome;
+use super::place::{Place, chosen, failure, shown};
 use super::report::{self, Report, State, Verdict};
-use super::{Place, chosen, failure, on_ci, outcome, say, shown};
 use crate::diagnostics::{self, Failure};
 use clap::ValueEnum;
 use std::process::ExitCode;

@@ -1,6 +1,7 @@
 //! `tfq-opt golden prune`.
 
-use super::{Place, ask, failure, say, shown};
+use super::console::{ask, say};
+use super::place::{Place, failure, shown};
 use crate::diagnostics::Failure;
 use std::path::PathBuf;
 use tfq_opt::ir::counted;

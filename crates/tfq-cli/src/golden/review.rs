@@ -1,7 +1,9 @@
 //! `tfq-opt golden review`.
 
+use super::console::{ask, on_ci, say, say_coloured, style};
+use super::outcome::header;
+use super::place::{Patterns, Place, failure};
 use super::report::reasons;
-use super::{Patterns, Place, ask, failure, header, on_ci, say, say_coloured, style};
 use crate::diagnostics::Failure;
 use similar::TextDiff;
 use tfq_golden::{Folder, Golden, Section, compare};

@@ -1,0 +1,95 @@
+//! What an entry of the index gives now.
+
+use super::place::{shortened, shown};
+use crate::diagnostics::{Failure, named};
+use crate::model::{self, Prefer, Reading};
+use crate::tool;
+use bytes::Bytes;
+use clap::ValueEnum;
+use std::path::Path;
+use tfq_golden::{Entry, Folder, Golden, Header, Recorder, Recording, input_hash};
+use tfq_opt::format::Access;
+use tfq_opt::ir::text::Level;
+use tfq_opt::pass::Pipeline;
+use tfq_opt::{Optimizer, Source};
+
+/// What an entry of the index gives now.
+pub(super) struct Outcome {
+    pub(super) golden: Golden,
+    pub(super) recording: Recording,
+}
+
+/// Runs the pipeline of an entry on its model.
+pub(super) fn outcome(folder: &Folder, entry: &Entry) -> Result<Outcome, Failure> {
+    let input = shortened(&folder.resolve(&entry.model));
+    let bytes = model::read(&input, Access::Whole)?;
+    outcome_on(folder, entry, &input, bytes)
+}
+
+/// Runs the pipeline of an entry on these bytes of a model, which `input` names.
+pub(super) fn outcome_on(
+    folder: &Folder,
+    entry: &Entry,
+    input: impl AsRef<Path>,
+    bytes: Bytes,
+) -> Result<Outcome, Failure> {
+    let input = input.as_ref();
+    let pipeline = pipeline(folder, entry)?;
+    let level = Level::from_name(&entry.level).expect("the index has names of levels only");
+    let hash = input_hash(&bytes);
+    let header = Header::new(&entry.model, &hash, &pipeline, &entry.target, level);
+    let reading = Reading {
+        fills: entry.fills,
+        drop_unknown: entry.drop_unknown,
+        side_file: entry.side_file.as_ref().map(|file| shown(&folder.resolve(file)).into()),
+    };
+    let source = Source::from_either(bytes, &reading.options(input)?)
+        .map_err(|error| Failure::model(input, error))?;
+    let target = match model::is_target_file(&entry.target) {
+        true => shortened(&folder.resolve(&entry.target)).into_os_string(),
+        false => entry.target.clone().into(),
+    };
+    let mut optimizer =
+        Optimizer::in_registry(tool::registry(), pipeline).for_target(model::target(&target)?);
+    optimizer.lift.drop_unknown = entry.drop_unknown;
+    // What is recorded is not written.
+    optimizer.allow_unloadable = true;
+    let mut recorder = Recorder::new(level);
+    let result = optimizer
+        .run_observed(source, |event| recorder.event(&event))
+        .map_err(|error| Failure::model(input, error))?;
+    let recording = recorder.finish(&result.module);
+    Ok(Outcome { golden: Golden::new(header, &recording), recording })
+}
+
+/// How a golden of an entry would be made now.
+pub(super) fn header(folder: &Folder, entry: &Entry) -> Result<Header, Failure> {
+    let bytes = model::read(shortened(&folder.resolve(&entry.model)), Access::Whole)?;
+    let level = Level::from_name(&entry.level).expect("the index has names of levels only");
+    let (hash, pipeline) = (input_hash(&bytes), pipeline(folder, entry)?);
+    Ok(Header::new(&entry.model, &hash, &pipeline, &entry.target, level))
+}
+
+/// The passes of an entry.
+fn pipeline(folder: &Folder, entry: &Entry) -> Result<Pipeline, Failure> {
+    match (&entry.passes, &entry.pipeline) {
+        (_, Some(file)) => {
+            let file = shortened(&folder.resolve(file));
+            let text = std::fs::read_to_string(&file);
+            let text = text.map_err(|error| Failure::file("cannot read", &file, &error))?;
+            model::pipeline(&named(&file), &text)
+        }
+        (Some(passes), None) if passes == "default" && entry.prefer.is_some() => {
+            let name = entry.prefer.as_deref().unwrap_or_default();
+            let prefer = Prefer::from_str(name, false).map_err(|_| {
+                let message = format!("golden `{}`: `{name}` is nothing to prefer", entry.name);
+                Failure::usage(&message, "prefer size, ram or latency")
+            })?;
+            model::pipeline("--prefer", &model::default_pipeline(Some(prefer)))
+        }
+        (Some(passes), None) => {
+            model::pipeline(&format!("passes of golden `{}`", entry.name), passes)
+        }
+        (None, None) => unreachable!("the index has one of both"),
+    }
+}
