@@ -218,7 +218,7 @@ impl Pass for Swap {
             .map(|(&(from, to), name)| {
                 Rule::new(name, op(from).operand(0, any("x"))).replace(move |m, patch| {
                     let (x, y) = (m.id("x"), m.id("result"));
-                    let place = tfq_opt::ir::Place::Before(m.root());
+                    let place = tfq_opt::ir::InsertionPoint::Before(m.root());
                     patch.add_op(builtin_op(to), place, &[Some(x.into())], &[y.into()]);
                     patch.erase_op(m.root());
                 })
@@ -286,7 +286,7 @@ impl Pass for Planted {
             let mut patch = Patch::new(MAIN, if n == self.0 { "planted" } else { "harmless" });
             if n == self.0 {
                 let operand = graph.operand(id, 0).expect("RELU has one");
-                let place = tfq_opt::ir::Place::Before(id);
+                let place = tfq_opt::ir::InsertionPoint::Before(id);
                 let result = graph.results(id)[0];
                 patch.add_op(
                     builtin_op(ops::NEG),

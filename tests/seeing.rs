@@ -12,7 +12,7 @@ use tfq_opt::describe::Scheme;
 use tfq_opt::diff::{DiffOptions, diff};
 use tfq_opt::ir::catalog::ops;
 use tfq_opt::ir::text::{self, Level, ParseOptions};
-use tfq_opt::ir::{Module, Op, OpKind, Patch, Place, SubgraphId};
+use tfq_opt::ir::{InsertionPoint, Module, Op, OpKind, Patch, SubgraphId};
 
 const MAIN: SubgraphId = SubgraphId(0);
 
@@ -124,7 +124,7 @@ fn one_op_more_or_less_changes_few_lines() {
     tensor.name = Some("more".into());
     let tensor = patch.add_tensor(tensor);
     let neg = Op::new(OpKind::Builtin(ops::NEG));
-    patch.add_op(neg, Place::Before(op), &[Some(operand.into())], &[tensor]);
+    patch.add_op(neg, InsertionPoint::Before(op), &[Some(operand.into())], &[tensor]);
     patch.set_operand(op, 0, tensor);
     more.apply(patch).expect("it is in order");
 

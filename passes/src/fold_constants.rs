@@ -7,8 +7,8 @@ use tfq_ir::catalog::ops::{
     DEQUANTIZE, EXPAND_DIMS, FAKE_QUANT, QUANTIZE, RESHAPE, SQUEEZE, TRANSPOSE,
 };
 use tfq_ir::{
-    Attr, BufferId, ElementType, Module, Numbers, Op, OpKind, Place, QuantizationDetails, Tensor,
-    TensorId,
+    Attr, BufferId, ElementType, InsertionPoint, Module, Numbers, Op, OpKind, QuantizationDetails,
+    Tensor, TensorId,
 };
 use tfq_numeric::{ChannelLayout, F32View, FakeQuantizer, affine_codes, from_f16};
 use tfq_pass::rewrite::{Match, OpPattern, Rule, apply_rules, constant, op, op_of};
@@ -132,7 +132,7 @@ fn rules(shown: &Arc<Shown>) -> Vec<Rule> {
             });
             let mut turn = m.graph().op(m.root()).clone();
             turn.notes.clear();
-            let before = Place::Before(m.root());
+            let before = InsertionPoint::Before(m.root());
             let operands = [Some(m.id("w").into()), Some(m.id("order").into())];
             patch.add_op(turn, before, &operands, &[codes]);
             patch.erase_op(m.root());

@@ -3,8 +3,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use tfq_ir::catalog::{op_by_code, ops};
 use tfq_ir::{
-    Attr, Attributes, BufferId, ElementType, Module, Op, OpId, OpKind, Place, SubgraphId, Tensor,
-    TensorId, TensorRef,
+    Attr, Attributes, BufferId, ElementType, InsertionPoint, Module, Op, OpId, OpKind, SubgraphId,
+    Tensor, TensorId, TensorRef,
 };
 use tfq_pass::rewrite::{Match, Rule, apply_rules, read_of, stored, tensor};
 use tfq_pass::{Eligibility, Pass, PassError, Session, declare_pass};
@@ -96,7 +96,7 @@ fn rules(views: Arc<Views>) -> Vec<Rule> {
                 codes.quantization = from.quantization.clone();
                 let codes = patch.add_tensor(codes);
                 patch.set_result(m.root(), 0, codes);
-                let behind = Place::After(m.root());
+                let behind = InsertionPoint::After(m.root());
                 patch.add_op(dequantize_op(), behind, &[Some(codes)], &[m.id("result").into()]);
             })
             .tell("dequantize behind", |_| "it copies codes, which are converted then".to_owned())
@@ -123,7 +123,7 @@ fn rules(views: Arc<Views>) -> Vec<Rule> {
                 let stored = inserted.first(m);
                 let twin = float_twin(m.graph().tensor(stored), "_dequantize");
                 let float = patch.add_tensor(twin);
-                let before = Place::Before(m.root());
+                let before = InsertionPoint::Before(m.root());
                 patch.add_op(dequantize_op(), before, &[Some(stored.into())], &[float]);
                 patch.set_operand(m.root(), m.slot(), float);
             })
@@ -136,7 +136,12 @@ fn rules(views: Arc<Views>) -> Vec<Rule> {
             .when("no Dequantize of it is there", move |m| views.dequantized(m, None).is_none())
             .replace(|m, patch| {
                 let float = patch.add_tensor(float_twin(m.tensor("w"), "_dequantize"));
-                patch.add_op(dequantize_op(), Place::End, &[Some(m.id("w").into())], &[float]);
+                patch.add_op(
+                    dequantize_op(),
+                    InsertionPoint::End,
+                    &[Some(m.id("w").into())],
+                    &[float],
+                );
             })
             .tell("dequantize before", |_| "since it is an output".to_owned())
             .count("dequantize-inserted"),
@@ -152,7 +157,7 @@ fn rules(views: Arc<Views>) -> Vec<Rule> {
                 }
                 let copy = patch.add_tensor(float_twin(stored, ""));
                 let float: TensorRef = float.into();
-                patch.add_op(copy_op(&stored.shape), Place::End, &[Some(float)], &[copy]);
+                patch.add_op(copy_op(&stored.shape), InsertionPoint::End, &[Some(float)], &[copy]);
                 patch.replace_output(id, copy);
             }),
         // The readers may take it where no Dequantize does.

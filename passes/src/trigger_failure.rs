@@ -1,6 +1,6 @@
 use bytes::Bytes;
 use tfq_ir::catalog::ops::NEG;
-use tfq_ir::{Edit, ElementType, Op, OpId, OpKind, Patch, Place, SubgraphId, Tensor};
+use tfq_ir::{Edit, ElementType, Op, OpId, OpKind, Patch, InsertionPoint, SubgraphId, Tensor};
 use tfq_pass::{Pass, PassError, Session, declare_pass, option_enum};
 
 declare_pass! {
@@ -78,7 +78,7 @@ impl Pass for TriggerFailure {
                 let mut patch = Patch::new(MAIN, "add an op that is not declared");
                 let result = patch.add_tensor(graph.tensor(input).clone());
                 let op = Op::new(OpKind::Builtin(NEG));
-                patch.add_op(op, Place::End, &[Some(input.into())], &[result]);
+                patch.add_op(op, InsertionPoint::End, &[Some(input.into())], &[result]);
                 session.apply(patch).map(|_| ())
             }
             FailureKind::Reject => {

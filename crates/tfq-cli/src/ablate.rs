@@ -8,13 +8,13 @@ use super::running::{Error, Running};
 use super::subject::Subject;
 use serde_json::{Value as Json, json};
 use std::io::{self, Write};
+use tfq_ir::{Module, SubgraphId, counted};
 use tfq_opt::debug::{Ablation, Layers, Suspect};
-use tfq_opt::format::LowerOptions;
-use tfq_opt::ir::text::visible;
-use tfq_opt::ir::{Module, SubgraphId, counted};
-use tfq_opt::runtime::{
-    Case, Engine, Kernels, OfSignature, Reference, RunError, Verdict, with_either,
+use tfq_runtime::{
+    Case, CaseOutcome, Engine, Kernels, OfSignature, Reference, RuntimeError, with_either,
 };
+use tfq_text::visible;
+use tfq_tflite::LowerOptions;
 
 /// An op that gains less than this alone is no culprit: a fifth of the noise is another's.
 const CULPRIT_DB: f64 = 1.0;
@@ -56,7 +56,7 @@ struct At {
 
 struct Tried {
     suspect: Suspect,
-    outcome: Result<Gain, RunError>,
+    outcome: Result<Gain, RuntimeError>,
 }
 
 /// What it brings to put the constants of an op back.
@@ -135,12 +135,12 @@ impl Job<'_> {
             Reference::record(&mut worker, a.path(), kernels, signature, samples, values)?;
         let base = ratios(&reference.compare(&mut start()?, b.path())?);
         step();
-        let variant = |suspects: &[&Suspect]| -> Result<Result<Vec<At>, RunError>, Error> {
+        let variant = |suspects: &[&Suspect]| -> Result<Result<Vec<At>, RuntimeError>, Error> {
             let file = match ablation.restored(suspects.iter().copied()) {
                 Ok(module) => image(&module).map_err(Error::Command)?,
                 Err(rejected) => {
-                    let stage = tfq_opt::runtime::Stage::Load;
-                    return Ok(Err(RunError::new(stage, rejected.to_string())));
+                    let stage = tfq_runtime::Stage::Load;
+                    return Ok(Err(RuntimeError::new(stage, rejected.to_string())));
                 }
             };
             // A process for each: one that crashes takes none with it, and memory is freed.
@@ -172,8 +172,8 @@ impl Job<'_> {
 fn worst_kernels(cases: &[Case]) -> Option<Kernels> {
     let lowest = |kind: Kernels| {
         let cases = cases.iter().filter(move |case| case.kernels == kind);
-        let ran = cases.filter(|case| matches!(case.verdict, Verdict::Ran(_)));
-        ran.filter_map(|case| case.verdict.least_snr()).min_by(f64::total_cmp)
+        let ran = cases.filter(|case| matches!(case.outcome, CaseOutcome::Ran(_)));
+        ran.filter_map(|case| case.outcome.least_snr()).min_by(f64::total_cmp)
     };
     let found: Vec<(Kernels, f64)> =
         Kernels::ALL.into_iter().filter_map(|kind| Some((kind, lowest(kind)?))).collect();
@@ -192,7 +192,7 @@ fn drop(layers: &[Layers], suspect: &Suspect) -> f64 {
 
 fn image(module: &Module) -> Result<Subject, Failure> {
     let name = "a model with constants put back";
-    let image = tfq_opt::format::lower(module, &LowerOptions::default())
+    let image = tfq_tflite::lower(module, &LowerOptions::default())
         .map_err(|error| Failure::model(name, error.into()))?;
     Subject::of_image(name, &image)
 }

@@ -2,13 +2,13 @@
 
 use super::debug::Debug;
 use super::emit::Emit;
-use super::model::{Prefer, Reading};
+use super::model::{PreferArg, ReadArgs};
 use super::tool;
 use clap::builder::StyledStr;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
-use tfq_opt::format::Placement;
+use tfq_tflite::Placement;
 
 /// Optimise .tflite models: quantise weights, keep everything else, write what runs.
 #[derive(Debug, Parser)]
@@ -42,7 +42,7 @@ pub(crate) struct Args {
 
     /// What to weigh against size, in the default pipeline [default: what suits the target]
     #[arg(long, value_enum, value_name = "WHAT", conflicts_with_all = ["passes", "pipeline"])]
-    pub(crate) prefer: Option<Prefer>,
+    pub(crate) prefer: Option<PreferArg>,
 
     #[command(flatten)]
     pub(crate) overwrite: super::outputs::Overwrite,
@@ -79,7 +79,7 @@ pub(crate) struct Args {
     pub(crate) emit: Emit,
 
     #[command(flatten)]
-    pub(crate) reading: Reading,
+    pub(crate) reading: ReadArgs,
 
     /// Go on with a model that the target's runtime refuses to load
     #[arg(long)]

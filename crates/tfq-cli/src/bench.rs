@@ -9,9 +9,9 @@ use serde_json::{Value as Json, json};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::thread::available_parallelism;
-use tfq_opt::ir::counted;
-use tfq_opt::runtime::{
-    Engine, Kernels, Loaded, Memory, RunError, Spread, Stage, Worker, with_either,
+use tfq_ir::counted;
+use tfq_runtime::{
+    Engine, Kernels, Loaded, Memory, RuntimeError, Spread, Stage, Worker, with_either,
 };
 
 /// Runs before the ones that count: the first computes what is cached, the second warms up.
@@ -149,7 +149,7 @@ impl Bench<'_> {
         let index = self.signature.map_or(Ok(0), |key| model.position(key))?;
         let Some(signature) = model.signatures.get(index) else {
             let message = "it has nothing to run";
-            return Err(RunError::new(Stage::Load, message).into());
+            return Err(RuntimeError::new(Stage::Load, message).into());
         };
         let values = self.inputs.values(subject, signature, 0).map_err(Error::Command)?;
         worker.run(&model, index, values)?;

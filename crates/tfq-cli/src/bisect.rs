@@ -3,7 +3,7 @@
 use super::check::Check;
 use super::diagnostics::{Failure, named};
 use super::emit;
-use super::model::{self, Reading};
+use super::model::{self, ReadArgs};
 use super::outputs::{self, Overwrite};
 use super::tool;
 use std::io;
@@ -34,7 +34,7 @@ pub(crate) struct Args {
     overwrite: Overwrite,
 
     #[command(flatten)]
-    reading: Reading,
+    reading: ReadArgs,
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {

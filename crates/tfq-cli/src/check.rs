@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::io;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use tfq_opt::format::{TemporaryFolder, write_bytes};
+use tfq_tflite::{TemporaryFolder, write_bytes};
 
 /// The command, and where it finds the model.
 pub(crate) struct Check {

@@ -12,8 +12,8 @@ use serde_json::{Value as Json, json};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use tfq_opt::debug::Layers;
-use tfq_opt::ir::text::visible;
-use tfq_opt::runtime::{Case, Kernels, Output, RunError, Verdict, compare};
+use tfq_runtime::{Case, CaseOutcome, Kernels, Output, RuntimeError, compare};
+use tfq_text::visible;
 
 /// What is said where real inputs may tell something else.
 const UNREAL: &str = "random inputs were used; give real ones with --data or --input";
@@ -127,29 +127,29 @@ pub(super) fn judge(
     min_snr: f64,
 ) -> Result<(), Failure> {
     for case in cases {
-        if let Some(fault) = case.verdict.fault(min_snr) {
+        if let Some(fault) = case.outcome.fault(min_snr) {
             let on = match &case.signature {
                 Some(signature) => format!("`{signature}` on the {} kernels", case.kernels),
                 None => format!("on the {} kernels", case.kernels),
             };
-            let help = match &case.verdict {
-                Verdict::Failed(error) => running::help(error),
-                Verdict::Ran(_) if sources.random() => Some(UNREAL.to_owned()),
+            let help = match &case.outcome {
+                CaseOutcome::Failed(error) => running::help(error),
+                CaseOutcome::Ran(_) if sources.random() => Some(UNREAL.to_owned()),
                 _ => None,
             };
             return Err(Failure::Model { message: format!("{b}: {on}: {fault}"), help });
         }
     }
-    let ran = |case: &Case| !matches!(case.verdict, Verdict::Skipped(_));
+    let ran = |case: &Case| !matches!(case.outcome, CaseOutcome::Skipped(_));
     if cases.iter().any(ran) {
         return Ok(());
     }
-    let reason = cases.iter().find_map(|case| match &case.verdict {
-        Verdict::Skipped(error) => Some(error),
+    let reason = cases.iter().find_map(|case| match &case.outcome {
+        CaseOutcome::Skipped(error) => Some(error),
         _ => None,
     });
     let help = reason.and_then(running::help);
-    let reason = reason.map_or_else(|| "it has nothing to run".to_owned(), RunError::to_string);
+    let reason = reason.map_or_else(|| "it has nothing to run".to_owned(), RuntimeError::to_string);
     let message = format!("{a}: there is nothing to compare with: {reason}");
     Err(Failure::Model { message, help })
 }
@@ -160,8 +160,8 @@ fn print(out: &mut impl Write, cases: &[Case], sources: &Sources) -> io::Result<
         let signature = case.signature.as_ref().map(|key| format!("{}: ", visible(key)));
         let signature = signature.unwrap_or_default();
         let kernels = case.kernels;
-        match &case.verdict {
-            Verdict::Ran(outputs) => {
+        match &case.outcome {
+            CaseOutcome::Ran(outputs) => {
                 for Output { name, difference, worst } in outputs {
                     write!(out, "{kernels:<10} ")?;
                     numbers(out, difference)?;
@@ -175,10 +175,10 @@ fn print(out: &mut impl Write, cases: &[Case], sources: &Sources) -> io::Result<
                     }
                 }
             }
-            Verdict::Skipped(error) => {
+            CaseOutcome::Skipped(error) => {
                 writeln!(out, "{kernels:<10} {signature}A does not run: {error}")?;
             }
-            Verdict::Failed(error) => {
+            CaseOutcome::Failed(error) => {
                 writeln!(out, "{kernels:<10} {signature}B does not run: {error}")?;
             }
         }
@@ -208,8 +208,8 @@ fn print_json(
 
 pub(super) fn case_json(case: &Case) -> Json {
     let mut object = json!({ "signature": case.signature, "kernels": case.kernels.name() });
-    match &case.verdict {
-        Verdict::Ran(outputs) => {
+    match &case.outcome {
+        CaseOutcome::Ran(outputs) => {
             let outputs: Vec<Json> = outputs
                 .iter()
                 .map(|Output { name, difference, worst }| {
@@ -223,8 +223,8 @@ pub(super) fn case_json(case: &Case) -> Json {
                 .collect();
             object["outputs"] = outputs.into();
         }
-        Verdict::Skipped(error) => object["a_fails"] = json!(error),
-        Verdict::Failed(error) => object["b_fails"] = json!(error),
+        CaseOutcome::Skipped(error) => object["a_fails"] = json!(error),
+        CaseOutcome::Failed(error) => object["b_fails"] = json!(error),
     }
     object
 }

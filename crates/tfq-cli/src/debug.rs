@@ -8,11 +8,11 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use tfq_ir::{Module, did_you_mean};
 use tfq_opt::debug::Reproducer;
-use tfq_opt::format::{Image, write_atomically, write_bytes};
-use tfq_opt::ir::text::{Level, print, visible};
-use tfq_opt::ir::{Module, did_you_mean};
 use tfq_opt::pass::{Event, Pipeline, Why};
+use tfq_text::{Level, print, visible};
+use tfq_tflite::{Image, write_atomically, write_bytes};
 
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Seeing what passes do")]

@@ -9,10 +9,10 @@ use std::ops::Range;
 use std::path::Path;
 use std::process::ExitCode;
 use tfq_opt::Error;
-use tfq_opt::format::Changed;
-use tfq_opt::ir::text::{is_hidden, line_and_column, visible, visible_path};
 use tfq_opt::pass::PipelineError;
 use tfq_opt::target::TargetError;
+use tfq_text::{is_hidden, line_and_column, visible, visible_path};
+use tfq_tflite::Changed;
 
 /// What a shell says of a process that a closed pipe has ended (SIGPIPE).
 const CLOSED_PIPE: u8 = 141;

@@ -1,13 +1,13 @@
 //! `tfq-opt diff`.
 
 use super::diagnostics::{Failure, named};
-use super::model::{self, Reading};
+use super::model::{self, ReadArgs};
 use super::outputs;
 use clap::ValueEnum;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use tfq_opt::diff::{DiffOptions, Style, diff, html};
+use tfq_diff::{DiffOptions, Style, diff, html};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -35,7 +35,7 @@ pub(crate) struct Args {
     exit_code: bool,
 
     #[command(flatten)]
-    reading: Reading,
+    reading: ReadArgs,
 }
 
 const EXAMPLES: &str = "\

@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 use std::io::{self, Write};
-use tfq_opt::runtime::{Difference, Mismatch};
+use tfq_runtime::{Difference, Mismatch};
 
 /// In three columns, or in words that take their room.
 pub(super) fn numbers(

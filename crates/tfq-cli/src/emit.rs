@@ -4,9 +4,9 @@ use super::diagnostics::Failure;
 use super::model;
 use clap::ValueEnum;
 use std::path::{Path, PathBuf};
-use tfq_opt::format::{Image, Links, LowerOptions, write_together};
-use tfq_opt::ir::Module;
-use tfq_opt::ir::text::{self, Level};
+use tfq_ir::Module;
+use tfq_text::{self as text, Level};
+use tfq_tflite::{Image, Links, LowerOptions, write_together};
 
 /// The form of an output.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -122,7 +122,7 @@ pub(crate) fn write_module(output: &Path, module: &Module) -> Result<(), Failure
     let emit = Emit::default();
     match emit.form(Some(output))? {
         Form::Tflite => {
-            let image = tfq_opt::format::lower(module, &LowerOptions::default())
+            let image = tfq_tflite::lower(module, &LowerOptions::default())
                 .map_err(|error| Failure::model(output, error.into()))?;
             model::write(output, &image, |_| ())
         }

@@ -14,9 +14,9 @@ use indexmap::IndexSet;
 use sources::RANDOM;
 use std::fs;
 use std::path::{Path, PathBuf};
-use tfq_opt::ir::text::visible;
-use tfq_opt::ir::{counted, did_you_mean};
-use tfq_opt::runtime::{self, Fill, MAX_BYTES, Port, Signature, Value};
+use tfq_ir::{counted, did_you_mean};
+use tfq_runtime::{self as runtime, Fill, Interface, MAX_BYTES, Port, Value};
+use tfq_text::visible;
 
 /// What models are run on.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -152,7 +152,7 @@ impl Inputs {
     pub(crate) fn values(
         &self,
         subject: &Subject,
-        signature: &Signature,
+        signature: &Interface,
         sample: usize,
     ) -> Result<Vec<Value>, Failure> {
         let declared = |port: &Port| Port { shape: subject.shape(signature, port), ..port.clone() };
@@ -196,7 +196,7 @@ impl Inputs {
     fn value(
         &self,
         subject: &Subject,
-        signature: &Signature,
+        signature: &Interface,
         port: &Port,
         sample: usize,
     ) -> Result<Value, Failure> {
@@ -286,7 +286,7 @@ impl Inputs {
     fn check_port(
         &self,
         subject: &Subject,
-        interface: &Signature,
+        interface: &Interface,
         port: &Port,
     ) -> Result<(), Failure> {
         let from = match self.source(&port.name) {

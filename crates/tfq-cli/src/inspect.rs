@@ -1,14 +1,14 @@
 //! `tfq-opt inspect`.
 
 use super::diagnostics::{Failure, named};
-use super::model::{self, Reading};
+use super::model::{self, ReadArgs};
 use std::ffi::OsString;
 use std::fmt::Write;
 use std::path::PathBuf;
-use tfq_opt::describe::{Finding, Inspection, OpInfo};
-use tfq_opt::format::Access;
-use tfq_opt::ir::text::{quoted, visible, visible_quoted};
-use tfq_opt::ir::{counted, grouped};
+use tfq_ir::{counted, grouped};
+use tfq_opt::describe::{Finding, Inspection, OpKindInfo};
+use tfq_text::{quoted, visible, visible_quoted};
+use tfq_tflite::Access;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -24,7 +24,7 @@ pub(crate) struct Args {
     target: OsString,
 
     #[command(flatten)]
-    reading: Reading,
+    reading: ReadArgs,
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
@@ -177,18 +177,18 @@ fn quantization(model: &Inspection) -> String {
     if told.is_empty() { state.scheme.to_string() } else { format!("{}: {told}", state.scheme) }
 }
 
-fn ports(out: &mut String, what: &str, ports: &[tfq_opt::describe::Port]) {
+fn ports(out: &mut String, what: &str, ports: &[tfq_opt::describe::PortInfo]) {
     _ = writeln!(out, "\n{what}");
     for port in ports {
         _ = writeln!(out, "  {} : {}", quoted('%', &port.name), port.tensor);
     }
 }
 
-fn op_table(out: &mut String, ops: &[OpInfo]) {
+fn op_table(out: &mut String, ops: &[OpKindInfo]) {
     if ops.is_empty() {
         return;
     }
-    let name = |info: &OpInfo| match info.custom {
+    let name = |info: &OpKindInfo| match info.custom {
         true => format!("custom {}", visible_quoted(&info.kind)),
         false => info.kind.clone(),
     };

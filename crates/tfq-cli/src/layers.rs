@@ -7,10 +7,10 @@ use super::running::{Error, Running};
 use super::subject::Subject;
 use serde_json::{Value as Json, json};
 use std::io::{self, Write};
+use tfq_ir::SubgraphId;
 use tfq_opt::debug::{Call, Layers, Section, Side, layers};
-use tfq_opt::ir::SubgraphId;
-use tfq_opt::ir::text::visible;
-use tfq_opt::runtime::{Engine, Kernels};
+use tfq_runtime::{Engine, Kernels};
+use tfq_text::visible;
 
 /// How many layers are marked as the ones that add most noise.
 const MARKED: usize = 3;

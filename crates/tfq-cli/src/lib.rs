@@ -69,8 +69,8 @@ use clap::FromArgMatches;
 use diagnostics::{Failure, output_failure};
 use std::io::{self, Write};
 use std::process::ExitCode;
-use tfq_opt::format::Changed;
 use tfq_opt::pass::Registry;
+use tfq_tflite::Changed;
 
 /// Does what the arguments of the process ask for, with the passes and pipelines of this registry,
 /// and gives the status with which it ends. It is all that a `main` does, called once: it answers
@@ -83,7 +83,7 @@ pub fn main(registry: Registry) -> ExitCode {
         return code;
     }
     // Where it fails, the next run removes what a signal leaves.
-    _ = tfq_opt::format::remove_temporaries_on_signals();
+    _ = tfq_tflite::remove_temporaries_on_signals();
     let parsed = args::command().try_get_matches();
     let args = match parsed.and_then(|matches| Args::from_arg_matches(&matches)) {
         Ok(args) => args,
@@ -108,7 +108,7 @@ pub fn main(registry: Registry) -> ExitCode {
     };
     // What was made of a file that others changed in the meantime is no result, and they may be
     // why there is none.
-    let outcome = match (outcome, tfq_opt::format::check_inputs()) {
+    let outcome = match (outcome, tfq_tflite::check_inputs()) {
         (Ok(_), Err(changed)) => Err(Failure::changed(&changed)),
         (Err(failure), Err(changed)) => Err(failure.because(&changed)),
         (outcome, Ok(())) => outcome,
@@ -124,14 +124,14 @@ pub fn main(registry: Registry) -> ExitCode {
 
 /// Has it noticed where others change files that are mapped.
 fn guard_inputs(of_errors: Option<u8>) {
-    tfq_opt::format::outputs_depend_on_all_inputs();
+    tfq_tflite::outputs_depend_on_all_inputs();
     let tell = move |changed: &Changed| {
         let failure = Failure::changed(changed);
         diagnostics::print_last(&failure);
         failure.status(of_errors).into()
     };
     // Where it fails, the signal ends the process with no word.
-    _ = tfq_opt::format::end_on_lost_bytes(tell);
+    _ = tfq_tflite::end_on_lost_bytes(tell);
 }
 
 fn run(args: &Args) -> Result<(), Failure> {
@@ -154,7 +154,7 @@ fn run(args: &Args) -> Result<(), Failure> {
         Some(Command::Run(run)) => return run::run(run),
         Some(Command::Compare(compare)) => return compare::run(compare),
         Some(Command::RuntimeWorker { library }) => {
-            return tfq_opt::runtime::serve(library)
+            return tfq_runtime::serve(library)
                 .map_err(|error| Failure::file("cannot write", "the answer", &error));
         }
         Some(Command::Reduce(reduce)) => return reduce::run(reduce),

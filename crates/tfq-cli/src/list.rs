@@ -6,7 +6,7 @@ use super::shown::Shown;
 use super::tool::{self, registry};
 use serde_json::{Map, Value, json};
 use std::io::{self, Write};
-use tfq_opt::ir::did_you_mean;
+use tfq_ir::did_you_mean;
 use tfq_opt::pass::{OptionInfo, OptionKind, PassInfo};
 
 pub(crate) fn passes(as_json: bool) -> io::Result<()> {

@@ -6,7 +6,7 @@ use clap::CommandFactory;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use std::ffi::OsStr;
 use std::path::Path;
-use tfq_opt::ir::did_you_mean;
+use tfq_ir::did_you_mean;
 
 /// The error of wrong arguments, where it can be told better than clap does, which knows of no
 /// files.

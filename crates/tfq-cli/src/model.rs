@@ -9,15 +9,15 @@ use std::ffi::OsStr;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tfq_opt::format::{Access, Image, LiftOptions, LowerOptions};
-use tfq_opt::ir::Module;
+use tfq_ir::Module;
 use tfq_opt::pass::Pipeline;
 use tfq_opt::target::Target;
 use tfq_opt::{LoadOptions, Source};
+use tfq_tflite::{Access, Image, LiftOptions, LowerOptions};
 
 /// How a model is read.
 #[derive(Clone, Debug, Default, clap::Args)]
-pub(crate) struct Reading {
+pub(crate) struct ReadArgs {
     /// Go on with a model of a newer format, and lose what this version does not know
     #[arg(long)]
     pub(crate) drop_unknown: bool,
@@ -32,7 +32,7 @@ pub(crate) struct Reading {
     pub(crate) fills: bool,
 }
 
-impl Reading {
+impl ReadArgs {
     /// As the library wants it, for the model of this name.
     pub(crate) fn options(&self, input: impl AsRef<Path>) -> Result<LoadOptions, Failure> {
         let side = match self.side_file_of(input.as_ref()) {
@@ -72,7 +72,7 @@ pub(crate) fn is_standard(name: &Path) -> bool {
 
 /// Whether what is written there goes to standard output.
 pub(crate) fn is_standard_output(name: &Path) -> bool {
-    is_standard(name) || tfq_opt::format::is_standard_output(name)
+    is_standard(name) || tfq_tflite::is_standard_output(name)
 }
 
 /// Where a report goes beside an output: standard error where that is on standard output.
@@ -85,16 +85,16 @@ pub(crate) fn beside(output: Option<&Path>) -> Box<dyn Write> {
 
 /// Whether what is written there is no file of this name: a pipe, a device, standard output.
 pub(crate) fn is_stream(name: &Path) -> bool {
-    is_standard(name) || tfq_opt::format::is_stream(name)
+    is_standard(name) || tfq_tflite::is_stream(name)
 }
 
 /// The bytes of a file, or of standard input for `-`.
 pub(crate) fn read(input: impl AsRef<Path>, access: Access) -> Result<Bytes, Failure> {
     let input = input.as_ref();
     let bytes = if is_standard(input) {
-        tfq_opt::format::read_all(io::stdin().lock())
+        tfq_tflite::read_all(io::stdin().lock())
     } else {
-        tfq_opt::format::read(input, access)
+        tfq_tflite::read(input, access)
     };
     bytes.map_err(|error| match error.kind() {
         io::ErrorKind::IsADirectory => folder(input, &error),
@@ -148,7 +148,7 @@ fn read_model(input: &Path, access: Access) -> Result<Bytes, Failure> {
 }
 
 /// The model of a file, be it `.tflite` or text.
-pub(crate) fn load(input: impl AsRef<Path>, reading: &Reading) -> Result<Module, Failure> {
+pub(crate) fn load(input: impl AsRef<Path>, reading: &ReadArgs) -> Result<Module, Failure> {
     let input = input.as_ref();
     let bytes = read_model(input, Access::Parts)?;
     tfq_opt::load(&bytes, &reading.options(input)?).map_err(|error| Failure::model(input, error))
@@ -156,7 +156,7 @@ pub(crate) fn load(input: impl AsRef<Path>, reading: &Reading) -> Result<Module,
 
 /// As [`load`], with all of it in memory of its own: what others do to the files from now on, such
 /// as the commands that the user has us run for hours, does no harm.
-pub(crate) fn load_copy(input: impl AsRef<Path>, reading: &Reading) -> Result<Module, Failure> {
+pub(crate) fn load_copy(input: impl AsRef<Path>, reading: &ReadArgs) -> Result<Module, Failure> {
     let input = input.as_ref();
     let own = |bytes: Bytes| Bytes::copy_from_slice(&bytes);
     let bytes = own(read_model(input, Access::Whole)?);
@@ -169,7 +169,7 @@ pub(crate) fn load_copy(input: impl AsRef<Path>, reading: &Reading) -> Result<Mo
 /// that file.
 pub(crate) fn source(
     input: impl AsRef<Path>,
-    reading: &Reading,
+    reading: &ReadArgs,
     access: Access,
 ) -> Result<(Source<'static>, u64), Failure> {
     let input = input.as_ref();
@@ -187,7 +187,7 @@ pub(crate) fn source(
 /// The size of a model as a `.tflite` file, which the result is to be compared with where the
 /// input is text.
 pub(crate) fn size(input: impl AsRef<Path>, module: &Module) -> Result<u64, Failure> {
-    let image = tfq_opt::format::lower(module, &LowerOptions::default());
+    let image = tfq_tflite::lower(module, &LowerOptions::default());
     Ok(image.map_err(|error| Failure::model(input, error.into()))?.len())
 }
 
@@ -197,7 +197,7 @@ pub(crate) fn write(output: &Path, image: &Image, done: impl FnMut(u64)) -> Resu
         let mut out = io::stdout().lock();
         image.write_to(&mut out, done).and_then(|()| out.flush())
     } else {
-        tfq_opt::format::write_atomically(output, image, done)
+        tfq_tflite::write_atomically(output, image, done)
     };
     written.map_err(|error| Failure::file("cannot write", output, &error))
 }
@@ -217,7 +217,7 @@ pub(crate) fn pipeline(place: &str, text: &str) -> Result<Pipeline, Failure> {
 
 /// What the user weighs against the size of the file.
 #[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum Prefer {
+pub(crate) enum PreferArg {
     /// A small file
     Size,
     /// Little memory that the runtime holds
@@ -226,7 +226,7 @@ pub(crate) enum Prefer {
     Latency,
 }
 
-impl Prefer {
+impl PreferArg {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Size => "size",
@@ -237,7 +237,7 @@ impl Prefer {
 }
 
 /// The default pipeline, told what to prefer if the user says so.
-pub(crate) fn default_pipeline(prefer: Option<Prefer>) -> String {
+pub(crate) fn default_pipeline(prefer: Option<PreferArg>) -> String {
     let Some(prefer) = prefer else { return "default".to_owned() };
     let default = tool::registry().pipeline("default");
     let steps = default.into_iter().flat_map(|default| &default.steps);

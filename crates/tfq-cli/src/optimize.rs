@@ -10,11 +10,11 @@ use super::{list, misspelt, model, outputs, progress, summary, timing, tool};
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use tfq_ir::counted;
 use tfq_opt::debug::Reproducer;
-use tfq_opt::format::Access;
-use tfq_opt::ir::counted;
 use tfq_opt::pass::{Pipeline, SpanKind, Timeline};
 use tfq_opt::{Optimizer, Source};
+use tfq_tflite::Access;
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     if args.print_pipeline {

@@ -3,7 +3,7 @@
 use super::diagnostics::{Failure, named};
 use super::model::{is_standard, is_stream};
 use std::path::{Path, PathBuf};
-use tfq_opt::format::{check_can_write, is_same_file};
+use tfq_tflite::{check_can_write, is_same_file};
 
 /// Whether an input may be lost.
 #[derive(Clone, Copy, Debug, Default, clap::Args)]

@@ -2,10 +2,10 @@
 
 use super::diagnostics::Failure;
 use super::emit::Detail;
-use super::model::{self, Reading};
+use super::model::{self, ReadArgs};
 use std::path::PathBuf;
-use tfq_opt::format::{Access, is_lfs_pointer};
-use tfq_opt::ir::text;
+use tfq_text as text;
+use tfq_tflite::{Access, is_lfs_pointer};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -22,7 +22,7 @@ pub(crate) struct Args {
     textconv: bool,
 
     #[command(flatten)]
-    reading: Reading,
+    reading: ReadArgs,
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {

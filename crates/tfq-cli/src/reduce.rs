@@ -3,16 +3,16 @@
 use super::check::Check;
 use super::diagnostics::{Failure, named, note};
 use super::emit;
-use super::model::{self, Reading};
+use super::model::{self, ReadArgs};
 use super::outputs::{self, Overwrite};
 use super::tool;
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
+use tfq_ir::{Module, counted, grouped};
 use tfq_opt::Optimizer;
 use tfq_opt::debug::{ReduceError, ReduceOptions, Reduction, reduce};
-use tfq_opt::format::LowerOptions;
-use tfq_opt::ir::{Module, counted, grouped};
+use tfq_tflite::LowerOptions;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -45,7 +45,7 @@ pub(crate) struct Args {
     max_checks: Option<usize>,
 
     #[command(flatten)]
-    reading: Reading,
+    reading: ReadArgs,
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
@@ -101,13 +101,13 @@ subgraph @main {
 fn passes_on_any(check: &Check) -> io::Result<bool> {
     let options = tfq_opt::LoadOptions::default();
     let module = tfq_opt::load(&HARMLESS.into(), &options).expect("it is a model");
-    let image = tfq_opt::format::lower(&module, &LowerOptions::default()).expect("it is a model");
+    let image = tfq_tflite::lower(&module, &LowerOptions::default()).expect("it is a model");
     check.passes(&image.to_vec())
 }
 
 /// With passes the model is good before them, or it is not the passes that spoil it.
 fn check_before(args: &Args, check: &Check, start: &Module) -> Result<(), Failure> {
-    let image = tfq_opt::format::lower(start, &LowerOptions::default())
+    let image = tfq_tflite::lower(start, &LowerOptions::default())
         .map_err(|error| Failure::model(&args.model, error.into()))?;
     let name = named(&args.model);
     match check.passes(&image.to_vec()) {

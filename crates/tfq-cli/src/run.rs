@@ -10,10 +10,10 @@ use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use tfq_opt::format::write_bytes;
-use tfq_opt::ir::ElementType;
-use tfq_opt::ir::text::visible;
-use tfq_opt::runtime::{self, Kernels, Signature, Value, write_npy};
+use tfq_ir::ElementType;
+use tfq_runtime::{self as runtime, Interface, Kernels, Value, write_npy};
+use tfq_text::visible;
+use tfq_tflite::write_bytes;
 
 /// Outputs of at most this many elements are printed whole.
 const FEW: usize = 16;
@@ -45,7 +45,7 @@ pub(crate) struct Args {
 
 /// One output, and where it was saved.
 struct Output<'a> {
-    signature: &'a Signature,
+    signature: &'a Interface,
     name: &'a str,
     value: &'a Value,
     file: Option<PathBuf>,
@@ -101,7 +101,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
 /// One file for each output, `NAME.npy`, or `SIGNATURE.NAME.npy` where there are several.
 fn files<'a>(
     folder: &Path,
-    outputs: impl Iterator<Item = (&'a Signature, &'a str)> + Clone,
+    outputs: impl Iterator<Item = (&'a Interface, &'a str)> + Clone,
 ) -> Vec<PathBuf> {
     let mut keys = outputs.clone().map(|(signature, _)| &signature.key);
     let first = keys.next();
@@ -109,7 +109,7 @@ fn files<'a>(
     let mut taken = BTreeSet::new();
     // From which number on one of a name is looked for.
     let mut numbers: HashMap<String, usize> = HashMap::new();
-    let named = |(signature, name): (&Signature, &str)| {
+    let named = |(signature, name): (&Interface, &str)| {
         let mut name = plain(name);
         if several {
             name = shortened(format!("{}.{name}", plain(signature.label())));

@@ -2,12 +2,12 @@
 
 use super::diagnostics::Failure;
 use super::inputs::{InputArgs, Inputs};
-use super::model::Reading;
+use super::model::ReadArgs;
 use super::subject::Subject;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
-use tfq_opt::runtime::{Engine, Kernels, RunError, Runtime, Stage, Worker};
+use tfq_runtime::{Engine, Kernels, Runtime, RuntimeError, Stage, Worker};
 
 /// The runtime to use.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -45,12 +45,12 @@ impl Running {
     }
 
     /// A process of its own for models: this binary again, or Python.
-    pub(crate) fn worker(&self, engine: Engine) -> Result<Worker, RunError> {
+    pub(crate) fn worker(&self, engine: Engine) -> Result<Worker, RuntimeError> {
         if engine == Engine::Python {
             return Worker::python(&self.runtime.python, self.limit);
         }
         let program = std::env::current_exe().map_err(|error| {
-            RunError::new(Stage::Library, format!("this binary is not found: {error}"))
+            RuntimeError::new(Stage::Library, format!("this binary is not found: {error}"))
         })?;
         let mut command = Command::new(program);
         command.arg("runtime-worker");
@@ -68,7 +68,7 @@ pub(crate) struct RunArgs {
     runtime: UseRuntime,
 
     #[command(flatten)]
-    pub(crate) reading: Reading,
+    pub(crate) reading: ReadArgs,
 }
 
 impl RunArgs {
@@ -106,20 +106,20 @@ pub(crate) fn kernels(text: &str) -> Result<Kernels, String> {
 /// What can go wrong while models run.
 pub(crate) enum Error {
     /// A model fails.
-    Run(RunError),
+    Run(RuntimeError),
     /// The command does not suit the model.
     Command(Failure),
 }
 
-impl From<RunError> for Error {
-    fn from(error: RunError) -> Self {
+impl From<RuntimeError> for Error {
+    fn from(error: RuntimeError) -> Self {
         Self::Run(error)
     }
 }
 
 impl Error {
     /// What is wrong with the model, if that is it.
-    pub(crate) fn of_model(&self) -> Option<&RunError> {
+    pub(crate) fn of_model(&self) -> Option<&RuntimeError> {
         match self {
             Self::Run(error) => Some(error),
             Self::Command(_) => None,
@@ -139,7 +139,7 @@ impl Error {
 }
 
 /// What can be done where a model does not run.
-pub(crate) fn help(error: &RunError) -> Option<String> {
+pub(crate) fn help(error: &RuntimeError) -> Option<String> {
     let help = match error.stage {
         Stage::Library => "pip install ai-edge-litert==2.3.0",
         // Python would have been asked if it had the package.

@@ -1,7 +1,7 @@
 //! What people are shown.
 
 use std::io::{self, Write};
-use tfq_opt::ir::text::visible_lines;
+use tfq_text::visible_lines;
 
 /// Writes text for people: what comes from a file and a terminal would obey, or would not show, is
 /// escaped, whoever put it into the text. Lines stay lines. Colours are put around it, not through it.

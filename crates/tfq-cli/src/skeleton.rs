@@ -1,10 +1,10 @@
 //! `tfq-opt skeleton`.
 
 use super::diagnostics::Failure;
-use super::model::{self, Reading};
+use super::model::{self, ReadArgs};
 use super::outputs::{self, Overwrite};
 use std::path::{Path, PathBuf};
-use tfq_opt::ir::text;
+use tfq_text as text;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -19,7 +19,7 @@ pub(crate) struct Args {
     overwrite: Overwrite,
 
     #[command(flatten)]
-    reading: Reading,
+    reading: ReadArgs,
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {

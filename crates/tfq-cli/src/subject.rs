@@ -1,16 +1,16 @@
 //! Models as files that the runtime can map, and what their inputs are.
 
 use super::diagnostics::{Failure, named};
-use super::model::{self, Reading};
+use super::model::{self, ReadArgs};
 use bytes::Bytes;
 use indexmap::IndexSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use tfq_opt::format::{Access, Image, LiftOptions, LowerOptions, TemporaryFolder};
-use tfq_opt::ir::ops::semantics_of;
-use tfq_opt::ir::{ElementType, Module, SubgraphId, Tensor, TensorId, TensorLink};
-use tfq_opt::runtime::{Port, Range, Signature};
+use tfq_ir::ops::semantics_of;
+use tfq_ir::{ElementType, Module, SubgraphId, Tensor, TensorId, TensorLink};
 use tfq_opt::{LoadOptions, Source};
+use tfq_runtime::{Interface, Port, Range};
+use tfq_tflite::{Access, Image, LiftOptions, LowerOptions, TemporaryFolder};
 
 /// A model as a file that the runtime can map.
 pub(crate) struct Subject {
@@ -32,7 +32,7 @@ impl ModelFile {
     /// Of a file that was read. The name under which that was done may be another file's by now,
     /// and what is run is what was read.
     fn of_bytes(bytes: &Bytes) -> Result<Self, Failure> {
-        match tfq_opt::format::name_of_open_file(bytes) {
+        match tfq_tflite::name_of_open_file(bytes) {
             Some(path) => Ok(Self { path, _bytes: Some(bytes.clone()), _folder: None }),
             None => Self::of_image(&Image::of_file(bytes.clone())),
         }
@@ -51,7 +51,7 @@ impl ModelFile {
 }
 
 impl Subject {
-    pub(crate) fn load(name: impl AsRef<Path>, reading: &Reading) -> Result<Self, Failure> {
+    pub(crate) fn load(name: impl AsRef<Path>, reading: &ReadArgs) -> Result<Self, Failure> {
         let name = name.as_ref();
         let (source, _) = model::source(name, reading, Access::Parts)?;
         Self::of_source(name, &source, reading)
@@ -61,13 +61,13 @@ impl Subject {
     pub(crate) fn of_source(
         name: impl AsRef<Path>,
         source: &Source<'_>,
-        reading: &Reading,
+        reading: &ReadArgs,
     ) -> Result<Self, Failure> {
         let name = name.as_ref();
         let failed = |error| Failure::model(name, error);
         let (module, file) = match source {
             Source::Module(module) => {
-                let image = tfq_opt::format::lower(module, &LowerOptions::default())
+                let image = tfq_tflite::lower(module, &LowerOptions::default())
                     .map_err(|error| failed(error.into()))?;
                 (Module::clone(module), ModelFile::of_image(&image)?)
             }
@@ -101,7 +101,7 @@ impl Subject {
     }
 
     /// The inputs of this signature or of all of them, as the file tells them.
-    pub(crate) fn interfaces(&self, signature: Option<&str>) -> Vec<Signature> {
+    pub(crate) fn interfaces(&self, signature: Option<&str>) -> Vec<Interface> {
         let Some(module) = &self.module else { return Vec::new() };
         let port = |sg, name: &str, tensor: TensorId| {
             let described = module.subgraph(sg).tensor(tensor);
@@ -112,20 +112,20 @@ impl Subject {
                 constant: module.constant(sg, tensor).is_some(),
             }
         };
-        let of_signature = |s: &tfq_opt::ir::Signature| {
+        let of_signature = |s: &tfq_ir::Signature| {
             let sg = module.subgraph_ids().nth(s.subgraph as usize)?;
             let inputs = s.inputs.iter().filter_map(|(name, link)| {
                 Some(port(sg, name.as_deref().unwrap_or_default(), link.tensor()?))
             });
             let key = s.key.as_deref().map(str::to_owned);
-            Some(Signature { key, inputs: inputs.collect(), outputs: Vec::new() })
+            Some(Interface { key, inputs: inputs.collect(), outputs: Vec::new() })
         };
-        let mut all: Vec<Signature> = module.signatures().iter().filter_map(of_signature).collect();
+        let mut all: Vec<Interface> = module.signatures().iter().filter_map(of_signature).collect();
         if let (true, Some((sg, graph))) = (all.is_empty(), module.subgraphs().next()) {
             let inputs = graph.inputs().iter();
             let inputs = inputs
                 .map(|id| port(sg, graph.tensor(*id).name.as_deref().unwrap_or_default(), *id));
-            all.push(Signature { key: None, inputs: inputs.collect(), outputs: Vec::new() });
+            all.push(Interface { key: None, inputs: inputs.collect(), outputs: Vec::new() });
         }
         all.retain(|found| signature.is_none_or(|key| found.label() == key));
         all
@@ -134,7 +134,7 @@ impl Subject {
     /// The tensor of the model that an input is.
     fn tensor(
         &self,
-        signature: &Signature,
+        signature: &Interface,
         port: &Port,
     ) -> Option<(&Module, SubgraphId, TensorId)> {
         let module = self.module.as_ref()?;
@@ -153,7 +153,7 @@ impl Subject {
 
     /// The dimensions of an input, -1 where the caller chooses. The C API tells a placeholder
     /// in its place.
-    pub(crate) fn shape(&self, signature: &Signature, port: &Port) -> Vec<i32> {
+    pub(crate) fn shape(&self, signature: &Interface, port: &Port) -> Vec<i32> {
         let signed = self
             .tensor(signature, port)
             .map(|(module, sg, tensor)| free_shape(module.subgraph(sg).tensor(tensor)).to_vec());
@@ -162,7 +162,7 @@ impl Subject {
 
     /// The integers that suit an input: ids where it selects rows of tables, codes where it is
     /// quantised.
-    pub(crate) fn range(&self, signature: &Signature, port: &Port) -> Range {
+    pub(crate) fn range(&self, signature: &Interface, port: &Port) -> Range {
         let Some((module, sg, tensor)) = self.tensor(signature, port) else { return Range::Bits };
         if let Some(rows) = rows(module, sg, tensor) {
             return Range::Below(rows);

@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use tfq_ir::{Applied, counted, grouped};
 use tfq_opt::Optimized;
-use tfq_opt::ir::text::visible;
-use tfq_opt::ir::{Applied, counted, grouped};
+use tfq_text::visible;
 use tfq_opt::pass::{PassReport, Remark, RemarkKind, RuleCount, Timeline, Why};
 
 pub(crate) struct Summary<'a> {

@@ -4,7 +4,7 @@ use super::diagnostics::Failure;
 use serde_json::{Value, json};
 use std::io::{self, Write};
 use std::path::Path;
-use tfq_opt::ir::counted;
+use tfq_ir::counted;
 use tfq_opt::pass::Timeline;
 
 /// Milliseconds of each step with what lies in it indented below, equal ones put together.

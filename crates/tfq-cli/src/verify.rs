@@ -3,15 +3,15 @@
 use super::compare;
 use super::diagnostics::Failure;
 use super::inputs::{DataArgs, InputArgs, Inputs, Sources};
-use super::model::Reading;
+use super::model::ReadArgs;
 use super::running::{Running, UseRuntime};
 use super::subject::Subject;
 use serde_json::{Value as Json, json};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use tfq_opt::Source;
-use tfq_opt::format::Image;
-use tfq_opt::runtime::{Case, Kernels, Verdict};
+use tfq_runtime::{Case, CaseOutcome, Kernels};
+use tfq_tflite::Image;
 
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Verify {
@@ -59,7 +59,7 @@ impl Verify {
         &self,
         input: &Path,
         source: &Source<'_>,
-        reading: &Reading,
+        reading: &ReadArgs,
     ) -> Result<Option<Verification>, Failure> {
         let Some(min_snr) = self.verify_run else {
             if self.data.is_empty() && self.inputs.is_empty() {
@@ -103,7 +103,7 @@ impl Verified {
     }
 
     fn least(&self) -> Option<f64> {
-        self.cases.iter().filter_map(|case| case.verdict.least_snr()).min_by(f64::total_cmp)
+        self.cases.iter().filter_map(|case| case.outcome.least_snr()).min_by(f64::total_cmp)
     }
 }
 
@@ -114,7 +114,7 @@ impl fmt::Display for Verified {
             Some(db) if db.is_finite() => write!(f, "at least {db:.1} dB")?,
             Some(_) => f.write_str("equal outputs")?,
         }
-        let ran = |case: &&Case| matches!(case.verdict, Verdict::Ran(_));
+        let ran = |case: &&Case| matches!(case.outcome, CaseOutcome::Ran(_));
         let list = |wanted: &dyn Fn(&&Case) -> bool| {
             let on = |kernels: &&Kernels| {
                 self.cases.iter().filter(wanted).any(|case| case.kernels == **kernels)

@@ -2,7 +2,7 @@
 
 use crate::constants::{self, Numbers};
 use crate::diff::{
-    Class, ConstantDiff, FieldChange, Moved, OpDiff, OpSide, Rename, Row, Status, SubgraphDiff,
+    Class, Classes, ConstantDiff, FieldChange, OpDiff, OpSide, Rename, Row, Status, SubgraphDiff,
     TensorDiff, TensorSide,
 };
 use crate::elided::{self, Elided};
@@ -78,7 +78,7 @@ impl<'m> Pair<'m> {
         &self,
         sides: &mut Sides<'_, 'm>,
         options: &DiffOptions,
-        moved: &mut Moved,
+        moved: &mut Classes,
     ) -> SubgraphDiff {
         let (a, b) = (&self.a, &self.b);
         let mut diff = SubgraphDiff {
@@ -112,7 +112,7 @@ impl<'m> Pair<'m> {
         &self,
         sides: &mut Sides<'_, 'm>,
         diff: &mut SubgraphDiff,
-        moved: &mut Moved,
+        moved: &mut Classes,
     ) {
         let (a, b) = (&self.a, &self.b);
         for (what, first, second) in [
@@ -136,7 +136,7 @@ impl<'m> Pair<'m> {
         }
     }
 
-    fn renames(&self, sides: &mut Sides<'_, 'm>, diff: &mut SubgraphDiff, moved: &mut Moved) {
+    fn renames(&self, sides: &mut Sides<'_, 'm>, diff: &mut SubgraphDiff, moved: &mut Classes) {
         for (n, other) in self.matching.tensors.ab.iter().enumerate() {
             let Some(other) = *other else { continue };
             let before = sides.a.tensor_name(self.a.id, self.a.tensors[n]);
@@ -149,7 +149,7 @@ impl<'m> Pair<'m> {
     }
 
     /// Goes through both sequences of ops side by side.
-    fn ops(&self, sides: &mut Sides<'_, 'm>, diff: &mut SubgraphDiff, moved: &mut Moved) {
+    fn ops(&self, sides: &mut Sides<'_, 'm>, diff: &mut SubgraphDiff, moved: &mut Classes) {
         let (a, b, ops) = (&self.a, &self.b, &self.matching.ops);
         let paired: Vec<(u32, u32)> =
             ops.ab.iter().enumerate().filter_map(|(n, m)| Some((n as u32, (*m)?))).collect();
@@ -316,7 +316,7 @@ impl<'m> Pair<'m> {
         sides: &mut Sides<'_, 'm>,
         options: &DiffOptions,
         diff: &mut SubgraphDiff,
-        moved: &mut Moved,
+        moved: &mut Classes,
     ) {
         let (a, b, tensors) = (&self.a, &self.b, &self.matching.tensors);
         for n in 0..a.tensors.len() as u32 {

@@ -18,7 +18,7 @@ pub struct Diff {
     /// The gravest kind of difference.
     pub class: Class,
     /// Every kind of difference that there is.
-    pub moved: Moved,
+    pub moved: Classes,
     /// The first model in figures.
     pub before: Totals,
     /// The second.
@@ -69,14 +69,14 @@ impl fmt::Display for Class {
 /// Which kinds of difference there are; see [`Class`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[allow(missing_docs)]
-pub struct Moved {
+pub struct Classes {
     pub formatting: bool,
     pub metadata: bool,
     pub weights: bool,
     pub structure: bool,
 }
 
-impl Moved {
+impl Classes {
     pub(crate) fn note(&mut self, class: Class) {
         match class {
             Class::Identical => (),

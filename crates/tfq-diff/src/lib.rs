@@ -28,8 +28,8 @@ mod twins;
 pub use compare::DiffOptions;
 pub use constants::WeightError;
 pub use diff::{
-    Class, ConstantDiff, Diff, FieldChange, Moved, OpCount, OpDiff, OpSide, Pairs, Rename, SCHEMA,
-    Status, SubgraphDiff, TensorDiff, TensorSide, Totals,
+    Class, Classes, ConstantDiff, Diff, FieldChange, OpCount, OpDiff, OpSide, Pairs, Rename,
+    SCHEMA, Status, SubgraphDiff, TensorDiff, TensorSide, Totals,
 };
 pub use elided::Elided;
 pub use render::{Style, html};

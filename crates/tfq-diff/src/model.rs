@@ -2,7 +2,7 @@
 
 use crate::compare::{self, DiffOptions, Pair, Sides, hashed};
 use crate::diff::{
-    Class, Diff, FieldChange, Moved, OpCount, Pairs, SCHEMA, Status, SubgraphDiff, Totals,
+    Class, Classes, Diff, FieldChange, OpCount, Pairs, SCHEMA, Status, SubgraphDiff, Totals,
 };
 use crate::elided::Elided;
 use crate::graph::Graph;
@@ -16,7 +16,7 @@ use tfq_text::{Parts, quoted};
 pub(crate) fn diff(sides: &mut Sides<'_, '_>, options: &DiffOptions) -> Diff {
     let found: Arc<[Option<u32>]> = match_subgraphs(sides.before, sides.after).into();
     let named: HashSet<u32> = sides.before.signatures().iter().map(|s| s.subgraph).collect();
-    let mut moved = Moved::default();
+    let mut moved = Classes::default();
     let mut subgraphs: Vec<SubgraphDiff> = Vec::new();
     let mut signatures = Vec::new();
     let mut back: Vec<Option<u32>> = vec![None; sides.after.subgraphs().len()];
@@ -135,7 +135,7 @@ fn match_subgraphs(a: &Module, b: &Module) -> Vec<Option<u32>> {
 
 /// The order of subgraphs that both models have. The first is what runs where nothing else is
 /// asked for.
-fn order(sides: &Sides<'_, '_>, found: &[Option<u32>], moved: &mut Moved) -> Option<FieldChange> {
+fn order(sides: &Sides<'_, '_>, found: &[Option<u32>], moved: &mut Classes) -> Option<FieldChange> {
     let there: Vec<u32> = found.iter().filter_map(|other| *other).collect();
     if there.is_sorted() {
         return None;
@@ -190,7 +190,7 @@ fn histogram(a: &Module, b: &Module) -> Vec<OpCount> {
 }
 
 /// Everything besides subgraphs and signatures.
-fn fields(a: &Module, b: &Module, moved: &mut Moved) -> Vec<FieldChange> {
+fn fields(a: &Module, b: &Module, moved: &mut Classes) -> Vec<FieldChange> {
     let mut changes = Vec::new();
     let mut compare = |class, what: String, before: Option<String>, after: Option<String>| {
         if before != after {

@@ -14,7 +14,7 @@ mod replay;
 
 pub(crate) use log::Log;
 pub use log::{Applied, LoggedEdit};
-pub use patch::{BufferRef, OpChange, OpRef, Patch, Place, TensorChange, TensorRef};
+pub use patch::{BufferRef, InsertionPoint, OpChange, OpRef, Patch, TensorChange, TensorRef};
 pub use refused::{Reason, Rejected};
 
 use crate::{BufferId, ExternalBuffer, OpId, Record, Signature, SubgraphId};

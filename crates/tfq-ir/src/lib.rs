@@ -21,7 +21,7 @@ mod words;
 pub use closest::{closest, did_you_mean};
 pub use dequant_cache::{CacheReason, DequantCache, DequantCacheEntry};
 pub use edit::{
-    Applied, BufferRef, Edit, LoggedEdit, OpChange, OpRef, Patch, Place, Reason, Rejected,
+    Applied, BufferRef, Edit, InsertionPoint, LoggedEdit, OpChange, OpRef, Patch, Reason, Rejected,
     TensorChange, TensorRef,
 };
 pub use foreign_text::{bytes_of_text, foreign_byte, foreign_char, text_from_bytes};

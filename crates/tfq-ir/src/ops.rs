@@ -13,6 +13,6 @@ pub use effects::{CallEffects, Effects, aliased_operand, effects};
 pub use infer::{Dim, InferError, OperandFacts, ResultFacts, Shape, infer, infer_op};
 pub(crate) use infer::{OpView, stated};
 pub use semantics::{
-    Activation, AxisRule, OpClass, OpSemantics, OperandInfo, OperandRole, QuantizationRule,
-    ResultInfo, ShapeRule, Source, TypeRule, semantics, semantics_of,
+    Activation, AxisRule, OpClass, OpSemantics, OperandInfo, OperandRole, Provenance,
+    QuantizationRule, ResultInfo, ShapeRule, TypeRule, semantics, semantics_of,
 };

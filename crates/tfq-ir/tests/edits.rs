@@ -11,10 +11,10 @@ use std::sync::Arc;
 use tfq_ir::catalog::ops;
 use tfq_ir::{
     Attr, BufferId, BufferRef, ConstantPool, DEQUANT_CACHE_METADATA, Edit, ElementType,
-    ExternalBuffer, Metadata, Module, ModuleParts, Op, OpChange, OpCode, OpId, OpKind, OpRef,
-    Patch, Place, Quantization, QuantizationDetails, Reason, Record, RecordEntry, Signature,
-    Sparsity, SubgraphBuilder, SubgraphId, Tensor, TensorChange, TensorId, TensorLink, TensorRef,
-    Use, VariantSubType,
+    ExternalBuffer, InsertionPoint, Metadata, Module, ModuleParts, Op, OpChange, OpCode, OpId,
+    OpKind, OpRef, Patch, Quantization, QuantizationDetails, Reason, Record, RecordEntry,
+    Signature, Sparsity, SubgraphBuilder, SubgraphId, Tensor, TensorChange, TensorId, TensorLink,
+    TensorRef, Use, VariantSubType,
 };
 
 /// All that a module is, internals of the graph included, but for the numbers of its epochs, which
@@ -242,7 +242,7 @@ fn inputs_and_outputs_are_set() {
     // An input that an op writes to may be read before; another tensor may not.
     apply(&mut module, |p| {
         let made = p.add_tensor(float("made"));
-        p.add_op(relu(), Place::End, &[Some(c.x.into())], &[made]);
+        p.add_op(relu(), InsertionPoint::End, &[Some(c.x.into())], &[made]);
         p.set_operand(c.first, 0, made);
         p.set_inputs([c.x.into(), made]);
     });
@@ -486,7 +486,11 @@ fn edit((kind, [a, b, c, d]): Step, module: &Module) -> Edit {
         17 => {
             let tensor = tensor(b);
             let new = patch.add_tensor(float("after"));
-            let at = [Place::Before(op_of(c)), Place::After(op_of(c)), Place::End][d % 3];
+            let at = [
+                InsertionPoint::Before(op_of(c)),
+                InsertionPoint::After(op_of(c)),
+                InsertionPoint::End,
+            ][d % 3];
             patch.add_op(op(ops::DEQUANTIZE), at, &[Some(tensor.into())], &[new]);
             patch.replace_uses(graph, tensor, new);
         }
@@ -652,7 +656,8 @@ fn insertions_at_one_place_take_time_with_their_number() {
         for _ in 0..MANY {
             let mut patch = Patch::new(MAIN, "insert");
             let new = patch.add_tensor(float("t"));
-            let place = if after { Place::After(first) } else { Place::Before(first) };
+            let place =
+                if after { InsertionPoint::After(first) } else { InsertionPoint::Before(first) };
             patch.add_op(relu(), place, &[Some(x.into())], &[new]);
             module.apply(patch).unwrap();
         }

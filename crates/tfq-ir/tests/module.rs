@@ -8,7 +8,7 @@ use tfq_ir::catalog::{self, ops};
 use tfq_ir::{
     Attr, Attributes, BufferId, CacheReason, ConstantPool, DEQUANT_CACHE_METADATA, DequantCache,
     DequantCacheEntry, Edit, ElementType, Metadata, Module, Numbers, Op, OpCode, OpId, OpKind,
-    Patch, Place, Quantization, QuantizationDetails, Signature, Sparsity, Subgraph,
+    Patch, InsertionPoint, Quantization, QuantizationDetails, Signature, Sparsity, Subgraph,
     SubgraphBuilder, SubgraphId, Tensor, TensorId, TensorLink,
 };
 
@@ -293,7 +293,7 @@ fn a_record_of_cached_results_is_dropped_where_a_dequantize_changes() {
 
     let mut patch = Patch::new(MAIN, "adds one");
     let c = patch.add_tensor(float("c"));
-    patch.add_op(op(ops::DEQUANTIZE), Place::End, &[Some(x.into())], &[c]);
+    patch.add_op(op(ops::DEQUANTIZE), InsertionPoint::End, &[Some(x.into())], &[c]);
     module.apply(patch).unwrap();
     assert_eq!((module.dequant_cache(), module.metadata().len()), (None, 0));
     assert_eq!(module.constants().get(buffer), None);

@@ -9,9 +9,9 @@ use common::{
 use std::sync::Arc;
 use tfq_ir::catalog::{ops, options_by_name};
 use tfq_ir::{
-    Attr, AttrError, Attributes, BufferId, ConstantPool, ElementType, Module, Op, OpKind, Patch,
-    Place, Quantization, QuantizationDetails, Reason, Signature, SubgraphBuilder, SubgraphId,
-    Tensor, TensorId, TensorLink, TensorRef,
+    Attr, AttrError, Attributes, BufferId, ConstantPool, ElementType, InsertionPoint, Module, Op,
+    OpKind, Patch, Quantization, QuantizationDetails, Reason, Signature, SubgraphBuilder,
+    SubgraphId, Tensor, TensorId, TensorLink, TensorRef,
 };
 
 fn is_in_use(reason: &Reason, tensor: &str) -> bool {
@@ -67,8 +67,8 @@ fn handles_of_what_was_erased() {
         Box::new(move |p| p.set_note(c.second, "note", Attr::Int(0))),
         Box::new(move |p| p.set_version(c.second, 2)),
         Box::new(move |p| p.erase_op(c.second)),
-        Box::new(move |p| _ = p.add_op(relu(), Place::After(c.second), &[], &[])),
-        Box::new(move |p| _ = p.add_op(relu(), Place::Before(c.second), &[], &[])),
+        Box::new(move |p| _ = p.add_op(relu(), InsertionPoint::After(c.second), &[], &[])),
+        Box::new(move |p| _ = p.add_op(relu(), InsertionPoint::Before(c.second), &[], &[])),
     ];
     for build in stale_op {
         assert_eq!(refuse(&mut module, build), Reason::StaleOp);
@@ -85,7 +85,7 @@ fn handles_of_what_was_erased() {
         Box::new(move |p| p.set_quantization(c.a, Some(blockwise(TensorLink::Tensor(c.b))))),
         Box::new(move |p| p.set_expressed(c.b, None)),
         Box::new(move |p| p.erase_tensor(c.b)),
-        Box::new(move |p| _ = p.add_op(relu(), Place::End, &[Some(c.b.into())], &[])),
+        Box::new(move |p| _ = p.add_op(relu(), InsertionPoint::End, &[Some(c.b.into())], &[])),
     ];
     for build in stale_tensor {
         assert_eq!(refuse(&mut module, build), Reason::StaleTensor);
@@ -108,18 +108,18 @@ fn two_producers_of_a_tensor() {
     let (mut module, c) = chain();
     let x = [Some(c.x.into())];
     let taken = refuse(&mut module, |patch| {
-        patch.add_op(relu(), Place::End, &x, &[c.y.into()]);
+        patch.add_op(relu(), InsertionPoint::End, &x, &[c.y.into()]);
     });
     assert_eq!(taken, Reason::TwoProducers("y".into()));
     let both_new = refuse(&mut module, |patch| {
         let new = patch.add_tensor(float("new"));
-        patch.add_op(relu(), Place::End, &x, &[new]);
-        patch.add_op(relu(), Place::End, &x, &[new]);
+        patch.add_op(relu(), InsertionPoint::End, &x, &[new]);
+        patch.add_op(relu(), InsertionPoint::End, &x, &[new]);
     });
     assert_eq!(both_new, Reason::TwoProducers("new".into()));
     let one_op_twice = refuse(&mut module, |patch| {
         let new = patch.add_tensor(float("new"));
-        patch.add_op(op(ops::SPLIT), Place::End, &x, &[new, new]);
+        patch.add_op(op(ops::SPLIT), InsertionPoint::End, &x, &[new, new]);
     });
     assert_eq!(one_op_twice, Reason::TwoProducers("new".into()));
 }
@@ -181,14 +181,14 @@ fn erasing_a_tensor_that_something_needs() {
         patch.replace_output(c.y, c.x);
         patch.erase_op(c.add);
         patch.erase_tensor(c.y);
-        patch.add_op(relu(), Place::End, &[Some(c.y.into())], &[]);
+        patch.add_op(relu(), InsertionPoint::End, &[Some(c.y.into())], &[]);
     });
     assert!(is_in_use(&the_patch_reads_it, "y"));
     let the_patch_writes_it = refuse(&mut module, |patch| {
         patch.replace_output(c.y, c.x);
         patch.erase_op(c.add);
         patch.erase_tensor(c.y);
-        patch.add_op(relu(), Place::End, &[Some(c.x.into())], &[c.y.into()]);
+        patch.add_op(relu(), InsertionPoint::End, &[Some(c.x.into())], &[c.y.into()]);
     });
     assert!(is_in_use(&the_patch_writes_it, "y"));
     let the_patch_returns_it = refuse(&mut module, |patch| {
@@ -337,7 +337,7 @@ fn an_output_whose_storage_was_quantised_is_replaced_by_the_type_it_had() {
     });
     apply(&mut module, |patch| {
         let new = patch.add_tensor(float("new"));
-        patch.add_op(op(ops::DEQUANTIZE), Place::End, &[Some(c.y.into())], &[new]);
+        patch.add_op(op(ops::DEQUANTIZE), InsertionPoint::End, &[Some(c.y.into())], &[new]);
         patch.replace_output(c.y, new);
     });
 }
@@ -382,7 +382,7 @@ fn one_fault_spoils_the_whole_patch() {
         patch.set_name(c.a, text("renamed"));
         patch.set_version(c.add, 5);
         let new = patch.add_tensor(float("new"));
-        patch.add_op(relu(), Place::After(c.first), &[Some(c.a.into())], &[new]);
+        patch.add_op(relu(), InsertionPoint::After(c.first), &[Some(c.a.into())], &[new]);
         patch.replace_output(c.y, new);
         patch.erase_tensor(c.x);
     });
@@ -397,7 +397,7 @@ fn what_an_erased_op_reads_is_not_looked_at() {
     let mut patch = Patch::new(MAIN, "test");
     // The new op stands behind `second`, which would read it, were it not erased.
     let new = patch.add_tensor(float("new"));
-    patch.add_op(relu(), Place::After(c.second), &[Some(c.x.into())], &[new]);
+    patch.add_op(relu(), InsertionPoint::After(c.second), &[Some(c.x.into())], &[new]);
     patch.replace_uses(main(&module), c.a, new);
     patch.set_operand(c.add, 0, new);
     patch.erase_op(c.second);
@@ -415,7 +415,7 @@ fn a_result_moves_behind_a_reader_that_the_patch_rewires() {
         let inner = patch.add_tensor(float("inner"));
         patch.set_result(c.second, 0, inner);
         patch.set_operand(c.add, 0, inner);
-        patch.add_op(relu(), Place::End, &[Some(inner)], &[c.b.into()]);
+        patch.add_op(relu(), InsertionPoint::End, &[Some(inner)], &[c.b.into()]);
     });
     assert_eq!(main(&module).operands(c.add), operands(&[applied.tensors[0], c.a]));
 }
@@ -453,7 +453,7 @@ fn an_added_op_keeps_operands_that_are_left_out() {
     let applied = apply(&mut module, |patch| {
         let new = patch.add_tensor(float("new"));
         let inputs = [Some(c.x.into()), Some(c.a.into()), None];
-        patch.add_op(custom(), Place::End, &inputs, &[new]);
+        patch.add_op(custom(), InsertionPoint::End, &inputs, &[new]);
     });
     let added = main(&module).operands(applied.ops[0]);
     assert_eq!(added.to_vec(), [Some(c.x), Some(c.a), None]);
@@ -486,7 +486,7 @@ fn outputs_and_signatures_follow_a_replaced_output() {
 
     let new = apply(&mut module, |patch| {
         let new = patch.add_tensor(float("new"));
-        patch.add_op(relu(), Place::End, &[Some(y.into())], &[new]);
+        patch.add_op(relu(), InsertionPoint::End, &[Some(y.into())], &[new]);
         patch.replace_output(y, new);
     })
     .tensors[0];
@@ -527,7 +527,7 @@ fn replaced_uses_take_outputs_along_but_not_what_the_patch_adds() {
     let (mut module, c) = chain();
     let mut patch = Patch::new(MAIN, "test");
     let new = patch.add_tensor(float("new"));
-    let added = patch.add_op(relu(), Place::After(c.first), &[Some(c.a.into())], &[new]);
+    let added = patch.add_op(relu(), InsertionPoint::After(c.first), &[Some(c.a.into())], &[new]);
     patch.replace_uses(main(&module), c.a, new);
     assert_eq!(added, tfq_ir::OpRef::New(0));
     let applied = module.apply(patch).unwrap().clone();
@@ -545,7 +545,7 @@ fn a_result_moves_from_one_op_to_another() {
     let applied = apply(&mut module, |patch| {
         let inner = patch.add_tensor(float("inner"));
         patch.set_result(c.second, 0, inner);
-        patch.add_op(relu(), Place::After(c.second), &[Some(inner)], &[c.b.into()]);
+        patch.add_op(relu(), InsertionPoint::After(c.second), &[Some(inner)], &[c.b.into()]);
     });
     let (inner, added) = (applied.tensors[0], applied.ops[0]);
     let graph = main(&module);
@@ -559,7 +559,7 @@ fn a_result_moves_from_one_op_to_another() {
 fn an_op_takes_the_place_of_another() {
     let (mut module, c) = chain();
     let applied = apply(&mut module, |patch| {
-        patch.add_op(relu(), Place::Before(c.add), &[Some(c.b.into())], &[c.y.into()]);
+        patch.add_op(relu(), InsertionPoint::Before(c.add), &[Some(c.b.into())], &[c.y.into()]);
         patch.erase_op(c.add);
     });
     let graph = main(&module);

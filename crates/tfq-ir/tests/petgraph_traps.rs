@@ -6,8 +6,8 @@ use common::{MAIN, apply, chain, float, main, op, operands, refuse, relu};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use tfq_ir::catalog::ops;
 use tfq_ir::{
-    ConstantPool, Module, OpId, Patch, Place, Quantization, QuantizationDetails, Reason, Subgraph,
-    SubgraphBuilder, SubgraphId, TensorId, TensorLink, TensorRef, Use,
+    ConstantPool, InsertionPoint, Module, OpId, Patch, Quantization, QuantizationDetails, Reason,
+    Subgraph, SubgraphBuilder, SubgraphId, TensorId, TensorLink, TensorRef, Use,
 };
 
 // Trap 1: edges come back newest first, so their order is the history of the graph.
@@ -29,7 +29,7 @@ fn operands_come_by_slot_whatever_was_rewired_last() {
 
     let applied = apply(&mut module, |patch| {
         let new = patch.add_tensor(float("new"));
-        patch.add_op(relu(), Place::Before(concat), &[Some(q.into())], &[new]);
+        patch.add_op(relu(), InsertionPoint::Before(concat), &[Some(q.into())], &[new]);
         patch.set_operand(concat, 1, new);
     });
     let new = applied.tensors[0];
@@ -69,7 +69,7 @@ fn uses_come_in_execution_order_then_by_slot() {
     // Added last, runs before the other two readers.
     let applied = apply(&mut module, |patch| {
         let out = patch.add_tensor(float("out"));
-        patch.add_op(op(ops::ADD), Place::After(first), &[Some(a.into()); 2], &[out]);
+        patch.add_op(op(ops::ADD), InsertionPoint::After(first), &[Some(a.into()); 2], &[out]);
     });
     let uses = [(applied.ops[0], 0), (applied.ops[0], 1), (chain.second, 0), (chain.add, 1)];
     assert_eq!(main(&module).uses(a).to_vec(), uses.map(|(op, slot)| Use { op, slot }));
@@ -96,7 +96,7 @@ fn a_stale_handle_is_noticed_though_its_index_lives_on() {
     let applied = apply(&mut module, |patch| {
         for _ in 0..2 {
             let out = patch.add_tensor(float("new"));
-            patch.add_op(relu(), Place::End, &[Some(chain.x.into())], &[out]);
+            patch.add_op(relu(), InsertionPoint::End, &[Some(chain.x.into())], &[out]);
         }
     });
 
@@ -176,7 +176,11 @@ fn insertions_at_one_place_keep_their_order_when_keys_run_out() {
         let (mut module, made, x) = independent();
         let mut inserted = Vec::new();
         for _ in 0..COUNT {
-            let place = if before { Place::Before(made[1]) } else { Place::After(made[1]) };
+            let place = if before {
+                InsertionPoint::Before(made[1])
+            } else {
+                InsertionPoint::After(made[1])
+            };
             let applied = apply(&mut module, |patch| {
                 let out = patch.add_tensor(float("out"));
                 patch.add_op(relu(), place, &[Some(x.into())], &[out]);
@@ -202,7 +206,7 @@ fn insertions_in_front_of_all_ops_keep_their_order_when_keys_run_out() {
         let first = expected[0];
         let applied = apply(&mut module, |patch| {
             let out = patch.add_tensor(float("out"));
-            patch.add_op(relu(), Place::Before(first), &[Some(x.into())], &[out]);
+            patch.add_op(relu(), InsertionPoint::Before(first), &[Some(x.into())], &[out]);
         });
         expected.insert(0, applied.ops[0]);
     }
@@ -212,7 +216,8 @@ fn insertions_in_front_of_all_ops_keep_their_order_when_keys_run_out() {
 #[test]
 fn ops_of_one_patch_at_one_place_run_in_the_order_they_were_added() {
     let (mut module, made, x) = independent();
-    let places = [Place::After(made[0]), Place::Before(made[1]), Place::End];
+    let places =
+        [InsertionPoint::After(made[0]), InsertionPoint::Before(made[1]), InsertionPoint::End];
     let applied = apply(&mut module, |patch| {
         // Each op reads the one before it at its place, so that a wrong order is refused.
         let mut last = [TensorRef::from(x); 3];
@@ -246,7 +251,9 @@ fn erasing_the_first_and_the_last_op_keeps_the_order_of_the_rest() {
     }
     assert_eq!(order(main(&module)), [made[1]]);
     let applied = apply(&mut module, |patch| {
-        for place in [Place::End, Place::Before(made[1]), Place::After(made[1])] {
+        for place in
+            [InsertionPoint::End, InsertionPoint::Before(made[1]), InsertionPoint::After(made[1])]
+        {
             let out = patch.add_tensor(float("out"));
             patch.add_op(relu(), place, &[Some(x.into())], &[out]);
         }
@@ -269,7 +276,7 @@ fn a_snapshot_keeps_operands_and_order_and_does_not_see_later_patches() {
     for _ in 0..40 {
         apply(&mut module, |patch| {
             let out = patch.add_tensor(float("out"));
-            patch.add_op(relu(), Place::After(first), &[Some(x.into())], &[out]);
+            patch.add_op(relu(), InsertionPoint::After(first), &[Some(x.into())], &[out]);
             patch.set_name(x, None);
             patch.set_version(first, 9);
             patch.set_operand(add, 0, chain.a);
@@ -302,8 +309,8 @@ fn a_patch_that_would_close_a_cycle_is_refused() {
     assert!(
         is_order(refuse(&mut module, |patch| {
             let [p, q] = ["p", "q"].map(|name| patch.add_tensor(float(name)));
-            patch.add_op(relu(), Place::End, &[Some(p)], &[q]);
-            patch.add_op(relu(), Place::End, &[Some(q)], &[p]);
+            patch.add_op(relu(), InsertionPoint::End, &[Some(p)], &[q]);
+            patch.add_op(relu(), InsertionPoint::End, &[Some(q)], &[p]);
         })),
         "among new ops"
     );
@@ -316,14 +323,14 @@ fn a_patch_that_lets_an_op_read_what_is_computed_later_is_refused() {
     assert!(
         is_order(refuse(&mut module, |patch| {
             let out = patch.add_tensor(float("out"));
-            patch.add_op(relu(), Place::Before(second), &[Some(b.into())], &[out]);
+            patch.add_op(relu(), InsertionPoint::Before(second), &[Some(b.into())], &[out]);
         })),
         "a new op in front of the producer"
     );
     assert!(
         is_order(refuse(&mut module, |patch| {
             let new = patch.add_tensor(float("new"));
-            patch.add_op(relu(), Place::After(second), &[Some(a.into())], &[new]);
+            patch.add_op(relu(), InsertionPoint::After(second), &[Some(a.into())], &[new]);
             patch.set_operand(second, 0, new);
         })),
         "an old op that reads a new one behind it"
@@ -332,7 +339,7 @@ fn a_patch_that_lets_an_op_read_what_is_computed_later_is_refused() {
         is_order(refuse(&mut module, |patch| {
             let other = patch.add_tensor(float("other"));
             patch.set_result(second, 0, other);
-            patch.add_op(relu(), Place::After(add), &[Some(other)], &[b.into()]);
+            patch.add_op(relu(), InsertionPoint::After(add), &[Some(other)], &[b.into()]);
         })),
         "a result that moves behind a reader which the patch does not mention"
     );

@@ -8,7 +8,8 @@ use common::{MAIN, custom, float, main};
 use proptest::prelude::*;
 use std::collections::{HashMap, HashSet};
 use tfq_ir::{
-    ConstantPool, Module, OpId, Operands, Patch, Place, SubgraphBuilder, TensorId, TensorRef, Use,
+    ConstantPool, InsertionPoint, Module, OpId, Operands, Patch, SubgraphBuilder, TensorId,
+    TensorRef, Use,
 };
 
 /// Ops and tensors by number, counted from the start and never reused.
@@ -137,12 +138,12 @@ impl<'a> Edit<'a> {
         let number = self.both.ops.len() + self.new_ops;
         self.new_ops += 1;
         let (place, index) = match at {
-            At::Before(op) => (Place::Before(self.both.ops[op]), self.after.at(op)),
+            At::Before(op) => (InsertionPoint::Before(self.both.ops[op]), self.after.at(op)),
             At::After(op) => {
                 let last = self.behind.insert(op, number).unwrap_or(op);
-                (Place::After(self.both.ops[op]), self.after.at(last) + 1)
+                (InsertionPoint::After(self.both.ops[op]), self.after.at(last) + 1)
             }
-            At::End => (Place::End, self.after.ops.len()),
+            At::End => (InsertionPoint::End, self.after.ops.len()),
         };
         let inputs: Vec<_> = operands.iter().map(|t| t.map(|t| self.tensor_ref(t))).collect();
         let outputs: Vec<_> = results.iter().map(|t| self.tensor_ref(*t)).collect();

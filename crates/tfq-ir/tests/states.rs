@@ -2,8 +2,8 @@
 
 use tfq_ir::catalog::ops;
 use tfq_ir::{
-    Attr, CallEffects, Effects, History, Module, Op, OpKind, Patch, Place, SubgraphId, Tensor,
-    effects,
+    Attr, CallEffects, Effects, History, InsertionPoint, Module, Op, OpKind, Patch, SubgraphId,
+    Tensor, effects,
 };
 use tfq_text::{Level, ParseOptions, parse, print};
 
@@ -36,7 +36,7 @@ fn insert_abs(module: &mut Module, name: &str) {
     twin.name = Some(format!("{name}_abs").into());
     let twin = patch.add_tensor(twin);
     let abs = Op::new(OpKind::Builtin(ops::ABS));
-    patch.add_op(abs, Place::After(producer), &[Some(tensor.into())], &[twin]);
+    patch.add_op(abs, InsertionPoint::After(producer), &[Some(tensor.into())], &[twin]);
     patch.replace_uses(graph, tensor, twin);
     module.apply(patch).unwrap();
 }

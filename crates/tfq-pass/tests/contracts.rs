@@ -4,8 +4,8 @@ use bytes::Bytes;
 use std::sync::Arc;
 use tfq_ir::catalog::ops;
 use tfq_ir::{
-    Attr, Edit, ElementType, Module, Op, OpId, OpKind, Patch, Place, Quantization, Signature,
-    SubgraphId, Tensor, TensorId, TensorLink,
+    Attr, Edit, ElementType, InsertionPoint, Module, Op, OpId, OpKind, Patch, Quantization,
+    Signature, SubgraphId, Tensor, TensorId, TensorLink,
 };
 use tfq_pass::{
     Event, NumericContract, PassDescriptor, PassError, PassInfo, Pipeline, Registry, Report,
@@ -210,7 +210,7 @@ fn an_exact_pass_may_do_what_changes_no_value() {
             patch(session, |p, m| {
                 let new = p.add_tensor(Tensor::new("new", ElementType::Float32, [2, 2]));
                 let neg = Op::new(OpKind::Builtin(ops::NEG));
-                p.add_op(neg, Place::End, &[Some(tensor(m, "y").into())], &[new]);
+                p.add_op(neg, InsertionPoint::End, &[Some(tensor(m, "y").into())], &[new]);
             })
         },
     ];

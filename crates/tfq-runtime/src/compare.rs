@@ -1,9 +1,9 @@
 //! Runs two models on the same inputs.
 
 use crate::metrics::{Difference, Mismatch, Tally};
-use crate::value::{Port, Signature, Value};
+use crate::value::{Interface, Port, Value};
 use crate::worker::{Loaded, Worker};
-use crate::{Engine, Kernels, RunError, Stage};
+use crate::{Engine, Kernels, RuntimeError, Stage};
 use std::path::Path;
 use tfq_ir::counted;
 
@@ -15,18 +15,18 @@ pub struct Case {
     /// What computed.
     pub kernels: Kernels,
     /// What came out.
-    pub verdict: Verdict,
+    pub outcome: CaseOutcome,
 }
 
 /// What came out of the second model, against the first.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Verdict {
+pub enum CaseOutcome {
     /// Both ran. What became of each output of the first.
     Ran(Vec<Output>),
     /// The first does not run, so that nothing can be said.
-    Skipped(RunError),
+    Skipped(RuntimeError),
     /// The first runs, the second does not.
-    Failed(RunError),
+    Failed(RuntimeError),
 }
 
 /// How an output of the second model differs from the first one's.
@@ -40,7 +40,7 @@ pub struct Output {
     pub worst: Option<(usize, f64)>,
 }
 
-impl Verdict {
+impl CaseOutcome {
     /// Why the second model is no replacement for the first, if it is none: it does not run,
     /// an output has another form, is not finite any more, or has less than `min_snr` decibels.
     /// Integers may differ: a class that was as likely as another can win.
@@ -90,13 +90,13 @@ const ATTEMPTS: u32 = 5;
 /// each of some samples. Each model has a worker of its own from `start`, a second time through
 /// Python where the C API refuses the first, or crashes on it at times; `inputs` makes the values
 /// of a signature for a sample.
-pub fn compare<E: From<RunError>>(
-    start: impl Fn(Engine) -> Result<Worker, RunError>,
+pub fn compare<E: From<RuntimeError>>(
+    start: impl Fn(Engine) -> Result<Worker, RuntimeError>,
     models: [&Path; 2],
     kernels: &[Kernels],
     signature: Option<&str>,
     samples: usize,
-    inputs: impl Fn(&Signature, usize) -> Result<Vec<Value>, E>,
+    inputs: impl Fn(&Interface, usize) -> Result<Vec<Value>, E>,
 ) -> Result<Vec<Case>, E> {
     let mut cases = Vec::new();
     for kind in kernels {
@@ -107,7 +107,7 @@ pub fn compare<E: From<RunError>>(
         // A replacement must do wherever the original does, so its own failures stand, but for
         // those of the C API alone. Python may be missing; then what the C API said stands.
         let mut unstable = found.iter().filter_map(skipped).any(crashed);
-        let helps = found.iter().filter_map(skipped).any(RunError::python_may_help)
+        let helps = found.iter().filter_map(skipped).any(RuntimeError::python_may_help)
             || found.iter().filter_map(failed).any(|error| error.stage == Stage::Interface);
         if helps && start(Engine::Python).is_ok_and(|mut worker| worker.answers()) {
             engine = Engine::Python;
@@ -124,8 +124,9 @@ pub fn compare<E: From<RunError>>(
         }
         for case in found.iter_mut().filter(|_| unstable) {
             if failed(case).is_some_and(crashed) {
-                let error = RunError::new(Stage::Crash, "at times, as it does with both models");
-                case.verdict = Verdict::Skipped(error);
+                let error =
+                    RuntimeError::new(Stage::Crash, "at times, as it does with both models");
+                case.outcome = CaseOutcome::Skipped(error);
             }
         }
         cases.append(&mut found);
@@ -133,30 +134,30 @@ pub fn compare<E: From<RunError>>(
     Ok(cases)
 }
 
-fn skipped(case: &Case) -> Option<&RunError> {
-    if let Verdict::Skipped(error) = &case.verdict { Some(error) } else { None }
+fn skipped(case: &Case) -> Option<&RuntimeError> {
+    if let CaseOutcome::Skipped(error) = &case.outcome { Some(error) } else { None }
 }
 
-fn failed(case: &Case) -> Option<&RunError> {
-    if let Verdict::Failed(error) = &case.verdict { Some(error) } else { None }
+fn failed(case: &Case) -> Option<&RuntimeError> {
+    if let CaseOutcome::Failed(error) = &case.outcome { Some(error) } else { None }
 }
 
 /// Whether an error says nothing about the model.
-fn about_nothing(error: &RunError) -> bool {
+fn about_nothing(error: &RuntimeError) -> bool {
     matches!(error.stage, Stage::Library | Stage::Killed)
 }
 
-fn crashed(error: &RunError) -> bool {
+fn crashed(error: &RuntimeError) -> bool {
     error.stage == Stage::Crash
 }
 
-fn attempt<E: From<RunError>>(
-    start: impl Fn() -> Result<Worker, RunError>,
+fn attempt<E: From<RuntimeError>>(
+    start: impl Fn() -> Result<Worker, RuntimeError>,
     models: [&Path; 2],
     kernels: Kernels,
     signature: Option<&str>,
     samples: usize,
-    inputs: impl Fn(&Signature, usize) -> Result<Vec<Value>, E>,
+    inputs: impl Fn(&Interface, usize) -> Result<Vec<Value>, E>,
 ) -> Result<Vec<Case>, E> {
     let mut first = start()?;
     let mut loaded = match first.load(models[0], kernels, 1) {
@@ -164,7 +165,7 @@ fn attempt<E: From<RunError>>(
         Err(error) if about_nothing(&error) => return Err(error.into()),
         Err(error) => {
             let signature = signature.map(str::to_owned);
-            return Ok(vec![Case { signature, kernels, verdict: Verdict::Skipped(error) }]);
+            return Ok(vec![Case { signature, kernels, outcome: CaseOutcome::Skipped(error) }]);
         }
     };
     let mut second = start()?;
@@ -173,7 +174,7 @@ fn attempt<E: From<RunError>>(
     for index in chosen(&loaded, signature)? {
         let described = &loaded.signatures[index].clone();
         let mut outputs: Vec<Sums> = described.outputs.iter().map(Sums::new).collect();
-        let mut verdict = None;
+        let mut outcome = None;
         for sample in 0..samples {
             let of_sample = |error| if samples > 1 { in_sample(sample, error) } else { error };
             let values = inputs(described, sample)?;
@@ -181,7 +182,7 @@ fn attempt<E: From<RunError>>(
                 Ok(wanted) => wanted,
                 Err(error) if about_nothing(&error) => return Err(error.into()),
                 Err(error) => {
-                    verdict = Some(Verdict::Skipped(of_sample(error)));
+                    outcome = Some(CaseOutcome::Skipped(of_sample(error)));
                     break;
                 }
             };
@@ -196,17 +197,18 @@ fn attempt<E: From<RunError>>(
                 }
                 Err(error) if about_nothing(&error) => return Err(error.into()),
                 Err(error) => {
-                    verdict = Some(Verdict::Failed(of_sample(error)));
+                    outcome = Some(CaseOutcome::Failed(of_sample(error)));
                     break;
                 }
             }
         }
-        let ran = || Verdict::Ran(outputs.into_iter().map(|sums| sums.output(samples)).collect());
-        let verdict = verdict.unwrap_or_else(ran);
+        let ran =
+            || CaseOutcome::Ran(outputs.into_iter().map(|sums| sums.output(samples)).collect());
+        let outcome = outcome.unwrap_or_else(ran);
         // The next signature may run all the same.
         let mut lost = None;
-        match &verdict {
-            Verdict::Skipped(error) if has_ended(error) => {
+        match &outcome {
+            CaseOutcome::Skipped(error) if has_ended(error) => {
                 first = start()?;
                 match first.load(models[0], kernels, 1) {
                     Ok(again) => loaded = again,
@@ -214,16 +216,16 @@ fn attempt<E: From<RunError>>(
                     Err(error) => lost = Some(error),
                 }
             }
-            Verdict::Failed(error) if has_ended(error) && candidate.is_ok() => {
+            CaseOutcome::Failed(error) if has_ended(error) && candidate.is_ok() => {
                 second = start()?;
                 candidate = second.load(models[1], kernels, 1);
             }
             _ => (),
         }
-        cases.push(Case { signature: described.key.clone(), kernels, verdict });
+        cases.push(Case { signature: described.key.clone(), kernels, outcome });
         // It loads at times only.
         if let Some(error) = lost {
-            cases.push(Case { signature: None, kernels, verdict: Verdict::Skipped(error) });
+            cases.push(Case { signature: None, kernels, outcome: CaseOutcome::Skipped(error) });
             break;
         }
     }
@@ -231,18 +233,18 @@ fn attempt<E: From<RunError>>(
 }
 
 /// Whether the worker that gave this answer gives no other.
-fn has_ended(error: &RunError) -> bool {
+fn has_ended(error: &RuntimeError) -> bool {
     matches!(error.stage, Stage::Crash | Stage::Timeout | Stage::Killed | Stage::Library)
 }
 
-fn in_sample(sample: usize, error: RunError) -> RunError {
-    RunError { message: format!("sample {sample}: {}", error.message), ..error }
+fn in_sample(sample: usize, error: RuntimeError) -> RuntimeError {
+    RuntimeError { message: format!("sample {sample}: {}", error.message), ..error }
 }
 
 /// What a model computes on some samples, to hold several others against it.
 pub struct Reference {
     kernels: Kernels,
-    signatures: Vec<(Signature, Vec<Sample>)>,
+    signatures: Vec<(Interface, Vec<Sample>)>,
 }
 
 /// A signature's name and what became of its outputs.
@@ -253,13 +255,13 @@ type Sample = (Vec<Value>, Vec<Value>);
 
 impl Reference {
     /// Runs the model.
-    pub fn record<E: From<RunError>>(
+    pub fn record<E: From<RuntimeError>>(
         worker: &mut Worker,
         model: &Path,
         kernels: Kernels,
         signature: Option<&str>,
         samples: usize,
-        inputs: impl Fn(&Signature, usize) -> Result<Vec<Value>, E>,
+        inputs: impl Fn(&Interface, usize) -> Result<Vec<Value>, E>,
     ) -> Result<Self, E> {
         let loaded = worker.load(model, kernels, 1)?;
         let mut signatures = Vec::new();
@@ -276,7 +278,11 @@ impl Reference {
     }
 
     /// Runs another model, and tells for each signature what became of its outputs.
-    pub fn compare(&self, worker: &mut Worker, model: &Path) -> Result<Vec<OfSignature>, RunError> {
+    pub fn compare(
+        &self,
+        worker: &mut Worker,
+        model: &Path,
+    ) -> Result<Vec<OfSignature>, RuntimeError> {
         let loaded = worker.load(model, self.kernels, 1)?;
         let mut all = Vec::new();
         for (described, recorded) in &self.signatures {
@@ -328,7 +334,7 @@ impl Sums {
 }
 
 /// The signatures to run, by position.
-fn chosen(loaded: &Loaded, signature: Option<&str>) -> Result<Vec<usize>, RunError> {
+fn chosen(loaded: &Loaded, signature: Option<&str>) -> Result<Vec<usize>, RuntimeError> {
     let Some(wanted) = signature else { return Ok((0..loaded.signatures.len()).collect()) };
     loaded.position(wanted).map(|index| vec![index])
 }
@@ -337,25 +343,25 @@ fn chosen(loaded: &Loaded, signature: Option<&str>) -> Result<Vec<usize>, RunErr
 pub fn run_like(
     worker: &mut Worker,
     candidate: &Loaded,
-    like: &Signature,
+    like: &Interface,
     values: Vec<Value>,
-) -> Result<Vec<Value>, RunError> {
+) -> Result<Vec<Value>, RuntimeError> {
     let index = match &like.key {
         Some(key) => candidate.position(key)?,
         None => 0,
     };
     let Some(signature) = candidate.signatures.get(index) else {
-        return Err(RunError::new(Stage::Load, "the model has nothing to run"));
+        return Err(RuntimeError::new(Stage::Load, "the model has nothing to run"));
     };
     let order = matching(&signature.inputs, &like.inputs).ok_or_else(|| {
         let (wanted, found) = (names(&like.inputs), names(&signature.inputs));
-        RunError::new(Stage::Input, format!("inputs {wanted} became {found}"))
+        RuntimeError::new(Stage::Input, format!("inputs {wanted} became {found}"))
     })?;
     let values = order.into_iter().map(|n| values[n].clone()).collect();
     let outputs = worker.run(candidate, index, values)?;
     let order = matching(&like.outputs, &signature.outputs).ok_or_else(|| {
         let (wanted, found) = (names(&like.outputs), names(&signature.outputs));
-        RunError::new(Stage::Output, format!("outputs {wanted} became {found}"))
+        RuntimeError::new(Stage::Output, format!("outputs {wanted} became {found}"))
     })?;
     Ok(order.into_iter().filter_map(|n| outputs.get(n).cloned()).collect())
 }
@@ -434,7 +440,7 @@ mod tests {
     fn faults() {
         let ran = |wanted: &[f64], found: &[f64]| {
             let difference = Ok(Difference::of_numbers(wanted, found).unwrap());
-            Verdict::Ran(vec![Output { name: "y".to_owned(), difference, worst: None }])
+            CaseOutcome::Ran(vec![Output { name: "y".to_owned(), difference, worst: None }])
         };
         assert_eq!(ran(&[1.0], &[1.01]).fault(30.0), None);
         let fault = ran(&[1.0], &[1.1]).fault(30.0).unwrap();
@@ -442,7 +448,7 @@ mod tests {
         let classes =
             Difference { float: false, ..Difference::of_numbers(&[3.0], &[5.0]).unwrap() };
         let output = |difference, worst| {
-            Verdict::Ran(vec![Output { name: "y".to_owned(), difference, worst }])
+            CaseOutcome::Ran(vec![Output { name: "y".to_owned(), difference, worst }])
         };
         assert_eq!(output(Ok(classes), None).fault(30.0), None);
         assert_eq!(output(Ok(classes), None).least_snr(), None, "integers have none that counts");
@@ -456,9 +462,9 @@ mod tests {
         assert_eq!(fault, "output `y`: 2 elements are finite, and were not");
         let fault = ran(&[f64::NAN, 1.0], &[1.0, f64::NAN]).fault(f64::NEG_INFINITY).unwrap();
         assert_eq!(fault, "output `y`: 2 elements are not finite in one");
-        let error = RunError::new(Stage::Crash, "signal 11 (segmentation fault)");
-        assert_eq!(Verdict::Skipped(error.clone()).fault(20.0), None);
-        let fault = Verdict::Failed(error).fault(20.0).unwrap();
+        let error = RuntimeError::new(Stage::Crash, "signal 11 (segmentation fault)");
+        assert_eq!(CaseOutcome::Skipped(error.clone()).fault(20.0), None);
+        let fault = CaseOutcome::Failed(error).fault(20.0).unwrap();
         assert_eq!(fault, "the runtime crashed: signal 11 (segmentation fault)");
     }
 }

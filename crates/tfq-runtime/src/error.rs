@@ -53,14 +53,14 @@ impl fmt::Display for Stage {
 /// Why a model did not run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{stage}: {message}")]
-pub struct RunError {
+pub struct RuntimeError {
     /// How far it came.
     pub stage: Stage,
     /// What the runtime said, on one line.
     pub message: String,
 }
 
-impl RunError {
+impl RuntimeError {
     /// Whether Python may run what fails in the C API. That reads no variables, no tensors of
     /// unknown rank, no outputs that are constants or whose size only a run tells, and aborts on
     /// some models that the interpreter of the same runtime takes. It is no faster.

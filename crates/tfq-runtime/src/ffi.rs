@@ -5,8 +5,8 @@
 //! process that may crash: a model that breaks the runtime takes the process with it.
 #![allow(unsafe_code)]
 
-use crate::value::{Port, Signature, Value};
-use crate::{Kernels, RunError, Stage};
+use crate::value::{Interface, Port, Value};
+use crate::{Kernels, RuntimeError, Stage};
 use libloading::Library;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::path::Path;
@@ -73,11 +73,11 @@ macro_rules! api {
 
         impl Api {
             /// Loads a library, for good: its threads outlive the models that started them.
-            pub(crate) fn load(path: &Path) -> Result<Self, RunError> {
+            pub(crate) fn load(path: &Path) -> Result<Self, RuntimeError> {
                 let failed = |error: libloading::Error| {
                     let cause = std::error::Error::source(&error);
                     let cause = cause.map_or_else(|| error.to_string(), ToString::to_string);
-                    RunError::new(Stage::Library, format!("{}: {cause}", visible_path(path)))
+                    RuntimeError::new(Stage::Library, format!("{}: {cause}", visible_path(path)))
                 };
                 // SAFETY: the initialisers of a LiteRT library may run in any thread and at any
                 // time; the caller chose the file.
@@ -165,7 +165,7 @@ pub(crate) struct Session {
     compiled: Owned,
     /// The shape that each input of each signature has now.
     shapes: Vec<Vec<Vec<i32>>>,
-    signatures: Vec<Signature>,
+    signatures: Vec<Interface>,
     _options: Owned,
     _model: Owned,
     environment: Owned,
@@ -178,11 +178,11 @@ impl Session {
         path: &Path,
         kernels: Kernels,
         threads: u32,
-    ) -> Result<Self, RunError> {
+    ) -> Result<Self, RuntimeError> {
         let text = path.to_str().and_then(|path| CString::new(path).ok());
         let Some(text) = text else {
             let message = format!("{} is no path that the runtime can take", visible_path(path));
-            return Err(RunError::new(Stage::Load, message));
+            return Err(RuntimeError::new(Stage::Load, message));
         };
         // SAFETY (this and all calls below): handles come from the create functions above them
         // and live in `Owned`s; out-pointers are to locals of the declared types.
@@ -226,7 +226,7 @@ impl Session {
         })
     }
 
-    pub(crate) fn signatures(&self) -> &[Signature] {
+    pub(crate) fn signatures(&self) -> &[Interface] {
         &self.signatures
     }
 
@@ -238,7 +238,11 @@ impl Session {
     /// tells a placeholder's dimensions of it, which may be the right ones. So outputs are
     /// marked: what still holds the mark was not written. A mark that was computed by chance is
     /// told by a second run with another one.
-    pub(crate) fn run(&mut self, index: usize, inputs: &[Value]) -> Result<Vec<Value>, RunError> {
+    pub(crate) fn run(
+        &mut self,
+        index: usize,
+        inputs: &[Value],
+    ) -> Result<Vec<Value>, RuntimeError> {
         self.bind(index, inputs)?;
         let mut suspect = self.unwritten(MARKS[0])?;
         if !suspect.is_empty() {
@@ -253,7 +257,7 @@ impl Session {
     }
 
     /// Runs on outputs that are filled with this byte; which of them still are.
-    fn unwritten(&self, mark: u8) -> Result<Vec<usize>, RunError> {
+    fn unwritten(&self, mark: u8) -> Result<Vec<usize>, RuntimeError> {
         let Some((index, _, outputs)) = &self.bound else { return Ok(Vec::new()) };
         for buffer in outputs {
             self.locked(buffer, LOCK_WRITE, |to| {
@@ -282,16 +286,21 @@ impl Session {
         Ok(unwritten)
     }
 
-    fn computed_size(&self, index: usize, output: usize) -> RunError {
+    fn computed_size(&self, index: usize, output: usize) -> RuntimeError {
         let name = &self.signatures[index].outputs[output].name;
-        RunError::new(
+        RuntimeError::new(
             Stage::Interface,
             format!("the size of output `{name}` is known only after a run"),
         )
     }
 
     /// The dimensions of the outputs of a signature, as they are or with a new allocation.
-    fn layouts(&self, index: usize, count: usize, allocate: bool) -> Result<Vec<Layout>, RunError> {
+    fn layouts(
+        &self,
+        index: usize,
+        count: usize,
+        allocate: bool,
+    ) -> Result<Vec<Layout>, RuntimeError> {
         // The runtime writes as many dimensions as a tensor has, whatever fits in a layout.
         let mut layouts = vec![Layout::default(); count + SPARE_LAYOUTS];
         // SAFETY: as in `open`; there are as many layouts as are told, and room for more.
@@ -309,14 +318,14 @@ impl Session {
             Some(n) => {
                 let name = &self.signatures[index].outputs[n].name;
                 let message = format!("output `{name}` has more than {MAX_RANK} dimensions");
-                Err(RunError::new(Stage::Interface, message))
+                Err(RuntimeError::new(Stage::Interface, message))
             }
             None => Ok(layouts),
         }
     }
 
     /// Calls the signature again that was called last, on the same inputs.
-    pub(crate) fn again(&self) -> Result<(), RunError> {
+    pub(crate) fn again(&self) -> Result<(), RuntimeError> {
         let Some((index, inputs, outputs)) = &self.bound else { return Ok(()) };
         let handles = |buffers: &[Buffer]| -> Vec<Handle> {
             buffers.iter().map(|buffer| buffer.owned.handle).collect()
@@ -336,15 +345,15 @@ impl Session {
         })
     }
 
-    fn bind(&mut self, index: usize, inputs: &[Value]) -> Result<(), RunError> {
+    fn bind(&mut self, index: usize, inputs: &[Value]) -> Result<(), RuntimeError> {
         self.bound = None;
         let signature = self.signatures.get(index).ok_or_else(|| {
-            RunError::new(Stage::Input, format!("the model has no signature {index}"))
+            RuntimeError::new(Stage::Input, format!("the model has no signature {index}"))
         })?;
         if inputs.len() != signature.inputs.len() {
             let (given, wanted) = (inputs.len(), signature.inputs.len());
             let message = format!("{} for {}", counted(given, "value"), counted(wanted, "input"));
-            return Err(RunError::new(Stage::Input, message));
+            return Err(RuntimeError::new(Stage::Input, message));
         }
         for (n, (value, port)) in inputs.iter().zip(&signature.inputs).enumerate() {
             fits(value, port)?;
@@ -352,7 +361,7 @@ impl Session {
                 value.shape.iter().map(|d| i32::try_from(*d)).collect();
             let wanted = wanted.map_err(|_| {
                 let (name, form) = (&port.name, value.form());
-                RunError::new(
+                RuntimeError::new(
                     Stage::Input,
                     format!("input `{name}`: {form} has too large dimensions"),
                 )
@@ -390,13 +399,13 @@ impl Session {
         Ok(())
     }
 
-    fn buffer(&self, ty: ElementType, shape: Vec<usize>) -> Result<Buffer, RunError> {
+    fn buffer(&self, ty: ElementType, shape: Vec<usize>) -> Result<Buffer, RuntimeError> {
         let code = code_of(ty);
         let elements = shape.iter().try_fold(1_u64, |n, d| n.checked_mul(*d as u64));
         let bytes = elements.and_then(|n| ty.bytes_for(n)).and_then(|n| usize::try_from(n).ok());
         let (Some(bytes), Some(layout)) = (bytes, Layout::of(&shape)) else {
             let message = format!("a tensor of type {ty} and shape {shape:?} cannot be passed");
-            return Err(RunError::new(Stage::Interface, message));
+            return Err(RuntimeError::new(Stage::Interface, message));
         };
         let tensor = TensorType { element: code, layout };
         // A buffer of no bytes is refused.
@@ -418,7 +427,7 @@ impl Session {
         buffer: &Buffer,
         mode: c_int,
         work: impl FnOnce(*mut u8) -> T,
-    ) -> Result<T, RunError> {
+    ) -> Result<T, RuntimeError> {
         let mut address = null_mut();
         // SAFETY: as in `open`.
         check(Stage::Output, unsafe {
@@ -430,7 +439,7 @@ impl Session {
         Ok(result)
     }
 
-    fn write(&self, buffer: &Buffer, data: &[u8]) -> Result<(), RunError> {
+    fn write(&self, buffer: &Buffer, data: &[u8]) -> Result<(), RuntimeError> {
         let length = data.len().min(buffer.bytes);
         self.locked(buffer, LOCK_WRITE, |to| {
             // SAFETY: the buffer was made with `bytes` bytes and is ours while it is locked.
@@ -438,7 +447,7 @@ impl Session {
         })
     }
 
-    fn read(&self, buffer: &Buffer) -> Result<Value, RunError> {
+    fn read(&self, buffer: &Buffer) -> Result<Value, RuntimeError> {
         let mut data = vec![0; buffer.bytes];
         self.locked(buffer, LOCK_READ, |from| {
             // SAFETY: as in `write`.
@@ -454,14 +463,14 @@ impl Api {
         stage: Stage,
         destroy: unsafe extern "C" fn(Handle),
         create: impl FnOnce(*mut Handle) -> Status,
-    ) -> Result<Owned, RunError> {
+    ) -> Result<Owned, RuntimeError> {
         let mut handle = null_mut();
         check(stage, create(&mut handle))?;
         Ok(Owned { handle, destroy })
     }
 
     /// Attaches a table of options in the form in which the runtime parses them.
-    fn add_toml(self, options: Handle, kind: &CStr, text: &str) -> Result<(), RunError> {
+    fn add_toml(self, options: Handle, kind: &CStr, text: &str) -> Result<(), RuntimeError> {
         unsafe extern "C" fn free(text: *mut c_void) {
             // SAFETY: the runtime gives back what `into_raw` gave it, once.
             drop(unsafe { CString::from_raw(text.cast()) });
@@ -480,7 +489,7 @@ impl Api {
         check(Stage::Load, unsafe { (self.add_opaque)(options, opaque) })
     }
 
-    fn signatures(self, model: Handle) -> Result<Vec<Signature>, RunError> {
+    fn signatures(self, model: Handle) -> Result<Vec<Interface>, RuntimeError> {
         let mut count = 0;
         // SAFETY (here and below): as in `Session::open`.
         check(Stage::Load, unsafe { (self.signature_count)(model, &mut count) })?;
@@ -497,10 +506,10 @@ impl Api {
                 let key = string(key);
                 self.apart(signature, inputs, outputs)?;
                 let ports =
-                    |count, name: NameOf, tensor: TensorOf| -> Result<Vec<Port>, RunError> {
+                    |count, name: NameOf, tensor: TensorOf| -> Result<Vec<Port>, RuntimeError> {
                         (0..count).map(|n| self.port(signature, n, name, tensor)).collect()
                     };
-                Ok(Signature {
+                Ok(Interface {
                     key: (key != PLACEHOLDER).then_some(key),
                     inputs: ports(inputs, self.input_name, self.input_tensor)?,
                     outputs: ports(outputs, self.output_name, self.output_tensor)?,
@@ -511,7 +520,7 @@ impl Api {
 
     /// An error where an output is an input: the runtime then computes nothing, and leaves the
     /// buffer of the output as it was.
-    fn apart(self, signature: Handle, inputs: usize, outputs: usize) -> Result<(), RunError> {
+    fn apart(self, signature: Handle, inputs: usize, outputs: usize) -> Result<(), RuntimeError> {
         let tensors = |count, tensor_of: TensorOf| {
             let tensor = |n| {
                 let mut tensor = null_mut();
@@ -519,11 +528,11 @@ impl Api {
                 check(Stage::Load, unsafe { tensor_of(signature, n, &mut tensor) })?;
                 Ok(tensor)
             };
-            (0..count).map(tensor).collect::<Result<Vec<Handle>, RunError>>()
+            (0..count).map(tensor).collect::<Result<Vec<Handle>, RuntimeError>>()
         };
         let inputs = tensors(inputs, self.input_tensor)?;
         if tensors(outputs, self.output_tensor)?.iter().any(|tensor| inputs.contains(tensor)) {
-            return Err(RunError::new(Stage::Interface, "an output is an input"));
+            return Err(RuntimeError::new(Stage::Interface, "an output is an input"));
         }
         Ok(())
     }
@@ -534,7 +543,7 @@ impl Api {
         index: usize,
         name_of: NameOf,
         tensor_of: TensorOf,
-    ) -> Result<Port, RunError> {
+    ) -> Result<Port, RuntimeError> {
         let (mut name, mut tensor) = (null(), null_mut());
         let mut ty = TensorType::default();
         let (mut weights, mut address, mut bytes) = (null_mut(), null(), 0);
@@ -544,7 +553,7 @@ impl Api {
             check(Stage::Load, tensor_of(signature, index, &mut tensor))?;
             if (self.ranked_type)(tensor, &mut ty) != OK {
                 let message = format!("the rank of `{}` is unknown", string(name));
-                return Err(RunError::new(Stage::Interface, message));
+                return Err(RuntimeError::new(Stage::Interface, message));
             }
             let known = (self.weights)(tensor, &mut weights) == OK;
             if known && (self.weights_bytes)(weights, &mut address, &mut bytes) != OK {
@@ -554,7 +563,7 @@ impl Api {
         let name = string(name);
         let Some(element) = type_of(ty.element) else {
             let message = format!("`{name}` has the unknown element type {}", ty.element);
-            return Err(RunError::new(Stage::Load, message));
+            return Err(RuntimeError::new(Stage::Load, message));
         };
         let shape = ty.layout.shape().to_vec();
         Ok(Port { name, ty: element, shape, constant: bytes > 0 })
@@ -572,8 +581,8 @@ fn string(text: *const c_char) -> String {
     text_from_bytes(unsafe { CStr::from_ptr(text) }.to_bytes()).into_owned()
 }
 
-fn fits(value: &Value, port: &Port) -> Result<(), RunError> {
-    let wrong = |message| Err(RunError::new(Stage::Input, message));
+fn fits(value: &Value, port: &Port) -> Result<(), RuntimeError> {
+    let wrong = |message| Err(RuntimeError::new(Stage::Input, message));
     if port.constant {
         return wrong(format!("input `{}` is a constant of the model", port.name));
     }
@@ -586,8 +595,8 @@ fn fits(value: &Value, port: &Port) -> Result<(), RunError> {
     Ok(())
 }
 
-fn check(stage: Stage, status: Status) -> Result<(), RunError> {
-    if status == OK { Ok(()) } else { Err(RunError::new(stage, status_text(status))) }
+fn check(stage: Stage, status: Status) -> Result<(), RuntimeError> {
+    if status == OK { Ok(()) } else { Err(RuntimeError::new(stage, status_text(status))) }
 }
 
 /// The names of `LiteRtStatus`, as words.

@@ -4,7 +4,7 @@
 //! is needed ([`Runtime::find`]); nothing here is needed to read, optimise or write a model.
 //!
 //! A model can crash the runtime, and some that converters wrote do. So models run in a
-//! [`Worker`], a process of its own that calls [`serve`]: a crash is a [`RunError`] that names
+//! [`Worker`], a process of its own that calls [`serve`]: a crash is a [`RuntimeError`] that names
 //! the signal, and neither the caller nor another worker is touched. A second kind of worker
 //! is a Python interpreter with the package `ai_edge_litert`, for what the C API cannot do:
 //! models with variables (every LSTM), outputs whose size only a run tells, and the values of
@@ -26,16 +26,16 @@ mod statistics;
 mod value;
 mod worker;
 
-pub use compare::{Case, OfSignature, Output, Reference, Verdict, compare, run_like};
+pub use compare::{Case, CaseOutcome, OfSignature, Output, Reference, compare, run_like};
 pub use discover::{NotFound, Runtime, VARIABLE};
-pub use error::{RunError, Stage};
+pub use error::{RuntimeError, Stage};
 pub use metrics::{Difference, Mismatch, Tally};
 pub use npy::{read_npy, read_npz, write_npy};
 pub use protocol::Memory;
 pub use sample::{Fill, Range, Unfillable, fill};
 pub use serve::serve;
 pub use statistics::Spread;
-pub use value::{MAX_BYTES, Port, Signature, Value, bytes_of, form};
+pub use value::{Interface, MAX_BYTES, Port, Value, bytes_of, form};
 pub use worker::{Loaded, Worker};
 
 use serde::{Deserialize, Serialize};
@@ -55,10 +55,10 @@ pub enum Engine {
 /// model, if an error is about that.
 pub fn with_either<T, E>(
     mut work: impl FnMut(Engine) -> Result<T, E>,
-    why: impl Fn(&E) -> Option<&RunError>,
+    why: impl Fn(&E) -> Option<&RuntimeError>,
 ) -> Result<T, E> {
     let refused = match work(Engine::Library) {
-        Err(error) if why(&error).is_some_and(RunError::python_may_help) => error,
+        Err(error) if why(&error).is_some_and(RuntimeError::python_may_help) => error,
         other => return other,
     };
     match work(Engine::Python) {

@@ -2,7 +2,7 @@
 
 use crate::ffi::{Api, Session};
 use crate::value::Value;
-use crate::{Kernels, RunError, Stage};
+use crate::{Kernels, RuntimeError, Stage};
 use tfq_ir::{ElementType, counted};
 use tfq_tflite::TemporaryFolder;
 
@@ -11,8 +11,8 @@ const MODEL: &[u8] = include_bytes!("probe.tflite");
 
 /// Calls every function that a run needs on a model whose result is known. Arguments that mean
 /// something else there end in an error, another result, or a crash of this process.
-pub(crate) fn probe(api: Api) -> Result<(), RunError> {
-    let failed = |error: std::io::Error| RunError::new(Stage::Library, error.to_string());
+pub(crate) fn probe(api: Api) -> Result<(), RuntimeError> {
+    let failed = |error: std::io::Error| RuntimeError::new(Stage::Library, error.to_string());
     // Goes with this process too, or with the next one where the library kills it.
     let folder = TemporaryFolder::new().map_err(failed)?;
     let file = folder.path().join("probe.tflite");
@@ -47,6 +47,6 @@ pub(crate) fn probe(api: Api) -> Result<(), RunError> {
     Ok(())
 }
 
-fn wrong(what: &str) -> RunError {
-    RunError::new(Stage::Library, format!("a model gives {what}"))
+fn wrong(what: &str) -> RuntimeError {
+    RuntimeError::new(Stage::Library, format!("a model gives {what}"))
 }

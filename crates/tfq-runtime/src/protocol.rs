@@ -5,8 +5,8 @@
 //! answers each request with one message, which is `{"error": …}` where it failed. The same is
 //! spoken by [`crate::serve`] and by `worker.py`.
 
-use crate::value::{MAX_BYTES, Signature, Value, bytes_of, invalid, type_name};
-use crate::{Kernels, RunError};
+use crate::value::{Interface, MAX_BYTES, Value, bytes_of, invalid, type_name};
+use crate::{Kernels, RuntimeError};
 use serde::{Deserialize, Serialize};
 use std::io::{self, Read, Write};
 use tfq_ir::{ElementType, counted};
@@ -36,11 +36,11 @@ pub(crate) enum Request {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Reply {
-    Loaded { model: usize, signatures: Vec<Signature> },
+    Loaded { model: usize, signatures: Vec<Interface> },
     Done {},
     Times(Vec<f64>),
     Memory(Memory),
-    Error(RunError),
+    Error(RuntimeError),
 }
 
 /// What a process occupies, in bytes.
@@ -154,7 +154,7 @@ mod tests {
         let mut pipe = Vec::new();
         let run = Request::Run { model: 3, signature: 1 };
         send(&mut pipe, Message::new(run, vec![value.clone()])).unwrap();
-        let failed = Reply::Error(RunError::new(Stage::Invoke, "no"));
+        let failed = Reply::Error(RuntimeError::new(Stage::Invoke, "no"));
         send(&mut pipe, Message::new(failed, Vec::new())).unwrap();
 
         let mut pipe = &pipe[..];

@@ -4,7 +4,7 @@ use crate::ffi::{Api, Session};
 use crate::probe::probe;
 use crate::protocol::{Memory, Message, Reply, Request, receive, send};
 use crate::value::Value;
-use crate::{RunError, Stage};
+use crate::{RuntimeError, Stage};
 use std::io::{self, Read, Write};
 use std::path::Path;
 use std::time::Instant;
@@ -59,7 +59,7 @@ fn end_with_parent() {
 fn end_with_parent() {}
 
 struct Worker {
-    api: Result<Api, RunError>,
+    api: Result<Api, RuntimeError>,
     sessions: Vec<Session>,
 }
 
@@ -68,11 +68,11 @@ impl Worker {
         &mut self,
         request: &Request,
         values: &[Value],
-    ) -> Result<(Reply, Vec<Value>), RunError> {
+    ) -> Result<(Reply, Vec<Value>), RuntimeError> {
         let reply = match request {
             Request::Load { keep: true, .. } | Request::Tensor { .. } => {
                 let message = "tensors inside of a model need the Python worker";
-                return Err(RunError::new(Stage::Library, message));
+                return Err(RuntimeError::new(Stage::Library, message));
             }
             Request::Load { path, kernels, threads, .. } => {
                 let api = self.api.clone()?;
@@ -108,19 +108,19 @@ impl Worker {
         Ok((reply, Vec::new()))
     }
 
-    fn session(&mut self, model: usize) -> Result<&mut Session, RunError> {
-        let unknown = || RunError::new(Stage::Input, format!("there is no model {model}"));
+    fn session(&mut self, model: usize) -> Result<&mut Session, RuntimeError> {
+        let unknown = || RuntimeError::new(Stage::Input, format!("there is no model {model}"));
         self.sessions.get_mut(model).ok_or_else(unknown)
     }
 }
 
 /// What this process occupies, as the kernel counts it.
-fn memory() -> Result<Memory, RunError> {
+fn memory() -> Result<Memory, RuntimeError> {
     let mut text = String::new();
     std::fs::File::open("/proc/self/status")
         .and_then(|mut file| file.read_to_string(&mut text))
         .map_err(|error| {
-            RunError::new(Stage::Library, format!("memory cannot be measured here: {error}"))
+            RuntimeError::new(Stage::Library, format!("memory cannot be measured here: {error}"))
         })?;
     Ok(parse_status(&text))
 }

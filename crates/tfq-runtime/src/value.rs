@@ -118,7 +118,7 @@ impl Port {
 
 /// One way to call a model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Signature {
+pub struct Interface {
     /// Its name; `None` where the model has no signatures and its main subgraph is meant.
     pub key: Option<String>,
     /// What it reads.
@@ -127,7 +127,7 @@ pub struct Signature {
     pub outputs: Vec<Port>,
 }
 
-impl Signature {
+impl Interface {
     /// Its name, for messages.
     pub fn label(&self) -> &str {
         self.key.as_deref().unwrap_or("main")

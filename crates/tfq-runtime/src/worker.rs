@@ -1,8 +1,8 @@
 //! The side of a worker that asks: a process that runs models, and may crash alone.
 
 use crate::protocol::{Memory, Message, Reply, Request, receive, send};
-use crate::value::{MAX_BYTES, Signature, Value};
-use crate::{Kernels, RunError, Runtime, Stage, process};
+use crate::value::{Interface, MAX_BYTES, Value};
+use crate::{Kernels, Runtime, RuntimeError, Stage, process};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
@@ -37,7 +37,7 @@ pub struct Worker {
     /// How long an answer may take.
     limit: Option<Duration>,
     /// Why there will be no more answers.
-    end: Option<RunError>,
+    end: Option<RuntimeError>,
 }
 
 /// `None` where the worker closes its output instead.
@@ -48,18 +48,18 @@ type Answer = io::Result<Option<Message<Reply>>>;
 pub struct Loaded {
     index: usize,
     /// The ways to call it.
-    pub signatures: Vec<Signature>,
+    pub signatures: Vec<Interface>,
 }
 
 impl Loaded {
     /// The position of a signature; an error that names those there are.
-    pub fn position(&self, key: &str) -> Result<usize, RunError> {
-        let is_it = |signature: &Signature| signature.label() == key;
+    pub fn position(&self, key: &str) -> Result<usize, RuntimeError> {
+        let is_it = |signature: &Interface| signature.label() == key;
         self.signatures.iter().position(is_it).ok_or_else(|| {
-            let names: Vec<&str> = self.signatures.iter().map(Signature::label).collect();
+            let names: Vec<&str> = self.signatures.iter().map(Interface::label).collect();
             let names = names.join(", ");
             let message = format!("the model has no signature `{key}`, only: {names}");
-            RunError::new(Stage::Input, message)
+            RuntimeError::new(Stage::Input, message)
         })
     }
 }
@@ -73,11 +73,11 @@ impl Worker {
         mut command: Command,
         runtime: &Runtime,
         limit: Option<Duration>,
-    ) -> Result<Self, RunError> {
+    ) -> Result<Self, RuntimeError> {
         command.arg(&runtime.library);
         process::apart(&mut command);
         let mut worker = Self::spawn(command, limit).map_err(|error| {
-            RunError::new(Stage::Library, format!("the worker cannot be started: {error}"))
+            RuntimeError::new(Stage::Library, format!("the worker cannot be started: {error}"))
         })?;
         if runtime.version.is_none() {
             worker.probe(&runtime.library)?;
@@ -87,10 +87,10 @@ impl Worker {
 
     /// Starts a Python interpreter that has the package `ai_edge_litert`; without it, the first
     /// request fails at [`Stage::Library`].
-    pub fn python(interpreter: &Path, limit: Option<Duration>) -> Result<Self, RunError> {
+    pub fn python(interpreter: &Path, limit: Option<Duration>) -> Result<Self, RuntimeError> {
         Self::spawn(process::python(interpreter, SCRIPT), limit).map_err(|error| {
             let interpreter = visible_path(interpreter);
-            RunError::new(Stage::Library, format!("{interpreter} cannot be started: {error}"))
+            RuntimeError::new(Stage::Library, format!("{interpreter} cannot be started: {error}"))
         })
     }
 
@@ -135,7 +135,7 @@ impl Worker {
         path: &Path,
         kernels: Kernels,
         threads: u32,
-    ) -> Result<Loaded, RunError> {
+    ) -> Result<Loaded, RuntimeError> {
         self.load_with(path, kernels, threads, false)
     }
 
@@ -144,7 +144,7 @@ impl Worker {
         &mut self,
         path: &Path,
         kernels: Kernels,
-    ) -> Result<Loaded, RunError> {
+    ) -> Result<Loaded, RuntimeError> {
         self.load_with(path, kernels, 1, true)
     }
 
@@ -154,12 +154,12 @@ impl Worker {
         kernels: Kernels,
         threads: u32,
         keep: bool,
-    ) -> Result<Loaded, RunError> {
+    ) -> Result<Loaded, RuntimeError> {
         // The worker is in another folder.
         let whole = std::path::absolute(path).ok();
         let Some(path) = whole.as_ref().and_then(|path| path.to_str()) else {
             let message = format!("{} is no path that the runtime can take", visible_path(path));
-            return Err(RunError::new(Stage::Load, message));
+            return Err(RuntimeError::new(Stage::Load, message));
         };
         let request = Request::Load { path: path.to_owned(), kernels, threads, keep };
         match self.ask(request, Vec::new())?.0 {
@@ -175,7 +175,7 @@ impl Worker {
         model: &Loaded,
         signature: usize,
         inputs: Vec<Value>,
-    ) -> Result<Vec<Value>, RunError> {
+    ) -> Result<Vec<Value>, RuntimeError> {
         let request = Request::Run { model: model.index, signature };
         let outputs = self.ask(request, inputs)?.1;
         let wanted = model.signatures.get(signature).map(|signature| signature.outputs.len());
@@ -189,7 +189,7 @@ impl Worker {
     }
 
     /// Repeats the last run of this model, and tells how many seconds each took.
-    pub fn again(&mut self, model: &Loaded, runs: u32) -> Result<Vec<f64>, RunError> {
+    pub fn again(&mut self, model: &Loaded, runs: u32) -> Result<Vec<f64>, RuntimeError> {
         match self.ask(Request::Again { model: model.index, runs }, Vec::new())?.0 {
             Reply::Times(times) if times.len() == runs as usize => Ok(times),
             other => Err(self.unexpected(&other)),
@@ -202,7 +202,7 @@ impl Worker {
     }
 
     /// What the process occupies.
-    pub fn memory(&mut self) -> Result<Memory, RunError> {
+    pub fn memory(&mut self) -> Result<Memory, RuntimeError> {
         match self.ask(Request::Memory, Vec::new())?.0 {
             Reply::Memory(memory) => Ok(memory),
             other => Err(self.unexpected(&other)),
@@ -216,7 +216,7 @@ impl Worker {
         model: &Loaded,
         subgraph: usize,
         tensor: usize,
-    ) -> Result<Option<Value>, RunError> {
+    ) -> Result<Option<Value>, RuntimeError> {
         let request = Request::Tensor { model: model.index, subgraph, tensor };
         match self.ask(request, Vec::new()) {
             Ok((_, values)) => Ok(values.into_iter().next()),
@@ -226,12 +226,12 @@ impl Worker {
     }
 
     /// Whether a library does what the declarations of its functions say.
-    fn probe(&mut self, library: &Path) -> Result<(), RunError> {
+    fn probe(&mut self, library: &Path) -> Result<(), RuntimeError> {
         self.ask(Request::Probe, Vec::new()).map(|_| ()).map_err(|error| {
             let library = visible_path(library);
             let message =
                 format!("{library} has no version that is known, and fails a test of its C API");
-            RunError::new(Stage::Library, format!("{message}: {error}"))
+            RuntimeError::new(Stage::Library, format!("{message}: {error}"))
         })
     }
 
@@ -239,7 +239,7 @@ impl Worker {
         &mut self,
         request: Request,
         values: Vec<Value>,
-    ) -> Result<(Reply, Vec<Value>), RunError> {
+    ) -> Result<(Reply, Vec<Value>), RuntimeError> {
         if let Some(end) = &self.end {
             return Err(end.clone());
         }
@@ -247,7 +247,7 @@ impl Worker {
         if bytes > MAX_BYTES {
             let (bytes, most) = (counted(bytes, "byte"), grouped(MAX_BYTES));
             let message = format!("they have {bytes}, {most} can be passed at most");
-            return Err(RunError::new(Stage::Input, message));
+            return Err(RuntimeError::new(Stage::Input, message));
         }
         match self.exchange(Message::new(request, values)) {
             Ok(Ok(Some(Message { body: Reply::Error(mut error), .. }))) => {
@@ -268,7 +268,7 @@ impl Worker {
             Ok(Err(error)) => Err(self.useless(&error.to_string())),
             Err(limit) => {
                 let message = format!("no answer within {} s", limit.as_secs_f64());
-                Err(self.close(RunError::new(Stage::Timeout, message)))
+                Err(self.close(RuntimeError::new(Stage::Timeout, message)))
             }
         }
     }
@@ -291,32 +291,32 @@ impl Worker {
     }
 
     /// Ends the process.
-    fn close(&mut self, error: RunError) -> RunError {
+    fn close(&mut self, error: RuntimeError) -> RuntimeError {
         process::kill(&mut self.child);
         let _ = self.child.wait();
         self.closed(error)
     }
 
     /// The process has ended: every request is answered so from now on.
-    fn closed(&mut self, error: RunError) -> RunError {
+    fn closed(&mut self, error: RuntimeError) -> RuntimeError {
         self.questions = None;
         self.end = Some(error.clone());
         error
     }
 
     /// What came cannot be trusted, and nor can what would come.
-    fn useless(&mut self, why: &str) -> RunError {
+    fn useless(&mut self, why: &str) -> RuntimeError {
         let message = format!("a worker's answer is of no use: {why}");
-        self.close(RunError::new(Stage::Library, message))
+        self.close(RuntimeError::new(Stage::Library, message))
     }
 
-    fn unexpected(&mut self, reply: &Reply) -> RunError {
+    fn unexpected(&mut self, reply: &Reply) -> RuntimeError {
         let text: String = format!("{reply:?}").chars().take(MOST_SHOWN).collect();
         self.useless(&format!("it is to something else: {text}"))
     }
 
     /// Why the process closed its output without an answer.
-    fn ended(&mut self) -> RunError {
+    fn ended(&mut self) -> RuntimeError {
         let (stage, how) = match process::ends_within(&mut self.child, GRACE) {
             Ok(Some(status)) => ending(status),
             Ok(None) | Err(_) => {
@@ -326,13 +326,13 @@ impl Worker {
         // With what it said at its very end.
         let said = self.said();
         if let Some(missing) = said.lines().find(|line| line.starts_with("ModuleNotFoundError: ")) {
-            return self.closed(RunError::new(Stage::Library, missing.trim()));
+            return self.closed(RuntimeError::new(Stage::Library, missing.trim()));
         }
         let message = match complaint(&said) {
             Some(said) if stage == Stage::Crash => format!("{how} ({said})"),
             _ => how,
         };
-        self.closed(RunError::new(stage, message))
+        self.closed(RuntimeError::new(stage, message))
     }
 
     /// What it wrote to standard error since the last answer, or before the first one since it
@@ -357,7 +357,7 @@ impl Drop for Worker {
     fn drop(&mut self) {
         // A model that never ends would keep it. Once closed, its number may be another's.
         if self.end.is_none() {
-            self.close(RunError::new(Stage::Killed, "it is not wanted any more"));
+            self.close(RuntimeError::new(Stage::Killed, "it is not wanted any more"));
         }
     }
 }

@@ -14,7 +14,7 @@ mod target;
 
 pub use error::{Problem, TargetError};
 pub use facts::op::OpFacts;
-pub use facts::rows::{Prefer, Reading};
+pub use facts::rows::{Objective, Reading};
 pub use facts::versions::max_runtime;
 pub use form::{Granularity, WeightForm};
 pub use query::describe::{

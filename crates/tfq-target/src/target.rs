@@ -3,7 +3,7 @@
 use crate::error::TargetError;
 use crate::facts::read::{self, CapRow};
 use crate::facts::rows::{
-    Dequantize, KernelRule, KernelSet, Load, Memory, OpEntry, Prefer, Since, Unwritten,
+    Dequantize, KernelRule, KernelSet, Load, Memory, Objective, OpEntry, Since, Unwritten,
 };
 use std::sync::{Arc, OnceLock};
 
@@ -29,7 +29,7 @@ pub struct Target {
     pub(crate) kernels: Vec<KernelSet>,
     /// The last release of the runtime that a model for the target may ask for.
     pub(crate) max_runtime: Option<String>,
-    pub(crate) prefer: Prefer,
+    pub(crate) prefer: Objective,
     pub(crate) keeps_dequantized: bool,
     pub(crate) ops: Vec<OpEntry>,
     /// In order of precedence, those about every op before all others.
@@ -69,7 +69,7 @@ impl Target {
             base: None,
             kernels: parsed.kernels.unwrap_or_default(),
             max_runtime: parsed.max_runtime,
-            prefer: parsed.prefer.unwrap_or(Prefer::Size),
+            prefer: parsed.prefer.unwrap_or(Objective::Size),
             keeps_dequantized: parsed.keeps_dequantized.unwrap_or(true),
             ops: parsed.ops,
             rules: parsed.rules,
@@ -148,7 +148,7 @@ impl Target {
     }
 
     /// What matters most to who runs models there, where the user does not say.
-    pub fn prefer(&self) -> Prefer {
+    pub fn prefer(&self) -> Objective {
         self.prefer
     }
 

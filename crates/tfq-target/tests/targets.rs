@@ -7,7 +7,7 @@ use common::*;
 use std::sync::Arc;
 use tfq_ir::OpKind;
 use tfq_ir::catalog::ops::*;
-use tfq_target::{Granularity, Meant, Prefer, Reading, Target, Verdict, WeightForm, describe};
+use tfq_target::{Granularity, Meant, Objective, Reading, Target, Verdict, WeightForm, describe};
 
 fn named(name: &str) -> Arc<Target> {
     Target::named(name).unwrap_or_else(|| panic!("{name} is not shipped"))
@@ -271,7 +271,7 @@ fn nothing_is_hybrid_without_hybrid_kernels() {
     on_cpu(ask("tflm", &embedding(), 1, Int8, TENSOR));
     refused(ask("tflm", &embedding(), 1, Int8, channel(0)), "one scale");
     refused(ask("gpu", &embedding(), 1, Int8, TENSOR), "GPU");
-    assert_eq!((named("tflm").prefer(), litert().prefer()), (Prefer::Ram, Prefer::Size));
+    assert_eq!((named("tflm").prefer(), litert().prefer()), (Objective::Ram, Objective::Size));
     assert!(!named("tflm").keeps_dequantized() && litert().keeps_dequantized());
 }
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use tfq_ir::catalog::ops;
 use tfq_ir::{
     BufferId, CacheReason, ConstantPool, CustomOptions, DEQUANT_CACHE_METADATA, DequantCache,
-    DequantCacheEntry, Edit, ElementType, Metadata, Module, Op, OpCode, OpId, OpKind, Patch, Place,
+    DequantCacheEntry, Edit, ElementType, Metadata, Module, Op, OpCode, OpId, OpKind, Patch, InsertionPoint,
     Signature, SubgraphBuilder, SubgraphId, Tensor,
 };
 use tfq_schema::tflite as fb;
@@ -662,7 +662,7 @@ fn the_record_of_cached_results_names_ops_and_tensors_by_their_numbers_in_the_fi
     let mut patch = Patch::new(SubgraphId(0), "make an op");
     let made = patch.add_tensor(float("made", &[1]));
     let read = module.subgraph(SubgraphId(0)).operand(entry.op, 0).map(Into::into);
-    patch.add_op(op(ops::NEG), Place::End, &[read], &[made]);
+    patch.add_op(op(ops::NEG), InsertionPoint::End, &[read], &[made]);
     let made = module.apply(patch).unwrap();
     let mut patch = Patch::new(SubgraphId(0), "erase it");
     patch.erase_op(made.ops[0]);

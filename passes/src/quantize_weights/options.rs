@@ -60,12 +60,12 @@ tfq_pass::option_enum! {
 
 impl Prefer {
     /// The choice, where the target would choose this.
-    pub(super) fn or(self, target: tfq_target::Prefer) -> tfq_target::Prefer {
+    pub(super) fn or(self, target: tfq_target::Objective) -> tfq_target::Objective {
         match self {
             Self::Target => target,
-            Self::Size => tfq_target::Prefer::Size,
-            Self::Ram => tfq_target::Prefer::Ram,
-            Self::Latency => tfq_target::Prefer::Latency,
+            Self::Size => tfq_target::Objective::Size,
+            Self::Ram => tfq_target::Objective::Ram,
+            Self::Latency => tfq_target::Objective::Latency,
         }
     }
 }

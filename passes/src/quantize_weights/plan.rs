@@ -7,7 +7,7 @@ use indexmap::IndexSet;
 use std::collections::HashSet;
 use std::fmt;
 use tfq_ir::{ElementType, Module, Numbers, OpId, SubgraphId, Tensor, TensorId, counted, grouped};
-use tfq_target::{Granularity, Prefer, Reading, Spreaders, WeightForm};
+use tfq_target::{Granularity, Objective, Reading, Spreaders, WeightForm};
 
 /// A form that can be used.
 pub(super) struct Plan {
@@ -42,9 +42,9 @@ impl Plan {
     }
 
     /// Whether it is to be used instead of one that would come before it.
-    pub(super) fn is_better(&self, than: &Self, prefer: Prefer) -> bool {
+    pub(super) fn is_better(&self, than: &Self, prefer: Objective) -> bool {
         match (prefer, self.held, than.held) {
-            (Prefer::Ram, Some(own), Some(other)) if own != other => own < other,
+            (Objective::Ram, Some(own), Some(other)) if own != other => own < other,
             _ => self.direct > than.direct,
         }
     }
@@ -142,8 +142,8 @@ impl Select<'_> {
             return Err(Objection::NoGain { scales, biases });
         }
         let held = match self.prefer {
-            Prefer::Ram => self.held(uses, &readings, &stored),
-            Prefer::Size | Prefer::Latency => None,
+            Objective::Ram => self.held(uses, &readings, &stored),
+            Objective::Size | Objective::Latency => None,
         };
         self.refuse_costly(uses, dequantized > 0, held, &readings)?;
         let obstacle = obstacle(&readings).map(str::to_owned);
@@ -242,13 +242,13 @@ impl Select<'_> {
             None => String::new(),
         };
         match self.prefer {
-            Prefer::Size => Ok(()),
-            Prefer::Latency if dequantized && !self.target.keeps_dequantized() => {
+            Objective::Size => Ok(()),
+            Objective::Latency if dequantized && !self.target.keeps_dequantized() => {
                 let cost = "the runtime would dequantise it in every invocation";
                 Err(Objection::Preferred(format!("prefer=latency: {cost}{}", told())))
             }
-            Prefer::Latency => Ok(()),
-            Prefer::Ram => match (held, self.held_as_float(uses)) {
+            Objective::Latency => Ok(()),
+            Objective::Ram => match (held, self.held_as_float(uses)) {
                 (Some(held), Some(float)) if held <= float => Ok(()),
                 (Some(held), Some(float)) => {
                     let cost = format!(

@@ -7,7 +7,7 @@ use super::form::{Form, WeightUse};
 use super::options::WeightType;
 use indexmap::IndexSet;
 use tfq_ir::{Module, OpId, SubgraphId, TensorId};
-use tfq_target::{Granularity, Prefer, Target, WeightForm};
+use tfq_target::{Granularity, Objective, Target, WeightForm};
 
 /// What a choice is made from.
 pub(super) struct Select<'a> {
@@ -15,7 +15,7 @@ pub(super) struct Select<'a> {
     pub(super) module: &'a Module,
     pub(super) widened: Option<&'a Widened>,
     pub(super) target: &'a Target,
-    pub(super) prefer: Prefer,
+    pub(super) prefer: Objective,
     /// Ops with a hybrid kernel for all of their weights or none, where it cannot be all.
     pub(super) broken: IndexSet<(SubgraphId, OpId)>,
     /// Float16 biases that become float32 for what was selected so far, which later ones get for
@@ -96,7 +96,7 @@ impl Select<'_> {
         form: &WeightForm,
         delegated: bool,
     ) -> Option<String> {
-        if self.prefer != Prefer::Latency || delegated {
+        if self.prefer != Objective::Latency || delegated {
             return None;
         }
         let graph = self.module.subgraph(u.sg);

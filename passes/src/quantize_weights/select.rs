@@ -13,7 +13,7 @@ use tfq_ir::catalog::ops;
 use tfq_ir::{BufferId, ElementType, OpId, OpKind, SubgraphId, TensorId, counted};
 use tfq_numeric::{NonFinite, ScaleRule};
 use tfq_pass::Session;
-use tfq_target::Prefer;
+use tfq_target::Objective;
 
 /// Selects in the model, or in what is seen as it.
 pub(super) fn select(
@@ -332,7 +332,7 @@ impl Select<'_> {
     }
 
     fn slow_reader(&self, u: &WeightUse, form: &Form) -> Option<String> {
-        if self.prefer != Prefer::Latency {
+        if self.prefer != Objective::Latency {
             return None;
         }
         let stored = form.stored();

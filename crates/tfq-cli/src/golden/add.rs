@@ -2,17 +2,18 @@
 
 use super::console::say;
 use super::outcome::outcome_on;
-use super::place::{Place, failure};
+use super::place::{GoldenFolder, failure};
 use crate::diagnostics::{Failure, named};
 use crate::emit::Detail;
-use crate::model::{self, Prefer, Reading};
+use crate::model::{self, PreferArg, ReadArgs};
 use crate::outputs;
 use clap::ValueEnum;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use tfq_golden::{Entry, Folder, FolderError};
-use tfq_opt::format::Access;
-use tfq_opt::ir::{counted, text};
+use tfq_ir::counted;
+use tfq_text as text;
+use tfq_tflite::Access;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -29,7 +30,7 @@ pub(crate) struct Args {
 
     /// What to weigh against size, in the default pipeline [default: what suits the target]
     #[arg(long, value_enum, value_name = "WHAT", conflicts_with_all = ["passes", "pipeline"])]
-    prefer: Option<Prefer>,
+    prefer: Option<PreferArg>,
 
     /// The runtime that the result is for, by name or as a .toml file
     #[arg(long, default_value = "litert", value_name = "NAME")]
@@ -52,10 +53,10 @@ pub(crate) struct Args {
     replace: bool,
 
     #[command(flatten)]
-    reading: Reading,
+    reading: ReadArgs,
 
     #[command(flatten)]
-    place: Place,
+    place: GoldenFolder,
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
@@ -80,7 +81,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         model::read(&args.model, Access::Whole)?
     };
     let outcome = outcome_on(&folder, &entry, &args.model, bytes.clone())?;
-    tfq_opt::format::check_inputs().map_err(|changed| Failure::changed(&changed))?;
+    tfq_tflite::check_inputs().map_err(|changed| Failure::changed(&changed))?;
     let name = entry.name.clone();
     let skeleton = args.skeleton.then_some(bytes);
     folder.add(entry, &outcome.golden, skeleton, args.replace).map_err(failure)?;

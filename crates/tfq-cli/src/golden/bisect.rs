@@ -2,7 +2,7 @@
 
 use super::console::say;
 use super::outcome::outcome;
-use super::place::{Place, failure, no_golden};
+use super::place::{GoldenFolder, failure, no_golden};
 use crate::diagnostics::Failure;
 use std::fmt::Write;
 use tfq_golden::{Blame, blame, compare};
@@ -13,7 +13,7 @@ pub(crate) struct Args {
     name: String,
 
     #[command(flatten)]
-    place: Place,
+    place: GoldenFolder,
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {

@@ -2,7 +2,7 @@
 
 use super::console::{on_ci, say};
 use super::outcome::outcome;
-use super::place::{Place, chosen, failure, shown};
+use super::place::{GoldenFolder, chosen, failure, shown};
 use super::report::{self, Report, State, Verdict};
 use crate::diagnostics::{self, Failure};
 use clap::ValueEnum;
@@ -24,7 +24,7 @@ pub(crate) struct Args {
     pending: Pending,
 
     #[command(flatten)]
-    place: Place,
+    place: GoldenFolder,
 }
 
 const STATUS: &str = "\

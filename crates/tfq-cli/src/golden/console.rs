@@ -3,7 +3,7 @@
 use crate::diagnostics::{Failure, output_failure};
 use crate::shown::Shown;
 use std::io::{self, BufRead, IsTerminal, Write};
-use tfq_opt::diff::Style;
+use tfq_diff::Style;
 
 pub(super) fn style() -> Style {
     let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());

@@ -2,16 +2,16 @@
 
 use super::place::{shortened, shown};
 use crate::diagnostics::{Failure, named};
-use crate::model::{self, Prefer, Reading};
+use crate::model::{self, PreferArg, ReadArgs};
 use crate::tool;
 use bytes::Bytes;
 use clap::ValueEnum;
 use std::path::Path;
 use tfq_golden::{Entry, Folder, Golden, Header, Recorder, Recording, input_hash};
-use tfq_opt::format::Access;
-use tfq_opt::ir::text::Level;
 use tfq_opt::pass::Pipeline;
 use tfq_opt::{Optimizer, Source};
+use tfq_text::Level;
+use tfq_tflite::Access;
 
 /// What an entry of the index gives now.
 pub(super) struct Outcome {
@@ -38,7 +38,7 @@ pub(super) fn outcome_on(
     let level = Level::from_name(&entry.level).expect("the index has names of levels only");
     let hash = input_hash(&bytes);
     let header = Header::new(&entry.model, &hash, &pipeline, &entry.target, level);
-    let reading = Reading {
+    let reading = ReadArgs {
         fills: entry.fills,
         drop_unknown: entry.drop_unknown,
         side_file: entry.side_file.as_ref().map(|file| shown(&folder.resolve(file)).into()),
@@ -81,7 +81,7 @@ fn pipeline(folder: &Folder, entry: &Entry) -> Result<Pipeline, Failure> {
         }
         (Some(passes), None) if passes == "default" && entry.prefer.is_some() => {
             let name = entry.prefer.as_deref().unwrap_or_default();
-            let prefer = Prefer::from_str(name, false).map_err(|_| {
+            let prefer = PreferArg::from_str(name, false).map_err(|_| {
                 let message = format!("golden `{}`: `{name}` is nothing to prefer", entry.name);
                 Failure::usage(&message, "prefer size, ram or latency")
             })?;

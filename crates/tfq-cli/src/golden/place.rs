@@ -4,17 +4,17 @@ use crate::diagnostics::{Failure, cause, named};
 use globset::{Glob, GlobSet, GlobSetBuilder};
 use std::path::{Path, PathBuf};
 use tfq_golden::{Entry, Folder, FolderError};
-use tfq_opt::ir::did_you_mean;
+use tfq_ir::did_you_mean;
 
 /// Where the goldens are.
 #[derive(Debug, clap::Args)]
-pub(super) struct Place {
+pub(super) struct GoldenFolder {
     /// The folder with the goldens and their index
     #[arg(long, default_value = "goldens", value_name = "FOLDER")]
     pub(super) dir: PathBuf,
 }
 
-impl Place {
+impl GoldenFolder {
     pub(super) fn open(&self) -> Result<Folder, Failure> {
         Folder::open(&self.dir).map_err(failure)
     }

@@ -1,10 +1,10 @@
 //! `tfq-opt golden prune`.
 
 use super::console::{ask, say};
-use super::place::{Place, failure, shown};
+use super::place::{GoldenFolder, failure, shown};
 use crate::diagnostics::Failure;
 use std::path::PathBuf;
-use tfq_opt::ir::counted;
+use tfq_ir::counted;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -17,7 +17,7 @@ pub(crate) struct Args {
     dry_run: bool,
 
     #[command(flatten)]
-    place: Place,
+    place: GoldenFolder,
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {

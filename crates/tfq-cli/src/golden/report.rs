@@ -8,10 +8,10 @@ use quick_xml::events::{BytesDecl, BytesText, Event};
 use serde_json::json;
 use std::fmt::Write as _;
 use std::io;
+use tfq_diff::Style;
 use tfq_golden::{Cause, Comparison, Folder, Kind};
-use tfq_opt::diff::Style;
-use tfq_opt::ir::counted;
-use tfq_opt::ir::text::{Level, visible, visible_lines};
+use tfq_ir::counted;
+use tfq_text::{Level, visible, visible_lines};
 
 /// Version of the form of [`json`].
 const SCHEMA: u32 = 1;

@@ -2,12 +2,12 @@
 
 use super::console::{ask, on_ci, say, say_coloured, style};
 use super::outcome::header;
-use super::place::{Patterns, Place, failure};
+use super::place::{GoldenFolder, Patterns, failure};
 use super::report::reasons;
 use crate::diagnostics::Failure;
 use similar::TextDiff;
 use tfq_golden::{Folder, Golden, Section, compare};
-use tfq_opt::ir::counted;
+use tfq_ir::counted;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -28,7 +28,7 @@ pub(crate) struct Args {
     reject_all: bool,
 
     #[command(flatten)]
-    place: Place,
+    place: GoldenFolder,
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {

@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, BufReader};
 use std::path::Path;
-use tfq_opt::ir::counted;
-use tfq_opt::ir::text::visible;
-use tfq_opt::runtime::{self, Port, Signature, Value};
+use tfq_ir::counted;
+use tfq_runtime::{self as runtime, Interface, Port, Value};
+use tfq_text::visible;
 
 /// Arrays of samples.
 pub(super) struct Data {
@@ -86,7 +86,7 @@ impl Data {
     pub(super) fn assign(
         &mut self,
         names: &[&str],
-        interfaces: &[Signature],
+        interfaces: &[Interface],
     ) -> Result<(), Failure> {
         let failed = |message: String, help: String| {
             Err(Failure::Model { message: format!("{}: {message}", self.place), help: Some(help) })
@@ -124,7 +124,7 @@ impl Data {
         Ok(())
     }
 
-    pub(super) fn lacks(&self, subject: &Subject, interface: &Signature, port: &Port) -> Failure {
+    pub(super) fn lacks(&self, subject: &Subject, interface: &Interface, port: &Port) -> Failure {
         let names: Vec<&str> = self.arrays.iter().map(|(name, _)| name.as_str()).collect();
         let signature = match &interface.key {
             Some(key) => format!(" of `{key}`"),

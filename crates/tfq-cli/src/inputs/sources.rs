@@ -2,8 +2,8 @@
 
 use serde_json::{Value as Json, json};
 use std::fmt;
-use tfq_opt::ir::counted;
-use tfq_opt::ir::text::visible;
+use tfq_ir::counted;
+use tfq_text::visible;
 
 /// What is said of values that were made up at random.
 pub(super) const RANDOM: &str = "random";

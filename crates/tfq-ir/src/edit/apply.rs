@@ -3,11 +3,11 @@
 use super::Edit;
 use super::check;
 use super::log::Applied;
-use super::patch::{BufferRef, OpChange, OpRef, Patch, Place, TensorChange, TensorRef};
+use super::patch::{BufferRef, InsertionPoint, OpChange, OpRef, Patch, TensorChange, TensorRef};
 use super::refused::{Reason, Rejected};
 use crate::model::numbering::keeps_record;
 use crate::model::signature::SignaturePorts;
-use crate::model::subgraph::Role;
+use crate::model::subgraph::EdgeRole;
 use crate::{BufferId, Metadata, Module, OpId, TensorId};
 use bytes::Bytes;
 use indexmap::IndexSet;
@@ -222,15 +222,15 @@ fn commit(module: &mut Module, patch: &Patch) -> Applied {
     for (op, place) in &patch.ops {
         let op = op.clone();
         ops.push(match *place {
-            Place::Before(anchor) => graph.insert_op(op, Some(anchor)),
-            Place::After(anchor) => {
+            InsertionPoint::Before(anchor) => graph.insert_op(op, Some(anchor)),
+            InsertionPoint::After(anchor) => {
                 let last = behind.get(&anchor).copied().unwrap_or(anchor);
                 let next = graph.next_op(last);
                 let id = graph.insert_op(op, next);
                 behind.insert(anchor, id);
                 id
             }
-            Place::End => graph.insert_op(op, None),
+            InsertionPoint::End => graph.insert_op(op, None),
         });
     }
     let op_of = |op: OpRef| match op {
@@ -245,13 +245,13 @@ fn commit(module: &mut Module, patch: &Patch) -> Applied {
         OpRef::Old(op) => Some((*op, role, *slot)),
         OpRef::New(_) => None,
     };
-    let results = patch.results.keys().filter_map(|at| filled(at, Role::Result));
-    let operands = patch.operands.keys().filter_map(|at| filled(at, Role::Operand));
-    let scratch = patch.intermediates.keys().filter_map(|at| filled(at, Role::Intermediate));
+    let results = patch.results.keys().filter_map(|at| filled(at, EdgeRole::Result));
+    let operands = patch.operands.keys().filter_map(|at| filled(at, EdgeRole::Operand));
+    let scratch = patch.intermediates.keys().filter_map(|at| filled(at, EdgeRole::Intermediate));
     graph.disconnect(results.chain(operands).chain(scratch), &patch.erased_ops);
-    let results = patch.results.iter().map(|(at, tensor)| (at, Role::Result, Some(*tensor)));
-    let operands = patch.operands.iter().map(|(at, tensor)| (at, Role::Operand, *tensor));
-    let scratch = patch.intermediates.iter().map(|(at, id)| (at, Role::Intermediate, *id));
+    let results = patch.results.iter().map(|(at, tensor)| (at, EdgeRole::Result, Some(*tensor)));
+    let operands = patch.operands.iter().map(|(at, tensor)| (at, EdgeRole::Operand, *tensor));
+    let scratch = patch.intermediates.iter().map(|(at, id)| (at, EdgeRole::Intermediate, *id));
     for (&(op, slot), role, tensor) in results.chain(operands).chain(scratch) {
         touched.insert(op_of(op));
         graph.connect(op_of(op), role, slot, tensor.map(place));

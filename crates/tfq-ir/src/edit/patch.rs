@@ -70,7 +70,7 @@ impl From<OpId> for OpRef {
 
 /// Where a new op goes in the execution order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum InsertionPoint {
     /// Right before this op.
     Before(OpId),
     /// Right after this op.
@@ -86,7 +86,7 @@ pub struct Patch {
     pub(super) label: Cow<'static, str>,
     pub(super) constants: Vec<Bytes>,
     pub(super) tensors: Vec<Tensor>,
-    pub(super) ops: Vec<(Op, Place)>,
+    pub(super) ops: Vec<(Op, InsertionPoint)>,
     /// Last one wins, as if they had been applied in order.
     pub(super) operands: IndexMap<(OpRef, u32), Option<TensorRef>>,
     pub(super) results: IndexMap<(OpRef, u32), TensorRef>,
@@ -245,7 +245,7 @@ impl Patch {
     pub fn add_op(
         &mut self,
         op: Op,
-        place: Place,
+        place: InsertionPoint,
         operands: &[Option<TensorRef>],
         results: &[TensorRef],
     ) -> OpRef {
@@ -408,7 +408,7 @@ impl Patch {
     ) -> OpRef {
         let results: Vec<TensorRef> = graph.results(old).into_iter().map(TensorRef::Old).collect();
         self.erase_op(old);
-        self.add_op(new, Place::Before(old), operands, &results)
+        self.add_op(new, InsertionPoint::Before(old), operands, &results)
     }
 
     /// Puts a new op between an op and a tensor that it reads: the op reads `result` instead, which
@@ -422,7 +422,7 @@ impl Patch {
     ) -> Option<TensorRef> {
         let operand = graph.operand(at.op, at.slot)?;
         let result = self.add_tensor(result);
-        self.add_op(new, Place::Before(at.op), &[Some(operand.into())], &[result]);
+        self.add_op(new, InsertionPoint::Before(at.op), &[Some(operand.into())], &[result]);
         self.set_operand(at.op, at.slot, result);
         Some(result)
     }

@@ -21,16 +21,16 @@ pub struct Signature {
 /// What signatures take and return, found when somebody asks first. It is no part of the model,
 /// and so not shown; who changes signatures replaces it.
 #[derive(Clone, Default)]
-pub(crate) struct SignaturePorts(OnceLock<Arc<Ports>>);
+pub(crate) struct SignaturePorts(OnceLock<Arc<PortPlaces>>);
 
 #[derive(Clone, Default)]
-pub(super) struct Ports {
+pub(super) struct PortPlaces {
     pub(super) inputs: HashSet<TensorId>,
     /// By signature and place.
     pub(super) outputs: Places<(u32, u32)>,
 }
 
-impl Ports {
+impl PortPlaces {
     fn of(signatures: &[Signature]) -> Self {
         let inputs = signatures.iter().flat_map(|signature| tensors(&signature.inputs));
         let mut ports = Self { inputs: inputs.collect(), ..Self::default() };
@@ -46,8 +46,8 @@ impl Ports {
 }
 
 impl SignaturePorts {
-    pub(super) fn of(&self, signatures: &[Signature]) -> &Ports {
-        self.0.get_or_init(|| Arc::new(Ports::of(signatures)))
+    pub(super) fn of(&self, signatures: &[Signature]) -> &PortPlaces {
+        self.0.get_or_init(|| Arc::new(PortPlaces::of(signatures)))
     }
 
     /// The signatures return other tensors in place of some.

@@ -31,7 +31,7 @@ use std::sync::Arc;
 
 /// How an op and a tensor hang together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Role {
+pub(crate) enum EdgeRole {
     Operand,
     Result,
     Intermediate,
@@ -39,7 +39,7 @@ pub(crate) enum Role {
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Edge {
-    pub(crate) role: Role,
+    pub(crate) role: EdgeRole,
     pub(crate) slot: u32,
 }
 
@@ -221,7 +221,7 @@ impl Subgraph {
     /// The op's operands by slot.
     pub fn operands(&self, op: OpId) -> Operands {
         let mut operands = SmallVec::from_elem(None, self.op_node(op).operands as usize);
-        self.each_edge(op, Incoming, Role::Operand, |slot, tensor| {
+        self.each_edge(op, Incoming, EdgeRole::Operand, |slot, tensor| {
             operands[slot as usize] = Some(tensor);
         });
         operands
@@ -230,7 +230,7 @@ impl Subgraph {
     /// One operand; `None` where it is left out or the op has fewer operands.
     pub fn operand(&self, op: OpId, slot: u32) -> Option<TensorId> {
         let mut found = None;
-        self.each_edge(op, Incoming, Role::Operand, |at, tensor| {
+        self.each_edge(op, Incoming, EdgeRole::Operand, |at, tensor| {
             if at == slot {
                 found = Some(tensor);
             }
@@ -241,7 +241,7 @@ impl Subgraph {
     /// The op's results by slot.
     pub fn results(&self, op: OpId) -> SmallVec<[TensorId; 2]> {
         let mut results: SmallVec<[(u32, TensorId); 2]> = SmallVec::new();
-        self.each_edge(op, Outgoing, Role::Result, |slot, tensor| results.push((slot, tensor)));
+        self.each_edge(op, Outgoing, EdgeRole::Result, |slot, tensor| results.push((slot, tensor)));
         results.sort_unstable_by_key(|(slot, _)| *slot);
         results.into_iter().map(|(_, tensor)| tensor).collect()
     }
@@ -249,7 +249,7 @@ impl Subgraph {
     /// Scratch tensors that the op names, by slot.
     pub fn intermediates(&self, op: OpId) -> Operands {
         let mut found = SmallVec::from_elem(None, self.op_node(op).intermediates as usize);
-        self.each_edge(op, Outgoing, Role::Intermediate, |slot, tensor| {
+        self.each_edge(op, Outgoing, EdgeRole::Intermediate, |slot, tensor| {
             found[slot as usize] = Some(tensor);
         });
         found
@@ -263,7 +263,7 @@ impl Subgraph {
         }
         self.graph
             .edges_directed(self.node_of_tensor(tensor), Incoming)
-            .find(|edge| edge.weight().role == Role::Result)
+            .find(|edge| edge.weight().role == EdgeRole::Result)
             .map(|edge| (self.op_id(edge.source()), edge.weight().slot))
     }
 
@@ -272,7 +272,7 @@ impl Subgraph {
         let mut uses: SmallVec<[(u64, Use); 4]> = self
             .graph
             .edges_directed(self.node_of_tensor(tensor), Outgoing)
-            .filter(|edge| edge.weight().role == Role::Operand)
+            .filter(|edge| edge.weight().role == EdgeRole::Operand)
             .map(|edge| {
                 let op = self.op_id(edge.target());
                 (self.op_node(op).key, Use { op, slot: edge.weight().slot })
@@ -328,7 +328,7 @@ impl Subgraph {
     pub(crate) fn producer_count(&self, tensor: TensorId) -> usize {
         self.graph
             .edges_directed(self.node_of_tensor(tensor), Incoming)
-            .filter(|edge| edge.weight().role == Role::Result)
+            .filter(|edge| edge.weight().role == EdgeRole::Result)
             .count()
     }
 
@@ -336,7 +336,7 @@ impl Subgraph {
     pub(crate) fn scratch_of(&self, tensor: TensorId) -> impl Iterator<Item = OpId> + '_ {
         self.graph
             .edges_directed(self.node_of_tensor(tensor), Incoming)
-            .filter(|edge| edge.weight().role == Role::Intermediate)
+            .filter(|edge| edge.weight().role == EdgeRole::Intermediate)
             .map(|edge| self.op_id(edge.source()))
     }
 
@@ -354,7 +354,7 @@ impl Subgraph {
         &self,
         op: OpId,
         direction: petgraph::Direction,
-        role: Role,
+        role: EdgeRole,
         mut found: impl FnMut(u32, TensorId),
     ) {
         for edge in self.graph.edges_directed(self.node_of_op(op), direction) {

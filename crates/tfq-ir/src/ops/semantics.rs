@@ -6,8 +6,8 @@ mod generated;
 mod row;
 
 pub use row::{
-    Activation, AxisRule, OpClass, OpSemantics, OperandInfo, OperandRole, QuantizationRule,
-    ResultInfo, ShapeRule, Source, TypeRule,
+    Activation, AxisRule, OpClass, OpSemantics, OperandInfo, OperandRole, Provenance,
+    QuantizationRule, ResultInfo, ShapeRule, TypeRule,
 };
 
 use super::catalog;

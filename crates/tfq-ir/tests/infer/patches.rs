@@ -4,8 +4,8 @@ use super::{MAIN, parse};
 use std::sync::Arc;
 use tfq_ir::catalog::{op_by_code, op_by_name, ops, options_by_name};
 use tfq_ir::{
-    Attr, Attributes, ElementType, Module, Op, OpId, OpKind, Patch, Place, Quantization, Tensor,
-    TensorId, TensorRef,
+    Attr, Attributes, ElementType, InsertionPoint, Module, Op, OpId, OpKind, Patch, Quantization,
+    Tensor, TensorId, TensorRef,
 };
 
 /// A module, with its main subgraph's tensors by name and its ops by number.
@@ -73,7 +73,7 @@ fn insert(case: &Case, patch: &mut Patch, op: Op, operands: &[&str], result: Ten
     let operands: Vec<Option<TensorRef>> =
         operands.iter().map(|name| Some(case.tensor(name).into())).collect();
     let new = patch.add_tensor(result);
-    patch.add_op(op, Place::Before(case.op(1)), &operands, &[new]);
+    patch.add_op(op, InsertionPoint::Before(case.op(1)), &operands, &[new]);
     patch.set_operand(case.op(1), 0, new);
 }
 
@@ -194,7 +194,12 @@ fn what_came_in_odd_is_nobodys_fault() {
     // Ops beside them, and other operands of the same kind.
     case.apply(|c, p| {
         let new = p.add_tensor(tensor("new", ElementType::Float32, &[1, 100]));
-        p.add_op(op("NEG"), Place::Before(c.op(2)), &[Some(c.tensor("flat").into())], &[new]);
+        p.add_op(
+            op("NEG"),
+            InsertionPoint::Before(c.op(2)),
+            &[Some(c.tensor("flat").into())],
+            &[new],
+        );
         p.set_operand(c.op(2), 0, new);
         p.set_operand(c.op(0), 0, c.tensor("z"));
         p.set_operand(c.op(1), 1, c.tensor("t"));
@@ -206,7 +211,7 @@ fn what_came_in_odd_is_nobodys_fault() {
         let shape = Attr::Ints(Arc::new([-1, 96]));
         reshape.attrs.as_mut().unwrap().set("new_shape", shape).unwrap();
         let flat = TensorRef::from(c.tensor("flat"));
-        p.add_op(reshape, Place::Before(c.op(0)), &[Some(c.tensor("x").into())], &[flat]);
+        p.add_op(reshape, InsertionPoint::Before(c.op(0)), &[Some(c.tensor("x").into())], &[flat]);
         p.erase_op(c.op(0));
     });
     assert_eq!(case.0.contradictions().count(), odd);
@@ -300,6 +305,6 @@ fn ops_of_which_nothing_is_known_are_let_pass() {
     case.apply(|c, p| {
         let new = p.add_tensor(tensor("new", ElementType::String, &[9]));
         let mine = Op::new(OpKind::Custom("Mine".into()));
-        p.add_op(mine, Place::End, &[Some(c.tensor("x").into()), None], &[new]);
+        p.add_op(mine, InsertionPoint::End, &[Some(c.tensor("x").into()), None], &[new]);
     });
 }

@@ -2,7 +2,8 @@
 
 use tfq_diff::Pairs;
 use tfq_ir::{
-    Module, Op, OpId, Patch, Place, Rejected, SubgraphId, Tensor, TensorId, TensorRef, effects,
+    InsertionPoint, Module, Op, OpId, Patch, Rejected, SubgraphId, Tensor, TensorId, TensorRef,
+    effects,
 };
 
 /// Constants that are computed from others in more steps than this are left alone.
@@ -181,7 +182,7 @@ impl<'m> Ablation<'m> {
             Way::Operands(slots) => {
                 for slot in slots {
                     let Some(id) = from.get(*slot as usize).copied().flatten() else { continue };
-                    let place = Place::Before(op);
+                    let place = InsertionPoint::Before(op);
                     if let Some(new) = self.import(module, &mut patch, suspect.subgraph, id, place)
                     {
                         patch.set_operand(op, *slot, new);
@@ -194,7 +195,7 @@ impl<'m> Ablation<'m> {
                 let producers = results.iter().filter_map(|id| other.producer(*id));
                 let producers: Vec<(OpId, u32)> = producers.collect();
                 let Some((first, _)) = producers.first() else { return patch };
-                let place = Place::Before(*first);
+                let place = InsertionPoint::Before(*first);
                 let mut inputs: Vec<Option<TensorRef>> = Vec::new();
                 for (slot, known) in operands.iter().enumerate() {
                     inputs.push(match (known, from.get(slot).copied().flatten()) {
@@ -225,7 +226,7 @@ impl<'m> Ablation<'m> {
         patch: &mut Patch,
         sg: SubgraphId,
         id: TensorId,
-        place: Place,
+        place: InsertionPoint,
     ) -> Option<TensorRef> {
         let known = Known::of(self.first, sg, id, DEPTH)?;
         self.import_known(module, patch, sg, &known, place)
@@ -237,7 +238,7 @@ impl<'m> Ablation<'m> {
         patch: &mut Patch,
         sg: SubgraphId,
         known: &Known,
-        place: Place,
+        place: InsertionPoint,
     ) -> Option<TensorRef> {
         let graph = self.first.subgraph(sg);
         match known {

@@ -5,7 +5,7 @@ use std::path::Path;
 use tfq_diff::Pairs;
 use tfq_ir::{ElementType, Module, SubgraphId, Tensor, TensorId};
 use tfq_runtime::{
-    Difference, Kernels, Loaded, Mismatch, RunError, Signature, Tally, Value, Worker, run_like,
+    Difference, Interface, Kernels, Loaded, Mismatch, RuntimeError, Tally, Value, Worker, run_like,
 };
 
 /// A tensor that an op of both models computes.
@@ -94,7 +94,7 @@ pub struct Side<'a> {
 /// ```no_run
 /// use std::path::Path;
 /// use tfq_opt::debug::{Side, layers};
-/// use tfq_opt::runtime::{Kernels, RunError, Signature, Value, Worker};
+/// use tfq_opt::runtime::{Kernels, RuntimeError, Interface, Value, Worker};
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let paths = ["model.tflite", "small.tflite"].map(Path::new);
 /// let [first, second] = paths.map(|path| {
@@ -103,13 +103,13 @@ pub struct Side<'a> {
 /// });
 /// let sides =
 ///     [Side { path: paths[0], module: &first }, Side { path: paths[1], module: &second }];
-/// let zeros = |signature: &Signature, _sample: usize| {
+/// let zeros = |signature: &Interface, _sample: usize| {
 ///     let values = signature.inputs.iter().map(|port| {
 ///         let shape = port.least_shape();
 ///         let bytes = tfq_opt::runtime::bytes_of(port.ty, &shape).expect("numbers have a size");
 ///         Value { ty: port.ty, shape, data: vec![0; bytes as usize] }
 ///     });
-///     Ok::<_, RunError>(values.collect())
+///     Ok::<_, RuntimeError>(values.collect())
 /// };
 /// let start = || Worker::python(Path::new("python3"), None);
 /// for all in layers(start, sides, Kernels::Reference, None, 1, zeros)? {
@@ -121,23 +121,23 @@ pub struct Side<'a> {
 /// # Ok(())
 /// # }
 /// ```
-pub fn layers<E: From<RunError>>(
-    start: impl Fn() -> Result<Worker, RunError>,
+pub fn layers<E: From<RuntimeError>>(
+    start: impl Fn() -> Result<Worker, RuntimeError>,
     [first, second]: [Side<'_>; 2],
     kernels: Kernels,
     signature: Option<&str>,
     samples: usize,
-    inputs: impl Fn(&Signature, usize) -> Result<Vec<Value>, E>,
+    inputs: impl Fn(&Interface, usize) -> Result<Vec<Value>, E>,
 ) -> Result<Vec<Layers>, E> {
     let plans = plans([first.module, second.module]);
     let load = |side: &Side<'_>| {
         let mut worker = start()?;
         let loaded = worker.load_keeping_tensors(side.path, kernels)?;
-        Ok::<_, RunError>((worker, loaded))
+        Ok::<_, RuntimeError>((worker, loaded))
     };
     let mut all = Vec::new();
     let described = load(&first)?.1.signatures;
-    let wanted = |found: &&Signature| signature.is_none_or(|key| found.label() == key);
+    let wanted = |found: &&Interface| signature.is_none_or(|key| found.label() == key);
     for described in described.iter().filter(wanted) {
         // A model of its own for each, so that nothing is left of another signature.
         let mut walk = Walk { a: load(&first)?, b: load(&second)?, plans: &plans };
@@ -156,7 +156,7 @@ pub fn layers<E: From<RunError>>(
 }
 
 /// The subgraph that a signature runs.
-fn root(module: &Module, described: &Signature) -> SubgraphId {
+fn root(module: &Module, described: &Interface) -> SubgraphId {
     let key = described.key.as_deref();
     let found = module.signatures().iter().find(|s| key.is_some() && s.key.as_deref() == key);
     SubgraphId(found.map_or(0, |signature| signature.subgraph))
@@ -296,16 +296,16 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn first(&mut self, sg: SubgraphId, tensor: usize) -> Result<Option<Value>, RunError> {
+    fn first(&mut self, sg: SubgraphId, tensor: usize) -> Result<Option<Value>, RuntimeError> {
         self.a.0.tensor(&self.a.1, sg.0 as usize, tensor)
     }
 
-    fn second(&mut self, sg: SubgraphId, tensor: usize) -> Result<Option<Value>, RunError> {
+    fn second(&mut self, sg: SubgraphId, tensor: usize) -> Result<Option<Value>, RuntimeError> {
         self.b.0.tensor(&self.b.1, sg.0 as usize, tensor)
     }
 
     /// Adds what the last run computed in each subgraph that it came to.
-    fn add(&mut self, sums: &mut Vec<Sums>) -> Result<(), RunError> {
+    fn add(&mut self, sums: &mut Vec<Sums>) -> Result<(), RuntimeError> {
         let mut ran = vec![false; self.plans.len()];
         let mut todo = vec![0];
         ran[sums[0].subgraph.0 as usize] = true;
@@ -328,7 +328,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn add_section(&mut self, sums: &mut Sums) -> Result<(), RunError> {
+    fn add_section(&mut self, sums: &mut Sums) -> Result<(), RuntimeError> {
         sums.runs += 1;
         let plans = self.plans;
         let plan = &plans[sums.subgraph.0 as usize];
@@ -348,7 +348,7 @@ impl Walk<'_> {
     }
 
     /// Whether an op that ran has run a subgraph that it names, in both models.
-    fn runs(&mut self, sg: SubgraphId, call: &PlannedCall) -> Result<bool, RunError> {
+    fn runs(&mut self, sg: SubgraphId, call: &PlannedCall) -> Result<bool, RuntimeError> {
         match call.attribute {
             "then_subgraph_index" | "else_subgraph_index" => {
                 let Some((first, second)) = call.operands.first() else { return Ok(false) };

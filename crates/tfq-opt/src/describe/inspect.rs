@@ -25,9 +25,9 @@ pub struct Inspection {
     /// where the target knows none of them.
     pub min_runtime: Option<String>,
     /// Inputs of the main subgraph.
-    pub inputs: Vec<Port>,
+    pub inputs: Vec<PortInfo>,
     /// Its outputs.
-    pub outputs: Vec<Port>,
+    pub outputs: Vec<PortInfo>,
     /// Functions to be called by name.
     pub signatures: Vec<SignatureInfo>,
     /// All subgraphs.
@@ -35,7 +35,7 @@ pub struct Inspection {
     /// In which arithmetic the model computes.
     pub quantization: QuantizationState,
     /// Operators, by bytes of constants that they read, then by how many there are.
-    pub ops: Vec<OpInfo>,
+    pub ops: Vec<OpKindInfo>,
     /// Constants, which count once however many tensors share them.
     pub constants: SizeInfo,
     /// Constants by type, largest first.
@@ -69,7 +69,7 @@ pub struct Finding {
 /// An input or output.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[allow(missing_docs)]
-pub struct Port {
+pub struct PortInfo {
     pub name: String,
     /// Type, shape and quantisation as in the text form: `f32[1,?,28]`.
     pub tensor: String,
@@ -96,7 +96,7 @@ pub struct SubgraphInfo {
 
 /// Ops of a kind.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct OpInfo {
+pub struct OpKindInfo {
     /// Operator name.
     pub kind: String,
     /// Whether the runtime must be taught it.
@@ -219,7 +219,7 @@ pub fn inspect(module: &Module, target: &Target) -> Inspection {
     let mut parts = Parts::new(module, Level::Quant);
     let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
     if let Some((id, graph)) = module.subgraphs().next() {
-        let mut port = |tensor: &TensorId| Port {
+        let mut port = |tensor: &TensorId| PortInfo {
             name: parts.tensor_name(id, *tensor).to_owned(),
             tensor: parts.tensor(id, *tensor),
         };
@@ -347,7 +347,7 @@ impl Constants {
     }
 }
 
-fn op_list(module: &Module, constants: &Constants) -> Vec<OpInfo> {
+fn op_list(module: &Module, constants: &Constants) -> Vec<OpKindInfo> {
     let mut kinds: IndexMap<OpKind, (BTreeSet<i32>, usize, u64)> = IndexMap::new();
     for (_, graph) in module.subgraphs() {
         for op in graph.ops() {
@@ -362,9 +362,9 @@ fn op_list(module: &Module, constants: &Constants) -> Vec<OpInfo> {
             info.2 += constant.bytes;
         }
     }
-    let mut list: Vec<OpInfo> = kinds
+    let mut list: Vec<OpKindInfo> = kinds
         .into_iter()
-        .map(|(kind, (versions, count, constant_bytes))| OpInfo {
+        .map(|(kind, (versions, count, constant_bytes))| OpKindInfo {
             kind: kind.name().to_owned(),
             custom: matches!(kind, OpKind::Custom(_)),
             versions: versions.into_iter().collect(),
@@ -373,7 +373,7 @@ fn op_list(module: &Module, constants: &Constants) -> Vec<OpInfo> {
         })
         .collect();
     list.sort_by(|a, b| {
-        let key = |info: &OpInfo| (info.constant_bytes, info.count);
+        let key = |info: &OpKindInfo| (info.constant_bytes, info.count);
         key(b).cmp(&key(a)).then_with(|| a.kind.cmp(&b.kind))
     });
     list

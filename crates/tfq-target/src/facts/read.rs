@@ -5,7 +5,7 @@ use crate::facts::condition::{Condition, op_named, type_bit};
 use crate::facts::load_test::LoadTest;
 use crate::facts::op::OpFacts;
 use crate::facts::rows::{
-    Asks, Dequantize, KernelRule, KernelSet, Load, Memory, OpEntry, Origin, Outcome, Prefer,
+    Asks, Dequantize, KernelRule, KernelSet, Load, Memory, Objective, OpEntry, Origin, Outcome,
     Reading, Scope, Since, Unwritten,
 };
 use crate::facts::versions;
@@ -24,7 +24,7 @@ struct File {
     summary: String,
     kernels: Option<Vec<KernelSet>>,
     max_runtime: Option<Spanned<String>>,
-    prefer: Option<Prefer>,
+    prefer: Option<Objective>,
     keeps_dequantized: Option<bool>,
     #[serde(default)]
     op: Vec<Spanned<OpRow>>,
@@ -168,7 +168,7 @@ pub(crate) struct Parsed {
     pub(crate) summary: String,
     pub(crate) kernels: Option<Vec<KernelSet>>,
     pub(crate) max_runtime: Option<String>,
-    pub(crate) prefer: Option<Prefer>,
+    pub(crate) prefer: Option<Objective>,
     pub(crate) keeps_dequantized: Option<bool>,
     pub(crate) ops: Vec<OpEntry>,
     pub(crate) rules: Vec<KernelRule>,

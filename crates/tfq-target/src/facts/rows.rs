@@ -31,7 +31,7 @@ pub(crate) enum Outcome {
 /// What matters most to who runs a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Prefer {
+pub enum Objective {
     /// A small file.
     Size,
     /// Little memory that the runtime holds for itself.

@@ -2,7 +2,7 @@
 
 use crate::facts::condition::{self, Site};
 use crate::facts::op::OpFacts;
-use crate::facts::rows::{Asks, KernelRule, KernelSet, OpEntry, Origin, Prefer, Reading, Scope};
+use crate::facts::rows::{Asks, KernelRule, KernelSet, Objective, OpEntry, Origin, Reading, Scope};
 use crate::facts::versions;
 use crate::form::{Granularity, WeightForm, grain};
 use crate::query::question::as_stored;
@@ -25,7 +25,7 @@ pub struct Description {
     /// The last release of the runtime that a model may ask for.
     pub max_runtime: Option<String>,
     /// What matters most where the user does not say.
-    pub prefer: Prefer,
+    pub prefer: Objective,
     /// Whether the runtime converts a constant behind a Dequantize once.
     pub keeps_dequantized: bool,
     /// Rows about every op; they come first.

@@ -13,8 +13,8 @@ use common::{MAIN, chain, main, relu, text as some};
 use everything::{dump, everything, settle_codes};
 use tfq_ir::catalog::ops;
 use tfq_ir::{
-    Attr, ConstantPool, ElementType, Module, Op, OpCode, OpKind, Patch, Place, Signature, Subgraph,
-    SubgraphBuilder, SubgraphId, Tensor, TensorId, TensorLink,
+    Attr, ConstantPool, ElementType, InsertionPoint, Module, Op, OpCode, OpKind, Patch, Signature,
+    Subgraph, SubgraphBuilder, SubgraphId, Tensor, TensorId, TensorLink,
 };
 use tfq_text as text;
 use tfq_text::{Level, ParseError, ParseOptions};
@@ -315,7 +315,7 @@ fn one_op_more_or_less_changes_few_lines() {
         let (at, read) = (graph.ops().nth(250).unwrap(), tensor(graph, "y249"));
         let mut patch = Patch::new(MAIN, "insert a Relu");
         let made = patch.add_tensor(common::float("y249.relu"));
-        patch.add_op(relu(), Place::Before(at), &[Some(read.into())], &[made]);
+        patch.add_op(relu(), InsertionPoint::Before(at), &[Some(read.into())], &[made]);
         patch.set_operand(at, 0, made);
         module.apply(patch).unwrap();
         let with = text::print(&module, level);

@@ -1,6 +1,6 @@
 //! Whether all that an edit names is there.
 
-use super::super::patch::{BufferRef, OpRef, Patch, Place, TensorChange, TensorRef};
+use super::super::patch::{BufferRef, InsertionPoint, OpRef, Patch, TensorChange, TensorRef};
 use super::super::refused::Reason;
 use super::overlay::op_label;
 use crate::{BufferId, Module, OpId, Signature, Subgraph, SubgraphId, TensorId};
@@ -71,7 +71,7 @@ pub(super) fn handles(module: &Module, graph: &Subgraph, p: &Patch) -> Result<()
         op_ref(*op)?;
     }
     for (_, place) in &p.ops {
-        if let Place::Before(op) | Place::After(op) = place {
+        if let InsertionPoint::Before(op) | InsertionPoint::After(op) = place {
             known_op(graph, *op)?;
         }
     }

@@ -1,6 +1,6 @@
 //! The subgraph as a patch would leave it: the graph as it is, and the patch laid over it.
 
-use super::super::patch::{BufferRef, OpRef, Patch, Place, TensorChange, TensorRef};
+use super::super::patch::{BufferRef, InsertionPoint, OpRef, Patch, TensorChange, TensorRef};
 use crate::{BufferId, Module, OpId, Subgraph, Tensor, TensorId};
 use indexmap::{IndexMap, IndexSet};
 use std::cell::OnceCell;
@@ -130,9 +130,9 @@ impl<'a> Overlay<'a> {
         match op {
             OpRef::Old(op) => (self.graph.key(op), 0, 0),
             OpRef::New(n) => match self.patch.ops[n as usize].1 {
-                Place::Before(op) => (self.graph.key(op), -1, n),
-                Place::After(op) => (self.graph.key(op), 1, n),
-                Place::End => (u64::MAX, 0, n),
+                InsertionPoint::Before(op) => (self.graph.key(op), -1, n),
+                InsertionPoint::After(op) => (self.graph.key(op), 1, n),
+                InsertionPoint::End => (u64::MAX, 0, n),
             },
         }
     }

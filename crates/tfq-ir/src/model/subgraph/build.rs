@@ -1,6 +1,6 @@
 //! Building a subgraph.
 
-use super::{Role, Subgraph};
+use super::{EdgeRole, Subgraph};
 use crate::{Op, OpId, SubgraphId, Tensor, TensorId};
 use indexmap::IndexMap;
 use std::sync::Arc;
@@ -71,10 +71,10 @@ impl SubgraphBuilder {
     pub fn op(&mut self, op: Op, operands: &[Option<TensorId>], results: &[TensorId]) -> OpId {
         let id = self.subgraph.insert_op(op, None);
         for (slot, tensor) in operands.iter().enumerate() {
-            self.subgraph.connect(id, Role::Operand, slot as u32, *tensor);
+            self.subgraph.connect(id, EdgeRole::Operand, slot as u32, *tensor);
         }
         for (slot, tensor) in results.iter().enumerate() {
-            self.subgraph.connect(id, Role::Result, slot as u32, Some(*tensor));
+            self.subgraph.connect(id, EdgeRole::Result, slot as u32, Some(*tensor));
         }
         id
     }
@@ -82,7 +82,7 @@ impl SubgraphBuilder {
     /// Names the scratch tensors of an op.
     pub fn intermediates(&mut self, op: OpId, tensors: &[Option<TensorId>]) {
         for (slot, tensor) in tensors.iter().enumerate() {
-            self.subgraph.connect(op, Role::Intermediate, slot as u32, *tensor);
+            self.subgraph.connect(op, EdgeRole::Intermediate, slot as u32, *tensor);
         }
     }
 

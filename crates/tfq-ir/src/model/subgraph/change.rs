@@ -1,6 +1,6 @@
 //! Changes of a subgraph: what only patches and the builder do. Every caller has checked its handles.
 
-use super::{Edge, NONE, Node, OpNode, Ports, Role, Subgraph, TensorNode};
+use super::{Edge, EdgeRole, NONE, Node, OpNode, Ports, Subgraph, TensorNode};
 use crate::{Oddity, Op, OpId, Quantization, Tensor, TensorId};
 use indexmap::{IndexMap, IndexSet};
 use petgraph::Direction::{Incoming, Outgoing};
@@ -162,10 +162,10 @@ impl Subgraph {
     /// Empties slots of ops, and all slots of the ops that are to be erased.
     pub(crate) fn disconnect(
         &mut self,
-        slots: impl IntoIterator<Item = (OpId, Role, u32)>,
+        slots: impl IntoIterator<Item = (OpId, EdgeRole, u32)>,
         erased: &IndexSet<OpId>,
     ) {
-        let slots: HashSet<(OpId, Role, u32)> = slots.into_iter().collect();
+        let slots: HashSet<(OpId, EdgeRole, u32)> = slots.into_iter().collect();
         let ops: IndexSet<OpId> =
             slots.iter().map(|(op, ..)| *op).chain(erased.iter().copied()).collect();
         let mut edges = Vec::with_capacity(slots.len());
@@ -188,18 +188,24 @@ impl Subgraph {
 
     /// Puts `tensor` into an empty slot of the op. The op's arity grows where the slot lies beyond
     /// it.
-    pub(crate) fn connect(&mut self, op: OpId, role: Role, slot: u32, tensor: Option<TensorId>) {
+    pub(crate) fn connect(
+        &mut self,
+        op: OpId,
+        role: EdgeRole,
+        slot: u32,
+        tensor: Option<TensorId>,
+    ) {
         let at = self.node_of_op(op);
         let node = self.op_mut(op);
         let arity = match role {
-            Role::Operand => &mut node.operands,
-            Role::Result => &mut node.results,
-            Role::Intermediate => &mut node.intermediates,
+            EdgeRole::Operand => &mut node.operands,
+            EdgeRole::Result => &mut node.results,
+            EdgeRole::Intermediate => &mut node.intermediates,
         };
         *arity = (*arity).max(slot + 1);
         if let Some(tensor) = tensor {
             let other = self.node_of_tensor(tensor);
-            let (from, to) = if role == Role::Operand { (other, at) } else { (at, other) };
+            let (from, to) = if role == EdgeRole::Operand { (other, at) } else { (at, other) };
             self.graph.add_edge(from, to, Edge { role, slot });
         }
     }

@@ -23,7 +23,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         quantization: QuantizationRule::Free,
         shares_memory_with: &[0, 1],
         activations: Some(&[Activation::Relu, Activation::ReluN1To1, Activation::Relu6]),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -37,7 +37,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         channels_last: true,
         quantization: QuantizationRule::Same(&[0]),
         activations: Some(&[Activation::Relu, Activation::ReluN1To1, Activation::Relu6]),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -51,7 +51,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         quantization: QuantizationRule::Same(&[0]),
         axis: Some(AxisRule::Attributes(&["axis"])),
         activations: Some(&[]),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -69,7 +69,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         channels_last: true,
         quantization: QuantizationRule::Products,
         activations: Some(&[Activation::Relu, Activation::ReluN1To1, Activation::Relu6]),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -87,7 +87,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         channels_last: true,
         quantization: QuantizationRule::Products,
         activations: Some(&[Activation::Relu, Activation::ReluN1To1, Activation::Relu6]),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -101,7 +101,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         moves_values: true,
         channels_last: true,
         quantization: QuantizationRule::Same(&[0]),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -113,7 +113,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Same(0),
         class: OpClass::Convert,
         quantization: QuantizationRule::Converts,
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -131,7 +131,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         axis: Some(AxisRule::Table(1)),
         selects: Some((0, 1)),
         may_fail: Some("an id out of range at invoke"),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -143,7 +143,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Same(0),
         class: OpClass::ElementwiseUnary,
         quantization: QuantizationRule::None,
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -161,7 +161,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         quantization: QuantizationRule::Products,
         axis: Some(AxisRule::At(&[-1])),
         activations: Some(&[Activation::Relu, Activation::ReluN1To1, Activation::Relu6]),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -177,7 +177,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::HashtableLookup,
         class: OpClass::Lookup,
         quantization: QuantizationRule::Ignored,
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -191,7 +191,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         quantization: QuantizationRule::Fixed,
         axis: Some(AxisRule::At(&[-1])),
         activations: Some(&[]),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -205,7 +205,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         channels_last: true,
         quantization: QuantizationRule::None,
         activations: Some(&[Activation::Relu, Activation::ReluN1To1, Activation::Relu6]),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -218,7 +218,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         class: OpClass::AlongAxis,
         quantization: QuantizationRule::None,
         axis: Some(AxisRule::At(&[-1])),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -230,7 +230,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Same(0),
         class: OpClass::ElementwiseUnary,
         quantization: QuantizationRule::Fixed,
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -246,7 +246,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::LshProjection,
         class: OpClass::Lookup,
         quantization: QuantizationRule::None,
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -291,7 +291,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
             Activation::SignBit,
         ]),
         except: Some(("kernel_type", "BASIC")),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -306,7 +306,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         channels_last: true,
         quantization: QuantizationRule::Same(&[0]),
         activations: Some(&[Activation::Relu, Activation::ReluN1To1, Activation::Relu6]),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -324,7 +324,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         quantization: QuantizationRule::Free,
         shares_memory_with: &[0, 1],
         activations: Some(&[Activation::Relu, Activation::ReluN1To1, Activation::Relu6]),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -336,7 +336,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Same(0),
         class: OpClass::ElementwiseUnary,
         quantization: QuantizationRule::Free,
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -348,7 +348,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Same(0),
         class: OpClass::ElementwiseUnary,
         quantization: QuantizationRule::Free,
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -360,7 +360,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Same(0),
         class: OpClass::ElementwiseUnary,
         quantization: QuantizationRule::Free,
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -378,7 +378,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         view: true,
         quantization: QuantizationRule::Same(&[0]),
         shares_memory_with: &[0],
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -395,7 +395,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         channels_last: true,
         quantization: QuantizationRule::Same(&[0]),
         axis: Some(AxisRule::At(&[1, 2])),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -420,7 +420,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
             Activation::Tanh,
             Activation::SignBit,
         ]),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -433,7 +433,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         class: OpClass::AlongAxis,
         quantization: QuantizationRule::Fixed,
         axis: Some(AxisRule::At(&[-1])),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -447,7 +447,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         moves_values: true,
         channels_last: true,
         quantization: QuantizationRule::Same(&[0]),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -472,7 +472,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
             Activation::Tanh,
             Activation::SignBit,
         ]),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -484,7 +484,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Same(0),
         class: OpClass::ElementwiseUnary,
         quantization: QuantizationRule::Fixed,
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -494,7 +494,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Unknown,
         class: OpClass::Custom,
         quantization: QuantizationRule::Unknown,
-        source: Source::Analogy,
+        source: Provenance::Analogy,
         ..BLANK
     },
     OpSemantics {
@@ -506,7 +506,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::SkipGram,
         class: OpClass::DataDependent,
         quantization: QuantizationRule::None,
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -517,7 +517,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         class: OpClass::ControlFlow,
         quantization: QuantizationRule::Callee,
         effects: Effects { unknown: true, ..Effects::NONE },
-        source: Source::Analogy,
+        source: Provenance::Analogy,
         ..BLANK
     },
     OpSemantics {
@@ -528,7 +528,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         class: OpClass::Custom,
         quantization: QuantizationRule::Unknown,
         effects: Effects { unknown: true, ..Effects::NONE },
-        source: Source::Analogy,
+        source: Provenance::Analogy,
         ..BLANK
     },
     OpSemantics {
@@ -548,7 +548,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         quantization: QuantizationRule::None,
         selects: Some((0, 4)),
         may_fail: Some("an id out of range at invoke"),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -565,7 +565,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         moves_values: true,
         quantization: QuantizationRule::Same(&[0]),
         axis: Some(AxisRule::Each(&[1])),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -591,7 +591,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
             Activation::Tanh,
             Activation::SignBit,
         ]),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -610,7 +610,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         axis: Some(AxisRule::Attributes(&["axis"])),
         selects: Some((1, 0)),
         may_fail: Some("an index out of range at invoke"),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -628,7 +628,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         moves_values: true,
         channels_last: true,
         quantization: QuantizationRule::Same(&[0]),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -646,7 +646,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         moves_values: true,
         channels_last: true,
         quantization: QuantizationRule::Same(&[0]),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -663,7 +663,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         moves_values: true,
         quantization: QuantizationRule::Same(&[0]),
         axis: Some(AxisRule::Operand(1)),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -679,7 +679,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         class: OpClass::AlongAxis,
         quantization: QuantizationRule::Free,
         axis: Some(AxisRule::Operand(1)),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -696,7 +696,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         quantization: QuantizationRule::Free,
         shares_memory_with: &[0, 1],
         activations: Some(&[Activation::Relu, Activation::ReluN1To1, Activation::Relu6]),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -714,7 +714,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shares_memory_with: &[0, 1],
         activations: Some(&[Activation::Relu, Activation::ReluN1To1, Activation::Relu6]),
         may_fail: Some("an integer divisor 0 at invoke"),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -730,7 +730,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         quantization: QuantizationRule::Same(&[0]),
         axis: Some(AxisRule::Attributes(&["squeeze_dims"])),
         shares_memory_with: &[0],
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -775,7 +775,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
             Activation::Tanh,
             Activation::SignBit,
         ]),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -794,7 +794,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         moves_values: true,
         quantization: QuantizationRule::Same(&[0]),
         axis: Some(AxisRule::Each(&[1, 2, 3])),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -827,7 +827,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
             Activation::Tanh,
             Activation::SignBit,
         ]),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -839,7 +839,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Same(0),
         class: OpClass::ElementwiseUnary,
         quantization: QuantizationRule::Free,
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -856,7 +856,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         moves_values: true,
         quantization: QuantizationRule::Same(&[0]),
         axis: Some(AxisRule::At(&[-1])),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -873,7 +873,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         moves_values: true,
         quantization: QuantizationRule::Same(&[1]),
         axis: Some(AxisRule::Operand(0)),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -886,7 +886,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         class: OpClass::AlongAxis,
         quantization: QuantizationRule::Fixed,
         axis: Some(AxisRule::At(&[-1])),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -897,7 +897,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         class: OpClass::Custom,
         quantization: QuantizationRule::Unknown,
         effects: Effects { unknown: true, ..Effects::NONE },
-        source: Source::Analogy,
+        source: Provenance::Analogy,
         ..BLANK
     },
     OpSemantics {
@@ -966,7 +966,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
             Activation::Tanh,
             Activation::SignBit,
         ]),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -978,7 +978,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Same(0),
         class: OpClass::Convert,
         quantization: QuantizationRule::Ignored,
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -993,7 +993,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Broadcast(&[0, 1]),
         class: OpClass::ElementwiseBinary,
         quantization: QuantizationRule::Free,
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -1010,7 +1010,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         moves_values: true,
         commutative: true,
         quantization: QuantizationRule::Same(&[0, 1]),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -1026,7 +1026,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         class: OpClass::AlongAxis,
         quantization: QuantizationRule::Ignored,
         axis: Some(AxisRule::Operand(1)),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -1043,7 +1043,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         moves_values: true,
         commutative: true,
         quantization: QuantizationRule::Same(&[0, 1]),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -1059,7 +1059,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         class: OpClass::ElementwiseBinary,
         quantization: QuantizationRule::Free,
         mirror: Some(ops::GREATER),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -1071,7 +1071,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Same(0),
         class: OpClass::ElementwiseUnary,
         quantization: QuantizationRule::Ignored,
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -1089,7 +1089,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         moves_values: true,
         quantization: QuantizationRule::Same(&[0, 2]),
         axis: Some(AxisRule::Each(&[1])),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -1105,7 +1105,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         class: OpClass::ElementwiseBinary,
         quantization: QuantizationRule::Free,
         mirror: Some(ops::LESS),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -1121,7 +1121,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         class: OpClass::ElementwiseBinary,
         quantization: QuantizationRule::Free,
         mirror: Some(ops::LESS_EQUAL),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -1137,7 +1137,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         class: OpClass::ElementwiseBinary,
         quantization: QuantizationRule::Free,
         mirror: Some(ops::GREATER_EQUAL),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -1154,7 +1154,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         class: OpClass::ElementwiseNary,
         moves_values: true,
         quantization: QuantizationRule::Same(&[1, 2]),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -1172,7 +1172,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         moves_values: true,
         quantization: QuantizationRule::Same(&[0]),
         axis: Some(AxisRule::Each(&[1, 2])),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -1184,7 +1184,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Same(0),
         class: OpClass::ElementwiseUnary,
         quantization: QuantizationRule::None,
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -1203,7 +1203,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         channels_last: true,
         quantization: QuantizationRule::Products,
         activations: Some(&[Activation::Relu, Activation::ReluN1To1, Activation::Relu6]),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -1221,7 +1221,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         class: OpClass::Movement,
         moves_values: true,
         quantization: QuantizationRule::Same(&[2, 3]),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -1238,7 +1238,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         moves_values: true,
         quantization: QuantizationRule::Same(&[0]),
         axis: Some(AxisRule::Each(&[1])),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -1257,7 +1257,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         quantization: QuantizationRule::Same(&[0]),
         axis: Some(AxisRule::Operand(1)),
         shares_memory_with: &[0],
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -1273,7 +1273,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         class: OpClass::ElementwiseBinary,
         commutative: true,
         quantization: QuantizationRule::Free,
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -1289,7 +1289,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         class: OpClass::ElementwiseBinary,
         commutative: true,
         quantization: QuantizationRule::Free,
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -1301,7 +1301,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Same(0),
         class: OpClass::ElementwiseUnary,
         quantization: QuantizationRule::Free,
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -1317,7 +1317,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         class: OpClass::AlongAxis,
         quantization: QuantizationRule::Free,
         axis: Some(AxisRule::Operand(1)),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -1329,7 +1329,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Same(0),
         class: OpClass::ElementwiseUnary,
         quantization: QuantizationRule::Free,
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -1342,7 +1342,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         class: OpClass::ElementwiseUnary,
         quantization: QuantizationRule::Free,
         may_fail: Some("i8: a negative real value at invoke"),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -1355,7 +1355,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         class: OpClass::Generator,
         quantization: QuantizationRule::None,
         shape_only: &[0],
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -1371,7 +1371,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         class: OpClass::ElementwiseBinary,
         quantization: QuantizationRule::None,
         may_fail: Some("i32: a negative exponent at invoke"),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -1387,7 +1387,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         class: OpClass::AlongAxis,
         quantization: QuantizationRule::Ignored,
         axis: Some(AxisRule::Operand(1)),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -1399,7 +1399,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Same(0),
         class: OpClass::ElementwiseUnary,
         quantization: QuantizationRule::None,
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -1415,7 +1415,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         class: OpClass::AlongAxis,
         quantization: QuantizationRule::Free,
         axis: Some(AxisRule::Operand(1)),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -1432,7 +1432,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         moves_values: true,
         quantization: QuantizationRule::Same(&[0]),
         axis: Some(AxisRule::Operand(1)),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -1445,7 +1445,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         moves_values: true,
         quantization: QuantizationRule::Same(&[0]),
         axis: Some(AxisRule::Attributes(&["axis"])),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -1461,7 +1461,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         class: OpClass::ElementwiseBinary,
         commutative: true,
         quantization: QuantizationRule::None,
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -1480,7 +1480,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         moves_values: true,
         quantization: QuantizationRule::Same(&[2, 3]),
         axis: Some(AxisRule::Attributes(&["axis"])),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -1496,7 +1496,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         class: OpClass::ElementwiseBinary,
         commutative: true,
         quantization: QuantizationRule::None,
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -1508,7 +1508,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Same(0),
         class: OpClass::ElementwiseUnary,
         quantization: QuantizationRule::None,
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -1522,7 +1522,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         moves_values: true,
         quantization: QuantizationRule::Same(&[0]),
         axis: Some(AxisRule::Attributes(&["axis"])),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -1539,7 +1539,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         moves_values: true,
         quantization: QuantizationRule::Same(&[0]),
         axis: Some(AxisRule::Operand(1)),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -1555,7 +1555,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         class: OpClass::ElementwiseBinary,
         quantization: QuantizationRule::Ignored,
         may_fail: Some("any divisor 0 at invoke, also for floats"),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -1571,7 +1571,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         class: OpClass::AlongAxis,
         quantization: QuantizationRule::None,
         axis: Some(AxisRule::Operand(1)),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -1583,7 +1583,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Same(0),
         class: OpClass::ElementwiseUnary,
         quantization: QuantizationRule::None,
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -1596,7 +1596,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         class: OpClass::Generator,
         quantization: QuantizationRule::None,
         shape_only: &[0],
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -1612,7 +1612,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         class: OpClass::Generator,
         moves_values: true,
         quantization: QuantizationRule::Same(&[1]),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -1628,7 +1628,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         class: OpClass::ElementwiseBinary,
         quantization: QuantizationRule::Ignored,
         may_fail: Some("an integer divisor 0 at invoke; the least i32 modulo -1 kills the process"),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -1644,7 +1644,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Range,
         class: OpClass::Generator,
         quantization: QuantizationRule::None,
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -1661,7 +1661,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         moves_values: true,
         channels_last: true,
         quantization: QuantizationRule::Same(&[0]),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -1673,7 +1673,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Same(0),
         class: OpClass::ElementwiseUnary,
         quantization: QuantizationRule::Free,
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -1689,7 +1689,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         class: OpClass::ElementwiseBinary,
         commutative: true,
         quantization: QuantizationRule::Free,
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -1706,7 +1706,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         moves_values: true,
         quantization: QuantizationRule::Same(&[0]),
         axis: Some(AxisRule::Each(&[1])),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -1718,7 +1718,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Same(0),
         class: OpClass::ElementwiseUnary,
         quantization: QuantizationRule::Free,
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -1736,7 +1736,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         moves_values: true,
         quantization: QuantizationRule::Same(&[0]),
         axis: Some(AxisRule::Operand(2)),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -1749,7 +1749,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         class: OpClass::DataDependent,
         moves_values: true,
         quantization: QuantizationRule::Same(&[0]),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -1761,7 +1761,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Same(0),
         class: OpClass::ElementwiseUnary,
         quantization: QuantizationRule::None,
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -1779,7 +1779,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         quantization: QuantizationRule::Same(&[0]),
         axis: Some(AxisRule::Operand(1)),
         may_fail: Some("axes that are not contiguous, at invoke"),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -1791,7 +1791,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         class: OpClass::ElementwiseNary,
         commutative: true,
         quantization: QuantizationRule::None,
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -1809,7 +1809,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         quantization: QuantizationRule::Same(&[0]),
         axis: Some(AxisRule::Leading),
         may_fail: Some("an index out of range at invoke"),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -1821,7 +1821,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Same(0),
         class: OpClass::ElementwiseUnary,
         quantization: QuantizationRule::None,
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -1833,7 +1833,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Where,
         class: OpClass::DataDependent,
         quantization: QuantizationRule::None,
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -1846,7 +1846,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         class: OpClass::Generator,
         quantization: QuantizationRule::None,
         shape_only: &[0],
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -1858,7 +1858,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Same(0),
         class: OpClass::ElementwiseUnary,
         quantization: QuantizationRule::Free,
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -1875,7 +1875,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         moves_values: true,
         quantization: QuantizationRule::Same(&[0]),
         axis: Some(AxisRule::Attributes(&["seq_dim", "batch_dim"])),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -1889,7 +1889,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         moves_values: true,
         quantization: QuantizationRule::Same(&[0]),
         axis: Some(AxisRule::At(&[-1])),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -1901,7 +1901,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Same(0),
         class: OpClass::Convert,
         quantization: QuantizationRule::Converts,
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -1918,7 +1918,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         moves_values: true,
         quantization: QuantizationRule::Same(&[0, 1]),
         axis: Some(AxisRule::At(&[-2, -1])),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -1930,7 +1930,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Same(0),
         class: OpClass::ElementwiseUnary,
         quantization: QuantizationRule::None,
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -1942,7 +1942,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Same(0),
         class: OpClass::ElementwiseUnary,
         quantization: QuantizationRule::Free,
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -1956,7 +1956,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Callee,
         class: OpClass::ControlFlow,
         quantization: QuantizationRule::Callee,
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -1966,7 +1966,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Callee,
         class: OpClass::ControlFlow,
         quantization: QuantizationRule::Callee,
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -1984,7 +1984,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Nms,
         class: OpClass::DataDependent,
         quantization: QuantizationRule::None,
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -2007,7 +2007,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Nms,
         class: OpClass::DataDependent,
         quantization: QuantizationRule::None,
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -2024,7 +2024,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         class: OpClass::Movement,
         quantization: QuantizationRule::None,
         may_fail: Some("an index out of range at invoke"),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -2041,7 +2041,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         class: OpClass::ElementwiseNary,
         moves_values: true,
         quantization: QuantizationRule::Same(&[1, 2]),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -2054,7 +2054,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         class: OpClass::Movement,
         moves_values: true,
         quantization: QuantizationRule::Same(&[0]),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -2071,7 +2071,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         quantization: QuantizationRule::None,
         axis: Some(AxisRule::At(&[0])),
         may_fail: Some("ids that are not sorted"),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -2087,7 +2087,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         class: OpClass::Matmul,
         quantization: QuantizationRule::Free,
         axis: Some(AxisRule::At(&[-2, -1])),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -2103,7 +2103,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         class: OpClass::AlongAxis,
         quantization: QuantizationRule::None,
         axis: Some(AxisRule::Operand(1)),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -2115,7 +2115,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         class: OpClass::ControlFlow,
         quantization: QuantizationRule::None,
         effects: Effects { writes_state: true, ..Effects::NONE },
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -2131,7 +2131,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         class: OpClass::Movement,
         moves_values: true,
         quantization: QuantizationRule::Same(&[0]),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -2148,7 +2148,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         quantization: QuantizationRule::None,
         axis: Some(AxisRule::At(&[-2, -1])),
         may_fail: Some("a length that is no power of two"),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -2166,7 +2166,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         channels_last: true,
         quantization: QuantizationRule::None,
         activations: Some(&[Activation::Relu, Activation::ReluN1To1, Activation::Relu6]),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -2178,7 +2178,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Same(0),
         class: OpClass::ElementwiseUnary,
         quantization: QuantizationRule::None,
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -2190,7 +2190,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Same(0),
         class: OpClass::ElementwiseUnary,
         quantization: QuantizationRule::None,
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -2202,7 +2202,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Same(0),
         class: OpClass::ElementwiseUnary,
         quantization: QuantizationRule::None,
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -2214,7 +2214,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         class: OpClass::State,
         quantization: QuantizationRule::None,
         effects: Effects { writes_state: true, ..Effects::NONE },
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -2231,7 +2231,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         class: OpClass::State,
         quantization: QuantizationRule::None,
         effects: Effects { reads_state: true, ..Effects::NONE },
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -2248,7 +2248,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         class: OpClass::State,
         quantization: QuantizationRule::None,
         effects: Effects { writes_state: true, ..Effects::NONE },
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -2261,7 +2261,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         class: OpClass::State,
         quantization: QuantizationRule::None,
         effects: Effects { reads_state: true, ..Effects::NONE },
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -2277,7 +2277,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         class: OpClass::AlongAxis,
         quantization: QuantizationRule::None,
         axis: Some(AxisRule::Operand(1)),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -2296,7 +2296,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         channels_last: true,
         quantization: QuantizationRule::None,
         activations: Some(&[Activation::Relu, Activation::ReluN1To1, Activation::Relu6]),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -2308,7 +2308,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         class: OpClass::State,
         quantization: QuantizationRule::None,
         effects: Effects { writes_state: true, ..Effects::NONE },
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -2321,7 +2321,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         class: OpClass::State,
         quantization: QuantizationRule::None,
         effects: Effects { reads_state: true, ..Effects::NONE },
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -2337,7 +2337,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         class: OpClass::State,
         quantization: QuantizationRule::None,
         effects: Effects { writes_state: true, ..Effects::NONE },
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -2353,7 +2353,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         class: OpClass::Generator,
         commutative: true,
         quantization: QuantizationRule::None,
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -2366,7 +2366,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         class: OpClass::Generator,
         quantization: QuantizationRule::None,
         effects: Effects { random: true, ..Effects::NONE },
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -2378,7 +2378,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Same(0),
         class: OpClass::ElementwiseUnary,
         quantization: QuantizationRule::Ignored,
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -2391,7 +2391,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         class: OpClass::Generator,
         quantization: QuantizationRule::None,
         effects: Effects { random: true, ..Effects::NONE },
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -2407,7 +2407,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         class: OpClass::Generator,
         quantization: QuantizationRule::None,
         effects: Effects { random: true, ..Effects::NONE },
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -2419,7 +2419,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Same(0),
         class: OpClass::ElementwiseUnary,
         quantization: QuantizationRule::Free,
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -2437,7 +2437,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         moves_values: true,
         quantization: QuantizationRule::Same(&[0, 1]),
         shares_memory_with: &[0],
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -2449,7 +2449,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Same(0),
         class: OpClass::ElementwiseUnary,
         quantization: QuantizationRule::Free,
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -2466,7 +2466,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         class: OpClass::AlongAxis,
         quantization: QuantizationRule::None,
         axis: Some(AxisRule::Leading),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -2483,7 +2483,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         class: OpClass::AlongAxis,
         quantization: QuantizationRule::None,
         axis: Some(AxisRule::Leading),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -2500,7 +2500,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         class: OpClass::AlongAxis,
         quantization: QuantizationRule::None,
         axis: Some(AxisRule::Leading),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -2515,7 +2515,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Same(0),
         class: OpClass::ElementwiseBinary,
         quantization: QuantizationRule::None,
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -2532,7 +2532,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         class: OpClass::AlongAxis,
         quantization: QuantizationRule::None,
         axis: Some(AxisRule::Leading),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -2544,7 +2544,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Same(0),
         class: OpClass::ElementwiseUnary,
         quantization: QuantizationRule::None,
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -2558,7 +2558,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         view: true,
         quantization: QuantizationRule::Ignored,
         shares_memory_with: &[0],
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -2574,7 +2574,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         class: OpClass::ElementwiseBinary,
         commutative: true,
         quantization: QuantizationRule::None,
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -2589,7 +2589,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Broadcast(&[0, 1]),
         class: OpClass::ElementwiseBinary,
         quantization: QuantizationRule::None,
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -2601,7 +2601,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Same(0),
         class: OpClass::ElementwiseUnary,
         quantization: QuantizationRule::Unknown,
-        source: Source::Analogy,
+        source: Provenance::Analogy,
         ..BLANK
     },
     OpSemantics {
@@ -2617,7 +2617,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         class: OpClass::ElementwiseBinary,
         commutative: true,
         quantization: QuantizationRule::None,
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -2632,7 +2632,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Same(0),
         class: OpClass::ElementwiseBinary,
         quantization: QuantizationRule::Unknown,
-        source: Source::Analogy,
+        source: Provenance::Analogy,
         ..BLANK
     },
     OpSemantics {
@@ -2648,7 +2648,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         class: OpClass::ElementwiseBinary,
         commutative: true,
         quantization: QuantizationRule::None,
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -2664,7 +2664,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         class: OpClass::ElementwiseBinary,
         commutative: true,
         quantization: QuantizationRule::None,
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -2676,7 +2676,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Declared,
         class: OpClass::Movement,
         quantization: QuantizationRule::Unknown,
-        source: Source::Analogy,
+        source: Provenance::Analogy,
         ..BLANK
     },
     OpSemantics {
@@ -2692,7 +2692,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Same(1),
         class: OpClass::ElementwiseNary,
         quantization: QuantizationRule::Unknown,
-        source: Source::Analogy,
+        source: Provenance::Analogy,
         ..BLANK
     },
     OpSemantics {
@@ -2702,7 +2702,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Concat,
         class: OpClass::Movement,
         quantization: QuantizationRule::Unknown,
-        source: Source::Analogy,
+        source: Provenance::Analogy,
         ..BLANK
     },
     OpSemantics {
@@ -2714,7 +2714,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Declared,
         class: OpClass::Movement,
         quantization: QuantizationRule::Unknown,
-        source: Source::Analogy,
+        source: Provenance::Analogy,
         ..BLANK
     },
     OpSemantics {
@@ -2729,7 +2729,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Unknown,
         class: OpClass::Window,
         quantization: QuantizationRule::Unknown,
-        source: Source::Analogy,
+        source: Provenance::Analogy,
         ..BLANK
     },
     OpSemantics {
@@ -2741,7 +2741,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Unknown,
         class: OpClass::Movement,
         quantization: QuantizationRule::Unknown,
-        source: Source::Analogy,
+        source: Provenance::Analogy,
         ..BLANK
     },
     OpSemantics {
@@ -2752,7 +2752,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         class: OpClass::Custom,
         quantization: QuantizationRule::Unknown,
         effects: Effects { unknown: true, ..Effects::NONE },
-        source: Source::Analogy,
+        source: Provenance::Analogy,
         ..BLANK
     },
     OpSemantics {
@@ -2767,7 +2767,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Unknown,
         class: OpClass::AlongAxis,
         quantization: QuantizationRule::Unknown,
-        source: Source::Analogy,
+        source: Provenance::Analogy,
         ..BLANK
     },
     OpSemantics {
@@ -2779,7 +2779,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Same(0),
         class: OpClass::ElementwiseUnary,
         quantization: QuantizationRule::Unknown,
-        source: Source::Analogy,
+        source: Provenance::Analogy,
         ..BLANK
     },
     OpSemantics {
@@ -2795,7 +2795,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         class: OpClass::ElementwiseBinary,
         commutative: true,
         quantization: QuantizationRule::None,
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -2807,7 +2807,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Same(0),
         class: OpClass::ElementwiseUnary,
         quantization: QuantizationRule::Unknown,
-        source: Source::Analogy,
+        source: Provenance::Analogy,
         ..BLANK
     },
     OpSemantics {
@@ -2819,7 +2819,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Same(0),
         class: OpClass::ElementwiseUnary,
         quantization: QuantizationRule::Unknown,
-        source: Source::Analogy,
+        source: Provenance::Analogy,
         ..BLANK
     },
     OpSemantics {
@@ -2831,7 +2831,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Same(0),
         class: OpClass::ElementwiseUnary,
         quantization: QuantizationRule::Unknown,
-        source: Source::Analogy,
+        source: Provenance::Analogy,
         ..BLANK
     },
     OpSemantics {
@@ -2843,7 +2843,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Same(0),
         class: OpClass::ElementwiseUnary,
         quantization: QuantizationRule::Unknown,
-        source: Source::Analogy,
+        source: Provenance::Analogy,
         ..BLANK
     },
     OpSemantics {
@@ -2859,7 +2859,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         class: OpClass::ElementwiseBinary,
         commutative: true,
         quantization: QuantizationRule::None,
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -2871,7 +2871,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Same(0),
         class: OpClass::ElementwiseUnary,
         quantization: QuantizationRule::Unknown,
-        source: Source::Analogy,
+        source: Provenance::Analogy,
         ..BLANK
     },
     OpSemantics {
@@ -2886,7 +2886,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Same(0),
         class: OpClass::ElementwiseBinary,
         quantization: QuantizationRule::Unknown,
-        source: Source::Analogy,
+        source: Provenance::Analogy,
         ..BLANK
     },
     OpSemantics {
@@ -2901,7 +2901,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Same(0),
         class: OpClass::ElementwiseBinary,
         quantization: QuantizationRule::Unknown,
-        source: Source::Analogy,
+        source: Provenance::Analogy,
         ..BLANK
     },
     OpSemantics {
@@ -2916,7 +2916,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Same(0),
         class: OpClass::ElementwiseBinary,
         quantization: QuantizationRule::Unknown,
-        source: Source::Analogy,
+        source: Provenance::Analogy,
         ..BLANK
     },
     OpSemantics {
@@ -2928,7 +2928,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Same(0),
         class: OpClass::ElementwiseUnary,
         quantization: QuantizationRule::Unknown,
-        source: Source::Analogy,
+        source: Provenance::Analogy,
         ..BLANK
     },
     OpSemantics {
@@ -2944,7 +2944,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Same(1),
         class: OpClass::ElementwiseNary,
         quantization: QuantizationRule::Unknown,
-        source: Source::Analogy,
+        source: Provenance::Analogy,
         ..BLANK
     },
     OpSemantics {
@@ -2959,7 +2959,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Same(0),
         class: OpClass::ElementwiseBinary,
         quantization: QuantizationRule::Unknown,
-        source: Source::Analogy,
+        source: Provenance::Analogy,
         ..BLANK
     },
     OpSemantics {
@@ -2971,7 +2971,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Same(0),
         class: OpClass::ElementwiseUnary,
         quantization: QuantizationRule::Unknown,
-        source: Source::Analogy,
+        source: Provenance::Analogy,
         ..BLANK
     },
     OpSemantics {
@@ -2988,7 +2988,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         class: OpClass::Movement,
         quantization: QuantizationRule::None,
         axis: Some(AxisRule::Attributes(&[])),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -3003,7 +3003,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Same(0),
         class: OpClass::ElementwiseBinary,
         quantization: QuantizationRule::Unknown,
-        source: Source::Analogy,
+        source: Provenance::Analogy,
         ..BLANK
     },
     OpSemantics {
@@ -3015,7 +3015,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Same(0),
         class: OpClass::Convert,
         quantization: QuantizationRule::Unknown,
-        source: Source::Analogy,
+        source: Provenance::Analogy,
         ..BLANK
     },
     OpSemantics {
@@ -3029,7 +3029,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Unknown,
         class: OpClass::Movement,
         quantization: QuantizationRule::Unknown,
-        source: Source::Analogy,
+        source: Provenance::Analogy,
         ..BLANK
     },
     OpSemantics {
@@ -3044,7 +3044,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Same(0),
         class: OpClass::Movement,
         quantization: QuantizationRule::Unknown,
-        source: Source::Analogy,
+        source: Provenance::Analogy,
         ..BLANK
     },
     OpSemantics {
@@ -3061,7 +3061,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         moves_values: true,
         quantization: QuantizationRule::Same(&[0, 1]),
         axis: Some(AxisRule::EachAttribute),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -3072,7 +3072,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Declared,
         class: OpClass::Generator,
         quantization: QuantizationRule::Unknown,
-        source: Source::Analogy,
+        source: Provenance::Analogy,
         ..BLANK
     },
     OpSemantics {
@@ -3087,7 +3087,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Unknown,
         class: OpClass::Matmul,
         quantization: QuantizationRule::Unknown,
-        source: Source::Analogy,
+        source: Provenance::Analogy,
         ..BLANK
     },
     OpSemantics {
@@ -3103,7 +3103,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         class: OpClass::Window,
         quantization: QuantizationRule::None,
         axis: Some(AxisRule::EachAttribute),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -3113,7 +3113,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Same(0),
         class: OpClass::AlongAxis,
         quantization: QuantizationRule::Unknown,
-        source: Source::Analogy,
+        source: Provenance::Analogy,
         ..BLANK
     },
     OpSemantics {
@@ -3123,7 +3123,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Callee,
         class: OpClass::ControlFlow,
         quantization: QuantizationRule::Callee,
-        source: Source::Analogy,
+        source: Provenance::Analogy,
         ..BLANK
     },
     OpSemantics {
@@ -3140,7 +3140,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         moves_values: true,
         quantization: QuantizationRule::Same(&[0]),
         axis: Some(AxisRule::Attributes(&[])),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -3152,7 +3152,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Unknown,
         class: OpClass::Movement,
         quantization: QuantizationRule::Unknown,
-        source: Source::Analogy,
+        source: Provenance::Analogy,
         ..BLANK
     },
     OpSemantics {
@@ -3170,7 +3170,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         moves_values: true,
         quantization: QuantizationRule::Same(&[0, 2]),
         axis: Some(AxisRule::Each(&[1])),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -3182,7 +3182,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Declared,
         class: OpClass::Generator,
         quantization: QuantizationRule::None,
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -3201,7 +3201,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         class: OpClass::Window,
         quantization: QuantizationRule::None,
         axis: Some(AxisRule::Each(&[2, 3, 4])),
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -3211,7 +3211,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Callee,
         class: OpClass::ControlFlow,
         quantization: QuantizationRule::Callee,
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -3226,7 +3226,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Same(0),
         class: OpClass::ElementwiseBinary,
         quantization: QuantizationRule::None,
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
     OpSemantics {
@@ -3238,7 +3238,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Same(0),
         class: OpClass::ElementwiseUnary,
         quantization: QuantizationRule::Unknown,
-        source: Source::Analogy,
+        source: Provenance::Analogy,
         ..BLANK
     },
     OpSemantics {
@@ -3252,7 +3252,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         shape: ShapeRule::Callee,
         class: OpClass::ControlFlow,
         quantization: QuantizationRule::Callee,
-        source: Source::Measured,
+        source: Provenance::Measured,
         ..BLANK
     },
 ];

@@ -51,7 +51,7 @@ pub struct OpSemantics {
     /// An attribute and a value with which the op is another one, which this does not describe.
     pub except: Option<(&'static str, &'static str)>,
     /// Where this is from.
-    pub source: Source,
+    pub source: Provenance,
 }
 
 /// An operand of an operator.
@@ -294,7 +294,7 @@ pub enum Activation {
 
 /// Where a row is from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
+pub enum Provenance {
     /// Models of the op ran.
     Measured,
     /// No kernel runs it: it follows the like-named operator, or StableHLO.
@@ -403,7 +403,7 @@ pub(super) const BLANK: OpSemantics = OpSemantics {
     activations: None,
     may_fail: None,
     except: None,
-    source: Source::Analogy,
+    source: Provenance::Analogy,
 };
 
 pub(super) const fn operand(

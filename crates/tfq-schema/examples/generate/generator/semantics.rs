@@ -170,7 +170,7 @@ fn emit_row(row: Row, operators: &[&str]) -> Result<String, String> {
         let (name, value) = except.split_once(" = ").ok_or("`except` without a value")?;
         field("except", format!("Some(({name:?}, {value:?}))"));
     }
-    field("source", format!("Source::{}", camel(&row.source)));
+    field("source", format!("Provenance::{}", camel(&row.source)));
     out += "        ..BLANK\n    },\n";
     Ok(out)
 }
