@@ -23,7 +23,7 @@ use tfq_opt::ir::Module;
 use tfq_opt::ir::text::{ParseOptions, parse};
 use tfq_opt::pass::NumericContract;
 use tfq_opt::passes::builtin;
-use tfq_opt::runtime::{Fill, Kernels, Range, RunError, Runtime, Stage, Value, Worker, fill};
+use tfq_opt::runtime::{Fill, Kernels, Range, RuntimeError, Runtime, Stage, Value, Worker, fill};
 use trials::Trials;
 
 const MODELS: u64 = 400;
@@ -200,8 +200,8 @@ struct Runner<'a> {
 }
 
 impl Runner<'_> {
-    fn outputs(&mut self, model: &[u8], made: &Made) -> Result<Vec<Value>, RunError> {
-        let failed = |error: std::io::Error| RunError::new(Stage::Load, error.to_string());
+    fn outputs(&mut self, model: &[u8], made: &Made) -> Result<Vec<Value>, RuntimeError> {
+        let failed = |error: std::io::Error| RuntimeError::new(Stage::Load, error.to_string());
         let mut file = tempfile::NamedTempFile::new().map_err(failed)?;
         file.write_all(model).map_err(failed)?;
         if self.loaded == MODELS_OF_A_WORKER {
@@ -225,14 +225,14 @@ fn run(
     worker: &mut Worker,
     file: &std::path::Path,
     unknown: usize,
-) -> Result<Vec<Value>, RunError> {
+) -> Result<Vec<Value>, RuntimeError> {
     let model = worker.load(file, Kernels::Reference, 1)?;
     let inputs = model.signatures[0].inputs.iter().map(|port| {
         let shape: Vec<usize> =
             port.shape.iter().map(|dim| usize::try_from(*dim).unwrap_or(unknown)).collect();
         let value = fill(&port.name, port.ty, &shape, Fill::Random { seed: 1 }, Range::Below(16));
-        value.map_err(|_| RunError::new(Stage::Input, "no value can be made"))
+        value.map_err(|_| RuntimeError::new(Stage::Input, "no value can be made"))
     });
-    let inputs: Result<Vec<Value>, RunError> = inputs.collect();
+    let inputs: Result<Vec<Value>, RuntimeError> = inputs.collect();
     worker.run(&model, 0, inputs?)
 }
