@@ -23,7 +23,7 @@ use tfq_opt::ir::Module;
 use tfq_opt::ir::text::{ParseOptions, parse};
 use tfq_opt::pass::NumericContract;
 use tfq_opt::passes::builtin;
-use tfq_opt::runtime::{Fill, Kernels, Range, RuntimeError, Runtime, Stage, Value, Worker, fill};
+use tfq_opt::runtime::{Fill, Kernels, Range, Runtime, RuntimeError, Stage, Value, Worker, fill};
 use trials::Trials;
 
 const MODELS: u64 = 400;

@@ -1,6 +1,6 @@
 use bytes::Bytes;
 use tfq_ir::catalog::ops::NEG;
-use tfq_ir::{Edit, ElementType, Op, OpId, OpKind, Patch, InsertionPoint, SubgraphId, Tensor};
+use tfq_ir::{Edit, ElementType, InsertionPoint, Op, OpId, OpKind, Patch, SubgraphId, Tensor};
 use tfq_pass::{Pass, PassError, Session, declare_pass, option_enum};
 
 declare_pass! {

@@ -6,7 +6,7 @@ use std::process::Command;
 use tfq_opt::format::{LowerOptions, lower};
 use tfq_opt::ir::{ElementType, Module};
 use tfq_opt::runtime::{
-    Difference, Engine, Fill, Kernels, Range, RunError, Runtime, Stage, Value, Worker, fill,
+    Difference, Engine, Fill, Kernels, Range, RuntimeError, Runtime, Stage, Value, Worker, fill,
 };
 
 /// A worker keeps each model that it loaded mapped, and cannot map more than the system lets it.
@@ -22,10 +22,10 @@ pub(crate) fn outputs(
     runtime: &Runtime,
     module: &Module,
     kernels: Kernels,
-) -> Result<Vec<Value>, RunError> {
+) -> Result<Vec<Value>, RuntimeError> {
     let image = lower(module, &LowerOptions::default())
-        .map_err(|error| RunError::new(Stage::Load, error.to_string()))?;
-    let failed = |error: std::io::Error| RunError::new(Stage::Load, error.to_string());
+        .map_err(|error| RuntimeError::new(Stage::Load, error.to_string()))?;
+    let failed = |error: std::io::Error| RuntimeError::new(Stage::Load, error.to_string());
     let mut file = tempfile::NamedTempFile::new().map_err(failed)?;
     file.write_all(&image.to_vec()).map_err(failed)?;
     let variables = module
@@ -46,7 +46,7 @@ fn on(
     engine: Engine,
     file: &tempfile::NamedTempFile,
     kernels: Kernels,
-) -> Result<Vec<Value>, RunError> {
+) -> Result<Vec<Value>, RuntimeError> {
     WORKERS.with_borrow_mut(|workers| {
         let slot = &mut workers[usize::from(engine == Engine::Python)];
         slot.take_if(|(_, models)| *models >= MODELS_OF_A_WORKER);
@@ -64,7 +64,7 @@ fn on(
     })
 }
 
-fn start(runtime: &Runtime, engine: Engine) -> Result<Worker, RunError> {
+fn start(runtime: &Runtime, engine: Engine) -> Result<Worker, RuntimeError> {
     match engine {
         Engine::Python => Worker::python(&runtime.python, None),
         Engine::Library => {
@@ -79,15 +79,15 @@ fn run(
     worker: &mut Worker,
     file: &tempfile::NamedTempFile,
     kernels: Kernels,
-) -> Result<Vec<Value>, RunError> {
+) -> Result<Vec<Value>, RuntimeError> {
     let model = worker.load(file.path(), kernels, 1)?;
     let inputs = model.signatures[0].inputs.iter().map(|port| {
         // Ids of the tables, which have 16 rows; codes of quantised inputs.
         let range = if port.ty == ElementType::Int32 { Range::Below(16) } else { Range::All };
         let value = fill(&port.name, port.ty, &port.least_shape(), Fill::Random { seed: 1 }, range);
-        value.map_err(|_| RunError::new(Stage::Input, "no value can be made"))
+        value.map_err(|_| RuntimeError::new(Stage::Input, "no value can be made"))
     });
-    let inputs: Result<Vec<Value>, RunError> = inputs.collect();
+    let inputs: Result<Vec<Value>, RuntimeError> = inputs.collect();
     worker.run(&model, 0, inputs?)
 }
 

@@ -11,8 +11,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use tfq_ir::{Applied, counted, grouped};
 use tfq_opt::Optimized;
-use tfq_text::visible;
 use tfq_opt::pass::{PassReport, Remark, RemarkKind, RuleCount, Timeline, Why};
+use tfq_text::visible;
 
 pub(crate) struct Summary<'a> {
     pub(crate) args: &'a Args,

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use tfq_ir::catalog::{self, ops};
 use tfq_ir::{
     Attr, Attributes, BufferId, CacheReason, ConstantPool, DEQUANT_CACHE_METADATA, DequantCache,
-    DequantCacheEntry, Edit, ElementType, Metadata, Module, Numbers, Op, OpCode, OpId, OpKind,
-    Patch, InsertionPoint, Quantization, QuantizationDetails, Signature, Sparsity, Subgraph,
+    DequantCacheEntry, Edit, ElementType, InsertionPoint, Metadata, Module, Numbers, Op, OpCode,
+    OpId, OpKind, Patch, Quantization, QuantizationDetails, Signature, Sparsity, Subgraph,
     SubgraphBuilder, SubgraphId, Tensor, TensorId, TensorLink,
 };
 

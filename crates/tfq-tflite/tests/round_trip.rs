@@ -11,8 +11,8 @@ use std::sync::Arc;
 use tfq_ir::catalog::ops;
 use tfq_ir::{
     BufferId, CacheReason, ConstantPool, CustomOptions, DEQUANT_CACHE_METADATA, DequantCache,
-    DequantCacheEntry, Edit, ElementType, Metadata, Module, Op, OpCode, OpId, OpKind, Patch, InsertionPoint,
-    Signature, SubgraphBuilder, SubgraphId, Tensor,
+    DequantCacheEntry, Edit, ElementType, InsertionPoint, Metadata, Module, Op, OpCode, OpId,
+    OpKind, Patch, Signature, SubgraphBuilder, SubgraphId, Tensor,
 };
 use tfq_schema::tflite as fb;
 use tfq_tflite::{
