@@ -6,7 +6,7 @@ use std::process::Command;
 use tfq_opt::format::{LowerOptions, lower};
 use tfq_opt::ir::{ElementType, Module};
 use tfq_opt::runtime::{
-    Difference, Engine, Fill, Kernels, Range, RuntimeError, Runtime, Stage, Value, Worker, fill,
+    Difference, Engine, Fill, Kernels, Range, Runtime, RuntimeError, Stage, Value, Worker, fill,
 };
 
 /// A worker keeps each model that it loaded mapped, and cannot map more than the system lets it.
