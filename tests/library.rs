@@ -13,7 +13,7 @@ use tfq_opt::pass::{
 };
 use tfq_opt::passes::{
     self, AnnotateDequantCache, Compat, CustomOp, CustomOps, EliminateDeadBuffers, FoldConstants,
-    Granularity, HybridEligibility, InsertDequant, MergeEqualBuffers, OpList, QuantizeWeights,
+    HybridEligibility, InsertDequant, MergeEqualBuffers, OpList, QuantizeWeights, ScalesPer,
     WeightType,
 };
 use tfq_opt::target::Target;
@@ -57,7 +57,7 @@ fn a_builder_holds_what_the_bytes_say() {
 #[test]
 fn one_call_is_the_pipeline_of_three() {
     let bytes = model("ops/shared_fc_and_add");
-    let options = QuantizeWeights { granularity: Granularity::Tensor, ..Default::default() };
+    let options = QuantizeWeights { granularity: ScalesPer::Tensor, ..Default::default() };
     let called = quantize_weights(&bytes[..], options.clone()).unwrap();
     let in_code = Pipeline::new()
         .then("quantize-weights", options)
@@ -97,7 +97,7 @@ fn every_option_reads_the_same_in_code_and_as_text() {
         ("min-elements=0", QuantizeWeights { min_elements: 0, ..Default::default() }),
         (
             "granularity=tensor",
-            QuantizeWeights { granularity: Granularity::Tensor, ..Default::default() },
+            QuantizeWeights { granularity: ScalesPer::Tensor, ..Default::default() },
         ),
         ("hybrid=off", QuantizeWeights { hybrid: false, ..Default::default() }),
         ("deny=CONV_2D", QuantizeWeights { deny: OpList(vec![relu]), ..Default::default() }),

@@ -60,7 +60,7 @@ declare_pass! {
 
 impl Pass for FoldConstants {
     fn run(&self, session: &mut Session<'_>) -> Result<(), PassError> {
-        let shown = Arc::new(Shown::new(session.model()));
+        let shown = Arc::new(SharedBytes::new(session.model()));
         for sg in session.subgraphs() {
             apply_rules(session, sg, &rules(&shown))?;
         }
@@ -68,7 +68,7 @@ impl Pass for FoldConstants {
     }
 }
 
-fn rules(shown: &Arc<Shown>) -> Vec<Rule> {
+fn rules(shown: &Arc<SharedBytes>) -> Vec<Rule> {
     let fold = |name, root: OpPattern| {
         let shown = shown.clone();
         Rule::new(name, root)
@@ -168,18 +168,18 @@ const OLD_CONSTANT: Numbers =
 /// How many tensors showed the bytes of each constant before a rule was applied, and how many
 /// operands read those.
 #[derive(Debug)]
-struct Shown(HashMap<Span, (usize, usize)>);
+struct SharedBytes(HashMap<Extent, (usize, usize)>);
 
 /// Where bytes lie. Buffers that were made of others without another value lie where those do.
-type Span = (usize, usize);
+type Extent = (usize, usize);
 
-fn span(bytes: &Bytes) -> Span {
+fn span(bytes: &Bytes) -> Extent {
     (bytes.as_ptr().addr(), bytes.len())
 }
 
-impl Shown {
+impl SharedBytes {
     fn new(module: &Module) -> Self {
-        let mut shown: HashMap<Span, (usize, usize)> = HashMap::new();
+        let mut shown: HashMap<Extent, (usize, usize)> = HashMap::new();
         for (_, graph) in module.subgraphs() {
             for id in graph.tensors() {
                 if let Some(bytes) = module.constants().get(graph.tensor(id).buffer) {

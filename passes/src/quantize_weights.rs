@@ -15,7 +15,7 @@ use encode::{Encoded, encode};
 use float16::Widened;
 use form::{Group, NotedVerdict, Selection, WeightUse};
 use indexmap::IndexSet;
-pub use options::{Compat, CustomOp, CustomOps, Granularity, OpList, Operands, Prefer, WeightType};
+pub use options::{Compat, CustomOp, CustomOps, OpList, Operands, Priority, ScalesPer, WeightType};
 use tfq_ir::{Attr, BufferId, Edit, ElementType, Patch, SubgraphId, TensorId, counted, grouped};
 use tfq_pass::{HYBRID_NOTE, Pass, PassError, REASON_NOTE, SLOTS_NOTE, Session, declare_pass};
 
@@ -78,7 +78,7 @@ declare_pass! {
         /// What has a scale of its own. `channel` quantises hybrid activations asymmetrically,
         /// `tensor` symmetrically (the older scheme); kernels that need a scale per channel get
         /// it with either.
-        pub granularity: Granularity = Granularity::Channel,
+        pub granularity: ScalesPer = ScalesPer::Channel,
         /// Whether ops may read int8 directly; `off` puts a Dequantize before every op.
         pub hybrid: bool = true,
         /// Ops, by their names in the schema, that get a Dequantize instead of reading int8.
@@ -90,7 +90,7 @@ declare_pass! {
         /// runtime would hold more memory for it (behind a Dequantize, as a rule), `latency`
         /// puts a Dequantize before ops that XNNPACK or a fast kernel takes with float32 weights
         /// only, and `target` does what suits the target best. Not looked at with `compat=toco`.
-        pub prefer: Prefer = Prefer::Target,
+        pub prefer: Priority = Priority::Target,
         /// Which operands are quantised: weights, or all constants but biases, such as those of an
         /// ADD, which get a Dequantize. With `type=float16` it is all. Not looked at with
         /// `compat=toco`.

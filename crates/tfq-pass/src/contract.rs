@@ -1,7 +1,6 @@
 //! What a pass may do to the numbers that a model computes, and whether it kept to that. Edits tell
 //! what it did; nothing looks at what they did not touch.
 
-use crate::PassDescriptor;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::fmt;
@@ -80,17 +79,22 @@ impl fmt::Display for NumericContract {
     }
 }
 
-/// What the pass did that its declaration does not allow; `None` where it kept to it.
-pub(crate) fn breach(info: &PassDescriptor, before: &Module, after: &Module) -> Option<String> {
+/// What the pass did that this contract does not allow, or that adds other ops than these; `None`
+/// where it kept to both.
+pub(crate) fn breach(
+    allowed: NumericContract,
+    writes: &[OpKind],
+    before: &Module,
+    after: &Module,
+) -> Option<String> {
     let edits = &after.edits()[before.edits().len()..];
     if edits.is_empty() {
         return None;
     }
     let did = Did { before, after, edits, patches: &after.journal()[before.journal().len()..] };
-    if let Some(kind) = did.undeclared_op(&info.writes) {
+    if let Some(kind) = did.undeclared_op(writes) {
         return Some(format!("it adds {kind}, which is not among the ops that it declares"));
     }
-    let allowed = info.contract;
     let forbidden = |least, what: &dyn Fn() -> Option<String>| {
         if allowed < least { what() } else { None }
     };

@@ -5,7 +5,6 @@
 pub mod analysis;
 mod contract;
 mod declare;
-mod eligibility;
 mod error;
 mod info;
 pub mod invariant;
@@ -21,9 +20,11 @@ mod runnable;
 mod session;
 mod timeline;
 
+pub use analysis::eligibility::{
+    Cost, Eligibility, HYBRID_NOTE, REASON_NOTE, SLOTS_NOTE, Verdicts, cost,
+};
 pub use contract::NumericContract;
 pub use declare::Declared;
-pub use eligibility::{Cost, Eligibility, HYBRID_NOTE, REASON_NOTE, SLOTS_NOTE, Verdicts, cost};
 pub use error::PassError;
 pub use info::{Built, Example, PassDescriptor, PassInfo, PassScope};
 pub use invariant::Invariant;

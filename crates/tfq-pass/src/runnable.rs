@@ -2,7 +2,7 @@
 //! before a model is lowered.
 
 use crate::analysis::AnalysisInput;
-use crate::eligibility::{Eligibility, Verdicts};
+use crate::analysis::eligibility::{Eligibility, Verdicts};
 use crate::invariant::{Invariant, SETTLED};
 use indexmap::{IndexMap, IndexSet};
 use std::mem::{Discriminant, discriminant};

@@ -15,7 +15,8 @@ use tfq_target::Target;
 /// target, and those to whom it tells what it does.
 ///
 /// A function that takes `&Session` matches: it reads, asks and tells. One that takes `&mut Session`
-/// may rewrite as well. What was read of the model is let go of before the next edit.
+/// may rewrite as well. What was read of the model is let go of before the next edit. Threads share
+/// the model and the target, not the session.
 ///
 /// ```
 /// use tfq_ir::{Patch, SubgraphId, TensorId};

@@ -1,11 +1,12 @@
 //! The pattern driver and the helpers for tidying up.
 
 use bytes::Bytes;
-use tfq_ir::catalog::ops::{ADD, NEG, RESHAPE};
+use tfq_ir::catalog::ops::{ADD, FULLY_CONNECTED, MUL, NEG, RESHAPE, SPLIT, SUB};
+use tfq_ir::ops::OperandRole::{Activation, Bias, Weight};
 use tfq_ir::{Module, SubgraphId};
 use tfq_pass::rewrite::{
-    Rule, any, apply_rules, canonicalize, constant, erase_dead_ops, merge_equal_ops, op, read_of,
-    tensor,
+    OpPattern, Root, Rule, any, apply_rules, canonicalize, constant, custom_op, erase_dead_ops,
+    merge_equal_ops, op, op_of, read_of, tensor,
 };
 use tfq_pass::{PassError, Pipeline, Report, RunOptions, Session, Why, pass_fn, run};
 use tfq_target::Target;
@@ -261,4 +262,161 @@ fn the_larger_benefit_goes_first_and_threads_do_not_matter() {
     let left = results[0].lines().filter(|line| line.contains("NEG(")).count();
     // All pairs cancel in the end but for what the output holds to its place.
     assert!(left <= 3, "{left} ops are left");
+}
+
+/// Reads the result of what matches instead of its root, under the name of the rule.
+fn forwards(name: &'static str, root: impl Into<Root>) -> Rule {
+    Rule::new(name, root).forward("x")
+}
+
+#[test]
+fn operands_are_named_by_what_they_are_to_the_op() {
+    let mut module = read(
+        "%x = input : f32[1,2]
+         %w = const : f32[2,2] = [1.0, 2.0, 3.0, 4.0]
+         %b = const : f32[2] = [1.0, 2.0]
+         %y = FULLY_CONNECTED(%x, %w, %b) : f32[1,2]
+         %z = FULLY_CONNECTED(%y, %w, _) : f32[1,2]
+         output %z",
+    );
+    let work: Work = |session| {
+        let rule = Rule::new(
+            "name what it reads",
+            op(FULLY_CONNECTED).role(Weight, constant("w")).role(Bias, constant("b")),
+        )
+        .when("it is not yet", |m| m.tensor("b").label() == "b")
+        .replace(|m, patch| {
+            patch.set_name(m.id("w"), Some("weights".into()));
+            patch.set_name(m.id("b"), Some("bias".into()));
+        });
+        apply_rules(session, MAIN, &[rule])
+    };
+    let why = Some(Why { pass: "test".to_owned(), tensor: "z".to_owned() });
+    let report = apply(&mut module, work, &RunOptions { why, ..RunOptions::default() });
+    assert_eq!(
+        ops(&module),
+        "%y = FULLY_CONNECTED(%x, %weights, %bias)\n%z = FULLY_CONNECTED(%y, %weights, _)\n"
+    );
+    assert_eq!(report.passes[0].answers[0].outcome, "FULLY_CONNECTED has no operand 2");
+}
+
+#[test]
+fn operands_that_commute_are_looked_at_both_ways() {
+    let text = "%x = input : f32[2]
+         %z = input : f32[2]
+         %c = const : f32[2] = [0.0, 0.0]
+         %a = ADD(%c, %x) : f32[2]
+         %p = MUL(%a, %z) : f32[2]
+         %q = MUL(%z, %a) : f32[2]
+         %y = SUB(%p, %q) : f32[2]
+         output %y";
+    // The names decide between the orders of both, and so do conditions.
+    let work: Work = |session| {
+        let both = op(ADD).operand(0, any("x")).operand(1, constant("zero")).in_any_order();
+        let product = op(MUL).operand(0, both).operand(1, any("z")).in_any_order();
+        let rule = Rule::new("multiply what is added to", product)
+            .when("the other is the second input", |m| m.id("z") == m.graph().inputs()[1])
+            .replace(|m, patch| {
+                let slot = u32::from(m.graph().operand(m.root(), 0) == Some(m.id("z")));
+                patch.set_operand(m.root(), slot, m.id("x"));
+            });
+        let one_way = Rule::new(
+            "never",
+            op(MUL).operand(0, any("same")).operand(1, any("same")).in_any_order(),
+        )
+        .replace(|m, patch| patch.erase_op(m.root()));
+        apply_rules(session, MAIN, &[rule, one_way])
+    };
+    let mut module = read(text);
+    apply(&mut module, work, &RunOptions::default());
+    assert_eq!(
+        ops(&module),
+        "%a = ADD(%c, %x)\n%p = MUL(%x, %z)\n%q = MUL(%z, %x)\n%y = SUB(%p, %q)\n"
+    );
+}
+
+#[test]
+fn any_result_of_an_op_is_found_where_the_pattern_says_so() {
+    let text = "%x = input : f32[2,2]
+         %axis = const : i32[] = [0]
+         %s, %t = SPLIT(%axis, %x) {num_splits = 2} : (f32[1,2], f32[1,2])
+         %a = NEG(%s) : f32[1,2]
+         %b = NEG(%t) : f32[1,2]
+         output %a
+         output %b";
+    let renamed = |split: fn() -> OpPattern| {
+        let mut module = read(text);
+        let pipeline = Pipeline::new().then(
+            "test",
+            pass_fn(move |session| {
+                let rule = Rule::new("mark", op(NEG).operand(0, split().operand(1, any("x"))))
+                    .when("it is not marked", |m| m.tensor("result").label().len() == 1)
+                    .replace(|m, patch| {
+                        let marked = format!("{}_split", m.tensor("result").label());
+                        patch.set_name(m.id("result"), Some(marked.into()));
+                    });
+                apply_rules(session, MAIN, &[rule]).map(|_| ())
+            }),
+        );
+        let target = &*Target::named("litert").unwrap();
+        run(&mut module, &pipeline, target, &RunOptions::default(), |_| ()).unwrap();
+        let graph = module.subgraph(MAIN);
+        graph.outputs().iter().map(|id| graph.tensor(*id).label().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(renamed(|| op(SPLIT)), ["a_split", "b"]);
+    assert_eq!(renamed(|| op(SPLIT).result(1)), ["a", "b_split"]);
+    assert_eq!(renamed(|| op(SPLIT).any_result()), ["a_split", "b_split"]);
+}
+
+#[test]
+fn custom_ops_are_found_by_their_names() {
+    let mut module = read(
+        "%x = input : f32[2]
+         %a = custom \"Same\"(%x) : f32[2]
+         %b = custom \"Other\"(%a) : f32[2]
+         %y = NEG(%b) : f32[2]
+         output %y",
+    );
+    let work: Work = |session| {
+        let rule = forwards("drop it", custom_op("Same").operand(0, any("x")));
+        apply_rules(session, MAIN, &[rule])
+    };
+    apply(&mut module, work, &RunOptions::default());
+    assert!(ops(&module).contains("(%x)") && !ops(&module).contains("Same"), "{}", ops(&module));
+}
+
+#[test]
+fn a_rule_that_could_not_be_as_it_says_is_refused_when_it_is_built() {
+    type Build = fn() -> Rule;
+    let refused: [(Build, &str); 7] = [
+        (
+            || Rule::new("r", op(ADD).role(Activation, any("x"))),
+            "rule `r`: ADD has 2 operands of role Activation, not one",
+        ),
+        (
+            || Rule::new("r", op(NEG).operand(0, op(ADD).role(Weight, any("x")))),
+            "rule `r`: ADD has 0 operands of role Weight, not one",
+        ),
+        (
+            || Rule::new("r", op_of(&[ADD, SUB]).in_any_order()),
+            "rule `r`: SUB has no two operands that commute",
+        ),
+        (
+            || Rule::new("r", op(ADD).operand(2, any("x")).in_any_order()),
+            "rule `r`: ADD has no operand 2",
+        ),
+        (|| Rule::new("r", op(127)), "rule `r`: there is no operator 127"),
+        (
+            || Rule::new("r", op(NEG).operand(0, any("input"))).forward("inptu"),
+            "rule `r` names no tensor `inptu`; did you mean `input`?",
+        ),
+        (
+            || Rule::new("r", op(NEG).operand(0, op(ADD))).forward("x"),
+            "rule `r` names no tensor `x`",
+        ),
+    ];
+    for (build, what) in refused {
+        let said = std::panic::catch_unwind(build).unwrap_err();
+        assert_eq!(said.downcast_ref::<String>().unwrap(), what);
+    }
 }

@@ -8,10 +8,10 @@ use tfq_ir::{BufferId, ElementType, Module, OpId, SubgraphId, TensorId};
 use tfq_target::Target;
 
 /// Buffers and the tensors that show them, in order of appearance.
-pub(super) type Shown = IndexMap<BufferId, Vec<(SubgraphId, TensorId)>>;
+pub(super) type TensorsByBuffer = IndexMap<BufferId, Vec<(SubgraphId, TensorId)>>;
 
-pub(super) fn shown(module: &Module) -> Shown {
-    let mut shown = Shown::new();
+pub(super) fn shown(module: &Module) -> TensorsByBuffer {
+    let mut shown = TensorsByBuffer::new();
     for (sg, graph) in module.subgraphs() {
         for tensor in graph.tensors() {
             let buffer = graph.tensor(tensor).buffer;

@@ -10,7 +10,7 @@
 use super::QuantizeWeights;
 use super::constants::{held_as_float, is_float_constant, shown};
 use super::form::{Form, Group, NotedVerdict, Selection, WeightUse};
-use super::options::{Granularity, WeightType};
+use super::options::{ScalesPer, WeightType};
 use super::plan::no_more_ops;
 use indexmap::{IndexMap, IndexSet};
 use std::collections::{HashMap, HashSet};
@@ -18,7 +18,7 @@ use std::sync::Arc;
 use tfq_ir::{BufferId, ElementType, Module, OpId, OpKind, SubgraphId, Tensor, TensorId, counted};
 use tfq_numeric::{ChannelLayout, F32View, NonFinite, ScaleRule};
 use tfq_pass::Session;
-use tfq_target::{Granularity as Grain, LegacyOp, Target, WeightForm};
+use tfq_target::{Granularity, LegacyOp, Target, WeightForm};
 
 pub(super) fn select(pass: &QuantizeWeights, session: &Session<'_>) -> Selection {
     let module = session.model();
@@ -42,7 +42,7 @@ pub(super) fn select(pass: &QuantizeWeights, session: &Session<'_>) -> Selection
             };
             let stored = group.form.stored();
             let value = |u: &WeightUse| {
-                pass.granularity == Granularity::Channel
+                pass.granularity == ScalesPer::Channel
                     && legacy.target.may_be_asymmetric(module, u.sg, u.op, u.slot, &stored)
             };
             group.asymmetric =
@@ -77,9 +77,9 @@ fn is_plain(module: &Module, sg: SubgraphId, id: TensorId) -> bool {
 }
 
 /// A buffer, and the shape that it is shown with.
-type Place = (BufferId, Arc<[i32]>);
+type ShapedBuffer = (BufferId, Arc<[i32]>);
 
-fn place(tensor: &Tensor) -> Place {
+fn shaped_buffer(tensor: &Tensor) -> ShapedBuffer {
     (tensor.buffer, tensor.shape.clone())
 }
 
@@ -91,7 +91,7 @@ struct Legacy<'a> {
 
 impl Legacy<'_> {
     fn int8(&self, session: &Session<'_>) -> Vec<Group> {
-        let mut found: IndexMap<Place, Vec<WeightUse>> = IndexMap::new();
+        let mut found: IndexMap<ShapedBuffer, Vec<WeightUse>> = IndexMap::new();
         for (sg, graph) in self.module.subgraphs() {
             for op in graph.ops() {
                 for slot in weights(self.module, self.pass, sg, op) {
@@ -110,8 +110,8 @@ impl Legacy<'_> {
                         );
                         continue;
                     }
-                    let place = place(graph.tensor(tensor));
-                    found.entry(place).or_default().push(WeightUse { sg, op, slot, tensor });
+                    let shown = shaped_buffer(graph.tensor(tensor));
+                    found.entry(shown).or_default().push(WeightUse { sg, op, slot, tensor });
                 }
             }
         }
@@ -120,7 +120,7 @@ impl Legacy<'_> {
 
     /// Every float32 constant that an op reads.
     fn float16(&self) -> Vec<Group> {
-        let mut found: IndexMap<Place, Vec<WeightUse>> = IndexMap::new();
+        let mut found: IndexMap<ShapedBuffer, Vec<WeightUse>> = IndexMap::new();
         for (sg, graph) in self.module.subgraphs() {
             for op in graph.ops() {
                 for (slot, tensor) in (0..).zip(graph.operands(op)) {
@@ -128,8 +128,8 @@ impl Legacy<'_> {
                     // A scalar that is an output as well would need a copy that RESHAPE cannot make.
                     let scalar = graph.tensor(tensor).shape.is_empty() && graph.is_output(tensor);
                     if is_plain(self.module, sg, tensor) && !scalar {
-                        let place = place(graph.tensor(tensor));
-                        found.entry(place).or_default().push(WeightUse { sg, op, slot, tensor });
+                        let shown = shaped_buffer(graph.tensor(tensor));
+                        found.entry(shown).or_default().push(WeightUse { sg, op, slot, tensor });
                     }
                 }
             }
@@ -139,11 +139,11 @@ impl Legacy<'_> {
 
     fn groups(
         &self,
-        found: IndexMap<Place, Vec<WeightUse>>,
+        found: IndexMap<ShapedBuffer, Vec<WeightUse>>,
         form: impl Fn(&WeightUse) -> Form,
     ) -> Vec<Group> {
         let shown = shown(self.module);
-        let group = |((buffer, shape), uses): (Place, Vec<WeightUse>)| {
+        let group = |((buffer, shape), uses): (ShapedBuffer, Vec<WeightUse>)| {
             let first = uses[0];
             // Tensors that show the buffer otherwise keep the float bytes, or are another group.
             let same = |(sg, id): &(SubgraphId, TensorId)| {
@@ -163,7 +163,7 @@ impl Legacy<'_> {
         let tensor = graph.tensor(first.tensor);
         let axis = LegacyOp::of(&graph.op(first.op).kind).and_then(|op| op.channel_axis);
         let axis = axis.filter(|axis| {
-            self.pass.granularity == Granularity::Channel && *axis < tensor.shape.len()
+            self.pass.granularity == ScalesPer::Channel && *axis < tensor.shape.len()
         });
         let Some(axis) = axis else { return Form::PerTensor { rule: ScaleRule::LegacyPerTensor } };
         match tensor.quantization.as_deref() {
@@ -251,7 +251,8 @@ impl Legacy<'_> {
             let kind = &graph.op(u.op).kind;
             let lookup = LegacyOp::of(kind).is_some_and(|op| op.copies_codes);
             let form = chosen.get(&(u.sg, u.tensor)).map(|group| group.form.stored());
-            let one_scale = form.as_ref().is_none_or(|form| form.granularity == Grain::PerTensor);
+            let one_scale =
+                form.as_ref().is_none_or(|form| form.granularity == Granularity::PerTensor);
             let (kind, reason) = if int8 && lookup && one_scale && graph.uses(u.tensor).len() == 1 {
                 ("pass-through", "compat=toco: the table has one reader")
             } else if int8 && all_int8 && self.is_hybrid(u.sg, u.op) {
@@ -291,7 +292,7 @@ impl Legacy<'_> {
         if matches!(kind, OpKind::Custom(_)) {
             return self.pass.custom_ops.get(kind).is_some_and(|op| op.hybrid);
         }
-        let per_channel = self.pass.granularity == Granularity::Channel;
+        let per_channel = self.pass.granularity == ScalesPer::Channel;
         LegacyOp::of(kind).is_some_and(|legacy| legacy.is_hybrid(graph, op, per_channel))
     }
 }

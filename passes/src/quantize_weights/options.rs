@@ -6,7 +6,7 @@ use tfq_pass::{OptionKind, OptionValue};
 
 tfq_pass::option_enum! {
     /// What has a scale of its own.
-    pub enum Granularity {
+    pub enum ScalesPer {
         /// The whole constant.
         Tensor = "tensor",
         /// Each output channel.
@@ -46,7 +46,7 @@ tfq_pass::option_enum! {
 
 tfq_pass::option_enum! {
     /// What matters most.
-    pub enum Prefer {
+    pub enum Priority {
         /// What the target says.
         Target = "target",
         /// A small file.
@@ -58,7 +58,7 @@ tfq_pass::option_enum! {
     }
 }
 
-impl Prefer {
+impl Priority {
     /// The choice, where the target would choose this.
     pub(super) fn or(self, target: tfq_target::Objective) -> tfq_target::Objective {
         match self {

@@ -4,7 +4,7 @@ use super::QuantizeWeights;
 use super::constants::{held_as_float, is_float_constant, shown, weight_below};
 use super::float16::Widened;
 use super::form::{Form, Group, NotedVerdict, Selection, WeightUse};
-use super::options::{Granularity, WeightType};
+use super::options::{ScalesPer, WeightType};
 use super::plan::{Objection, Plan};
 use super::reading::Select;
 use indexmap::{IndexMap, IndexSet};
@@ -252,7 +252,7 @@ impl Select<'_> {
             session.missed(objection.rule(), place, objection.to_string());
             return None;
         };
-        let per_channel = self.pass.granularity == Granularity::Channel;
+        let per_channel = self.pass.granularity == ScalesPer::Channel;
         let instead = match best.form {
             Form::PerTensor { .. } if per_channel => Some("one scale"),
             Form::Float16 { .. } if self.pass.r#type == WeightType::Int8 => Some("float16"),
@@ -281,13 +281,13 @@ impl Select<'_> {
         let per_tensor = Form::PerTensor { rule: ScaleRule::Divide };
         match (self.pass.r#type, self.pass.granularity) {
             (WeightType::Float16, _) => vec![Form::Float16 { non_finite: NonFinite::Refuse }],
-            (_, Granularity::Channel) => per_channel.chain([per_tensor]).collect(),
-            (_, Granularity::Tensor) => [per_tensor].into_iter().chain(per_channel).collect(),
+            (_, ScalesPer::Channel) => per_channel.chain([per_tensor]).collect(),
+            (_, ScalesPer::Tensor) => [per_tensor].into_iter().chain(per_channel).collect(),
         }
     }
 
     fn asymmetric(&self, uses: &[WeightUse], form: &Form) -> Vec<(SubgraphId, OpId, bool)> {
-        let wanted = self.pass.granularity == Granularity::Channel;
+        let wanted = self.pass.granularity == ScalesPer::Channel;
         let stored = form.stored();
         // An older runtime may know the kernel with symmetric activations only.
         let value = |u: &WeightUse| {

@@ -1,7 +1,7 @@
 //! Whether one scale leaves anything of channels that are much smaller than the largest.
 
 use super::form::{Form, WeightUse};
-use super::options::Granularity;
+use super::options::ScalesPer;
 use super::reading::Select;
 use std::iter;
 use tfq_ir::{SubgraphId, TensorId, counted, grouped};
@@ -23,7 +23,7 @@ impl Select<'_> {
         tensors: &[(SubgraphId, TensorId)],
         form: &Form,
     ) -> Option<String> {
-        let asked = self.pass.granularity == Granularity::Channel;
+        let asked = self.pass.granularity == ScalesPer::Channel;
         if !asked || !matches!(form, Form::PerTensor { .. }) {
             return None;
         }

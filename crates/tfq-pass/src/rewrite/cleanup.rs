@@ -1,7 +1,8 @@
 //! Tidying a subgraph: what other compilers call dead code elimination, common subexpression
 //! elimination and canonicalisation.
 
-use super::{FORBIDDEN, Rule, apply_rules};
+use super::driver::apply_rules;
+use super::rule::{FORBIDDEN, Rule};
 use crate::error::PassError;
 use crate::session::Session;
 use indexmap::IndexMap;

@@ -6,10 +6,10 @@
 //! follows that shows whether anything is left. Guards may look at anything, so only a sweep
 //! without a match proves that the rules are done.
 
-use super::pattern::{At, Site};
-use super::{FORBIDDEN, Miss, Rewrite, Rule, Why};
+use super::matching::{At, Site};
+use super::rule::{Cause, FORBIDDEN, Miss, Rewrite, Rule};
+use crate::analysis::eligibility::Verdicts;
 use crate::analysis::{AnalysisInput, HybridVerdicts};
-use crate::eligibility::Verdicts;
 use crate::error::PassError;
 use crate::session::Session;
 use indexmap::{IndexMap, IndexSet};
@@ -97,7 +97,7 @@ impl<'r> Misses<'r> {
         if self.nearest.as_ref().is_none_or(is_nearer) {
             self.nearest = Some((rule, at, miss.clone()));
         }
-        if all || matches!(miss.why, Why::Numbered(_)) {
+        if all || matches!(miss.cause, Cause::Numbered(_)) {
             self.told.push((rule, at, miss));
         }
     }
@@ -126,7 +126,7 @@ impl<'r> Misses<'r> {
         }
         for (rule, at, miss) in &self.told {
             let (rule, place, what) = (&rule.name, || place(module, sg, *at), || miss.what(graph));
-            if let Why::Numbered(_) = miss.why {
+            if let Cause::Numbered(_) = miss.cause {
                 session.missed(FORBIDDEN, place(), format!("{rule}: {}", what()));
             } else if let Some(guard) = miss.guard().filter(|_| session.explains()) {
                 session.refused(guard, place(), rule.to_string());

@@ -1,16 +1,11 @@
-//! Patterns over ops and their operands.
+//! Patterns over ops and their operands, as authors write them.
 
-use crate::analysis::AnalysisInput;
-use crate::eligibility::{Eligibility, Verdicts};
-use bytes::Bytes;
 use smallvec::SmallVec;
 use std::borrow::Cow;
-use std::ops::ControlFlow;
 use std::sync::Arc;
-use tfq_ir::{
-    ElementType, Module, Op, OpId, Patch, References, Subgraph, SubgraphId, Tensor, TensorId,
-};
-use tfq_target::Target;
+use tfq_ir::catalog::op_by_code;
+use tfq_ir::ops::{OperandRole, semantics};
+use tfq_ir::{Op, OpKind};
 
 /// What an operand must be.
 #[derive(Clone, Debug)]
@@ -28,9 +23,20 @@ pub enum Pattern {
 /// What an op must be.
 #[derive(Clone, Debug)]
 pub struct OpPattern {
-    kinds: SmallVec<[i32; 4]>,
-    operands: Vec<(u32, Pattern)>,
-    name: Option<Cow<'static, str>>,
+    pub(super) kinds: SmallVec<[OpKind; 2]>,
+    pub(super) operands: Vec<(Slot, Pattern)>,
+    /// Which of its results is meant, where it stands as an operand; `None` for any.
+    pub(super) result: Option<u32>,
+    pub(super) any_order: bool,
+    pub(super) name: Option<Cow<'static, str>>,
+}
+
+/// Which operand.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Slot {
+    At(u32),
+    /// The one that is this to the op.
+    Of(OperandRole),
 }
 
 /// Any tensor, by this name. The same name twice must be the same tensor.
@@ -38,8 +44,8 @@ pub fn any(name: impl Into<Cow<'static, str>>) -> Pattern {
     Pattern::Any(name.into())
 }
 
-/// A constant that neither a caller nor an op can change ([`Module::fixed_constant`]), by this
-/// name.
+/// A constant that neither a caller nor an op can change ([`tfq_ir::Module::fixed_constant`]), by
+/// this name.
 pub fn constant(name: impl Into<Cow<'static, str>>) -> Pattern {
     Pattern::Constant(name.into())
 }
@@ -57,7 +63,16 @@ pub fn op(kind: i32) -> OpPattern {
 
 /// An op of one of these kinds.
 pub fn op_of(kinds: &[i32]) -> OpPattern {
-    OpPattern { kinds: kinds.into(), operands: Vec::new(), name: None }
+    of(kinds.iter().map(|kind| OpKind::Builtin(*kind)).collect())
+}
+
+/// A custom op of this name.
+pub fn custom_op(name: impl Into<Arc<str>>) -> OpPattern {
+    of([OpKind::Custom(name.into())].into_iter().collect())
+}
+
+fn of(kinds: SmallVec<[OpKind; 2]>) -> OpPattern {
+    OpPattern { kinds, operands: Vec::new(), result: Some(0), any_order: false, name: None }
 }
 
 /// Where a rule begins to match.
@@ -71,7 +86,7 @@ pub enum Root {
     Tensor(Pattern),
 }
 
-/// An op of any kind that reads such a tensor. [`Match::slot`] tells as which operand.
+/// An op of any kind that reads such a tensor. [`super::Match::slot`] tells as which operand.
 pub fn read_of(pattern: impl Into<Pattern>) -> Root {
     Root::Read(pattern.into())
 }
@@ -82,6 +97,12 @@ pub fn tensor(pattern: impl Into<Pattern>) -> Root {
 }
 
 impl From<OpPattern> for Root {
+    fn from(pattern: OpPattern) -> Self {
+        Self::Op(pattern)
+    }
+}
+
+impl From<OpPattern> for Pattern {
     fn from(pattern: OpPattern) -> Self {
         Self::Op(pattern)
     }
@@ -101,44 +122,62 @@ impl Root {
         matches!(self, Self::Tensor(_))
     }
 
-    /// Hands on each match at a place, or how many nodes of the pattern matched and what did not,
-    /// until it is told to stop.
-    pub(super) fn matches<'a>(
-        &self,
-        site: Site<'a>,
-        mut each: impl FnMut(Result<Match<'a>, (usize, Mismatch)>) -> ControlFlow<()>,
-    ) {
-        let mut attempt = |slot, tries: &dyn Fn(&mut Match<'a>) -> Result<(), Mismatch>| {
-            let mut found = Match::new(site, slot);
-            each(match tries(&mut found) {
-                Ok(()) => Ok(found),
-                Err(mismatch) => Err((found.nodes, mismatch)),
-            })
-        };
-        match (self, site.at) {
-            (Self::Op(pattern), At::Op(op)) => {
-                let at_root = |found: &mut Match<'a>| {
-                    pattern.try_at(op, found)?;
-                    let results = found.graph().results(op);
-                    // Rules speak of `result`; a file may have an op without any.
-                    if results.is_empty() {
-                        return Err(Mismatch::NoResult);
-                    }
-                    results.into_iter().try_for_each(|id| has_one_value(found.graph(), id))
-                };
-                _ = attempt(0, &at_root);
+    /// What is wrong with it: it could never match, or not as it says.
+    pub(super) fn fault(&self) -> Option<String> {
+        let mut fault = None;
+        self.each_op(&mut |op| fault = fault.take().or_else(|| op.fault()));
+        let ordered = self.any_orders();
+        let many =
+            || format!("{ordered} ops of it take their operands in any order, at most 4 may");
+        fault.or_else(|| (ordered > MOST_ANY_ORDERS).then(many))
+    }
+
+    /// How many ops of the pattern take their operands in any order.
+    pub(super) fn any_orders(&self) -> u32 {
+        let mut count = 0;
+        self.each_op(&mut |op| count += u32::from(op.any_order));
+        count
+    }
+
+    /// The names that the pattern gives to tensors.
+    pub(super) fn names(&self) -> Vec<&str> {
+        let mut names = Vec::new();
+        self.each_pattern(&mut |pattern| match pattern {
+            Pattern::Any(name) | Pattern::Constant(name) | Pattern::Stored(name) => {
+                names.push(&**name);
             }
-            (Self::Read(pattern), At::Op(op)) => {
-                let operands = site.module.subgraph(site.sg).operands(op);
-                _ = (0..).zip(operands).try_for_each(|(slot, operand)| match operand {
-                    Some(id) => attempt(slot, &|found| pattern.try_at(id, found)),
-                    None => ControlFlow::Continue(()),
-                });
+            Pattern::Op(_) => (),
+        });
+        names
+    }
+
+    fn each_op<'a>(&'a self, look: &mut dyn FnMut(&'a OpPattern)) {
+        if let Self::Op(op) = self {
+            look(op);
+        }
+        self.each_pattern(&mut |pattern| {
+            if let Pattern::Op(op) = pattern {
+                look(op);
             }
-            (Self::Tensor(pattern), At::Tensor(id)) => {
-                _ = attempt(0, &|found| pattern.try_at(id, found));
-            }
-            _ => (),
+        });
+    }
+
+    fn each_pattern<'a>(&'a self, look: &mut dyn FnMut(&'a Pattern)) {
+        match self {
+            Self::Op(op) => op.operands.iter().for_each(|(_, pattern)| pattern.each(look)),
+            Self::Read(pattern) | Self::Tensor(pattern) => pattern.each(look),
+        }
+    }
+}
+
+/// Each doubles the ways in which a place is looked at.
+const MOST_ANY_ORDERS: u32 = 4;
+
+impl Pattern {
+    fn each<'a>(&'a self, look: &mut dyn FnMut(&'a Self)) {
+        look(self);
+        if let Self::Op(op) = self {
+            op.operands.iter().for_each(|(_, pattern)| pattern.each(look));
         }
     }
 }
@@ -147,7 +186,46 @@ impl OpPattern {
     /// What its operand at this slot must be. Operands that are not mentioned may be anything.
     #[must_use]
     pub fn operand(mut self, slot: u32, pattern: impl Into<Pattern>) -> Self {
-        self.operands.push((slot, pattern.into()));
+        self.operands.push((Slot::At(slot), pattern.into()));
+        self
+    }
+
+    /// What its operand of this role must be, whatever its slot: an op of these kinds has just one
+    /// (`docs/op-semantics.md`).
+    ///
+    /// ```
+    /// use tfq_ir::catalog::ops::{CONV_2D, TRANSPOSE_CONV};
+    /// use tfq_ir::ops::OperandRole::{Bias, Weight};
+    /// use tfq_pass::rewrite::{Rule, constant, op_of};
+    ///
+    /// let conv = op_of(&[CONV_2D, TRANSPOSE_CONV]);
+    /// Rule::new("scale a filter", conv.role(Weight, constant("w")).role(Bias, constant("b")));
+    /// ```
+    #[must_use]
+    pub fn role(mut self, role: OperandRole, pattern: impl Into<Pattern>) -> Self {
+        self.operands.push((Slot::Of(role), pattern.into()));
+        self
+    }
+
+    /// Its two operands may stand in any order: a place is looked at both ways. It is an operator
+    /// that commutes.
+    #[must_use]
+    pub fn in_any_order(mut self) -> Self {
+        self.any_order = true;
+        self
+    }
+
+    /// As an operand: its result of this number is meant, not the first.
+    #[must_use]
+    pub fn result(mut self, number: u32) -> Self {
+        self.result = Some(number);
+        self
+    }
+
+    /// As an operand: any of its results may be meant.
+    #[must_use]
+    pub fn any_result(mut self) -> Self {
+        self.result = None;
         self
     }
 
@@ -159,365 +237,39 @@ impl OpPattern {
     }
 
     /// Whether an op of this kind could match.
-    pub(crate) fn starts_with(&self, op: &Op) -> bool {
-        self.kinds.iter().any(|kind| op.kind.is(*kind))
+    pub(super) fn starts_with(&self, op: &Op) -> bool {
+        self.kinds.contains(&op.kind)
     }
 
-    fn try_at(&self, op: OpId, found: &mut Match<'_>) -> Result<(), Mismatch> {
-        if !self.starts_with(found.graph().op(op)) {
-            return Err(Mismatch::AnotherOp(op));
-        }
-        found.nodes += 1;
-        if let Some(name) = &self.name {
-            found.ops.push((name.clone(), op));
-        }
-        for (slot, pattern) in &self.operands {
-            let Some(tensor) = found.graph().operand(op, *slot) else {
-                return Err(Mismatch::NoOperand(op, *slot));
+    /// What is wrong with it alone.
+    fn fault(&self) -> Option<String> {
+        self.kinds.iter().find_map(|kind| {
+            let what = match kind {
+                OpKind::Builtin(code) => semantics(*code),
+                OpKind::Custom(_) => None,
             };
-            pattern.try_at(tensor, found)?;
-        }
-        Ok(())
-    }
-}
-
-impl Pattern {
-    fn try_at(&self, tensor: TensorId, found: &mut Match<'_>) -> Result<(), Mismatch> {
-        let graph = found.graph();
-        has_one_value(graph, tensor)?;
-        match self {
-            Self::Any(name) => found.bind(name, tensor),
-            Self::Constant(name) => {
-                let (module, sg) = (found.site.module, found.site.sg);
-                if module.fixed_constant(sg, tensor).is_none() {
-                    return Err(match module.constant(sg, tensor) {
-                        Some(_) => Mismatch::MayBeSet(tensor),
-                        None => Mismatch::NoConstant(tensor),
-                    });
-                }
-                found.bind(name, tensor)
+            if let OpKind::Builtin(code) = kind
+                && op_by_code(*code).is_none()
+            {
+                return Some(format!("there is no operator {code}"));
             }
-            Self::Stored(name) => {
-                if found.site.module.constant(found.site.sg, tensor).is_none() {
-                    return Err(Mismatch::NoConstant(tensor));
-                }
-                found.bind(name, tensor)
-            }
-            Self::Op(pattern) => {
-                let Some((op, 0)) = graph.producer(tensor) else {
-                    return Err(Mismatch::NotComputed(tensor));
-                };
-                found.inner.push((op, tensor));
-                pattern.try_at(op, found)
-            }
-        }
-    }
-}
-
-/// What rules take for granted: a tensor means the same to all who read it.
-fn has_one_value(graph: &Subgraph, tensor: TensorId) -> Result<(), Mismatch> {
-    match graph.oddity(tensor) {
-        Some(_) => Err(Mismatch::NoSingleValue(tensor)),
-        None => Ok(()),
-    }
-}
-
-/// Why a pattern does not match. Nearly every place that is looked at is one, so that it is put
-/// into words only where it is told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Mismatch {
-    AnotherOp(OpId),
-    NoOperand(OpId, u32),
-    NoResult,
-    NoSuchOperand,
-    NoConstant(TensorId),
-    MayBeSet(TensorId),
-    NotComputed(TensorId),
-    NoSingleValue(TensorId),
-    TwoTensors(Cow<'static, str>),
-}
-
-impl Mismatch {
-    /// In words, for the subgraph as it was.
-    pub(super) fn text(&self, graph: &Subgraph) -> String {
-        let label = |id: &TensorId| graph.tensor(*id).label();
-        match self {
-            Self::AnotherOp(op) => {
-                format!("{} stands where another op is wanted", graph.op(*op).kind)
-            }
-            Self::NoOperand(op, slot) => format!("{} has no operand {slot}", graph.op(*op).kind),
-            Self::NoResult => "the op has no result".to_owned(),
-            Self::NoSuchOperand => "it reads no such tensor".to_owned(),
-            Self::NoConstant(id) => format!("`{}` is no constant", label(id)),
-            Self::MayBeSet(id) => format!("the constant `{}` may be set by a caller", label(id)),
-            Self::NotComputed(id) => {
-                format!("`{}` is not computed by an op of one result", label(id))
-            }
-            Self::NoSingleValue(id) => {
-                let why = graph.oddity(*id).map_or(String::new(), |why| format!(": {why}"));
-                format!("`{}` has no single value{why}", label(id))
-            }
-            Self::TwoTensors(name) => format!("`{name}` would be two tensors"),
-        }
-    }
-}
-
-impl From<OpPattern> for Pattern {
-    fn from(pattern: OpPattern) -> Self {
-        Self::Op(pattern)
-    }
-}
-
-/// A place in a model.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Site<'a> {
-    pub(super) module: &'a Module,
-    pub(super) sg: SubgraphId,
-    pub(super) at: At,
-    pub(super) target: &'a Target,
-    pub(super) verdicts: &'a Verdicts,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum At {
-    Op(OpId),
-    Tensor(TensorId),
-}
-
-/// A place where a pattern matches, with the names that the pattern gave. The first result of
-/// the op at which a rule begins is called `result`.
-#[derive(Debug)]
-pub struct Match<'a> {
-    site: Site<'a>,
-    slot: u32,
-    tensors: SmallVec<[(Cow<'static, str>, TensorId); 4]>,
-    ops: SmallVec<[(Cow<'static, str>, OpId); 2]>,
-    /// Ops below the root and the result by which each was found.
-    inner: SmallVec<[(OpId, TensorId); 2]>,
-    nodes: usize,
-}
-
-impl<'a> Match<'a> {
-    fn new(site: Site<'a>, slot: u32) -> Self {
-        let (tensors, ops, inner) = (SmallVec::new(), SmallVec::new(), SmallVec::new());
-        Self { site, slot, tensors, ops, inner, nodes: 0 }
-    }
-
-    /// The model.
-    pub fn module(&self) -> &'a Module {
-        self.site.module
-    }
-
-    /// The subgraph.
-    pub fn graph(&self) -> &'a Subgraph {
-        self.site.module.subgraph(self.site.sg)
-    }
-
-    /// The subgraph's number.
-    pub fn subgraph(&self) -> SubgraphId {
-        self.site.sg
-    }
-
-    /// The runtime that the model is for.
-    pub fn target(&self) -> &'a Target {
-        self.site.target
-    }
-
-    /// The verdict on the tensor of [`read_of`] as an operand of the root; `None` where it is no
-    /// quantised constant next to float.
-    pub fn verdict(&self) -> Option<Arc<Eligibility>> {
-        self.verdict_of(self.root(), self.slot)
-    }
-
-    /// The verdict on an operand of an op.
-    pub fn verdict_of(&self, op: OpId, slot: u32) -> Option<Arc<Eligibility>> {
-        let Site { module, sg: subgraph, target, verdicts, .. } = self.site;
-        verdicts.of(AnalysisInput { module, subgraph, target }, op, slot)
-    }
-
-    /// The op at which the rule matches.
-    ///
-    /// # Panics
-    /// If the rule matches at a tensor.
-    pub fn root(&self) -> OpId {
-        match self.site.at {
-            At::Op(op) => op,
-            At::Tensor(_) => panic!("the rule matches at a tensor"),
-        }
-    }
-
-    /// As which operand the root reads the tensor of [`read_of`].
-    pub fn slot(&self) -> u32 {
-        self.slot
-    }
-
-    /// The op of this name.
-    ///
-    /// # Panics
-    /// If the pattern has no such name.
-    pub fn op(&self, name: &str) -> &'a Op {
-        let found = self.ops.iter().find(|(known, _)| *known == name);
-        self.graph().op(found.unwrap_or_else(|| panic!("the pattern names no op `{name}`")).1)
-    }
-
-    /// The tensor of this name; `result` is the root's first.
-    ///
-    /// # Panics
-    /// If the pattern has no such name, or if it is `result` and the root of [`read_of`] has none.
-    pub fn id(&self, name: &str) -> TensorId {
-        let found = self.tensors.iter().find(|(known, _)| *known == name);
-        match found {
-            Some((_, id)) => *id,
-            None if name == "result" => self.result().expect("the root has a result"),
-            None => panic!("the pattern names no tensor `{name}`"),
-        }
-    }
-
-    /// The root's first result. It has one, and one with a single value, unless the rule begins
-    /// at [`read_of`].
-    pub fn result(&self) -> Option<TensorId> {
-        let result = self.graph().results(self.root()).first().copied();
-        result.filter(|id| has_one_value(self.graph(), *id).is_ok())
-    }
-
-    /// The tensor of this name.
-    pub fn tensor(&self, name: &str) -> &'a Tensor {
-        self.graph().tensor(self.id(name))
-    }
-
-    /// The bytes of a constant that neither a caller nor an op can change.
-    pub fn bytes(&self, name: &str) -> Option<&'a Bytes> {
-        self.site.module.fixed_constant(self.site.sg, self.id(name))
-    }
-
-    /// The values of an int32 or int64 constant that neither a caller nor an op can change; kernels
-    /// take either type for shapes, axes and the like.
-    pub fn integers(&self, name: &str) -> Option<Vec<i64>> {
-        self.integers_of(self.id(name))
-    }
-
-    /// The same for an operand of the root, which the pattern need not name.
-    pub fn operand_integers(&self, slot: u32) -> Option<Vec<i64>> {
-        self.integers_of(self.graph().operand(self.root(), slot)?)
-    }
-
-    fn integers_of(&self, id: TensorId) -> Option<Vec<i64>> {
-        let bytes = self.module().fixed_constant(self.subgraph(), id)?;
-        match self.graph().tensor(id).ty {
-            ElementType::Int32 => {
-                let (values, _) = bytes.as_chunks();
-                Some(values.iter().map(|value| i32::from_le_bytes(*value).into()).collect())
-            }
-            ElementType::Int64 => {
-                let (values, _) = bytes.as_chunks();
-                Some(values.iter().map(|value| i64::from_le_bytes(*value)).collect())
-            }
-            _ => None,
-        }
-    }
-
-    /// Whether two tensors agree in type, shape, signature and every field of quantisation, so
-    /// that one can stand for the other. Tensors of unknown rank never do. Two dimensions that
-    /// are both unknown agree, and are one number at run time only where the op between the
-    /// tensors keeps dimensions; a rule about another op asks for [`Tensor::is_static`] too.
-    pub fn same_type(&self, a: &str, b: &str) -> bool {
-        let (a, b) = (self.tensor(a), self.tensor(b));
-        a.ty == b.ty
-            && a.is_ranked()
-            && b.is_ranked()
-            && a.shape == b.shape
-            && a.shape_signature == b.shape_signature
-            && a.quantization == b.quantization
-            && a.sparsity == b.sparsity
-            && a.expressed == b.expressed
-            && !a.is_variable
-            && !b.is_variable
-    }
-
-    pub(super) fn nodes(&self) -> usize {
-        self.nodes
-    }
-
-    /// Whether the root's result can be replaced by the tensor. A result that the subgraph
-    /// returns needs a producer that can write it instead.
-    pub(super) fn can_forward(&self, name: &str) -> bool {
-        let (graph, from, result) = (self.graph(), self.id(name), self.id("result"));
-        if graph.results(self.root()).len() != 1 {
-            return false;
-        }
-        let held = self.references(result);
-        if !held.output {
-            return !held.any();
-        }
-        !held.input
-            && !held.scratch
-            && graph.producer(from).is_some()
-            && !self.references(from).any()
-    }
-
-    fn references(&self, tensor: TensorId) -> References {
-        self.site.module.references(self.site.sg, tensor)
-    }
-
-    pub(super) fn can_fold(&self) -> bool {
-        let (graph, root) = (self.graph(), self.root());
-        let results = graph.results(root);
-        let [result] = results[..] else { return false };
-        tfq_ir::effects(self.site.module, self.site.sg, root).is_pure()
-            && !self.references(result).any()
-            && !graph.tensor(result).is_variable
-    }
-
-    pub(super) fn forward(&self, patch: &mut Patch, name: &str) {
-        let (graph, from, result) = (self.graph(), self.id(name), self.id("result"));
-        let root = self.root();
-        patch.erase_op(root);
-        let kept = if graph.is_output(result) {
-            let (producer, slot) = graph.producer(from).expect("checked by can_forward");
-            patch.set_result(producer, slot, result);
-            for u in graph.uses(from).iter().filter(|u| u.op != root) {
-                patch.set_operand(u.op, u.slot, result);
-            }
-            patch.erase_tensor(from);
-            result
-        } else {
-            for u in graph.uses(result) {
-                patch.set_operand(u.op, u.slot, from);
-            }
-            patch.erase_tensor(result);
-            from
-        };
-        self.erase_unused_inner(patch, kept);
-    }
-
-    /// Drops the ops below the root whose results nobody else reads.
-    fn erase_unused_inner(&self, patch: &mut Patch, kept: TensorId) {
-        let graph = self.graph();
-        let mut gone = vec![self.root()];
-        for &(op, tensor) in &self.inner {
-            let only_ours = graph.results(op).len() == 1
-                && tensor != kept
-                && !self.references(tensor).any()
-                && graph.uses(tensor).iter().all(|u| gone.contains(&u.op));
-            if only_ours {
-                patch.erase_op(op);
-                patch.erase_tensor(tensor);
-                gone.push(op);
-            }
-        }
-    }
-
-    // As a `str`, a name that is borrowed for ever would be copied.
-    #[allow(clippy::ptr_arg)]
-    fn bind(&mut self, name: &Cow<'static, str>, tensor: TensorId) -> Result<(), Mismatch> {
-        match self.tensors.iter().find(|(known, _)| known == name) {
-            Some((_, known)) if *known != tensor => Err(Mismatch::TwoTensors(name.clone())),
-            Some(_) => Ok(()),
-            None => {
-                self.nodes += 1;
-                self.tensors.push((name.clone(), tensor));
-                Ok(())
-            }
-        }
+            let of_role = self.operands.iter().find_map(|(slot, _)| {
+                let Slot::Of(role) = *slot else { return None };
+                let count = what.map_or(0, |what| what.slots(role).count());
+                let told = format!("{kind} has {count} operands of role {role:?}, not one");
+                (count != 1).then_some(told)
+            });
+            let commutes =
+                what.is_some_and(|what| what.commutative && what.most_operands == Some(2));
+            let order = || match self.any_order {
+                true if !commutes => Some(format!("{kind} has no two operands that commute")),
+                true => self.operands.iter().find_map(|(slot, _)| match slot {
+                    Slot::At(n @ 2..) => Some(format!("{kind} has no operand {n}")),
+                    _ => None,
+                }),
+                false => None,
+            };
+            of_role.or_else(order)
+        })
     }
 }

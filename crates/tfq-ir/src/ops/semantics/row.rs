@@ -34,7 +34,7 @@ pub struct OpSemantics {
     /// Whether the layout NHWC (or NDHWC) is built in.
     pub channels_last: bool,
     /// What it does besides, those of called subgraphs and variables among operands aside:
-    /// [`super::effects()`] knows of these.
+    /// [`crate::effects()`] knows of these.
     pub effects: Effects,
     /// Whether all operands may be swapped.
     pub commutative: bool,

@@ -1,7 +1,7 @@
 //! Whether an op can read a quantised constant as it is: the analysis that passes and the
 //! check before lowering share.
 
-use crate::analysis::AnalysisInput;
+use super::interface::{Analysis, AnalysisInput, Change};
 use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -109,6 +109,27 @@ fn is_quantised_beside_float(input: AnalysisInput<'_>, op: OpId, slot: u32) -> b
     facts.weights.contains(&slot)
         && activation.is_some_and(|id| graph.tensor(id).ty == Float32)
         && input.module.constant(input.subgraph, id).is_some()
+}
+
+/// For each operand that is a quantised constant next to float, what has to be done about it on
+/// the target.
+#[derive(Debug)]
+pub struct HybridVerdicts;
+
+impl Analysis for HybridVerdicts {
+    type Result = Verdicts;
+    const NAME: &'static str = "hybrid-eligibility";
+    const LAZY: bool = true;
+
+    fn compute(_: AnalysisInput<'_>, _: Option<&Self::Result>) -> Self::Result {
+        Verdicts::default()
+    }
+
+    fn follow(verdicts: &Self::Result, input: AnalysisInput<'_>, change: Change<'_>) -> bool {
+        let ops = change.applied.ops.iter().chain(&change.applied.erased).chain(change.noted);
+        verdicts.forget(input, ops.copied());
+        true
+    }
 }
 
 /// The verdicts on the quantised constants next to float that the ops of a subgraph read: constants

@@ -1,0 +1,103 @@
+//! What a run tells.
+
+use crate::remarks::{Answer, NearMiss, Remark};
+use crate::timeline::Timeline;
+use indexmap::IndexMap;
+use std::borrow::Cow;
+use std::time::Duration;
+use tfq_ir::{History, Module};
+
+/// What a pipeline did.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// One entry per pass, in order.
+    pub passes: Vec<PassReport>,
+    /// Where the time went.
+    pub timeline: Timeline,
+    /// The states between passes, where [`crate::RunOptions::keep_history`] asks for them.
+    pub history: Option<History>,
+}
+
+impl Report {
+    /// The sum of a statistic over all passes.
+    pub fn statistic(&self, name: &str) -> u64 {
+        self.passes.iter().filter_map(|pass| pass.statistics.get(name)).sum()
+    }
+
+    /// Tells of the first `patches` patches only, after which `kept` is the state that was
+    /// kept: later passes are left out. Of a pass that the cut goes through, statistics and
+    /// remarks are left out too, since they are about all that it did.
+    pub fn keep_patches(&mut self, patches: usize, start: &Module, kept: &Module) {
+        let mut left = patches;
+        let whole = self.passes.iter().take_while(|pass| {
+            let fits = pass.patches <= left;
+            left -= if fits { pass.patches } else { 0 };
+            fits
+        });
+        let whole = whole.count();
+        self.passes.truncate(whole + usize::from(left > 0));
+        let Some(cut) = self.passes.get_mut(whole) else { return };
+        let name = std::mem::take(&mut cut.name);
+        let journal = &kept.journal()[start.journal().len()..];
+        let mut rules: IndexMap<String, RuleCount> = IndexMap::new();
+        for patch in journal.iter().take(patches).skip(patches - left) {
+            rules.entry(patch.label.to_string()).or_default().applied += 1;
+        }
+        let before: i64 = self.passes[..whole].iter().map(|pass| pass.bytes_saved).sum();
+        self.passes[whole] = PassReport {
+            name,
+            patches: left,
+            changed: true,
+            rules,
+            bytes_saved: constant_bytes(start) - constant_bytes(kept) - before,
+            ..PassReport::default()
+        };
+    }
+
+    /// All remarks with the name of the pass that made them.
+    pub fn remarks(&self) -> impl Iterator<Item = (&str, &Remark)> {
+        self.passes.iter().flat_map(|pass| pass.remarks.iter().map(|r| (pass.name.as_str(), r)))
+    }
+}
+
+/// What one pass did.
+#[derive(Clone, Debug, Default)]
+pub struct PassReport {
+    /// The name of the pass.
+    pub name: String,
+    /// How many patches were applied.
+    pub patches: usize,
+    /// Whether it changed anything, by patches or otherwise.
+    pub changed: bool,
+    /// What it told.
+    pub remarks: Vec<Remark>,
+    /// Numbers that it counted.
+    pub statistics: IndexMap<Cow<'static, str>, u64>,
+    /// What became of each rule, or patches of each label, in order of their first.
+    pub rules: IndexMap<String, RuleCount>,
+    /// By how much the constants of the model shrank, in bytes; negative where they grew.
+    pub bytes_saved: i64,
+    /// How many places a rule of the pass looked at and left.
+    pub candidates: u64,
+    /// Where a rule came nearest to matching.
+    pub nearest: Option<NearMiss>,
+    /// What its rules did at the place of [`crate::RunOptions::why`].
+    pub answers: Vec<Answer>,
+    /// How long it took, without verification.
+    pub time: Duration,
+    /// How long verification after it took.
+    pub verify_time: Duration,
+}
+
+/// How often something happened to a rule.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RuleCount {
+    /// Its patch was applied.
+    pub applied: usize,
+    /// Its pattern matched, and a guard refused, when nothing was left to apply.
+    pub refused: usize,
+}
+
+pub(super) fn constant_bytes(module: &Module) -> i64 {
+    module.constants().iter().map(|(_, bytes)| bytes.map_or(0, |bytes| bytes.len() as i64)).sum()
+}

@@ -1,0 +1,70 @@
+//! Operator versions and the minimum runtime of what passes made.
+
+use crate::runnable::touched_ops;
+use bytes::Bytes;
+use indexmap::IndexMap;
+use tfq_ir::{Edit, Module, OpId, Subgraph, SubgraphId};
+use tfq_target::{Target, max_runtime};
+
+/// Raises the versions of ops that need a higher one than they did in `start`, a snapshot of
+/// the module from before, or that read something else than they did, and `min_runtime_version`
+/// with them. An op that only happens to have a lower version than the rules ask for keeps it.
+/// [`crate::run`] does this at its end.
+pub fn update_versions(module: &mut Module, start: &Module, target: &Target) {
+    let mut changed = false;
+    let mut raised: IndexMap<SubgraphId, Vec<(OpId, i32)>> = IndexMap::new();
+    for (sg, op) in touched_ops(module, start.journal().len()) {
+        let before = start.by_origin(op.origin()).filter(|sg| start.subgraph(*sg).contains_op(op));
+        let anew =
+            before.is_none_or(|before| reads_anew(module.subgraph(sg), start.subgraph(before), op));
+        changed |= anew;
+        let Some(version) = target.version(module, sg, op) else { continue };
+        let of_start = before.and_then(|before| target.version(start, before, op));
+        // Rules that stop at something else (an operand left out) give the same version for float32
+        // and for codes.
+        let grew = anew || of_start.is_none_or(|before| version > before);
+        if grew && version > module.subgraph(sg).op(op).version {
+            raised.entry(sg).or_default().push((op, version));
+            changed = true;
+        }
+    }
+    for (sg, versions) in raised {
+        module.apply(Edit::Versions(sg, versions)).expect("these ops are there");
+    }
+    if changed {
+        update_min_runtime(module, target);
+    }
+}
+
+/// Whether an operand of the op has another type or other scales than before.
+fn reads_anew(now: &Subgraph, before: &Subgraph, op: OpId) -> bool {
+    let stored = |graph: &Subgraph| -> Vec<_> {
+        let operands = graph.operands(op).into_iter();
+        operands.map(|id| id.map(|id| (graph.tensor(id).ty, graph.tensor(id).scales()))).collect()
+    };
+    stored(now) != stored(before)
+}
+
+const MIN_RUNTIME: &str = "min_runtime_version";
+/// The runtime reads this many bytes, and wants a zero among them.
+const MIN_RUNTIME_BYTES: usize = 16;
+
+/// Raises `min_runtime_version` to what the model's operator versions ask for. A model without
+/// the entry stays without: the runtime never enforces it.
+fn update_min_runtime(module: &mut Module, target: &Target) {
+    let Some(bytes) = module.metadata_bytes(MIN_RUNTIME) else { return };
+    let text = |bytes: &[u8]| {
+        let text = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
+        String::from_utf8_lossy(text).into_owned()
+    };
+    let (old, needed) = (text(bytes), target.model_min_runtime(module));
+    let known = [old.as_str(), needed.as_str()].into_iter().filter(|text| !text.is_empty());
+    let new = max_runtime(known).unwrap_or_default().to_owned();
+    if new == old || new.len() >= MIN_RUNTIME_BYTES {
+        return;
+    }
+    let mut padded = new.into_bytes();
+    padded.resize(MIN_RUNTIME_BYTES, 0);
+    let edit = Edit::Metadata(MIN_RUNTIME.into(), Some(Bytes::from(padded)));
+    module.apply(edit).expect("it can be done to every module");
+}
