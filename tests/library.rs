@@ -6,8 +6,9 @@ use bytes::Bytes;
 use common::{lifted, model, models};
 use flatbuffers::FlatBufferBuilder;
 use proptest::prelude::*;
+use tfq_ir::DEQUANT_CACHE_METADATA;
 use tfq_opt::format::{LiftError, Placement};
-use tfq_opt::ir::{DEQUANT_CACHE_METADATA, Edit, text};
+use tfq_opt::ir::{Edit, text};
 use tfq_opt::pass::{
     Invariant, NamedPipeline, PassError, Pipeline, Registry, RegistryError, RunError, Session,
 };

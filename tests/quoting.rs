@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use tfq_opt::ir::text::{is_hidden, visible, visible_json, visible_path, visible_quoted};
+use tfq_ir::{is_hidden, visible, visible_json, visible_path, visible_quoted};
 
 /// A byte that is not part of UTF-8, orders to a terminal in both forms, text that runs backwards, line
 /// ends, a workflow command, and what HTML, Markdown, XML and Graphviz would take for their own.

@@ -5,8 +5,8 @@ use crate::common::{lifted, lowered, model, models};
 use half::f16;
 use libtest_mimic::{Failed, Trial};
 use std::collections::HashSet;
+use tfq_ir::DEQUANT_CACHE_METADATA;
 use tfq_opt::Optimizer;
-use tfq_opt::ir::DEQUANT_CACHE_METADATA;
 use tfq_opt::ir::catalog::ops;
 use tfq_opt::ir::text::{Level, print};
 use tfq_opt::ir::{

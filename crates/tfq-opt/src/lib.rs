@@ -73,15 +73,18 @@
 //! # }
 //! ```
 //!
-//! # Where things are
+//! # Where to go next
 //!
-//! - Here: [`Optimizer`] and [`quantize_weights`], [`load`] for models in either form, and
-//!   [`builtin`], the passes that there are.
-//! - [`describe`]: what a model is, for people and scripts. [`debug`]: which pass, patch, op or
-//!   constant is to blame for a result.
-//! - The layers below, each a crate that is passed on whole: [`ir`] (models, patches, text),
-//!   [`pass`] (what it takes to write a pass), [`passes`], [`target`] (what runtimes can do),
-//!   [`format`](mod@format) (files) and [`diff`].
+//! - [`quantize_weights`], then [`Optimizer`] for other pipelines and targets, and
+//!   [`Optimized::report`] for what was done and why. [`load`] reads models in either form.
+//! - [`passes`]: the built-in passes and their options. [`target`]: what runtimes can do.
+//! - [`describe`]: what a model is, for people and scripts. [`diff`]: what differs between two.
+//!   [`debug`]: which pass, patch, op or constant is to blame for a result.
+//! - [`format`](mod@format): files, mapped and written whole. [`ir`]: models in memory, patches, what
+//!   ops mean, models as text.
+//! - [`pass`]: what it takes to write a pass, a rule or a tool with passes of its own.
+//!
+//! Each of these modules passes on what its users need of the crate below it (`tfq-ir` and so on).
 //!
 //! # Features
 //!
@@ -103,43 +106,6 @@ pub use optimizer::{Error, Optimized, Optimizer, Source};
 pub use bytes;
 /// The crate whose builders [`quantize_weights_into`] fills.
 pub use flatbuffers;
-/// What differs between two models.
-///
-/// ```
-/// use tfq_opt::diff::{DiffOptions, diff};
-/// # fn main() -> Result<(), tfq_opt::Error> {
-/// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/models/digits/digits_cnn.tflite");
-/// # let file = tfq_opt::bytes::Bytes::from(std::fs::read(path).unwrap());
-/// let before = tfq_opt::load(&file, &Default::default())?;
-/// let after = tfq_opt::Optimizer::default().run(file)?.module;
-/// assert!(diff(&before, &before, &DiffOptions::default()).is_identical());
-/// assert!(!diff(&before, &after, &DiffOptions::default()).is_identical());
-/// # Ok(())
-/// # }
-/// ```
-pub use tfq_diff as diff;
-/// The intermediate representation: models and patches, and models as text.
-///
-/// ```
-/// use tfq_opt::ir::text::{Level, ParseOptions, parse, print};
-/// let text = "tfg 1 quant
-/// subgraph @main {
-///   %x = input : f32[2]
-///   %y = NEG(%x) : f32[2]
-///   output %y
-/// }
-/// ";
-/// let model = parse(text, &ParseOptions::default()).unwrap();
-/// assert!(print(&model, Level::Quant).contains("%y = NEG(%x) : f32[2]"));
-/// ```
-pub mod ir {
-    pub use tfq_ir::*;
-    pub use tfq_text as text;
-}
-/// Passes, pipelines and registries: what it takes to write a pass.
-pub use tfq_pass as pass;
-/// The built-in passes, as types whose fields are their options.
-pub use tfq_passes as passes;
 /// The built-in passes and pipelines.
 ///
 /// ```
@@ -149,15 +115,286 @@ pub use tfq_passes as passes;
 /// assert_eq!(registry.pipeline("default").unwrap().steps[0].0, "fold-constants");
 /// ```
 pub use tfq_passes::builtin;
-/// Running models on LiteRT, and comparing what they compute; [`debug::layers`] has an example.
-#[cfg(feature = "runtime")]
-pub use tfq_runtime as runtime;
-/// The generated code of the model format.
+/// The generated code of the model format, for those who hold a model as a flatbuffer.
+///
+/// ```
+/// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/models/digits/digits_cnn.tflite");
+/// # let file = std::fs::read(path).unwrap();
+/// let model = tfq_opt::tflite::root_as_model(&file)?;
+/// let smaller = tfq_opt::quantize_weights(&model, Default::default()).unwrap();
+/// assert!(smaller.len() < file.len());
+/// # Ok::<(), tfq_opt::flatbuffers::InvalidFlatbuffer>(())
+/// ```
 pub use tfq_schema::tflite;
+
+/// The intermediate representation: models, the edits that change them, what ops mean, and models
+/// as text.
+///
+/// A model is read through [`Module`](ir::Module) and [`Subgraph`](ir::Subgraph), and changed by an
+/// [`Edit`](ir::Edit), as a rule a [`Patch`](ir::Patch), which is applied whole or refused:
+///
+/// ```
+/// use tfq_opt::ir::catalog::ops::{ABS, ADD, NEG};
+/// use tfq_opt::ir::text::{Level, ParseOptions, parse, print};
+/// use tfq_opt::ir::{Op, OpKind, Patch};
+/// let text = "tfg 1 quant
+/// subgraph @main {
+///   %x = input : f32[2]
+///   %y = NEG(%x) : f32[2]
+///   output %y
+/// }
+/// ";
+/// let mut model = parse(text, &ParseOptions::default())?;
+/// let (sg, neg, _) = model.ops_of_kind(NEG).next().expect("the text has one");
+/// let mut patch = Patch::new(sg, "take the absolute value");
+/// patch.set_op(neg, Op::new(OpKind::Builtin(ABS)));
+/// model.apply(patch)?;
+/// assert!(print(&model, Level::Quant).contains("%y = ABS(%x) : f32[2]"));
+///
+/// // An op that cannot be is refused, and the model is as it was.
+/// let mut patch = Patch::new(sg, "add tensors of one operand");
+/// patch.set_op(neg, Op::new(OpKind::Builtin(ADD)));
+/// let refused = model.apply(patch).unwrap_err();
+/// assert!(refused.to_string().contains("it has 1 operand and takes 2"), "{refused}");
+/// assert!(model.ops_of_kind(ABS).next().is_some());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Readers of other formats make a model with a [`SubgraphBuilder`](ir::SubgraphBuilder):
+///
+/// ```
+/// use tfq_opt::ir::catalog::ops::NEG;
+/// use tfq_opt::ir::{ConstantPool, ElementType, Module, Op, OpKind, SubgraphBuilder, Tensor};
+/// let mut builder = SubgraphBuilder::new(Some("main".into()));
+/// let x = builder.tensor(Tensor::new("x", ElementType::Float32, [2]));
+/// let y = builder.tensor(Tensor::new("y", ElementType::Float32, [2]));
+/// builder.op(Op::new(OpKind::Builtin(NEG)), &[Some(x)], &[y]);
+/// let model = Module::new(vec![builder.finish(vec![x], vec![y])], ConstantPool::default());
+/// assert!(model.verify().is_ok());
+/// ```
+pub mod ir {
+    /// Which operators there are, and their attributes by the names of the schema.
+    ///
+    /// ```
+    /// use tfq_opt::ir::catalog;
+    /// let conv = catalog::op_by_code(catalog::ops::CONV_2D).unwrap();
+    /// let options = conv.options.unwrap();
+    /// assert_eq!((conv.name, options.name), ("CONV_2D", "Conv2DOptions"));
+    /// assert!(options.attr("fused_activation_function").is_some());
+    /// assert_eq!(catalog::options_by_name("Conv2DOptions"), Some(options));
+    /// assert_eq!(catalog::options_by_tag(options.union, options.tag), Some(options));
+    /// assert_eq!(catalog::op_by_name("CONV_2D"), Some(conv));
+    /// assert!(catalog::all_ops().len() > 200 && catalog::all_options().len() > 100);
+    /// ```
+    pub use tfq_ir::catalog;
+    /// What operators mean: operands by role, types and shapes of results, effects.
+    ///
+    /// ```
+    /// use tfq_opt::ir::catalog::ops::{CONV_2D, RESHAPE};
+    /// use tfq_opt::ir::ops::{CallEffects, OperandFacts, OperandRole, Shape};
+    /// use tfq_opt::ir::ops::{aliased_operand, infer, infer_op, semantics, semantics_of};
+    /// use tfq_opt::ir::{ElementType, Op, OpKind, Tensor};
+    /// let conv = semantics(CONV_2D).unwrap();
+    /// assert_eq!(conv.slots(OperandRole::Weight).collect::<Vec<_>>(), [1]);
+    /// assert!(conv.channels_last && !conv.is_elementwise());
+    ///
+    /// // What an op gives, of facts about its operands.
+    /// let x = Tensor::new("x", ElementType::Float32, [2, 3]);
+    /// let shape = Tensor::new("shape", ElementType::Int32, [1]);
+    /// let [x, shape] = [OperandFacts::of(&x, None), OperandFacts::of(&shape, Some(&[6, 0, 0, 0]))];
+    /// let reshape = Op::new(OpKind::Builtin(RESHAPE));
+    /// let given = infer(&reshape, &[Some(x), Some(shape)], &[None])?;
+    /// assert_eq!(given[0].shape, Shape::of([Some(6)]));
+    /// assert_eq!(aliased_operand(&reshape), Some(0));
+    ///
+    /// // The same of an op in a model.
+    /// # let text = "tfg 1 quant\nsubgraph @main {\n  %x = input : f32[2]\n  %y = NEG(%x) : f32[2]\n  output %y\n}\n";
+    /// let model = tfq_opt::ir::text::parse(text, &Default::default())?;
+    /// let (sg, graph) = model.subgraphs().next().unwrap();
+    /// let op = graph.ops().next().unwrap();
+    /// assert_eq!(infer_op(&model, sg, op)?[0].shape.to_string(), "[2]");
+    /// assert!(semantics_of(graph.op(op)).unwrap().is_elementwise());
+    /// assert!(CallEffects::new(&model).of(&model, sg, op).is_pure());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub use tfq_ir::ops;
+    pub use tfq_ir::{
+        Applied, Attr, AttrError, Attributes, BufferId, BufferRef, CacheReason, ConstantPool,
+        CustomOptions, DequantCache, DequantCacheEntry, DimensionMetadata, Edit, Effects,
+        ElementType, ExternalBuffer, History, InsertionPoint, LoggedEdit, Metadata, Module,
+        ModuleParts, Numbering, Numbers, Oddity, Op, OpChange, OpCode, OpId, OpKind, OpRef,
+        Operands, Patch, Quantization, QuantizationDetails, Reason, Record, RecordEntry,
+        References, Rejected, Signature, SparseIndex, Sparsity, Subgraph, SubgraphBuilder,
+        SubgraphId, Tensor, TensorChange, TensorId, TensorLink, TensorRef, Use, VariantSubType,
+        VerifyError, effects,
+    };
+
+    /// Models as text, one line for each op.
+    ///
+    /// ```
+    /// use tfq_opt::ir::text;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/models/digits/digits_cnn.tflite");
+    /// # let file = std::fs::read(path)?.into();
+    /// let model = tfq_opt::load(&file, &Default::default())?;
+    ///
+    /// // A text and the constants that it has the hash of are the whole model.
+    /// let (whole, side) = text::print_with_side(&model);
+    /// let options = text::ParseOptions { side: Some(side.into()), ..Default::default() };
+    /// let again = text::parse(&whole, &options)?;
+    /// assert_eq!(text::print(&again, text::Level::Hash), text::print(&model, text::Level::Hash));
+    ///
+    /// // A skeleton has the structure and none of the weights.
+    /// let skeleton = text::print_skeleton(&model);
+    /// assert!(skeleton.len() < file.len() / 2);
+    /// text::parse(&skeleton, &text::ParseOptions { fills: true, ..Default::default() })?;
+    ///
+    /// let (main, _) = model.subgraphs().next().unwrap();
+    /// let ops = text::print_subgraph(&model, main, text::Level::Topology);
+    /// assert!(ops.contains("CONV_2D("));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub mod text {
+        pub use tfq_text::{
+            Level, ParseError, ParseOptions, parse, print, print_skeleton, print_subgraph,
+            print_with_side,
+        };
+    }
+}
+
+/// Passes, pipelines and registries: what it takes to write a pass.
+///
+/// Most passes are [rules](pass::rewrite) or a few of them. A pass sees a model through its
+/// [`Session`](pass::Session), and can have the graph tidied:
+///
+/// ```
+/// use tfq_opt::ir::catalog::ops::{ABS, NEG};
+/// use tfq_opt::ir::text::parse;
+/// use tfq_opt::pass::rewrite::{
+///     Rule, any, apply_rules, canonicalize, erase_dead_ops, merge_equal_ops, op, op_of, read_of,
+/// };
+/// use tfq_opt::pass::{Pipeline, check_runnable, pass_fn};
+/// use tfq_opt::{Optimizer, target::Target};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let model = parse("tfg 1 types
+/// subgraph @main {
+///   %x = input : f32[2]
+///   %a = NEG(%x) : f32[2]
+///   %b = NEG(%a) : f32[2]
+///   %y = ABS(%b) : f32[2]
+///   %z = ABS(%b) : f32[2]
+///   output %y
+/// }
+/// ", &Default::default())?;
+/// let tidy = pass_fn(|session| {
+///     let negated_twice = op(NEG).operand(0, op(NEG).operand(0, any("x")));
+///     let drop_both = [Rule::new("drop a double negation", negated_twice).forward("x")];
+///     for sg in session.subgraphs() {
+///         apply_rules(session, sg, &drop_both)?;
+///         let erased = merge_equal_ops(session, sg)? + erase_dead_ops(session, sg)?;
+///         session.count("ops-erased", erased as u64);
+///         // All three, until nothing changes.
+///         assert_eq!(canonicalize(session, sg, &drop_both)?, 0);
+///     }
+///     Ok(())
+/// });
+/// let result = Optimizer::new(Pipeline::new().then("acme.tidy", tidy)).run(model)?;
+/// assert_eq!(result.module.ops_of_kind(NEG).count(), 0);
+/// assert_eq!(result.module.ops_of_kind(ABS).count(), 1);
+/// assert!(check_runnable(&result.module, &Target::named("litert").unwrap()).is_empty());
+///
+/// // Rules match at ops of several kinds too, and at ops that read something, in any slot.
+/// let _ = Rule::new("either", op_of(&[ABS, NEG]));
+/// let _ = Rule::new("a reader", read_of(op(NEG).operand(0, any("x"))));
+/// # Ok(())
+/// # }
+/// ```
+///
+/// [Analyses](pass::analysis) are kept until their subgraph changes; [invariants](pass::invariant)
+/// say what passes need of a model and what they leave it with:
+///
+/// ```
+/// use tfq_opt::pass::analysis::{ConstantStatistics, HybridVerdicts, OpEffects, UseLists};
+/// use tfq_opt::pass::invariant::{COMPACT, SETTLED};
+/// use tfq_opt::pass::{Pipeline, pass_fn};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/models/digits/digits_cnn.tflite");
+/// # let file = std::fs::read(path)?;
+/// let look = pass_fn(|session| {
+///     for sg in session.subgraphs() {
+///         let (uses, effects) = (session.analysis::<UseLists>(sg), session.analysis::<OpEffects>(sg));
+///         let verdicts = session.analysis::<HybridVerdicts>(sg);
+///         let statistics = session.analysis::<ConstantStatistics>(sg);
+///         let graph = session.model().subgraph(sg);
+///         for op in graph.ops().filter(|op| effects.of(*op).is_pure()) {
+///             let weights = verdicts.of_op(session.input(sg), op).len();
+///             let result = graph.results(op)[0];
+///             println!("{op:?}: {weights} weights, {} readers", uses.uses(result).len());
+///         }
+///         for tensor in graph.tensors().map(|id| graph.tensor(id)) {
+///             if let Some(found) = statistics.of(tensor.buffer, tensor.ty) {
+///                 println!("{}: {found:?}", tensor.label());
+///             }
+///         }
+///     }
+///     Ok(())
+/// });
+/// tfq_opt::Optimizer::new(Pipeline::new().then("acme.look", look)).run(&file[..])?;
+///
+/// let registry = tfq_opt::builtin();
+/// assert!(registry.pass("insert-dequant").unwrap().ensures.contains(&SETTLED));
+/// assert!(registry.pass("eliminate-dead-buffers").unwrap().ensures.contains(&COMPACT));
+/// # Ok(())
+/// # }
+/// ```
+pub mod pass {
+    pub use tfq_pass::{
+        Answer, Built, Declared, Eligibility, Event, Example, Invariant, NamedPipeline, NearMiss,
+        Node, NumericContract, OptionArg, OptionError, OptionInfo, OptionKind, OptionValue,
+        OptionValues, Pass, PassDescriptor, PassError, PassInfo, PassReport, PassScope, Pipeline,
+        PipelineError, Registry, RegistryError, Remark, RemarkKind, Report, RuleCount, RunError,
+        RunOptions, Session, Span, SpanKind, Step, Timeline, Unloadable, Unrunnable, Why, analysis,
+        check_runnable, declare_pass, invariant, option_enum, pass_fn, rewrite, run,
+    };
+}
+
+/// The built-in passes, as types whose fields are their options.
+///
+/// ```
+/// use tfq_opt::{Optimizer, pass::Pipeline, passes::*};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/models/digits/digits_cnn.tflite");
+/// # let file = std::fs::read(path)?;
+/// let halves = QuantizeWeights { r#type: WeightType::Float16, ..Default::default() };
+/// let pipeline = Pipeline::new()
+///     .with(FoldConstants::default())
+///     .with(RemoveIdentities {})
+///     .with(CancelQuantizeDequantize::default())
+///     .with(halves)
+///     .with(MergeEqualBuffers {})
+///     .with(HybridEligibility {})
+///     .with(InsertDequant {})
+///     .with(EliminateDeadOps {})
+///     .with(EliminateDeadBuffers {})
+///     .with(AnnotateDequantCache {});
+/// assert!(Optimizer::new(pipeline).run(&file[..])?.to_vec()?.len() < file.len());
+/// # Ok(())
+/// # }
+/// ```
+pub mod passes {
+    pub use tfq_passes::{
+        AnnotateDequantCache, CancelQuantizeDequantize, Compat, CustomOp, CustomOps,
+        EliminateDeadBuffers, EliminateDeadOps, FoldConstants, Granularity, HybridEligibility,
+        InsertDequant, MergeEqualBuffers, OpList, Operands, Prefer, QuantizeWeights,
+        RemoveIdentities, WeightType, all, builtin, pipelines,
+    };
+}
+
 /// What runtimes can do.
 ///
 /// ```
-/// use tfq_opt::target::Target;
+/// use tfq_opt::target::{Granularity, Target, WeightForm, describe};
 /// let file = r#"
 ///     summary = "The phones that our app runs on."
 ///     extends = "litert"
@@ -166,9 +403,18 @@ pub use tfq_schema::tflite;
 /// let phones = Target::parse("phones", file)?;
 /// assert_eq!(phones.name(), "phones");
 /// assert!(Target::names().any(|shipped| shipped == "tflm"));
+/// assert!(describe(&phones).ops.iter().any(|op| op.op == "CONV_2D"));
 /// # Ok::<(), tfq_opt::target::TargetError>(())
 /// ```
-pub use tfq_target as target;
+pub mod target {
+    pub use tfq_target::{
+        About, DequantizeDescription, Description, Granularity, LoadDescription, Meant,
+        MemoryDescription, Objective, OpDescription, OpFacts, OriginDescription, Problem, Reading,
+        Refusal, RowDescription, SinceDescription, Spreaders, Target, TargetError,
+        UnwrittenDescription, Verdict, VersionDescription, WeightForm, describe, max_runtime,
+    };
+}
+
 /// Reading and writing files.
 ///
 /// ```
@@ -184,4 +430,115 @@ pub use tfq_target as target;
 /// # Ok(())
 /// # }
 /// ```
-pub use tfq_tflite as format;
+///
+/// From file to file without a copy of the weights:
+///
+/// ```
+/// use tfq_opt::format::{Access, check_inputs, end_on_lost_bytes, read, read_copy, write_atomically};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/models/digits/digits_cnn.tflite");
+/// # let input = std::path::Path::new(path);
+/// # let output = std::env::temp_dir().join(format!("tfq-opt-example-{}.tflite", std::process::id()));
+/// // Once in a program: what happens where others cut off a mapped file.
+/// end_on_lost_bytes(|changed| {
+///     eprintln!("{changed}");
+///     1
+/// })?;
+/// let result = tfq_opt::Optimizer::default().run(read(input, Access::Whole)?)?;
+/// write_atomically(&output, &result.image()?, |_| ())?;
+/// // What was made of a file that others changed in the meantime is no result.
+/// check_inputs()?;
+/// assert!(read_copy(&output)?.len() < read_copy(input)?.len());
+/// # std::fs::remove_file(&output)?;
+/// # Ok(())
+/// # }
+/// ```
+pub mod format {
+    pub use tfq_tflite::{
+        Access, Changed, Image, LiftError, LiftOptions, LowerError, LowerOptions, Placement,
+        Unknown, check_inputs, end_on_lost_bytes, lift, lower, read, read_copy, write_atomically,
+    };
+}
+
+/// What differs between two models.
+///
+/// ```
+/// use tfq_opt::diff::{DiffOptions, SCHEMA, diff, html, pairs};
+/// # fn main() -> Result<(), tfq_opt::Error> {
+/// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/models/digits/digits_cnn.tflite");
+/// # let file = tfq_opt::bytes::Bytes::from(std::fs::read(path).unwrap());
+/// let before = tfq_opt::load(&file, &Default::default())?;
+/// let after = tfq_opt::Optimizer::default().run(file)?.module;
+/// assert!(diff(&before, &before, &DiffOptions::default()).is_identical());
+///
+/// let found = diff(&before, &after, &DiffOptions::default());
+/// assert!(!found.is_identical() && found.schema == SCHEMA);
+/// println!("{}", found.headline());
+/// let page = html(&before, &after, &found, ["before", "after"]);
+/// assert!(page.contains("<html"));
+///
+/// // What is taken for the same op or tensor in both.
+/// let main = &pairs(&before, &after)[0];
+/// assert!(!main.ops.is_empty());
+/// # Ok(())
+/// # }
+/// ```
+pub mod diff {
+    pub use tfq_diff::{
+        Class, Classes, ConstantDiff, Diff, DiffOptions, FieldChange, OpCount, OpDiff, OpSide,
+        Pairs, Rename, SCHEMA, Status, Style, SubgraphDiff, TensorDiff, TensorSide, Totals,
+        WeightError, diff, html, pairs,
+    };
+}
+
+/// Running models on LiteRT, and comparing what they compute.
+///
+/// ```no_run
+/// use std::path::Path;
+/// use tfq_opt::runtime::{self, Engine, Fill, Interface, Kernels, Runtime, RuntimeError, Worker};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // The one that TFQ_RUNTIME names, else that of the Python package.
+/// assert_eq!(runtime::VARIABLE, "TFQ_RUNTIME");
+/// let runtime = Runtime::find(None)?;
+/// println!("{}", runtime.label());
+///
+/// // A model runs in a process of its own, which may crash: Python, or a program that calls
+/// // `runtime::serve`.
+/// let mut worker = Worker::python(&runtime.python, None)?;
+/// let model = worker.load(Path::new("model.tflite"), Kernels::Xnnpack, 1)?;
+/// let values = |signature: &Interface, _sample: usize| {
+///     let random = Fill::Random { seed: 0 };
+///     let value = |port: &runtime::Port| {
+///         let shape = port.least_shape();
+///         runtime::fill(&port.name, port.ty, &shape, random, runtime::Range::Bits)
+///     };
+///     let values: Result<Vec<_>, _> = signature.inputs.iter().map(value).collect();
+///     Ok::<_, RuntimeError>(values.expect("they are numbers"))
+/// };
+/// let outputs = worker.run(&model, 0, values(&model.signatures[0], 0)?)?;
+/// runtime::write_npy(std::fs::File::create("output.npy")?, &outputs[0])?;
+/// assert_eq!(runtime::read_npy(std::fs::File::open("output.npy")?)?, outputs[0]);
+/// let median = runtime::Spread::of(&worker.again(&model, 10)?).expect("it ran").median;
+/// println!("{median} s");
+///
+/// // How far a second model is from the first.
+/// let paths = ["model.tflite", "small.tflite"].map(Path::new);
+/// let start = |engine: Engine| match engine {
+///     Engine::Python => Worker::python(&runtime.python, None),
+///     Engine::Library => Worker::start(std::process::Command::new("my-worker"), &runtime, None),
+/// };
+/// for case in runtime::compare(start, paths, &Kernels::ALL, None, 1, values)? {
+///     println!("{}: {:?} dB", case.kernels, case.outcome.least_snr());
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[cfg(feature = "runtime")]
+pub mod runtime {
+    pub use tfq_runtime::{
+        Case, CaseOutcome, Difference, Engine, Fill, Interface, Kernels, Loaded, Memory, Mismatch,
+        NotFound, OfSignature, Output, Port, Range, Reference, Runtime, RuntimeError, Spread,
+        Stage, Unfillable, VARIABLE, Value, Worker, bytes_of, compare, fill, read_npy, serve,
+        with_either, write_npy,
+    };
+}
