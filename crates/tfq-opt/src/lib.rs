@@ -121,7 +121,7 @@ pub use tfq_passes::builtin;
 /// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/models/digits/digits_cnn.tflite");
 /// # let file = std::fs::read(path).unwrap();
 /// let model = tfq_opt::tflite::root_as_model(&file)?;
-/// let smaller = tfq_opt::quantize_weights(&model, Default::default()).unwrap();
+/// let smaller = tfq_opt::quantize_weights(model, Default::default()).unwrap();
 /// assert!(smaller.len() < file.len());
 /// # Ok::<(), tfq_opt::flatbuffers::InvalidFlatbuffer>(())
 /// ```
@@ -377,7 +377,7 @@ pub mod pass {
 ///     .with(InsertDequant {})
 ///     .with(EliminateDeadOps {})
 ///     .with(EliminateDeadBuffers {})
-///     .with(AnnotateDequantCache {});
+///     .with(AnnotateDequantCache::default());
 /// assert!(Optimizer::new(pipeline).run(&file[..])?.to_vec()?.len() < file.len());
 /// # Ok(())
 /// # }
@@ -403,7 +403,7 @@ pub mod passes {
 /// let phones = Target::parse("phones", file)?;
 /// assert_eq!(phones.name(), "phones");
 /// assert!(Target::names().any(|shipped| shipped == "tflm"));
-/// assert!(describe(&phones).ops.iter().any(|op| op.op == "CONV_2D"));
+/// assert!(describe(&phones).ops.iter().any(|op| op.name == "CONV_2D"));
 /// # Ok::<(), tfq_opt::target::TargetError>(())
 /// ```
 pub mod target {
