@@ -385,9 +385,9 @@ pub mod pass {
 pub mod passes {
     pub use tfq_passes::{
         AnnotateDequantCache, CancelQuantizeDequantize, Compat, CustomOp, CustomOps,
-        EliminateDeadBuffers, EliminateDeadOps, FoldConstants, Granularity, HybridEligibility,
-        InsertDequant, MergeEqualBuffers, OpList, Operands, Prefer, QuantizeWeights,
-        RemoveIdentities, WeightType, all, builtin, pipelines,
+        EliminateDeadBuffers, EliminateDeadOps, FoldConstants, HybridEligibility, InsertDequant,
+        MergeEqualBuffers, OpList, Operands, Priority, QuantizeWeights, RemoveIdentities,
+        ScalesPer, WeightType, all, builtin, pipelines,
     };
 }
 
