@@ -272,7 +272,7 @@ pub mod ir {
 /// use tfq_opt::ir::catalog::ops::{ABS, NEG};
 /// use tfq_opt::ir::text::parse;
 /// use tfq_opt::pass::rewrite::{
-///     Rule, any, apply_rules, canonicalize, erase_dead_ops, merge_equal_ops, op, op_of, read_of,
+///     Rule, any, apply_rules, canonicalize, custom_op, erase_dead_ops, merge_equal_ops, op, op_of, read_of,
 /// };
 /// use tfq_opt::pass::{Pipeline, check_runnable, pass_fn};
 /// use tfq_opt::{Optimizer, target::Target};
@@ -306,9 +306,47 @@ pub mod ir {
 ///
 /// // Rules match at ops of several kinds too, and at ops that read something, in any slot.
 /// let _ = Rule::new("either", op_of(&[ABS, NEG]));
+/// let _ = Rule::new("a custom op", custom_op("AcmeOp"));
 /// let _ = Rule::new("a reader", read_of(op(NEG).operand(0, any("x"))));
 /// # Ok(())
 /// # }
+/// ```
+///
+/// Options of a pass are the fields of its struct:
+///
+/// ```
+/// use tfq_opt::pass::{Declared, Pass, PassError, Session, declare_pass, option_enum};
+///
+/// option_enum! {
+///     /// How much is told.
+///     pub enum Detail {
+///         /// A sum.
+///         Sum = "sum",
+///         /// Each op.
+///         Ops = "ops",
+///     }
+/// }
+///
+/// declare_pass! {
+///     name: "acme.count-ops", contract: Annotation, scope: Module;
+///     /// Counts the ops of a model.
+///     pub struct CountOps {
+///         /// How much is told.
+///         pub detail: Detail = Detail::Sum,
+///     }
+/// }
+///
+/// impl Pass for CountOps {
+///     fn run(&self, session: &mut Session<'_>) -> Result<(), PassError> {
+///         let ops = session.model().subgraphs().map(|(_, graph)| graph.op_count() as u64);
+///         session.count(if self.detail == Detail::Sum { "all-ops" } else { "ops" }, ops.sum());
+///         Ok(())
+///     }
+/// }
+///
+/// let registry = tfq_opt::builtin().with_passes([CountOps::info()])?;
+/// tfq_opt::Optimizer::parse_in(&registry, "acme.count-ops{detail=ops},default")?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
 /// [Analyses](pass::analysis) are kept until their subgraph changes; [invariants](pass::invariant)
@@ -527,6 +565,9 @@ pub mod diff {
 ///     Engine::Python => Worker::python(&runtime.python, None),
 ///     Engine::Library => Worker::start(std::process::Command::new("my-worker"), &runtime, None),
 /// };
+/// // The C API first, and Python where a model needs what only that has.
+/// let answers = |engine| Ok::<_, RuntimeError>(start(engine)?.answers());
+/// assert!(runtime::with_either(answers, |error| Some(error))?);
 /// for case in runtime::compare(start, paths, &Kernels::ALL, None, 1, values)? {
 ///     println!("{}: {:?} dB", case.kernels, case.outcome.least_snr());
 /// }
