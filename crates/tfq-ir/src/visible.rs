@@ -41,7 +41,9 @@ pub fn is_hidden(c: char) -> bool {
 /// Text from a file as a person may be shown it: what [`is_hidden`] is escaped, line ends too.
 /// It is idempotent.
 pub fn visible(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(is_hidden) {
+    // Names are ASCII nearly always, which is told by bytes.
+    let shows = |byte: &u8| matches!(byte, b' '..=b'~');
+    if text.as_bytes().iter().all(shows) || !text.chars().any(is_hidden) {
         return text.into();
     }
     let mut out = String::with_capacity(text.len() + 8);

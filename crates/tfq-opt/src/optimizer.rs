@@ -300,15 +300,29 @@ impl Optimizer {
         // Where another layout is asked for, or less than all that is there, the input is no measure.
         let comparable = !self.lift.drop_unknown && self.lower.placement == Placement::Auto;
         let bounded = comparable && self.never_larger && kept.is_none();
+        let mut measured = None;
         if let Some(input) = input.as_ref().filter(|_| bounded) {
-            module = size::bounded(&start, module, &mut report, &self.lower, input.len() as u64)?;
+            (module, measured) =
+                size::bounded(&start, module, &mut report, &self.lower, input.len() as u64)?;
         }
         let unrunnable = tfq_pass::check_quantized(&module, &self.target);
         size::tell_of_record(&module, &start, &mut report);
         let as_it_was = comparable && module.is_untouched_since(&start);
         let unloadable = self.unloadable(&start, &module)?;
         let lower = self.lower;
-        Ok(Optimized { module, report, kept, unloadable, unrunnable, lower, input, as_it_was })
+        let lowered = measured.map(|image| (module.clone(), image));
+        let as_it_was = as_it_was.then(|| module.clone());
+        Ok(Optimized {
+            module,
+            report,
+            kept,
+            unloadable,
+            unrunnable,
+            lower,
+            input,
+            as_it_was,
+            lowered,
+        })
     }
 
     /// For what the target refuses the result: nothing, unless it is in the input as well and
@@ -403,18 +417,25 @@ pub struct Optimized {
     lower: LowerOptions,
     /// What was read, where it came as bytes.
     input: Option<Bytes>,
-    /// Whether nothing was changed and nothing asked for another layout.
-    as_it_was: bool,
+    /// The module, where nothing was changed and nothing asked for another layout.
+    as_it_was: Option<Module>,
+    /// The module and its image, where a limit of size asked for that.
+    lowered: Option<(Module, Image)>,
 }
 
 impl Optimized {
     /// The file, not yet in one place: constants that no pass touched are still those of the
     /// input.
     pub fn image(&self) -> Result<Image, Error> {
-        let image = tfq_tflite::lower(&self.module, &self.lower)?;
+        // What is known of the module as it came out of the run, unless it was changed since.
+        let is_it = |known: &Module| self.module.is_untouched_since(known);
+        let image = match &self.lowered {
+            Some((module, image)) if is_it(module) => image.clone(),
+            _ => tfq_tflite::lower(&self.module, &self.lower)?,
+        };
         let Some(input) = self.input.clone() else { return Ok(image) };
         // Alignment may cost a few bytes; a model in which nothing changed never grows by it.
-        match self.as_it_was && image.len() > input.len() as u64 {
+        match self.as_it_was.as_ref().is_some_and(is_it) && image.len() > input.len() as u64 {
             true => Ok(Image::of_file(input)),
             false => Ok(image.made_from(input)),
         }

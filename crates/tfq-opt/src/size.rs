@@ -5,39 +5,40 @@
 
 use tfq_ir::{DEQUANT_CACHE_METADATA, Edit, Module, counted, grouped};
 use tfq_pass::{Remark, RemarkKind, Report};
-use tfq_tflite::{LowerError, LowerOptions};
+use tfq_tflite::{Image, LowerError, LowerOptions};
 
 /// The pass that records what the runtime keeps.
 const RECORDER: &str = "annotate-dequant-cache";
 
 /// What a run made of `start`, or as much of it as takes no more than `limit` bytes: without a
-/// record in the metadata, or nothing.
+/// record in the metadata, or nothing. Where it was lowered to be measured, its image comes with it.
 pub(crate) fn bounded(
     start: &Module,
     result: Module,
     report: &mut Report,
     lower: &LowerOptions,
     limit: u64,
-) -> Result<Module, LowerError> {
-    let size = |module: &Module| Ok::<u64, LowerError>(tfq_tflite::lower(module, lower)?.len());
+) -> Result<(Module, Option<Image>), LowerError> {
     if result.is_untouched_since(start) {
-        return Ok(result);
+        return Ok((result, None));
     }
-    let full = size(&result)?;
+    let image = tfq_tflite::lower(&result, lower)?;
+    let full = image.len();
     if full <= limit {
-        return Ok(result);
+        return Ok((result, Some(image)));
     }
     if result.dequant_cache().is_some() && start.dequant_cache().is_none() {
         let mut bare = result.clone();
         bare.apply(Edit::dequant_cache(None)).expect("it can be done to every module");
-        if size(&bare)? <= limit {
+        let image = tfq_tflite::lower(&bare, lower)?;
+        if image.len() <= limit {
             let why = format!("with it the file would take {}", more(full, limit));
             forget_record(report, why);
-            return Ok(bare);
+            return Ok((bare, Some(image)));
         }
     }
     undo(report, full, limit);
-    Ok(start.clone())
+    Ok((start.clone(), None))
 }
 
 /// Says what the record of cached Dequantize results costs, where the run brought it.

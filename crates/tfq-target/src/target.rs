@@ -5,6 +5,7 @@ use crate::facts::read::{self, CapRow};
 use crate::facts::rows::{
     Dequantize, KernelRule, KernelSet, Load, Memory, Objective, OpEntry, Since, Unwritten,
 };
+use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
 /// Shipped targets: name and data file. The version caps of `data/tflite.toml` come on top.
@@ -39,6 +40,17 @@ pub struct Target {
     pub(crate) memory: Vec<Memory>,
     pub(crate) load: Vec<Load>,
     pub(crate) unwritten: Vec<Unwritten>,
+    by_op: Vec<ByOp>,
+}
+
+/// The rows about one op, by their places: a great many ops ask for them.
+#[derive(Clone, Debug)]
+struct ByOp {
+    code: i32,
+    /// Those of the op table.
+    entries: Vec<usize>,
+    /// Those of the kernel rules, and those about every op.
+    rules: Vec<usize>,
 }
 
 impl Target {
@@ -78,6 +90,7 @@ impl Target {
             memory: parsed.memory.clone().unwrap_or_default(),
             load: parsed.load.clone().unwrap_or_default(),
             unwritten: parsed.unwritten.clone().unwrap_or_default(),
+            by_op: Vec::new(),
         };
         if let Some(base) = parsed.base.as_deref().and_then(Self::named) {
             target.base = Some(base.name.clone());
@@ -106,6 +119,7 @@ impl Target {
             }
         }
         target.rules.sort_by_key(|rule| !rule.scope.is_general());
+        target.sort_by_op();
         target.find_hybrid_ops();
         Ok(target)
     }
@@ -122,6 +136,33 @@ impl Target {
         };
         target.find_hybrid_ops();
         target
+    }
+
+    fn sort_by_op(&mut self) {
+        let codes: BTreeSet<i32> = self.ops.iter().map(|entry| entry.code).collect();
+        let rows_of = |code| ByOp {
+            code,
+            entries: (0..self.ops.len()).filter(|n| self.ops[*n].code == code).collect(),
+            rules: (0..self.rules.len()).filter(|n| self.rules[*n].scope.is_about(code)).collect(),
+        };
+        self.by_op = codes.into_iter().map(rows_of).collect();
+    }
+
+    fn of_op(&self, code: i32) -> Option<&ByOp> {
+        let at = self.by_op.binary_search_by_key(&code, |rows| rows.code).ok()?;
+        Some(&self.by_op[at])
+    }
+
+    /// The rows of the op table about ops of this code.
+    pub(crate) fn entries_of(&self, code: i32) -> impl Iterator<Item = &OpEntry> {
+        let places = self.of_op(code).map_or(&[][..], |rows| &rows.entries);
+        places.iter().map(|n| &self.ops[*n])
+    }
+
+    /// The kernel rules about an op of the op table, in order of precedence.
+    pub(crate) fn rules_of(&self, code: i32) -> impl Iterator<Item = &KernelRule> {
+        let places = self.of_op(code).map_or(&[][..], |rows| &rows.rules);
+        places.iter().map(|n| &self.rules[*n])
     }
 
     fn find_hybrid_ops(&mut self) {

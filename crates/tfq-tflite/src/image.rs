@@ -3,14 +3,15 @@
 use crate::mapped;
 use bytes::Bytes;
 use std::io::{self, IoSlice, Write};
+use std::sync::Arc;
 
 /// A model ready to be written. Constants are still the slices that they were in the IR, so
 /// that one which no pass touched goes from the mapped input to the output without a copy.
 #[derive(Clone, Debug)]
 pub struct Image {
-    pub(crate) skeleton: Vec<u8>,
+    pub(crate) skeleton: Bytes,
     /// In order of `at`, not overlapping, all behind the skeleton.
-    pub(crate) pieces: Vec<Piece>,
+    pub(crate) pieces: Arc<[Piece]>,
     pub(crate) len: u64,
     /// What it was made from, besides the pieces.
     pub(crate) sources: Vec<Bytes>,
@@ -36,7 +37,7 @@ impl Image {
     pub fn of_file(bytes: Bytes) -> Self {
         let len = bytes.len() as u64;
         let piece = Piece { at: 0, header: None, data: bytes };
-        Self { skeleton: Vec::new(), pieces: vec![piece], len, sources: Vec::new() }
+        Self { skeleton: Bytes::new(), pieces: [piece].into(), len, sources: Vec::new() }
     }
 
     /// Names the bytes that the model was read from, of which it may hold nothing any more.

@@ -88,13 +88,14 @@ fn lower_within(module: &Module, how: &LowerOptions, limit: u64) -> Result<Image
         let mut fbb = FlatBufferBuilder::with_capacity((payload + skeleton) as usize);
         Writer::new(module, &plan, Payloads::InBuilder).model(&mut fbb);
         let layout = Layout::behind(fbb.finished_data().len());
-        return Ok(layout.finish(module, fbb.finished_data().to_vec()));
+        let (built, head) = fbb.collapse();
+        return Ok(layout.finish(module, Bytes::from(built).slice(head..)));
     }
     let placed = |outside| {
         let mut fbb = FlatBufferBuilder::with_capacity(skeleton as usize);
         let mut writer = Writer::new(module, &plan, Payloads::Behind { outside });
         writer.model(&mut fbb);
-        place(module, &plan, &writer, fbb.finished_data().to_vec(), limit)
+        place(module, &plan, &writer, fbb.collapse(), limit)
     };
     // Only the finished flatbuffer tells how much room it leaves.
     match placed(outside) {
@@ -135,15 +136,16 @@ fn place(
     module: &Module,
     plan: &Plan,
     writer: &Writer<'_>,
-    mut skeleton: Vec<u8>,
+    (mut built, head): (Vec<u8>, usize),
     limit: u64,
 ) -> Result<Image, LowerError> {
+    let skeleton = &mut built[head..];
     let Payloads::Behind { outside } = writer.payloads else {
         unreachable!("a builder holds its constants itself")
     };
     let mut layout = Layout::behind(skeleton.len());
-    let root = u32_at(&skeleton, 0);
-    let model_slot = |slot| field_at(&skeleton, root, slot).map(|at| at + u32_at(&skeleton, at));
+    let root = u32_at(skeleton, 0);
+    let model_slot = |slot| field_at(skeleton, root, slot).map(|at| at + u32_at(skeleton, at));
     // Offsets to put in, as (position in the skeleton, what).
     let mut fixups: Vec<(usize, Fixup)> = Vec::new();
     const MODEL_BUFFERS: usize = 4;
@@ -156,9 +158,9 @@ fn place(
                 continue;
             }
             let entry = buffers + 4 + 4 * n;
-            let table = entry + u32_at(&skeleton, entry);
+            let table = entry + u32_at(skeleton, entry);
             let slot =
-                |slot| field_at(&skeleton, table, slot).expect("the writer sets a placeholder");
+                |slot| field_at(skeleton, table, slot).expect("the writer sets a placeholder");
             let data = layout.add(bytes, inside);
             if inside {
                 fixups.push((slot(0), Fixup::Relative(data - 4)));
@@ -172,7 +174,7 @@ fn place(
         }
     }
     let constants_behind = !layout.pieces.is_empty();
-    large_custom_options(module, &skeleton, &mut layout, &mut fixups);
+    large_custom_options(module, skeleton, &mut layout, &mut fixups);
     for (at, fixup) in fixups {
         match fixup {
             Fixup::Relative(target) => {
@@ -186,7 +188,7 @@ fn place(
     if constants_behind && module.trailer().is_empty() {
         layout.end += OVER_READ;
     }
-    Ok(layout.finish(module, skeleton))
+    Ok(layout.finish(module, Bytes::from(built).slice(head..)))
 }
 
 enum Fixup {
@@ -238,14 +240,14 @@ impl Layout {
     }
 
     /// Adds what followed the model in its file.
-    fn finish(mut self, module: &Module, skeleton: Vec<u8>) -> Image {
+    fn finish(mut self, module: &Module, skeleton: Bytes) -> Image {
         if !module.trailer().is_empty() {
             let at = self.end.next_multiple_of(trailer::ALIGN as u64);
             let piece = Piece { at, header: None, data: relocated_trailer(module.trailer(), at) };
             self.end = piece.end();
             self.pieces.push(piece);
         }
-        Image { skeleton, pieces: self.pieces, len: self.end, sources: Vec::new() }
+        Image { skeleton, pieces: self.pieces.into(), len: self.end, sources: Vec::new() }
     }
 
     /// Places bytes, and returns the offset of the first of them.

@@ -50,8 +50,8 @@ use crate::form::{Granularity, WeightForm, quantized_axis};
 use smallvec::SmallVec;
 use tfq_ir::catalog::{self, AttrDefault, AttrType, OpInfo, ops};
 use tfq_ir::{
-    Attr, ElementType, Module, Op, OpId, Operands, QuantizationDetails, Subgraph, SubgraphId,
-    Tensor, TensorId, TensorLink,
+    Attr, ElementType, Module, Op, OpId, QuantizationDetails, Subgraph, SubgraphId, Tensor,
+    TensorId, TensorLink,
 };
 
 /// The attribute that makes a hybrid kernel quantise activations asymmetrically.
@@ -323,9 +323,8 @@ fn parse_attr(attr: &str, text: &str, ops: &[&'static OpInfo]) -> Result<Test, P
 pub(crate) struct Site<'a> {
     module: Option<(&'a Module, SubgraphId)>,
     graph: &'a Subgraph,
+    id: OpId,
     op: &'a Op,
-    operands: Operands,
-    results: SmallVec<[TensorId; 2]>,
     weight: Option<Weight<'a>>,
     supposed: Supposed,
 }
@@ -356,9 +355,8 @@ impl<'a> Site<'a> {
         Self {
             module: None,
             graph,
+            id,
             op: graph.op(id),
-            operands: graph.operands(id),
-            results: graph.results(id),
             weight: None,
             supposed: Supposed::default(),
         }
@@ -402,8 +400,8 @@ impl<'a> Site<'a> {
 
     fn port_id(&self, port: Port) -> Option<TensorId> {
         match port {
-            Port::In(slot) => self.operands.get(slot).copied().flatten(),
-            Port::Out(slot) => self.results.get(slot).copied(),
+            Port::In(slot) => self.graph.operand(self.id, u32::try_from(slot).ok()?),
+            Port::Out(slot) => self.graph.results(self.id).get(slot).copied(),
         }
     }
 
@@ -480,7 +478,7 @@ impl<'a> Site<'a> {
                 axis.is_some_and(|(_, len)| len == tensor.scales())
             }),
             Test::SeveralScales(port) => on(port, &|tensor| tensor.scales() > 1),
-            Test::Operands(count) => self.operands.len() == *count,
+            Test::Operands(count) => self.graph.operands(self.id).len() == *count,
             Test::Attr(name, values) => {
                 self.attr(name).is_some_and(|value| values.contains(&value))
             }
@@ -507,7 +505,8 @@ impl<'a> Site<'a> {
                 own.is_some_and(|own| there != Some(own.name))
             }
             Test::InPlace => {
-                self.operands.iter().flatten().any(|operand| self.results.contains(operand))
+                let results = self.graph.results(self.id);
+                self.graph.operands(self.id).iter().flatten().any(|id| results.contains(id))
             }
             Test::Grouped => match (self.port(Port::In(0)), self.port(Port::In(1))) {
                 (Some(data), Some(filter)) => {

@@ -14,7 +14,6 @@ use serde::Deserialize;
 use std::ops::Range;
 use tfq_ir::ElementType;
 use tfq_ir::catalog::OpInfo;
-use tfq_ir::line_and_column;
 use toml::Spanned;
 
 #[derive(Deserialize)]
@@ -194,14 +193,16 @@ pub(crate) fn parse(
         let span = error.span().unwrap_or(text.len()..text.len());
         TargetError::new(name, text, span, Problem::Syntax(error.message().to_owned()))
     })?;
-    Reader { name, text }
+    let line_ends = text.match_indices('\n').map(|(at, _)| at).collect();
+    Reader { name, line_ends }
         .read(file, is_target)
         .map_err(|(span, problem)| TargetError::new(name, text, span, problem))
 }
 
 struct Reader<'a> {
     name: &'a str,
-    text: &'a str,
+    /// Where lines end, to number them: every row asks for its own.
+    line_ends: Vec<usize>,
 }
 
 impl Reader<'_> {
@@ -250,7 +251,7 @@ impl Reader<'_> {
     }
 
     fn origin(&self, span: &Range<usize>, source: String) -> Origin {
-        let (line, _) = line_and_column(self.text, span.start);
+        let line = 1 + self.line_ends.partition_point(|end| *end < span.start);
         Origin { target: self.name.to_owned(), line, source }
     }
 

@@ -53,7 +53,7 @@ impl Target {
         }
         let OpKind::Builtin(code) = graph.op(op).kind else { return false };
         let site = Site::bare(graph, op);
-        let entry = self.ops.iter().find(|e| e.code == code && all_hold(&e.when, &site));
+        let entry = self.entries_of(code).find(|entry| all_hold(&entry.when, &site));
         entry
             .and_then(|entry| entry.delegated_as_float.as_deref())
             .is_some_and(|when| all_hold(when, &site))

@@ -2,7 +2,7 @@
 
 use crate::facts::condition::{Condition, Site, single_scale, type_bit};
 use crate::facts::op::OpFacts;
-use crate::facts::rows::KernelRule;
+use crate::facts::rows::{KernelRule, OpEntry};
 use crate::form::{Granularity, WeightForm, grain, quantized_axis};
 use crate::target::Target;
 use smallvec::SmallVec;
@@ -41,19 +41,16 @@ impl Target {
     /// [`Self::facts_of`] looks at the instance.
     pub fn op_facts(&self, kind: &OpKind) -> Option<&OpFacts> {
         let OpKind::Builtin(code) = *kind else { return None };
-        self.ops
-            .iter()
-            .find(|entry| entry.code == code && entry.when.is_empty())
-            .map(|entry| &entry.facts)
+        self.entries_of(code).find(|entry| entry.when.is_empty()).map(|entry| &entry.facts)
     }
 
     /// What it knows of this op.
     pub fn facts_of(&self, graph: &Subgraph, op: OpId) -> Option<&OpFacts> {
         let OpKind::Builtin(code) = graph.op(op).kind else { return None };
-        let mut of_op = self.ops.iter().filter(|entry| entry.code == code).peekable();
-        of_op.peek()?;
-        let site = Site::bare(graph, op);
-        of_op.find(|entry| all_hold(&entry.when, &site)).map(|entry| &entry.facts)
+        let holds = |entry: &&OpEntry| {
+            entry.when.is_empty() || all_hold(&entry.when, &Site::bare(graph, op))
+        };
+        self.entries_of(code).find(holds).map(|entry| &entry.facts)
     }
 
     /// The slots of the op's weights that are there, whatever they hold.
@@ -92,9 +89,8 @@ impl Target {
     pub(crate) fn rule(&self, question: &Question<'_>) -> Option<&KernelRule> {
         let grains = question.grains();
         let site = question.site();
-        self.rules.iter().find(|rule| {
-            rule.scope.is_about(question.code)
-                && rule.scope.types & type_bit(question.form.ty) != 0
+        self.rules_of(question.code).find(|rule| {
+            rule.scope.types & type_bit(question.form.ty) != 0
                 && rule.scope.grains & grains != 0
                 && all_hold(&rule.scope.when, &site)
         })

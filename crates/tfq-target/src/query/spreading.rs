@@ -79,8 +79,8 @@ impl Target {
     /// Whether some kernel of the target puts several scales in place of the one of a weight of such an op.
     fn spreads(&self, kind: &OpKind) -> bool {
         let OpKind::Builtin(code) = *kind else { return false };
-        let mut of_op = self.ops.iter().filter(|entry| entry.code == code);
-        of_op.any(|entry| entry.spreads_scale.iter().any(|kernels| self.kernels.contains(kernels)))
+        self.entries_of(code)
+            .any(|entry| entry.spreads_scale.iter().any(|kernels| self.kernels.contains(kernels)))
     }
 
     /// Why the op cannot read the weight through the tensor that it shares with others, though it
