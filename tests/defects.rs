@@ -193,7 +193,7 @@ fn dense(rows: i32, values: &[f32]) -> Module {
 
 fn symmetric(quantization: &Quantization, scales: usize, axis: i32) -> bool {
     quantization.scale.len() == scales
-        && quantization.zero_point == vec![0; scales]
+        && quantization.zero_point[..] == vec![0; scales]
         && quantization.quantized_dimension == axis
         && quantization.scale.iter().all(|scale| scale.is_normal() && *scale > 0.0)
 }

@@ -1,5 +1,5 @@
-use indexmap::IndexSet;
 use tfq_ir::catalog::ops;
+use tfq_ir::maps::IndexSet;
 use tfq_ir::{
     CacheReason, DequantCache, DequantCacheEntry, Edit, Module, OpId, SubgraphId, counted,
 };
@@ -118,7 +118,7 @@ fn made_dequantize(module: &Module) -> bool {
 
 /// Subgraphs that an op calls, so that their inputs are arguments.
 fn called_subgraphs(module: &Module) -> IndexSet<SubgraphId> {
-    let mut called = IndexSet::new();
+    let mut called = IndexSet::default();
     for (_, graph) in module.subgraphs() {
         for op in graph.ops() {
             let refs = graph.op(op).subgraph_refs();

@@ -1,14 +1,14 @@
 use crate::costs::FEW;
 use crate::remove_identities::new_shape;
 use bytes::Bytes;
-use std::collections::HashMap;
 use std::sync::Arc;
 use tfq_ir::catalog::ops::{
     DEQUANTIZE, EXPAND_DIMS, FAKE_QUANT, QUANTIZE, RESHAPE, SQUEEZE, TRANSPOSE,
 };
+use tfq_ir::maps::HashMap;
 use tfq_ir::{
-    Attr, BufferId, ElementType, InsertionPoint, Module, Numbers, Op, OpKind, QuantizationDetails,
-    Tensor, TensorId,
+    Attr, BufferId, ElementType, InsertionPoint, Module, Notes, Numbers, Op, OpKind,
+    QuantizationDetails, Tensor, TensorId,
 };
 use tfq_numeric::{ChannelLayout, F32View, FakeQuantizer, affine_codes, from_f16};
 use tfq_pass::rewrite::{Match, OpPattern, Rule, apply_rules, constant, op, op_of};
@@ -131,7 +131,7 @@ fn rules(shown: &Arc<SharedBytes>) -> Vec<Rule> {
                 ..Tensor::new(w.label(), w.ty, result.shape.clone())
             });
             let mut turn = m.graph().op(m.root()).clone();
-            turn.notes.clear();
+            turn.notes = Notes::default();
             let before = InsertionPoint::Before(m.root());
             let operands = [Some(m.id("w").into()), Some(m.id("order").into())];
             patch.add_op(turn, before, &operands, &[codes]);
@@ -179,7 +179,7 @@ fn span(bytes: &Bytes) -> Extent {
 
 impl SharedBytes {
     fn new(module: &Module) -> Self {
-        let mut shown: HashMap<Extent, (usize, usize)> = HashMap::new();
+        let mut shown: HashMap<Extent, (usize, usize)> = HashMap::default();
         for (_, graph) in module.subgraphs() {
             for id in graph.tensors() {
                 if let Some(bytes) = module.constants().get(graph.tensor(id).buffer) {

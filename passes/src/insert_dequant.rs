@@ -1,7 +1,6 @@
-use indexmap::IndexMap;
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use tfq_ir::catalog::{op_by_code, ops};
+use tfq_ir::maps::{HashMap, IndexMap};
 use tfq_ir::{
     Attr, Attributes, BufferId, ElementType, InsertionPoint, Module, Op, OpId, OpKind, SubgraphId,
     Tensor, TensorId, TensorRef,
@@ -254,7 +253,7 @@ fn why_not(m: &Match<'_>) -> Option<String> {
 fn is_computed_as_it_came(m: &Match<'_>) -> bool {
     let w = m.tensor("w");
     let (module, sg) = (m.module(), m.subgraph());
-    let mut zero_points = w.quantization.iter().flat_map(|q| &q.zero_point);
+    let mut zero_points = w.quantization.iter().flat_map(|q| q.zero_point.iter());
     w.expressed.is_none()
         && zero_points.any(|point| *point != 0)
         && m.target().computes(module, sg, m.root(), m.slot(), &WeightForm::of(w))
@@ -304,7 +303,7 @@ struct Views {
 impl Views {
     fn new(module: &Module, sg: SubgraphId) -> Self {
         let graph = module.subgraph(sg);
-        let mut views: IndexMap<View, Vec<TensorId>> = IndexMap::new();
+        let mut views: IndexMap<View, Vec<TensorId>> = IndexMap::default();
         for id in graph.tensors().filter(|id| module.fixed_constant(sg, *id).is_some()) {
             views.entry(shown(graph.tensor(id))).or_default().push(id);
         }

@@ -1,6 +1,6 @@
 use bytes::Bytes;
-use indexmap::{IndexMap, IndexSet};
 use std::collections::BTreeMap;
+use tfq_ir::maps::{IndexMap, IndexSet};
 use tfq_ir::{BufferId, Edit, Module, Numbers, OpId, Patch, Subgraph, SubgraphId, TensorId};
 use tfq_pass::{Pass, PassError, Session, declare_pass};
 
@@ -84,7 +84,7 @@ impl Pass for MergeEqualBuffers {
 fn match_equal(session: &Session<'_>) -> IndexMap<BufferId, BufferId> {
     let module = session.model();
     let constants = constants(module);
-    let mut moves = IndexMap::new();
+    let mut moves = IndexMap::default();
     for alike in equal_bytes(&constants) {
         let (own, shared): (Vec<BufferId>, Vec<BufferId>) =
             alike.into_iter().partition(|id| constants[id].own.is_some());
@@ -155,13 +155,13 @@ fn equal_bytes(constants: &BTreeMap<BufferId, Constant<'_>>) -> Vec<Vec<BufferId
         let some = bytes.len().min(64);
         (bytes.len(), bytes.slice(..some), bytes.slice(bytes.len() - some..))
     };
-    let mut candidates: IndexMap<_, Vec<BufferId>> = IndexMap::new();
+    let mut candidates: IndexMap<_, Vec<BufferId>> = IndexMap::default();
     for (id, constant) in constants {
         candidates.entry(ends(constant.bytes)).or_default().push(*id);
     }
     let mut found: Vec<Vec<BufferId>> = Vec::new();
     for candidates in candidates.into_values().filter(|ids| ids.len() > 1) {
-        let mut alike: IndexMap<&Bytes, Vec<BufferId>> = IndexMap::new();
+        let mut alike: IndexMap<&Bytes, Vec<BufferId>> = IndexMap::default();
         for id in candidates {
             alike.entry(constants[&id].bytes).or_default().push(id);
         }

@@ -14,9 +14,11 @@ mod spoil;
 use encode::{Encoded, encode};
 use float16::Widened;
 use form::{Group, NotedVerdict, Selection, WeightUse};
-use indexmap::IndexSet;
 pub use options::{Compat, CustomOp, CustomOps, OpList, Operands, Priority, ScalesPer, WeightType};
-use tfq_ir::{Attr, BufferId, Edit, ElementType, Patch, SubgraphId, TensorId, counted, grouped};
+use tfq_ir::maps::IndexSet;
+use tfq_ir::{
+    Attr, BufferId, Edit, ElementType, Patch, SharedLists, SubgraphId, TensorId, counted, grouped,
+};
 use tfq_pass::{HYBRID_NOTE, Pass, PassError, REASON_NOTE, SLOTS_NOTE, Session, declare_pass};
 
 declare_pass! {
@@ -114,11 +116,12 @@ impl Pass for QuantizeWeights {
         };
         self.note_verdicts(&selection, session)?;
         let mut replaced = Vec::new();
+        let mut zeros = SharedLists::default();
         for group in &selection.groups {
             if self.compat == Compat::Toco {
                 self.tell_of_growth(group, &selection, session);
             }
-            replaced.extend(self.quantize(group, widened.as_ref(), session)?);
+            replaced.extend(self.quantize(group, widened.as_ref(), &mut zeros, session)?);
         }
         session.apply(Edit::Release(replaced))?;
         rest::tell(self, session);
@@ -182,6 +185,7 @@ impl QuantizeWeights {
         &self,
         group: &Group,
         widened: Option<&Widened>,
+        zeros: &mut SharedLists<i64>,
         session: &mut Session<'_>,
     ) -> Result<Option<BufferId>, PassError> {
         let module = session.model();
@@ -190,7 +194,7 @@ impl QuantizeWeights {
         let seen = widened.map_or(module, |widened| &widened.module);
         let shown = seen.subgraph(sg).tensor(first).buffer;
         let widened = widened.filter(|widened| widened.readers(shown).is_some());
-        let encoded = match encode(seen, group) {
+        let encoded = match encode(seen, group, zeros) {
             Ok(encoded) => encoded,
             Err(reason) => {
                 session.missed(reason.rule, place, reason.message);

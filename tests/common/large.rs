@@ -406,5 +406,5 @@ fn op(code: i32) -> Op {
 
 fn scales(scale: Vec<f32>) -> Option<Arc<Quantization>> {
     let zero_point = vec![0; scale.len()];
-    Some(Arc::new(Quantization { scale, zero_point, ..Quantization::default() }))
+    Some(Arc::new(Quantization { scale, zero_point: zero_point.into(), ..Quantization::default() }))
 }

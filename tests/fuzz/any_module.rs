@@ -157,7 +157,7 @@ impl Make<'_, '_> {
             let scales = if self.u.arbitrary()? { tensor.shape[axis] as usize } else { 1 };
             tensor.quantization = Some(Arc::new(Quantization {
                 scale: (0..scales).map(|_| self.float()).collect::<Result<_>>()?,
-                zero_point: vec![0; scales],
+                zero_point: vec![0; scales].into(),
                 quantized_dimension: axis as i32,
                 ..Quantization::default()
             }));

@@ -1,10 +1,10 @@
 //! The record of cached Dequantize results.
 
 use crate::catalog::ops;
+use crate::maps::IndexMap;
 use crate::{
     DEQUANT_CACHE_METADATA, Edit, Module, ModuleParts, OpId, Record, RecordEntry, SubgraphId,
 };
-use indexmap::IndexMap;
 use std::sync::Arc;
 
 /// For each Dequantize of the model, whether the runtime computes its result once and keeps it.

@@ -1,7 +1,7 @@
 //! Cutting a few ops out of a model.
 
+use crate::maps::{IndexMap, IndexSet};
 use crate::{ConstantPool, Module, ModuleParts, Op, OpId, SubgraphBuilder, SubgraphId, TensorId};
-use indexmap::{IndexMap, IndexSet};
 
 impl Module {
     /// A model of these ops alone. What other ops or the caller compute for them becomes its
@@ -18,9 +18,9 @@ impl Module {
             sg,
             builder: SubgraphBuilder::new(graph.name.clone()),
             constants: ConstantPool::new(vec![None]),
-            placed: IndexMap::new(),
+            placed: IndexMap::default(),
         };
-        let mut computed = IndexSet::new();
+        let mut computed = IndexSet::default();
         for op in graph.ops().filter(|op| ops.contains(op)) {
             let operands: Vec<Option<TensorId>> =
                 graph.operands(op).into_iter().map(|id| id.map(|id| cut.tensor(id))).collect();

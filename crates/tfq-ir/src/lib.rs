@@ -11,6 +11,7 @@ mod extract;
 mod foreign_text;
 mod history;
 mod labels;
+pub mod maps;
 mod model;
 pub mod ops;
 mod trailer;
@@ -28,10 +29,11 @@ pub use foreign_text::{bytes_of_text, foreign_byte, foreign_char, text_from_byte
 pub use history::History;
 pub use model::{
     Attr, AttrError, Attributes, BufferId, ConstantPool, CustomOptions, DEQUANT_CACHE_METADATA,
-    DimensionMetadata, ElementType, ExternalBuffer, Metadata, Module, ModuleParts, Numbering,
-    Numbers, Oddity, Op, OpCode, OpId, OpKind, Operands, Quantization, QuantizationDetails, Record,
-    RecordEntry, References, Signature, SparseIndex, Sparsity, Subgraph, SubgraphBuilder,
-    SubgraphId, Tensor, TensorId, TensorLink, Use, VariantSubType, numbering,
+    DimensionMetadata, ElementType, ExternalBuffer, Metadata, Module, ModuleParts, Notes,
+    Numbering, Numbers, Oddity, Op, OpCode, OpId, OpKind, Operands, Quantization,
+    QuantizationDetails, Record, RecordEntry, References, SharedLists, Signature, SparseIndex,
+    Sparsity, Subgraph, SubgraphBuilder, SubgraphId, Tensor, TensorId, TensorLink, Use,
+    VariantSubType, numbering,
 };
 pub use ops::{CallEffects, Effects, aliased_operand, catalog, effects};
 pub use trailer::{is_zip, relocated_trailer};

@@ -17,13 +17,13 @@
 //! it is read ([`crate::Oddity`]); these rules hold for all others.
 
 use crate::catalog::{self, OptionsUnion};
+use crate::maps::{HashMap, HashSet};
 use crate::visible;
 use crate::words::{counted, grouped};
 use crate::{
     Attributes, ElementType, Module, OpId, OpKind, Quantization, QuantizationDetails, Subgraph,
     SubgraphId, TensorId, TensorLink,
 };
-use std::collections::{HashMap, HashSet};
 
 /// A damaged model may break a rule as often as it has bytes; the first ones tell enough.
 const MOST_ERRORS: usize = 100;
@@ -134,7 +134,7 @@ impl Verify<'_> {
         // Looked up once: asking the graph for each operand takes time with its product with
         // the number of inputs, or of ops that name a tensor.
         let inputs: HashSet<TensorId> = self.graph.inputs().iter().copied().collect();
-        let mut made = HashMap::new();
+        let mut made = HashMap::default();
         for (n, op) in self.graph.ops().enumerate() {
             for tensor in self.graph.results(op) {
                 made.entry(tensor).or_insert((n, op));

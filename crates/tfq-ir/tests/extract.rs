@@ -1,7 +1,7 @@
 //! Cutting a few ops out of a model.
 
-use indexmap::IndexSet;
 use tfq_ir::SubgraphId;
+use tfq_ir::maps::IndexSet;
 use tfq_text::{Level, ParseOptions, parse, print};
 
 const MAIN: SubgraphId = SubgraphId(0);

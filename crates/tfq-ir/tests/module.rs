@@ -526,7 +526,7 @@ fn scales_are_as_many_as_the_loader_wants() {
     };
     let scales = |n, dimension| Quantization::symmetric(vec![1.0; n], dimension);
     let check = |shape: &[i32], q| of_tensor(shaped(shape, q), ConstantPool::default()).verify();
-    let no_zero_points = Quantization { zero_point: Vec::new(), ..scales(1, 0) };
+    let no_zero_points = Quantization { zero_point: Vec::new().into(), ..scales(1, 0) };
 
     let error = broken(&of_tensor(shaped(&[2, 3], scales(2, 1)), ConstantPool::default()));
     let what = "2 scales and 2 zero points do not fit shape [2, 3] and dimension 1";
@@ -558,7 +558,7 @@ fn scales_are_as_many_as_the_loader_wants() {
         // Old converters gave a bias the dimension of its filter.
         (&[3], scales(3, 3)),
         (&[], scales(5, 0)),
-        (&[2, 3], Quantization { zero_point: vec![1; 9], min: vec![0.0], ..scales(0, 0) }),
+        (&[2, 3], Quantization { zero_point: vec![1; 9].into(), min: vec![0.0], ..scales(0, 0) }),
         (&[2, 3], Quantization { details: custom, ..scales(2, 0) }),
         // With scales elsewhere the ones here do not count.
         (&[2, 3], Quantization { details: axes, ..scales(9, 0) }),

@@ -3,8 +3,9 @@
 use crate::size;
 use bytes::Bytes;
 use flatbuffers::FlatBufferBuilder;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use tfq_ir::maps::HashMap;
 use tfq_ir::{BufferId, Edit, LoggedEdit, Module, Subgraph, SubgraphId, VerifyError};
 use tfq_pass::invariant::SETTLED;
 use tfq_pass::{
@@ -334,7 +335,7 @@ impl Optimizer {
         }
         let before = tfq_pass::check_loadable(start, &self.target);
         // Places have other numbers and names once something was dropped: what is wrong has not.
-        let mut known: HashMap<&str, usize> = HashMap::new();
+        let mut known: HashMap<&str, usize> = HashMap::default();
         before.iter().for_each(|one| *known.entry(&one.what).or_default() += 1);
         let (came, made): (Vec<Unloadable>, Vec<Unloadable>) = all.into_iter().partition(|one| {
             let left = known.get_mut(one.what.as_str()).filter(|left| **left > 0);

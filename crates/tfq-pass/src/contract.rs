@@ -2,10 +2,10 @@
 //! what it did; nothing looks at what they did not touch.
 
 use serde::{Deserialize, Serialize};
-use std::collections::HashSet;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
+use tfq_ir::maps::HashSet;
 use tfq_ir::{
     Applied, Edit, ElementType, LoggedEdit, Module, Op, OpChange, OpId, OpKind, Quantization,
     Signature, Subgraph, SubgraphId, Tensor, TensorId, TensorLink, visible,
@@ -161,7 +161,7 @@ impl<'a> Did<'a> {
     /// Tensors that patches changed or added, and that are still there.
     fn tensors(&self) -> impl Iterator<Item = Twin<'a>> + use<'a> {
         let (before, after) = (self.before, self.after);
-        let mut seen: HashSet<TensorId> = HashSet::new();
+        let mut seen: HashSet<TensorId> = HashSet::default();
         let touched = self.patches.iter().flat_map(|patch| patch.tensors.iter().copied());
         touched.filter(move |id| seen.insert(*id)).filter_map(move |id| {
             let twin = |module: &'a Module| {
@@ -197,7 +197,7 @@ impl<'a> Did<'a> {
     /// An op that is what it was, and reads one constant in the place of another with other values.
     /// Where more of it changed, the values may have to.
     fn other_operand(&self) -> Option<String> {
-        let mut seen: HashSet<OpId> = HashSet::new();
+        let mut seen: HashSet<OpId> = HashSet::default();
         let ops = self.patches.iter().flat_map(|patch| patch.ops.iter().copied());
         ops.filter(|op| seen.insert(*op)).find_map(|id| {
             let (old_graph, old) = self.op_before(id)?;

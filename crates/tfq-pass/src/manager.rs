@@ -18,10 +18,10 @@ use crate::pipeline::{Node, Pipeline, Step};
 use crate::remarks::Told;
 use crate::session::Session;
 use crate::timeline::{SpanKind, Timeline};
-use indexmap::{IndexMap, IndexSet};
 use report::constant_bytes;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
+use tfq_ir::maps::{IndexMap, IndexSet};
 use tfq_ir::{History, Module, SubgraphId};
 use tfq_target::Target;
 
@@ -117,7 +117,7 @@ impl<F: FnMut(Event<'_>)> Manager<'_, F> {
         max: u64,
     ) -> Result<bool, RunError> {
         // Structure after each round: one that comes back would come back for ever.
-        let mut seen: IndexMap<u64, usize> = IndexMap::new();
+        let mut seen: IndexMap<u64, usize> = IndexMap::default();
         seen.insert(module.structural_hash(), module.journal().len());
         for _ in 0..max {
             let before = module.journal().len();
@@ -234,7 +234,7 @@ impl<F: FnMut(Event<'_>)> Manager<'_, F> {
             changed: module.edit_count() > before.edit_count(),
             remarks,
             statistics,
-            rules: IndexMap::new(),
+            rules: IndexMap::default(),
             bytes_saved: constant_bytes(before) - constant_bytes(module),
             candidates,
             nearest,

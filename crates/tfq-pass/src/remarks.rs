@@ -1,7 +1,7 @@
 //! What passes tell: what they did at a place, what they left, and why.
 
-use indexmap::{IndexMap, IndexSet};
 use std::borrow::Cow;
+use tfq_ir::maps::{IndexMap, IndexSet};
 use tfq_ir::visible;
 
 /// Something a user could ask about: what a pass did at a place, or why it did not.

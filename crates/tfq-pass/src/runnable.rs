@@ -4,9 +4,9 @@
 use crate::analysis::AnalysisInput;
 use crate::analysis::eligibility::{Eligibility, Verdicts};
 use crate::invariant::{Invariant, SETTLED};
-use indexmap::{IndexMap, IndexSet};
 use std::mem::{Discriminant, discriminant};
 use std::sync::Arc;
+use tfq_ir::maps::{IndexMap, IndexSet};
 use tfq_ir::{Module, Numbers, OpId, SubgraphId, TensorId};
 use tfq_target::{Target, WeightForm};
 
@@ -49,7 +49,7 @@ fn check(module: &Module, start: Option<&Module>, target: &Target) -> Vec<Unrunn
     let changed = patches.flat_map(|patch| patch.added_tensors().iter().chain(&patch.retyped));
     let now = OpCheck { changed: changed.copied().collect(), ..OpCheck::new(module, target) };
     let touched = touched_ops(module, 0);
-    let mut faults: IndexMap<OpId, Vec<Fault>> = IndexMap::new();
+    let mut faults: IndexMap<OpId, Vec<Fault>> = IndexMap::default();
     for &(sg, op) in &touched {
         faults.entry(op).or_default().extend(now.faults((sg, op)));
     }
@@ -88,7 +88,7 @@ fn check(module: &Module, start: Option<&Module>, target: &Target) -> Vec<Unrunn
 
 /// The ops that patches touched from this place of the journal on, as far as they are there still.
 pub(crate) fn touched_ops(module: &Module, from: usize) -> IndexSet<(SubgraphId, OpId)> {
-    let mut touched = IndexSet::new();
+    let mut touched = IndexSet::default();
     for patch in &module.journal()[from..] {
         // Subgraphs may have been dropped since, and ops erased.
         let there = |sg: &SubgraphId| (sg.0 as usize) < module.subgraphs().len();
@@ -104,9 +104,9 @@ fn fellow_readers(
     module: &Module,
     ops: &IndexSet<(SubgraphId, OpId)>,
 ) -> IndexSet<(SubgraphId, OpId)> {
-    let mut fellows = IndexSet::new();
+    let mut fellows = IndexSet::default();
     // One constant may have a great many readers.
-    let mut seen = IndexSet::new();
+    let mut seen = IndexSet::default();
     for &(sg, op) in ops {
         let graph = module.subgraph(sg);
         let operands = graph.operands(op).into_iter().flatten();
@@ -169,7 +169,7 @@ struct OpCheck<'a> {
 impl<'a> OpCheck<'a> {
     fn new(module: &'a Module, target: &'a Target) -> Self {
         let verdicts = module.subgraphs().map(|_| Verdicts::default()).collect();
-        Self { module, target, changed: IndexSet::new(), verdicts }
+        Self { module, target, changed: IndexSet::default(), verdicts }
     }
 
     fn faults(&self, (sg, op): (SubgraphId, OpId)) -> Vec<Fault> {

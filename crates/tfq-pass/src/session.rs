@@ -3,11 +3,11 @@
 use crate::analysis::{Analyses, Analysis, AnalysisInput, Change};
 use crate::error::PassError;
 use crate::remarks::{Remark, RemarkKind, Told};
-use indexmap::IndexMap;
 use std::any::TypeId;
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::sync::Arc;
+use tfq_ir::maps::IndexMap;
 use tfq_ir::{Applied, CallEffects, Edit, Effects, Module, OpId, Patch, SubgraphId, TensorId};
 use tfq_target::Target;
 

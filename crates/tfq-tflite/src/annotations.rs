@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 use flatbuffers::FlatBufferBuilder;
-use std::collections::HashMap;
 use std::sync::Arc;
 use tfq_ir::catalog::ops::DEQUANTIZE;
+use tfq_ir::maps::HashMap;
 use tfq_ir::{
     CacheReason, DEQUANT_CACHE_METADATA, DequantCache, DequantCacheEntry, Module, OpId, SubgraphId,
     TensorId,
@@ -66,8 +66,8 @@ pub fn dequant_cache_bytes(module: &Module) -> Option<u64> {
 /// The entries of ops that the model still has, with the numbers that ops and tensors have in
 /// the file, in their order.
 fn rows(module: &Module, cache: &DequantCache) -> Vec<Row> {
-    let mut ops: HashMap<(SubgraphId, OpId), u32> = HashMap::new();
-    let mut tensors: HashMap<(SubgraphId, TensorId), u32> = HashMap::new();
+    let mut ops: HashMap<(SubgraphId, OpId), u32> = HashMap::default();
+    let mut tensors: HashMap<(SubgraphId, TensorId), u32> = HashMap::default();
     for (id, graph) in module.subgraphs() {
         ops.extend(graph.ops().zip(0..).map(|(op, n)| ((id, op), n)));
         tensors.extend(graph.tensors().zip(0..).map(|(tensor, n)| ((id, tensor), n)));

@@ -5,16 +5,17 @@ use crate::scan::{self, Fault, Scan, field_at, u32_at};
 use crate::{annotations, options, trailer};
 use bytes::Bytes;
 use flatbuffers::{ForwardsUOffset, Vector};
-use std::cell::Cell;
-use std::collections::HashSet;
+use smallvec::SmallVec;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use tfq_ir::catalog::{OptionsUnion, op_by_code, options_by_tag};
+use tfq_ir::maps::HashSet;
 use tfq_ir::visible;
 use tfq_ir::{
     Attributes, BufferId, ConstantPool, CustomOptions, DimensionMetadata, ElementType,
     ExternalBuffer, Metadata, Module, ModuleParts, Op, OpCode, OpId, Quantization,
-    QuantizationDetails, Signature, SparseIndex, Sparsity, Subgraph, SubgraphBuilder, SubgraphId,
-    Tensor, TensorId, TensorLink, VariantSubType, counted, text_from_bytes,
+    QuantizationDetails, SharedLists, Signature, SparseIndex, Sparsity, Subgraph, SubgraphBuilder,
+    SubgraphId, Tensor, TensorId, TensorLink, VariantSubType, counted, text_from_bytes,
 };
 use tfq_schema::tflite as fb;
 
@@ -126,7 +127,14 @@ fn lift_model_in(
     }
 
     let left = Cell::new((file.len() as u64).saturating_mul(16).saturating_add(1 << 20));
-    let lift = Lift { file, model, drop_unknown: how.drop_unknown, left };
+    let lift = Lift {
+        file,
+        model,
+        drop_unknown: how.drop_unknown,
+        left,
+        ints: RefCell::default(),
+        longs: RefCell::default(),
+    };
     let (constants, constants_outside) = lift.constants()?;
     let op_codes = lift.op_codes()?;
     let mut outside_end = constants_outside;
@@ -223,6 +231,10 @@ struct Lift<'a> {
     drop_unknown: bool,
     /// How many bytes behind the flatbuffer may still be referred to.
     left: Cell<u64>,
+    /// Shapes.
+    ints: RefCell<SharedLists<i32>>,
+    /// Zero points.
+    longs: RefCell<SharedLists<i64>>,
 }
 
 impl<'a> Lift<'a> {
@@ -234,7 +246,7 @@ impl<'a> Lift<'a> {
         };
         let mut outside_end = 0;
         let mut entries = Vec::with_capacity(buffers.len());
-        let mut seen = HashSet::new();
+        let mut seen = HashSet::default();
         for (n, buffer) in buffers.iter().enumerate() {
             // Data inside wins over data behind the flatbuffer, as in the runtime.
             entries.push(if let Some(data) = buffer.data() {
@@ -378,13 +390,13 @@ impl<'a> Lift<'a> {
         Ok(Tensor {
             name,
             ty: ty(tensor.type_().0)?,
-            shape: ints(tensor.shape()).into(),
-            shape_signature: ints(tensor.shape_signature()).into(),
+            shape: self.shape(tensor.shape()),
+            shape_signature: self.shape(tensor.shape_signature()),
             has_rank: tensor.has_rank(),
             is_variable: tensor.is_variable(),
             buffer: BufferId(tensor.buffer()),
             external_buffer: tensor.external_buffer(),
-            quantization: tensor.quantization().map(|q| Arc::new(quantization(q))),
+            quantization: tensor.quantization().map(|q| Arc::new(self.quantization(q))),
             sparsity: tensor.sparsity().map(|s| Arc::new(sparsity(s))),
             variant_tensors: variants
                 .map(|v| {
@@ -397,6 +409,23 @@ impl<'a> Lift<'a> {
                 .collect::<Result<_, LiftError>>()?,
             expressed: None,
         })
+    }
+
+    fn shape(&self, list: Option<Vector<'_, i32>>) -> Arc<[i32]> {
+        let list: SmallVec<[i32; 8]> = list.into_iter().flatten().collect();
+        self.ints.borrow_mut().share(&list)
+    }
+
+    fn quantization(&self, q: fb::QuantizationParameters<'_>) -> Quantization {
+        let zero_point: SmallVec<[i64; 8]> = q.zero_point().into_iter().flatten().collect();
+        Quantization {
+            min: q.min().into_iter().flatten().collect(),
+            max: q.max().into_iter().flatten().collect(),
+            scale: q.scale().into_iter().flatten().collect(),
+            zero_point: self.longs.borrow_mut().share(&zero_point),
+            details: QuantizationDetails::None,
+            quantized_dimension: q.quantized_dimension(),
+        }
     }
 
     fn details(&self, q: fb::QuantizationParameters<'_>, ids: &[TensorId]) -> QuantizationDetails {
@@ -516,17 +545,6 @@ impl<'a> Lift<'a> {
         *outside_end = (*outside_end).max(outside.as_ref().map_or(0, |(_, end)| *end));
         let large = outside.is_some();
         Ok(CustomOptions { bytes: outside.map(|(bytes, _)| bytes), format, large })
-    }
-}
-
-fn quantization(q: fb::QuantizationParameters<'_>) -> Quantization {
-    Quantization {
-        min: q.min().into_iter().flatten().collect(),
-        max: q.max().into_iter().flatten().collect(),
-        scale: q.scale().into_iter().flatten().collect(),
-        zero_point: q.zero_point().into_iter().flatten().collect(),
-        details: QuantizationDetails::None,
-        quantized_dimension: q.quantized_dimension(),
     }
 }
 

@@ -18,8 +18,8 @@ use crate::trailer;
 use bytes::Bytes;
 use flatbuffers::FlatBufferBuilder;
 use plan::Plan;
-use std::collections::HashMap;
 use tables::{Payloads, Writer};
+use tfq_ir::maps::HashMap;
 use tfq_ir::{Module, counted, relocated_trailer};
 
 /// How a model is lowered.
@@ -236,7 +236,7 @@ struct Layout {
 
 impl Layout {
     fn behind(skeleton: usize) -> Self {
-        Self { end: skeleton as u64, pieces: Vec::new(), placed: HashMap::new() }
+        Self { end: skeleton as u64, pieces: Vec::new(), placed: HashMap::default() }
     }
 
     /// Adds what followed the model in its file.

@@ -8,8 +8,8 @@
 //! written with a newer schema would come back without them, so the walk looks at every slot of
 //! every table.
 
-use std::collections::HashSet;
 use tfq_ir::counted;
+use tfq_ir::maps::HashSet;
 use tfq_schema::reflection::{self, Element, Field, FieldType, TableId};
 
 /// Something in a model that our schema does not know.
@@ -63,7 +63,7 @@ pub(crate) fn scan(bytes: &[u8]) -> Result<Scan, Fault> {
         // A table takes 4 bytes at least.
         tables: bytes.len() / 4,
         room: (bytes.len() as u64).saturating_mul(16).saturating_add(1 << 20),
-        slices: HashSet::new(),
+        slices: HashSet::default(),
         field: FieldName { table: "the file", field: "root" },
     };
     let root = walk.follow(0)?;

@@ -176,7 +176,7 @@ fn a_vector_of_64_bit_numbers_may_lie_anywhere() {
         let module = round_trip("a zero point", file);
         let (_, graph) = module.subgraphs().next().unwrap();
         let w = graph.tensor(graph.tensors().nth(2).unwrap());
-        assert_eq!(w.quantization.as_ref().unwrap().zero_point, [0x1122_3344_5566_7788]);
+        assert_eq!(w.quantization.as_ref().unwrap().zero_point[..], [0x1122_3344_5566_7788]);
     }
     assert!(places.contains(&4), "none lies where the flatbuffers crate refuses it");
 }

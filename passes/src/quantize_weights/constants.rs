@@ -3,7 +3,7 @@
 
 use super::QuantizeWeights;
 use super::options::{Operands, WeightType};
-use indexmap::{IndexMap, IndexSet};
+use tfq_ir::maps::{IndexMap, IndexSet};
 use tfq_ir::{BufferId, ElementType, Module, OpId, SubgraphId, TensorId};
 use tfq_target::Target;
 
@@ -11,7 +11,7 @@ use tfq_target::Target;
 pub(super) type TensorsByBuffer = IndexMap<BufferId, Vec<(SubgraphId, TensorId)>>;
 
 pub(super) fn shown(module: &Module) -> TensorsByBuffer {
-    let mut shown = TensorsByBuffer::new();
+    let mut shown = TensorsByBuffer::default();
     for (sg, graph) in module.subgraphs() {
         for tensor in graph.tensors() {
             let buffer = graph.tensor(tensor).buffer;

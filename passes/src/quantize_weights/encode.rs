@@ -3,7 +3,7 @@
 use super::form::{Form, Group};
 use bytes::Bytes;
 use std::sync::Arc;
-use tfq_ir::{ElementType, Module, Quantization, counted};
+use tfq_ir::{ElementType, Module, Quantization, SharedLists, counted};
 use tfq_numeric::{
     ChannelLayout, F32View, MinMax, NonFinite, QuantParams, ScaleRule, f16_snr_db,
     quantize_i8_into, quantize_symmetric_i8, to_f16,
@@ -25,7 +25,11 @@ pub(super) struct NotEncoded {
     pub(super) message: String,
 }
 
-pub(super) fn encode(module: &Module, group: &Group) -> Result<Encoded, NotEncoded> {
+pub(super) fn encode(
+    module: &Module,
+    group: &Group,
+    zeros: &mut SharedLists<i64>,
+) -> Result<Encoded, NotEncoded> {
     let (sg, id) = group.tensors[0];
     let tensor = module.subgraph(sg).tensor(id);
     let shape: Vec<usize> = tensor.shape.iter().map(|d| *d as usize).collect();
@@ -39,6 +43,12 @@ pub(super) fn encode(module: &Module, group: &Group) -> Result<Encoded, NotEncod
         message: format!("element {index} is not finite"),
     };
     let layout = |axis: usize| ChannelLayout::new(&shape, axis).expect("the axis was checked");
+    let mut symmetric = |scale: Vec<f32>, axis: usize| Quantization {
+        zero_point: zeros.share(&vec![0; scale.len()]),
+        scale,
+        quantized_dimension: axis as i32,
+        ..Quantization::default()
+    };
     match &group.form {
         Form::Float16 { non_finite } => {
             let data = to_f16(view, *non_finite).map_err(|error| not_finite(error.index))?;
@@ -53,9 +63,8 @@ pub(super) fn encode(module: &Module, group: &Group) -> Result<Encoded, NotEncod
             let quantized =
                 quantize_symmetric_i8(view, all, *rule).map_err(|error| not_finite(error.index))?;
             check_scales(*rule, &quantized.scales)?;
-            let quantization = Quantization::symmetric(quantized.scales, 0);
             let what = "int8, one scale".to_owned();
-            Ok(int8(quantized.data, quantization, old_bytes, what))
+            Ok(int8(quantized.data, symmetric(quantized.scales, 0), old_bytes, what))
         }
         Form::PerChannel { axis, rule } => {
             let quantized = quantize_symmetric_i8(view, layout(*axis), *rule)
@@ -63,8 +72,7 @@ pub(super) fn encode(module: &Module, group: &Group) -> Result<Encoded, NotEncod
             check_scales(*rule, &quantized.scales)?;
             let count = quantized.scales.len();
             let what = format!("int8, {} along dimension {axis}", counted(count, "scale"));
-            let quantization = Quantization::symmetric(quantized.scales, *axis as i32);
-            Ok(int8(quantized.data, quantization, old_bytes, what))
+            Ok(int8(quantized.data, symmetric(quantized.scales, *axis), old_bytes, what))
         }
         Form::StatedRanges { axis, min, max } => {
             let ranges = MinMax { min: min.clone(), max: max.clone() };
@@ -77,7 +85,7 @@ pub(super) fn encode(module: &Module, group: &Group) -> Result<Encoded, NotEncod
             let mut data = vec![0; elements];
             quantize_i8_into(view, layout(*axis), &params, &mut data);
             let what = format!("int8, {} of stated ranges", counted(min.len(), "scale"));
-            let quantization = Quantization::symmetric(params.scales().to_vec(), *axis as i32);
+            let quantization = symmetric(params.scales().to_vec(), *axis);
             Ok(int8(data.into(), quantization, old_bytes, what))
         }
     }

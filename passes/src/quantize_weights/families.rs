@@ -3,7 +3,7 @@
 use super::form::WeightUse;
 use super::reading::Select;
 use crate::costs::{PER_SCALE, PER_TENSOR};
-use indexmap::{IndexMap, IndexSet};
+use tfq_ir::maps::{IndexMap, IndexSet};
 use tfq_ir::{BufferId, ElementType, OpId, SubgraphId, TensorId};
 use tfq_numeric::F32View;
 use tfq_pass::Session;

@@ -6,8 +6,8 @@
 
 use crate::costs::PER_DEQUANTIZE;
 use bytes::Bytes;
-use indexmap::{IndexMap, IndexSet};
 use tfq_ir::catalog::ops::DEQUANTIZE;
+use tfq_ir::maps::{IndexMap, IndexSet};
 use tfq_ir::{BufferId, ElementType, Module, Numbers, OpId, Patch, SubgraphId, TensorId};
 use tfq_numeric::from_f16;
 use tfq_pass::{PassError, Session};
@@ -68,7 +68,7 @@ impl Widened {
         if readers.is_empty() || module.numbered_by_metadata(moved).is_some() {
             return None;
         }
-        let mut by_buffer: IndexMap<BufferId, Vec<&Reader>> = IndexMap::new();
+        let mut by_buffer: IndexMap<BufferId, Vec<&Reader>> = IndexMap::default();
         for reader in &readers {
             let buffer = module.subgraph(reader.sg).tensor(reader.stored).buffer;
             by_buffer.entry(buffer).or_default().push(reader);
@@ -78,12 +78,12 @@ impl Widened {
             module.subgraph(reader.sg).uses(reader.float).iter().any(|u| is_one(u.op, u.slot))
         };
         let mut copy = module.clone();
-        let mut patches: IndexMap<SubgraphId, Patch> = IndexMap::new();
+        let mut patches: IndexMap<SubgraphId, Patch> = IndexMap::default();
         let mut widened = Self {
             module: Module::default(),
-            weights: IndexMap::new(),
-            biases: IndexMap::new(),
-            dequantized: IndexMap::new(),
+            weights: IndexMap::default(),
+            biases: IndexMap::default(),
+            dequantized: IndexMap::default(),
         };
         for (stored, readers) in by_buffer {
             let is_weight = alone.contains(&stored)
@@ -192,7 +192,7 @@ impl Widened {
         before: &IndexSet<(SubgraphId, TensorId)>,
     ) -> u64 {
         let (mut grown, mut saved) = (0, 0);
-        let mut seen = IndexSet::new();
+        let mut seen = IndexSet::default();
         for at in biases.iter().filter(|at| !before.contains(*at)) {
             let bias = &self.biases[at];
             saved += bias.dequantize;
@@ -267,8 +267,8 @@ fn values<'a>(module: &'a Module, reader: &Reader) -> Option<&'a [u8]> {
 /// Buffers that nothing but these shows or reads, in one shape.
 fn only_dequantized(module: &Module, readers: &[Reader]) -> IndexSet<BufferId> {
     let known: IndexSet<(SubgraphId, OpId)> = readers.iter().map(|r| (r.sg, r.op)).collect();
-    let mut shapes = IndexMap::new();
-    let mut alone: IndexMap<BufferId, bool> = IndexMap::new();
+    let mut shapes = IndexMap::default();
+    let mut alone: IndexMap<BufferId, bool> = IndexMap::default();
     for (sg, graph) in module.subgraphs() {
         let referred = module.all_references(sg);
         for id in graph.tensors() {

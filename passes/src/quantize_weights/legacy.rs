@@ -12,9 +12,8 @@ use super::constants::{held_as_float, is_float_constant, shown};
 use super::form::{Form, Group, NotedVerdict, Selection, WeightUse};
 use super::options::{ScalesPer, WeightType};
 use super::plan::no_more_ops;
-use indexmap::{IndexMap, IndexSet};
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use tfq_ir::maps::{HashMap, HashSet, IndexMap, IndexSet};
 use tfq_ir::{BufferId, ElementType, Module, OpId, OpKind, SubgraphId, Tensor, TensorId, counted};
 use tfq_numeric::{ChannelLayout, F32View, NonFinite, ScaleRule};
 use tfq_pass::Session;
@@ -91,7 +90,7 @@ struct Legacy<'a> {
 
 impl Legacy<'_> {
     fn int8(&self, session: &Session<'_>) -> Vec<Group> {
-        let mut found: IndexMap<ShapedBuffer, Vec<WeightUse>> = IndexMap::new();
+        let mut found: IndexMap<ShapedBuffer, Vec<WeightUse>> = IndexMap::default();
         for (sg, graph) in self.module.subgraphs() {
             for op in graph.ops() {
                 for slot in weights(self.module, self.pass, sg, op) {
@@ -120,7 +119,7 @@ impl Legacy<'_> {
 
     /// Every float32 constant that an op reads.
     fn float16(&self) -> Vec<Group> {
-        let mut found: IndexMap<ShapedBuffer, Vec<WeightUse>> = IndexMap::new();
+        let mut found: IndexMap<ShapedBuffer, Vec<WeightUse>> = IndexMap::default();
         for (sg, graph) in self.module.subgraphs() {
             for op in graph.ops() {
                 for (slot, tensor) in (0..).zip(graph.operands(op)) {
@@ -236,7 +235,7 @@ impl Legacy<'_> {
     fn verdicts(&self, groups: &[Group]) -> Vec<NotedVerdict> {
         let each = groups.iter().flat_map(|g| g.tensors.iter().map(move |tensor| (*tensor, g)));
         let chosen: HashMap<(SubgraphId, TensorId), &Group> = each.collect();
-        let mut seen = IndexSet::new();
+        let mut seen = IndexSet::default();
         let mut found = Vec::new();
         for u in groups.iter().flat_map(|group| &group.uses) {
             if !seen.insert((u.sg, u.op)) {

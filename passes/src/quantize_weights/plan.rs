@@ -3,9 +3,8 @@
 use super::form::{Form, WeightUse};
 use super::reading::Select;
 use crate::costs::{PER_DEQUANTIZE, PER_OWN_TENSOR, PER_SCALE, PER_TENSOR};
-use indexmap::IndexSet;
-use std::collections::HashSet;
 use std::fmt;
+use tfq_ir::maps::{HashSet, IndexSet};
 use tfq_ir::{ElementType, Module, Numbers, OpId, SubgraphId, Tensor, TensorId, counted, grouped};
 use tfq_target::{Granularity, Objective, Reading, Spreaders, WeightForm};
 
@@ -170,7 +169,7 @@ impl Select<'_> {
         readings: &[Result<bool, String>],
         tensors: &[(SubgraphId, TensorId)],
     ) -> u64 {
-        let mut in_front: IndexSet<SubgraphId> = IndexSet::new();
+        let mut in_front: IndexSet<SubgraphId> = IndexSet::default();
         let mut behind = 0;
         for (u, reading) in uses.iter().zip(readings) {
             let graph = self.module.subgraph(u.sg);

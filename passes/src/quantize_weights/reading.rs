@@ -5,7 +5,7 @@ use super::constants::slots;
 use super::float16::Widened;
 use super::form::{Form, WeightUse};
 use super::options::WeightType;
-use indexmap::IndexSet;
+use tfq_ir::maps::IndexSet;
 use tfq_ir::{Module, OpId, SubgraphId, TensorId};
 use tfq_target::{Granularity, Objective, Target, WeightForm};
 

@@ -4,8 +4,8 @@
 use super::QuantizeWeights;
 use super::constants::held_as_float;
 use super::options::{Compat, Operands, WeightType};
-use indexmap::{IndexMap, IndexSet};
 use tfq_ir::catalog::ops::DEQUANTIZE;
+use tfq_ir::maps::{IndexMap, IndexSet};
 use tfq_ir::visible;
 use tfq_ir::{BufferId, ElementType, Module, Numbers, OpKind, SubgraphId, TensorId, Use, counted};
 use tfq_pass::{RemarkKind, Session};
@@ -43,7 +43,7 @@ fn is_wide(ty: ElementType) -> bool {
 /// Floats that ops read from other files, by external buffer, with the first tensor that shows
 /// each. No pass sees what is in them.
 fn external_floats(module: &Module, least: u64) -> IndexMap<u32, (SubgraphId, TensorId)> {
-    let mut found = IndexMap::new();
+    let mut found = IndexMap::default();
     for (sg, graph) in module.subgraphs() {
         for id in graph.tensors() {
             let tensor = graph.tensor(id);
@@ -73,7 +73,7 @@ fn whereabouts(module: &Module, id: u32) -> String {
 
 /// Constants of so many float elements or more, by buffer, with the tensors that show them.
 fn large_floats(module: &Module, least: u64) -> IndexMap<BufferId, Vec<(SubgraphId, TensorId)>> {
-    let mut found: IndexMap<BufferId, Vec<(SubgraphId, TensorId)>> = IndexMap::new();
+    let mut found: IndexMap<BufferId, Vec<(SubgraphId, TensorId)>> = IndexMap::default();
     let numbers = Numbers { tensors: true, ..Numbers::default() };
     let dropped = module.numbered_by_metadata(numbers).is_none();
     for (sg, graph) in module.subgraphs() {

@@ -7,9 +7,9 @@ use super::form::{Form, Group, NotedVerdict, Selection, WeightUse};
 use super::options::{ScalesPer, WeightType};
 use super::plan::{Objection, Plan};
 use super::reading::Select;
-use indexmap::{IndexMap, IndexSet};
 use std::collections::VecDeque;
 use tfq_ir::catalog::ops;
+use tfq_ir::maps::{IndexMap, IndexSet};
 use tfq_ir::{BufferId, ElementType, OpId, OpKind, SubgraphId, TensorId, counted};
 use tfq_numeric::{NonFinite, ScaleRule};
 use tfq_pass::Session;
@@ -24,7 +24,7 @@ pub(super) fn select(
     let target = session.target();
     let prefer = pass.prefer.or(target.prefer());
     let module = widened.map_or(session.model(), |widened| &widened.module);
-    let (broken, biases) = (IndexSet::new(), IndexSet::new());
+    let (broken, biases) = (IndexSet::default(), IndexSet::default());
     let mut select = Select { pass, module, widened, target, prefer, broken, biases };
     select.tell_of_absent_ops(session);
     select.tell_of_absent_operands(session);
@@ -91,7 +91,7 @@ impl Select<'_> {
 
     /// Every place where an op reads a float32 constant as a weight, by buffer.
     fn uses(&self, session: &Session<'_>) -> IndexMap<BufferId, Vec<WeightUse>> {
-        let mut found: IndexMap<BufferId, Vec<WeightUse>> = IndexMap::new();
+        let mut found: IndexMap<BufferId, Vec<WeightUse>> = IndexMap::default();
         for (sg, graph) in self.module.subgraphs() {
             for op in graph.ops() {
                 self.tell_of_quantised(sg, op, session);
@@ -267,7 +267,7 @@ impl Select<'_> {
 
     /// Forms in the order in which the user would like them.
     fn candidates(&self, uses: &[WeightUse]) -> Vec<Form> {
-        let mut axes: IndexSet<usize> = IndexSet::new();
+        let mut axes: IndexSet<usize> = IndexSet::default();
         for u in uses {
             let graph = self.module.subgraph(u.sg);
             axes.extend(self.target.channel_axis(graph, u.op, u.slot));
@@ -308,7 +308,7 @@ impl Select<'_> {
     /// What the user said against the target, for the ops that it concerns.
     fn verdicts(&self, groups: &[Group]) -> Vec<NotedVerdict> {
         let mut found = Vec::new();
-        let mut seen = IndexSet::new();
+        let mut seen = IndexSet::default();
         for (u, form) in groups.iter().flat_map(|g| g.uses.iter().map(move |u| (u, &g.form))) {
             if !seen.insert((u.sg, u.op)) {
                 continue;

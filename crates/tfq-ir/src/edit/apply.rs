@@ -5,13 +5,12 @@ use super::check;
 use super::log::Applied;
 use super::patch::{BufferRef, InsertionPoint, OpChange, OpRef, Patch, TensorChange, TensorRef};
 use super::refused::{Reason, Rejected};
+use crate::maps::{HashMap, IndexSet};
 use crate::model::numbering::keeps_record;
 use crate::model::signature::SignaturePorts;
 use crate::model::subgraph::EdgeRole;
 use crate::{BufferId, Metadata, Module, OpId, TensorId};
 use bytes::Bytes;
-use indexmap::IndexSet;
-use std::collections::HashMap;
 use std::sync::Arc;
 
 /// What became of an edit.
@@ -217,7 +216,7 @@ fn commit(module: &mut Module, patch: &Patch) -> Applied {
     };
 
     // Ops after one anchor: each goes behind the one added before it.
-    let mut behind: HashMap<OpId, OpId> = HashMap::new();
+    let mut behind: HashMap<OpId, OpId> = HashMap::default();
     let mut ops = Vec::with_capacity(patch.ops.len());
     for (op, place) in &patch.ops {
         let op = op.clone();
@@ -258,7 +257,7 @@ fn commit(module: &mut Module, patch: &Patch) -> Applied {
     }
 
     let mut changed: IndexSet<TensorId> = tensors.iter().copied().collect();
-    let mut retyped: IndexSet<TensorId> = IndexSet::new();
+    let mut retyped: IndexSet<TensorId> = IndexSet::default();
     for (tensor, change) in &patch.tensor_changes {
         use TensorChange::{Expressed, Name, Quantization, Type};
         let id = place(*tensor);

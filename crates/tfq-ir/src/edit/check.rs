@@ -8,11 +8,10 @@ pub(super) use handles::{known_ops, signatures};
 
 use super::patch::{OpChange, OpRef, Patch, TensorChange, TensorRef};
 use super::refused::Reason;
+use crate::maps::{HashMap, IndexMap, IndexSet};
 use crate::{Attributes, BufferId, Module, OpId};
 use handles::handles;
-use indexmap::{IndexMap, IndexSet};
 use overlay::Overlay;
-use std::collections::HashMap;
 
 /// Why the patch cannot be applied, if it cannot.
 pub(super) fn check(module: &Module, patch: &Patch) -> Result<(), Reason> {
@@ -37,7 +36,7 @@ impl Overlay<'_> {
     }
 
     fn attributes(&self) -> Result<(), Reason> {
-        let mut changed: HashMap<OpId, (String, Option<Attributes>)> = HashMap::new();
+        let mut changed: HashMap<OpId, (String, Option<Attributes>)> = HashMap::default();
         for (id, change) in &self.patch.op_changes {
             match change {
                 OpChange::Op(op) => {
@@ -82,7 +81,7 @@ impl Overlay<'_> {
 
     /// Each tensor that the patch lets an op compute has no other producer afterwards.
     fn producers(&self) -> Result<(), Reason> {
-        let mut written = IndexSet::new();
+        let mut written = IndexSet::default();
         for (&(op, slot), &tensor) in &self.patch.results {
             let erased = matches!(op, OpRef::Old(op) if self.patch.erased_ops.contains(&op));
             let taken = match self.producer_before(tensor) {
@@ -102,7 +101,7 @@ impl Overlay<'_> {
             OpRef::Old(op) => self.graph.result_slots(op) as u32,
             OpRef::New(_) => 0,
         };
-        let mut gained: IndexMap<OpRef, (u32, u32)> = IndexMap::new();
+        let mut gained: IndexMap<OpRef, (u32, u32)> = IndexMap::default();
         for &(op, slot) in self.patch.results.keys().filter(|(op, slot)| *slot >= has(*op)) {
             let (count, last) = gained.entry(op).or_default();
             *count += 1;

@@ -3,12 +3,12 @@
 //! A patch is built aside, checked against the graph, and applied whole or not at all. It takes time
 //! linear in its size and in the readers of the tensors that it names.
 
+use crate::maps::{IndexMap, IndexSet};
 use crate::{
     Attr, BufferId, ElementType, Numbers, Op, OpId, Quantization, Sparsity, Subgraph, SubgraphId,
     Tensor, TensorId, Use, VariantSubType,
 };
 use bytes::Bytes;
-use indexmap::{IndexMap, IndexSet};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -180,16 +180,16 @@ impl Patch {
             constants: Vec::new(),
             tensors: Vec::new(),
             ops: Vec::new(),
-            operands: IndexMap::new(),
-            results: IndexMap::new(),
-            intermediates: IndexMap::new(),
-            moved_outputs: IndexMap::new(),
+            operands: IndexMap::default(),
+            results: IndexMap::default(),
+            intermediates: IndexMap::default(),
+            moved_outputs: IndexMap::default(),
             inputs: None,
             outputs: None,
             tensor_changes: Vec::new(),
             op_changes: Vec::new(),
-            erased_ops: IndexSet::new(),
-            erased_tensors: IndexSet::new(),
+            erased_ops: IndexSet::default(),
+            erased_tensors: IndexSet::default(),
         }
     }
 

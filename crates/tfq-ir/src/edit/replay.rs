@@ -3,8 +3,8 @@
 use super::Edit;
 use super::log::{Applied, LoggedEdit};
 use super::refused::Rejected;
+use crate::maps::IndexMap;
 use crate::{Module, OpId, SubgraphId, TensorId};
-use indexmap::IndexMap;
 use std::sync::Arc;
 
 impl Module {
@@ -70,7 +70,7 @@ impl Module {
     /// provenance of the op. Those that are not named are as the file had them.
     pub fn op_origins(&self, sg: SubgraphId) -> IndexMap<OpId, Vec<&Applied>> {
         let graph = self.subgraph(sg);
-        let mut origins: IndexMap<OpId, Vec<&Applied>> = IndexMap::new();
+        let mut origins: IndexMap<OpId, Vec<&Applied>> = IndexMap::default();
         for applied in self.journal().iter().filter(|applied| applied.subgraph == Some(sg)) {
             for op in applied.ops.iter().filter(|op| graph.contains_op(**op)) {
                 origins.entry(*op).or_default().push(applied);
@@ -82,7 +82,7 @@ impl Module {
     /// As [`Self::op_origins`], for tensors.
     pub fn tensor_origins(&self, sg: SubgraphId) -> IndexMap<TensorId, Vec<&Applied>> {
         let graph = self.subgraph(sg);
-        let mut origins: IndexMap<TensorId, Vec<&Applied>> = IndexMap::new();
+        let mut origins: IndexMap<TensorId, Vec<&Applied>> = IndexMap::default();
         for applied in self.journal().iter().filter(|applied| applied.subgraph == Some(sg)) {
             for id in applied.tensors.iter().filter(|id| graph.contains_tensor(**id)) {
                 origins.entry(*id).or_default().push(applied);

@@ -2,7 +2,6 @@
 
 use crate::catalog::{AttrDefault, AttrInfo, AttrType, ListType, OptionsInfo};
 use bytes::Bytes;
-use indexmap::IndexMap;
 use std::sync::Arc;
 
 /// The value of an attribute. Integers and enums of every width are `Int`.
@@ -45,7 +44,8 @@ impl PartialEq for Attr {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Attributes {
     options: &'static OptionsInfo,
-    values: IndexMap<&'static str, Attr>,
+    /// By place in the table, in ascending order.
+    values: Vec<(u16, Attr)>,
 }
 
 /// Why an attribute could not be set.
@@ -72,7 +72,7 @@ pub enum AttrError {
 impl Attributes {
     /// An options table with every attribute at its default.
     pub fn new(options: &'static OptionsInfo) -> Self {
-        Self { options, values: IndexMap::new() }
+        Self { options, values: Vec::new() }
     }
 
     /// Which options table this is.
@@ -83,11 +83,8 @@ impl Attributes {
     /// The value of an attribute, its schema default where it was not set. `None` for a name
     /// that the table does not have and for strings and lists that are absent.
     pub fn get(&self, name: &str) -> Option<Attr> {
-        if let Some(value) = self.values.get(name) {
-            return Some(value.clone());
-        }
-        let (_, info) = self.options.attr(name)?;
-        default_of(info)
+        let (at, info) = self.options.attr(name)?;
+        self.find(at).map_or_else(|_| default_of(info), |n| Some(self.values[n].1.clone()))
     }
 
     /// An integer or enum attribute.
@@ -115,27 +112,31 @@ impl Attributes {
 
     /// Attributes that differ from their defaults, in schema order.
     pub fn set_values(&self) -> impl Iterator<Item = (&'static AttrInfo, &Attr)> {
-        self.options
-            .attrs
-            .iter()
-            .filter_map(|info| self.values.get(info.name).map(|value| (info, value)))
+        self.values.iter().map(|(at, value)| (&self.options.attrs[usize::from(*at)], value))
     }
 
     /// Sets an attribute; the default value unsets it.
     pub fn set(&mut self, name: &str, value: Attr) -> Result<(), AttrError> {
         let options = self.options.name;
-        let Some((_, info)) = self.options.attr(name) else {
+        let Some((at, info)) = self.options.attr(name) else {
             return Err(AttrError::Unknown { options, name: name.to_owned() });
         };
         if !fits(info.ty, &value) {
             return Err(AttrError::Type { options, name: info.name });
         }
-        if default_of(info).as_ref() == Some(&value) {
-            self.values.shift_remove(info.name);
-        } else {
-            self.values.insert(info.name, value);
+        let is_default = default_of(info).as_ref() == Some(&value);
+        match (self.find(at), is_default) {
+            (Ok(n), true) => _ = self.values.remove(n),
+            (Ok(n), false) => self.values[n].1 = value,
+            (Err(_), true) => (),
+            (Err(n), false) => self.values.insert(n, (at as u16, value)),
         }
         Ok(())
+    }
+
+    /// Where the value of the nth attribute stands, or would stand.
+    fn find(&self, at: usize) -> Result<usize, usize> {
+        self.values.binary_search_by_key(&at, |(at, _)| usize::from(*at))
     }
 }
 

@@ -3,12 +3,12 @@
 use super::numbering::{Numbering, Numbers, numbering};
 use super::signature::SignaturePorts;
 use crate::edit::Log;
+use crate::maps::IndexMap;
 use crate::{
     BufferId, ConstantPool, ExternalBuffer, Metadata, Op, OpCode, OpId, Record, RecordEntry,
     Signature, Subgraph, SubgraphId, TensorId,
 };
 use bytes::Bytes;
-use indexmap::IndexMap;
 use std::hash::Hasher;
 use std::sync::Arc;
 

@@ -4,10 +4,9 @@
 //! A module holds them where its file does ([`Module::with_oddities`]); nothing else makes
 //! any, and [`Module::verify`] refuses those that were not accepted.
 
+use crate::maps::{HashMap, HashSet, IndexMap};
 use crate::{Module, Oddity, Subgraph, SubgraphId, TensorId};
-use indexmap::IndexMap;
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
 
 impl Module {
     /// Takes the tensors without a single value that a reader found in its file for what they
@@ -35,8 +34,8 @@ impl Module {
 /// to them later.
 fn find(module: &Module, graph: &Subgraph) -> IndexMap<TensorId, Oddity> {
     let inputs: HashSet<TensorId> = graph.inputs().iter().copied().collect();
-    let mut first_made: HashMap<TensorId, usize> = HashMap::new();
-    let mut odd = IndexMap::new();
+    let mut first_made: HashMap<TensorId, usize> = HashMap::default();
+    let mut odd = IndexMap::default();
     for (n, op) in graph.ops().enumerate() {
         for result in graph.results(op) {
             match first_made.entry(result) {

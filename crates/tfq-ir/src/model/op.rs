@@ -1,10 +1,9 @@
 //! Ops: what they compute, their attributes and options.
 
 use super::attributes::{Attr, Attributes};
+use super::notes::Notes;
 use crate::catalog;
 use bytes::Bytes;
-use indexmap::IndexMap;
-use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -64,7 +63,7 @@ pub struct Op {
     /// Index into the debug metadata, -1 for none.
     pub debug_metadata_index: i32,
     /// Discardable attributes: what passes tell each other about the op. Not written.
-    pub notes: IndexMap<Cow<'static, str>, Attr>,
+    pub notes: Notes,
 }
 
 /// The payload of a custom op.
@@ -90,7 +89,7 @@ impl Op {
             custom_options: CustomOptions::default(),
             mutating_variable_inputs: Vec::new(),
             debug_metadata_index: -1,
-            notes: IndexMap::new(),
+            notes: Notes::default(),
         }
     }
 

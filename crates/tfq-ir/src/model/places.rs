@@ -1,8 +1,8 @@
 //! Where tensors stand in a list, or in several, to be looked up.
 
 use crate::TensorId;
+use crate::maps::HashMap;
 use smallvec::SmallVec;
-use std::collections::HashMap;
 
 /// The places of each tensor.
 #[derive(Clone)]
@@ -10,7 +10,7 @@ pub(crate) struct Places<P>(HashMap<TensorId, SmallVec<[P; 1]>>);
 
 impl<P> Default for Places<P> {
     fn default() -> Self {
-        Self(HashMap::new())
+        Self(HashMap::default())
     }
 }
 

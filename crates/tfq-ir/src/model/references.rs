@@ -2,9 +2,9 @@
 //! nobody can change.
 
 use super::signature::tensors;
+use crate::maps::IndexMap;
 use crate::{Module, Signature, SubgraphId, TensorId};
 use bytes::Bytes;
-use indexmap::IndexMap;
 
 /// What refers to a tensor besides operands and results of ops. A tensor that something refers
 /// to can neither be erased nor get another type, whoever reads it.
@@ -60,7 +60,7 @@ impl Module {
     /// [`Self::references`] of every tensor that has any, for those who ask about many.
     pub fn all_references(&self, sg: SubgraphId) -> IndexMap<TensorId, References> {
         let graph = self.subgraph(sg);
-        let mut all: IndexMap<TensorId, References> = IndexMap::new();
+        let mut all: IndexMap<TensorId, References> = IndexMap::default();
         for id in graph.inputs() {
             all.entry(*id).or_default().input = true;
         }

@@ -1,8 +1,8 @@
 //! Signatures: functions that a caller can run by name.
 
 use super::places::Places;
+use crate::maps::{HashMap, HashSet};
 use crate::{TensorId, TensorLink};
-use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 

@@ -20,8 +20,8 @@ pub use build::SubgraphBuilder;
 pub(crate) use shuffle::Moved;
 
 use super::places::Places;
+use crate::maps::IndexMap;
 use crate::{Oddity, Op, OpId, Operands, Tensor, TensorId, Use};
-use indexmap::IndexMap;
 use petgraph::Direction::{Incoming, Outgoing};
 use petgraph::stable_graph::{NodeIndex, StableDiGraph};
 use petgraph::visit::{EdgeRef, IntoEdgeReferences};
@@ -112,8 +112,8 @@ impl Default for Subgraph {
             live_ops: 0,
             first: NONE,
             last: NONE,
-            links: IndexMap::new(),
-            odd: IndexMap::new(),
+            links: IndexMap::default(),
+            odd: IndexMap::default(),
             epoch: 0,
         }
     }

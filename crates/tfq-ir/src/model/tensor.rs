@@ -120,7 +120,7 @@ pub struct Quantization {
     pub min: Vec<f32>,
     pub max: Vec<f32>,
     pub scale: Vec<f32>,
-    pub zero_point: Vec<i64>,
+    pub zero_point: Arc<[i64]>,
     pub details: QuantizationDetails,
     pub quantized_dimension: i32,
 }
@@ -144,7 +144,7 @@ impl PartialEq for Quantization {
 impl Quantization {
     /// Symmetric quantisation: zero points are 0.
     pub fn symmetric(scale: Vec<f32>, quantized_dimension: i32) -> Self {
-        let zero_point = vec![0; scale.len()];
+        let zero_point = vec![0; scale.len()].into();
         Self { scale, zero_point, quantized_dimension, ..Self::default() }
     }
 }

@@ -277,7 +277,8 @@ fn weights_are_quantised_in_two_steps() {
     for model in [model, &returned] {
         let mut case = Case::new(model);
         let buffer = case.0.subgraph(MAIN).tensor(case.tensor("i")).buffer;
-        let scales = Quantization { scale: vec![0.5], zero_point: vec![0], ..Default::default() };
+        let scales =
+            Quantization { scale: vec![0.5], zero_point: vec![0].into(), ..Default::default() };
         case.apply(|c, p| {
             let w = c.tensor("w");
             p.set_type(w, ElementType::Int8);

@@ -1,8 +1,8 @@
 //! Finding the patch that spoils a model.
 
 use crate::{Error, Optimizer};
-use indexmap::IndexSet;
 use std::io;
+use tfq_ir::maps::IndexSet;
 use tfq_ir::{LoggedEdit, Module, OpId, SubgraphId};
 use tfq_pass::{Event, RunOptions};
 

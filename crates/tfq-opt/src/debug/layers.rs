@@ -1,8 +1,8 @@
 //! Where along the graph two models part.
 
-use std::collections::HashMap;
 use std::path::Path;
 use tfq_diff::Pairs;
+use tfq_ir::maps::HashMap;
 use tfq_ir::{ElementType, Module, SubgraphId, Tensor, TensorId};
 use tfq_runtime::{
     Difference, Interface, Kernels, Loaded, Mismatch, RuntimeError, Tally, Value, Worker, run_like,
@@ -284,7 +284,7 @@ struct Sums {
 
 impl Sums {
     fn new(subgraph: SubgraphId, caller: Option<(usize, usize)>) -> Self {
-        Self { subgraph, caller, runs: 0, tallies: HashMap::new() }
+        Self { subgraph, caller, runs: 0, tallies: HashMap::default() }
     }
 }
 
@@ -403,7 +403,7 @@ fn add(
 }
 
 fn finish(plans: &[Plan], all: Vec<Sums>) -> Vec<Section> {
-    let mut noise: HashMap<(SubgraphId, usize), f64> = HashMap::new();
+    let mut noise: HashMap<(SubgraphId, usize), f64> = HashMap::default();
     let mut sections: Vec<Section> = Vec::new();
     let callers: Vec<SubgraphId> = all.iter().map(|sums| sums.subgraph).collect();
     for sums in all {

@@ -7,8 +7,8 @@ use crate::{Error, Optimizer};
 use bytes::Bytes;
 use cut::{cut, needed};
 use fill::{Fill, content, fillable, with_fills};
-use indexmap::{IndexMap, IndexSet};
 use std::io;
+use tfq_ir::maps::{IndexMap, IndexSet};
 use tfq_ir::{BufferId, Module, OpId, SubgraphId, TensorId};
 use tfq_tflite::{LiftOptions, LowerOptions};
 
@@ -81,7 +81,7 @@ pub fn reduce(
     let mut search = Search {
         good,
         options,
-        verdicts: IndexMap::new(),
+        verdicts: IndexMap::default(),
         best: tfq_tflite::lift(&bytes, &LiftOptions::default()).map_err(Error::from)?,
         bytes: bytes.clone(),
         checks: 0,

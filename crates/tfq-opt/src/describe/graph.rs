@@ -1,8 +1,8 @@
 //! A model's graph for other tools: Graphviz and scripts.
 
 use serde_json::{Map, Value, json};
-use std::collections::HashMap;
 use std::fmt::Write;
+use tfq_ir::maps::HashMap;
 use tfq_ir::{
     Attr, Attributes, Module, Op, OpKind, Quantization, QuantizationDetails, Subgraph, SubgraphId,
     TensorId, TensorLink, catalog,
@@ -23,7 +23,7 @@ pub fn dot(module: &Module) -> String {
         let title = label(&quoted('@', parts.subgraph_name(id)));
         _ = writeln!(out, "  subgraph cluster_{n} {{\n    label=\"{title}\"; color=\"#d0d7de\";");
         // From which node a tensor comes.
-        let mut from: HashMap<TensorId, String> = HashMap::new();
+        let mut from: HashMap<TensorId, String> = HashMap::default();
         for (at, input) in graph.inputs().iter().enumerate() {
             let node = format!("s{n}_in{at}");
             let name = label(&quoted('%', parts.tensor_name(id, *input)));
@@ -203,7 +203,7 @@ impl Place<'_> {
             }
             QuantizationDetails::None | QuantizationDetails::Custom(_) => json!({
                 "scale": q.scale,
-                "zero_point": q.zero_point,
+                "zero_point": q.zero_point[..],
                 "axis": q.quantized_dimension,
             }),
         }

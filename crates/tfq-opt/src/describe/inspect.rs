@@ -1,10 +1,10 @@
 //! What a person wants to know of a model first.
 
-use indexmap::IndexMap;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::fmt;
 use tfq_ir::catalog::ops;
+use tfq_ir::maps::IndexMap;
 use tfq_ir::{
     BufferId, ElementType, Module, OpId, OpKind, QuantizationDetails, Subgraph, SubgraphId, Tensor,
     TensorId,
@@ -289,7 +289,7 @@ struct Constant {
 
 impl Constants {
     fn of(module: &Module) -> Self {
-        let mut found: IndexMap<BufferId, Constant> = IndexMap::new();
+        let mut found: IndexMap<BufferId, Constant> = IndexMap::default();
         for (id, graph) in module.subgraphs() {
             for tensor in graph.tensors() {
                 let Some(bytes) = module.constant(id, tensor) else { continue };
@@ -314,7 +314,7 @@ impl Constants {
     }
 
     fn types(&self) -> Vec<TypeInfo> {
-        let mut types: IndexMap<ElementType, TypeInfo> = IndexMap::new();
+        let mut types: IndexMap<ElementType, TypeInfo> = IndexMap::default();
         for constant in self.0.values() {
             let empty = TypeInfo { ty: constant.ty.name(), count: 0, bytes: 0 };
             let info = types.entry(constant.ty).or_insert(empty);
@@ -348,7 +348,7 @@ impl Constants {
 }
 
 fn op_list(module: &Module, constants: &Constants) -> Vec<OpKindInfo> {
-    let mut kinds: IndexMap<OpKind, (BTreeSet<i32>, usize, u64)> = IndexMap::new();
+    let mut kinds: IndexMap<OpKind, (BTreeSet<i32>, usize, u64)> = IndexMap::default();
     for (_, graph) in module.subgraphs() {
         for op in graph.ops() {
             let op = graph.op(op);

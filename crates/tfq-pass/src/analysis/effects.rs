@@ -1,7 +1,7 @@
 //! What ops do besides computing, and which tensors look at the same bytes.
 
 use super::interface::{Analysis, AnalysisInput};
-use indexmap::IndexMap;
+use tfq_ir::maps::IndexMap;
 use tfq_ir::{Effects, OpId, TensorId, aliased_operand, effects};
 
 /// What each op does besides computing its results, and which tensors may share memory.

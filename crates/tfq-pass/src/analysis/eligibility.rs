@@ -3,11 +3,10 @@
 
 use super::interface::{Analysis, AnalysisInput, Change};
 use smallvec::SmallVec;
-use std::borrow::Cow;
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use tfq_ir::catalog::ops::DEQUANTIZE;
-use tfq_ir::{Attr, ElementType, Module, Op, OpId, SubgraphId};
+use tfq_ir::maps::HashMap;
+use tfq_ir::{Attr, ElementType, Module, Notes, Op, OpId, SubgraphId};
 use tfq_target::{Reading, Spreaders, Target, Verdict, WeightForm};
 
 /// Note on an op that binds later passes: `hybrid`, `dequantize` or `pass-through`, whatever
@@ -303,7 +302,7 @@ fn note<'a>(op: &'a Op, name: &str) -> Option<&'a str> {
 }
 
 /// Slots of a custom op that the user named as weights.
-fn noted_slot(notes: &indexmap::IndexMap<Cow<'static, str>, Attr>, slot: u32) -> bool {
+fn noted_slot(notes: &Notes, slot: u32) -> bool {
     match notes.get(SLOTS_NOTE) {
         Some(Attr::Ints(slots)) => slots.contains(&i64::from(slot)),
         _ => false,

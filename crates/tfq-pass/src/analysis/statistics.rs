@@ -2,8 +2,8 @@
 
 use super::interface::{Analysis, AnalysisInput};
 use bytes::Bytes;
-use indexmap::IndexMap;
 use rayon::prelude::*;
+use tfq_ir::maps::IndexMap;
 use tfq_ir::{BufferId, ElementType};
 use tfq_text::{Stats, stats};
 
@@ -31,7 +31,7 @@ impl Analysis for ConstantStatistics {
 
     fn compute(input: AnalysisInput<'_>, last: Option<&StatisticsTable>) -> StatisticsTable {
         let graph = input.module.subgraph(input.subgraph);
-        let mut constants: IndexMap<(BufferId, ElementType), &Bytes> = IndexMap::new();
+        let mut constants: IndexMap<(BufferId, ElementType), &Bytes> = IndexMap::default();
         for id in graph.tensors() {
             if let Some(bytes) = input.module.constant(input.subgraph, id) {
                 let tensor = graph.tensor(id);

@@ -1,10 +1,10 @@
 //! Results of analyses, kept for as long as they hold.
 
 use super::interface::{Analysis, AnalysisInput, Change};
-use indexmap::IndexMap;
 use std::any::{Any, TypeId};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tfq_ir::maps::IndexMap;
 use tfq_ir::{Module, SubgraphId};
 
 /// Results of analyses, each with the state that it holds for.

@@ -1,8 +1,8 @@
 //! Who computes and who reads each tensor.
 
 use super::interface::{Analysis, AnalysisInput};
-use indexmap::IndexMap;
 use std::ops::Range;
+use tfq_ir::maps::IndexMap;
 use tfq_ir::{OpId, TensorId, Use};
 
 /// Who computes and who reads each tensor, in lists that need no walk over the graph.

@@ -2,9 +2,9 @@
 
 use crate::remarks::{Answer, NearMiss, Remark};
 use crate::timeline::Timeline;
-use indexmap::IndexMap;
 use std::borrow::Cow;
 use std::time::Duration;
+use tfq_ir::maps::IndexMap;
 use tfq_ir::{History, Module};
 
 /// What a pipeline did.
@@ -39,7 +39,7 @@ impl Report {
         let Some(cut) = self.passes.get_mut(whole) else { return };
         let name = std::mem::take(&mut cut.name);
         let journal = &kept.journal()[start.journal().len()..];
-        let mut rules: IndexMap<String, RuleCount> = IndexMap::new();
+        let mut rules: IndexMap<String, RuleCount> = IndexMap::default();
         for patch in journal.iter().take(patches).skip(patches - left) {
             rules.entry(patch.label.to_string()).or_default().applied += 1;
         }

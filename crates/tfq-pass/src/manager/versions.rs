@@ -2,7 +2,7 @@
 
 use crate::runnable::touched_ops;
 use bytes::Bytes;
-use indexmap::IndexMap;
+use tfq_ir::maps::IndexMap;
 use tfq_ir::{Edit, Module, OpId, Subgraph, SubgraphId};
 use tfq_target::{Target, max_runtime};
 
@@ -12,7 +12,7 @@ use tfq_target::{Target, max_runtime};
 /// [`crate::run`] does this at its end.
 pub fn update_versions(module: &mut Module, start: &Module, target: &Target) {
     let mut changed = false;
-    let mut raised: IndexMap<SubgraphId, Vec<(OpId, i32)>> = IndexMap::new();
+    let mut raised: IndexMap<SubgraphId, Vec<(OpId, i32)>> = IndexMap::default();
     for (sg, op) in touched_ops(module, start.journal().len()) {
         let before = start.by_origin(op.origin()).filter(|sg| start.subgraph(*sg).contains_op(op));
         let anew =

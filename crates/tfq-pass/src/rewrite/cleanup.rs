@@ -5,7 +5,7 @@ use super::driver::apply_rules;
 use super::rule::{FORBIDDEN, Rule};
 use crate::error::PassError;
 use crate::session::Session;
-use indexmap::IndexMap;
+use tfq_ir::maps::IndexMap;
 use tfq_ir::{Module, OpId, Patch, SubgraphId, TensorId};
 
 /// Applies the rules, merges equal ops and erases dead ones, again and again until none of
@@ -86,7 +86,7 @@ pub fn erase_dead_ops(session: &mut Session<'_>, sg: SubgraphId) -> Result<usize
 pub fn merge_equal_ops(session: &mut Session<'_>, sg: SubgraphId) -> Result<usize, PassError> {
     let ops: Vec<OpId> = session.model().subgraph(sg).ops().collect();
     let referred = session.model().all_references(sg);
-    let mut first: IndexMap<String, OpId> = IndexMap::new();
+    let mut first: IndexMap<String, OpId> = IndexMap::default();
     let mut merged = 0;
     for op in ops {
         let module = session.model();

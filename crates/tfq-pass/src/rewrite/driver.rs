@@ -12,11 +12,11 @@ use crate::analysis::eligibility::Verdicts;
 use crate::analysis::{AnalysisInput, HybridVerdicts};
 use crate::error::PassError;
 use crate::session::Session;
-use indexmap::{IndexMap, IndexSet};
 use rayon::prelude::*;
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use tfq_ir::maps::{IndexMap, IndexSet};
 use tfq_ir::{Applied, Module, OpId, Patch, SubgraphId};
 
 /// Patches for each place that a rule can be about, an op, an operand or a tensor, after which a

@@ -5,7 +5,7 @@ use crate::facts::load_test::LoadTest;
 use crate::facts::rows::{Asks, Load, Outcome};
 use crate::facts::versions;
 use crate::target::Target;
-use std::collections::HashSet;
+use tfq_ir::maps::HashSet;
 use tfq_ir::{
     Module, OpCode, OpId, OpKind, QuantizationDetails, SparseIndex, Sparsity, Subgraph, SubgraphId,
     Tensor, TensorId, TensorLink, counted, grouped,
@@ -57,7 +57,7 @@ impl Target {
             found.extend(self.first(About::Signature(n), keyless));
         }
         let reached = module.reached_subgraphs();
-        let mut made = HashSet::new();
+        let mut made = HashSet::default();
         for (sg, graph) in module.subgraphs() {
             for id in graph.tensors() {
                 let about = About::Tensor(sg, id);

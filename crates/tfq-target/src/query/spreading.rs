@@ -3,8 +3,8 @@
 use crate::form::{Granularity, WeightForm};
 use crate::query::weights::Verdict;
 use crate::target::Target;
-use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard};
+use tfq_ir::maps::HashMap;
 use tfq_ir::{Module, OpId, OpKind, SubgraphId, TensorId};
 
 /// Which readers of a tensor change its scale, found once for each tensor: each of a great many

@@ -71,7 +71,7 @@ impl T {
 
     pub(crate) fn zero_point(mut self, zero: i64) -> Self {
         let mut q = (**self.tensor.quantization.as_ref().unwrap()).clone();
-        q.zero_point.fill(zero);
+        q.zero_point = vec![zero; q.zero_point.len()].into();
         self.tensor.quantization = Some(Arc::new(q));
         self
     }

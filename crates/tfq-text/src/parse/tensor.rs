@@ -226,9 +226,9 @@ impl Parser<'_> {
         q.zero_point = match zeros {
             (zeros, false) if zeros.len() == 1 => {
                 self.spend(8 * q.scale.len() as u64, &span)?;
-                vec![zeros[0]; q.scale.len()]
+                vec![zeros[0]; q.scale.len()].into()
             }
-            (zeros, _) => zeros,
+            (zeros, _) => zeros.into(),
         };
         Ok(q)
     }

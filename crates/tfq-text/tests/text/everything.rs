@@ -117,15 +117,15 @@ pub(crate) fn everything() -> Module {
     // Quantisation.
     let quantised = [
         Quantization::default(),
-        Quantization { scale: vec![0.5], zero_point: vec![-3], ..Quantization::default() },
+        Quantization { scale: vec![0.5], zero_point: vec![-3].into(), ..Quantization::default() },
         Quantization { min: vec![-1.0], max: vec![f32::NAN], ..Quantization::default() },
         Quantization { quantized_dimension: 2, ..Quantization::default() },
-        Quantization { zero_point: vec![1], ..Quantization::default() },
+        Quantization { zero_point: vec![1].into(), ..Quantization::default() },
         Quantization::symmetric((1..=40).map(|v| v as f32 / 7.0).collect(), 1),
         Quantization::symmetric(vec![0.25; 40], 1),
         Quantization {
             scale: vec![0.1; 3],
-            zero_point: vec![4, -4, 0],
+            zero_point: vec![4, -4, 0].into(),
             quantized_dimension: 1,
             min: (0..20).map(|v| v as f32).collect(),
             ..Quantization::default()

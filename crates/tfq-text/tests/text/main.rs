@@ -390,7 +390,7 @@ fn zero_points_are_spread_over_the_scales() {
     );
     let graph = main(&module);
     let zeros = |name: &str| {
-        graph.tensor(tensor(graph, name)).quantization.clone().unwrap().zero_point.clone()
+        graph.tensor(tensor(graph, name)).quantization.clone().unwrap().zero_point.to_vec()
     };
     assert_eq!((zeros("a"), zeros("b"), zeros("c")), (vec![0], vec![3, 3], vec![3, 4]));
 }

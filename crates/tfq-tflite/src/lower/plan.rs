@@ -2,8 +2,8 @@
 
 use crate::annotations;
 use bytes::Bytes;
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use tfq_ir::maps::{HashMap, HashSet};
 use tfq_ir::{BufferId, DEQUANT_CACHE_METADATA, Metadata, Module, OpCode};
 
 /// What is settled before anything is written.
@@ -61,7 +61,7 @@ impl Plan {
 
     /// Bytes that constants take, those which share them counted once.
     pub(super) fn payload(&self) -> u64 {
-        let mut seen = HashSet::new();
+        let mut seen = HashSet::default();
         let each = self.buffers.iter().flatten();
         each.filter(|bytes| seen.insert((bytes.as_ptr(), bytes.len())))
             .map(|bytes| bytes.len() as u64 + 20)
@@ -76,7 +76,7 @@ impl Plan {
 /// Versions are never lowered. An op without an entry takes the first of its kind.
 fn op_codes(module: &Module) -> (Vec<OpCode>, Vec<Vec<u32>>) {
     let mut table = module.op_codes().to_vec();
-    let mut by_kind = HashMap::new();
+    let mut by_kind = HashMap::default();
     for (n, code) in table.iter().enumerate() {
         by_kind.entry(code.kind()).or_insert(n as u32);
     }

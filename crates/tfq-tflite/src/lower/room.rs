@@ -1,7 +1,7 @@
 //! How much room a flatbuffer needs without its constants, before it is built.
 
 use super::plan::Plan;
-use std::collections::HashSet;
+use tfq_ir::maps::HashSet;
 use tfq_ir::{
     Attr, Attributes, Module, OpId, Quantization, QuantizationDetails, Signature, SparseIndex,
     Sparsity, Subgraph, Tensor,

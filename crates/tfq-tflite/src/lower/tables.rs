@@ -6,9 +6,10 @@ use bytes::Bytes;
 use flatbuffers::{
     FlatBufferBuilder, ForwardsUOffset, Push, PushAlignment, UnionWIPOffset, Vector, WIPOffset,
 };
-use std::collections::HashMap;
+use smallvec::SmallVec;
 use std::sync::Arc;
 use tfq_ir::catalog::OptionsUnion;
+use tfq_ir::maps::HashMap;
 use tfq_ir::{
     Module, OpCode, OpId, Quantization, QuantizationDetails, Signature, SparseIndex, Sparsity,
     Subgraph, Tensor, TensorId, TensorLink, bytes_of_text,
@@ -23,8 +24,10 @@ pub(super) enum Payloads {
     InBuilder,
 }
 
+/// Tensors by their places in the subgraph.
+type Places = SmallVec<[i32; 8]>;
 type Strings<'a> = HashMap<Arc<str>, WIPOffset<&'a str>>;
-type Vectors<'a, T> = HashMap<Vec<T>, WIPOffset<Vector<'a, T>>>;
+type Vectors<'a, T> = HashMap<Box<[T]>, WIPOffset<Vector<'a, T>>>;
 
 /// Writes tables. Equal strings and equal vectors of numbers are written once: shapes, and
 /// above all the zero points of symmetric quantisation, repeat all over a model.
@@ -108,7 +111,7 @@ impl<'m> Writer<'m> {
     fn buffers<'a>(&self, fbb: &mut FlatBufferBuilder<'a>) -> BufferVector<'a> {
         // Buffers without data are one and the same empty table.
         let mut empty = None;
-        let mut written: HashMap<(usize, usize), WIPOffset<fb::Buffer<'a>>> = HashMap::new();
+        let mut written: HashMap<(usize, usize), WIPOffset<fb::Buffer<'a>>> = HashMap::default();
         let mut tables = Vec::with_capacity(self.plan.buffers.len());
         for (n, bytes) in self.plan.buffers.iter().enumerate() {
             let Some(bytes) = bytes else {
@@ -167,8 +170,8 @@ impl<'m> Writer<'m> {
         let operators = fbb.create_vector(&ops);
         let inputs: Vec<i32> = graph.inputs().iter().map(|id| index[id]).collect();
         let outputs: Vec<i32> = graph.outputs().iter().map(|id| index[id]).collect();
-        let inputs = Some(ints(fbb, shared, inputs));
-        let outputs = Some(ints(fbb, shared, outputs));
+        let inputs = Some(ints(fbb, shared, &inputs));
+        let outputs = Some(ints(fbb, shared, &outputs));
         let name = graph.name.as_ref().map(|name| string(fbb, shared, name));
         let subgraph = fb::SubGraph::create(
             fbb,
@@ -195,10 +198,11 @@ impl<'m> Writer<'m> {
     ) -> WIPOffset<fb::Operator<'a>> {
         let op = graph.op(id);
         let place = |tensor: &Option<TensorId>| tensor.map_or(-1, |tensor| index[&tensor]);
-        let inputs = ints(fbb, shared, graph.operands(id).iter().map(place).collect());
-        let outputs = ints(fbb, shared, graph.results(id).iter().map(|t| index[t]).collect());
-        let intermediates: Vec<i32> = graph.intermediates(id).iter().map(place).collect();
-        let intermediates = (!intermediates.is_empty()).then(|| ints(fbb, shared, intermediates));
+        let operands: Places = graph.operands(id).iter().map(place).collect();
+        let results: Places = graph.results(id).iter().map(|tensor| index[tensor]).collect();
+        let (inputs, outputs) = (ints(fbb, shared, &operands), ints(fbb, shared, &results));
+        let intermediates: Places = graph.intermediates(id).iter().map(place).collect();
+        let intermediates = (!intermediates.is_empty()).then(|| ints(fbb, shared, &intermediates));
         let mutating = &op.mutating_variable_inputs;
         let mutating = (!mutating.is_empty()).then(|| fbb.create_vector(mutating));
         let (mut first, mut second) = (None, None);
@@ -354,16 +358,16 @@ fn tensor<'a>(
     index: &HashMap<TensorId, i32>,
 ) -> WIPOffset<fb::Tensor<'a>> {
     let name = tensor.name.as_ref().map(|name| string(fbb, shared, name));
-    let shape = Some(ints(fbb, shared, tensor.shape.to_vec()));
+    let shape = Some(ints(fbb, shared, &tensor.shape));
     let signature = &tensor.shape_signature;
-    let shape_signature = (!signature.is_empty()).then(|| ints(fbb, shared, signature.to_vec()));
+    let shape_signature = (!signature.is_empty()).then(|| ints(fbb, shared, signature));
     let quantization = tensor.quantization.as_deref().map(|q| quantization(fbb, shared, q, index));
     let sparsity = tensor.sparsity.as_deref().map(|s| sparsity(fbb, s));
     let variants: Vec<_> = tensor
         .variant_tensors
         .iter()
         .map(|variant| {
-            let shape = Some(ints(fbb, shared, variant.shape.clone()));
+            let shape = Some(ints(fbb, shared, &variant.shape));
             let type_ = fb::TensorType(variant.ty.code());
             let has_rank = variant.has_rank;
             fb::VariantSubType::create(fbb, &fb::VariantSubTypeArgs { shape, type_, has_rank })
@@ -403,7 +407,7 @@ fn quantization<'a>(
         (!list.is_empty()).then(|| fbb.create_vector(list))
     };
     let (min, max, scale) = (floats(fbb, &q.min), floats(fbb, &q.max), floats(fbb, &q.scale));
-    let zero_point = (!q.zero_point.is_empty()).then(|| longs(fbb, shared, q.zero_point.clone()));
+    let zero_point = (!q.zero_point.is_empty()).then(|| longs(fbb, shared, &q.zero_point));
     let link = |link: &TensorLink| match link {
         TensorLink::Tensor(id) => index[id],
         TensorLink::Raw(raw) => *raw,
@@ -416,8 +420,7 @@ fn quantization<'a>(
             (fb::QuantizationDetails::CustomQuantization, Some(table.as_union_value()))
         }
         QuantizationDetails::Blockwise { scales, zero_points, block_size, block_shape } => {
-            let block_shape =
-                (!block_shape.is_empty()).then(|| ints(fbb, shared, block_shape.clone()));
+            let block_shape = (!block_shape.is_empty()).then(|| ints(fbb, shared, block_shape));
             let args = fb::BlockwiseQuantizationArgs {
                 scales: link(scales),
                 zero_points: link(zero_points),
@@ -433,7 +436,7 @@ fn quantization<'a>(
             block_size,
             quantized_dimensions,
         } => {
-            let quantized_dimensions = Some(ints(fbb, shared, quantized_dimensions.clone()));
+            let quantized_dimensions = Some(ints(fbb, shared, quantized_dimensions));
             let args = fb::MultiAxisQuantizationArgs {
                 scales: link(scales),
                 zero_points: link(zero_points),
@@ -530,17 +533,27 @@ fn string<'a>(
 fn ints<'a>(
     fbb: &mut FlatBufferBuilder<'a>,
     shared: &mut Shared<'a>,
-    list: Vec<i32>,
+    list: &[i32],
 ) -> WIPOffset<Vector<'a, i32>> {
-    *shared.ints.entry(list).or_insert_with_key(|list| fbb.create_vector(list))
+    if let Some(at) = shared.ints.get(list) {
+        return *at;
+    }
+    let at = fbb.create_vector(list);
+    shared.ints.insert(list.into(), at);
+    at
 }
 
 fn longs<'a>(
     fbb: &mut FlatBufferBuilder<'a>,
     shared: &mut Shared<'a>,
-    list: Vec<i64>,
+    list: &[i64],
 ) -> WIPOffset<Vector<'a, i64>> {
-    *shared.longs.entry(list).or_insert_with_key(|list| fbb.create_vector(list))
+    if let Some(at) = shared.longs.get(list) {
+        return *at;
+    }
+    let at = fbb.create_vector(list);
+    shared.longs.insert(list.into(), at);
+    at
 }
 
 /// A vector whose first byte is 16-byte aligned, as the schema asks of constants.

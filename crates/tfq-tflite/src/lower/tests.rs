@@ -79,7 +79,7 @@ fn what_is_written_once_takes_room_once() {
     let mut builder = SubgraphBuilder::new(None);
     for _ in 0..500 {
         let mut tensor = Tensor::new("n".repeat(2000), ElementType::Int8, [1, 1000]);
-        let zero_point = vec![0; 1000];
+        let zero_point = vec![0; 1000].into();
         tensor.quantization =
             Some(Arc::new(Quantization { zero_point, ..Quantization::symmetric(Vec::new(), 0) }));
         builder.tensor(tensor);

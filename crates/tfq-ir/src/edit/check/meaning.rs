@@ -6,10 +6,9 @@
 use super::super::patch::{BufferRef, OpChange, OpRef, TensorRef};
 use super::super::refused::Reason;
 use super::overlay::Overlay;
+use crate::maps::{HashMap, IndexSet};
 use crate::ops::{Contradiction, OpView, OperandFacts, stated};
 use crate::{Op, OpId, TensorId};
-use indexmap::IndexSet;
-use std::collections::HashMap;
 
 /// Ops as they are when the patch is applied.
 struct After<'a> {
@@ -60,7 +59,7 @@ pub(super) fn check(check: &Overlay<'_>) -> Result<(), Reason> {
 impl<'a> After<'a> {
     fn new(check: &'a Overlay<'a>) -> Self {
         let (graph, p) = (check.graph, check.patch);
-        let mut ops: HashMap<OpId, Op> = HashMap::new();
+        let mut ops: HashMap<OpId, Op> = HashMap::default();
         for (id, change) in p.op_changes.iter().filter(|(_, change)| !change.is_annotation()) {
             let op = ops.entry(*id).or_insert_with(|| graph.op(*id).clone());
             match change {
@@ -201,7 +200,7 @@ impl<'a> After<'a> {
 }
 
 fn counts<'k>(slots: impl Iterator<Item = &'k (OpRef, u32)>) -> HashMap<OpRef, u32> {
-    let mut counts = HashMap::new();
+    let mut counts = HashMap::default();
     for (op, slot) in slots {
         let count: &mut u32 = counts.entry(*op).or_default();
         *count = (*count).max(slot + 1);

@@ -1,10 +1,9 @@
 //! The subgraph as a patch would leave it: the graph as it is, and the patch laid over it.
 
 use super::super::patch::{BufferRef, InsertionPoint, OpRef, Patch, TensorChange, TensorRef};
+use crate::maps::{HashMap, HashSet, IndexMap, IndexSet};
 use crate::{BufferId, Module, OpId, Subgraph, Tensor, TensorId};
-use indexmap::{IndexMap, IndexSet};
 use std::cell::OnceCell;
-use std::collections::{HashMap, HashSet};
 
 /// A patch whose handles are right, and what is often asked of it. Each of these is empty for most
 /// patches.
@@ -40,13 +39,13 @@ impl<'a> Overlay<'a> {
             graph,
             patch,
             made: p.results.iter().map(|((op, _), tensor)| (*tensor, *op)).collect(),
-            read: HashSet::new(),
+            read: HashSet::default(),
             returned: returned.collect(),
             taken: p.inputs.as_ref().map(|inputs| inputs.iter().copied().collect()),
-            buffers: HashMap::new(),
+            buffers: HashMap::default(),
             links: links.collect(),
             links_dropped: OnceCell::new(),
-            after: IndexMap::new(),
+            after: IndexMap::default(),
         };
         check.read = check.operands_kept().map(|(_, tensor)| tensor).collect();
         for (tensor, change) in &p.tensor_changes {
@@ -200,7 +199,7 @@ impl<'a> Overlay<'a> {
             });
             let changed: IndexSet<TensorId> =
                 changed.chain(self.patch.erased_tensors.iter().copied()).collect();
-            let mut dropped: HashMap<TensorId, u32> = HashMap::new();
+            let mut dropped: HashMap<TensorId, u32> = HashMap::default();
             for link in changed.iter().flat_map(|id| self.graph.tensor(*id).links()) {
                 *dropped.entry(link).or_default() += 1;
             }

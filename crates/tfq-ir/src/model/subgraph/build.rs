@@ -1,8 +1,8 @@
 //! Building a subgraph.
 
 use super::{EdgeRole, Subgraph};
+use crate::maps::IndexMap;
 use crate::{Op, OpId, SubgraphId, Tensor, TensorId};
-use indexmap::IndexMap;
 use std::sync::Arc;
 
 /// Builds a subgraph from nothing, as lifting does. Handles that it gives out stay valid.

@@ -1,12 +1,11 @@
 //! Changes of a subgraph: what only patches and the builder do. Every caller has checked its handles.
 
 use super::{Edge, EdgeRole, NONE, Node, OpNode, Ports, Subgraph, TensorNode};
+use crate::maps::{HashMap, HashSet, IndexMap, IndexSet};
 use crate::{Oddity, Op, OpId, Quantization, Tensor, TensorId};
-use indexmap::{IndexMap, IndexSet};
 use petgraph::Direction::{Incoming, Outgoing};
 use petgraph::visit::EdgeRef;
 use smallvec::SmallVec;
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 

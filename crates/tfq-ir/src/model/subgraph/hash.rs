@@ -2,7 +2,7 @@
 
 use super::Subgraph;
 use crate::TensorId;
-use std::collections::HashMap;
+use crate::maps::HashMap;
 use std::hash::{Hash, Hasher};
 
 impl Subgraph {
@@ -10,7 +10,7 @@ impl Subgraph {
     /// outputs mention them, so that equal graphs built in different ways agree. With `annotations`
     /// names, versions and notes count too, which change nothing that is computed.
     pub(crate) fn hash_structure(&self, hasher: &mut impl Hasher, annotations: bool) {
-        let mut numbers: HashMap<TensorId, usize> = HashMap::new();
+        let mut numbers: HashMap<TensorId, usize> = HashMap::default();
         let mut tensor = |id: Option<TensorId>, hasher: &mut _| {
             let Some(id) = id else { return usize::MAX.hash(hasher) };
             let next = numbers.len();

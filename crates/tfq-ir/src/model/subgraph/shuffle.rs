@@ -1,11 +1,10 @@
 //! The same subgraph in another order of making: for tests of determinism.
 
 use super::{NONE, Node, Subgraph};
+use crate::maps::{HashMap, IndexMap};
 use crate::{OpId, TensorId};
-use indexmap::IndexMap;
 use petgraph::stable_graph::{NodeIndex, StableDiGraph};
 use petgraph::visit::{EdgeRef, IntoEdgeReferences};
-use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Where tensors and ops of a subgraph went.
@@ -21,7 +20,7 @@ impl Subgraph {
         rng.shuffle(&mut order);
         let mut graph = StableDiGraph::new();
         let mut nodes = Vec::with_capacity(order.len());
-        let mut place: HashMap<u32, (u32, u32)> = HashMap::new();
+        let mut place: HashMap<u32, (u32, u32)> = HashMap::default();
         for (uid, old) in (0..).zip(&order) {
             let mut node = self.graph[*old].clone();
             match &mut node {
@@ -71,7 +70,7 @@ impl Subgraph {
             last: node(self.last),
             nodes,
             name: self.name.clone(),
-            links: IndexMap::new(),
+            links: IndexMap::default(),
             odd: self.oddities().map(|(old, why)| (tensor(old), why)).collect(),
             ..*self
         };

@@ -1,15 +1,15 @@
 //! The effects of ops of a model, those of the subgraphs that they call included.
 
 use super::Effects;
+use crate::maps::IndexSet;
 use crate::ops::semantics;
 use crate::{Module, Op, OpId, OpKind, Subgraph, SubgraphId};
-use indexmap::IndexSet;
 
 /// The effects of an op, those of subgraphs that it calls included. It walks all that the op
 /// reaches: [`CallEffects`] is for those who ask about the ops of many subgraphs.
 pub fn effects(module: &Module, sg: SubgraphId, op: OpId) -> Effects {
     let mut found = own_effects(module.subgraph(sg), op);
-    let mut reached = IndexSet::new();
+    let mut reached = IndexSet::default();
     reached.extend(callees(module, module.subgraph(sg).op(op)));
     // Chains of calls may be as long as the file, so they are no recursion here.
     let mut next = 0;

@@ -1,7 +1,7 @@
 //! A model of some of a subgraph's ops.
 
-use indexmap::{IndexMap, IndexSet};
 use std::sync::Arc;
+use tfq_ir::maps::{IndexMap, IndexSet};
 use tfq_ir::{
     ElementType, Metadata, Module, OpId, Signature, Subgraph, SubgraphBuilder, SubgraphId,
     TensorId, TensorLink, numbering,
@@ -122,7 +122,7 @@ impl<'a> Cut<'a> {
     fn new(graph: &'a Subgraph) -> Self {
         let mut builder = SubgraphBuilder::new(graph.name.clone());
         builder.debug_metadata_index(graph.debug_metadata_index);
-        Self { graph, builder, placed: IndexMap::new() }
+        Self { graph, builder, placed: IndexMap::default() }
     }
 
     fn op(&mut self, op: OpId) {
@@ -147,7 +147,7 @@ impl<'a> Cut<'a> {
 
 /// The ops that some of these tensors depend on.
 pub(super) fn needed(graph: &Subgraph, tensors: &IndexSet<TensorId>) -> IndexSet<OpId> {
-    let mut needed = IndexSet::new();
+    let mut needed = IndexSet::default();
     let mut todo: Vec<TensorId> = tensors.iter().copied().collect();
     while let Some(id) = todo.pop() {
         let Some((op, _)) = graph.producer(id) else { continue };

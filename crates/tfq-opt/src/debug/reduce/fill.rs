@@ -1,7 +1,7 @@
 //! Plain numbers in the place of a constant's own.
 
 use bytes::Bytes;
-use indexmap::{IndexMap, IndexSet};
+use tfq_ir::maps::{IndexMap, IndexSet};
 use tfq_ir::{BufferId, ElementType, Module, Patch, Tensor};
 
 /// Integers of 32 and 64 bits that are this few may be a shape, axes or paddings, which are
@@ -41,7 +41,7 @@ pub(super) fn content(module: &Module) -> u64 {
 
 /// What the fill makes of each buffer that it fits.
 fn fills(module: &Module, fill: Fill) -> IndexMap<BufferId, Bytes> {
-    let mut found: IndexMap<BufferId, Option<Bytes>> = IndexMap::new();
+    let mut found: IndexMap<BufferId, Option<Bytes>> = IndexMap::default();
     for (sg, graph) in module.subgraphs() {
         for id in graph.tensors() {
             let tensor = graph.tensor(id);
@@ -97,7 +97,7 @@ fn ramp<const N: usize>(len: usize, element: impl Fn(u8) -> [u8; N]) -> Bytes {
 /// The model with these buffers filled. Those that become equal become one.
 pub(super) fn with_fills(module: &Module, fills: &IndexMap<BufferId, Bytes>) -> Option<Module> {
     let mut new = module.clone();
-    let mut places: IndexMap<&Bytes, BufferId> = IndexMap::new();
+    let mut places: IndexMap<&Bytes, BufferId> = IndexMap::default();
     for bytes in fills.values() {
         if !places.contains_key(bytes) {
             let there = module.constants().iter().find(|(_, old)| *old == Some(bytes));
