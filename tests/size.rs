@@ -159,7 +159,7 @@ fn no_large_float_constant_stays_without_a_remark() {
                 if !wide || !large || result.constant(sg, id).is_none() {
                     continue;
                 }
-                let place = result.tensor_place(sg, id);
+                let place = result.tensor_place(sg, id).to_string();
                 assert!(!left(&optimized, &place).is_empty(), "{}: {place}", path.display());
                 checked += 1;
             }

@@ -1,3 +1,6 @@
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
 use tfq_ir::{Attr, OpId, Patch, SubgraphId, counted, grouped};
 use tfq_pass::analysis::HybridVerdicts;
 use tfq_pass::{Cost, Eligibility, Pass, PassError, Session, cost, declare_pass};
@@ -49,13 +52,15 @@ impl Pass for HybridEligibility {
     fn run(&self, session: &mut Session<'_>) -> Result<(), PassError> {
         // The notes that are left here bind nobody.
         session.preserve::<HybridVerdicts>();
+        // Most ops get the same note as the one before.
+        let mut noted = None;
         for sg in session.subgraphs() {
             let verdicts = session.analysis::<HybridVerdicts>(sg);
             let ops: Vec<OpId> = session.model().subgraph(sg).ops().collect();
             for op in ops {
                 self.judge_version(session, sg, op);
                 for (slot, verdict) in verdicts.of_op(session.input(sg), op) {
-                    self.judge(session, sg, op, slot, &verdict)?;
+                    self.judge(session, sg, op, slot, &verdict, &mut noted)?;
                 }
             }
         }
@@ -71,30 +76,22 @@ impl HybridEligibility {
         op: OpId,
         slot: u32,
         verdict: &Eligibility,
+        noted: &mut Option<(Eligibility, Arc<str>)>,
     ) -> Result<(), PassError> {
-        let (rule, text) = match verdict {
-            Eligibility::Hybrid { delegated: true } => {
-                ("hybrid", "reads it, XNNPACK takes the op".to_owned())
-            }
-            Eligibility::Hybrid { delegated: false } => {
-                ("hybrid", "reads it on the CPU kernels".to_owned())
-            }
-            Eligibility::OwnTensor { reason, .. } => {
-                ("own tensor", format!("reads it through a tensor of its own: {reason}"))
-            }
-            Eligibility::PassThrough => {
-                ("pass-through", "copies its codes; a Dequantize goes behind it".to_owned())
-            }
-            Eligibility::Dequantize { reason } => ("dequantize", reason.clone()),
-        };
+        let (rule, text) = told(verdict);
+        let known = noted.take().filter(|(of, _)| *of == *verdict);
+        let note = known.map_or_else(|| format!("{rule}: {text}").into(), |(_, note)| note);
         let mut patch = Patch::new(sg, "note the verdict on a weight");
-        patch.set_note(op, VERDICT_NOTE, Attr::String(format!("{rule}: {text}").into()));
+        patch.set_note(op, VERDICT_NOTE, Attr::String(Arc::clone(&note)));
+        *noted = Some((verdict.clone(), note));
         session.apply(patch)?;
         let module = session.model();
-        let place = module.op_place(sg, op);
-        let costs = cost(module, session.target(), sg, op, slot, verdict);
-        let costs = costs.map_or(String::new(), |cost| costs_text(&cost));
-        session.note(rule, place, format!("operand {slot}: {text}{costs}"));
+        let costs = fmt::from_fn(|f| {
+            let cost = cost(module, session.target(), sg, op, slot, verdict);
+            cost.map_or(Ok(()), |cost| f.write_str(&costs_text(&cost)))
+        });
+        let message = format_args!("operand {slot}: {text}{costs}");
+        session.note(rule, module.op_place(sg, op), message);
         Ok(())
     }
 
@@ -105,6 +102,25 @@ impl HybridEligibility {
         if let Some(why) = session.target().lacks(&node.kind, node.version) {
             session.note("too new", module.op_place(sg, op), why);
         }
+    }
+}
+
+/// The verdict as a heading and a sentence.
+fn told(verdict: &Eligibility) -> (&'static str, Cow<'_, str>) {
+    match verdict {
+        Eligibility::Hybrid { delegated: true } => {
+            ("hybrid", "reads it, XNNPACK takes the op".into())
+        }
+        Eligibility::Hybrid { delegated: false } => {
+            ("hybrid", "reads it on the CPU kernels".into())
+        }
+        Eligibility::OwnTensor { reason, .. } => {
+            ("own tensor", format!("reads it through a tensor of its own: {reason}").into())
+        }
+        Eligibility::PassThrough => {
+            ("pass-through", "copies its codes; a Dequantize goes behind it".into())
+        }
+        Eligibility::Dequantize { reason } => ("dequantize", reason.into()),
     }
 }
 

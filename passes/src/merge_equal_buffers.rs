@@ -64,11 +64,12 @@ impl Pass for MergeEqualBuffers {
                 .filter_map(|id| Some((id, *moves.get(&graph.tensor(id).buffer)?)))
                 .collect();
             for (id, first) in moved {
-                let place = session.model().tensor_place(sg, id);
                 let mut patch = Patch::new(sg, "share equal bytes");
                 patch.set_buffer(id, first);
                 session.apply(patch)?;
-                session.applied("equal bytes", place, format!("it shares buffer {}", first.0));
+                let place = session.model().tensor_place(sg, id);
+                let message = format_args!("it shares buffer {}", first.0);
+                session.applied("equal bytes", place, message);
             }
         }
         let emptied = session.apply(Edit::Release(moves.keys().copied().collect()))?;

@@ -15,6 +15,7 @@ use encode::{Encoded, encode};
 use float16::Widened;
 use form::{Group, NotedVerdict, Selection, WeightUse};
 pub use options::{Compat, CustomOp, CustomOps, OpList, Operands, Priority, ScalesPer, WeightType};
+use std::fmt;
 use tfq_ir::maps::IndexSet;
 use tfq_ir::{
     Attr, BufferId, Edit, ElementType, Patch, SharedLists, SubgraphId, TensorId, counted, grouped,
@@ -190,14 +191,13 @@ impl QuantizeWeights {
     ) -> Result<Option<BufferId>, PassError> {
         let module = session.model();
         let (sg, first) = group.tensors[0];
-        let place = module.tensor_place(sg, first);
         let seen = widened.map_or(module, |widened| &widened.module);
         let shown = seen.subgraph(sg).tensor(first).buffer;
         let widened = widened.filter(|widened| widened.readers(shown).is_some());
         let encoded = match encode(seen, group, zeros) {
             Ok(encoded) => encoded,
             Err(reason) => {
-                session.missed(reason.rule, place, reason.message);
+                session.missed(reason.rule, module.tensor_place(sg, first), reason.message);
                 return Ok(None);
             }
         };
@@ -205,7 +205,7 @@ impl QuantizeWeights {
             Some(_) => (encoded.old_bytes / 2, encoded.data.len() as u64),
             None => (encoded.old_bytes, encoded.data.len() as u64),
         };
-        let what = encoded.what.clone();
+        let what = encoded.what;
         let replaced = widened.and_then(|widened| widened.stored(shown)).unwrap_or(shown);
         let buffer = session.apply(Edit::Constant(encoded.data.clone()))?.constants[0];
         let subgraphs: IndexSet<SubgraphId> = group.tensors.iter().map(|(sg, _)| *sg).collect();
@@ -222,10 +222,12 @@ impl QuantizeWeights {
             let ops = group.uses.iter().map(|u| (u.sg, u.op)).collect();
             widened.widen_biases(&ops, session)?;
         }
-        let reads = group.describe(session.model());
-        let note = group.note.as_deref().unwrap_or_default();
-        let (from, to) = (grouped(old), counted(new, "byte"));
-        session.applied("quantised", place, format!("{what}, {from} to {to}; {reads}{note}"));
+        let module = session.model();
+        let told = fmt::from_fn(|f| {
+            let (reads, note) = (group.describe(module), group.note.as_deref().unwrap_or_default());
+            write!(f, "{what}, {} to {}; {reads}{note}", grouped(old), counted(new, "byte"))
+        });
+        session.applied("quantised", module.tensor_place(sg, first), told);
         session.count("constants-quantized", 1);
         session.count("constant-bytes-before", old);
         session.count("constant-bytes-after", new);

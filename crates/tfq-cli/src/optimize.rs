@@ -184,6 +184,7 @@ fn optimizer(args: &Args, pipeline: Pipeline, target: &OsStr) -> Result<Optimize
     optimizer.lower.placement = args.constants.into();
     optimizer.run_options.explain = args.remarks.is_some();
     optimizer.run_options.why.clone_from(&args.debug.why);
+    optimizer.run_options.missed_only = args.remarks.is_none() && args.debug.why.is_none();
     optimizer.run_options.skip_verifier = args.debug.no_verify;
     optimizer.stop_after_patch = args.debug.stop_after_patch;
     optimizer.shuffle = args.debug.shuffle;

@@ -302,6 +302,10 @@ impl Summary<'_> {
         for (_, remark) in remarks.filter(|(_, r)| r.kind == RemarkKind::Missed) {
             *counts.entry(&*remark.rule).or_default() += 1;
         }
+        let passes = &self.optimized.report.passes;
+        for (rule, left) in passes.iter().flat_map(|pass| &pass.left) {
+            *counts.entry(&**rule).or_default() += left;
+        }
         counts
     }
 }

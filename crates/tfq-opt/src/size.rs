@@ -10,6 +10,9 @@ use tfq_tflite::{Image, LowerError, LowerOptions};
 /// The pass that records what the runtime keeps.
 const RECORDER: &str = "annotate-dequant-cache";
 
+/// The rule by which something is undone.
+const LARGER: &str = "larger";
+
 /// What a run made of `start`, or as much of it as takes no more than `limit` bytes: without a
 /// record in the metadata, or nothing. Where it was lowered to be measured, its image comes with it.
 pub(crate) fn bounded(
@@ -70,7 +73,7 @@ fn record_place() -> String {
 fn forget_record(report: &mut Report, why: String) {
     let passes = report.passes.iter_mut().rev();
     for pass in passes.filter(|pass| pass.name == RECORDER).take(1) {
-        let (rule, place) = ("larger".into(), record_place());
+        let (rule, place) = (LARGER.into(), record_place());
         pass.remarks.push(Remark { kind: RemarkKind::Missed, rule, place, message: why.clone() });
     }
 }
@@ -87,12 +90,16 @@ fn undo(report: &mut Report, full: u64, limit: u64) {
             // It tells of ops that are not there.
             pass.remarks.clear();
         }
+        match std::mem::take(&mut pass.unkept) {
+            0 => (),
+            undone => _ = pass.left.insert(LARGER.into(), undone),
+        }
         // A finding is about ops and constants as they would have been.
         pass.remarks.retain(|remark| remark.kind != RemarkKind::Note);
         for remark in pass.remarks.iter_mut().filter(|r| r.kind == RemarkKind::Applied) {
             remark.kind = RemarkKind::Missed;
             let was = std::mem::take(&mut remark.message);
-            let rule = std::mem::replace(&mut remark.rule, "larger".into());
+            let rule = std::mem::replace(&mut remark.rule, LARGER.into());
             remark.message = format!(
                 "{rule}: {was}; undone, since the file would take {}; \
                  name the passes with --passes to have it all the same",

@@ -23,8 +23,8 @@ pub fn check_loadable(module: &Module, target: &Target) -> Vec<Unloadable> {
             let place = match refusal.about {
                 About::OpCode(n) => format!("operator code {n}"),
                 About::Signature(n) => format!("signature {n}"),
-                About::Tensor(sg, id) => module.tensor_place(sg, id),
-                About::Op(sg, op) => module.op_place(sg, op),
+                About::Tensor(sg, id) => module.tensor_place(sg, id).to_string(),
+                About::Op(sg, op) => module.op_place(sg, op).to_string(),
             };
             Unloadable { place, what: visible(&refusal.what).into_owned() }
         })

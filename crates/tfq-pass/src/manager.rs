@@ -211,11 +211,12 @@ impl<F: FnMut(Event<'_>)> Manager<'_, F> {
         module.set_pass(Some(step.name.as_str().into()));
         let span = self.timeline.begin(SpanKind::Pass, step.name.clone());
         let (analyses, explain) = (&mut self.analyses, self.options.explain);
-        let mut session = Session::new(module, self.target, analyses, only, explain, tensor);
+        let told = Told::new(self.options.missed_only);
+        let mut session = Session::new(module, self.target, analyses, only, explain, tensor, told);
         // The module is put back to what it was where the pass fails, so that nothing half
         // done is ever seen.
         let outcome = catch_unwind(AssertUnwindSafe(|| step.pass.run(&mut session)));
-        let Told { remarks, statistics, candidates, nearest, answers, refusals } =
+        let Told { remarks, unkept, statistics, candidates, nearest, answers, refusals, .. } =
             session.into_told();
         for computed in self.analyses.computed.drain(..) {
             self.timeline.add(SpanKind::Analysis, computed.name, computed.start, computed.time);
@@ -233,6 +234,8 @@ impl<F: FnMut(Event<'_>)> Manager<'_, F> {
             patches: module.journal().len() - before.journal().len(),
             changed: module.edit_count() > before.edit_count(),
             remarks,
+            unkept,
+            left: IndexMap::default(),
             statistics,
             rules: IndexMap::default(),
             bytes_saved: constant_bytes(before) - constant_bytes(module),

@@ -57,6 +57,10 @@ pub struct Answer {
 #[derive(Debug, Default)]
 pub(crate) struct Told {
     pub(crate) remarks: Vec<Remark>,
+    /// Whether to keep remarks on what was left as it is, and no others.
+    missed_only: bool,
+    /// How many remarks on what was done were not kept.
+    pub(crate) unkept: u64,
     pub(crate) statistics: IndexMap<Cow<'static, str>, u64>,
     pub(crate) nearest: Option<NearMiss>,
     pub(crate) candidates: u64,
@@ -73,6 +77,17 @@ fn shown(text: String) -> String {
 }
 
 impl Told {
+    pub(crate) fn new(missed_only: bool) -> Self {
+        Self { missed_only, ..Self::default() }
+    }
+
+    /// Whether a remark is to be kept; it counts either way.
+    pub(crate) fn keeps(&mut self, kind: RemarkKind) -> bool {
+        let keeps = !self.missed_only || kind == RemarkKind::Missed;
+        self.unkept += u64::from(!keeps && kind == RemarkKind::Applied);
+        keeps
+    }
+
     pub(crate) fn remark(
         &mut self,
         kind: RemarkKind,

@@ -76,7 +76,7 @@ fn check(module: &Module, start: Option<&Module>, target: &Target) -> Vec<Unrunn
             let tensor = graph.tensor(output);
             if let Some(expressed) = tensor.expressed {
                 found.push(Unrunnable {
-                    place: module.tensor_place(sg, output),
+                    place: module.tensor_place(sg, output).to_string(),
                     what: format!("an output that was {expressed} would become {}", tensor.ty),
                     unmet: Some(SETTLED.clone()),
                 });
@@ -124,7 +124,7 @@ fn fellow_readers(
 fn shares(module: &Module, sg: SubgraphId, op: OpId, id: TensorId, reason: &str) -> Unrunnable {
     let label = module.subgraph(sg).tensor(id).label();
     let what = format!("it reads `{label}` together with others: {reason}");
-    let place = module.op_place(sg, op);
+    let place = module.op_place(sg, op).to_string();
     Unrunnable { place, what, unmet: Some(SETTLED.clone()) }
 }
 
@@ -174,7 +174,7 @@ impl<'a> OpCheck<'a> {
 
     fn faults(&self, (sg, op): (SubgraphId, OpId)) -> Vec<Fault> {
         let lacks = self.target.lacks_op(self.module, sg, op);
-        let place = || self.module.op_place(sg, op);
+        let place = || self.module.op_place(sg, op).to_string();
         let mut found: Vec<Fault> =
             lacks.map(|what| Fault::of_op(place(), what)).into_iter().collect();
         found.extend(self.quantized((sg, op)));
@@ -185,7 +185,7 @@ impl<'a> OpCheck<'a> {
     fn quantized(&self, (sg, op): (SubgraphId, OpId)) -> Vec<Fault> {
         let Self { module, target, .. } = self;
         let graph = module.subgraph(sg);
-        let place = || module.op_place(sg, op);
+        let place = || module.op_place(sg, op).to_string();
         let mut found = Vec::new();
         if graph.op(op).kind.is(tfq_ir::catalog::ops::DEQUANTIZE) {
             let what = graph.operand(op, 0).and_then(|from| {

@@ -6,6 +6,7 @@ use crate::remarks::{Remark, RemarkKind, Told};
 use std::any::TypeId;
 use std::borrow::Cow;
 use std::cell::RefCell;
+use std::fmt::Display;
 use std::sync::Arc;
 use tfq_ir::maps::IndexMap;
 use tfq_ir::{Applied, CallEffects, Edit, Effects, Module, OpId, Patch, SubgraphId, TensorId};
@@ -85,6 +86,7 @@ impl<'a> Session<'a> {
         only: Option<SubgraphId>,
         explain: bool,
         why: Option<&'a str>,
+        told: Told,
     ) -> Self {
         Self {
             module,
@@ -95,7 +97,7 @@ impl<'a> Session<'a> {
             analyses: RefCell::new(analyses),
             preserved: Vec::new(),
             calls: RefCell::default(),
-            told: RefCell::default(),
+            told: RefCell::new(told),
         }
     }
 
@@ -173,34 +175,35 @@ impl<'a> Session<'a> {
         calls.effects.of(module, sg, op)
     }
 
-    /// Tells that something was done.
+    /// Tells that something was done. Place and message are put into words only where somebody
+    /// reads them.
     pub fn applied(
         &self,
         rule: impl Into<Cow<'static, str>>,
-        place: String,
-        message: impl Into<String>,
+        place: impl Display,
+        message: impl Display,
     ) {
-        self.remark(RemarkKind::Applied, rule.into(), place, message.into());
+        self.remark(RemarkKind::Applied, rule.into(), place, message);
     }
 
     /// Tells that something was left as it is, and why.
     pub fn missed(
         &self,
         rule: impl Into<Cow<'static, str>>,
-        place: String,
-        message: impl Into<String>,
+        place: impl Display,
+        message: impl Display,
     ) {
-        self.remark(RemarkKind::Missed, rule.into(), place, message.into());
+        self.remark(RemarkKind::Missed, rule.into(), place, message);
     }
 
     /// Tells a finding.
     pub fn note(
         &self,
         rule: impl Into<Cow<'static, str>>,
-        place: String,
-        message: impl Into<String>,
+        place: impl Display,
+        message: impl Display,
     ) {
-        self.remark(RemarkKind::Note, rule.into(), place, message.into());
+        self.remark(RemarkKind::Note, rule.into(), place, message);
     }
 
     /// Adds to a number that the summary shows.
@@ -265,8 +268,17 @@ impl Session<'_> {
         self.remark(RemarkKind::Refused, guard, place, rule);
     }
 
-    fn remark(&self, kind: RemarkKind, rule: Cow<'static, str>, place: String, message: String) {
-        self.told.borrow_mut().remark(kind, rule, place, message);
+    fn remark(
+        &self,
+        kind: RemarkKind,
+        rule: Cow<'static, str>,
+        place: impl Display,
+        message: impl Display,
+    ) {
+        if self.told.borrow_mut().keeps(kind) {
+            let [place, message] = [place.to_string(), message.to_string()];
+            self.told.borrow_mut().remark(kind, rule, place, message);
+        }
     }
 }
 

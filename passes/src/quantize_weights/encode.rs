@@ -2,6 +2,7 @@
 
 use super::form::{Form, Group};
 use bytes::Bytes;
+use std::fmt;
 use std::sync::Arc;
 use tfq_ir::{ElementType, Module, Quantization, SharedLists, counted};
 use tfq_numeric::{
@@ -15,8 +16,31 @@ pub(super) struct Encoded {
     pub(super) data: Bytes,
     pub(super) quantization: Option<Arc<Quantization>>,
     pub(super) old_bytes: u64,
-    /// The form in words.
-    pub(super) what: String,
+    pub(super) what: What,
+}
+
+/// The form, to be put into words.
+#[derive(Clone, Copy)]
+pub(super) enum What {
+    Float16,
+    OneScale,
+    Scales { count: usize, axis: usize },
+    StatedRanges { count: usize },
+}
+
+impl fmt::Display for What {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Float16 => f.write_str("float16"),
+            Self::OneScale => f.write_str("int8, one scale"),
+            Self::Scales { count, axis } => {
+                write!(f, "int8, {} along dimension {axis}", counted(count, "scale"))
+            }
+            Self::StatedRanges { count } => {
+                write!(f, "int8, {} of stated ranges", counted(count, "scale"))
+            }
+        }
+    }
 }
 
 /// Why a constant was left as it is.
@@ -55,7 +79,7 @@ pub(super) fn encode(
             if *non_finite == NonFinite::Refuse {
                 check_float16(view, &data)?;
             }
-            let what = "float16".to_owned();
+            let what = What::Float16;
             Ok(Encoded { ty: ElementType::Float16, data, quantization: None, old_bytes, what })
         }
         Form::PerTensor { rule } => {
@@ -63,15 +87,14 @@ pub(super) fn encode(
             let quantized =
                 quantize_symmetric_i8(view, all, *rule).map_err(|error| not_finite(error.index))?;
             check_scales(*rule, &quantized.scales)?;
-            let what = "int8, one scale".to_owned();
-            Ok(int8(quantized.data, symmetric(quantized.scales, 0), old_bytes, what))
+            Ok(int8(quantized.data, symmetric(quantized.scales, 0), old_bytes, What::OneScale))
         }
         Form::PerChannel { axis, rule } => {
             let quantized = quantize_symmetric_i8(view, layout(*axis), *rule)
                 .map_err(|error| not_finite(error.index))?;
             check_scales(*rule, &quantized.scales)?;
             let count = quantized.scales.len();
-            let what = format!("int8, {} along dimension {axis}", counted(count, "scale"));
+            let what = What::Scales { count, axis: *axis };
             Ok(int8(quantized.data, symmetric(quantized.scales, *axis), old_bytes, what))
         }
         Form::StatedRanges { axis, min, max } => {
@@ -84,7 +107,7 @@ pub(super) fn encode(
             let params = QuantParams::from_stated(&ranges);
             let mut data = vec![0; elements];
             quantize_i8_into(view, layout(*axis), &params, &mut data);
-            let what = format!("int8, {} of stated ranges", counted(min.len(), "scale"));
+            let what = What::StatedRanges { count: min.len() };
             let quantization = symmetric(params.scales().to_vec(), *axis);
             Ok(int8(data.into(), quantization, old_bytes, what))
         }
@@ -127,7 +150,7 @@ fn check_scales(rule: ScaleRule, scales: &[f32]) -> Result<(), NotEncoded> {
     Err(NotEncoded { rule: "too small values", message })
 }
 
-fn int8(data: Bytes, quantization: Quantization, old_bytes: u64, what: String) -> Encoded {
+fn int8(data: Bytes, quantization: Quantization, old_bytes: u64, what: What) -> Encoded {
     let quantization = Some(Arc::new(quantization));
     Encoded { ty: ElementType::Int8, data, quantization, old_bytes, what }
 }

@@ -228,11 +228,10 @@ impl Widened {
             let buffer = patch.add_constant(values.clone());
             patch.set_buffer(bias, buffer);
             self.drop_dequantize(module, sg, bias, &mut patch);
-            let place = module.tensor_place(sg, bias);
             session.apply(patch)?;
             let (old, new) = (values.len() / 2, values.len());
             let told = format!("a float32 bias for a quantised weight, {old} to {new} bytes");
-            session.applied("widened", place, told);
+            session.applied("widened", session.model().tensor_place(sg, bias), told);
         }
         Ok(())
     }

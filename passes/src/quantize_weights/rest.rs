@@ -19,7 +19,7 @@ pub(super) fn tell(pass: &QuantizeWeights, session: &Session<'_>) {
     let missed = session.remarks().filter(|remark| remark.kind == RemarkKind::Missed);
     let told: IndexSet<String> = missed.map(|remark| remark.place).collect();
     for shown in large_floats(module, LARGE.max(pass.min_elements)).into_values() {
-        let place = |(sg, id): &(SubgraphId, TensorId)| module.tensor_place(*sg, *id);
+        let place = |(sg, id): &(SubgraphId, TensorId)| module.tensor_place(*sg, *id).to_string();
         if shown.iter().any(|at| told.contains(&place(at))) {
             continue;
         }

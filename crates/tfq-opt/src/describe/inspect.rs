@@ -258,14 +258,14 @@ pub fn inspect(module: &Module, target: &Target) -> Inspection {
         odd: module
             .oddities()
             .map(|(sg, id, why)| Finding {
-                place: module.tensor_place(sg, id),
+                place: module.tensor_place(sg, id).to_string(),
                 what: why.to_string(),
             })
             .collect(),
         contradictions: module
             .contradictions()
             .map(|(sg, op, what)| Finding {
-                place: module.op_place(sg, op),
+                place: module.op_place(sg, op).to_string(),
                 what: tfq_ir::visible(&what.to_string()).into_owned(),
             })
             .collect(),

@@ -11,6 +11,9 @@ pub struct RunOptions {
     pub explain: bool,
     /// Record what the rules of a pass do at a tensor.
     pub why: Option<Why>,
+    /// Keep remarks on what was left as it is, and no others: where every op gets a remark, their
+    /// words take more time and memory than the work.
+    pub missed_only: bool,
     /// Do not verify after passes.
     pub skip_verifier: bool,
     /// Keep the states between passes.

@@ -71,6 +71,10 @@ pub struct PassReport {
     pub changed: bool,
     /// What it told.
     pub remarks: Vec<Remark>,
+    /// How many remarks on what it did were not kept: [`crate::RunOptions::missed_only`].
+    pub unkept: u64,
+    /// How many things were left as they are of which no remark was kept, by rule.
+    pub left: IndexMap<Cow<'static, str>, u64>,
     /// Numbers that it counted.
     pub statistics: IndexMap<Cow<'static, str>, u64>,
     /// What became of each rule, or patches of each label, in order of their first.

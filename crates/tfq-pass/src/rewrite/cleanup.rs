@@ -49,7 +49,7 @@ pub fn erase_dead_ops(session: &mut Session<'_>, sg: SubgraphId) -> Result<usize
         if results.is_empty() || !results.iter().all(unread) {
             continue;
         }
-        let place = module.op_place(sg, op);
+        let place = module.op_place(sg, op).to_string();
         let effects = session.effects(sg, op);
         if !effects.is_droppable() {
             let what = if effects.unknown { "it may do more" } else { "it changes state" };

@@ -234,8 +234,8 @@ fn rewrite<'r>(
 
 fn place(module: &Module, sg: SubgraphId, at: At) -> String {
     match at {
-        At::Op(op) => module.op_place(sg, op),
-        At::Tensor(tensor) => module.tensor_place(sg, tensor),
+        At::Op(op) => module.op_place(sg, op).to_string(),
+        At::Tensor(tensor) => module.tensor_place(sg, tensor).to_string(),
     }
 }
 
