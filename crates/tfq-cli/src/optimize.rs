@@ -78,7 +78,10 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         output,
         side_file: output.and_then(|output| args.emit.side_file(form, output)),
     };
-    report(args, &summary).map_err(output_failure)
+    let told = report(args, &summary).map_err(output_failure);
+    // The command ends here. To take a large graph apart node by node takes longer than to write it.
+    std::mem::forget(optimized);
+    told
 }
 
 /// What is to be done, read and checked.

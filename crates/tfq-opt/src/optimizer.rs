@@ -9,8 +9,8 @@ use tfq_ir::maps::HashMap;
 use tfq_ir::{BufferId, Edit, LoggedEdit, Module, Subgraph, SubgraphId, VerifyError};
 use tfq_pass::invariant::SETTLED;
 use tfq_pass::{
-    Event, Pipeline, PipelineError, Registry, Report, RunError, RunOptions, SpanKind, Timeline,
-    Unloadable, Unrunnable,
+    Event, Pipeline, PipelineError, Registry, Report, RunCheck, RunError, RunOptions, SpanKind,
+    Timeline, Unloadable, Unrunnable,
 };
 use tfq_target::Target;
 use tfq_tflite::{Image, LiftError, LiftOptions, LowerError, LowerOptions, Placement};
@@ -287,7 +287,9 @@ impl Optimizer {
             }
         }
         let span = timeline.begin(SpanKind::File, "check that it runs");
-        let mut wrong = tfq_pass::check_runnable_since(&module, &start, &self.target).into_iter();
+        let checked = module.clone();
+        let check = RunCheck::new(&checked, &self.target);
+        let mut wrong = check.since(&start).into_iter();
         timeline.end(span);
         report.timeline = timeline;
         if let Some(first) = wrong.next() {
@@ -306,7 +308,10 @@ impl Optimizer {
             (module, measured) =
                 size::bounded(&start, module, &mut report, &self.lower, input.len() as u64)?;
         }
-        let unrunnable = tfq_pass::check_quantized(&module, &self.target);
+        let unrunnable = match module.is_untouched_since(&checked) {
+            true => check.quantized(),
+            false => tfq_pass::check_quantized(&module, &self.target),
+        };
         size::tell_of_record(&module, &start, &mut report);
         let as_it_was = comparable && module.is_untouched_since(&start);
         let unloadable = self.unloadable(&start, &module)?;

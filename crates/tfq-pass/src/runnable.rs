@@ -25,65 +25,99 @@ pub struct Unrunnable {
 /// Checks every op that a patch touched, itself or a tensor of it, and that they get on with
 /// those that read a constant through the same tensor.
 pub fn check_runnable(module: &Module, target: &Target) -> Vec<Unrunnable> {
-    check(module, None, target)
+    RunCheck::new(module, target).check(None)
 }
 
 /// Like [`check_runnable`], without what was so in the model that the passes began with, unless
 /// patches had made it so before. What came in like this is the input's own affair: a model is
 /// handed back as it was, however odd.
 pub fn check_runnable_since(module: &Module, start: &Module, target: &Target) -> Vec<Unrunnable> {
-    check(module, Some(start), target)
+    RunCheck::new(module, target).since(start)
 }
 
 /// What the target would refuse or compute wrongly of the quantised constants of a model, whoever
 /// quantised them.
 pub fn check_quantized(module: &Module, target: &Target) -> Vec<Unrunnable> {
-    let check = OpCheck::new(module, target);
-    let ops = module.subgraphs().flat_map(|(sg, graph)| graph.ops().map(move |op| (sg, op)));
-    let faults = ops.flat_map(|op| check.quantized(op));
-    faults.map(|fault| fault.what).collect()
+    RunCheck::new(module, target).quantized()
 }
 
-fn check(module: &Module, start: Option<&Module>, target: &Target) -> Vec<Unrunnable> {
-    let patches = module.journal().iter();
-    let changed = patches.flat_map(|patch| patch.added_tensors().iter().chain(&patch.retyped));
-    let now = OpCheck { changed: changed.copied().collect(), ..OpCheck::new(module, target) };
-    let touched = touched_ops(module, 0);
-    let mut faults: IndexMap<OpId, Vec<Fault>> = IndexMap::default();
-    for &(sg, op) in &touched {
-        faults.entry(op).or_default().extend(now.faults((sg, op)));
+/// Both checks of a model, which ask about each weight once.
+#[derive(Debug)]
+pub struct RunCheck<'a> {
+    module: &'a Module,
+    target: &'a Target,
+    verdicts: Vec<Verdicts>,
+}
+
+impl<'a> RunCheck<'a> {
+    /// Nothing is asked yet.
+    pub fn new(module: &'a Module, target: &'a Target) -> Self {
+        let verdicts = module.subgraphs().map(|_| Verdicts::default()).collect();
+        Self { module, target, verdicts }
     }
-    for (sg, op) in fellow_readers(module, &touched) {
-        faults.entry(op).or_default().extend(now.weights_of_its_own((sg, op)));
+
+    /// As [`check_runnable_since`].
+    pub fn since(&self, start: &Module) -> Vec<Unrunnable> {
+        self.check(Some(start))
     }
-    if let Some(start) = start {
-        // Patches before the run are no excuse for what an op reads.
-        let mut patched = touched_ops(start, 0);
-        patched.extend(fellow_readers(start, &patched));
-        let patched: IndexSet<OpId> = patched.into_iter().map(|(_, op)| op).collect();
-        let before = OpCheck::new(start, target);
-        for (op, faults) in faults.iter_mut().filter(|(_, faults)| !faults.is_empty()) {
-            let came = before.all(*op);
-            let excused = |fault: &Fault| fault.operand.is_none() || !patched.contains(op);
-            faults.retain(|fault| !excused(fault) || !came.iter().any(|one| one.is_like(fault)));
+
+    /// As [`check_quantized`].
+    pub fn quantized(&self) -> Vec<Unrunnable> {
+        let subgraphs = self.module.subgraphs();
+        let ops = subgraphs.flat_map(|(sg, graph)| graph.ops().map(move |op| (sg, op)));
+        let check = self.of_ops(IndexSet::default());
+        ops.flat_map(|op| check.quantized(op)).map(|fault| fault.what).collect()
+    }
+
+    fn of_ops(&self, changed: IndexSet<TensorId>) -> OpCheck<'_> {
+        let Self { module, target, verdicts } = self;
+        OpCheck { module, target, changed, verdicts }
+    }
+
+    fn check(&self, start: Option<&Module>) -> Vec<Unrunnable> {
+        let Self { module, target, .. } = *self;
+        let patches = module.journal().iter();
+        let changed = patches.flat_map(|patch| patch.added_tensors().iter().chain(&patch.retyped));
+        let now = self.of_ops(changed.copied().collect());
+        let touched = touched_ops(module, 0);
+        let mut faults: IndexMap<OpId, Vec<Fault>> = IndexMap::default();
+        for &(sg, op) in &touched {
+            faults.entry(op).or_default().extend(now.faults((sg, op)));
         }
-    }
-    let faults = faults.into_values().flatten();
-    let mut found: Vec<Unrunnable> = faults.map(|fault| fault.what).collect();
-    found.extend(stale_metadata(module));
-    for (sg, graph) in module.subgraphs() {
-        for &output in graph.outputs() {
-            let tensor = graph.tensor(output);
-            if let Some(expressed) = tensor.expressed {
-                found.push(Unrunnable {
-                    place: module.tensor_place(sg, output).to_string(),
-                    what: format!("an output that was {expressed} would become {}", tensor.ty),
-                    unmet: Some(SETTLED.clone()),
-                });
+        for (sg, op) in fellow_readers(module, &touched) {
+            faults.entry(op).or_default().extend(now.weights_of_its_own((sg, op)));
+        }
+        if let Some(start) = start {
+            // Patches before the run are no excuse for what an op reads.
+            let mut patched = touched_ops(start, 0);
+            patched.extend(fellow_readers(start, &patched));
+            let patched: IndexSet<OpId> = patched.into_iter().map(|(_, op)| op).collect();
+            let before = RunCheck::new(start, target);
+            let before = before.of_ops(IndexSet::default());
+            for (op, faults) in faults.iter_mut().filter(|(_, faults)| !faults.is_empty()) {
+                let came = before.all(*op);
+                let excused = |fault: &Fault| fault.operand.is_none() || !patched.contains(op);
+                faults
+                    .retain(|fault| !excused(fault) || !came.iter().any(|one| one.is_like(fault)));
             }
         }
+        let faults = faults.into_values().flatten();
+        let mut found: Vec<Unrunnable> = faults.map(|fault| fault.what).collect();
+        found.extend(stale_metadata(module));
+        for (sg, graph) in module.subgraphs() {
+            for &output in graph.outputs() {
+                let tensor = graph.tensor(output);
+                if let Some(expressed) = tensor.expressed {
+                    found.push(Unrunnable {
+                        place: module.tensor_place(sg, output).to_string(),
+                        what: format!("an output that was {expressed} would become {}", tensor.ty),
+                        unmet: Some(SETTLED.clone()),
+                    });
+                }
+            }
+        }
+        found
     }
-    found
 }
 
 /// The ops that patches touched from this place of the journal on, as far as they are there still.
@@ -163,15 +197,10 @@ struct OpCheck<'a> {
     target: &'a Target,
     /// Tensors that patches made or gave another type.
     changed: IndexSet<TensorId>,
-    verdicts: Vec<Verdicts>,
+    verdicts: &'a [Verdicts],
 }
 
-impl<'a> OpCheck<'a> {
-    fn new(module: &'a Module, target: &'a Target) -> Self {
-        let verdicts = module.subgraphs().map(|_| Verdicts::default()).collect();
-        Self { module, target, changed: IndexSet::default(), verdicts }
-    }
-
+impl OpCheck<'_> {
     fn faults(&self, (sg, op): (SubgraphId, OpId)) -> Vec<Fault> {
         let lacks = self.target.lacks_op(self.module, sg, op);
         let place = || self.module.op_place(sg, op).to_string();
