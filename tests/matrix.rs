@@ -301,7 +301,10 @@ fn excluded(result: &Module, before: &Module, target: &Target) -> Option<String>
                 if tensor.ty == ElementType::Float32 || table {
                     continue;
                 }
-                let verdict = target.hybrid(result, sg, op, slot, &WeightForm::of(tensor));
+                let verdict = target.hybrid(
+                    tfq_opt::target::WeightOperand { module: result, sg, op, slot },
+                    &WeightForm::of(tensor),
+                );
                 if !verdict.is_hybrid() {
                     let kind = &graph.op(op).kind;
                     return Some(format!("{kind} reads `{}`: {verdict:?}", tensor.label()));
@@ -363,7 +366,8 @@ fn deciding(target: &Target, module: &Module) -> Option<usize> {
     let (sg, op, slot) = weight(target, module)?;
     let graph = module.subgraph(sg);
     let tensor = graph.tensor(graph.operand(op, slot)?);
-    let verdict = target.hybrid(module, sg, op, slot, &WeightForm::of(tensor));
+    let verdict = target
+        .hybrid(tfq_opt::target::WeightOperand { module, sg, op, slot }, &WeightForm::of(tensor));
     format!("{verdict:?}").split('#').nth(1)?.parse().ok()
 }
 

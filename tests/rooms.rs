@@ -155,7 +155,7 @@ impl Crate {
                 continue;
             }
             let (key, file) = self.0.get_key_value(&at)?;
-            let below = [&at[..], &[name.clone()]].concat();
+            let below = [&at[..], std::slice::from_ref(name)].concat();
             let module = self.0.get_key_value(&below).map(|(key, _)| key);
             // A function may have the name of its module, and then it stands last.
             if module.is_some() && !behind.is_empty() {

@@ -256,7 +256,10 @@ fn is_computed_as_it_came(m: &Match<'_>) -> bool {
     let mut zero_points = w.quantization.iter().flat_map(|q| q.zero_point.iter());
     w.expressed.is_none()
         && zero_points.any(|point| *point != 0)
-        && m.target().computes(module, sg, m.root(), m.slot(), &WeightForm::of(w))
+        && m.target().computes(
+            tfq_target::WeightOperand { module, sg, op: m.root(), slot: m.slot() },
+            &WeightForm::of(w),
+        )
 }
 
 fn reason(m: &Match<'_>) -> String {

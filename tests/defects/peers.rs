@@ -153,7 +153,9 @@ fn forms_that_no_kernel_reads_are_refused() {
     let verdict = |name: &str, code: i32, form: WeightForm| {
         let module = lifted(&model(name));
         let (sg, op, _) = module.ops_of_kind(code).next().unwrap();
-        litert.hybrid(&module, sg, op, 1, &form).is_hybrid()
+        litert
+            .hybrid(tfq_opt::target::WeightOperand { module: &module, sg, op, slot: 1 }, &form)
+            .is_hybrid()
     };
     let int2 = |granularity| WeightForm::new(ElementType::Int2, granularity);
     let channel = Granularity::PerChannel { axis: 0 };

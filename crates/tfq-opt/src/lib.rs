@@ -449,7 +449,8 @@ pub mod target {
         About, DequantizeDescription, Description, Granularity, LoadDescription, Meant,
         MemoryDescription, Objective, OpDescription, OpFacts, OriginDescription, Problem, Reading,
         Refusal, RowDescription, SinceDescription, Spreaders, Target, TargetError,
-        UnwrittenDescription, Verdict, VersionDescription, WeightForm, describe, max_runtime,
+        UnwrittenDescription, Verdict, VersionDescription, WeightForm, WeightOperand, describe,
+        max_runtime,
     };
 }
 

@@ -234,7 +234,7 @@ impl OpCheck<'_> {
             if !pending
                 && !matches!(*verdict, Eligibility::OwnTensor { .. })
                 && !self.changed.contains(&operand)
-                && target.computes(module, sg, op, slot, &form)
+                && target.computes(tfq_target::WeightOperand { module, sg, op, slot }, &form)
             {
                 continue;
             }

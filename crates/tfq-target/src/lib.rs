@@ -24,6 +24,7 @@ pub use query::describe::{
 };
 pub use query::legacy::LegacyOp;
 pub use query::load::{About, Refusal};
+pub use query::question::WeightOperand;
 pub use query::releases::Meant;
 pub use query::spreading::Spreaders;
 pub use query::weights::Verdict;

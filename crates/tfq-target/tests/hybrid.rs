@@ -498,7 +498,17 @@ fn a_target_of_ones_own_comes_before_what_it_extends() {
     let delegate = Target::parse("mine", text).unwrap();
     let batched = matmul(&[2, 3, 2, 8], &[8, 16]).build();
     let form = WeightForm::new(Int8, TENSOR);
-    let verdict = |target: &Target| target.hybrid(&batched.module, MAIN, batched.op, 1, &form);
+    let verdict = |target: &Target| {
+        target.hybrid(
+            tfq_target::WeightOperand {
+                module: &batched.module,
+                sg: MAIN,
+                op: batched.op,
+                slot: 1,
+            },
+            &form,
+        )
+    };
     delegated(verdict(&delegate));
     refused(verdict(&litert()), "(reference kernels, optimised kernels)");
 

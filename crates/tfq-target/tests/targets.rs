@@ -15,7 +15,10 @@ fn named(name: &str) -> Arc<Target> {
 
 fn ask(target: &str, case: &Case, slot: u32, ty: tfq_ir::ElementType, g: Granularity) -> Verdict {
     let Built { module, op } = case.build();
-    named(target).hybrid(&module, MAIN, op, slot, &WeightForm::new(ty, g))
+    named(target).hybrid(
+        tfq_target::WeightOperand { module: &module, sg: MAIN, op, slot },
+        &WeightForm::new(ty, g),
+    )
 }
 
 fn dense() -> Case {
@@ -99,9 +102,14 @@ fn a_cap_of_the_newest_release_changes_nothing_of_int8() {
     ] {
         let Built { module, op } = case.build();
         let form = WeightForm::new(Int8, g);
-        let verdict = |target: &Target| target.hybrid(&module, MAIN, op, slot, &form);
+        let verdict = |target: &Target| {
+            target.hybrid(tfq_target::WeightOperand { module: &module, sg: MAIN, op, slot }, &form)
+        };
         assert_eq!(verdict(&newest), verdict(&litert()));
-        assert!(newest.may_be_asymmetric(&module, MAIN, op, slot, &form));
+        assert!(newest.may_be_asymmetric(
+            tfq_target::WeightOperand { module: &module, sg: MAIN, op, slot },
+            &form
+        ));
     }
 }
 
@@ -128,7 +136,11 @@ fn caps_go_by_the_version_that_the_op_would_take() {
     let done = constant(&[16, 64]).ty(Int8).channels(0);
     let Built { module, op } = dense().operand(1, Some(done)).build();
     let form = WeightForm::new(Int8, channel(0));
-    refused(named("tflite-2.14").hybrid(&module, MAIN, op, 1, &form), "version 12");
+    refused(
+        named("tflite-2.14")
+            .hybrid(tfq_target::WeightOperand { module: &module, sg: MAIN, op, slot: 1 }, &form),
+        "version 12",
+    );
 }
 
 #[test]
@@ -146,7 +158,10 @@ fn caps_know_kernels_that_came_without_a_version() {
 fn asymmetric_activations_have_versions_too() {
     let may = |target: &str, case: &Case, g| {
         let Built { module, op } = case.build();
-        named(target).may_be_asymmetric(&module, MAIN, op, 1, &WeightForm::new(Int8, g))
+        named(target).may_be_asymmetric(
+            tfq_target::WeightOperand { module: &module, sg: MAIN, op, slot: 1 },
+            &WeightForm::new(Int8, g),
+        )
     };
     assert!(may("tflite-2.3", &dense(), TENSOR) && !may("tflite-1.15", &dense(), TENSOR));
     assert!(may("tflite-2.5", &matmul(&[2, 8]), TENSOR));
@@ -157,9 +172,17 @@ fn asymmetric_activations_have_versions_too() {
     let old = Target::parse("old", old).unwrap();
     let Built { module, op } = dense_without_bias().build();
     let form = WeightForm::new(Int8, TENSOR);
-    delegated(old.hybrid(&module, MAIN, op, 1, &form));
-    assert!(!old.may_be_asymmetric(&module, MAIN, op, 1, &form));
-    assert!(litert().may_be_asymmetric(&module, MAIN, op, 1, &form));
+    delegated(
+        old.hybrid(tfq_target::WeightOperand { module: &module, sg: MAIN, op, slot: 1 }, &form),
+    );
+    assert!(!old.may_be_asymmetric(
+        tfq_target::WeightOperand { module: &module, sg: MAIN, op, slot: 1 },
+        &form
+    ));
+    assert!(litert().may_be_asymmetric(
+        tfq_target::WeightOperand { module: &module, sg: MAIN, op, slot: 1 },
+        &form
+    ));
 }
 
 /// The resolver of reference kernels got versions later than the default one, which caps are about.
@@ -177,7 +200,9 @@ fn reference_kernels_count_where_a_target_names_them() {
     assert!(several(&capped("2.20", "\"reference\"")));
     let Built { module, op } = dense().build();
     let form = WeightForm::new(Int8, channel(0));
-    let ask = |target: &Target| target.hybrid(&module, MAIN, op, 1, &form);
+    let ask = |target: &Target| {
+        target.hybrid(tfq_target::WeightOperand { module: &module, sg: MAIN, op, slot: 1 }, &form)
+    };
     delegated(ask(&named("tflite-2.18")));
     refused(ask(&capped("2.18", "\"reference\"")), "came to the reference kernels with 2.21.0");
 }
@@ -247,7 +272,8 @@ fn kernels_alone() {
     // Blockwise weights of few rows are XNNPACK's alone.
     let few_rows = |target: &str| {
         let (module, op, form) = blockwise_module(FULLY_CONNECTED, Int4, &[3, 64], 32, Float16);
-        named(target).hybrid(&module, MAIN, op, 1, &form)
+        named(target)
+            .hybrid(tfq_target::WeightOperand { module: &module, sg: MAIN, op, slot: 1 }, &form)
     };
     delegated(few_rows("litert-xnnpack"));
     refused(few_rows("litert-cpu"), "4 rows");
@@ -280,7 +306,12 @@ fn what_the_runtime_holds() {
     let held = |target: &str, case: &Case, reading, ty| {
         let Built { module, op } = case.build();
         let form = WeightForm::new(ty, if ty == Float16 { Granularity::Unscaled } else { TENSOR });
-        named(target).held_bytes(&module, MAIN, op, 1, reading, &form, true)
+        named(target).held_bytes(
+            tfq_target::WeightOperand { module: &module, sg: MAIN, op, slot: 1 },
+            reading,
+            &form,
+            true,
+        )
     };
     use Reading::{Dequantize, Float32 as AsFloat32, Hybrid};
     // dequantize.md, table of one FULLY_CONNECTED; 1024 elements here.
@@ -314,7 +345,12 @@ fn what_the_runtime_holds() {
 fn slow_kernels() {
     let slow = |target: &str, case: &Case, ty, g| {
         let Built { module, op } = case.build();
-        named(target).slow(&module, MAIN, op, 1, &WeightForm::new(ty, g)).map(str::to_owned)
+        named(target)
+            .slow(
+                tfq_target::WeightOperand { module: &module, sg: MAIN, op, slot: 1 },
+                &WeightForm::new(ty, g),
+            )
+            .map(str::to_owned)
     };
     assert!(slow("litert-cpu", &conv(8), Int8, channel(0)).unwrap().contains("reference"));
     assert_eq!(slow("litert-xnnpack", &conv(8), Int8, channel(0)), None);

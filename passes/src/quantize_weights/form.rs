@@ -2,7 +2,7 @@
 
 use tfq_ir::{ElementType, Module, OpId, SubgraphId, TensorId};
 use tfq_numeric::{NonFinite, ScaleRule};
-use tfq_target::{Granularity, WeightForm};
+use tfq_target::{Granularity, WeightForm, WeightOperand};
 
 /// What the pass will do.
 #[derive(Debug, Default)]
@@ -51,6 +51,13 @@ pub(super) struct WeightUse {
     pub(super) op: OpId,
     pub(super) slot: u32,
     pub(super) tensor: TensorId,
+}
+
+impl WeightUse {
+    /// As the target is asked about it.
+    pub(super) fn operand<'m>(&self, module: &'m Module) -> WeightOperand<'m> {
+        WeightOperand { module, sg: self.sg, op: self.op, slot: self.slot }
+    }
 }
 
 impl Form {

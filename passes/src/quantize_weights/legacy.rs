@@ -42,7 +42,7 @@ pub(super) fn select(pass: &QuantizeWeights, session: &Session<'_>) -> Selection
             let stored = group.form.stored();
             let value = |u: &WeightUse| {
                 pass.granularity == ScalesPer::Channel
-                    && legacy.target.may_be_asymmetric(module, u.sg, u.op, u.slot, &stored)
+                    && legacy.target.may_be_asymmetric(u.operand(module), &stored)
             };
             group.asymmetric =
                 group.uses.iter().filter(hybrid).map(|u| (u.sg, u.op, value(u))).collect();
@@ -278,7 +278,7 @@ impl Legacy<'_> {
         }
         let usual = || Form::PerTensor { rule: ScaleRule::LegacyPerTensor }.stored();
         let form = form.unwrap_or_else(usual);
-        self.target.hybrid(self.module, u.sg, u.op, u.slot, &form).is_hybrid()
+        self.target.hybrid(u.operand(self.module), &form).is_hybrid()
     }
 
     /// Whether the op reads int8 weights (`IsHybridEvaluationOp`).

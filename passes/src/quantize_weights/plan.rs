@@ -205,7 +205,7 @@ impl Select<'_> {
         let direct = uses.iter().zip(readings).filter(|(_, reading)| reading.is_ok());
         let spreaders = Spreaders::default();
         let disturbed = direct.filter(|(u, _)| {
-            let by = self.target.disturbed_by(self.module, u.sg, u.op, u.slot, stored, &spreaders);
+            let by = self.target.disturbed_by(u.operand(self.module), stored, &spreaders);
             by.is_some()
         });
         disturbed.count() as u64
@@ -223,7 +223,7 @@ impl Select<'_> {
                 Ok(delegated) => (Reading::Hybrid, *delegated),
                 Err(_) => (Reading::Dequantize, false),
             };
-            self.target.held_bytes(self.module, u.sg, u.op, u.slot, reading, stored, delegated)
+            self.target.held_bytes(u.operand(self.module), reading, stored, delegated)
         });
         held.sum()
     }
@@ -270,7 +270,7 @@ impl Select<'_> {
         let float32 = WeightForm::new(ElementType::Float32, Granularity::Unscaled);
         let held = uses.iter().map(|u| {
             let reading = Reading::Float32;
-            self.target.held_bytes(self.module, u.sg, u.op, u.slot, reading, &float32, false)
+            self.target.held_bytes(u.operand(self.module), reading, &float32, false)
         });
         held.sum()
     }

@@ -77,7 +77,7 @@ impl Select<'_> {
         let verdict = if facts.all_or_none {
             self.target.group_verdict(self.module, u.sg, u.op, |_, _| form)
         } else {
-            self.target.hybrid(self.module, u.sg, u.op, u.slot, &form)
+            self.target.hybrid(u.operand(self.module), &form)
         };
         match verdict {
             tfq_target::Verdict::Hybrid { delegated } => match self.too_slow(u, &form, delegated) {
@@ -105,7 +105,7 @@ impl Select<'_> {
                 "prefer=latency: XNNPACK takes the op with float32 weights only".to_owned(),
             );
         }
-        let slow = self.target.slow(self.module, u.sg, u.op, u.slot, form)?;
+        let slow = self.target.slow(u.operand(self.module), form)?;
         Some(format!("prefer=latency: {slow}"))
     }
 

@@ -291,7 +291,7 @@ impl Select<'_> {
         let stored = form.stored();
         // An older runtime may know the kernel with symmetric activations only.
         let value = |u: &WeightUse| {
-            wanted && self.target.may_be_asymmetric(self.module, u.sg, u.op, u.slot, &stored)
+            wanted && self.target.may_be_asymmetric(u.operand(self.module), &stored)
         };
         uses.iter()
             .filter(|u| {
@@ -336,7 +336,7 @@ impl Select<'_> {
             return None;
         }
         let stored = form.stored();
-        match self.target.hybrid(self.module, u.sg, u.op, u.slot, &stored) {
+        match self.target.hybrid(u.operand(self.module), &stored) {
             tfq_target::Verdict::Hybrid { delegated } => self.too_slow(u, &stored, delegated),
             tfq_target::Verdict::Dequantize { .. } => None,
         }

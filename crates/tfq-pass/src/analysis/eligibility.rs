@@ -79,7 +79,14 @@ pub fn cost(
         Eligibility::PassThrough => (Reading::Hybrid, false),
         Eligibility::Dequantize { .. } => (Reading::Dequantize, target.takes_as_float(graph, op)),
     };
-    let held = |reading| target.held_bytes(module, sg, op, slot, reading, &form, delegated);
+    let held = |reading| {
+        target.held_bytes(
+            tfq_target::WeightOperand { module, sg, op, slot },
+            reading,
+            &form,
+            delegated,
+        )
+    };
     Some(Cost {
         file: module.constant(sg, graph.operand(op, slot)?).map_or(0, |bytes| bytes.len() as u64),
         file_as_float: ElementType::Float32.bytes_for(elements)?,
@@ -213,7 +220,10 @@ impl Judged {
         let by_kernels = matches!(verdict, Eligibility::Hybrid { .. })
             && note(graph.op(op), HYBRID_NOTE) != Some("hybrid");
         let spread = graph.operand(op, slot).filter(|_| by_kernels).and_then(|id| {
-            target.spread_refusal(module, sg, op, slot, &WeightForm::of(graph.tensor(id)))
+            target.spread_refusal(
+                tfq_target::WeightOperand { module, sg, op, slot },
+                &WeightForm::of(graph.tensor(id)),
+            )
         });
         Self { verdict: Arc::new(verdict), spread: spread.map(Arc::from) }
     }
@@ -282,7 +292,7 @@ fn judge(input: AnalysisInput<'_>, op: OpId, slot: u32) -> Eligibility {
         let reason = format!("{} would copy codes with more than one scale", node.kind);
         return Eligibility::Dequantize { reason };
     }
-    let mut verdict = target.hybrid(module, sg, op, slot, &form);
+    let mut verdict = target.hybrid(tfq_target::WeightOperand { module, sg, op, slot }, &form);
     // The others are asked only now, so that the reason is about this operand where it can be.
     if facts.all_or_none && verdict.is_hybrid() {
         verdict = target.group_verdict(module, sg, op, |_, tensor| WeightForm::of(tensor));

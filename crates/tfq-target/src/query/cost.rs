@@ -3,9 +3,9 @@
 use crate::facts::condition::{Site, type_bit};
 use crate::facts::rows::{KernelSet, Reading};
 use crate::form::WeightForm;
-use crate::query::question::all_hold;
+use crate::query::question::{WeightOperand, all_hold};
 use crate::target::Target;
-use tfq_ir::{ElementType, Module, OpId, OpKind, Subgraph, SubgraphId};
+use tfq_ir::{ElementType, OpId, OpKind, Subgraph};
 
 impl Target {
     /// Bytes that the runtime holds for a weight beside the file, in memory of its own: copies in another order, what
@@ -14,25 +14,20 @@ impl Target {
     ///
     /// `form` is how the weight is stored, `delegated` whether XNNPACK takes the op when it reads the codes; for other
     /// ways of reading the target knows.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "an operand and how it is read; a struct would be used once"
-    )]
     pub fn held_bytes(
         &self,
-        module: &Module,
-        sg: SubgraphId,
-        op: OpId,
-        slot: u32,
+        weight: WeightOperand<'_>,
         reading: Reading,
         form: &WeightForm,
         delegated: bool,
     ) -> Option<u64> {
-        let question = self.question(module, sg, op, slot, form)?;
+        let question = self.question(weight, form)?;
         let elements = question.tensor().elements()?;
         let delegated = match reading {
             Reading::Hybrid => delegated,
-            Reading::Float32 | Reading::Dequantize => self.takes_as_float(module.subgraph(sg), op),
+            Reading::Float32 | Reading::Dequantize => {
+                self.takes_as_float(weight.module.subgraph(weight.sg), weight.op)
+            }
         };
         let ty = match reading {
             Reading::Float32 => ElementType::Float32,

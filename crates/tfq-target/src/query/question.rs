@@ -9,6 +9,16 @@ use smallvec::SmallVec;
 use std::sync::Arc;
 use tfq_ir::{Module, OpId, OpKind, Quantization, Subgraph, SubgraphId, Tensor, TensorId};
 
+/// An operand of an op that is, or may be, a weight.
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs)]
+pub struct WeightOperand<'a> {
+    pub module: &'a Module,
+    pub sg: SubgraphId,
+    pub op: OpId,
+    pub slot: u32,
+}
+
 /// A weight of an op, and the form it has or could get.
 pub(crate) struct Question<'a> {
     pub(crate) module: &'a Module,
@@ -72,12 +82,10 @@ impl Target {
     /// The question about a weight of a known op.
     pub(crate) fn question<'a>(
         &'a self,
-        module: &'a Module,
-        sg: SubgraphId,
-        op: OpId,
-        slot: u32,
+        weight: WeightOperand<'a>,
         form: &WeightForm,
     ) -> Option<Question<'a>> {
+        let WeightOperand { module, sg, op, slot } = weight;
         let graph = module.subgraph(sg);
         let facts = self.facts_of(graph, op).filter(|facts| facts.weights.contains(&slot))?;
         let OpKind::Builtin(code) = graph.op(op).kind else { return None };

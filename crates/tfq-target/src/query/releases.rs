@@ -5,7 +5,7 @@ use crate::facts::condition::{Site, type_bit};
 use crate::facts::rows::{KernelSet, Since};
 use crate::facts::versions;
 use crate::form::{Granularity, WeightForm};
-use crate::query::question::{Question, all_hold, as_stored};
+use crate::query::question::{Question, WeightOperand, all_hold, as_stored};
 use crate::target::Target;
 use smallvec::SmallVec;
 use tfq_ir::catalog::ops::DEQUANTIZE;
@@ -78,7 +78,10 @@ impl Target {
         for slot in self.weight_slots(graph, op) {
             let Some(id) = graph.operand(op, slot) else { continue };
             let form = WeightForm::of(graph.tensor(id));
-            let Some(question) = self.question(module, sg, op, slot, &form) else { continue };
+            let Some(question) = self.question(WeightOperand { module, sg, op, slot }, &form)
+            else {
+                continue;
+            };
             if !self.rule(&question).is_some_and(|rule| rule.runs(&self.kernels)) {
                 continue;
             }

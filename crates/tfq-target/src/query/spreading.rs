@@ -1,6 +1,7 @@
 //! Weights that several ops read through one tensor, where a kernel changes that tensor.
 
 use crate::form::{Granularity, WeightForm};
+use crate::query::question::WeightOperand;
 use crate::query::weights::Verdict;
 use crate::target::Target;
 use std::sync::{Mutex, MutexGuard};
@@ -49,7 +50,9 @@ impl Spreaders {
         let find = || -> FirstTwo {
             let mut spreading = graph.uses(id).into_iter().filter(|by| {
                 target.spreads(&graph.op(by.op).kind)
-                    && target.hybrid(module, sg, by.op, by.slot, &form).is_hybrid()
+                    && target
+                        .hybrid(WeightOperand { module, sg, op: by.op, slot: by.slot }, &form)
+                        .is_hybrid()
             });
             let first = spreading.next();
             let second = spreading.find(|by| first.is_some_and(|first| first.op != by.op));
@@ -91,14 +94,12 @@ impl Target {
     /// one that the tensor itself has. What is prepared later sees several.
     pub fn disturbed_by(
         &self,
-        module: &Module,
-        sg: SubgraphId,
-        op: OpId,
-        slot: u32,
+        weight: WeightOperand<'_>,
         form: &WeightForm,
         spreaders: &Spreaders,
     ) -> Option<(OpId, String)> {
-        let reason = self.spread_refusal(module, sg, op, slot, form)?;
+        let reason = self.spread_refusal(weight, form)?;
+        let WeightOperand { module, sg, op, slot } = weight;
         let id = module.subgraph(sg).operand(op, slot)?;
         let by = spreaders.other_than(op, module, self, (sg, id, *form))?;
         Some((by, reason))
@@ -106,21 +107,15 @@ impl Target {
 
     /// Why the op cannot read the weight with one scale for each index of the first axis, where it
     /// has one scale: what [`Self::disturbed_by`] says, whoever the others are.
-    pub fn spread_refusal(
-        &self,
-        module: &Module,
-        sg: SubgraphId,
-        op: OpId,
-        slot: u32,
-        form: &WeightForm,
-    ) -> Option<String> {
+    pub fn spread_refusal(&self, weight: WeightOperand<'_>, form: &WeightForm) -> Option<String> {
+        let WeightOperand { module, sg, op, slot } = weight;
         let graph = module.subgraph(sg);
         let rows = graph.tensor(graph.operand(op, slot)?).shape.first();
         if form.granularity != Granularity::PerTensor || rows.is_none_or(|rows| *rows == 1) {
             return None;
         }
         let spread = WeightForm::new(form.ty, Granularity::PerChannel { axis: 0 });
-        match self.hybrid(module, sg, op, slot, &spread) {
+        match self.hybrid(weight, &spread) {
             Verdict::Dequantize { reason } => Some(reason),
             Verdict::Hybrid { .. } => None,
         }

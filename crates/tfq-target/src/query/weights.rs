@@ -3,7 +3,7 @@
 use crate::facts::condition::type_bit;
 use crate::facts::rows::{KernelRule, KernelSet, Outcome};
 use crate::form::{Granularity, WeightForm, grain};
-use crate::query::question::Question;
+use crate::query::question::{Question, WeightOperand};
 use crate::query::releases::dequantize_version;
 use crate::target::Target;
 use tfq_ir::catalog::ops::DEQUANTIZE;
@@ -44,14 +44,8 @@ impl Target {
     /// In an op with [`all_or_none`](crate::OpFacts::all_or_none), the answer for a tensor that is
     /// float32 still supposes that the op's other float32 constants get the same form;
     /// [`Self::group_verdict`] asks for all of them at once.
-    pub fn hybrid(
-        &self,
-        module: &Module,
-        sg: SubgraphId,
-        op: OpId,
-        slot: u32,
-        form: &WeightForm,
-    ) -> Verdict {
+    pub fn hybrid(&self, weight: WeightOperand<'_>, form: &WeightForm) -> Verdict {
+        let WeightOperand { module, sg, op, slot } = weight;
         let graph = module.subgraph(sg);
         let kind = &graph.op(op).kind;
         let Some((facts, &OpKind::Builtin(code))) =
@@ -82,30 +76,16 @@ impl Target {
 
     /// Whether every kernel of the target computes with the weight in this form, be it wrongly:
     /// results would change if the op read something else.
-    pub fn computes(
-        &self,
-        module: &Module,
-        sg: SubgraphId,
-        op: OpId,
-        slot: u32,
-        form: &WeightForm,
-    ) -> bool {
-        let rule = self.question(module, sg, op, slot, form).and_then(|asked| self.rule(&asked));
+    pub fn computes(&self, weight: WeightOperand<'_>, form: &WeightForm) -> bool {
+        let rule = self.question(weight, form).and_then(|asked| self.rule(&asked));
         let runs = |outcome| matches!(outcome, Outcome::Ok | Outcome::Silent);
         rule.is_some_and(|rule| self.kernels.iter().all(|kernels| runs(rule.outcome(*kernels))))
     }
 
     /// Why the kernel that reads this weight as codes is slower than the one for float32, where it
     /// is known to be.
-    pub fn slow(
-        &self,
-        module: &Module,
-        sg: SubgraphId,
-        op: OpId,
-        slot: u32,
-        form: &WeightForm,
-    ) -> Option<&str> {
-        let rule = self.rule(&self.question(module, sg, op, slot, form)?)?;
+    pub fn slow(&self, weight: WeightOperand<'_>, form: &WeightForm) -> Option<&str> {
+        let rule = self.rule(&self.question(weight, form)?)?;
         // XNNPACK has kernels of its own.
         let delegated = rule.delegated && self.kernels.contains(&KernelSet::Xnnpack);
         rule.slow.as_deref().filter(|_| !delegated)
@@ -113,15 +93,8 @@ impl Target {
 
     /// Whether a hybrid op may have `asymmetric_quantize_inputs` set when it reads the weight in
     /// this form: the attribute asks for a higher version of the op.
-    pub fn may_be_asymmetric(
-        &self,
-        module: &Module,
-        sg: SubgraphId,
-        op: OpId,
-        slot: u32,
-        form: &WeightForm,
-    ) -> bool {
-        self.question(module, sg, op, slot, form)
+    pub fn may_be_asymmetric(&self, weight: WeightOperand<'_>, form: &WeightForm) -> bool {
+        self.question(weight, form)
             .is_some_and(|question| self.too_new(&question, Some(true)).is_none())
     }
 
@@ -143,7 +116,7 @@ impl Target {
         for slot in slots {
             let Some(id) = graph.operand(op, slot) else { continue };
             let form = form(slot, graph.tensor(id));
-            match self.hybrid(module, sg, op, slot, &form) {
+            match self.hybrid(WeightOperand { module, sg, op, slot }, &form) {
                 Verdict::Hybrid { delegated } => all_delegated &= delegated,
                 refusal @ Verdict::Dequantize { .. } => return refusal,
             }

@@ -190,7 +190,7 @@ impl Case {
         let Built { module, op } = self.build();
         let graph = module.subgraph(MAIN);
         let form = WeightForm::of(graph.tensor(graph.operand(op, slot).unwrap()));
-        litert().hybrid(&module, MAIN, op, slot, &form)
+        litert().hybrid(tfq_target::WeightOperand { module: &module, sg: MAIN, op, slot }, &form)
     }
 
     pub(crate) fn version(&self) -> Option<i32> {
@@ -201,7 +201,10 @@ impl Case {
 
 impl Built {
     pub(crate) fn ask(&self, slot: u32, ty: ElementType, granularity: Granularity) -> Verdict {
-        litert().hybrid(&self.module, MAIN, self.op, slot, &WeightForm::new(ty, granularity))
+        litert().hybrid(
+            tfq_target::WeightOperand { module: &self.module, sg: MAIN, op: self.op, slot },
+            &WeightForm::new(ty, granularity),
+        )
     }
 }
 
@@ -214,7 +217,7 @@ pub(crate) fn blockwise_case(
     scales: ElementType,
 ) -> Verdict {
     let (module, op, form) = blockwise_module(code, ty, shape, block, scales);
-    litert().hybrid(&module, MAIN, op, 1, &form)
+    litert().hybrid(tfq_target::WeightOperand { module: &module, sg: MAIN, op, slot: 1 }, &form)
 }
 
 pub(crate) fn blockwise_module(
