@@ -291,13 +291,13 @@ fn is_noted(m: &Match<'_>) -> bool {
 }
 
 /// The bytes of a constant and how a tensor shows them, but for scales.
-type View = (BufferId, Arc<[i32]>, ElementType);
+type ConstantView = (BufferId, Arc<[i32]>, ElementType);
 
 /// The constants of a subgraph that nobody can change, by what they show: a Dequantize of one
 /// serves all that show the same.
 #[derive(Debug)]
 struct Views {
-    shown: IndexMap<View, Vec<TensorId>>,
+    shown: IndexMap<ConstantView, Vec<TensorId>>,
     /// The first Dequantize of a tensor, and when it was looked for: a great many readers ask for
     /// the same one.
     dequantizes: Mutex<HashMap<TensorId, (u64, Option<OpId>)>>,
@@ -306,7 +306,7 @@ struct Views {
 impl Views {
     fn new(module: &Module, sg: SubgraphId) -> Self {
         let graph = module.subgraph(sg);
-        let mut views: IndexMap<View, Vec<TensorId>> = IndexMap::default();
+        let mut views: IndexMap<ConstantView, Vec<TensorId>> = IndexMap::default();
         for id in graph.tensors().filter(|id| module.fixed_constant(sg, *id).is_some()) {
             views.entry(shown(graph.tensor(id))).or_default().push(id);
         }
@@ -358,7 +358,7 @@ impl Views {
     }
 }
 
-fn shown(tensor: &Tensor) -> View {
+fn shown(tensor: &Tensor) -> ConstantView {
     (tensor.buffer, tensor.shape.clone(), tensor.ty)
 }
 

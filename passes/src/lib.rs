@@ -54,7 +54,8 @@ pub use hybrid_eligibility::HybridEligibility;
 pub use insert_dequant::InsertDequant;
 pub use merge_equal_buffers::MergeEqualBuffers;
 pub use quantize_weights::{
-    Compat, CustomOp, CustomOps, OpList, Operands, Priority, QuantizeWeights, ScalesPer, WeightType,
+    Compat, CustomOp, CustomOps, OpList, Priority, QuantizeWeights, QuantizedOperands, ScalesPer,
+    WeightType,
 };
 pub use remove_identities::RemoveIdentities;
 pub use trigger_failure::{FailureKind, TriggerFailure};

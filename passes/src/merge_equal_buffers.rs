@@ -93,7 +93,7 @@ fn match_equal(session: &Session<'_>) -> IndexMap<BufferId, BufferId> {
             moves.extend(others.iter().map(|other| (*other, *first)));
         }
         for id in own {
-            let Constant { shown: (sg, tensor), own, .. } = &constants[&id];
+            let ShownConstant { shown: (sg, tensor), own, .. } = &constants[&id];
             let place = module.tensor_place(*sg, *tensor);
             let why = own.unwrap_or_default();
             session.missed(
@@ -107,7 +107,7 @@ fn match_equal(session: &Session<'_>) -> IndexMap<BufferId, BufferId> {
 }
 
 /// A buffer that tensors show as a constant.
-struct Constant<'a> {
+struct ShownConstant<'a> {
     bytes: &'a Bytes,
     /// The first of those tensors.
     shown: (SubgraphId, TensorId),
@@ -115,8 +115,8 @@ struct Constant<'a> {
     own: Option<&'static str>,
 }
 
-fn constants(module: &Module) -> BTreeMap<BufferId, Constant<'_>> {
-    let mut found: BTreeMap<BufferId, Constant<'_>> = BTreeMap::new();
+fn constants(module: &Module) -> BTreeMap<BufferId, ShownConstant<'_>> {
+    let mut found: BTreeMap<BufferId, ShownConstant<'_>> = BTreeMap::new();
     for (sg, graph) in module.subgraphs() {
         let referred = module.all_references(sg);
         let changed: IndexSet<TensorId> = graph.ops().flat_map(|op| changed(graph, op)).collect();
@@ -135,7 +135,7 @@ fn constants(module: &Module) -> BTreeMap<BufferId, Constant<'_>> {
                 None
             };
             let constant =
-                found.entry(tensor.buffer).or_insert(Constant { bytes, shown: (sg, id), own });
+                found.entry(tensor.buffer).or_insert(ShownConstant { bytes, shown: (sg, id), own });
             constant.own = constant.own.or(own);
         }
     }
@@ -150,7 +150,7 @@ fn changed(graph: &Subgraph, op: OpId) -> Vec<TensorId> {
 }
 
 /// Sets of two and more buffers of equal bytes, in order of their first.
-fn equal_bytes(constants: &BTreeMap<BufferId, Constant<'_>>) -> Vec<Vec<BufferId>> {
+fn equal_bytes(constants: &BTreeMap<BufferId, ShownConstant<'_>>) -> Vec<Vec<BufferId>> {
     // Length and ends tell nearly all apart, so that few need to be hashed whole.
     let ends = |bytes: &Bytes| {
         let some = bytes.len().min(64);

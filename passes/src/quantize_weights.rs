@@ -14,7 +14,9 @@ mod spoil;
 use encode::{Encoded, encode};
 use float16::Widened;
 use form::{Group, NotedVerdict, Selection, WeightUse};
-pub use options::{Compat, CustomOp, CustomOps, OpList, Operands, Priority, ScalesPer, WeightType};
+pub use options::{
+    Compat, CustomOp, CustomOps, OpList, Priority, QuantizedOperands, ScalesPer, WeightType,
+};
 use std::fmt;
 use tfq_ir::maps::IndexSet;
 use tfq_ir::{
@@ -97,7 +99,7 @@ declare_pass! {
         /// Which operands are quantised: weights, or all constants but biases, such as those of an
         /// ADD, which get a Dequantize. With `type=float16` it is all. Not looked at with
         /// `compat=toco`.
-        pub operands: Operands = Operands::Weights,
+        pub operands: QuantizedOperands = QuantizedOperands::Weights,
         /// The type that weights get.
         pub r#type: WeightType = WeightType::Int8,
         /// `toco` computes what TensorFlow's legacy quantizer computes, bit for bit and op for

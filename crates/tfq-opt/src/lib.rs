@@ -424,7 +424,7 @@ pub mod passes {
     pub use tfq_passes::{
         AnnotateDequantCache, CancelQuantizeDequantize, Compat, CustomOp, CustomOps,
         EliminateDeadBuffers, EliminateDeadOps, FoldConstants, HybridEligibility, InsertDequant,
-        MergeEqualBuffers, OpList, Operands, Priority, QuantizeWeights, RemoveIdentities,
+        MergeEqualBuffers, OpList, Priority, QuantizeWeights, QuantizedOperands, RemoveIdentities,
         ScalesPer, WeightType, all, builtin, pipelines,
     };
 }

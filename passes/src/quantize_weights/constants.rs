@@ -2,7 +2,7 @@
 //! they are.
 
 use super::QuantizeWeights;
-use super::options::{Operands, WeightType};
+use super::options::{QuantizedOperands, WeightType};
 use tfq_ir::maps::{IndexMap, IndexSet};
 use tfq_ir::{BufferId, ElementType, Module, OpId, SubgraphId, TensorId};
 use tfq_target::Target;
@@ -38,7 +38,7 @@ pub(super) fn slots(
         return custom.weights.clone();
     }
     let all = 0..graph.operands(op).len() as u32;
-    if pass.r#type == WeightType::Float16 || pass.operands == Operands::All {
+    if pass.r#type == WeightType::Float16 || pass.operands == QuantizedOperands::All {
         let biases = target.facts_of(graph, op).map_or(&[][..], |facts| &facts.biases);
         return all.filter(|slot| !biases.contains(slot)).collect();
     }

@@ -18,7 +18,7 @@ pub(super) struct Widened {
     /// The copy.
     pub(super) module: Module,
     /// Buffers of the copy that hold float32 for float16 in the file.
-    weights: IndexMap<BufferId, Source>,
+    weights: IndexMap<BufferId, HalfWeight>,
     /// Results of a Dequantize that are biases: they become float32 constants beside a weight.
     biases: IndexMap<(SubgraphId, TensorId), Bias>,
     /// Results of every Dequantize that reads the float16 bytes of a bias.
@@ -38,7 +38,7 @@ struct Bias {
 }
 
 /// Where the values of a weight come from.
-struct Source {
+struct HalfWeight {
     /// Its buffer in the file.
     stored: BufferId,
     /// How many Dequantize ops read it.
@@ -46,7 +46,7 @@ struct Source {
 }
 
 /// A Dequantize of a float16 constant.
-struct Reader {
+struct HalfReader {
     sg: SubgraphId,
     op: OpId,
     stored: TensorId,
@@ -68,13 +68,13 @@ impl Widened {
         if readers.is_empty() || module.numbered_by_metadata(moved).is_some() {
             return None;
         }
-        let mut by_buffer: IndexMap<BufferId, Vec<&Reader>> = IndexMap::default();
+        let mut by_buffer: IndexMap<BufferId, Vec<&HalfReader>> = IndexMap::default();
         for reader in &readers {
             let buffer = module.subgraph(reader.sg).tensor(reader.stored).buffer;
             by_buffer.entry(buffer).or_default().push(reader);
         }
         let alone = only_dequantized(module, &readers);
-        let reads = |reader: &&Reader, is_one: &dyn Fn(OpId, u32) -> bool| {
+        let reads = |reader: &&HalfReader, is_one: &dyn Fn(OpId, u32) -> bool| {
             module.subgraph(reader.sg).uses(reader.float).iter().any(|u| is_one(u.op, u.slot))
         };
         let mut copy = module.clone();
@@ -88,7 +88,7 @@ impl Widened {
         for (stored, readers) in by_buffer {
             let is_weight = alone.contains(&stored)
                 && readers.iter().any(|r| reads(r, &|op, slot| weights(r.sg, op).contains(&slot)));
-            let biases: Vec<&&Reader> = readers
+            let biases: Vec<&&HalfReader> = readers
                 .iter()
                 .filter(|r| {
                     reads(r, &|op, slot| {
@@ -102,7 +102,7 @@ impl Widened {
             }
             let values = from_f16(values(module, readers[0])?);
             let buffer = copy.add_constant(values.clone());
-            let shown: Vec<&Reader> =
+            let shown: Vec<&HalfReader> =
                 if is_weight { readers.clone() } else { biases.iter().map(|r| **r).collect() };
             for reader in &shown {
                 let patch = patches
@@ -113,9 +113,9 @@ impl Widened {
             }
             if is_weight {
                 let readers = shown.len() as u64;
-                widened.weights.insert(buffer, Source { stored, readers });
+                widened.weights.insert(buffer, HalfWeight { stored, readers });
             }
-            let of = |reader: &Reader| (reader.sg, reader.float);
+            let of = |reader: &HalfReader| (reader.sg, reader.float);
             for reader in &biases {
                 let label = module.subgraph(reader.sg).tensor(reader.float).label();
                 let dequantize = PER_DEQUANTIZE + 2 * label.len() as u64;
@@ -238,7 +238,7 @@ impl Widened {
 }
 
 /// Every Dequantize of a plain float16 constant that nobody can change.
-fn readers(module: &Module) -> Vec<Reader> {
+fn readers(module: &Module) -> Vec<HalfReader> {
     let found = module.ops_of_kind(DEQUANTIZE).filter_map(|(sg, op, _)| {
         let graph = module.subgraph(sg);
         let (stored, float) = (graph.operand(op, 0)?, *graph.results(op).first()?);
@@ -249,14 +249,14 @@ fn readers(module: &Module) -> Vec<Reader> {
             && from.shape == to.shape
             && !to.is_variable
             && to.is_static();
-        let reader = Reader { sg, op, stored, float };
+        let reader = HalfReader { sg, op, stored, float };
         (plain && values(module, &reader).is_some()).then_some(reader)
     });
     found.collect()
 }
 
 /// The float16 values, as many as the shape asks for.
-fn values<'a>(module: &'a Module, reader: &Reader) -> Option<&'a [u8]> {
+fn values<'a>(module: &'a Module, reader: &HalfReader) -> Option<&'a [u8]> {
     let elements = module.subgraph(reader.sg).tensor(reader.stored).elements()?;
     let needed = ElementType::Float16.bytes_for(elements)?;
     let bytes = module.fixed_constant(reader.sg, reader.stored)?;
@@ -264,7 +264,7 @@ fn values<'a>(module: &'a Module, reader: &Reader) -> Option<&'a [u8]> {
 }
 
 /// Buffers that nothing but these shows or reads, in one shape.
-fn only_dequantized(module: &Module, readers: &[Reader]) -> IndexSet<BufferId> {
+fn only_dequantized(module: &Module, readers: &[HalfReader]) -> IndexSet<BufferId> {
     let known: IndexSet<(SubgraphId, OpId)> = readers.iter().map(|r| (r.sg, r.op)).collect();
     let mut shapes = IndexMap::default();
     let mut alone: IndexMap<BufferId, bool> = IndexMap::default();

@@ -26,7 +26,7 @@ tfq_pass::option_enum! {
 
 tfq_pass::option_enum! {
     /// Which operands are quantised.
-    pub enum Operands {
+    pub enum QuantizedOperands {
         /// Weights, also those that an op hands to a subgraph which reads them as such.
         Weights = "weights",
         /// All but biases.

@@ -3,7 +3,7 @@
 
 use super::QuantizeWeights;
 use super::constants::held_as_float;
-use super::options::{Compat, Operands, WeightType};
+use super::options::{Compat, QuantizedOperands, WeightType};
 use tfq_ir::catalog::ops::DEQUANTIZE;
 use tfq_ir::maps::{IndexMap, IndexSet};
 use tfq_ir::visible;
@@ -127,7 +127,7 @@ fn why(
         return ("sparse", format!("it is stored sparse, for {reader}"));
     }
     let toco = pass.compat == Compat::Toco;
-    let all = pass.operands == Operands::All || pass.r#type == WeightType::Float16;
+    let all = pass.operands == QuantizedOperands::All || pass.r#type == WeightType::Float16;
     if let OpKind::Custom(name) = kind
         && !toco
     {

@@ -6,8 +6,8 @@
 //! follows that shows whether anything is left. Guards may look at anything, so only a sweep
 //! without a match proves that the rules are done.
 
-use super::matching::{At, Site};
-use super::rule::{Cause, FORBIDDEN, Miss, Rewrite, Rule};
+use super::matching::{Anchor, MatchSite};
+use super::rule::{FORBIDDEN, Miss, MissCause, Rewrite, Rule};
 use crate::analysis::eligibility::Verdicts;
 use crate::analysis::{AnalysisInput, HybridVerdicts};
 use crate::error::PassError;
@@ -82,12 +82,12 @@ pub fn apply_rules(
 struct Misses<'r> {
     count: u64,
     guarded: IndexMap<&'r Cow<'static, str>, usize>,
-    nearest: Option<(&'r Rule, At, Miss<'r>)>,
-    told: Vec<(&'r Rule, At, Miss<'r>)>,
+    nearest: Option<(&'r Rule, Anchor, Miss<'r>)>,
+    told: Vec<(&'r Rule, Anchor, Miss<'r>)>,
 }
 
 impl<'r> Misses<'r> {
-    fn add(&mut self, rule: &'r Rule, at: At, miss: Miss<'r>, all: bool) {
+    fn add(&mut self, rule: &'r Rule, at: Anchor, miss: Miss<'r>, all: bool) {
         self.count += 1;
         let rank = miss.rank();
         if rank.0 {
@@ -97,7 +97,7 @@ impl<'r> Misses<'r> {
         if self.nearest.as_ref().is_none_or(is_nearer) {
             self.nearest = Some((rule, at, miss.clone()));
         }
-        if all || matches!(miss.cause, Cause::Numbered(_)) {
+        if all || matches!(miss.cause, MissCause::Numbered(_)) {
             self.told.push((rule, at, miss));
         }
     }
@@ -126,7 +126,7 @@ impl<'r> Misses<'r> {
         }
         for (rule, at, miss) in &self.told {
             let (rule, place, what) = (&rule.name, || place(module, sg, *at), || miss.what(graph));
-            if let Cause::Numbered(_) = miss.cause {
+            if let MissCause::Numbered(_) = miss.cause {
                 session.missed(FORBIDDEN, place(), format!("{rule}: {}", what()));
             } else if let Some(guard) = miss.guard().filter(|_| session.explains()) {
                 session.refused(guard, place(), rule.to_string());
@@ -144,17 +144,17 @@ fn sweep<'r>(
     rules: &[&'r Rule],
     verdicts: &Verdicts,
     all: bool,
-) -> (Vec<At>, Misses<'r>) {
+) -> (Vec<Anchor>, Misses<'r>) {
     let AnalysisInput { module, subgraph: sg, target } = input;
     let graph = module.subgraph(sg);
     let starts = |op: &OpId| rules.iter().any(|rule| rule.root.starts_with(graph.op(*op)));
-    let mut places: Vec<At> = graph.ops().filter(starts).map(At::Op).collect();
+    let mut places: Vec<Anchor> = graph.ops().filter(starts).map(Anchor::Op).collect();
     if rules.iter().any(|rule| rule.root.is_tensor()) {
-        places.extend(graph.tensors().map(At::Tensor));
+        places.extend(graph.tensors().map(Anchor::Tensor));
     }
-    let look = |(mut matches, mut misses): (Vec<At>, Misses<'r>), at: &At| {
+    let look = |(mut matches, mut misses): (Vec<Anchor>, Misses<'r>), at: &Anchor| {
         for rule in candidates(module, sg, *at, rules) {
-            match rule.at(Site { module, sg, at: *at, target, verdicts }) {
+            match rule.at(MatchSite { module, sg, at: *at, target, verdicts }) {
                 Ok(_) => {
                     matches.push(*at);
                     break;
@@ -177,13 +177,13 @@ fn sweep<'r>(
 fn candidates<'r, 's>(
     module: &'s Module,
     sg: SubgraphId,
-    at: At,
+    at: Anchor,
     rules: &'s [&'r Rule],
 ) -> impl Iterator<Item = &'r Rule> + use<'r, 's> {
     let graph = module.subgraph(sg);
     rules.iter().copied().filter(move |rule| match at {
-        At::Op(op) => rule.root.starts_with(graph.op(op)),
-        At::Tensor(_) => rule.root.is_tensor(),
+        Anchor::Op(op) => rule.root.starts_with(graph.op(op)),
+        Anchor::Tensor(_) => rule.root.is_tensor(),
     })
 }
 
@@ -191,13 +191,14 @@ fn candidates<'r, 's>(
 fn rewrite<'r>(
     session: &mut Session<'_>,
     sg: SubgraphId,
-    at: At,
+    at: Anchor,
     rules: &[&'r Rule],
     verdicts: &Verdicts,
 ) -> Result<Option<(&'r Rule, Arc<Applied>)>, PassError> {
     let (module, target) = (session.model(), session.target());
-    let chosen = candidates(module, sg, at, rules)
-        .find_map(|rule| Some((rule, rule.at(Site { module, sg, at, target, verdicts }).ok()?)));
+    let chosen = candidates(module, sg, at, rules).find_map(|rule| {
+        Some((rule, rule.at(MatchSite { module, sg, at, target, verdicts }).ok()?))
+    });
     let Some((rule, found)) = chosen else { return Ok(None) };
     let mut patch = Patch::new(sg, rule.name.clone());
     match &rule.rewrite {
@@ -232,10 +233,10 @@ fn rewrite<'r>(
     Ok(Some((rule, change)))
 }
 
-fn place(module: &Module, sg: SubgraphId, at: At) -> String {
+fn place(module: &Module, sg: SubgraphId, at: Anchor) -> String {
     match at {
-        At::Op(op) => module.op_place(sg, op).to_string(),
-        At::Tensor(tensor) => module.tensor_place(sg, tensor).to_string(),
+        Anchor::Op(op) => module.op_place(sg, op).to_string(),
+        Anchor::Tensor(tensor) => module.tensor_place(sg, tensor).to_string(),
     }
 }
 
@@ -243,12 +244,12 @@ fn place(module: &Module, sg: SubgraphId, at: At) -> String {
 fn mentioned(
     module: &Module,
     sg: SubgraphId,
-    at: At,
+    at: Anchor,
 ) -> impl Iterator<Item = tfq_ir::TensorId> + use<'_> {
     let graph = module.subgraph(sg);
     let (op, tensor) = match at {
-        At::Op(op) => (Some(op), None),
-        At::Tensor(tensor) => (None, Some(tensor)),
+        Anchor::Op(op) => (Some(op), None),
+        Anchor::Tensor(tensor) => (None, Some(tensor)),
     };
     let of_op = op.into_iter().flat_map(|op| {
         graph.results(op).into_iter().chain(graph.operands(op).into_iter().flatten())
@@ -256,26 +257,26 @@ fn mentioned(
     tensor.into_iter().chain(of_op)
 }
 
-fn is_alive(module: &Module, sg: SubgraphId, at: At) -> bool {
+fn is_alive(module: &Module, sg: SubgraphId, at: Anchor) -> bool {
     let graph = module.subgraph(sg);
     match at {
-        At::Op(op) => graph.contains_op(op),
-        At::Tensor(tensor) => graph.contains_tensor(tensor),
+        Anchor::Op(op) => graph.contains_op(op),
+        Anchor::Tensor(tensor) => graph.contains_tensor(tensor),
     }
 }
 
 /// Places to be visited, each once at a time.
 struct Worklist {
-    queue: VecDeque<At>,
-    queued: IndexSet<At>,
+    queue: VecDeque<Anchor>,
+    queued: IndexSet<Anchor>,
 }
 
 impl Worklist {
-    fn new(places: Vec<At>) -> Self {
+    fn new(places: Vec<Anchor>) -> Self {
         Self { queued: places.iter().copied().collect(), queue: places.into() }
     }
 
-    fn next(&mut self, module: &Module, sg: SubgraphId) -> Option<At> {
+    fn next(&mut self, module: &Module, sg: SubgraphId) -> Option<Anchor> {
         while let Some(at) = self.queue.pop_front() {
             self.queued.swap_remove(&at);
             if is_alive(module, sg, at) {
@@ -297,8 +298,8 @@ impl Worklist {
     }
 
     fn push(&mut self, op: OpId) {
-        if self.queued.insert(At::Op(op)) {
-            self.queue.push_back(At::Op(op));
+        if self.queued.insert(Anchor::Op(op)) {
+            self.queue.push_back(Anchor::Op(op));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Patterns held against a model, and what a rule knows of a place where one matches.
 
-use super::pattern::{OpPattern, Pattern, Root, Slot};
+use super::pattern::{OpPattern, OperandKey, Pattern, Root};
 use crate::analysis::AnalysisInput;
 use crate::analysis::eligibility::{Eligibility, Verdicts};
 use bytes::Bytes;
@@ -20,12 +20,12 @@ impl Root {
     /// until it is told to stop.
     pub(super) fn matches<'a>(
         &self,
-        site: Site<'a>,
-        mut each: impl FnMut(Result<Match<'a>, (usize, Mismatch)>) -> ControlFlow<()>,
+        site: MatchSite<'a>,
+        mut each: impl FnMut(Result<Match<'a>, (usize, PatternMismatch)>) -> ControlFlow<()>,
     ) {
         // Each bit is for an op whose operands may be swapped.
         let orders = 1 << self.any_orders();
-        let mut attempt = |slot, tries: &dyn Fn(&mut Match<'a>) -> Result<(), Mismatch>| {
+        let mut attempt = |slot, tries: &dyn Fn(&mut Match<'a>) -> Result<(), PatternMismatch>| {
             (0..orders).try_for_each(|swapped| {
                 let mut found = Match::new(site, slot, swapped);
                 each(match tries(&mut found) {
@@ -35,26 +35,26 @@ impl Root {
             })
         };
         match (self, site.at) {
-            (Self::Op(pattern), At::Op(op)) => {
+            (Self::Op(pattern), Anchor::Op(op)) => {
                 let at_root = |found: &mut Match<'a>| {
                     pattern.try_at(op, found)?;
                     let results = found.graph().results(op);
                     // Rules speak of `result`; a file may have an op without any.
                     if results.is_empty() {
-                        return Err(Mismatch::NoResult);
+                        return Err(PatternMismatch::NoResult);
                     }
                     results.into_iter().try_for_each(|id| has_one_value(found.graph(), id))
                 };
                 _ = attempt(0, &at_root);
             }
-            (Self::Read(pattern), At::Op(op)) => {
+            (Self::Read(pattern), Anchor::Op(op)) => {
                 let operands = site.module.subgraph(site.sg).operands(op);
                 _ = (0..).zip(operands).try_for_each(|(slot, operand)| match operand {
                     Some(id) => attempt(slot, &|found| pattern.try_at(id, found)),
                     None => ControlFlow::Continue(()),
                 });
             }
-            (Self::Tensor(pattern), At::Tensor(id)) => {
+            (Self::Tensor(pattern), Anchor::Tensor(id)) => {
                 _ = attempt(0, &|found| pattern.try_at(id, found));
             }
             _ => (),
@@ -63,10 +63,10 @@ impl Root {
 }
 
 impl OpPattern {
-    fn try_at(&self, op: OpId, found: &mut Match<'_>) -> Result<(), Mismatch> {
+    fn try_at(&self, op: OpId, found: &mut Match<'_>) -> Result<(), PatternMismatch> {
         let graph = found.graph();
         if !self.starts_with(graph.op(op)) {
-            return Err(Mismatch::AnotherOp(op));
+            return Err(PatternMismatch::AnotherOp(op));
         }
         found.nodes += 1;
         if let Some(name) = &self.name {
@@ -75,14 +75,14 @@ impl OpPattern {
         let swap = u32::from(self.any_order && found.next_swapped());
         for (slot, pattern) in &self.operands {
             let slot = match *slot {
-                Slot::At(slot) => slot ^ swap,
-                Slot::Of(role) => {
+                OperandKey::At(slot) => slot ^ swap,
+                OperandKey::Of(role) => {
                     let slots = semantics_of(graph.op(op)).and_then(|what| what.slots(role).next());
-                    slots.ok_or(Mismatch::NoRole(op, role))?
+                    slots.ok_or(PatternMismatch::NoRole(op, role))?
                 }
             };
             let Some(tensor) = graph.operand(op, slot) else {
-                return Err(Mismatch::NoOperand(op, slot));
+                return Err(PatternMismatch::NoOperand(op, slot));
             };
             pattern.try_at(tensor, found)?;
         }
@@ -91,7 +91,7 @@ impl OpPattern {
 }
 
 impl Pattern {
-    fn try_at(&self, tensor: TensorId, found: &mut Match<'_>) -> Result<(), Mismatch> {
+    fn try_at(&self, tensor: TensorId, found: &mut Match<'_>) -> Result<(), PatternMismatch> {
         let graph = found.graph();
         has_one_value(graph, tensor)?;
         match self {
@@ -100,15 +100,15 @@ impl Pattern {
                 let (module, sg) = (found.site.module, found.site.sg);
                 if module.fixed_constant(sg, tensor).is_none() {
                     return Err(match module.constant(sg, tensor) {
-                        Some(_) => Mismatch::MayBeSet(tensor),
-                        None => Mismatch::NoConstant(tensor),
+                        Some(_) => PatternMismatch::MayBeSet(tensor),
+                        None => PatternMismatch::NoConstant(tensor),
                     });
                 }
                 found.bind(name, tensor)
             }
             Self::Stored(name) => {
                 if found.site.module.constant(found.site.sg, tensor).is_none() {
-                    return Err(Mismatch::NoConstant(tensor));
+                    return Err(PatternMismatch::NoConstant(tensor));
                 }
                 found.bind(name, tensor)
             }
@@ -116,7 +116,7 @@ impl Pattern {
                 let producer = graph.producer(tensor);
                 let wanted = |slot: &u32| pattern.result.is_none_or(|wanted| wanted == *slot);
                 let Some((op, _)) = producer.filter(|(_, slot)| wanted(slot)) else {
-                    return Err(Mismatch::NotComputed(tensor));
+                    return Err(PatternMismatch::NotComputed(tensor));
                 };
                 found.inner.push((op, tensor));
                 pattern.try_at(op, found)
@@ -126,9 +126,9 @@ impl Pattern {
 }
 
 /// What rules take for granted: a tensor means the same to all who read it.
-fn has_one_value(graph: &Subgraph, tensor: TensorId) -> Result<(), Mismatch> {
+fn has_one_value(graph: &Subgraph, tensor: TensorId) -> Result<(), PatternMismatch> {
     match graph.oddity(tensor) {
-        Some(_) => Err(Mismatch::NoSingleValue(tensor)),
+        Some(_) => Err(PatternMismatch::NoSingleValue(tensor)),
         None => Ok(()),
     }
 }
@@ -136,7 +136,7 @@ fn has_one_value(graph: &Subgraph, tensor: TensorId) -> Result<(), Mismatch> {
 /// Why a pattern does not match. Nearly every place that is looked at is one, so that it is put
 /// into words only where it is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Mismatch {
+pub(super) enum PatternMismatch {
     AnotherOp(OpId),
     NoOperand(OpId, u32),
     NoRole(OpId, OperandRole),
@@ -149,7 +149,7 @@ pub(super) enum Mismatch {
     TwoTensors(Cow<'static, str>),
 }
 
-impl Mismatch {
+impl PatternMismatch {
     /// In words, for the subgraph as it was.
     pub(super) fn text(&self, graph: &Subgraph) -> String {
         let label = |id: &TensorId| graph.tensor(*id).label();
@@ -179,16 +179,16 @@ impl Mismatch {
 
 /// A place in a model.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Site<'a> {
+pub(super) struct MatchSite<'a> {
     pub(super) module: &'a Module,
     pub(super) sg: SubgraphId,
-    pub(super) at: At,
+    pub(super) at: Anchor,
     pub(super) target: &'a Target,
     pub(super) verdicts: &'a Verdicts,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum At {
+pub(super) enum Anchor {
     Op(OpId),
     Tensor(TensorId),
 }
@@ -207,7 +207,7 @@ pub(super) fn unbound(who: &str, name: &str, known: &[&str]) -> String {
 /// the op at which a rule begins is called `result`.
 #[derive(Debug)]
 pub struct Match<'a> {
-    site: Site<'a>,
+    site: MatchSite<'a>,
     slot: u32,
     tensors: SmallVec<[(Cow<'static, str>, TensorId); 4]>,
     ops: SmallVec<[(Cow<'static, str>, OpId); 2]>,
@@ -219,7 +219,7 @@ pub struct Match<'a> {
 }
 
 impl<'a> Match<'a> {
-    fn new(site: Site<'a>, slot: u32, swapped: u32) -> Self {
+    fn new(site: MatchSite<'a>, slot: u32, swapped: u32) -> Self {
         let (tensors, ops, inner) = (SmallVec::new(), SmallVec::new(), SmallVec::new());
         Self { site, slot, tensors, ops, inner, nodes: 0, swapped }
     }
@@ -258,7 +258,7 @@ impl<'a> Match<'a> {
 
     /// The verdict on an operand of an op.
     pub fn verdict_of(&self, op: OpId, slot: u32) -> Option<Arc<Eligibility>> {
-        let Site { module, sg: subgraph, target, verdicts, .. } = self.site;
+        let MatchSite { module, sg: subgraph, target, verdicts, .. } = self.site;
         verdicts.of(AnalysisInput { module, subgraph, target }, op, slot)
     }
 
@@ -268,8 +268,8 @@ impl<'a> Match<'a> {
     /// If the rule matches at a tensor.
     pub fn root(&self) -> OpId {
         match self.site.at {
-            At::Op(op) => op,
-            At::Tensor(_) => panic!("the rule matches at a tensor"),
+            Anchor::Op(op) => op,
+            Anchor::Tensor(_) => panic!("the rule matches at a tensor"),
         }
     }
 
@@ -439,9 +439,9 @@ impl<'a> Match<'a> {
 
     // As a `str`, a name that is borrowed for ever would be copied.
     #[allow(clippy::ptr_arg)]
-    fn bind(&mut self, name: &Cow<'static, str>, tensor: TensorId) -> Result<(), Mismatch> {
+    fn bind(&mut self, name: &Cow<'static, str>, tensor: TensorId) -> Result<(), PatternMismatch> {
         match self.tensors.iter().find(|(known, _)| known == name) {
-            Some((_, known)) if *known != tensor => Err(Mismatch::TwoTensors(name.clone())),
+            Some((_, known)) if *known != tensor => Err(PatternMismatch::TwoTensors(name.clone())),
             Some(_) => Ok(()),
             None => {
                 self.nodes += 1;

@@ -24,7 +24,7 @@ pub enum Pattern {
 #[derive(Clone, Debug)]
 pub struct OpPattern {
     pub(super) kinds: SmallVec<[OpKind; 2]>,
-    pub(super) operands: Vec<(Slot, Pattern)>,
+    pub(super) operands: Vec<(OperandKey, Pattern)>,
     /// Which of its results is meant, where it stands as an operand; `None` for any.
     pub(super) result: Option<u32>,
     pub(super) any_order: bool,
@@ -33,7 +33,7 @@ pub struct OpPattern {
 
 /// Which operand.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Slot {
+pub(super) enum OperandKey {
     At(u32),
     /// The one that is this to the op.
     Of(OperandRole),
@@ -186,7 +186,7 @@ impl OpPattern {
     /// What its operand at this slot must be. Operands that are not mentioned may be anything.
     #[must_use]
     pub fn operand(mut self, slot: u32, pattern: impl Into<Pattern>) -> Self {
-        self.operands.push((Slot::At(slot), pattern.into()));
+        self.operands.push((OperandKey::At(slot), pattern.into()));
         self
     }
 
@@ -203,7 +203,7 @@ impl OpPattern {
     /// ```
     #[must_use]
     pub fn role(mut self, role: OperandRole, pattern: impl Into<Pattern>) -> Self {
-        self.operands.push((Slot::Of(role), pattern.into()));
+        self.operands.push((OperandKey::Of(role), pattern.into()));
         self
     }
 
@@ -254,7 +254,7 @@ impl OpPattern {
                 return Some(format!("there is no operator {code}"));
             }
             let of_role = self.operands.iter().find_map(|(slot, _)| {
-                let Slot::Of(role) = *slot else { return None };
+                let OperandKey::Of(role) = *slot else { return None };
                 let count = what.map_or(0, |what| what.slots(role).count());
                 let told = format!("{kind} has {count} operands of role {role:?}, not one");
                 (count != 1).then_some(told)
@@ -264,7 +264,7 @@ impl OpPattern {
             let order = || match self.any_order {
                 true if !commutes => Some(format!("{kind} has no two operands that commute")),
                 true => self.operands.iter().find_map(|(slot, _)| match slot {
-                    Slot::At(n @ 2..) => Some(format!("{kind} has no operand {n}")),
+                    OperandKey::At(n @ 2..) => Some(format!("{kind} has no operand {n}")),
                     _ => None,
                 }),
                 false => None,

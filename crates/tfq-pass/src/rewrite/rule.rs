@@ -1,6 +1,6 @@
 //! A rule: a pattern, conditions and what becomes of a match.
 
-use super::matching::{Match, Mismatch, RESULT, Site, unbound};
+use super::matching::{Match, MatchSite, PatternMismatch, RESULT, unbound};
 use super::pattern::Root;
 use crate::session::forbidden;
 use bytes::Bytes;
@@ -23,7 +23,7 @@ pub(super) enum Rewrite {
 }
 
 /// A condition beyond the pattern.
-pub(super) struct Condition {
+pub(super) struct RuleCondition {
     name: Cow<'static, str>,
     /// Whether it makes the rewrite right, rather than saying what the rule is about.
     is_guard: bool,
@@ -35,7 +35,7 @@ pub struct Rule {
     pub(super) name: Cow<'static, str>,
     pub(super) benefit: u32,
     pub(super) root: Root,
-    conditions: Vec<Condition>,
+    conditions: Vec<RuleCondition>,
     pub(super) rewrite: Rewrite,
     pub(super) tell: Option<(Cow<'static, str>, TellFn)>,
     pub(super) count: Option<Cow<'static, str>>,
@@ -73,7 +73,7 @@ impl Rule {
         name: impl Into<Cow<'static, str>>,
         holds: impl Fn(&Match<'_>) -> bool + Send + Sync + 'static,
     ) -> Self {
-        self.conditions.push(Condition {
+        self.conditions.push(RuleCondition {
             name: name.into(),
             is_guard: false,
             holds: Box::new(holds),
@@ -89,7 +89,7 @@ impl Rule {
         name: impl Into<Cow<'static, str>>,
         holds: impl Fn(&Match<'_>) -> bool + Send + Sync + 'static,
     ) -> Self {
-        self.conditions.push(Condition {
+        self.conditions.push(RuleCondition {
             name: name.into(),
             is_guard: true,
             holds: Box::new(holds),
@@ -174,7 +174,7 @@ impl Rule {
     }
 
     /// The match at a place, or how near it comes.
-    pub(super) fn at<'a>(&self, site: Site<'a>) -> Result<Match<'a>, Miss<'_>> {
+    pub(super) fn at<'a>(&self, site: MatchSite<'a>) -> Result<Match<'a>, Miss<'_>> {
         let mut nearest: Option<Miss<'_>> = None;
         let mut whole = None;
         self.root.matches(site, |found| {
@@ -185,18 +185,23 @@ impl Rule {
                             whole = Some(found);
                             return ControlFlow::Break(());
                         }
-                        Some(what) => Miss { nodes: found.nodes(), cause: Cause::Numbered(what) },
+                        Some(what) => {
+                            Miss { nodes: found.nodes(), cause: MissCause::Numbered(what) }
+                        }
                     },
-                    Some(condition) => Miss { nodes: found.nodes(), cause: Cause::Not(condition) },
+                    Some(condition) => {
+                        Miss { nodes: found.nodes(), cause: MissCause::Not(condition) }
+                    }
                 },
-                Err((nodes, mismatch)) => Miss { nodes, cause: Cause::Pattern(mismatch) },
+                Err((nodes, mismatch)) => Miss { nodes, cause: MissCause::Pattern(mismatch) },
             };
             if nearest.as_ref().is_none_or(|nearest| miss.rank() > nearest.rank()) {
                 nearest = Some(miss);
             }
             ControlFlow::Continue(())
         });
-        let nothing = || Miss { nodes: 0, cause: Cause::Pattern(Mismatch::NoSuchOperand) };
+        let nothing =
+            || Miss { nodes: 0, cause: MissCause::Pattern(PatternMismatch::NoSuchOperand) };
         whole.ok_or_else(|| nearest.unwrap_or_else(nothing))
     }
 }
@@ -218,14 +223,14 @@ impl std::fmt::Debug for Rule {
 pub(super) struct Miss<'r> {
     /// How many nodes of the pattern matched: the more, the nearer.
     nodes: usize,
-    pub(super) cause: Cause<'r>,
+    pub(super) cause: MissCause<'r>,
 }
 
 #[derive(Clone)]
-pub(super) enum Cause<'r> {
-    Pattern(Mismatch),
+pub(super) enum MissCause<'r> {
+    Pattern(PatternMismatch),
     /// The whole pattern matched, and this did not hold.
-    Not(&'r Condition),
+    Not(&'r RuleCondition),
     /// Metadata names by number what the rule would add or remove.
     Numbered(String),
 }
@@ -234,8 +239,8 @@ impl Miss<'_> {
     /// The guard that refused, where the whole pattern matched and the rule is about it.
     pub(super) fn guard(&self) -> Option<Cow<'static, str>> {
         match &self.cause {
-            Cause::Not(Condition { name, is_guard: true, .. }) => Some(name.clone()),
-            Cause::Numbered(_) => Some(NUMBERED.into()),
+            MissCause::Not(RuleCondition { name, is_guard: true, .. }) => Some(name.clone()),
+            MissCause::Numbered(_) => Some(NUMBERED.into()),
             _ => None,
         }
     }
@@ -243,9 +248,9 @@ impl Miss<'_> {
     /// Larger where it came nearer.
     pub(super) fn rank(&self) -> (bool, usize) {
         let guarded = match &self.cause {
-            Cause::Pattern(_) => false,
-            Cause::Not(condition) => condition.is_guard,
-            Cause::Numbered(_) => true,
+            MissCause::Pattern(_) => false,
+            MissCause::Not(condition) => condition.is_guard,
+            MissCause::Numbered(_) => true,
         };
         (guarded, self.nodes)
     }
@@ -253,9 +258,9 @@ impl Miss<'_> {
     /// The reason in words.
     pub(super) fn what(&self, graph: &Subgraph) -> String {
         match &self.cause {
-            Cause::Pattern(mismatch) => mismatch.text(graph),
-            Cause::Not(condition) => format!("it does not hold that {}", condition.name),
-            Cause::Numbered(what) => what.clone(),
+            MissCause::Pattern(mismatch) => mismatch.text(graph),
+            MissCause::Not(condition) => format!("it does not hold that {}", condition.name),
+            MissCause::Numbered(what) => what.clone(),
         }
     }
 }
