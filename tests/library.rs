@@ -7,6 +7,7 @@ use common::{lifted, model, models};
 use flatbuffers::FlatBufferBuilder;
 use proptest::prelude::*;
 use tfq_ir::DEQUANT_CACHE_METADATA;
+use tfq_opt::edits::{Blobs, Edits};
 use tfq_opt::format::{LiftError, Placement};
 use tfq_opt::ir::{Edit, text};
 use tfq_opt::pass::{
@@ -388,4 +389,44 @@ fn what_a_pass_says_of_the_model_is_written_though_no_op_changed() {
             "{name}"
         );
     }
+}
+
+/// The file too, which a run may leave as it came.
+#[test]
+fn a_log_is_replayed_to_the_same_file() {
+    for name in models() {
+        let file = model(&name);
+        let mut optimizer = Optimizer::default();
+        optimizer.run_options.keep_edits = true;
+        optimizer.allow_unloadable = true;
+        let run = optimizer.run(&file[..]).unwrap();
+        let mut blobs = Blobs::new();
+        let log = run.edits(&mut blobs).unwrap().to_json();
+        let edits = Edits::parse(&log).unwrap();
+        let replayed = optimizer.replay(&file[..], &edits, &blobs).unwrap();
+        assert!(replayed.to_vec().unwrap() == run.to_vec().unwrap(), "{name}");
+    }
+}
+
+#[test]
+fn edits_that_spoil_a_model_are_refused() {
+    let file = model("ops/fc_bias");
+    let run = |json: &str| {
+        let edits = Edits::parse(json).unwrap();
+        Optimizer::default().replay(&file[..], &edits, &Blobs::new()).unwrap_err()
+    };
+    let stale = r#"{"tfq_edits": 1, "edits": [{"edit": {"patch": {
+        "subgraph": 0, "label": "erase", "erase_ops": ["@0#99"]}}}]}"#;
+    let error = run(stale);
+    assert!(matches!(&error, Error::Edits(error) if error.path.ends_with("erase_ops[0]")));
+    assert!(error.help().is_some());
+    // What a target does not run is no result of edits either.
+    let half = r#"{"tfq_edits": 1, "edits": [{"edit": {"patch": {
+        "subgraph": 0, "label": "halve", "change_tensors": [
+            {"tensor": "WEIGHTS", "set": {"type": "FLOAT16"}},
+            {"tensor": "WEIGHTS", "set": {"expressed": "FLOAT32"}}]}}}]}"#;
+    let module = lifted(&file);
+    let (_, weights) = common::tensor(&module, "weights").unwrap();
+    let error = run(&half.replace("WEIGHTS", &weights.to_string()));
+    assert!(matches!(error, Error::Unrunnable { .. }), "{error}");
 }

@@ -146,8 +146,10 @@ fn case(path: &Path) -> Result<(), Failed> {
                 return Err(format!("the result does not run: {wrong}").into());
             }
             let mut replayed = before.clone();
-            replayed.replay(result.module.edits())?;
-            if shown(&replayed) != shown(&result.module) {
+            common::replay_as_json(&mut replayed, &result)?;
+            if shown(&replayed) != shown(&result.module)
+                || lowered(&replayed) != lowered(&result.module)
+            {
                 return Err("replaying the edits gives another model".into());
             }
             if optimizer.run(&output[..])?.to_vec()? != output {

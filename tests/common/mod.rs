@@ -7,6 +7,8 @@ use bytes::Bytes;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use tfq_opt::Optimized;
+use tfq_opt::edits::{Blobs, Edits, EditsError};
 use tfq_opt::format::{LiftOptions, LowerOptions, lift, lower};
 use tfq_opt::ir::{Module, Patch, SubgraphId, TensorId};
 
@@ -135,4 +137,15 @@ pub(crate) fn while_mapped(mut command: Command, change: impl FnOnce()) -> Optio
         pause();
     }
     end.join().ok()
+}
+
+/// Does to a module what a run did to one like it, by way of JSON and a side file as another
+/// process reads them.
+pub(crate) fn replay_as_json(module: &mut Module, run: &Optimized) -> Result<(), EditsError> {
+    let mut blobs = Blobs::new();
+    let log = run.edits(&mut blobs).expect("they were kept").to_json();
+    let sent = Blobs::from_side_file(&blobs.to_side_file().into()).expect("it is a side file");
+    let read = Edits::parse(&log)?;
+    assert!(read.to_json() == log, "the log is written in two ways");
+    read.apply(module, &sent)
 }

@@ -1,14 +1,14 @@
 //! What must hold for every model under `tests/models` and every pipeline. The facts about
 //! kernels stand here once more, and not in the target's words, so that a mistake there shows.
 
-use crate::common::{lifted, lowered, model, models};
+use crate::common::{lifted, lowered, model, models, replay_as_json};
 use half::f16;
 use libtest_mimic::{Failed, Trial};
 use std::collections::HashSet;
 use tfq_ir::DEQUANT_CACHE_METADATA;
 use tfq_opt::Optimizer;
 use tfq_opt::ir::catalog::ops;
-use tfq_opt::ir::text::{Level, print};
+
 use tfq_opt::ir::{
     BufferId, ElementType, Module, OpId, OpKind, Subgraph, SubgraphId, TensorId, TensorLink,
 };
@@ -103,8 +103,8 @@ fn run(name: &str, passes: &str) -> Result<(Module, Vec<u8>), Failed> {
     optimizer.run_options.keep_edits = true;
     let result = optimizer.run(model(name))?;
     let mut replayed = lifted(&model(name));
-    replayed.replay(result.module.edits())?;
-    ensure(print(&replayed, Level::Hash) == print(&result.module, Level::Hash), || {
+    replay_as_json(&mut replayed, &result)?;
+    ensure(lowered(&replayed) == lowered(&result.module), || {
         "replaying the edits gives another model".to_owned()
     })?;
     let output = result.to_vec()?;

@@ -63,6 +63,11 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) timing: bool,
 
+    /// Write what was done to the model to a file, for `tfq-opt replay`; larger constants go to
+    /// FILE.bin
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["run_reproducer", "shuffle"])]
+    pub(crate) edits: Option<PathBuf>,
+
     /// Print the summary as JSON to standard output
     #[arg(long)]
     pub(crate) json: bool,
@@ -145,6 +150,8 @@ pub(crate) enum Command {
     },
     /// Shrink a model for which a check fails
     Reduce(super::reduce::Args),
+    /// Do to a model what a run did, or what a tool of yours asks for
+    Replay(super::replay::Args),
     /// Print a script that has a shell complete arguments: source <(tfq-opt completions bash)
     Completions {
         /// The shell

@@ -53,6 +53,7 @@ mod outputs;
 mod print;
 mod progress;
 mod reduce;
+mod replay;
 mod run;
 mod running;
 mod shown;
@@ -158,6 +159,7 @@ fn run(args: &Args) -> Result<(), Failure> {
                 .map_err(|error| Failure::file("cannot write", "the answer", &error));
         }
         Some(Command::Reduce(reduce)) => return reduce::run(reduce),
+        Some(Command::Replay(replay)) => return replay::run(replay),
         Some(Command::Completions { shell }) => return complete::script(*shell),
         Some(Command::Man) => {
             let page = clap_mangen::Man::new(complete::described());

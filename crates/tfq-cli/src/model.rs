@@ -165,23 +165,31 @@ pub(crate) fn load_copy(input: impl AsRef<Path>, reading: &ReadArgs) -> Result<M
     tfq_opt::load(&bytes, &options).map_err(|error| Failure::model(input, error))
 }
 
-/// As [`load`], for the optimiser, which keeps the bytes of a `.tflite` file; with the size of
-/// that file.
+/// A model for the optimiser, which keeps the bytes of a `.tflite` file.
+pub(crate) struct Loaded {
+    pub(crate) source: Source<'static>,
+    /// Its size as a `.tflite` file.
+    pub(crate) size: u64,
+    /// What was read, be it text or not.
+    pub(crate) file: Bytes,
+}
+
+/// As [`load`], for the optimiser.
 pub(crate) fn source(
     input: impl AsRef<Path>,
     reading: &ReadArgs,
     access: Access,
-) -> Result<(Source<'static>, u64), Failure> {
+) -> Result<Loaded, Failure> {
     let input = input.as_ref();
-    let bytes = read_model(input, access)?;
-    let source = Source::from_either(bytes, &reading.options(input)?);
+    let file = read_model(input, access)?;
+    let source = Source::from_either(file.clone(), &reading.options(input)?);
     let source = source.map_err(|error| Failure::model(input, error))?;
     let size = match &source {
         Source::Bytes(bytes) => bytes.len() as u64,
         Source::Model(model) => model._tab.buf().len() as u64,
         Source::Module(module) => size(input, module)?,
     };
-    Ok((source, size))
+    Ok(Loaded { source, size, file })
 }
 
 /// The size of a model as a `.tflite` file, which the result is to be compared with where the

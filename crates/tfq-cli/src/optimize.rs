@@ -6,10 +6,11 @@ use super::diagnostics::output_failure;
 use super::diagnostics::{Failure, named};
 use super::emit::Form;
 use super::shown::Shown;
-use super::{list, misspelt, model, outputs, progress, summary, timing, tool};
+use super::{list, misspelt, model, outputs, progress, replay, summary, timing, tool};
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use tfq_edits::model_hash;
 use tfq_ir::counted;
 use tfq_opt::debug::Reproducer;
 use tfq_opt::pass::{Pipeline, SpanKind, Timeline};
@@ -25,7 +26,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         return writeln!(Shown(io::stdout()), "{pipeline}").map_err(output_failure);
     }
     let mut timeline = Timeline::default();
-    let Job { input, optimizer, target, source, bytes_in, form, output } =
+    let Job { input, optimizer, target, source, bytes_in, model, form, output } =
         Job::new(args, &mut timeline)?;
     debug::log(args.debug.verbose);
     let verification = args.verify.prepare(&input, &source, &args.reading)?;
@@ -55,6 +56,10 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let failed = |error: tfq_opt::Error| Failure::model(&input, error);
     let image = timeline.span(SpanKind::File, "lower", || optimized.image()).map_err(failed)?;
     let verified = verification.map(|verification| verification.check(&image)).transpose()?;
+    if let (Some(file), Some(model)) = (&args.edits, model) {
+        timeline
+            .span(SpanKind::File, "write edits", || replay::write_edits(file, &optimized, model))?;
+    }
     if let Some(output) = output {
         let done = |bytes| progress.written(bytes, image.len());
         timeline.span(SpanKind::File, "write", || match form {
@@ -92,6 +97,8 @@ struct Job<'a> {
     target: OsString,
     source: Source<'static>,
     bytes_in: u64,
+    /// The hash of the model's file, where the edits are wanted.
+    model: Option<String>,
     form: Form,
     output: Option<&'a Path>,
 }
@@ -129,9 +136,11 @@ impl<'a> Job<'a> {
         }
         let target = args.target.clone();
         let optimizer = optimizer(args, pipeline(args)?, &target)?;
-        let (source, bytes_in) = timeline
-            .span(SpanKind::File, "read", || model::source(&input, &args.reading, access(args)))?;
-        Ok(Self { input, optimizer, target, source, bytes_in, form, output })
+        let read = || model::source(&input, &args.reading, access(args));
+        let model::Loaded { source, size: bytes_in, file } =
+            timeline.span(SpanKind::File, "read", read)?;
+        let model = args.edits.is_some().then(|| model_hash(&file));
+        Ok(Self { input, optimizer, target, source, bytes_in, model, form, output })
     }
 
     fn reproduce(
@@ -145,8 +154,8 @@ impl<'a> Job<'a> {
         let optimizer = optimizer(args, pipeline, &target)?;
         let module = reproducer.module().map_err(|error| Failure::model(file, error))?;
         let bytes_in = model::size(file, &module)?;
-        let (input, source) = (file.to_owned(), module.into());
-        Ok(Self { input, optimizer, target, source, bytes_in, form, output })
+        let (input, source, model) = (file.to_owned(), module.into(), None);
+        Ok(Self { input, optimizer, target, source, bytes_in, model, form, output })
     }
 }
 
@@ -166,7 +175,10 @@ fn reproducer(file: &Path) -> Result<(Reproducer, Pipeline), Failure> {
 fn check_outputs(args: &Args, form: Form, output: Option<&Path>) -> Result<(), Failure> {
     let side = output.and_then(|output| args.emit.side_file(form, output));
     let debug = &args.debug;
+    let edits_side = args.edits.as_deref().map(model::side_file);
+    let edits = [args.edits.as_deref(), edits_side.as_deref()];
     let outputs = [output, side.as_deref(), debug.trace.as_deref(), debug.reproducer.as_deref()];
+    let outputs = [&outputs[..], &edits].concat();
     let input = args.input.as_ref().map(|input| args.reading.files(input));
     let target = Some(PathBuf::from(&args.target)).filter(|_| model::is_target_file(&args.target));
     let others = [args.pipeline.clone(), debug.run_reproducer.clone(), target];
@@ -185,6 +197,7 @@ fn optimizer(args: &Args, pipeline: Pipeline, target: &OsStr) -> Result<Optimize
     optimizer.lift.drop_unknown = args.reading.drop_unknown;
     optimizer.allow_unloadable = args.allow_unloadable;
     optimizer.lower.placement = args.constants.into();
+    optimizer.run_options.keep_edits = args.edits.is_some();
     optimizer.run_options.explain = args.remarks.is_some();
     optimizer.run_options.why.clone_from(&args.debug.why);
     optimizer.run_options.missed_only = args.remarks.is_none() && args.debug.why.is_none();

@@ -53,7 +53,7 @@ impl ModelFile {
 impl Subject {
     pub(crate) fn load(name: impl AsRef<Path>, reading: &ReadArgs) -> Result<Self, Failure> {
         let name = name.as_ref();
-        let (source, _) = model::source(name, reading, Access::Parts)?;
+        let source = model::source(name, reading, Access::Parts)?.source;
         Self::of_source(name, &source, reading)
     }
 

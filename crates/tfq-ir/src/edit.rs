@@ -6,6 +6,7 @@
 mod apply;
 mod check;
 mod log;
+mod parts;
 mod patch;
 mod prune;
 mod records;
@@ -14,6 +15,7 @@ mod replay;
 
 pub(crate) use log::Log;
 pub use log::{Applied, LoggedEdit};
+pub use parts::PatchParts;
 pub use patch::{BufferRef, InsertionPoint, OpChange, OpRef, Patch, TensorChange, TensorRef};
 pub use refused::{Reason, Rejected};
 
@@ -23,7 +25,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Something that is done to a module.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Edit {
     /// Changes a subgraph.
     Patch(Box<Patch>),

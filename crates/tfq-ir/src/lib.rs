@@ -22,14 +22,14 @@ mod words;
 pub use closest::{closest, did_you_mean};
 pub use dequant_cache::{CacheReason, DequantCache, DequantCacheEntry};
 pub use edit::{
-    Applied, BufferRef, Edit, InsertionPoint, LoggedEdit, OpChange, OpRef, Patch, Reason, Rejected,
-    TensorChange, TensorRef,
+    Applied, BufferRef, Edit, InsertionPoint, LoggedEdit, OpChange, OpRef, Patch, PatchParts,
+    Reason, Rejected, TensorChange, TensorRef,
 };
 pub use foreign_text::{bytes_of_text, foreign_byte, foreign_char, text_from_bytes};
 pub use history::History;
 pub use model::{
     Attr, AttrError, Attributes, BufferId, ConstantPool, CustomOptions, DEQUANT_CACHE_METADATA,
-    DimensionMetadata, ElementType, ExternalBuffer, Metadata, Module, ModuleParts, Notes,
+    DimensionMetadata, ElementType, ExternalBuffer, Metadata, Module, ModuleParts, NoHandle, Notes,
     Numbering, Numbers, Oddity, Op, OpCode, OpId, OpKind, Operands, Quantization,
     QuantizationDetails, Record, RecordEntry, References, SharedLists, Signature, SparseIndex,
     Sparsity, Subgraph, SubgraphBuilder, SubgraphId, Tensor, TensorId, TensorLink, Use,

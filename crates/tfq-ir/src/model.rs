@@ -24,7 +24,7 @@ pub use attributes::{Attr, AttrError, Attributes};
 pub use constant::{BufferId, ConstantPool};
 pub use element::ElementType;
 pub use entries::{ExternalBuffer, Metadata, OpCode};
-pub use ids::{OpId, Operands, SubgraphId, TensorId, Use};
+pub use ids::{NoHandle, OpId, Operands, SubgraphId, TensorId, Use};
 pub use module::{Module, ModuleParts};
 pub use notes::Notes;
 pub use numbering::{DEQUANT_CACHE_METADATA, Numbering, Numbers, numbering};

@@ -80,7 +80,7 @@
 //! - [`passes`]: the built-in passes and their options. [`target`]: what runtimes can do.
 //! - [`describe`]: what a model is, for people and scripts. [`diff`]: what differs between two.
 //!   [`debug`]: which pass, patch, op or constant is to blame for a result.
-//! - [`format`](mod@format): files, mapped and written whole. [`ir`]: models in memory, patches, what
+//! - [`format`](mod@format): files, mapped and written whole. [`edits`]: what was done as JSON. [`ir`]: models in memory, patches, what
 //!   ops mean, models as text.
 //! - [`pass`]: what it takes to write a pass, a rule or a tool with passes of its own.
 //!
@@ -106,6 +106,29 @@ pub use optimizer::{Error, Optimized, Optimizer, Source};
 pub use bytes;
 /// The crate whose builders [`quantize_weights_into`] fills.
 pub use flatbuffers;
+/// What was done to a model as JSON, to be replayed elsewhere, and what plugins in other languages
+/// send. `docs/edits.md` describes the form.
+///
+/// ```
+/// use tfq_opt::edits::{Blobs, Edits, model_hash};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/models/digits/digits_cnn.tflite");
+/// # let file = tfq_opt::bytes::Bytes::from(std::fs::read(path)?);
+/// let mut optimizer = tfq_opt::Optimizer::default();
+/// optimizer.run_options.keep_edits = true;
+/// let done = optimizer.run(file.clone())?;
+/// let mut blobs = Blobs::new();
+/// let log = done.edits(&mut blobs).expect("they were kept").for_model(model_hash(&file)).to_json();
+///
+/// let mut module = tfq_opt::load(&file, &Default::default())?;
+/// let edits = Edits::parse(&log)?;
+/// edits.check_model(&model_hash(&file))?;
+/// edits.apply(&mut module, &blobs)?;
+/// assert_eq!(module.state_hash(), done.module.state_hash());
+/// # Ok(())
+/// # }
+/// ```
+pub use tfq_edits as edits;
 /// The built-in passes and pipelines.
 ///
 /// ```

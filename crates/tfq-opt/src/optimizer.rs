@@ -5,6 +5,7 @@ use bytes::Bytes;
 use flatbuffers::FlatBufferBuilder;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use tfq_edits::{Blobs, Edits, EditsError};
 use tfq_ir::maps::HashMap;
 use tfq_ir::{BufferId, Edit, LoggedEdit, Module, Subgraph, SubgraphId, VerifyError};
 use tfq_pass::invariant::SETTLED;
@@ -73,6 +74,9 @@ pub enum Error {
     /// A pass failed.
     #[error(transparent)]
     Run(#[from] RunError),
+    /// Edits could not be read, or do not fit the model.
+    #[error(transparent)]
+    Edits(#[from] EditsError),
     /// The passes left it broken, and the verifier was off.
     #[error("the result is not well-formed: {0}")]
     Malformed(VerifyError),
@@ -111,6 +115,7 @@ impl Error {
         match self {
             Self::Lift(error) => error.help().map(str::to_owned),
             Self::Text { error, .. } => error.help.clone(),
+            Self::Edits(error) => error.help.clone(),
             Self::Unrunnable { mended_by, .. } => {
                 Some(format!("run {} after the other passes", one_of(mended_by)?))
             }
@@ -241,21 +246,63 @@ impl Optimizer {
         observe: impl FnMut(Event<'_>),
     ) -> Result<Optimized, Error> {
         let mut timeline = Timeline::default();
-        let mut lift = |bytes: Bytes| {
-            let lifted = || tfq_tflite::lift(&bytes, &self.lift);
-            let module = timeline.span(SpanKind::File, "lift", lifted)?;
-            Ok::<_, Error>((module, Some(bytes)))
-        };
-        let (module, input) = match source.into() {
-            Source::Bytes(bytes) => lift(bytes)?,
-            Source::Model(model) => lift(Bytes::copy_from_slice(model._tab.buf()))?,
-            Source::Module(module) => (*module, None),
-        };
+        let (module, input) = self.read(source.into(), &mut timeline)?;
         let module = match self.shuffle {
             Some(seed) => module.shuffled(seed),
             None => module,
         };
         self.run_module(module, input, timeline, observe)
+    }
+
+    /// Does to a model what a run did to it, or what a plugin asks for, in the place of the
+    /// pipeline. What comes out is checked as the result of a run is.
+    ///
+    /// ```
+    /// use tfq_opt::Optimizer;
+    /// use tfq_opt::edits::{Blobs, Edits};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/models/digits/digits_cnn.tflite");
+    /// # let file = std::fs::read(path)?;
+    /// let edits = Edits::parse(
+    ///     r#"{"tfq_edits": 1, "edits": [{"edit": {"description": "for the demo"}}]}"#,
+    /// )?;
+    /// let result = Optimizer::default().replay(file, &edits, &Blobs::new())?;
+    /// assert_eq!(result.module.description().map(|text| &**text), Some("for the demo"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn replay<'a>(
+        &self,
+        source: impl Into<Source<'a>>,
+        edits: &Edits,
+        blobs: &Blobs,
+    ) -> Result<Optimized, Error> {
+        let mut timeline = Timeline::default();
+        let (start, input) = self.read(source.into(), &mut timeline)?;
+        let mut module = start.clone();
+        timeline.span(SpanKind::File, "replay", || edits.apply(&mut module, blobs))?;
+        module.verify().map_err(|mut errors| Error::Malformed(errors.swap_remove(0)))?;
+        tfq_pass::update_versions(&mut module, &start, &self.target);
+        let done = Done { start, module, report: Report::default(), kept: None, input };
+        self.finish(done, false, timeline)
+    }
+
+    /// The model, and its file where it came as bytes.
+    fn read(
+        &self,
+        source: Source<'_>,
+        timeline: &mut Timeline,
+    ) -> Result<(Module, Option<Bytes>), Error> {
+        let mut lift = |bytes: Bytes| {
+            let lifted = || tfq_tflite::lift(&bytes, &self.lift);
+            let module = timeline.span(SpanKind::File, "lift", lifted)?;
+            Ok::<_, Error>((module, Some(bytes)))
+        };
+        match source {
+            Source::Bytes(bytes) => lift(bytes),
+            Source::Model(model) => lift(Bytes::copy_from_slice(model._tab.buf())),
+            Source::Module(module) => Ok((*module, None)),
+        }
     }
 
     fn run_module(
@@ -286,6 +333,18 @@ impl Optimizer {
                 report.keep_patches(count, &start, &module);
             }
         }
+        let done = Done { start, module, report, kept, input };
+        self.finish(done, self.never_larger && kept.is_none(), timeline)
+    }
+
+    /// Checks a result. With `bounded` it is made no larger than the input.
+    fn finish(
+        &self,
+        done: Done,
+        bounded: bool,
+        mut timeline: Timeline,
+    ) -> Result<Optimized, Error> {
+        let Done { start, mut module, mut report, kept, input } = done;
         let span = timeline.begin(SpanKind::File, "check that it runs");
         let checked = module.clone();
         let check = RunCheck::new(&checked, &self.target);
@@ -302,9 +361,8 @@ impl Optimizer {
         }
         // Where another layout is asked for, or less than all that is there, the input is no measure.
         let comparable = !self.lift.drop_unknown && self.lower.placement == Placement::Auto;
-        let bounded = comparable && self.never_larger && kept.is_none();
         let mut measured = None;
-        if let Some(input) = input.as_ref().filter(|_| bounded) {
+        if let Some(input) = input.as_ref().filter(|_| comparable && bounded) {
             (module, measured) =
                 size::bounded(&start, module, &mut report, &self.lower, input.len() as u64)?;
         }
@@ -318,6 +376,7 @@ impl Optimizer {
         let lower = self.lower;
         let lowered = measured.map(|image| (module.clone(), image));
         let as_it_was = as_it_was.then(|| module.clone());
+        let start = self.run_options.keep_edits.then_some(start);
         Ok(Optimized {
             module,
             report,
@@ -325,6 +384,7 @@ impl Optimizer {
             unloadable,
             unrunnable,
             lower,
+            start,
             input,
             as_it_was,
             lowered,
@@ -393,6 +453,15 @@ impl Optimizer {
     }
 }
 
+/// What was done to a model, to be checked.
+struct Done {
+    start: Module,
+    module: Module,
+    report: Report,
+    kept: Option<(usize, usize)>,
+    input: Option<Bytes>,
+}
+
 /// An optimised model.
 ///
 /// ```
@@ -421,6 +490,8 @@ pub struct Optimized {
     /// put that right.
     pub unrunnable: Vec<Unrunnable>,
     lower: LowerOptions,
+    /// The model as it was, where the edits were kept.
+    start: Option<Module>,
     /// What was read, where it came as bytes.
     input: Option<Bytes>,
     /// The module, where nothing was changed and nothing asked for another layout.
@@ -430,6 +501,32 @@ pub struct Optimized {
 }
 
 impl Optimized {
+    /// What was done to the model, with the bytes that go beside it; `None` unless
+    /// [`RunOptions::keep_edits`] asked for it.
+    ///
+    /// ```
+    /// use tfq_opt::Optimizer;
+    /// use tfq_opt::edits::{Blobs, Edits};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/models/digits/digits_cnn.tflite");
+    /// # let file = std::fs::read(path)?;
+    /// let mut optimizer = Optimizer::default();
+    /// optimizer.run_options.keep_edits = true;
+    /// let result = optimizer.run(&file[..])?;
+    /// let mut blobs = Blobs::new();
+    /// let json = result.edits(&mut blobs).expect("they were kept").to_json();
+    ///
+    /// let again = optimizer.replay(&file[..], &Edits::parse(&json)?, &blobs)?;
+    /// assert_eq!(again.to_vec()?, result.to_vec()?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn edits(&self, blobs: &mut Blobs) -> Option<Edits> {
+        let start = self.start.as_ref().filter(|start| self.module.continues(start))?;
+        let done = self.module.edits().get(start.edits().len()..)?;
+        Some(Edits::of_log(start, done, blobs))
+    }
+
     /// The file, not yet in one place: constants that no pass touched are still those of the
     /// input.
     pub fn image(&self) -> Result<Image, Error> {

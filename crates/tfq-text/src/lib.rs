@@ -25,7 +25,7 @@ mod names;
 mod parse;
 mod print;
 mod quote;
-mod side;
+pub mod side;
 mod stats;
 mod values;
 

@@ -9,7 +9,8 @@ use bytes::Bytes;
 use std::cell::OnceCell;
 use std::collections::HashMap;
 
-pub(super) type Hash = [u8; 32];
+/// A BLAKE3 hash.
+pub type Hash = [u8; 32];
 
 const MAGIC: &[u8; 8] = b"TFGSIDE1";
 const HEADER: usize = 16;
@@ -27,20 +28,22 @@ pub(super) fn hex(hash: &Hash, digits: usize) -> String {
 }
 
 /// A side file under construction.
-#[derive(Default)]
-pub(super) struct Writer {
+#[derive(Debug, Default)]
+pub struct Writer {
     entries: Vec<(Hash, Bytes)>,
     seen: HashMap<Hash, ()>,
 }
 
 impl Writer {
-    pub(super) fn add(&mut self, hash: Hash, bytes: impl FnOnce() -> Bytes) {
+    /// Adds bytes of this hash, unless they are there.
+    pub fn add(&mut self, hash: Hash, bytes: impl FnOnce() -> Bytes) {
         if self.seen.insert(hash, ()).is_none() {
             self.entries.push((hash, bytes()));
         }
     }
 
-    pub(super) fn finish(self) -> Vec<u8> {
+    /// The whole file.
+    pub fn finish(self) -> Vec<u8> {
         let mut at = (HEADER + ENTRY * self.entries.len()).next_multiple_of(ALIGN);
         let total: usize = self.entries.iter().map(|(_, b)| b.len().next_multiple_of(ALIGN)).sum();
         let mut out = Vec::with_capacity(at + total);
@@ -61,11 +64,13 @@ impl Writer {
 }
 
 /// A side file that is read.
-pub(super) struct Reader {
+#[derive(Debug)]
+pub struct Reader {
     /// Sorted by hash.
     entries: Vec<Entry>,
 }
 
+#[derive(Debug)]
 struct Entry {
     /// In full.
     hash: String,
@@ -75,7 +80,8 @@ struct Entry {
 }
 
 impl Reader {
-    pub(super) fn new(file: &Bytes) -> Result<Self, &'static str> {
+    /// Reads the list of what is in the file.
+    pub fn new(file: &Bytes) -> Result<Self, &'static str> {
         if !file.starts_with(MAGIC) {
             return Err("the side file does not begin with TFGSIDE1");
         }
@@ -104,7 +110,7 @@ impl Reader {
 
     /// The bytes whose hash begins like this, if there are such and no others. Their place in
     /// the file comes along, so that a second use of the same bytes can be told.
-    pub(super) fn find(&self, digits: &str) -> Result<(usize, &Bytes), &'static str> {
+    pub fn find(&self, digits: &str) -> Result<(usize, &Bytes), &'static str> {
         let at = self.entries.partition_point(|entry| entry.hash.as_str() < digits);
         let begins = |entry: &&Entry| entry.hash.starts_with(digits);
         let Some(entry) = self.entries.get(at).filter(begins) else {

@@ -80,7 +80,7 @@ pub enum InsertionPoint {
 }
 
 /// A change of one subgraph.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Patch {
     pub(super) subgraph: SubgraphId,
     pub(super) label: Cow<'static, str>,
@@ -101,7 +101,7 @@ pub struct Patch {
 }
 
 /// What a patch sets of a tensor.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum TensorChange {
     /// Its name.
     Name(Option<Arc<str>>),
@@ -151,7 +151,7 @@ impl TensorChange {
 }
 
 /// What a patch sets of an op.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum OpChange {
     /// All that it is: kind, options, version, notes. Operands and results stay.
     Op(Box<Op>),

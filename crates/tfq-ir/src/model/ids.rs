@@ -1,6 +1,8 @@
 //! Handles: what parts of a model are named by.
 
 use smallvec::SmallVec;
+use std::fmt;
+use std::str::FromStr;
 
 /// A subgraph by its number; number 0 is the main one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -56,6 +58,58 @@ impl OpId {
     pub fn number(self) -> u32 {
         self.uid
     }
+}
+
+/// `@0%12`, which [`TensorId::from_str`] reads: the number of the subgraph, and that of the tensor.
+impl fmt::Display for TensorId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "@{}%{}", self.graph, self.uid)
+    }
+}
+
+/// `@0#12`, which [`OpId::from_str`] reads: the number of the subgraph, and that of the op.
+impl fmt::Display for OpId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "@{}#{}", self.graph, self.uid)
+    }
+}
+
+impl FromStr for TensorId {
+    type Err = NoHandle;
+
+    /// Whether a subgraph has the tensor is for [`Subgraph::contains_tensor`] to tell.
+    fn from_str(text: &str) -> Result<Self, NoHandle> {
+        let (graph, uid) = numbers(text, '%').ok_or(NoHandle { of: "tensor", example: "@0%12" })?;
+        Ok(Self { graph, uid })
+    }
+}
+
+impl FromStr for OpId {
+    type Err = NoHandle;
+
+    /// Whether a subgraph has the op is for [`Subgraph::contains_op`] to tell.
+    fn from_str(text: &str) -> Result<Self, NoHandle> {
+        let (graph, uid) = numbers(text, '#').ok_or(NoHandle { of: "op", example: "@0#12" })?;
+        Ok(Self { graph, uid })
+    }
+}
+
+/// A text that is no handle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it is no handle of {} {of}, such as `{example}`", if *of == "op" { "an" } else { "a" })]
+pub struct NoHandle {
+    of: &'static str,
+    example: &'static str,
+}
+
+/// The two numbers of a handle, each in the one way in which it is written.
+fn numbers(text: &str, sigil: char) -> Option<(u32, u32)> {
+    let (graph, uid) = text.strip_prefix('@')?.split_once(sigil)?;
+    let number = |digits: &str| -> Option<u32> {
+        let number: u32 = digits.parse().ok()?;
+        (number.to_string() == digits).then_some(number)
+    };
+    Some((number(graph)?, number(uid)?)).filter(|(graph, _)| *graph != UPCOMING)
 }
 
 /// One place where a tensor is read.

@@ -3,6 +3,8 @@
 // Each test file is a crate of its own and uses a part.
 #![allow(dead_code)]
 
+pub(crate) mod random_edits;
+
 use bytes::Bytes;
 use std::sync::Arc;
 use tfq_ir::catalog::{self, ops};

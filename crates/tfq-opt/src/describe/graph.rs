@@ -78,7 +78,8 @@ fn kind(op: &Op) -> String {
 }
 
 /// The graph for scripts. Tensors and subgraphs go by the names that the text form gives them,
-/// which are unique; `docs/text-format.md` lists the fields. Contents of constants are left out.
+/// which are unique, and have the handles by which edits name them (`docs/edits.md`). Contents of
+/// constants are left out.
 pub fn graph_json(module: &Module) -> Value {
     let parts = Parts::new(module, Level::Quant);
     let subgraph_name = |n: u32| {
@@ -159,6 +160,7 @@ impl Place<'_> {
     fn tensor(&self, id: TensorId) -> Value {
         let tensor = self.graph.tensor(id);
         let mut object = Map::new();
+        object.insert("handle".into(), id.to_string().into());
         object.insert("name".into(), self.name(id).into());
         object.insert("type".into(), tensor.ty.name().into());
         object.insert("shape".into(), json!(&tensor.shape[..]));
@@ -212,6 +214,7 @@ impl Place<'_> {
     fn op(&self, id: tfq_ir::OpId) -> Value {
         let op = self.graph.op(id);
         let mut object = Map::new();
+        object.insert("handle".into(), id.to_string().into());
         object.insert("kind".into(), op.kind.name().into());
         if matches!(op.kind, OpKind::Custom(_)) {
             object.insert("custom".into(), true.into());

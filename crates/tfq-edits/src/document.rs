@@ -1,0 +1,189 @@
+//! Documents of edits: what a run did, or what a plugin sends.
+
+use crate::VERSION;
+use crate::blobs::Blobs;
+use crate::error::EditsError;
+use crate::read::{At, Reader};
+use crate::wire::{Document, Edit, Step};
+use crate::write::{Places, Writer};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use std::fmt::Write;
+use std::sync::Arc;
+use tfq_ir::{LoggedEdit, Module};
+
+/// Edits in their JSON form, in the order in which they are applied.
+///
+/// ```
+/// use tfq_edits::{Blobs, Edits};
+/// # use tfq_ir::{ConstantPool, ElementType, SubgraphBuilder, Tensor};
+/// # let mut builder = SubgraphBuilder::new(None);
+/// # let x = builder.tensor(Tensor::new("x", ElementType::Float32, [2]));
+/// # let input = tfq_ir::Module::new(vec![builder.finish(vec![x], vec![x])], ConstantPool::default());
+/// let mut module = input.clone();
+/// module.set_description(Some("smaller".into()));
+///
+/// // In one process ...
+/// let mut blobs = Blobs::new();
+/// let text = Edits::of_log(&input, module.edits(), &mut blobs).to_json();
+///
+/// // ... and in another, which reads the same model.
+/// let mut again = input.clone();
+/// Edits::parse(&text)?.apply(&mut again, &blobs)?;
+/// assert_eq!(again.description().map(|text| &**text), Some("smaller"));
+/// # Ok::<(), tfq_edits::EditsError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Edits {
+    document: Document,
+}
+
+impl Edits {
+    /// The edits that were applied to a module, with the bytes that go beside them.
+    ///
+    /// # Panics
+    /// If they were applied to another one.
+    pub fn of_log(start: &Module, edits: &[LoggedEdit], blobs: &mut Blobs) -> Self {
+        let mut module = start.clone();
+        let mut places = Places::of(start);
+        let edits = edits.iter().map(|logged| {
+            let step = Step {
+                pass: logged.pass.as_deref().map(str::to_owned),
+                edit: Writer { blobs, places: &places }.edit(&logged.edit),
+            };
+            module.replay(std::slice::from_ref(logged)).expect("it was applied once");
+            module.forget_edits();
+            places.update(&module, &logged.edit);
+            step
+        });
+        Self { document: Document { tfq_edits: VERSION, model: None, edits: edits.collect() } }
+    }
+
+    /// Says which model they belong to: [`crate::model_hash`].
+    #[must_use]
+    pub fn for_model(mut self, hash: String) -> Self {
+        self.document.model = Some(hash);
+        self
+    }
+
+    /// Which model they belong to, where they say so.
+    pub fn model(&self) -> Option<&str> {
+        self.document.model.as_deref()
+    }
+
+    /// Whether they belong to the model of this hash. Where they do not say, they may.
+    pub fn check_model(&self, hash: &str) -> Result<(), EditsError> {
+        let Some(wanted) = self.model().filter(|wanted| *wanted != hash) else { return Ok(()) };
+        let message = format!("these are edits of another model: of {wanted}, and this is {hash}");
+        let help = "give the model that the edits were made of";
+        Err(EditsError::new("model", message).help(Some(help.to_owned())))
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.document.edits.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.document.edits.is_empty()
+    }
+
+    /// The document, one line for each edit.
+    pub fn to_json(&self) -> String {
+        let Document { tfq_edits, model, edits } = &self.document;
+        let mut out = format!("{{\n  \"tfq_edits\": {tfq_edits},\n");
+        if let Some(model) = model {
+            _ = writeln!(out, "  \"model\": {},", json(model));
+        }
+        out.push_str("  \"edits\": [");
+        for (n, step) in edits.iter().enumerate() {
+            _ = write!(out, "{}\n    {}", if n > 0 { "," } else { "" }, json(step));
+        }
+        out.push_str(if edits.is_empty() { "]\n}\n" } else { "\n  ]\n}\n" });
+        out
+    }
+
+    /// Reads a document. Whether its edits fit a model shows when they are applied.
+    pub fn parse(text: &str) -> Result<Self, EditsError> {
+        let read: Result<Document, EditsError> = parse(text);
+        // Another version may have other fields, so that it is the version that is wrong.
+        let version = match &read {
+            Ok(document) => Some(u64::from(document.tfq_edits)),
+            Err(_) => version(text),
+        };
+        if let Some(version) = version.filter(|version| *version != u64::from(VERSION)) {
+            let message = format!("version {version} of edits is not known, only {VERSION}");
+            let help = "read it with the version of the tool that wrote it";
+            return Err(EditsError::new("tfq_edits", message).help(Some(help.to_owned())));
+        }
+        Ok(Self { document: read? })
+    }
+
+    /// Applies all of them in order, or none: where one does not fit the module stays as it was.
+    pub fn apply(&self, module: &mut Module, blobs: &Blobs) -> Result<(), EditsError> {
+        let mut changed = module.clone();
+        for (n, step) in self.document.edits.iter().enumerate() {
+            let path = format!("edits[{n}].edit");
+            let edit = Reader { module: &changed, blobs }.edit(&step.edit, &At::start(&path))?;
+            let pass = step.pass.as_deref().map(Into::into);
+            let logged = LoggedEdit { edit: Arc::new(edit), pass };
+            changed.replay(&[logged]).map_err(|error| EditsError::new(path, error))?;
+        }
+        *module = changed;
+        Ok(())
+    }
+}
+
+/// An edit of a module as JSON, with the bytes that go beside it.
+pub fn write_edit(edit: &tfq_ir::Edit, module: &Module, blobs: &mut Blobs) -> String {
+    json(&Writer { blobs, places: &Places::of(module) }.edit(edit))
+}
+
+/// Reads an edit for the model that it is to change.
+pub fn read_edit(text: &str, module: &Module, blobs: &Blobs) -> Result<tfq_ir::Edit, EditsError> {
+    let edit: Edit = parse(text)?;
+    Reader { module, blobs }.edit(&edit, &At::start(""))
+}
+
+fn json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).expect("keys are strings")
+}
+
+fn parse<T: DeserializeOwned>(text: &str) -> Result<T, EditsError> {
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let value = serde_path_to_error::deserialize(&mut reader)
+        .map_err(|error| EditsError::of_json(&error))?;
+    reader.end().map_err(|error| EditsError::new("", error))?;
+    Ok(value)
+}
+
+/// The version that a document says, whatever else it holds.
+fn version(text: &str) -> Option<u64> {
+    #[derive(Deserialize)]
+    struct Head {
+        tfq_edits: u64,
+    }
+    serde_json::from_str(text).ok().map(|head: Head| head.tfq_edits)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::wire::Document;
+    use schemars::generate::SchemaSettings;
+    use std::fs;
+
+    #[test]
+    fn the_json_schema_is_what_the_types_say() {
+        let settings = SchemaSettings::draft2020_12().for_deserialize();
+        let schema = settings.into_generator().into_root_schema_for::<Document>();
+        let made = serde_json::to_string_pretty(&schema).unwrap() + "\n";
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../schema/edits.schema.json");
+        let there = fs::read_to_string(path).unwrap_or_default();
+        if there != made && std::env::var_os("UPDATE_DOCS").is_some() {
+            fs::write(path, made).unwrap();
+            return;
+        }
+        assert!(there == made, "write it anew: UPDATE_DOCS=1 cargo test -p tfq-edits --lib");
+    }
+}

@@ -1,0 +1,32 @@
+//! Edits of models as JSON, in both directions and without loss: what a run did, to be replayed
+//! elsewhere, and what plugins in other languages send.
+//!
+//! Internal crate: users import `tfq_opt::edits`. `docs/edits.md` describes the form, and
+//! [`SCHEMA`] is its JSON Schema.
+//!
+//! The IR does not know the form. What is written is a mirror of its types (`wire.rs`), so that a
+//! change inside does not change what is written, and what is read is resolved against the model
+//! that it is for.
+
+mod blobs;
+mod document;
+mod error;
+mod number;
+mod read;
+mod wire;
+mod write;
+
+pub use blobs::Blobs;
+pub use document::{Edits, read_edit, write_edit};
+pub use error::EditsError;
+
+/// Version of the form.
+pub const VERSION: u32 = 1;
+
+/// The JSON Schema of a document of edits.
+pub const SCHEMA: &str = include_str!("../../../schema/edits.schema.json");
+
+/// How a document names a model: the hash of its file.
+pub fn model_hash(file: &[u8]) -> String {
+    format!("blake3:{}", blake3::hash(file).to_hex())
+}

@@ -1,0 +1,233 @@
+//! What does not fit is refused, with the place in the JSON and what to do.
+
+use crate::common::random_edits::rich;
+use crate::common::{bytes, chain};
+use crate::{document, state};
+use bytes::Bytes;
+use tfq_edits::{Blobs, Edits, model_hash};
+use tfq_ir::Module;
+
+/// The path, the message and the help of the error, of which nothing is left in the module.
+fn refused_by(module: &Module, blobs: &Blobs, json: &str) -> String {
+    let mut changed = module.clone();
+    let error = Edits::parse(json)
+        .and_then(|edits| edits.apply(&mut changed, blobs))
+        .expect_err("it is refused");
+    assert_eq!(state(&changed), state(module));
+    let help = error.help.as_ref().map_or(String::new(), |help| format!("; {help}"));
+    format!("{error}{help}")
+}
+
+#[track_caller]
+fn refused(edit: &str, wanted: &str) {
+    let (module, _) = chain();
+    let found = refused_by(&module, &Blobs::new(), &document(edit));
+    assert!(found.contains(wanted), "{edit}\n{found}\n{wanted}");
+}
+
+/// A patch with these fields.
+fn patch(fields: &str) -> String {
+    format!("{{\"patch\": {{\"subgraph\": 0, \"label\": \"test\", {fields}}}}}")
+}
+
+#[test]
+fn what_is_no_edit_is_refused_with_its_place() {
+    refused(r#"{"pach": {}}"#, "edits[0].edit: unknown variant `pach`");
+    refused(r#"{"pach": {}}"#, "; did you mean `patch`?");
+    refused(
+        &patch(r#""add_op": []"#),
+        "edits[0].edit.patch.add_op: unknown field `add_op`, expected one of",
+    );
+    refused(&patch(r#""add_op": []"#), "; did you mean `add_ops`?");
+    refused(r#"{"patch": {"label": "x"}}"#, "edits[0].edit.patch: missing field `subgraph`");
+    refused(r#"{"metadata": {"name": "x"}}"#, "edits[0].edit.metadata: missing field `content`");
+    refused(
+        r#"{"metadata": {"name": 3, "content": null}}"#,
+        "edits[0].edit.metadata.name: invalid type: integer `3`, expected a string",
+    );
+    refused(r#"{"release": [-1]}"#, "edits[0].edit.release[0]: invalid value: integer `-1`");
+    refused(
+        &patch(r#""erase_ops": ["@0%1"]"#),
+        "edits[0].edit.patch.erase_ops[0]: `@0%1`: it is no handle of an op, such as `@0#12`",
+    );
+    refused(&patch(r#""erase_ops": ["@00#1"]"#), "it is no handle of an op");
+    refused(
+        &patch(r#""set_operands": [{"op": "@0#4", "slot": 0}]"#),
+        "edits[0].edit.patch.set_operands[0]: missing field `tensor`",
+    );
+    refused(
+        &patch(r#""set_results": [{"op": "@0#4", "slot": 0, "tensor": 3}]"#),
+        r#".set_results[0].tensor: a tensor, such as "@0%12" or {"new": 0}"#,
+    );
+    let tensor = |fields: &str| patch(&format!("\"add_tensors\": [{{{fields}}}]"));
+    refused(
+        &tensor(r#""type": "FLOAT23", "shape": []"#),
+        "patch.add_tensors[0].type: unknown type `FLOAT23`",
+    );
+    refused(&tensor(r#""type": "FLOAT23", "shape": []"#), "; did you mean `FLOAT32`?");
+    refused(
+        &tensor(r#""type": "INT8", "shape": [3000000000]"#),
+        "add_tensors[0].shape[0]: invalid value: integer `3000000000`, expected i32",
+    );
+    refused(
+        &tensor(r#""type": "INT8", "shape": [], "quantization": {"scale": ["NaN"]}"#),
+        "quantization.scale[0]: invalid value: string \"NaN\", expected a 32-bit float",
+    );
+    let op = |fields: &str| {
+        patch(&format!("\"add_ops\": [{{\"op\": {{{fields}}}, \"place\": \"end\"}}]"))
+    };
+    refused(
+        &op(r#""operator": "CONV2D""#),
+        "patch.add_ops[0].op.operator: there is no operator `CONV2D`; did you mean `CONV_2D`?",
+    );
+    refused(
+        &op(r#""operator": "CONV_2D", "attributes": {"strid_w": 1}"#),
+        "op.attributes.strid_w: Conv2DOptions has no such attribute; did you mean `stride_w`?",
+    );
+    refused(
+        &op(r#""operator": "CONV_2D", "attributes": {"padding": "SAMES"}"#),
+        "op.attributes.padding: Padding has no value `SAMES`; did you mean `SAME`?",
+    );
+    refused(
+        &op(r#""operator": "CONV_2D", "attributes": {"stride_w": 3000000000}"#),
+        "op.attributes.stride_w: Conv2DOptions.stride_w cannot hold this value",
+    );
+    refused(
+        &op(r#""operator": "CONV_2D", "attributes": {"stride_w": 1, "stride_w": 2}"#),
+        "duplicate field `stride_w`",
+    );
+    refused(
+        &op(r#""operator": {"custom": "x"}, "attributes": {"stride_w": 1}"#),
+        "CUSTOM \"x\" has no table of attributes of its own",
+    );
+    refused(&op(r#""operator": "ADD", "table": "AddOption""#), "did you mean `AddOptions`?");
+    refused(&op(r#""operator": "ADD", "code": 5"#), "op.code: there is no operator code 5");
+    refused(
+        r#"{"constant": {"base64": "AB=="}}"#,
+        "edits[0].edit.constant.base64: it is no base64",
+    );
+    refused(r#"{"constant": {"base16": "AB"}}"#, "; did you mean `base64`?");
+}
+
+#[test]
+fn what_the_model_does_not_have_is_refused() {
+    refused(
+        r#"{"versions": {"subgraph": 1, "versions": []}}"#,
+        "edits[0].edit.versions.subgraph: there is no subgraph 1: the model has 1 subgraph",
+    );
+    refused(
+        &patch(r#""erase_ops": ["@0#99"]"#),
+        "edits[0].edit.patch.erase_ops[0]: op `@0#99` does not exist: it was erased, or never",
+    );
+    refused(
+        &patch(r#""erase_tensors": ["@7%0"]"#),
+        "erase_tensors[0]: tensor `@7%0` is of a subgraph that does not exist",
+    );
+    refused(&patch(r#""erase_tensors": ["@4294967295%0"]"#), "it is no handle of a tensor");
+    refused(
+        r#"{"constant": {"buffer": 7}}"#,
+        "edits[0].edit.constant.buffer: there is no constant 7",
+    );
+    refused(r#"{"constant": {"buffer": 0}}"#, "constant.buffer: constant 0 has no bytes");
+    refused(r#"{"constant": {"new": 0}}"#, "constant.new: only constants that the same patch adds");
+    refused(
+        &patch(r#""add_constants": [{"new": 0}]"#),
+        "add_constants[0]: only constants before it can be named",
+    );
+    refused(
+        &patch(r#""set_inputs": [{"new": 0}]"#),
+        "patch.set_inputs[0]: there is no new 0: `add_tensors` has 0",
+    );
+    refused(r#"{"release": [7]}"#, "edits[0].edit.release[0]: there is no constant 7");
+    refused(
+        &patch(
+            r#""change_ops": [{"op": "@0#4", "set": {"note": {"name": "a", "value": {"enum": "b"}}}}]"#,
+        ),
+        "set.note.value.enum: a note is of no enum",
+    );
+    let (module, c) = chain();
+    let of_another = Edits::parse(&document(&patch(&format!("\"erase_ops\": [\"{}\"]", c.add))));
+    let mut three = rich();
+    three.prune_op_codes();
+    let foreign = patch(r#""erase_ops": ["@1#5"]"#);
+    let found = refused_by(&three, &Blobs::new(), &document(&foreign));
+    assert!(found.contains("op `@1#5` is of subgraph @1, where one of @0 belongs"), "{found}");
+    // An edit that is read and does not fit is refused by the model, in its words.
+    let error = of_another.unwrap().apply(&mut module.clone(), &Blobs::new()).unwrap_err();
+    assert_eq!(error.path, "edits[0].edit");
+    assert!(error.message.starts_with("patch `test` refused: "), "{error}");
+}
+
+#[test]
+fn an_edit_that_does_not_fit_takes_back_those_before_it() {
+    let (module, c) = chain();
+    let erase = patch(&format!("\"erase_ops\": [\"{}\"]", c.add));
+    let json = format!(
+        "{{\"tfq_edits\": 1, \"edits\": [{{\"edit\": {{\"description\": \"x\"}}}}, {{\"edit\": {erase}}}]}}"
+    );
+    assert!(refused_by(&module, &Blobs::new(), &json).starts_with("edits[1].edit: patch `test`"));
+}
+
+#[test]
+fn a_stale_handle_is_refused() {
+    let (mut module, c) = chain();
+    let mut patch_of = tfq_ir::Patch::new(tfq_ir::SubgraphId(0), "erase");
+    patch_of.replace_output(c.y, c.b);
+    patch_of.erase_op(c.add);
+    patch_of.erase_tensor(c.y);
+    module.apply(patch_of).unwrap();
+    let json = document(&patch(&format!("\"erase_tensors\": [\"{}\"]", c.y)));
+    let found = refused_by(&module, &Blobs::new(), &json);
+    assert!(found.contains(&format!("tensor `{}` does not exist: it was erased", c.y)), "{found}");
+}
+
+#[test]
+fn bytes_that_are_not_there_or_damaged_are_refused() {
+    let mut written = Blobs::new();
+    let hash = written.add(bytes(1000));
+    let json = document(&format!("{{\"constant\": {{\"blake3\": \"{hash}\"}}}}"));
+    let (module, _) = chain();
+    let found = refused_by(&module, &Blobs::new(), &json);
+    assert!(found.starts_with("edits[0].edit.constant.blake3: no bytes of this hash"), "{found}");
+
+    let side = written.to_side_file();
+    let sent = Blobs::from_side_file(&side.clone().into()).unwrap();
+    Edits::parse(&json).unwrap().apply(&mut module.clone(), &sent).unwrap();
+    let mut damaged = side.clone();
+    *damaged.last_mut().unwrap() ^= 1;
+    let sent = Blobs::from_side_file(&damaged.into()).unwrap();
+    let found = refused_by(&module, &sent, &json);
+    assert!(found.contains("the bytes of this hash have another one"), "{found}");
+    let cut_off = Bytes::from(side[..100].to_vec());
+    assert!(Blobs::from_side_file(&cut_off).is_err());
+
+    let upper = hash.to_uppercase();
+    let json = document(&format!("{{\"constant\": {{\"blake3\": \"{upper}\"}}}}"));
+    assert!(refused_by(&module, &sent, &json).contains("it is no hash"));
+}
+
+#[test]
+fn another_version_and_another_model_are_refused() {
+    let (module, _) = chain();
+    let found = |json: &str| refused_by(&module, &Blobs::new(), json);
+    let newer = r#"{"tfq_edits": 2, "edits": {"new": "form"}}"#;
+    assert!(found(newer).starts_with("tfq_edits: version 2 of edits is not known, only 1"));
+    assert!(found(r#"{"tfq_edits": 0, "edits": []}"#).starts_with("tfq_edits: version 0"));
+    assert!(found(r#"{"edits": []}"#).contains("missing field `tfq_edits`"));
+    assert!(found("").contains("EOF while parsing"));
+    assert!(found("{\n\"tfq_edits\": 1, \"edits\": [}").contains("line 2 column"));
+    assert!(found(r#"{"tfq_edits": 1, "edits": []} x"#).contains("trailing characters"));
+    let nested = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
+    let deep = patch(&format!(
+        r#""add_ops": [{{"op": {{"operator": "CONV_2D", "attributes": {{"stride_w": {nested}}}}}, "place": "end"}}]"#
+    ));
+    assert!(found(&document(&deep)).contains("recursion limit"));
+
+    let edits = Edits::parse(r#"{"tfq_edits": 1, "edits": []}"#).unwrap();
+    let [one, other] = [b"one", b"two"].map(|file| model_hash(file));
+    edits.check_model(&one).unwrap();
+    let edits = edits.for_model(one.clone());
+    edits.check_model(&one).unwrap();
+    let error = Edits::parse(&edits.to_json()).unwrap().check_model(&other).unwrap_err();
+    assert!(error.to_string().contains(&one) && error.to_string().contains(&other), "{error}");
+}
