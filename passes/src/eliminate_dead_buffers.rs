@@ -52,7 +52,8 @@ impl Pass for EliminateDeadBuffers {
         let drop = module.unused_subgraphs() > 0
             && !has_unknown_ops(module)
             && !numbered(session, subgraphs);
-        let dropped = if drop { session.apply(Edit::PruneSubgraphs)?.subgraphs_erased } else { 0 };
+        let dropped =
+            if drop { session.apply(Edit::PruneSubgraphs)?.subgraphs_erased() } else { 0 };
         session.count("subgraphs-dropped", dropped as u64);
         let tensors = Numbers { tensors: true, ..Numbers::default() };
         for sg in session.model().subgraph_ids() {
@@ -72,10 +73,10 @@ impl Pass for EliminateDeadBuffers {
         let buffers = Numbers { buffers: true, ..Numbers::default() };
         let drop = session.model().unused_buffers() > 0 && !numbered(session, buffers);
         let dropped = if drop { session.apply(Edit::PruneBuffers)? } else { Arc::default() };
-        session.count("buffers-dropped", dropped.buffers_erased as u64);
-        session.count("buffer-bytes-dropped", dropped.bytes_dropped);
+        session.count("buffers-dropped", dropped.buffers_erased() as u64);
+        session.count("buffer-bytes-dropped", dropped.bytes_dropped());
         let dropped = session.apply(Edit::PruneOpCodes)?;
-        session.count("operator-codes-dropped", dropped.op_codes_erased as u64);
+        session.count("operator-codes-dropped", dropped.op_codes_erased() as u64);
         Ok(())
     }
 }

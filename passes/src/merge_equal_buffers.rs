@@ -73,7 +73,7 @@ impl Pass for MergeEqualBuffers {
             }
         }
         let emptied = session.apply(Edit::Release(moves.keys().copied().collect()))?;
-        for old in &emptied.released {
+        for old in emptied.released() {
             let saved = session.model().constants().get(moves[old]).map_or(0, Bytes::len);
             session.count("bytes-shared", saved as u64);
         }

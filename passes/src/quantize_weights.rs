@@ -209,7 +209,7 @@ impl QuantizeWeights {
         };
         let what = encoded.what;
         let replaced = widened.and_then(|widened| widened.stored(shown)).unwrap_or(shown);
-        let buffer = session.apply(Edit::Constant(encoded.data.clone()))?.constants[0];
+        let buffer = session.apply(Edit::Constant(encoded.data.clone()))?.constants()[0];
         let subgraphs: IndexSet<SubgraphId> = group.tensors.iter().map(|(sg, _)| *sg).collect();
         for sg in subgraphs {
             let mut patch = self.patch(group, &encoded, buffer, sg);

@@ -223,7 +223,7 @@ fn note(applied: &Applied, old: &Names<'_>, new: &Names<'_>) -> PatchNote {
         let name = |id| quoted('%', names.parts.tensor_name(sg, id));
         let tensors = applied.tensors.iter().filter(|id| graph.contains_tensor(**id));
         note.tensors.extend(tensors.map(|id| name(*id)));
-        for op in applied.ops.iter().chain(&applied.erased).filter(|op| graph.contains_op(**op)) {
+        for op in applied.ops.iter().chain(applied.erased()).filter(|op| graph.contains_op(**op)) {
             let results = graph.results(*op);
             let label = results.first().map_or("?".to_owned(), |id| name(*id));
             let kind = visible(graph.op(*op).kind.name());

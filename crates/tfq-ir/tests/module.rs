@@ -60,7 +60,7 @@ fn unused_buffers_go_and_every_reference_follows() {
 
     let entry = module.journal().last().unwrap();
     assert_eq!((entry.subgraph, &*entry.label), (None, "drop 4 buffers"));
-    assert_eq!(entry.bytes_dropped, dropped);
+    assert_eq!(entry.bytes_dropped(), dropped);
 }
 
 #[test]

@@ -329,8 +329,8 @@ impl Both {
         match self.module.apply(patch) {
             Ok(applied) => {
                 prop_assert!(right, "accepted: {step:?} on {:?}", self.model);
-                self.ops.extend(&applied.ops[..applied.ops_added]);
-                self.tensors.extend(&applied.tensors[..applied.tensors_added]);
+                self.ops.extend(applied.added_ops());
+                self.tensors.extend(applied.added_tensors());
                 self.model = after;
             }
             Err(rejected) => {

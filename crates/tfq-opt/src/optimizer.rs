@@ -349,6 +349,8 @@ impl Optimizer {
         let checked = module.clone();
         let check = RunCheck::new(&checked, &self.target);
         let mut wrong = check.since(&start).into_iter();
+        let mut unrunnable = check.quantized();
+        drop(check);
         timeline.end(span);
         report.timeline = timeline;
         if let Some(first) = wrong.next() {
@@ -366,10 +368,9 @@ impl Optimizer {
             (module, measured) =
                 size::bounded(&start, module, &mut report, &self.lower, input.len() as u64)?;
         }
-        let unrunnable = match module.is_untouched_since(&checked) {
-            true => check.quantized(),
-            false => tfq_pass::check_quantized(&module, &self.target),
-        };
+        if !module.is_untouched_since(&checked) {
+            unrunnable = tfq_pass::check_quantized(&module, &self.target);
+        }
         size::tell_of_record(&module, &start, &mut report);
         let as_it_was = comparable && module.is_untouched_since(&start);
         let unloadable = self.unloadable(&start, &module)?;

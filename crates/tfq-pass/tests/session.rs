@@ -48,7 +48,7 @@ fn an_edit_says_what_it_did_and_a_refused_one_does_nothing() {
         let done = session.apply(patch)?;
         let [added] = done.added_tensors()[..] else { panic!("{done:?}") };
         let shown = session.model().subgraph(MAIN).tensor(added);
-        assert_eq!((shown.label(), shown.buffer), ("c", done.constants[0]));
+        assert_eq!((shown.label(), shown.buffer), ("c", done.constants()[0]));
 
         let (buffers, uses) =
             (session.model().constants().len(), session.analysis::<UseLists>(MAIN));
@@ -65,7 +65,7 @@ fn an_edit_says_what_it_did_and_a_refused_one_does_nothing() {
         // Nothing to do is no edit.
         let nothing = session.apply(Patch::new(MAIN, "nothing"))?;
         assert!(nothing.tensors.is_empty() && nothing.label.is_empty());
-        assert_eq!(session.apply(Edit::PruneOpCodes)?.op_codes_erased, 0);
+        assert_eq!(session.apply(Edit::PruneOpCodes)?.op_codes_erased(), 0);
         Ok(())
     });
     assert_eq!((report.passes[0].patches, module.edit_count()), (1, 1));

@@ -2,7 +2,7 @@
 
 use super::Edit;
 use super::check;
-use super::log::Applied;
+use super::log::{AddedAndDropped, Applied};
 use super::patch::{BufferRef, InsertionPoint, OpChange, OpRef, Patch, TensorChange, TensorRef};
 use super::refused::{Reason, Rejected};
 use crate::maps::{HashMap, IndexSet};
@@ -56,7 +56,8 @@ impl Module {
             }
             Edit::Constant(bytes) => {
                 let added = Arc::make_mut(&mut self.constants).push(bytes.clone());
-                Ok(Outcome::Quiet(Applied { constants: vec![added], ..Applied::default() }))
+                let more = AddedAndDropped { constants: vec![added], ..AddedAndDropped::default() };
+                Ok(Outcome::Quiet(Applied::default().with(more)))
             }
             Edit::Release(ids) => Ok(self.release(ids)),
             Edit::Metadata(name, Some(bytes)) => {
@@ -125,7 +126,8 @@ impl Module {
         }
         let constants = Arc::make_mut(&mut self.constants);
         released.iter().for_each(|id| constants.release(*id));
-        Outcome::Quiet(Applied { released, ..Applied::default() })
+        let more = AddedAndDropped { released, ..AddedAndDropped::default() };
+        Outcome::Quiet(Applied::default().with(more))
     }
 
     /// The bytes take the place of the old ones unless something else refers to those.
@@ -161,23 +163,23 @@ impl Module {
 impl Module {
     /// Adds a constant: [`Edit::Constant`].
     pub fn add_constant(&mut self, bytes: Bytes) -> BufferId {
-        self.must(Edit::Constant(bytes)).constants[0]
+        self.must(Edit::Constant(bytes)).constants()[0]
     }
 
     /// Drops unused buffers, and returns how many and their bytes: [`Edit::PruneBuffers`].
     pub fn prune_buffers(&mut self) -> (usize, u64) {
         let applied = self.must(Edit::PruneBuffers);
-        (applied.buffers_erased, applied.bytes_dropped)
+        (applied.buffers_erased(), applied.bytes_dropped())
     }
 
     /// Drops unused operator codes, and returns how many: [`Edit::PruneOpCodes`].
     pub fn prune_op_codes(&mut self) -> usize {
-        self.must(Edit::PruneOpCodes).op_codes_erased
+        self.must(Edit::PruneOpCodes).op_codes_erased()
     }
 
     /// Drops unused subgraphs, and returns how many: [`Edit::PruneSubgraphs`].
     pub fn prune_subgraphs(&mut self) -> usize {
-        self.must(Edit::PruneSubgraphs).subgraphs_erased
+        self.must(Edit::PruneSubgraphs).subgraphs_erased()
     }
 
     fn must(&mut self, edit: Edit) -> Arc<Applied> {
@@ -244,13 +246,17 @@ fn commit(module: &mut Module, patch: &Patch) -> Applied {
         OpRef::Old(op) => Some((*op, role, *slot)),
         OpRef::New(_) => None,
     };
-    let results = patch.results.keys().filter_map(|at| filled(at, EdgeRole::Result));
-    let operands = patch.operands.keys().filter_map(|at| filled(at, EdgeRole::Operand));
-    let scratch = patch.intermediates.keys().filter_map(|at| filled(at, EdgeRole::Intermediate));
-    graph.disconnect(results.chain(operands).chain(scratch), &patch.erased_ops);
-    let results = patch.results.iter().map(|(at, tensor)| (at, EdgeRole::Result, Some(*tensor)));
-    let operands = patch.operands.iter().map(|(at, tensor)| (at, EdgeRole::Operand, *tensor));
-    let scratch = patch.intermediates.iter().map(|(at, id)| (at, EdgeRole::Intermediate, *id));
+    let results = patch.wiring.results.keys().filter_map(|at| filled(at, EdgeRole::Result));
+    let operands = patch.wiring.operands.keys().filter_map(|at| filled(at, EdgeRole::Operand));
+    let scratch =
+        patch.wiring.intermediates.keys().filter_map(|at| filled(at, EdgeRole::Intermediate));
+    graph.disconnect(results.chain(operands).chain(scratch), &patch.wiring.erased_ops);
+    let results =
+        patch.wiring.results.iter().map(|(at, tensor)| (at, EdgeRole::Result, Some(*tensor)));
+    let operands =
+        patch.wiring.operands.iter().map(|(at, tensor)| (at, EdgeRole::Operand, *tensor));
+    let scratch =
+        patch.wiring.intermediates.iter().map(|(at, id)| (at, EdgeRole::Intermediate, *id));
     for (&(op, slot), role, tensor) in results.chain(operands).chain(scratch) {
         touched.insert(op_of(op));
         graph.connect(op_of(op), role, slot, tensor.map(place));
@@ -305,22 +311,22 @@ fn commit(module: &mut Module, patch: &Patch) -> Applied {
         }
     }
     let moves: HashMap<TensorId, TensorId> =
-        patch.moved_outputs.iter().map(|(old, new)| (*old, place(*new))).collect();
+        patch.wiring.moved_outputs.iter().map(|(old, new)| (*old, place(*new))).collect();
     graph.move_outputs(&moves);
-    if let Some(inputs) = &patch.inputs {
+    if let Some(inputs) = &patch.wiring.inputs {
         graph.set_inputs(inputs.iter().map(|tensor| place(*tensor)));
     }
-    if let Some(outputs) = &patch.outputs {
+    if let Some(outputs) = &patch.wiring.outputs {
         graph.set_outputs(outputs.iter().map(|tensor| place(*tensor)));
     }
-    for op in &patch.erased_ops {
+    for op in &patch.wiring.erased_ops {
         graph.remove_op(*op);
     }
-    touched.retain(|op| !patch.erased_ops.contains(op));
-    for tensor in &patch.erased_tensors {
+    touched.retain(|op| !patch.wiring.erased_ops.contains(op));
+    for tensor in &patch.wiring.erased_tensors {
         graph.remove_tensor(*tensor);
     }
-    changed.retain(|tensor| !patch.erased_tensors.contains(tensor));
+    changed.retain(|tensor| !patch.wiring.erased_tensors.contains(tensor));
     module.signature_ports.replace_outputs(&mut module.signatures, &moves);
 
     Applied {
@@ -328,14 +334,16 @@ fn commit(module: &mut Module, patch: &Patch) -> Applied {
         label: patch.label.clone(),
         pass: None,
         ops: touched.into_iter().collect(),
-        erased: patch.erased_ops.iter().copied().collect(),
         tensors: changed.into_iter().collect(),
         retyped: retyped.into_iter().collect(),
-        ops_added: patch.ops.len(),
-        ops_erased: patch.erased_ops.len(),
-        tensors_added: patch.tensors.len(),
-        tensors_erased: patch.erased_tensors.len(),
-        constants,
         ..Applied::default()
     }
+    .with(AddedAndDropped {
+        ops_added: patch.ops.len(),
+        erased: patch.wiring.erased_ops.iter().copied().collect(),
+        tensors_added: patch.tensors.len(),
+        tensors_erased: patch.wiring.erased_tensors.len(),
+        constants,
+        ..AddedAndDropped::default()
+    })
 }

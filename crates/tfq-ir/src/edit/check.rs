@@ -82,13 +82,13 @@ impl Overlay<'_> {
     /// Each tensor that the patch lets an op compute has no other producer afterwards.
     fn producers(&self) -> Result<(), Reason> {
         let mut written = IndexSet::default();
-        for (&(op, slot), &tensor) in &self.patch.results {
-            let erased = matches!(op, OpRef::Old(op) if self.patch.erased_ops.contains(&op));
+        for (&(op, slot), &tensor) in &self.patch.wiring.results {
+            let erased = matches!(op, OpRef::Old(op) if self.patch.wiring.erased_ops.contains(&op));
             let taken = match self.producer_before(tensor) {
                 Some((other, at)) => {
                     (OpRef::Old(other), at) != (op, slot)
-                        && !self.patch.erased_ops.contains(&other)
-                        && !self.patch.results.contains_key(&(other.into(), at))
+                        && !self.patch.wiring.erased_ops.contains(&other)
+                        && !self.patch.wiring.results.contains_key(&(other.into(), at))
                 }
                 None => false,
             };
@@ -102,7 +102,7 @@ impl Overlay<'_> {
             OpRef::New(_) => 0,
         };
         let mut gained: IndexMap<OpRef, (u32, u32)> = IndexMap::default();
-        for &(op, slot) in self.patch.results.keys().filter(|(op, slot)| *slot >= has(*op)) {
+        for &(op, slot) in self.patch.wiring.results.keys().filter(|(op, slot)| *slot >= has(*op)) {
             let (count, last) = gained.entry(op).or_default();
             *count += 1;
             *last = slot.max(*last);
@@ -162,20 +162,21 @@ impl Overlay<'_> {
     fn erasures(&self) -> Result<(), Reason> {
         let p = self.patch;
         let kept = |(op, slot): &(OpId, u32)| {
-            !p.erased_ops.contains(op) && !p.results.contains_key(&((*op).into(), *slot))
+            !p.wiring.erased_ops.contains(op)
+                && !p.wiring.results.contains_key(&((*op).into(), *slot))
         };
-        for &tensor in &p.erased_tensors {
+        for &tensor in &p.wiring.erased_tensors {
             let made = self.graph.producer(tensor).is_some_and(|made| kept(&made))
                 || self.made.contains_key(&TensorRef::Old(tensor));
             if made || self.in_use(tensor) || self.stays_referred(tensor) {
                 return Err(Reason::ErasedInUse(self.tensor_label(tensor.into())));
             }
         }
-        let displaced = p.results.keys().filter_map(|(op, _)| match op {
+        let displaced = p.wiring.results.keys().filter_map(|(op, _)| match op {
             OpRef::Old(op) => Some(*op),
             OpRef::New(_) => None,
         });
-        let ops: IndexSet<OpId> = p.erased_ops.iter().copied().chain(displaced).collect();
+        let ops: IndexSet<OpId> = p.wiring.erased_ops.iter().copied().chain(displaced).collect();
         for op in ops {
             for (slot, tensor) in (0..).zip(self.graph.results(op)) {
                 let valued = kept(&(op, slot))
@@ -192,7 +193,7 @@ impl Overlay<'_> {
 
     /// An output that is replaced keeps its type and shape: callers depend on them.
     fn outputs(&self) -> Result<(), Reason> {
-        for (old, new) in &self.patch.moved_outputs {
+        for (old, new) in &self.patch.wiring.moved_outputs {
             if !self.graph.is_output(*old) {
                 continue;
             }

@@ -17,57 +17,116 @@ pub struct Applied {
     pub pass: Option<Arc<str>>,
     /// Ops whose operands, results, attributes or operand types changed; new ones first.
     pub ops: Vec<OpId>,
-    /// Ops that were erased; the handles are stale.
-    pub erased: Vec<OpId>,
     /// Tensors that were changed or added; new ones first.
     pub tensors: Vec<TensorId>,
     /// Tensors whose type or quantisation was set, among those that were there before.
     pub retyped: Vec<TensorId>,
-    /// How many ops were added.
-    pub ops_added: usize,
-    /// How many ops were erased.
-    pub ops_erased: usize,
-    /// How many tensors were added.
-    pub tensors_added: usize,
-    /// How many tensors were erased.
-    pub tensors_erased: usize,
-    /// How many subgraphs were dropped.
-    pub subgraphs_erased: usize,
-    /// How many buffers were dropped.
-    pub buffers_erased: usize,
-    /// How many operator codes were dropped.
-    pub op_codes_erased: usize,
-    /// Constant bytes that the model no longer holds.
-    pub bytes_dropped: u64,
-    /// Constants that were added.
-    pub constants: Vec<BufferId>,
-    /// Constants that were let go.
-    pub released: Vec<BufferId>,
+    /// The rest, where there is any: the journal has an entry for each of a great many patches,
+    /// most of which add and drop nothing.
+    pub(super) more: Option<Box<AddedAndDropped>>,
+}
+
+/// What an edit added and what it dropped.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct AddedAndDropped {
+    pub(super) ops_added: usize,
+    pub(super) erased: Vec<OpId>,
+    pub(super) tensors_added: usize,
+    pub(super) tensors_erased: usize,
+    pub(super) subgraphs_erased: usize,
+    pub(super) buffers_erased: usize,
+    pub(super) op_codes_erased: usize,
+    pub(super) bytes_dropped: u64,
+    pub(super) constants: Vec<BufferId>,
+    pub(super) released: Vec<BufferId>,
 }
 
 impl Applied {
     /// Ops that were added.
     pub fn added_ops(&self) -> &[OpId] {
-        &self.ops[..self.ops_added]
+        &self.ops[..self.ops_added()]
     }
 
     /// Tensors that were added.
     pub fn added_tensors(&self) -> &[TensorId] {
-        &self.tensors[..self.tensors_added]
+        &self.tensors[..self.tensors_added()]
+    }
+
+    /// How many ops were added.
+    pub fn ops_added(&self) -> usize {
+        self.number(|more| more.ops_added)
+    }
+
+    /// Ops that were erased; the handles are stale.
+    pub fn erased(&self) -> &[OpId] {
+        self.list(|more| &more.erased)
+    }
+
+    /// How many tensors were added.
+    pub fn tensors_added(&self) -> usize {
+        self.number(|more| more.tensors_added)
+    }
+
+    /// How many tensors were erased.
+    pub fn tensors_erased(&self) -> usize {
+        self.number(|more| more.tensors_erased)
+    }
+
+    /// How many subgraphs were dropped.
+    pub fn subgraphs_erased(&self) -> usize {
+        self.number(|more| more.subgraphs_erased)
+    }
+
+    /// How many buffers were dropped.
+    pub fn buffers_erased(&self) -> usize {
+        self.number(|more| more.buffers_erased)
+    }
+
+    /// How many operator codes were dropped.
+    pub fn op_codes_erased(&self) -> usize {
+        self.number(|more| more.op_codes_erased)
+    }
+
+    /// Constant bytes that the model no longer holds.
+    pub fn bytes_dropped(&self) -> u64 {
+        self.number(|more| more.bytes_dropped)
+    }
+
+    /// Constants that were added.
+    pub fn constants(&self) -> &[BufferId] {
+        self.list(|more| &more.constants)
+    }
+
+    /// Constants that were let go.
+    pub fn released(&self) -> &[BufferId] {
+        self.list(|more| &more.released)
     }
 
     /// What may have another number since.
     pub fn renumbers(&self) -> Numbers {
         Numbers {
-            subgraphs: self.subgraphs_erased > 0,
-            ops: self.ops_added + self.ops_erased > 0,
-            tensors: self.tensors_added + self.tensors_erased > 0,
-            buffers: self.buffers_erased > 0,
+            subgraphs: self.subgraphs_erased() > 0,
+            ops: self.ops_added() + self.erased().len() > 0,
+            tensors: self.tensors_added() + self.tensors_erased() > 0,
+            buffers: self.buffers_erased() > 0,
         }
     }
 
-    pub(super) fn pruned(what: String) -> Self {
-        Self { label: Cow::Owned(format!("drop {what}")), ..Self::default() }
+    fn number<N: Default>(&self, of: impl Fn(&AddedAndDropped) -> N) -> N {
+        self.more.as_deref().map_or_else(N::default, of)
+    }
+
+    fn list<T>(&self, of: impl Fn(&AddedAndDropped) -> &[T]) -> &[T] {
+        self.more.as_deref().map_or(&[], of)
+    }
+
+    pub(super) fn with(self, more: AddedAndDropped) -> Self {
+        let more = (more != AddedAndDropped::default()).then(|| Box::new(more));
+        Self { more, ..self }
+    }
+
+    pub(super) fn pruned(what: String, more: AddedAndDropped) -> Self {
+        Self { label: Cow::Owned(format!("drop {what}")), ..Self::default() }.with(more)
     }
 }
 

@@ -10,7 +10,8 @@ use crate::{
 };
 use bytes::Bytes;
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, LazyLock};
 
 /// A tensor that is there or that the patch adds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -87,6 +88,18 @@ pub struct Patch {
     pub(super) constants: Vec<Bytes>,
     pub(super) tensors: Vec<Tensor>,
     pub(super) ops: Vec<(Op, InsertionPoint)>,
+    pub(super) tensor_changes: Vec<(TensorRef, TensorChange)>,
+    pub(super) op_changes: Vec<(OpId, OpChange)>,
+    pub(super) wiring: LazyWiring,
+}
+
+/// What a patch says of edges and of what goes, which most patches of a weight or a note say nothing
+/// of: then it takes no room.
+#[derive(Clone, Debug, Default)]
+pub(super) struct LazyWiring(Option<Box<Wiring>>);
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Wiring {
     /// Last one wins, as if they had been applied in order.
     pub(super) operands: IndexMap<(OpRef, u32), Option<TensorRef>>,
     pub(super) results: IndexMap<(OpRef, u32), TensorRef>,
@@ -94,10 +107,29 @@ pub struct Patch {
     pub(super) moved_outputs: IndexMap<TensorId, TensorRef>,
     pub(super) inputs: Option<Vec<TensorRef>>,
     pub(super) outputs: Option<Vec<TensorRef>>,
-    pub(super) tensor_changes: Vec<(TensorRef, TensorChange)>,
-    pub(super) op_changes: Vec<(OpId, OpChange)>,
     pub(super) erased_ops: IndexSet<OpId>,
     pub(super) erased_tensors: IndexSet<TensorId>,
+}
+
+impl Deref for LazyWiring {
+    type Target = Wiring;
+
+    fn deref(&self) -> &Wiring {
+        static NONE: LazyLock<Wiring> = LazyLock::new(Wiring::default);
+        self.0.as_deref().unwrap_or_else(|| &NONE)
+    }
+}
+
+impl DerefMut for LazyWiring {
+    fn deref_mut(&mut self) -> &mut Wiring {
+        self.0.get_or_insert_default()
+    }
+}
+
+impl PartialEq for LazyWiring {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
 }
 
 /// What a patch sets of a tensor.
@@ -180,16 +212,9 @@ impl Patch {
             constants: Vec::new(),
             tensors: Vec::new(),
             ops: Vec::new(),
-            operands: IndexMap::default(),
-            results: IndexMap::default(),
-            intermediates: IndexMap::default(),
-            moved_outputs: IndexMap::default(),
-            inputs: None,
-            outputs: None,
             tensor_changes: Vec::new(),
             op_changes: Vec::new(),
-            erased_ops: IndexSet::default(),
-            erased_tensors: IndexSet::default(),
+            wiring: LazyWiring::default(),
         }
     }
 
@@ -213,24 +238,24 @@ impl Patch {
         self.constants.is_empty()
             && self.tensors.is_empty()
             && self.ops.is_empty()
-            && self.operands.is_empty()
-            && self.results.is_empty()
-            && self.intermediates.is_empty()
-            && self.moved_outputs.is_empty()
-            && self.inputs.is_none()
-            && self.outputs.is_none()
+            && self.wiring.operands.is_empty()
+            && self.wiring.results.is_empty()
+            && self.wiring.intermediates.is_empty()
+            && self.wiring.moved_outputs.is_empty()
+            && self.wiring.inputs.is_none()
+            && self.wiring.outputs.is_none()
             && self.op_changes.iter().all(|(_, change)| change.is_annotation())
             && self.tensor_changes.iter().all(|(_, c)| matches!(c, TensorChange::Name(_)))
-            && self.erased_ops.is_empty()
-            && self.erased_tensors.is_empty()
+            && self.wiring.erased_ops.is_empty()
+            && self.wiring.erased_tensors.is_empty()
     }
 
     /// What would have another number once it is applied, or a number where none was: metadata
     /// that counts such things would be wrong then ([`crate::Module::numbered_by_metadata`]).
     pub fn renumbers(&self) -> Numbers {
         Numbers {
-            ops: !self.ops.is_empty() || !self.erased_ops.is_empty(),
-            tensors: !self.tensors.is_empty() || !self.erased_tensors.is_empty(),
+            ops: !self.ops.is_empty() || !self.wiring.erased_ops.is_empty(),
+            tensors: !self.tensors.is_empty() || !self.wiring.erased_tensors.is_empty(),
             ..Numbers::default()
         }
     }
@@ -252,10 +277,10 @@ impl Patch {
         self.ops.push((op, place));
         let id = OpRef::New(self.ops.len() as u32 - 1);
         for (slot, tensor) in operands.iter().enumerate() {
-            self.operands.insert((id, slot as u32), *tensor);
+            self.wiring.operands.insert((id, slot as u32), *tensor);
         }
         for (slot, tensor) in results.iter().enumerate() {
-            self.results.insert((id, slot as u32), *tensor);
+            self.wiring.results.insert((id, slot as u32), *tensor);
         }
         id
     }
@@ -276,17 +301,17 @@ impl Patch {
 
     /// Lets an op read another tensor.
     pub fn set_operand(&mut self, op: impl Into<OpRef>, slot: u32, tensor: impl Into<TensorRef>) {
-        self.operands.insert((op.into(), slot), Some(tensor.into()));
+        self.wiring.operands.insert((op.into(), slot), Some(tensor.into()));
     }
 
     /// Leaves an operand out, which the op must be able to do without; the others keep their slots.
     pub fn clear_operand(&mut self, op: impl Into<OpRef>, slot: u32) {
-        self.operands.insert((op.into(), slot), None);
+        self.wiring.operands.insert((op.into(), slot), None);
     }
 
     /// Lets an op write another tensor.
     pub fn set_result(&mut self, op: impl Into<OpRef>, slot: u32, tensor: impl Into<TensorRef>) {
-        self.results.insert((op.into(), slot), tensor.into());
+        self.wiring.results.insert((op.into(), slot), tensor.into());
     }
 
     /// Sets or clears a scratch tensor of an op.
@@ -296,22 +321,22 @@ impl Patch {
         slot: u32,
         tensor: Option<impl Into<TensorRef>>,
     ) {
-        self.intermediates.insert((op.into(), slot), tensor.map(Into::into));
+        self.wiring.intermediates.insert((op.into(), slot), tensor.map(Into::into));
     }
 
     /// Lets the subgraph return `new` wherever it returned `old`, in its signatures too.
     pub fn replace_output(&mut self, old: TensorId, new: impl Into<TensorRef>) {
-        self.moved_outputs.insert(old, new.into());
+        self.wiring.moved_outputs.insert(old, new.into());
     }
 
     /// Sets what the subgraph takes. Its signatures stay ([`super::Edit::Signatures`]).
     pub fn set_inputs(&mut self, inputs: impl IntoIterator<Item = TensorRef>) {
-        self.inputs = Some(inputs.into_iter().collect());
+        self.wiring.inputs = Some(inputs.into_iter().collect());
     }
 
     /// Sets what the subgraph returns, whatever [`Self::replace_output`] says. Its signatures stay.
     pub fn set_outputs(&mut self, outputs: impl IntoIterator<Item = TensorRef>) {
-        self.outputs = Some(outputs.into_iter().collect());
+        self.wiring.outputs = Some(outputs.into_iter().collect());
     }
 
     /// Lets everything that reads `old` read `new`, which must have the same shape and the
@@ -319,7 +344,7 @@ impl Patch {
     pub fn replace_uses(&mut self, graph: &Subgraph, old: TensorId, new: impl Into<TensorRef>) {
         let new = new.into();
         for r#use in graph.uses(old) {
-            self.operands.insert((r#use.op.into(), r#use.slot), Some(new));
+            self.wiring.operands.insert((r#use.op.into(), r#use.slot), Some(new));
         }
         self.replace_output(old, new);
     }
@@ -382,17 +407,17 @@ impl Patch {
 
     /// Erases an op. Its results must be erased, computed otherwise, made constants or unused.
     pub fn erase_op(&mut self, op: OpId) {
-        self.erased_ops.insert(op);
+        self.wiring.erased_ops.insert(op);
     }
 
     /// Whether the patch erases the op.
     pub fn erases(&self, op: OpId) -> bool {
-        self.erased_ops.contains(&op)
+        self.wiring.erased_ops.contains(&op)
     }
 
     /// Erases a tensor that nothing uses any more.
     pub fn erase_tensor(&mut self, tensor: TensorId) {
-        self.erased_tensors.insert(tensor);
+        self.wiring.erased_tensors.insert(tensor);
     }
 }
 
@@ -459,7 +484,7 @@ impl Patch {
 
     /// Whether it sets what the subgraph takes or returns.
     pub fn sets_inputs_or_outputs(&self) -> bool {
-        self.inputs.is_some() || self.outputs.is_some()
+        self.wiring.inputs.is_some() || self.wiring.outputs.is_some()
     }
 
     /// Quantisation that the patch brings.

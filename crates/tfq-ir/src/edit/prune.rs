@@ -1,7 +1,7 @@
 //! Removing what nothing refers to.
 
 use super::apply::Outcome;
-use super::log::Applied;
+use super::log::{AddedAndDropped, Applied};
 use crate::model::module::to_change;
 use crate::words::counted;
 use crate::{BufferId, Module, Numbers, Op, OpId, SubgraphId, TensorId};
@@ -106,11 +106,12 @@ impl Module {
             }
         }
         let bytes = dead.iter().sum();
-        Outcome::Told(Applied {
+        let more = AddedAndDropped {
             buffers_erased: dead.len(),
             bytes_dropped: bytes,
-            ..Applied::pruned(counted(dead.len(), "buffer"))
-        })
+            ..AddedAndDropped::default()
+        };
+        Outcome::Told(Applied::pruned(counted(dead.len(), "buffer"), more))
     }
 
     /// Drops operator codes that no op has.
@@ -136,10 +137,8 @@ impl Module {
                 }
             }
         }
-        Outcome::Told(Applied {
-            op_codes_erased: dropped,
-            ..Applied::pruned(format!("{dropped} operator codes"))
-        })
+        let more = AddedAndDropped { op_codes_erased: dropped, ..AddedAndDropped::default() };
+        Outcome::Told(Applied::pruned(format!("{dropped} operator codes"), more))
     }
 
     /// Drops subgraphs that neither the main one nor a signature reaches. All stay where metadata
@@ -183,10 +182,8 @@ impl Module {
                 signature.subgraph = new as u32;
             }
         }
-        Outcome::Told(Applied {
-            subgraphs_erased: dropped,
-            ..Applied::pruned(counted(dropped, "subgraph"))
-        })
+        let more = AddedAndDropped { subgraphs_erased: dropped, ..AddedAndDropped::default() };
+        Outcome::Told(Applied::pruned(counted(dropped, "subgraph"), more))
     }
 }
 

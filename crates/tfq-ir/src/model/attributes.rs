@@ -129,7 +129,10 @@ impl Attributes {
             (Ok(n), true) => _ = self.values.remove(n),
             (Ok(n), false) => self.values[n].1 = value,
             (Err(_), true) => (),
-            (Err(n), false) => self.values.insert(n, (at as u16, value)),
+            (Err(n), false) => {
+                self.values.reserve_exact(1);
+                self.values.insert(n, (at as u16, value));
+            }
         }
         Ok(())
     }

@@ -24,7 +24,11 @@ impl Notes {
     pub fn insert(&mut self, name: Cow<'static, str>, value: Attr) {
         match self.0.iter_mut().find(|(of, _)| *of == name) {
             Some((_, known)) => *known = value,
-            None => self.0.push((name, value)),
+            None => {
+                // Room for four would be more than all else that is held of an op.
+                self.0.reserve_exact(1);
+                self.0.push((name, value));
+            }
         }
     }
 

@@ -108,7 +108,7 @@ pub fn bisect(
     let touched: IndexSet<OpId> = applied
         .ops
         .iter()
-        .chain(&applied.erased)
+        .chain(applied.erased())
         .copied()
         .filter(|op| before.subgraph(sg).contains_op(*op))
         .collect();

@@ -132,7 +132,7 @@ impl Analysis for HybridVerdicts {
     }
 
     fn follow(verdicts: &Self::Result, input: AnalysisInput<'_>, change: Change<'_>) -> bool {
-        let ops = change.applied.ops.iter().chain(&change.applied.erased).chain(change.noted);
+        let ops = change.applied.ops.iter().chain(change.applied.erased()).chain(change.noted);
         verdicts.forget(input, ops.copied());
         true
     }

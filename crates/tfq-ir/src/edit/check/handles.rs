@@ -66,8 +66,8 @@ pub(super) fn handles(module: &Module, graph: &Subgraph, p: &Patch) -> Result<()
         TensorRef::New(n) if (n as usize) < p.tensors.len() => Ok(()),
         TensorRef::New(_) => Err(Reason::Dangling),
     };
-    let slots = || p.operands.keys().chain(p.intermediates.keys());
-    for (op, _) in slots().chain(p.results.keys()) {
+    let slots = || p.wiring.operands.keys().chain(p.wiring.intermediates.keys());
+    for (op, _) in slots().chain(p.wiring.results.keys()) {
         op_ref(*op)?;
     }
     for (_, place) in &p.ops {
@@ -75,18 +75,18 @@ pub(super) fn handles(module: &Module, graph: &Subgraph, p: &Patch) -> Result<()
             known_op(graph, *op)?;
         }
     }
-    for op in p.op_changes.iter().map(|(op, _)| op).chain(&p.erased_ops) {
+    for op in p.op_changes.iter().map(|(op, _)| op).chain(&p.wiring.erased_ops) {
         known_op(graph, *op)?;
     }
-    let connected = p.operands.values().chain(p.intermediates.values()).flatten();
-    for tensor in connected.chain(p.results.values()) {
+    let connected = p.wiring.operands.values().chain(p.wiring.intermediates.values()).flatten();
+    for tensor in connected.chain(p.wiring.results.values()) {
         tensor_ref(*tensor)?;
     }
-    for (old, new) in &p.moved_outputs {
+    for (old, new) in &p.wiring.moved_outputs {
         tensor_ref((*old).into())?;
         tensor_ref(*new)?;
     }
-    for tensor in p.inputs.iter().chain(&p.outputs).flatten() {
+    for tensor in p.wiring.inputs.iter().chain(&p.wiring.outputs).flatten() {
         tensor_ref(*tensor)?;
     }
     for (tensor, change) in &p.tensor_changes {
@@ -103,7 +103,7 @@ pub(super) fn handles(module: &Module, graph: &Subgraph, p: &Patch) -> Result<()
             _ => (),
         }
     }
-    for tensor in &p.erased_tensors {
+    for tensor in &p.wiring.erased_tensors {
         tensor_ref((*tensor).into())?;
     }
     for tensor in p.quantizations().flat_map(|q| q.details.links()) {

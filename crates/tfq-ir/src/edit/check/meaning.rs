@@ -71,7 +71,12 @@ impl<'a> After<'a> {
                 OpChange::Note(..) | OpChange::Version(_) => (),
             }
         }
-        Self { check, ops, operands: counts(p.operands.keys()), results: counts(p.results.keys()) }
+        Self {
+            check,
+            ops,
+            operands: counts(p.wiring.operands.keys()),
+            results: counts(p.wiring.results.keys()),
+        }
     }
 
     /// What the subgraph returns keeps the type that callers expect, however it is stored, unless the
@@ -104,8 +109,8 @@ impl<'a> After<'a> {
             let no_less = was.zip(*now).is_some_and(|(was, now)| self.operand(now).refines(&was));
             (!no_less).then_some(op)
         };
-        touched.extend(p.operands.iter().filter_map(says_less));
-        touched.extend(p.results.keys().map(|(op, _)| *op));
+        touched.extend(p.wiring.operands.iter().filter_map(says_less));
+        touched.extend(p.wiring.results.keys().map(|(op, _)| *op));
         let changes = p.op_changes.iter().filter(|(_, change)| !change.is_annotation());
         touched.extend(changes.map(|(op, _)| OpRef::Old(*op)));
         for tensor in self.check.after.keys() {
@@ -118,7 +123,7 @@ impl<'a> After<'a> {
                 touched.extend(graph.uses(*id).iter().map(|r#use| OpRef::Old(r#use.op)));
             }
         }
-        touched.retain(|op| !matches!(op, OpRef::Old(op) if p.erased_ops.contains(op)));
+        touched.retain(|op| !matches!(op, OpRef::Old(op) if p.wiring.erased_ops.contains(op)));
         touched
     }
 
@@ -134,11 +139,11 @@ impl<'a> After<'a> {
         let count = |now: usize, made: &HashMap<OpRef, u32>| {
             (now as u32).max(made.get(&op).copied().unwrap_or(0))
         };
-        let operand = |slot: u32| match p.operands.get(&(op, slot)) {
+        let operand = |slot: u32| match p.wiring.operands.get(&(op, slot)) {
             Some(set) => *set,
             None => operands.get(slot as usize).copied().flatten().map(TensorRef::Old),
         };
-        let result = |slot: u32| match p.results.get(&(op, slot)) {
+        let result = |slot: u32| match p.wiring.results.get(&(op, slot)) {
             Some(set) => Some(*set),
             None => results.get(slot as usize).copied().map(TensorRef::Old),
         };
@@ -173,7 +178,7 @@ impl<'a> After<'a> {
             OpRef::Old(op) => Some(op),
             OpRef::New(_) => None,
         });
-        let all = self.check.patch.erased_ops.iter().chain(changed);
+        let all = self.check.patch.wiring.erased_ops.iter().chain(changed);
         all.flat_map(|op| {
             OpView::of(self.check.module, self.check.patch.subgraph, *op)
                 .contradictions(self.check.module)

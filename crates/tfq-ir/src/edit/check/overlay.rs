@@ -33,15 +33,16 @@ impl<'a> Overlay<'a> {
     pub(super) fn new(module: &'a Module, graph: &'a Subgraph, patch: &'a Patch) -> Self {
         let p = patch;
         let links = p.quantizations().flat_map(|q| q.details.links()).map(TensorRef::from);
-        let returned = p.moved_outputs.values().chain(p.outputs.iter().flatten()).copied();
+        let returned =
+            p.wiring.moved_outputs.values().chain(p.wiring.outputs.iter().flatten()).copied();
         let mut check = Self {
             module,
             graph,
             patch,
-            made: p.results.iter().map(|((op, _), tensor)| (*tensor, *op)).collect(),
+            made: p.wiring.results.iter().map(|((op, _), tensor)| (*tensor, *op)).collect(),
             read: HashSet::default(),
             returned: returned.collect(),
-            taken: p.inputs.as_ref().map(|inputs| inputs.iter().copied().collect()),
+            taken: p.wiring.inputs.as_ref().map(|inputs| inputs.iter().copied().collect()),
             buffers: HashMap::default(),
             links: links.collect(),
             links_dropped: OnceCell::new(),
@@ -91,8 +92,8 @@ impl<'a> Overlay<'a> {
     /// The op that computes a tensor afterwards.
     pub(super) fn producer_after(&self, tensor: TensorRef) -> Option<OpRef> {
         let kept = |(op, slot): &(OpId, u32)| {
-            !self.patch.erased_ops.contains(op)
-                && !self.patch.results.contains_key(&((*op).into(), *slot))
+            !self.patch.wiring.erased_ops.contains(op)
+                && !self.patch.wiring.results.contains_key(&((*op).into(), *slot))
         };
         let old = || self.producer_before(tensor).filter(kept).map(|(op, _)| op.into());
         self.made.get(&tensor).copied().or_else(old)
@@ -101,8 +102,8 @@ impl<'a> Overlay<'a> {
     /// Ops that read the tensor as it is, and of which the patch says nothing else.
     pub(super) fn readers_kept(&self, tensor: TensorId) -> impl Iterator<Item = OpId> {
         self.graph.uses(tensor).into_iter().filter_map(|r#use| {
-            let changed = self.patch.operands.contains_key(&(r#use.op.into(), r#use.slot));
-            (!changed && !self.patch.erased_ops.contains(&r#use.op)).then_some(r#use.op)
+            let changed = self.patch.wiring.operands.contains_key(&(r#use.op.into(), r#use.slot));
+            (!changed && !self.patch.wiring.erased_ops.contains(&r#use.op)).then_some(r#use.op)
         })
     }
 
@@ -138,7 +139,7 @@ impl<'a> Overlay<'a> {
 
     /// What the patch lets ops read, those aside that it erases.
     pub(super) fn operands_kept(&self) -> impl Iterator<Item = (OpRef, TensorRef)> + '_ {
-        self.kept(&self.patch.operands)
+        self.kept(&self.patch.wiring.operands)
     }
 
     pub(super) fn kept<'s>(
@@ -146,7 +147,7 @@ impl<'a> Overlay<'a> {
         slots: &'s IndexMap<(OpRef, u32), Option<TensorRef>>,
     ) -> impl Iterator<Item = (OpRef, TensorRef)> + 's {
         slots.iter().filter_map(|(&(op, _), &tensor)| {
-            let erased = matches!(op, OpRef::Old(op) if self.patch.erased_ops.contains(&op));
+            let erased = matches!(op, OpRef::Old(op) if self.patch.wiring.erased_ops.contains(&op));
             Some((op, tensor.filter(|_| !erased)?))
         })
     }
@@ -164,8 +165,8 @@ impl<'a> Overlay<'a> {
     /// Whether the tensor is an output of which the patch says nothing.
     pub(super) fn stays_output(&self, tensor: TensorId) -> bool {
         self.graph.is_output(tensor)
-            && !self.patch.moved_outputs.contains_key(&tensor)
-            && self.patch.outputs.is_none()
+            && !self.patch.wiring.moved_outputs.contains_key(&tensor)
+            && self.patch.wiring.outputs.is_none()
     }
 
     /// Whether something else than ops refers to the tensor after the patch.
@@ -176,15 +177,15 @@ impl<'a> Overlay<'a> {
         let scratch = |op: OpId| {
             let slots = (0..).zip(self.graph.intermediates(op));
             let mut named = slots.filter(|(_, scratch)| *scratch == Some(tensor));
-            !p.erased_ops.contains(&op)
-                && named.any(|(slot, _)| !p.intermediates.contains_key(&(op.into(), slot)))
+            !p.wiring.erased_ops.contains(&op)
+                && named.any(|(slot, _)| !p.wiring.intermediates.contains_key(&(op.into(), slot)))
         };
         self.is_input_after(this)
             || (now.input && signature_input())
             || self.stays_output(tensor)
-            || (now.signature_output && !p.moved_outputs.contains_key(&tensor))
+            || (now.signature_output && !p.wiring.moved_outputs.contains_key(&tensor))
             || (now.scratch && self.graph.scratch_of(tensor).any(scratch))
-            || self.kept(&p.intermediates).any(|(_, scratch)| scratch == this)
+            || self.kept(&p.wiring.intermediates).any(|(_, scratch)| scratch == this)
             || (now.quantization && self.graph.links_to(tensor) > self.links_dropped(tensor))
             || self.links.contains(&this)
     }
@@ -198,7 +199,7 @@ impl<'a> Overlay<'a> {
                 _ => None,
             });
             let changed: IndexSet<TensorId> =
-                changed.chain(self.patch.erased_tensors.iter().copied()).collect();
+                changed.chain(self.patch.wiring.erased_tensors.iter().copied()).collect();
             let mut dropped: HashMap<TensorId, u32> = HashMap::default();
             for link in changed.iter().flat_map(|id| self.graph.tensor(*id).links()) {
                 *dropped.entry(link).or_default() += 1;
