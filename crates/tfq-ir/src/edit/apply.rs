@@ -264,6 +264,8 @@ fn commit(module: &mut Module, patch: &Patch) -> Applied {
 
     let mut changed: IndexSet<TensorId> = tensors.iter().copied().collect();
     let mut retyped: IndexSet<TensorId> = IndexSet::default();
+    // Most patches set several things of one tensor.
+    let mut told = None;
     for (tensor, change) in &patch.tensor_changes {
         use TensorChange::{Expressed, Name, Quantization, Type};
         let id = place(*tensor);
@@ -272,7 +274,8 @@ fn commit(module: &mut Module, patch: &Patch) -> Applied {
         if was_there && matches!(change, Type(_) | Quantization(_) | Expressed(_)) {
             retyped.insert(id);
         }
-        if !matches!(change, Name(_)) {
+        if !matches!(change, Name(_)) && told != Some(id) {
+            told = Some(id);
             touched.extend(graph.uses(id).iter().map(|u| u.op));
             touched.extend(graph.producer(id).map(|(op, _)| op));
         }

@@ -20,6 +20,10 @@ pub(super) fn check(module: &Module, patch: &Patch) -> Result<(), Reason> {
     }
     let graph = module.subgraph(patch.subgraph);
     handles(module, graph, patch)?;
+    // Names, notes and versions go with everything.
+    if patch.only_annotates() {
+        return Ok(());
+    }
     Overlay::new(module, graph, patch).run()
 }
 

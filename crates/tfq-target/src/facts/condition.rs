@@ -48,9 +48,10 @@ use crate::error::Problem;
 use crate::facts::op::OpFacts;
 use crate::form::{Granularity, WeightForm, quantized_axis};
 use smallvec::SmallVec;
+use std::cell::OnceCell;
 use tfq_ir::catalog::{self, AttrDefault, AttrType, OpInfo, ops};
 use tfq_ir::{
-    Attr, ElementType, Module, Op, OpId, QuantizationDetails, Subgraph, SubgraphId, Tensor,
+    Attr, ElementType, Module, Op, OpId, Operands, QuantizationDetails, Subgraph, SubgraphId, Tensor,
     TensorId, TensorLink,
 };
 
@@ -325,6 +326,8 @@ pub(crate) struct Site<'a> {
     graph: &'a Subgraph,
     id: OpId,
     op: &'a Op,
+    /// Looked up when the first condition asks.
+    operands: OnceCell<Operands>,
     weight: Option<Weight<'a>>,
     supposed: Supposed,
 }
@@ -357,6 +360,7 @@ impl<'a> Site<'a> {
             graph,
             id,
             op: graph.op(id),
+            operands: OnceCell::new(),
             weight: None,
             supposed: Supposed::default(),
         }
@@ -392,6 +396,10 @@ impl<'a> Site<'a> {
             .collect()
     }
 
+    fn operands(&self) -> &Operands {
+        self.operands.get_or_init(|| self.graph.operands(self.id))
+    }
+
     fn port(&self, port: Port) -> Option<&Tensor> {
         let id = self.port_id(port)?;
         let supposed = self.supposed.stored.iter().find(|(of, _)| *of == id);
@@ -400,7 +408,7 @@ impl<'a> Site<'a> {
 
     fn port_id(&self, port: Port) -> Option<TensorId> {
         match port {
-            Port::In(slot) => self.graph.operand(self.id, u32::try_from(slot).ok()?),
+            Port::In(slot) => self.operands().get(slot).copied().flatten(),
             Port::Out(slot) => self.graph.results(self.id).get(slot).copied(),
         }
     }
@@ -478,7 +486,7 @@ impl<'a> Site<'a> {
                 axis.is_some_and(|(_, len)| len == tensor.scales())
             }),
             Test::SeveralScales(port) => on(port, &|tensor| tensor.scales() > 1),
-            Test::Operands(count) => self.graph.operands(self.id).len() == *count,
+            Test::Operands(count) => self.operands().len() == *count,
             Test::Attr(name, values) => {
                 self.attr(name).is_some_and(|value| values.contains(&value))
             }
@@ -506,7 +514,7 @@ impl<'a> Site<'a> {
             }
             Test::InPlace => {
                 let results = self.graph.results(self.id);
-                self.graph.operands(self.id).iter().flatten().any(|id| results.contains(id))
+                self.operands().iter().flatten().any(|id| results.contains(id))
             }
             Test::Grouped => match (self.port(Port::In(0)), self.port(Port::In(1))) {
                 (Some(data), Some(filter)) => {
