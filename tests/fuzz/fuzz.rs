@@ -18,6 +18,7 @@ use std::sync::LazyLock;
 use tfq_golden::{Golden, Header, blame, compare, record, same_text};
 use tfq_ir::{ElementType, Module};
 use tfq_opt::diff::{DiffOptions, Style, diff, html};
+use tfq_opt::edits::{Blobs, Edits};
 use tfq_opt::pass::{Pipeline, RunError};
 use tfq_opt::target::Target;
 use tfq_opt::{Error, Optimizer};
@@ -173,6 +174,80 @@ fn what_is_told_of_a_model_can_be_told_of_any() {
         assert!(blame(&read, &recording).is_none());
     });
 }
+
+#[test]
+fn edits_are_refused_or_applied() {
+    /// Files, and the edits that a run made of each with what lies beside them.
+    static RUNS: LazyLock<Vec<(Module, Vec<u8>, Vec<u8>)>> = LazyLock::new(|| {
+        let run = |pipeline: &str| {
+            let mut optimizer = Optimizer::parse(pipeline).expect("it is a pipeline");
+            optimizer.run_options.keep_edits = true;
+            optimizer.allow_unloadable = true;
+            let small = small_models().into_iter().map(|file| lifted(&file).unwrap());
+            let runs = small.chain(large_models(3)).filter_map(|module| {
+                let done = optimizer.run(module.clone()).ok()?;
+                let mut blobs = Blobs::new();
+                let edits = done.edits(&mut blobs)?;
+                let log = edits.to_json();
+                (!edits.is_empty()).then(|| (module, log.into_bytes(), blobs.to_side_file()))
+            });
+            runs.collect::<Vec<_>>()
+        };
+        PIPELINES.into_iter().flat_map(run).collect()
+    });
+    LazyLock::force(&RUNS);
+    bolero::check!().with_iterations(ITERATIONS).for_each(|input: &[u8]| {
+        let mut input = Unstructured::new(input);
+        let (module, log, side) = input.choose(&RUNS).expect("there are some");
+        let rest = input.bytes(input.len()).unwrap_or_default();
+        let log = spliced(std::slice::from_ref(log), &EDIT_WORDS, rest);
+        let blobs = Blobs::from_side_file(&Bytes::from_static(side)).expect("it is a side file");
+        let mut changed = module.clone();
+        let applied = Edits::parse(&String::from_utf8_lossy(&log))
+            .and_then(|edits| edits.apply(&mut changed, &blobs));
+        match applied {
+            Ok(()) => {
+                let shown = || String::from_utf8_lossy(&log).into_owned();
+                assert_eq!(changed.verify(), Ok(()), "{}", shown());
+                let mut blobs = Blobs::new();
+                let again = Edits::of_log(module, changed.edits(), &mut blobs);
+                let mut replayed = module.clone();
+                again.apply(&mut replayed, &blobs).unwrap_or_else(|e| panic!("{e}\n{}", shown()));
+                assert_same_file(
+                    "a replay differs",
+                    &shown(),
+                    &lowered(&replayed),
+                    &lowered(&changed),
+                );
+            }
+            Err(_) => assert_eq!(changed.state_hash(), module.state_hash()),
+        }
+    });
+}
+
+/// What edits may have much of, or in the place of something else.
+const EDIT_WORDS: [&str; 20] = [
+    "[",
+    "]",
+    "{",
+    "}",
+    "\"",
+    ",",
+    ":",
+    "null",
+    "true",
+    "-1",
+    "4294967295",
+    "1e400",
+    "\"@0%1\"",
+    "\"@0#1\"",
+    "\"@9%9\"",
+    "{\"new\": 0}",
+    "{\"new\": 7}",
+    "\"nan\"",
+    "\"CONV_2D\"",
+    "\"FLOAT16\"",
+];
 
 /// Holds a module against what texts and files make of it.
 fn comes_back(module: &Module) {

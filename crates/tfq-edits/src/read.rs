@@ -6,8 +6,8 @@ use crate::number::{Float, Int64};
 use crate::wire::{
     Attribute, Blob, BufferRef, Builtin, Details, Edit, Link, Map, New, NewOp, Nullable, Op,
     OpChange, OpHandle, OpRef, Operand, Operator, Patch, Place, Plain, Port, Prune, Quantization,
-    Record, Signature, SparseIndex, Sparsity, Tensor, TensorChange, TensorHandle, TensorRef, Type,
-    VariantTensor,
+    Record, Recorded, Signature, SparseIndex, Sparsity, Tensor, TensorChange, TensorHandle,
+    TensorRef, Type, VariantTensor,
 };
 use crate::write::own_table;
 use bytes::Bytes;
@@ -245,10 +245,14 @@ impl Reader<'_> {
     }
 
     fn record(&self, record: &Record, at: &At<'_>) -> Read<tfq_ir::Record> {
-        // A record may tell of ops that are gone: readers skip those.
+        // A record may tell of what is gone: readers skip it.
         let entries = each(&record.entries, &at.field("entries"), |entry, at| {
             let bytes = self.blob(&entry.content, &at.field("content"))?;
-            Ok(RecordEntry { op: entry.op.0, bytes })
+            let of = match entry.of {
+                Recorded::Op(op) => tfq_ir::Recorded::Op(op.0),
+                Recorded::Tensor(tensor) => tfq_ir::Recorded::Tensor(tensor.0),
+            };
+            Ok(RecordEntry { of, bytes })
         })?;
         let about = each(&record.about, &at.field("about"), builtin)?;
         Ok(tfq_ir::Record { entries, about })

@@ -145,13 +145,22 @@ pub(crate) struct Record {
     pub(crate) entries: Vec<RecordEntry>,
 }
 
-/// What a record says of an op.
+/// What a record says of an op or a tensor.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RecordEntry {
-    pub(crate) op: OpHandle,
+    pub(crate) of: Recorded,
     pub(crate) content: Blob,
+}
+
+/// An op or a tensor that is there.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(untagged, expecting = "an op or a tensor, such as \"@0#12\" or \"@0%12\"")]
+pub(crate) enum Recorded {
+    Op(OpHandle),
+    Tensor(TensorHandle),
 }
 
 /// A change of one subgraph. What it adds itself goes by its place in `add_constants`,

@@ -6,8 +6,8 @@ use crate::wire::{
     Attribute, Blob, BufferRef, Builtin, ChangedOp, ChangedTensor, Custom, CustomOptions, Details,
     Edit, ExternalBuffer, Link, Map, New, NewOp, Nullable, Op, OpChange, OpHandle, OpRef, OpResult,
     Operand, Operator, Output, Patch, Place, Plain, Port, Prune, Quantization, Record, RecordEntry,
-    Signature, SparseDimension, SparseIndex, Sparsity, Table, Tensor, TensorChange, TensorHandle,
-    TensorRef, Type, VariantTensor, Version,
+    Recorded, Signature, SparseDimension, SparseIndex, Sparsity, Table, Tensor, TensorChange,
+    TensorHandle, TensorRef, Type, VariantTensor, Version,
 };
 use bytes::Bytes;
 use data_encoding::BASE64;
@@ -335,7 +335,10 @@ impl Writer<'_> {
 
     fn record(&mut self, record: &tfq_ir::Record) -> Record {
         let entry = |entry: &tfq_ir::RecordEntry| RecordEntry {
-            op: OpHandle(entry.op),
+            of: match entry.of {
+                tfq_ir::Recorded::Op(op) => Recorded::Op(OpHandle(op)),
+                tfq_ir::Recorded::Tensor(tensor) => Recorded::Tensor(TensorHandle(tensor)),
+            },
             content: self.blob(&entry.bytes),
         };
         Record {

@@ -3,7 +3,7 @@
 use crate::catalog::ops;
 use crate::maps::IndexMap;
 use crate::{
-    DEQUANT_CACHE_METADATA, Edit, Module, ModuleParts, OpId, Record, RecordEntry, SubgraphId,
+    DEQUANT_CACHE_METADATA, Module, ModuleParts, OpId, Record, RecordEntry, Recorded, SubgraphId,
 };
 use std::sync::Arc;
 
@@ -65,7 +65,7 @@ impl DequantCache {
             let mut bytes = vec![reason.expect("all are listed") as u8];
             bytes.extend(entry.bytes.to_le_bytes());
             bytes.extend(entry.bytes_per_invoke.to_le_bytes());
-            RecordEntry { op: entry.op, bytes: bytes.into() }
+            RecordEntry { of: Recorded::Op(entry.op), bytes: bytes.into() }
         };
         Record { entries: self.entries.iter().map(entry).collect(), about: vec![ops::DEQUANTIZE] }
     }
@@ -73,12 +73,13 @@ impl DequantCache {
 
 impl DequantCacheEntry {
     fn of(subgraph: SubgraphId, entry: &RecordEntry) -> Option<Self> {
+        let Recorded::Op(op) = entry.of else { return None };
         let (reason, numbers) = entry.bytes.split_first()?;
         let (bytes, per_invoke) = numbers.split_at_checked(size_of::<u64>())?;
         let number = |bytes: &[u8]| Some(u64::from_le_bytes(bytes.try_into().ok()?));
         Some(Self {
             subgraph,
-            op: entry.op,
+            op,
             reason: *REASONS.get(usize::from(*reason))?,
             bytes: number(bytes)?,
             bytes_per_invoke: number(per_invoke)?,
@@ -86,13 +87,12 @@ impl DequantCacheEntry {
     }
 }
 
-impl Edit {
-    /// Sets what is known of cached Dequantize results: an [`Edit::Record`]. `None` drops the
-    /// metadata entry of the file as well.
-    pub fn dequant_cache(cache: Option<DequantCache>) -> Self {
-        let record = cache.map(|cache| Arc::new(cache.record()));
-        Self::Record(DEQUANT_CACHE_METADATA.into(), record)
-    }
+/// Whether writers can write the record: it says of each DEQUANTIZE what they expect.
+pub(crate) fn is_dequant_cache(module: &Module, record: &Record) -> bool {
+    module.recorded(record).all(|(sg, entry)| {
+        let known = DequantCacheEntry::of(sg, entry);
+        known.is_some_and(|entry| module.subgraph(sg).op(entry.op).kind.is(ops::DEQUANTIZE))
+    })
 }
 
 impl Module {

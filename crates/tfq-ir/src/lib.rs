@@ -31,9 +31,9 @@ pub use model::{
     Attr, AttrError, Attributes, BufferId, ConstantPool, CustomOptions, DEQUANT_CACHE_METADATA,
     DimensionMetadata, ElementType, ExternalBuffer, Metadata, Module, ModuleParts, NoHandle, Notes,
     Numbering, Numbers, Oddity, Op, OpCode, OpId, OpKind, Operands, Quantization,
-    QuantizationDetails, Record, RecordEntry, References, SharedLists, Signature, SparseIndex,
-    Sparsity, Subgraph, SubgraphBuilder, SubgraphId, Tensor, TensorId, TensorLink, Use,
-    VariantSubType, numbering,
+    QuantizationDetails, Record, RecordEntry, Recorded, References, SharedLists, Signature,
+    SparseIndex, Sparsity, Subgraph, SubgraphBuilder, SubgraphId, Tensor, TensorId, TensorLink,
+    Use, VariantSubType, is_record_key, numbering,
 };
 pub use ops::{CallEffects, Effects, aliased_operand, catalog, effects};
 pub use trailer::{is_zip, relocated_trailer};

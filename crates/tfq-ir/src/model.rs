@@ -30,7 +30,7 @@ pub use notes::Notes;
 pub use numbering::{DEQUANT_CACHE_METADATA, Numbering, Numbers, numbering};
 pub use oddity::Oddity;
 pub use op::{CustomOptions, Op, OpKind};
-pub use record::{Record, RecordEntry};
+pub use record::{Record, RecordEntry, Recorded, is_record_key};
 pub use references::References;
 pub use shared_lists::SharedLists;
 pub use signature::Signature;

@@ -11,9 +11,10 @@ use proptest::prelude::*;
 use std::sync::Arc;
 use tfq_ir::catalog::ops;
 use tfq_ir::{
-    Attr, BufferId, BufferRef, ConstantPool, Edit, ElementType, InsertionPoint, Module, Op,
-    OpChange, OpId, OpKind, Patch, Quantization, Reason, Sparsity, SubgraphBuilder, SubgraphId,
-    Tensor, TensorChange, TensorId, TensorRef, Use, VariantSubType,
+    Attr, BufferId, BufferRef, ConstantPool, DEQUANT_CACHE_METADATA, Edit, ElementType,
+    InsertionPoint, Module, Op, OpChange, OpId, OpKind, Patch, Quantization, Reason, Record,
+    Sparsity, SubgraphBuilder, SubgraphId, Tensor, TensorChange, TensorId, TensorRef, Use,
+    VariantSubType,
 };
 
 /// All that a module is, internals of the graph included, but for the numbers of its epochs, which
@@ -315,13 +316,26 @@ fn signatures_and_records_are_held_to_what_there_is() {
     assert_eq!(module.apply(gone).unwrap_err().reason, Reason::StaleTensor);
     let nowhere = Edit::Signatures(vec![signature(3, &[c.x], &[])]);
     assert_eq!(module.apply(nowhere).unwrap_err().reason, Reason::ForeignTensor);
-    let unknown = Edit::Record("mine".into(), Some(Arc::new(record_of(c.add))));
-    let error = module.apply(unknown).unwrap_err();
-    assert_eq!(error.reason, Reason::Record("mine".into()));
-    assert_eq!(
-        error.to_string(),
-        "patch `set record `mine`` refused: no file can hold a record `mine`"
-    );
+    let record = |key: &str, record| Edit::Record(key.into(), Some(Arc::new(record)));
+    let error = module.apply(record("mine", record_of(c.add))).unwrap_err();
+    assert_eq!(error.reason, Reason::RecordKey("mine".into()));
+    let told = "patch `set record `mine`` refused: `mine` is no key of a record: it is words of";
+    assert!(error.to_string().starts_with(told), "{error}");
+    // That of cached results tells of a DEQUANTIZE only, and in one form.
+    let of_add = record(DEQUANT_CACHE_METADATA, record_of(c.add));
+    let error = module.apply(of_add).unwrap_err();
+    assert_eq!(error.reason, Reason::Record(DEQUANT_CACHE_METADATA.into()));
+    module.apply(record("acme.mine", record_of(c.add))).unwrap();
+    assert_eq!(module.record("acme.mine"), Some(&record_of(c.add)));
+    let about = Record { about: vec![250], ..Record::default() };
+    let error = module.apply(record("acme.mine", about)).unwrap_err();
+    assert_eq!(error.reason, Reason::RecordOperator("acme.mine".into(), 250));
+    // Metadata that is no record keeps its name, and is not dropped as one.
+    module.apply(Edit::Metadata("acme.build".into(), Some(bytes(1)))).unwrap();
+    let error = module.apply(record("acme.build", Record::default())).unwrap_err();
+    assert_eq!(error.reason, Reason::RecordName("acme.build".into()));
+    let drop = Edit::Record("acme.build".into(), None);
+    assert_eq!(module.apply(drop).unwrap_err().reason, Reason::RecordName("acme.build".into()));
 }
 
 #[test]

@@ -25,8 +25,8 @@ use error::{Fail, Parsed, Span, fail, fail_with};
 use parser::Parser;
 use raw::{
     Content, MODEL_VERSION, Name, Once, Qualified, Raw, RawBuffers, RawCacheEntry, RawLayout,
-    RawLink, RawMetadata, RawOp, RawPlace, RawShared, RawSignature, RawSlot, RawSubgraph,
-    RawTensor,
+    RawLink, RawMetadata, RawOp, RawPlace, RawRecord, RawRecordEntry, RawRecorded, RawShared,
+    RawSignature, RawSlot, RawSubgraph, RawTensor,
 };
 use std::collections::HashSet;
 use tfq_ir::Module;

@@ -16,7 +16,10 @@ use printer::{Aside, Printed, Printer};
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
 use tfq_ir::quote_into;
-use tfq_ir::{Attr, CacheReason, Module, OpId, SubgraphId, TensorId, TensorLink, catalog};
+use tfq_ir::{
+    Attr, CacheReason, DEQUANT_CACHE_METADATA, Module, OpId, OpKind, Recorded, SubgraphId,
+    TensorId, TensorLink, catalog,
+};
 
 pub(super) fn print(module: &Module, level: Level) -> String {
     distinct(module, level, None, || Aside::Nothing).0
@@ -135,6 +138,9 @@ impl<'m> Printer<'m> {
         }
         if self.level >= Level::Quant {
             self.dequant_cache();
+        }
+        if self.level >= Level::Types {
+            self.records();
         }
         if self.level >= Level::Types && !module.trailer().is_empty() {
             self.out.push_str("\ntrailer = ");
@@ -260,6 +266,57 @@ impl<'m> Printer<'m> {
             );
         }
         self.out.push_str("}\n");
+    }
+}
+
+/// Records of any key; that of cached Dequantize results has a form of its own.
+impl Printer<'_> {
+    fn records(&mut self) {
+        let module = self.module;
+        for (key, record) in module.records().filter(|(key, _)| ***key != *DEQUANT_CACHE_METADATA) {
+            self.out.push_str("\nrecord ");
+            quote_into(&mut self.out, key);
+            if !record.about.is_empty() {
+                self.out.push_str(" about (");
+                for (n, code) in record.about.iter().enumerate() {
+                    self.separate(n);
+                    self.kind(&OpKind::Builtin(*code));
+                }
+                self.out.push(')');
+            }
+            self.out.push_str(" {\n");
+            let mut orders = HashMap::new();
+            for (sg, entry) in module.recorded(record) {
+                let (at, graph) = (sg.0 as usize, module.subgraph(sg));
+                self.out.push_str("  ");
+                quote::name(&mut self.out, '@', &self.subgraphs[at]);
+                match entry.of {
+                    Recorded::Tensor(tensor) => {
+                        self.out.push_str(" tensor ");
+                        self.link(at, &TensorLink::Tensor(tensor));
+                    }
+                    Recorded::Op(op) => {
+                        self.out.push_str(" op ");
+                        let result = graph.results(op).first().copied();
+                        let is_its =
+                            |id: &TensorId| graph.producer(*id).is_some_and(|of| of.0 == op);
+                        match result.filter(is_its) {
+                            Some(result) => self.link(at, &TensorLink::Tensor(result)),
+                            None => {
+                                let order: &HashMap<OpId, usize> = orders
+                                    .entry(sg)
+                                    .or_insert_with(|| graph.ops().zip(0..).collect());
+                                _ = write!(self.out, "{}", order[&op]);
+                            }
+                        }
+                    }
+                }
+                self.out.push_str(" = ");
+                self.blob(&entry.bytes);
+                self.out.push('\n');
+            }
+            self.out.push_str("}\n");
+        }
     }
 }
 

@@ -10,6 +10,7 @@ mod lift;
 mod lower;
 mod mapped;
 mod options;
+mod records;
 mod scan;
 mod trailer;
 

@@ -2,7 +2,7 @@
 
 use crate::foreign::{Foreign, recognise};
 use crate::scan::{self, Fault, Scan, field_at, u32_at};
-use crate::{annotations, options, trailer};
+use crate::{annotations, options, records, trailer};
 use bytes::Bytes;
 use flatbuffers::{ForwardsUOffset, Vector};
 use smallvec::SmallVec;
@@ -172,7 +172,8 @@ fn lift_model_in(
     parts.trailer = trailer::split(file, scan.end.max(outside_end));
     let module = parts.build().with_oddities(|_, _| true);
     let cache = annotations::read(&module);
-    let module = module.with_dequant_cache(cache);
+    let records = records::read(&module);
+    let module = module.with_dequant_cache(cache).with_records(records);
     module.verify().map_err(|errors| {
         let more = match errors.len() - 1 {
             0 => String::new(),

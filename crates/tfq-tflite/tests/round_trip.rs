@@ -12,9 +12,10 @@ use tfq_ir::catalog::ops;
 use tfq_ir::{
     BufferId, CacheReason, ConstantPool, CustomOptions, DEQUANT_CACHE_METADATA, DequantCache,
     DequantCacheEntry, Edit, ElementType, InsertionPoint, Metadata, Module, Op, OpCode, OpId,
-    OpKind, Patch, Signature, SubgraphBuilder, SubgraphId, Tensor,
+    OpKind, Patch, Reason, Record, RecordEntry, Recorded, Signature, SubgraphBuilder, SubgraphId,
+    Tensor,
 };
-use tfq_schema::tflite as fb;
+use tfq_schema::{annotations, tflite as fb};
 use tfq_tflite::{
     LiftError, LiftOptions, LowerOptions, Placement, lift, lift_model, lower, lower_into,
 };
@@ -791,6 +792,144 @@ fn a_record_that_cannot_be_read_stays_until_its_numbers_may_be_wrong() {
         assert_eq!(record(&module), bytes);
         erase_unread(&mut module);
         assert_eq!(module.metadata(), []);
+    }
+}
+
+const KEY: &str = "acme.ranges";
+
+/// A model with a record of an op, of one without results and of a tensor.
+fn with_record() -> (Module, Record) {
+    let mut builder = SubgraphBuilder::new(None);
+    let x = builder.tensor(float("x", &[1]));
+    let unread = builder.tensor(float("unread", &[1]));
+    builder.op(op(ops::NEG), &[Some(x)], &[unread]);
+    let y = builder.tensor(float("y", &[1]));
+    let relu = builder.op(op(ops::RELU), &[Some(x)], &[y]);
+    let sink = builder.op(Op::new(OpKind::Custom("Sink".into())), &[Some(y)], &[]);
+    let graph = builder.finish(vec![x], vec![y]);
+    let said = [
+        (Recorded::Op(relu), &b"relu"[..]),
+        (Recorded::Tensor(y), b"y"),
+        (Recorded::Op(sink), b""),
+        (Recorded::Tensor(y), b"y again"),
+    ];
+    let entries =
+        said.map(|(of, bytes)| RecordEntry { of, bytes: Bytes::from_static(bytes) }).to_vec();
+    let record = Record { entries, about: vec![ops::RELU] };
+    let mut module = Module::new(vec![graph], ConstantPool::new(vec![None]));
+    module.apply(Edit::Record(KEY.into(), Some(Arc::new(record.clone())))).unwrap();
+    (module, record)
+}
+
+/// What a record says, with the numbers of ops and tensors.
+fn said(module: &Module) -> Option<Vec<(String, Bytes)>> {
+    let record = module.record(KEY)?;
+    let entries = module.recorded(record).map(|(sg, entry)| {
+        let graph = module.subgraph(sg);
+        let of = match entry.of {
+            Recorded::Op(op) => format!("op {:?}", graph.ops().position(|id| id == op)),
+            Recorded::Tensor(id) => format!("tensor {:?}", graph.tensors().position(|t| t == id)),
+        };
+        (of, entry.bytes.clone())
+    });
+    Some(entries.collect())
+}
+
+#[test]
+fn a_record_of_any_key_is_written_and_read_back() {
+    let (module, record) = with_record();
+    let file = lowered(&module, Placement::Auto);
+    let again = lifted(&file);
+    assert_eq!(again.record(KEY).map(|record| &record.about), Some(&record.about));
+    assert_eq!(said(&again), said(&module));
+    assert!(lowered(&again, Placement::Auto) == file);
+    // As text too, and back to the same file.
+    let (text, side) = tfq_text::print_with_side(&again);
+    let options = tfq_text::ParseOptions { side: Some(side.into()), ..Default::default() };
+    let parsed = tfq_text::parse(&text, &options).unwrap();
+    assert_eq!(said(&parsed), said(&module));
+    assert!(lowered(&parsed, Placement::Auto) == file);
+}
+
+#[test]
+fn a_record_of_any_key_follows_what_it_names() {
+    let (mut module, _) = with_record();
+    let before = said(&module).unwrap();
+    erase_unread(&mut module);
+    for module in [&module, &lifted(&lowered(&module, Placement::Auto))] {
+        let after = said(module).unwrap();
+        let words: Vec<&str> = after.iter().map(|(of, _)| of.as_str()).collect();
+        assert_eq!(words, ["op Some(0)", "tensor Some(1)", "op Some(1)", "tensor Some(1)"]);
+        assert!(after.iter().zip(&before).all(|(after, before)| after.1 == before.1));
+    }
+    // One that was read from a file likewise.
+    let mut read = lifted(&lowered(&with_record().0, Placement::Auto));
+    erase_unread(&mut read);
+    assert_eq!(said(&lifted(&lowered(&read, Placement::Auto))), said(&module));
+    assert_eq!(lifted(&lowered(&read, Placement::Auto)).metadata().len(), 1);
+    // In an order of chance too.
+    let shuffled = with_record().0.rebuilt(|_| ()).shuffled(7);
+    assert_eq!(said(&shuffled), Some(before));
+}
+
+#[test]
+fn a_record_of_any_key_is_dropped_with_its_metadata() {
+    let mut module = lifted(&lowered(&with_record().0, Placement::Auto));
+    // A patch that changes what a RELU reads leaves the record untrue.
+    let graph = module.subgraph(SubgraphId(0));
+    let relu = graph.ops().find(|id| graph.op(*id).kind.is(ops::RELU)).unwrap();
+    let mut patch = Patch::new(SubgraphId(0), "read something else");
+    let other = patch.new_constant(float("c", &[1]), Bytes::from_static(&[0; 4]));
+    patch.set_operand(relu, 0, other);
+    module.apply(patch).unwrap();
+    assert_eq!((said(&module), module.metadata()), (None, &[][..]));
+    let mut module = lifted(&lowered(&with_record().0, Placement::Auto));
+    module.apply(Edit::Record(KEY.into(), None)).unwrap();
+    assert_eq!((said(&module), module.metadata()), (None, &[][..]));
+}
+
+#[test]
+fn what_is_no_record_stays_ordinary_metadata() {
+    let (module, _) = with_record();
+    let file = lifted(&lowered(&module, Placement::Auto));
+    let envelope = file.metadata_bytes(KEY).unwrap().clone();
+    assert_eq!(&envelope[4..8], b"TFQR");
+    let replaced = |from: &[u8], to: &[u8]| {
+        let at = envelope.windows(from.len()).position(|bytes| bytes == from).unwrap();
+        let mut bytes = envelope.to_vec();
+        bytes[at..at + to.len()].copy_from_slice(to);
+        Bytes::from(bytes)
+    };
+    let mut newer = FlatBufferBuilder::new();
+    let key = newer.create_string(KEY);
+    let args = annotations::RecordArgs { version: 2, key: Some(key), ..Default::default() };
+    let root = annotations::Record::create(&mut newer, &args);
+    newer.finish(root, Some("TFQR"));
+    let cases = [
+        ("cut off", envelope.slice(..envelope.len() / 2)),
+        ("another identifier", replaced(b"TFQR", b"XXXX")),
+        ("another key", replaced(b"acme.ranges", b"acme.others")),
+        // The name of the result that is recorded: another tool renumbered the model.
+        ("another name", replaced(b"y\0", b"z\0")),
+        ("another version", Bytes::copy_from_slice(newer.finished_data())),
+        ("nothing", Bytes::new()),
+    ];
+    for (what, bytes) in cases {
+        let mut module = module.clone();
+        module.apply(Edit::Record(KEY.into(), None)).unwrap();
+        module.apply(Edit::Metadata(KEY.into(), Some(bytes.clone()))).unwrap();
+        let mut read = lifted(&lowered(&module, Placement::Auto));
+        assert_eq!(read.records().count(), 0, "{what}");
+        erase_unread(&mut read);
+        let read = lifted(&lowered(&read, Placement::Auto));
+        assert_eq!(read.metadata_bytes(KEY), Some(&bytes), "{what}");
+        // A record cannot take its place.
+        let refused = read.clone().apply(Edit::Record(KEY.into(), Some(Arc::default())));
+        assert_eq!(refused.unwrap_err().reason, Reason::RecordName(KEY.into()), "{what}");
+    }
+    for key in ["min_runtime_version", "TFLITE_METADATA", "acme", "Acme.x"] {
+        let refused = module.clone().apply(Edit::Record(key.into(), Some(Arc::default())));
+        assert_eq!(refused.unwrap_err().reason, Reason::RecordKey(key.into()));
     }
 }
 

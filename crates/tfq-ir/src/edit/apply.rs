@@ -5,11 +5,11 @@ use super::check;
 use super::log::{AddedAndDropped, Applied};
 use super::patch::{BufferRef, InsertionPoint, OpChange, OpRef, Patch, TensorChange, TensorRef};
 use super::refused::{Reason, Rejected};
+use crate::dequant_cache::is_dequant_cache;
 use crate::maps::{HashMap, IndexSet};
-use crate::model::numbering::keeps_record;
 use crate::model::signature::SignaturePorts;
 use crate::model::subgraph::EdgeRole;
-use crate::{BufferId, Metadata, Module, OpId, TensorId};
+use crate::{BufferId, DEQUANT_CACHE_METADATA, Metadata, Module, OpId, TensorId, is_record_key};
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -92,11 +92,21 @@ impl Module {
                 told
             }
             Edit::Record(key, record) => {
-                if !keeps_record(key) {
-                    return Err(Reason::Record(key.clone()));
-                }
                 let is_there =
                     || self.metadata.iter().any(|entry| entry.name.as_ref() == Some(key));
+                let is_ours = key.as_ref() == DEQUANT_CACHE_METADATA;
+                if !is_record_key(key) {
+                    return Err(Reason::RecordKey(key.clone()));
+                }
+                if let Some(code) = record.as_ref().and_then(|record| record.unknown_operator()) {
+                    return Err(Reason::RecordOperator(key.clone(), code));
+                }
+                if !is_ours && !self.records.contains_key(key) && is_there() {
+                    return Err(Reason::RecordName(key.clone()));
+                }
+                if is_ours && record.as_ref().is_some_and(|r| !is_dequant_cache(self, r)) {
+                    return Err(Reason::Record(key.clone()));
+                }
                 if self.records.get(key) == record.as_ref() && (record.is_some() || !is_there()) {
                     return Ok(Outcome::Nothing);
                 }

@@ -74,6 +74,15 @@ pub enum Reason {
          depend on it; return another tensor behind an op that converts"
     )]
     OutputType { subgraph: u32, tensor: String, before: ElementType, after: ElementType },
-    #[error("no file can hold a record `{0}`")]
+    #[error(
+        "`{0}` is no key of a record: it is words of lower-case letters, digits, `_` and `-` with \
+         dots between, the first that of its maker, such as `acme.ranges`"
+    )]
+    RecordKey(Arc<str>),
+    #[error("the file has metadata `{0}` that is no record; give the record another key")]
+    RecordName(Arc<str>),
+    #[error("record `{0}` is about {1}, which is no operator of the format")]
+    RecordOperator(Arc<str>, i32),
+    #[error("a record `{0}` does not say that")]
     Record(Arc<str>),
 }

@@ -6,7 +6,7 @@ use crate::edit::Log;
 use crate::maps::IndexMap;
 use crate::{
     BufferId, ConstantPool, ExternalBuffer, Metadata, Op, OpCode, OpId, Record, RecordEntry,
-    Signature, Subgraph, SubgraphId, TensorId,
+    Recorded, Signature, Subgraph, SubgraphId, TensorId,
 };
 use bytes::Bytes;
 use std::hash::Hasher;
@@ -272,14 +272,26 @@ impl Module {
         self.records.iter().map(|(key, record)| (key, &**record))
     }
 
-    /// The entries of a record whose ops the module still has, with their subgraphs.
+    /// The module with these records too, which its file has.
+    #[must_use]
+    pub fn with_records(mut self, records: IndexMap<Arc<str>, Arc<Record>>) -> Self {
+        self.records.extend(records);
+        self
+    }
+
+    /// The entries of a record about what the module still has, with their subgraphs.
     pub fn recorded<'a>(
         &'a self,
         record: &'a Record,
     ) -> impl Iterator<Item = (SubgraphId, &'a RecordEntry)> {
         record.entries.iter().filter_map(|entry| {
-            let sg = self.by_origin(entry.op.origin())?;
-            self.subgraph(sg).contains_op(entry.op).then_some((sg, entry))
+            let sg = self.by_origin(entry.of.origin())?;
+            let graph = self.subgraph(sg);
+            let is_there = match entry.of {
+                Recorded::Op(op) => graph.contains_op(op),
+                Recorded::Tensor(tensor) => graph.contains_tensor(tensor),
+            };
+            is_there.then_some((sg, entry))
         })
     }
 

@@ -86,8 +86,3 @@ static NUMBERINGS: &[Numbering] = &[
 pub fn numbering(name: &str) -> Option<&'static Numbering> {
     NUMBERINGS.iter().find(|numbering| numbering.name == name)
 }
-
-/// Whether writers know how to write a record of this key.
-pub(crate) fn keeps_record(key: &str) -> bool {
-    numbering(key).is_some_and(|numbering| numbering.kept_true)
-}

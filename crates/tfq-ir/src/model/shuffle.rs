@@ -2,7 +2,7 @@
 
 use super::signature::SignaturePorts;
 use super::subgraph::Moved;
-use crate::{Module, Subgraph, TensorLink};
+use crate::{Module, Recorded, Subgraph, TensorLink};
 use std::sync::Arc;
 
 impl Module {
@@ -30,8 +30,15 @@ impl Module {
         }
         for record in module.records.values_mut() {
             for entry in &mut Arc::make_mut(record).entries {
-                if let Some(new) = shuffled.iter().find_map(|(_, moved)| moved.ops.get(&entry.op)) {
-                    entry.op = *new;
+                match &mut entry.of {
+                    Recorded::Op(op) => {
+                        let new = shuffled.iter().find_map(|(_, moved)| moved.ops.get(op));
+                        *op = new.copied().unwrap_or(*op);
+                    }
+                    Recorded::Tensor(id) => {
+                        let new = shuffled.iter().find_map(|(_, moved)| moved.tensors.get(id));
+                        *id = new.copied().unwrap_or(*id);
+                    }
                 }
             }
         }

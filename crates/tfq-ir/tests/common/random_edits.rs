@@ -6,8 +6,8 @@ use tfq_ir::catalog::ops;
 use tfq_ir::{
     Attr, BufferId, ConstantPool, DEQUANT_CACHE_METADATA, Edit, ElementType, ExternalBuffer,
     InsertionPoint, Metadata, Module, ModuleParts, OpCode, OpId, OpKind, OpRef, Patch,
-    Quantization, QuantizationDetails, Record, RecordEntry, Signature, SubgraphBuilder, SubgraphId,
-    Tensor, TensorChange, TensorId, TensorLink,
+    Quantization, QuantizationDetails, Record, RecordEntry, Recorded, Signature, SubgraphBuilder,
+    SubgraphId, Tensor, TensorChange, TensorId, TensorLink,
 };
 
 pub(crate) fn signature(subgraph: u32, inputs: &[TensorId], outputs: &[TensorId]) -> Signature {
@@ -32,7 +32,7 @@ pub(crate) fn blockwise(scales: TensorId) -> Option<Arc<Quantization>> {
 }
 
 pub(crate) fn record_of(op: OpId) -> Record {
-    let entries = vec![RecordEntry { op, bytes: bytes(17) }];
+    let entries = vec![RecordEntry { of: Recorded::Op(op), bytes: vec![0; 17].into() }];
     Record { entries, about: vec![ops::DEQUANTIZE] }
 }
 
@@ -78,7 +78,7 @@ pub(crate) fn edit((kind, [a, b, c, d]): Step, module: &Module) -> Edit {
     let buffer = |n: usize| BufferId((n % (module.constants().len() + 1)) as u32);
     let number = |n: usize| n as u32 % 5;
     let some = |n: usize| !n.is_multiple_of(3);
-    let key = || Arc::from(DEQUANT_CACHE_METADATA);
+    let key = || -> Arc<str> { DEQUANT_CACHE_METADATA.into() };
     let name = || Arc::from(["there", "new", DEQUANT_CACHE_METADATA][b % 3]);
     let mut patch = Patch::new(sg, format!("kind {kind}"));
     match kind % KINDS {
@@ -98,7 +98,19 @@ pub(crate) fn edit((kind, [a, b, c, d]): Step, module: &Module) -> Edit {
             let at = if some(d) { sg.0 } else { number(d) };
             return Edit::Signatures(vec![signature(at, graph.inputs(), &[tensor(c)])]);
         }
-        9 => return Edit::Record(key(), some(b).then(|| Arc::new(record_of(op_of(c))))),
+        9 => {
+            let record = match b % 4 {
+                0 => None,
+                1 => Some(record_of(op_of(c))),
+                _ => {
+                    let of = [Recorded::Op(op_of(c)), Recorded::Tensor(tensor(c))][d % 2];
+                    let entries = vec![RecordEntry { of, bytes: bytes(d % 300) }];
+                    Some(Record { entries, about: vec![ops::ADD] })
+                }
+            };
+            let key = [key(), Arc::from("test.record"), Arc::from("test.other")][a % 3].clone();
+            return Edit::Record(key, record.map(Arc::new));
+        }
         10 => {
             let prune = [Edit::PruneBuffers, Edit::PruneOpCodes, Edit::PruneSubgraphs];
             return prune.into_iter().nth(b % 3).expect("there are three");

@@ -503,6 +503,363 @@ impl ::core::fmt::Debug for DequantCache<'_> {
       ds.finish()
   }
 }
+pub enum RecordEntryOffset {}
+#[derive(Copy, Clone, PartialEq)]
+
+/// What a pass found out about one operator or tensor. All indices are those of the file that carries this record.
+pub struct RecordEntry<'a> {
+  pub _tab: ::flatbuffers::Table<'a>,
+}
+
+impl<'a> ::flatbuffers::Follow<'a> for RecordEntry<'a> {
+  type Inner = RecordEntry<'a>;
+  #[inline]
+  unsafe fn follow(buf: &'a [u8], loc: usize) -> Self::Inner {
+    Self { _tab: unsafe { ::flatbuffers::Table::new(buf, loc) } }
+  }
+}
+
+impl<'a> RecordEntry<'a> {
+  pub const VT_SUBGRAPH: ::flatbuffers::VOffsetT = 4;
+  pub const VT_OPERATOR: ::flatbuffers::VOffsetT = 6;
+  pub const VT_TENSOR: ::flatbuffers::VOffsetT = 8;
+  pub const VT_NAME: ::flatbuffers::VOffsetT = 10;
+  pub const VT_CODE: ::flatbuffers::VOffsetT = 12;
+  pub const VT_CONTENT: ::flatbuffers::VOffsetT = 14;
+
+  #[inline]
+  pub unsafe fn init_from_table(table: ::flatbuffers::Table<'a>) -> Self {
+    RecordEntry { _tab: table }
+  }
+  #[allow(unused_mut)]
+  pub fn create<'bldr: 'args, 'args: 'mut_bldr, 'mut_bldr, A: ::flatbuffers::Allocator + 'bldr>(
+    _fbb: &'mut_bldr mut ::flatbuffers::FlatBufferBuilder<'bldr, A>,
+    args: &'args RecordEntryArgs<'args>
+  ) -> ::flatbuffers::WIPOffset<RecordEntry<'bldr>> {
+    let mut builder = RecordEntryBuilder::new(_fbb);
+    if let Some(x) = args.content { builder.add_content(x); }
+    builder.add_code(args.code);
+    if let Some(x) = args.name { builder.add_name(x); }
+    builder.add_tensor(args.tensor);
+    builder.add_operator(args.operator);
+    builder.add_subgraph(args.subgraph);
+    builder.finish()
+  }
+
+
+  /// Index into Model.subgraphs.
+  #[inline]
+  pub fn subgraph(&self) -> u32 {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<u32>(RecordEntry::VT_SUBGRAPH, Some(0)).unwrap()}
+  }
+  /// Index into the operators of that subgraph, or -1 where the entry is about a tensor.
+  #[inline]
+  pub fn operator(&self) -> i32 {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<i32>(RecordEntry::VT_OPERATOR, Some(-1)).unwrap()}
+  }
+  /// Index into the tensors of that subgraph, or -1 where the entry is about an operator.
+  #[inline]
+  pub fn tensor(&self) -> i32 {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<i32>(RecordEntry::VT_TENSOR, Some(-1)).unwrap()}
+  }
+  /// Name of the tensor, or of the operator's first result: an entry of another name is not true of this file.
+  #[inline]
+  pub fn name(&self) -> Option<&'a str> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<&str>>(RecordEntry::VT_NAME, None)}
+  }
+  /// The operator's number in BuiltinOperator, likewise.
+  #[inline]
+  pub fn code(&self) -> i32 {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<i32>(RecordEntry::VT_CODE, Some(-1)).unwrap()}
+  }
+  /// What was found out, in a form that the maker of the record chose.
+  #[inline]
+  pub fn content(&self) -> Option<::flatbuffers::Vector<'a, u8>> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'a, u8>>>(RecordEntry::VT_CONTENT, None)}
+  }
+}
+
+impl ::flatbuffers::Verifiable for RecordEntry<'_> {
+  #[inline]
+  fn run_verifier(
+    v: &mut ::flatbuffers::Verifier, pos: usize
+  ) -> Result<(), ::flatbuffers::InvalidFlatbuffer> {
+    v.visit_table(pos)?
+     .visit_field::<u32>("subgraph", Self::VT_SUBGRAPH, false)?
+     .visit_field::<i32>("operator", Self::VT_OPERATOR, false)?
+     .visit_field::<i32>("tensor", Self::VT_TENSOR, false)?
+     .visit_field::<::flatbuffers::ForwardsUOffset<&str>>("name", Self::VT_NAME, false)?
+     .visit_field::<i32>("code", Self::VT_CODE, false)?
+     .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, u8>>>("content", Self::VT_CONTENT, false)?
+     .finish();
+    Ok(())
+  }
+}
+pub struct RecordEntryArgs<'a> {
+    pub subgraph: u32,
+    pub operator: i32,
+    pub tensor: i32,
+    pub name: Option<::flatbuffers::WIPOffset<&'a str>>,
+    pub code: i32,
+    pub content: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, u8>>>,
+}
+impl<'a> Default for RecordEntryArgs<'a> {
+  #[inline]
+  fn default() -> Self {
+    RecordEntryArgs {
+      subgraph: 0,
+      operator: -1,
+      tensor: -1,
+      name: None,
+      code: -1,
+      content: None,
+    }
+  }
+}
+
+pub struct RecordEntryBuilder<'a: 'b, 'b, A: ::flatbuffers::Allocator + 'a> {
+  fbb_: &'b mut ::flatbuffers::FlatBufferBuilder<'a, A>,
+  start_: ::flatbuffers::WIPOffset<::flatbuffers::TableUnfinishedWIPOffset>,
+}
+impl<'a: 'b, 'b, A: ::flatbuffers::Allocator + 'a> RecordEntryBuilder<'a, 'b, A> {
+  #[inline]
+  pub fn add_subgraph(&mut self, subgraph: u32) {
+    self.fbb_.push_slot::<u32>(RecordEntry::VT_SUBGRAPH, subgraph, 0);
+  }
+  #[inline]
+  pub fn add_operator(&mut self, operator: i32) {
+    self.fbb_.push_slot::<i32>(RecordEntry::VT_OPERATOR, operator, -1);
+  }
+  #[inline]
+  pub fn add_tensor(&mut self, tensor: i32) {
+    self.fbb_.push_slot::<i32>(RecordEntry::VT_TENSOR, tensor, -1);
+  }
+  #[inline]
+  pub fn add_name(&mut self, name: ::flatbuffers::WIPOffset<&'b  str>) {
+    self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(RecordEntry::VT_NAME, name);
+  }
+  #[inline]
+  pub fn add_code(&mut self, code: i32) {
+    self.fbb_.push_slot::<i32>(RecordEntry::VT_CODE, code, -1);
+  }
+  #[inline]
+  pub fn add_content(&mut self, content: ::flatbuffers::WIPOffset<::flatbuffers::Vector<'b , u8>>) {
+    self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(RecordEntry::VT_CONTENT, content);
+  }
+  #[inline]
+  pub fn new(_fbb: &'b mut ::flatbuffers::FlatBufferBuilder<'a, A>) -> RecordEntryBuilder<'a, 'b, A> {
+    let start = _fbb.start_table();
+    RecordEntryBuilder {
+      fbb_: _fbb,
+      start_: start,
+    }
+  }
+  #[inline]
+  pub fn finish(self) -> ::flatbuffers::WIPOffset<RecordEntry<'a>> {
+    let o = self.fbb_.end_table(self.start_);
+    ::flatbuffers::WIPOffset::new(o.value())
+  }
+}
+
+impl ::core::fmt::Debug for RecordEntry<'_> {
+  fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+    let mut ds = f.debug_struct("RecordEntry");
+      ds.field("subgraph", &self.subgraph());
+      ds.field("operator", &self.operator());
+      ds.field("tensor", &self.tensor());
+      ds.field("name", &self.name());
+      ds.field("code", &self.code());
+      ds.field("content", &self.content());
+      ds.finish()
+  }
+}
+pub enum RecordOffset {}
+#[derive(Copy, Clone, PartialEq)]
+
+/// A record of any key. Its buffer has the identifier "TFQR", and its metadata entry the key for a name.
+pub struct Record<'a> {
+  pub _tab: ::flatbuffers::Table<'a>,
+}
+
+impl<'a> ::flatbuffers::Follow<'a> for Record<'a> {
+  type Inner = Record<'a>;
+  #[inline]
+  unsafe fn follow(buf: &'a [u8], loc: usize) -> Self::Inner {
+    Self { _tab: unsafe { ::flatbuffers::Table::new(buf, loc) } }
+  }
+}
+
+impl<'a> Record<'a> {
+  pub const VT_VERSION: ::flatbuffers::VOffsetT = 4;
+  pub const VT_PRODUCER: ::flatbuffers::VOffsetT = 6;
+  pub const VT_KEY: ::flatbuffers::VOffsetT = 8;
+  pub const VT_ABOUT: ::flatbuffers::VOffsetT = 10;
+  pub const VT_ENTRIES: ::flatbuffers::VOffsetT = 12;
+
+  #[inline]
+  pub unsafe fn init_from_table(table: ::flatbuffers::Table<'a>) -> Self {
+    Record { _tab: table }
+  }
+  #[allow(unused_mut)]
+  pub fn create<'bldr: 'args, 'args: 'mut_bldr, 'mut_bldr, A: ::flatbuffers::Allocator + 'bldr>(
+    _fbb: &'mut_bldr mut ::flatbuffers::FlatBufferBuilder<'bldr, A>,
+    args: &'args RecordArgs<'args>
+  ) -> ::flatbuffers::WIPOffset<Record<'bldr>> {
+    let mut builder = RecordBuilder::new(_fbb);
+    if let Some(x) = args.entries { builder.add_entries(x); }
+    if let Some(x) = args.about { builder.add_about(x); }
+    if let Some(x) = args.key { builder.add_key(x); }
+    if let Some(x) = args.producer { builder.add_producer(x); }
+    builder.add_version(args.version);
+    builder.finish()
+  }
+
+
+  /// Version of this layout. A reader leaves a greater one alone.
+  #[inline]
+  pub fn version(&self) -> u32 {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<u32>(Record::VT_VERSION, Some(1)).unwrap()}
+  }
+  /// Program and version that wrote the record, for people to read.
+  #[inline]
+  pub fn producer(&self) -> Option<&'a str> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<&str>>(Record::VT_PRODUCER, None)}
+  }
+  /// The key again: an entry of another name is no record.
+  #[inline]
+  pub fn key(&self) -> Option<&'a str> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<&str>>(Record::VT_KEY, None)}
+  }
+  /// Numbers in BuiltinOperator. A tool that adds such an operator or changes what one reads drops the record.
+  #[inline]
+  pub fn about(&self) -> Option<::flatbuffers::Vector<'a, i32>> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'a, i32>>>(Record::VT_ABOUT, None)}
+  }
+  #[inline]
+  pub fn entries(&self) -> Option<::flatbuffers::Vector<'a, ::flatbuffers::ForwardsUOffset<RecordEntry<'a>>>> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'a, ::flatbuffers::ForwardsUOffset<RecordEntry>>>>(Record::VT_ENTRIES, None)}
+  }
+}
+
+impl ::flatbuffers::Verifiable for Record<'_> {
+  #[inline]
+  fn run_verifier(
+    v: &mut ::flatbuffers::Verifier, pos: usize
+  ) -> Result<(), ::flatbuffers::InvalidFlatbuffer> {
+    v.visit_table(pos)?
+     .visit_field::<u32>("version", Self::VT_VERSION, false)?
+     .visit_field::<::flatbuffers::ForwardsUOffset<&str>>("producer", Self::VT_PRODUCER, false)?
+     .visit_field::<::flatbuffers::ForwardsUOffset<&str>>("key", Self::VT_KEY, false)?
+     .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, i32>>>("about", Self::VT_ABOUT, false)?
+     .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, ::flatbuffers::ForwardsUOffset<RecordEntry>>>>("entries", Self::VT_ENTRIES, false)?
+     .finish();
+    Ok(())
+  }
+}
+pub struct RecordArgs<'a> {
+    pub version: u32,
+    pub producer: Option<::flatbuffers::WIPOffset<&'a str>>,
+    pub key: Option<::flatbuffers::WIPOffset<&'a str>>,
+    pub about: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, i32>>>,
+    pub entries: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, ::flatbuffers::ForwardsUOffset<RecordEntry<'a>>>>>,
+}
+impl<'a> Default for RecordArgs<'a> {
+  #[inline]
+  fn default() -> Self {
+    RecordArgs {
+      version: 1,
+      producer: None,
+      key: None,
+      about: None,
+      entries: None,
+    }
+  }
+}
+
+pub struct RecordBuilder<'a: 'b, 'b, A: ::flatbuffers::Allocator + 'a> {
+  fbb_: &'b mut ::flatbuffers::FlatBufferBuilder<'a, A>,
+  start_: ::flatbuffers::WIPOffset<::flatbuffers::TableUnfinishedWIPOffset>,
+}
+impl<'a: 'b, 'b, A: ::flatbuffers::Allocator + 'a> RecordBuilder<'a, 'b, A> {
+  #[inline]
+  pub fn add_version(&mut self, version: u32) {
+    self.fbb_.push_slot::<u32>(Record::VT_VERSION, version, 1);
+  }
+  #[inline]
+  pub fn add_producer(&mut self, producer: ::flatbuffers::WIPOffset<&'b  str>) {
+    self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(Record::VT_PRODUCER, producer);
+  }
+  #[inline]
+  pub fn add_key(&mut self, key: ::flatbuffers::WIPOffset<&'b  str>) {
+    self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(Record::VT_KEY, key);
+  }
+  #[inline]
+  pub fn add_about(&mut self, about: ::flatbuffers::WIPOffset<::flatbuffers::Vector<'b , i32>>) {
+    self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(Record::VT_ABOUT, about);
+  }
+  #[inline]
+  pub fn add_entries(&mut self, entries: ::flatbuffers::WIPOffset<::flatbuffers::Vector<'b , ::flatbuffers::ForwardsUOffset<RecordEntry<'b >>>>) {
+    self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(Record::VT_ENTRIES, entries);
+  }
+  #[inline]
+  pub fn new(_fbb: &'b mut ::flatbuffers::FlatBufferBuilder<'a, A>) -> RecordBuilder<'a, 'b, A> {
+    let start = _fbb.start_table();
+    RecordBuilder {
+      fbb_: _fbb,
+      start_: start,
+    }
+  }
+  #[inline]
+  pub fn finish(self) -> ::flatbuffers::WIPOffset<Record<'a>> {
+    let o = self.fbb_.end_table(self.start_);
+    ::flatbuffers::WIPOffset::new(o.value())
+  }
+}
+
+impl ::core::fmt::Debug for Record<'_> {
+  fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+    let mut ds = f.debug_struct("Record");
+      ds.field("version", &self.version());
+      ds.field("producer", &self.producer());
+      ds.field("key", &self.key());
+      ds.field("about", &self.about());
+      ds.field("entries", &self.entries());
+      ds.finish()
+  }
+}
 #[inline]
 /// Verifies that a buffer of bytes contains a `DequantCache`
 /// and returns it.

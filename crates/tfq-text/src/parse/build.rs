@@ -1,8 +1,8 @@
 //! From names to a graph.
 
 use super::{
-    Content, Fail, Name, Parsed, Qualified, Raw, RawLayout, RawLink, RawOp, RawShared, RawSlot,
-    RawSubgraph, Span, fail, fail_with,
+    Content, Fail, Name, Parsed, Qualified, Raw, RawLayout, RawLink, RawOp, RawRecorded, RawShared,
+    RawSlot, RawSubgraph, Span, fail, fail_with,
 };
 use crate::quote;
 use bytes::Bytes;
@@ -13,8 +13,8 @@ use tfq_ir::catalog::ops::DEQUANTIZE;
 use tfq_ir::counted;
 use tfq_ir::{
     BufferId, ConstantPool, DequantCache, DequantCacheEntry, Metadata, Module, ModuleParts, OpCode,
-    OpId, OpKind, Quantization, QuantizationDetails, Signature, Subgraph, SubgraphBuilder,
-    SubgraphId, TensorId, TensorLink,
+    OpId, OpKind, Quantization, QuantizationDetails, Record, RecordEntry, Recorded, Signature,
+    Subgraph, SubgraphBuilder, SubgraphId, TensorId, TensorLink,
 };
 
 /// More buffers than this are a mistake.
@@ -107,6 +107,34 @@ pub(super) fn build(mut raw: Raw) -> Parsed<Module> {
             });
         }
         parts.set_dequant_cache(Some(cache));
+    }
+    for record in &raw.records {
+        let mut entries = Vec::new();
+        for entry in &record.entries {
+            let (subgraph, place) = (&raw.subgraphs[entry.subgraph], &places[entry.subgraph]);
+            let graph = &parts.subgraphs[entry.subgraph];
+            let of = match &entry.of {
+                RawRecorded::Tensor(name) => Recorded::Tensor(place.find(subgraph, name)?),
+                RawRecorded::NthOp(n, span) => match graph.ops().nth(*n) {
+                    Some(op) => Recorded::Op(op),
+                    None => {
+                        let ops = counted(graph.op_count(), "op");
+                        return fail(span.clone(), format!("there is no op {n}: there are {ops}"));
+                    }
+                },
+                RawRecorded::Op(name) => match graph.producer(place.find(subgraph, name)?) {
+                    Some((op, 0)) => Recorded::Op(op),
+                    _ => {
+                        let shown = quote::shown('%', &name.name);
+                        let message = format!("`{shown}` is the first result of no op");
+                        return fail(name.span.clone(), message);
+                    }
+                },
+            };
+            entries.push(RecordEntry { of, bytes: entry.bytes.clone() });
+        }
+        let record_of = Record { entries, about: record.about.clone() };
+        parts.records.insert(record.key.clone(), Arc::new(record_of));
     }
     // What is declared and computed as well is meant so; other results come from a slip.
     let apart = |(place, raw): (&Handles, &RawSubgraph)| -> HashSet<TensorId> {

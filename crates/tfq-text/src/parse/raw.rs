@@ -26,6 +26,7 @@ pub(super) struct Raw {
     pub(super) signatures: Vec<RawSignature>,
     pub(super) subgraphs: Vec<RawSubgraph>,
     pub(super) dequant_cache: Option<Vec<RawCacheEntry>>,
+    pub(super) records: Vec<RawRecord>,
     pub(super) trailer: Bytes,
     pub(super) constants_outside: bool,
     pub(super) op_codes: Vec<OpCode>,
@@ -35,6 +36,27 @@ pub(super) struct Raw {
     pub(super) made_up: bool,
 }
 
+pub(super) struct RawRecord {
+    pub(super) key: Arc<str>,
+    pub(super) about: Vec<i32>,
+    pub(super) entries: Vec<RawRecordEntry>,
+}
+
+/// What a record says of an op or a tensor.
+pub(super) struct RawRecordEntry {
+    pub(super) subgraph: usize,
+    pub(super) of: RawRecorded,
+    pub(super) bytes: Bytes,
+}
+
+/// An op goes by its first result, or by its number in execution order.
+pub(super) enum RawRecorded {
+    Op(Name),
+    NthOp(usize, Span),
+    Tensor(Name),
+}
+
+#[derive(Debug)]
 pub(super) struct RawMetadata {
     pub(super) name: Option<Arc<str>>,
     pub(super) buffer: Option<(u32, Span)>,

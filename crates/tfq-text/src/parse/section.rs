@@ -2,17 +2,19 @@
 
 use super::{
     Fail, MODEL_VERSION, Once, Parsed, Parser, Raw, RawBuffers, RawCacheEntry, RawLayout,
-    RawMetadata, RawPlace, RawShared, RawSignature, RawSlot, RawSubgraph, Span, fail, fail_with,
+    RawMetadata, RawPlace, RawRecord, RawRecordEntry, RawRecorded, RawShared, RawSignature,
+    RawSlot, RawSubgraph, Span, fail, fail_with,
 };
 use crate::format::type_from_name;
 use crate::lex::Token;
 use crate::print::REASONS;
 use crate::{Level, VERSION, quote};
 use std::str::FromStr;
+use std::sync::Arc;
 use tfq_ir::did_you_mean;
-use tfq_ir::{ExternalBuffer, OpCode};
+use tfq_ir::{DEQUANT_CACHE_METADATA, ExternalBuffer, OpCode, OpKind, is_record_key};
 
-pub(crate) const SECTIONS: [&str; 14] = [
+pub(crate) const SECTIONS: [&str; 15] = [
     "version",
     "description",
     "metadata",
@@ -21,6 +23,7 @@ pub(crate) const SECTIONS: [&str; 14] = [
     "signature",
     "subgraph",
     "dequant_cache",
+    "record",
     "trailer",
     "constants",
     "metadata_buffer",
@@ -81,7 +84,13 @@ impl Parser<'_> {
         let hashes = [self.elisions.lists.len(), self.elisions.payloads.len()];
         if !matches!(
             word.as_str(),
-            "metadata" | "external_group" | "external_buffer" | "signature" | "subgraph" | "layout"
+            "metadata"
+                | "external_group"
+                | "external_buffer"
+                | "signature"
+                | "subgraph"
+                | "layout"
+                | "record"
         ) {
             raw.once.check(&word, &span)?;
         }
@@ -138,6 +147,13 @@ impl Parser<'_> {
             "dequant_cache" => {
                 let entries = self.dequant_cache()?;
                 raw.dequant_cache = Some(entries);
+            }
+            "record" => {
+                let record = self.record()?;
+                if raw.records.iter().any(|other| other.key == record.key) {
+                    return fail(span, "there is a record of this key already");
+                }
+                raw.records.push(record);
             }
             "trailer" => {
                 self.mark('=')?;
@@ -281,6 +297,51 @@ impl Parser<'_> {
             });
         }
         Ok(entries)
+    }
+
+    fn record(&mut self) -> Parsed<RawRecord> {
+        let span = self.span();
+        let key: Arc<str> = self.string("a key")?.into();
+        if !is_record_key(&key) || key.as_ref() == DEQUANT_CACHE_METADATA {
+            let help =
+                "a key is words of lower-case letters, digits, `_` and `-` with dots between";
+            return fail_with(span, "a record cannot have this key", help);
+        }
+        let mut record = RawRecord { key, about: Vec::new(), entries: Vec::new() };
+        if self.eat_word("about") {
+            self.mark('(')?;
+            while !self.eat_mark(')') {
+                let span = self.span();
+                match self.kind()? {
+                    OpKind::Builtin(code) => record.about.push(code),
+                    OpKind::Custom(_) => {
+                        return fail(span, "a record is about operators of the format only");
+                    }
+                }
+                self.comma(')')?;
+            }
+        }
+        self.mark('{')?;
+        while !self.eat_mark('}') {
+            let subgraph = self.subgraph_ref()?;
+            let (word, span) = self.any_word("`op` or `tensor`")?;
+            let of = match (word.as_str(), self.peek()) {
+                ("tensor", _) => RawRecorded::Tensor(self.tensor()?),
+                ("op", Token::Number(_)) => {
+                    let span = self.span();
+                    RawRecorded::NthOp(self.number("an op")?, span)
+                }
+                ("op", _) => RawRecorded::Op(self.tensor()?),
+                _ => {
+                    let found = quote::cut(&word);
+                    return fail(span, format!("expected `op` or `tensor`, found `{found}`"));
+                }
+            };
+            self.mark('=')?;
+            let bytes = self.blob()?;
+            record.entries.push(RawRecordEntry { subgraph, of, bytes });
+        }
+        Ok(record)
     }
 
     fn op_code(&mut self) -> Parsed<OpCode> {

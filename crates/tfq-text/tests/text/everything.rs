@@ -8,8 +8,8 @@ use tfq_ir::catalog::{self, ops};
 use tfq_ir::{
     Attr, Attributes, BufferId, CacheReason, ConstantPool, DequantCache, DequantCacheEntry,
     DimensionMetadata, ElementType, ExternalBuffer, Metadata, Module, Op, OpCode, OpKind,
-    Quantization, QuantizationDetails, Signature, SparseIndex, Sparsity, Subgraph, SubgraphBuilder,
-    SubgraphId, Tensor, TensorId, TensorLink, VariantSubType,
+    Quantization, QuantizationDetails, Record, RecordEntry, Recorded, Signature, SparseIndex,
+    Sparsity, Subgraph, SubgraphBuilder, SubgraphId, Tensor, TensorId, TensorLink, VariantSubType,
 };
 use tfq_text as text;
 
@@ -350,6 +350,16 @@ pub(crate) fn everything() -> Module {
             }],
         }));
     });
+    let tensor = m.subgraph(MAIN).tensors().next().unwrap();
+    let silent = m.subgraph(MAIN).ops().find(|op| m.subgraph(MAIN).results(*op).is_empty());
+    let ops = [Some(cached), silent].into_iter().flatten().map(Recorded::Op);
+    let entries =
+        ops.chain([Recorded::Tensor(tensor), Recorded::Tensor(tensor)]).zip([1, 0, 70, 3]);
+    let entries =
+        entries.map(|(of, len)| RecordEntry { of, bytes: Bytes::from(vec![0xfe; len]) }).collect();
+    let record = Record { entries, about: vec![ops::ADD, ops::RELU] };
+    m = m.with_records([("acme.ranges".into(), Arc::new(record))].into_iter().collect());
+    m = m.with_records([("acme.empty".into(), Arc::default())].into_iter().collect());
     m.verify().expect("it is sound");
     m
 }
@@ -444,6 +454,18 @@ pub(crate) fn dump(m: &Module) -> String {
             )
             .unwrap();
         }
+    }
+    let named = |of: Recorded| {
+        let (_, graph) = m.subgraphs().find(|(_, graph)| graph.origin() == of.origin()).unwrap();
+        match of {
+            Recorded::Op(op) => format!("op {:?}", graph.ops().position(|other| other == op)),
+            Recorded::Tensor(tensor) => format!("tensor {:?}", number(graph, tensor)),
+        }
+    };
+    for (key, record) in m.records() {
+        let entries: Vec<_> =
+            record.entries.iter().map(|entry| (named(entry.of), &entry.bytes)).collect();
+        writeln!(out, "{key} {:?} {entries:?}", record.about).unwrap();
     }
     if let Some(cache) = m.dequant_cache() {
         for entry in &cache.entries {

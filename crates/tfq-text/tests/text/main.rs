@@ -7,6 +7,7 @@ mod elisions;
 mod errors;
 mod everything;
 mod properties;
+mod records;
 
 use bytes::Bytes;
 use common::{MAIN, chain, main, relu, text as some};
@@ -185,6 +186,7 @@ fn what_may_begin_a_text_is_known_as_one() {
         "external_buffer 1 {}",
         "signature \"x\" @main {}",
         "dequant_cache {",
+        "record \"a.b\" {",
         "trailer = b\"\"",
         "constants outside",
         "metadata_buffer [1]",

@@ -7,7 +7,7 @@ use tfq_text as text;
 use tfq_text::{Level, ParseOptions};
 
 /// Pieces of texts, so that most of what is put together gets past the lexer.
-const PIECES: [&str; 68] = [
+const PIECES: [&str; 69] = [
     "%x",
     "%y",
     "%w",
@@ -66,6 +66,7 @@ const PIECES: [&str; 68] = [
     "metadata",
     "signature",
     "dequant_cache",
+    "record \"a.b\" { @main tensor %x = b\"\" }",
     "\n",
     "padding = SAME",
     "then_subgraph_index = @f",

@@ -1,8 +1,7 @@
 //! What is settled before anything is written.
 
-use crate::annotations;
+use crate::{annotations, records};
 use bytes::Bytes;
-use std::sync::Arc;
 use tfq_ir::maps::{HashMap, HashSet};
 use tfq_ir::{BufferId, DEQUANT_CACHE_METADATA, Metadata, Module, OpCode};
 
@@ -23,14 +22,15 @@ impl Plan {
         let mut buffers: Vec<Option<Bytes>> =
             module.constants().iter().map(|(_, bytes)| bytes.cloned()).collect();
         let mut metadata = module.metadata().to_vec();
-        if let Some(bytes) = annotations::outstanding(module) {
+        let cache = annotations::outstanding(module);
+        let cache = cache.map(|bytes| (DEQUANT_CACHE_METADATA.into(), bytes));
+        for (key, bytes) in cache.into_iter().chain(records::outstanding(module)) {
             if buffers.is_empty() {
                 // Number 0 is for what has no data.
                 buffers.push(None);
             }
-            let name = Some(DEQUANT_CACHE_METADATA);
             let bytes = Some(bytes);
-            match metadata.iter_mut().find(|entry| entry.name.as_deref() == name) {
+            match metadata.iter_mut().find(|entry| entry.name.as_ref() == Some(&key)) {
                 // The record of an earlier run, if that is all that its buffer is for.
                 Some(entry)
                     if entry.buffer != BufferId::NONE && module.buffer_uses(entry.buffer) == 1 =>
@@ -44,7 +44,7 @@ impl Plan {
                 None => {
                     let buffer = BufferId(buffers.len() as u32);
                     buffers.push(bytes);
-                    metadata.push(Metadata { name: name.map(Arc::from), buffer });
+                    metadata.push(Metadata { name: Some(key), buffer });
                 }
             }
         }
