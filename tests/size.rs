@@ -108,6 +108,13 @@ fn what_only_costs_is_undone_and_told() {
     let (pass, remark) = undone.expect("a remark tells of it");
     assert_eq!((pass, remark.kind), ("insert-dequant", RemarkKind::Missed));
     assert!(remark.message.contains("undone, since the file would take"), "{}", remark.message);
+    // What is undone counts as left, whether remarks on what was done are kept or not.
+    let mut quiet = Optimizer::parse("default").unwrap();
+    quiet.run_options.missed_only = true;
+    let quiet = quiet.run(&before[..]).unwrap();
+    assert_eq!(quiet.report.remarks().filter(|(_, r)| r.kind != RemarkKind::Missed).count(), 0);
+    assert_eq!(quiet.report.left_by_rule(), optimized.report.left_by_rule());
+    assert_eq!(quiet.report.left_by_rule()["larger"], 1);
     // Who names the passes gets what they do.
     let named = Optimizer::parse("insert-dequant").unwrap().run(&before[..]).unwrap();
     assert_eq!(named.report.statistic("dequantize-inserted"), 1);

@@ -5,7 +5,6 @@ use super::diagnostics::named;
 use super::model::is_standard;
 use super::verify::Verified;
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -76,7 +75,7 @@ impl Summary<'_> {
             let which = "constants that compat=toco quantises cost more bytes than they save";
             writeln!(out, "  larger by {by} bytes: {grown} of the {which}")?;
         }
-        for (rule, skipped) in self.skipped() {
+        for (rule, skipped) in self.optimized.report.left_by_rule() {
             writeln!(out, "  left unchanged: {skipped} {rule}")?;
         }
         let (target, result) = (named(&self.args.target), self.optimized);
@@ -243,7 +242,7 @@ impl Summary<'_> {
             "bytes_before": self.bytes_in,
             "bytes_after": self.bytes_out,
             "statistics": statistics,
-            "skipped": self.skipped(),
+            "skipped": self.optimized.report.left_by_rule(),
             "passes": passes,
         });
         if let Some(verified) = self.verified {
@@ -293,20 +292,6 @@ impl Summary<'_> {
     fn chosen<'a>(&'a self, filter: &'a str) -> impl Iterator<Item = (&'a str, &'a Remark)> {
         let remarks = self.optimized.report.remarks();
         remarks.filter(move |(pass, _)| filter.is_empty() || *pass == filter)
-    }
-
-    /// How many things were left as they are, by rule.
-    fn skipped(&self) -> BTreeMap<&str, u64> {
-        let mut counts = BTreeMap::new();
-        let remarks = self.optimized.report.remarks();
-        for (_, remark) in remarks.filter(|(_, r)| r.kind == RemarkKind::Missed) {
-            *counts.entry(&*remark.rule).or_default() += 1;
-        }
-        let passes = &self.optimized.report.passes;
-        for (rule, left) in passes.iter().flat_map(|pass| &pass.left) {
-            *counts.entry(&**rule).or_default() += left;
-        }
-        counts
     }
 }
 

@@ -131,8 +131,8 @@ struct Verify<'a> {
 impl Verify<'_> {
     fn run(&mut self) {
         let subgraphs = self.module.subgraphs().len() as i64;
-        // Looked up once: asking the graph for each operand takes time with its product with
-        // the number of inputs, or of ops that name a tensor.
+        // Looked up once: asking the graph for each operand is O(operands × inputs), or × the ops
+        // that name a tensor.
         let inputs: HashSet<TensorId> = self.graph.inputs().iter().copied().collect();
         let mut made = HashMap::default();
         for (n, op) in self.graph.ops().enumerate() {

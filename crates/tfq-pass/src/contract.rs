@@ -294,8 +294,8 @@ impl<'a> Did<'a> {
         let differs = pairs.find(|(old, new)| {
             let sgs = (old.subgraph, new.subgraph);
             let lengths = |one: &Signature| (one.inputs.len(), one.outputs.len());
-            let ends = |one: &'a Signature| one.inputs.iter().chain(&one.outputs);
-            let mut both = ends(old).zip(ends(new));
+            let ports = |one: &'a Signature| one.inputs.iter().chain(&one.outputs);
+            let mut both = ports(old).zip(ports(new));
             let same = both
                 .all(|((old_name, old), (name, new))| old_name == name && alike(*old, *new, sgs));
             old.key != new.key || lengths(old) != lengths(new) || !same

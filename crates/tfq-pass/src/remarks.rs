@@ -81,6 +81,10 @@ impl Told {
         Self { missed_only, ..Self::default() }
     }
 
+    pub(crate) fn keeps_all(&self) -> bool {
+        !self.missed_only
+    }
+
     /// Whether a remark is to be kept; it counts either way.
     pub(crate) fn keeps(&mut self, kind: RemarkKind) -> bool {
         let keeps = !self.missed_only || kind == RemarkKind::Missed;

@@ -245,6 +245,11 @@ impl Session<'_> {
         self.told.borrow_mut().nearly_matched(places, guarded);
     }
 
+    /// Whether remarks on what was done are read by anybody.
+    pub(crate) fn keeps_all_remarks(&self) -> bool {
+        self.told.borrow().keeps_all()
+    }
+
     /// Whether the user asked about a tensor.
     pub(crate) fn is_asked(&self) -> bool {
         self.why.is_some()
@@ -289,7 +294,7 @@ pub(crate) fn forbidden(module: &Module, patch: &Patch) -> Option<String> {
 }
 
 /// What calling each subgraph does, and how far the module had come when that was found out.
-/// Asked after each of many patches, it would take time with the square of the model otherwise.
+/// Asked after each of many patches, it would be quadratic otherwise.
 #[derive(Debug)]
 struct Calls {
     effects: CallEffects,

@@ -176,8 +176,8 @@ impl Subgraph {
         self.origin
     }
 
-    /// A number that is another after each change, and never comes back: what was found out
-    /// about the subgraph holds as long as this does. Snapshots keep it.
+    /// A change counter that is never reused, also where the model is rolled back: a cache key for
+    /// what was found out about the subgraph. Snapshots keep it.
     pub fn epoch(&self) -> u64 {
         self.epoch
     }

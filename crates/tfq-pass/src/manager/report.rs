@@ -1,8 +1,9 @@
 //! What a run tells.
 
-use crate::remarks::{Answer, NearMiss, Remark};
+use crate::remarks::{Answer, NearMiss, Remark, RemarkKind};
 use crate::timeline::Timeline;
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::time::Duration;
 use tfq_ir::maps::IndexMap;
 use tfq_ir::{History, Module};
@@ -52,6 +53,18 @@ impl Report {
             bytes_saved: constant_bytes(start) - constant_bytes(kept) - before,
             ..PassReport::default()
         };
+    }
+
+    /// How many things were left as they are, by rule, whether remarks on them were kept or not.
+    pub fn left_by_rule(&self) -> BTreeMap<&str, u64> {
+        let mut counts = BTreeMap::new();
+        for (_, remark) in self.remarks().filter(|(_, r)| r.kind == RemarkKind::Missed) {
+            *counts.entry(&*remark.rule).or_default() += 1;
+        }
+        for (rule, left) in self.passes.iter().flat_map(|pass| &pass.left) {
+            *counts.entry(&**rule).or_default() += left;
+        }
+        counts
     }
 
     /// All remarks with the name of the pass that made them.

@@ -210,24 +210,27 @@ fn rewrite<'r>(
             patch.erase_op(found.root());
         }
     }
-    let message = rule.tell.as_ref().map(|(heading, message)| (heading.clone(), message(&found)));
+    // Words that nobody reads are not made.
+    let read = session.keeps_all_remarks();
+    let message = rule.tell.as_ref().map(|(heading, message)| {
+        (heading.clone(), if read { message(&found) } else { String::new() })
+    });
     let mentions = session.is_asked_about(sg, mentioned(module, sg, at));
-    // Asked for now, since the patch may take it away, and only where somebody is told.
-    let told = message.is_some() || mentions || session.explains();
+    // Asked for now, since the patch may take it away.
+    let told = mentions || (read && (message.is_some() || session.explains()));
     let place = told.then(|| place(module, sg, at));
     if patch.is_empty() {
         return Ok(None);
     }
     let change = session.apply(patch)?;
-    if let Some(place) = place {
-        if mentions {
-            session.answer(rule.name.clone(), place.clone(), "applied".to_owned());
-        }
-        match message {
-            Some((heading, message)) => session.applied(heading, place, message),
-            None if session.explains() => session.applied(rule.name.clone(), place, "applied"),
-            None => (),
-        }
+    let place = place.unwrap_or_default();
+    if mentions {
+        session.answer(rule.name.clone(), place.clone(), "applied".to_owned());
+    }
+    match message {
+        Some((heading, message)) => session.applied(heading, place, message),
+        None if session.explains() => session.applied(rule.name.clone(), place, "applied"),
+        None => (),
     }
     session.count(rule.count.clone().unwrap_or(Cow::Borrowed("rules-applied")), 1);
     Ok(Some((rule, change)))

@@ -166,7 +166,7 @@ impl PatternMismatch {
             Self::NoConstant(id) => format!("`{}` is no constant", label(id)),
             Self::MayBeSet(id) => format!("the constant `{}` may be set by a caller", label(id)),
             Self::NotComputed(id) => {
-                format!("`{}` is not computed by an op of one result", label(id))
+                format!("`{}` is not computed, or as another result", label(id))
             }
             Self::NoSingleValue(id) => {
                 let why = graph.oddity(*id).map_or(String::new(), |why| format!(": {why}"));

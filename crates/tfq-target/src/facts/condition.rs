@@ -51,8 +51,8 @@ use smallvec::SmallVec;
 use std::cell::OnceCell;
 use tfq_ir::catalog::{self, AttrDefault, AttrType, OpInfo, ops};
 use tfq_ir::{
-    Attr, ElementType, Module, Op, OpId, Operands, QuantizationDetails, Subgraph, SubgraphId, Tensor,
-    TensorId, TensorLink,
+    Attr, ElementType, Module, Op, OpId, Operands, QuantizationDetails, Subgraph, SubgraphId,
+    Tensor, TensorId, TensorLink,
 };
 
 /// The attribute that makes a hybrid kernel quantise activations asymmetrically.
