@@ -17,6 +17,7 @@
 //! ([`read_of`]), or at a tensor ([`tensor`]). Beside [`apply_rules`] there are [`canonicalize`]
 //! and its parts, for a pass that wants to leave the graph tidy.
 
+mod answers;
 mod cleanup;
 mod driver;
 mod matching;

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use tfq_ir::catalog::ops::{ADD, FULLY_CONNECTED, MUL, NEG, RESHAPE, SPLIT, SUB};
 use tfq_ir::ops::OperandRole::{Activation, Bias, Weight};
 use tfq_ir::{Module, SubgraphId};
+use tfq_pass::analysis::UseLists;
 use tfq_pass::rewrite::{
     OpPattern, Root, Rule, any, apply_rules, canonicalize, constant, custom_op, erase_dead_ops,
     merge_equal_ops, op, op_of, read_of, tensor,
@@ -419,4 +420,53 @@ fn a_rule_that_could_not_be_as_it_says_is_refused_when_it_is_built() {
         let said = std::panic::catch_unwind(build).unwrap_err();
         assert_eq!(said.downcast_ref::<String>().unwrap(), what);
     }
+}
+
+/// Puts a copy in the place of the second read of a constant, until each is read once.
+fn one_reader_each() -> Rule {
+    Rule::new("one reader each", read_of(constant("w")))
+        .asks::<UseLists>()
+        .when("something else reads it before", |m| {
+            let uses = m.analysis::<UseLists>().uses(m.id("w"));
+            uses.first().is_some_and(|first| (first.op, first.slot) != (m.root(), m.slot()))
+        })
+        .replace(|m, patch| {
+            let own = patch.add_tensor(m.tensor("w").clone());
+            patch.set_operand(m.root(), m.slot(), own);
+        })
+}
+
+#[test]
+fn rules_see_what_analyses_find_out_after_each_patch() {
+    let mut module = read(
+        "%x = input : f32[2]
+         %c = const : f32[2] = [1.0, 2.0]
+         %a = ADD(%x, %c) : f32[2]
+         %b = MUL(%a, %c) : f32[2]
+         %d = SUB(%b, %c) : f32[2]
+         output %d",
+    );
+    let report = apply(
+        &mut module,
+        |session| apply_rules(session, MAIN, &[one_reader_each()]),
+        &RunOptions::default(),
+    );
+    assert_eq!(report.passes[0].patches, 2);
+    let graph = module.subgraph(MAIN);
+    let readers = graph.tensors().filter(|id| module.constant(MAIN, *id).is_some());
+    assert!(readers.map(|id| graph.uses(id).len()).eq([1, 1, 1]));
+}
+
+#[test]
+fn an_analysis_that_a_rule_does_not_ask_for_is_a_mistake_of_the_pass() {
+    let mut module = read("%x = input : f32[2]\n%y = NEG(%x) : f32[2]\noutput %y");
+    let forgetful = |session: &mut Session<'_>| {
+        let rule = Rule::new("forgetful", op(NEG).operand(0, any("x")))
+            .when("it is read once", |m| m.analysis::<UseLists>().uses(m.id("x")).len() == 1);
+        apply_rules(session, MAIN, &[rule]).map(|_| ())
+    };
+    let pipeline = Pipeline::new().then("test", pass_fn(forgetful));
+    let target = &*Target::named("litert").unwrap();
+    let error = run(&mut module, &pipeline, target, &RunOptions::default(), |_| ()).unwrap_err();
+    assert!(error.to_string().contains("does not ask for the analysis `use-lists`"), "{error}");
 }

@@ -6,6 +6,7 @@
 //! follows that shows whether anything is left. Guards may look at anything, so only a sweep
 //! without a match proves that the rules are done.
 
+use super::answers::Answers;
 use super::matching::{Anchor, MatchSite};
 use super::rule::{FORBIDDEN, Miss, MissCause, Rewrite, Rule};
 use crate::analysis::eligibility::Verdicts;
@@ -48,7 +49,8 @@ pub fn apply_rules(
         // They follow the patches.
         let verdicts = session.analysis::<HybridVerdicts>(sg);
         let all = session.explains() || session.is_asked();
-        let (matches, misses) = sweep(session.input(sg), &by_benefit, &verdicts, all);
+        let answers = answers(session, sg, &by_benefit);
+        let (matches, misses) = sweep(session.input(sg), &by_benefit, &verdicts, &answers, all);
         if matches.is_empty() {
             misses.tell(session, sg);
             return Ok(applied);
@@ -138,11 +140,16 @@ impl<'r> Misses<'r> {
     }
 }
 
+fn answers(session: &Session<'_>, sg: SubgraphId, rules: &[&Rule]) -> Answers {
+    Answers::new(session, sg, rules.iter().flat_map(|rule| rule.asked.iter().copied()))
+}
+
 /// Where a rule matches, and where one nearly did.
 fn sweep<'r>(
     input: AnalysisInput<'_>,
     rules: &[&'r Rule],
     verdicts: &Verdicts,
+    answers: &Answers,
     all: bool,
 ) -> (Vec<Anchor>, Misses<'r>) {
     let AnalysisInput { module, subgraph: sg, target } = input;
@@ -154,7 +161,7 @@ fn sweep<'r>(
     }
     let look = |(mut matches, mut misses): (Vec<Anchor>, Misses<'r>), at: &Anchor| {
         for rule in candidates(module, sg, *at, rules) {
-            match rule.at(MatchSite { module, sg, at: *at, target, verdicts }) {
+            match rule.at(MatchSite { module, sg, at: *at, target, verdicts, answers }) {
                 Ok(_) => {
                     matches.push(*at);
                     break;
@@ -195,9 +202,10 @@ fn rewrite<'r>(
     rules: &[&'r Rule],
     verdicts: &Verdicts,
 ) -> Result<Option<(&'r Rule, Arc<Applied>)>, PassError> {
+    let answers = &answers(session, sg, rules);
     let (module, target) = (session.model(), session.target());
     let chosen = candidates(module, sg, at, rules).find_map(|rule| {
-        Some((rule, rule.at(MatchSite { module, sg, at, target, verdicts }).ok()?))
+        Some((rule, rule.at(MatchSite { module, sg, at, target, verdicts, answers }).ok()?))
     });
     let Some((rule, found)) = chosen else { return Ok(None) };
     let mut patch = Patch::new(sg, rule.name.clone());

@@ -1,8 +1,9 @@
 //! Patterns held against a model, and what a rule knows of a place where one matches.
 
+use super::answers::Answers;
 use super::pattern::{OpPattern, OperandKey, Pattern, Root};
-use crate::analysis::AnalysisInput;
 use crate::analysis::eligibility::{Eligibility, Verdicts};
+use crate::analysis::{Analysis, AnalysisInput};
 use bytes::Bytes;
 use smallvec::SmallVec;
 use std::borrow::Cow;
@@ -185,6 +186,7 @@ pub(super) struct MatchSite<'a> {
     pub(super) at: Anchor,
     pub(super) target: &'a Target,
     pub(super) verdicts: &'a Verdicts,
+    pub(super) answers: &'a Answers,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -260,6 +262,15 @@ impl<'a> Match<'a> {
     pub fn verdict_of(&self, op: OpId, slot: u32) -> Option<Arc<Eligibility>> {
         let MatchSite { module, sg: subgraph, target, verdicts, .. } = self.site;
         verdicts.of(AnalysisInput { module, subgraph, target }, op, slot)
+    }
+
+    /// What an analysis found out about the subgraph as it is.
+    ///
+    /// # Panics
+    /// If the rule does not ask for it: [`super::Rule::asks`].
+    pub fn analysis<A: Analysis>(&self) -> &'a A::Result {
+        let answer = self.site.answers.get::<A>();
+        answer.unwrap_or_else(|| panic!("the rule does not ask for the analysis `{}`", A::NAME))
     }
 
     /// The op at which the rule matches.

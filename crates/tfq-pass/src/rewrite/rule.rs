@@ -1,10 +1,11 @@
 //! A rule: a pattern, conditions and what becomes of a match.
 
+use super::answers::Asked;
 use super::matching::{Match, MatchSite, PatternMismatch, RESULT, unbound};
 use super::pattern::Root;
+use crate::analysis::Analysis;
 use crate::session::forbidden;
 use bytes::Bytes;
-
 use std::borrow::Cow;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -39,6 +40,7 @@ pub struct Rule {
     pub(super) rewrite: Rewrite,
     pub(super) tell: Option<(Cow<'static, str>, TellFn)>,
     pub(super) count: Option<Cow<'static, str>>,
+    pub(super) asked: Vec<Asked>,
 }
 
 impl Rule {
@@ -55,13 +57,22 @@ impl Rule {
         if let Some(what) = root.fault() {
             panic!("rule `{name}`: {what}");
         }
-        Self { name, benefit: 1, root, conditions, rewrite, tell: None, count: None }
+        let asked = Vec::new();
+        Self { name, benefit: 1, root, conditions, rewrite, tell: None, count: None, asked }
     }
 
     /// Tries the rule before those with a smaller benefit. It is 1 where it is not set.
     #[must_use]
     pub fn benefit(mut self, benefit: u32) -> Self {
         self.benefit = benefit;
+        self
+    }
+
+    /// Lets conditions and the replacement look at what an analysis found out, for the model as it
+    /// is then: [`Match::analysis`].
+    #[must_use]
+    pub fn asks<A: Analysis>(mut self) -> Self {
+        self.asked.push(Asked::new::<A>());
         self
     }
 
