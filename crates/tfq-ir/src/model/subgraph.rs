@@ -282,6 +282,12 @@ impl Subgraph {
         uses.into_iter().map(|(_, u)| u).collect()
     }
 
+    /// Whether one op reads the tensor, once.
+    pub fn is_read_once(&self, tensor: TensorId) -> bool {
+        let edges = self.graph.edges_directed(self.node_of_tensor(tensor), Outgoing);
+        edges.filter(|edge| edge.weight().role == EdgeRole::Operand).take(2).count() == 1
+    }
+
     /// Whether anything hangs on the tensor: an op, or the subgraph's inputs and outputs.
     pub fn is_connected(&self, tensor: TensorId) -> bool {
         self.graph.neighbors_undirected(self.node_of_tensor(tensor)).next().is_some()

@@ -7,7 +7,7 @@
 //! without a match proves that the rules are done.
 
 use super::answers::Answers;
-use super::matching::{Anchor, MatchSite};
+use super::matching::{Anchor, KnownVerdicts, MatchSite};
 use super::rule::{FORBIDDEN, Miss, MissCause, Rewrite, Rule};
 use crate::analysis::eligibility::Verdicts;
 use crate::analysis::{AnalysisInput, HybridVerdicts};
@@ -160,8 +160,17 @@ fn sweep<'r>(
         places.extend(graph.tensors().map(Anchor::Tensor));
     }
     let look = |(mut matches, mut misses): (Vec<Anchor>, Misses<'r>), at: &Anchor| {
+        let known = KnownVerdicts::default();
         for rule in candidates(module, sg, *at, rules) {
-            match rule.at(MatchSite { module, sg, at: *at, target, verdicts, answers }) {
+            match rule.at(MatchSite {
+                module,
+                sg,
+                at: *at,
+                target,
+                verdicts,
+                answers,
+                known: &known,
+            }) {
                 Ok(_) => {
                     matches.push(*at);
                     break;
@@ -203,9 +212,10 @@ fn rewrite<'r>(
     verdicts: &Verdicts,
 ) -> Result<Option<(&'r Rule, Arc<Applied>)>, PassError> {
     let answers = &answers(session, sg, rules);
+    let known = &KnownVerdicts::default();
     let (module, target) = (session.model(), session.target());
     let chosen = candidates(module, sg, at, rules).find_map(|rule| {
-        Some((rule, rule.at(MatchSite { module, sg, at, target, verdicts, answers }).ok()?))
+        Some((rule, rule.at(MatchSite { module, sg, at, target, verdicts, answers, known }).ok()?))
     });
     let Some((rule, found)) = chosen else { return Ok(None) };
     let mut patch = Patch::new(sg, rule.name.clone());

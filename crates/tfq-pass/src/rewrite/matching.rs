@@ -7,6 +7,7 @@ use crate::analysis::{Analysis, AnalysisInput};
 use bytes::Bytes;
 use smallvec::SmallVec;
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use tfq_ir::ops::{OperandRole, semantics_of};
@@ -22,7 +23,7 @@ impl Root {
     pub(super) fn matches<'a>(
         &self,
         site: MatchSite<'a>,
-        mut each: impl FnMut(Result<Match<'a>, (usize, PatternMismatch)>) -> ControlFlow<()>,
+        mut each: impl FnMut(Result<&Match<'a>, (usize, PatternMismatch)>) -> ControlFlow<()>,
     ) {
         // Each bit is for an op whose operands may be swapped.
         let orders = 1 << self.any_orders();
@@ -30,7 +31,7 @@ impl Root {
             (0..orders).try_for_each(|swapped| {
                 let mut found = Match::new(site, slot, swapped);
                 each(match tries(&mut found) {
-                    Ok(()) => Ok(found),
+                    Ok(()) => Ok(&found),
                     Err(mismatch) => Err((found.nodes, mismatch)),
                 })
             })
@@ -187,7 +188,12 @@ pub(super) struct MatchSite<'a> {
     pub(super) target: &'a Target,
     pub(super) verdicts: &'a Verdicts,
     pub(super) answers: &'a Answers,
+    pub(super) known: &'a KnownVerdicts,
 }
+
+/// The verdicts that were asked for at a place: several rules ask for the same.
+#[derive(Debug, Default)]
+pub(super) struct KnownVerdicts(RefCell<SmallVec<[(OpId, u32, Option<Arc<Eligibility>>); 2]>>);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Anchor {
@@ -207,7 +213,7 @@ pub(super) fn unbound(who: &str, name: &str, known: &[&str]) -> String {
 
 /// A place where a pattern matches, with the names that the pattern gave. The first result of
 /// the op at which a rule begins is called `result`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Match<'a> {
     site: MatchSite<'a>,
     slot: u32,
@@ -260,8 +266,14 @@ impl<'a> Match<'a> {
 
     /// The verdict on an operand of an op.
     pub fn verdict_of(&self, op: OpId, slot: u32) -> Option<Arc<Eligibility>> {
-        let MatchSite { module, sg: subgraph, target, verdicts, .. } = self.site;
-        verdicts.of(AnalysisInput { module, subgraph, target }, op, slot)
+        let MatchSite { module, sg: subgraph, target, verdicts, known, .. } = self.site;
+        let asked = |(of, at, _): &&(OpId, u32, _)| (*of, *at) == (op, slot);
+        if let Some((.., verdict)) = known.0.borrow().iter().find(asked) {
+            return verdict.clone();
+        }
+        let verdict = verdicts.of(AnalysisInput { module, subgraph, target }, op, slot);
+        known.0.borrow_mut().push((op, slot, verdict.clone()));
+        verdict
     }
 
     /// What an analysis found out about the subgraph as it is.

@@ -190,10 +190,10 @@ impl Rule {
         let mut whole = None;
         self.root.matches(site, |found| {
             let miss = match found {
-                Ok(found) => match self.conditions.iter().find(|c| !(c.holds)(&found)) {
-                    None => match self.forbidden(&found) {
+                Ok(found) => match self.conditions.iter().find(|c| !(c.holds)(found)) {
+                    None => match self.forbidden(found) {
                         None => {
-                            whole = Some(found);
+                            whole = Some(found.clone());
                             return ControlFlow::Break(());
                         }
                         Some(what) => {

@@ -98,9 +98,10 @@ impl Target {
         form: &WeightForm,
         spreaders: &Spreaders,
     ) -> Option<(OpId, String)> {
-        let reason = self.spread_refusal(weight, form)?;
         let WeightOperand { module, sg, op, slot } = weight;
-        let id = module.subgraph(sg).operand(op, slot)?;
+        let graph = module.subgraph(sg);
+        let id = graph.operand(op, slot).filter(|id| !graph.is_read_once(*id))?;
+        let reason = self.spread_refusal(weight, form)?;
         let by = spreaders.other_than(op, module, self, (sg, id, *form))?;
         Some((by, reason))
     }
