@@ -319,6 +319,7 @@ fn a_closed_pipe_ends_every_command_quietly() {
         words(&["reduce", FC, "--check", "! grep -q weights {}"], &[]),
         words(&["man"], &[]),
         words(&["explain", "quantize-weights"], &[]),
+        words(&["replay", FC, "tests/cli/files/description.edits.json", "-o", "-"], &[]),
         words(&[FC, "-o", "-"], &[]),
         words(&[FC, "-o", "/dev/stdout"], &[]),
         words(&[FC, "--emit=text"], &[]),

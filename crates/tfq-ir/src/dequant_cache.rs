@@ -3,7 +3,8 @@
 use crate::catalog::ops;
 use crate::maps::IndexMap;
 use crate::{
-    DEQUANT_CACHE_METADATA, Module, ModuleParts, OpId, Record, RecordEntry, Recorded, SubgraphId,
+    DEQUANT_CACHE_METADATA, Edit, Module, ModuleParts, OpId, Record, RecordEntry, Recorded,
+    SubgraphId,
 };
 use std::sync::Arc;
 
@@ -18,6 +19,15 @@ impl DequantCache {
     /// RAM in bytes that the cached results hold for as long as the model is loaded.
     pub fn total_bytes(&self) -> u64 {
         self.entries.iter().map(|entry| entry.bytes).sum()
+    }
+}
+
+impl Edit {
+    /// Sets what is known of cached Dequantize results: an [`Edit::Record`]. `None` drops the
+    /// metadata entry of the file as well.
+    pub fn dequant_cache(cache: Option<DequantCache>) -> Self {
+        let record = cache.map(|cache| Arc::new(cache.record()));
+        Self::Record(DEQUANT_CACHE_METADATA.into(), record)
     }
 }
 

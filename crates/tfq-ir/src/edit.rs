@@ -19,10 +19,7 @@ pub use parts::PatchParts;
 pub use patch::{BufferRef, InsertionPoint, OpChange, OpRef, Patch, TensorChange, TensorRef};
 pub use refused::{Reason, Rejected};
 
-use crate::{
-    BufferId, DEQUANT_CACHE_METADATA, DequantCache, ExternalBuffer, OpId, Record, Signature,
-    SubgraphId,
-};
+use crate::{BufferId, ExternalBuffer, OpId, Record, Signature, SubgraphId};
 use bytes::Bytes;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -69,13 +66,6 @@ impl From<Patch> for Edit {
 }
 
 impl Edit {
-    /// Sets what is known of cached Dequantize results: an [`Edit::Record`]. `None` drops the
-    /// metadata entry of the file as well.
-    pub fn dequant_cache(cache: Option<DequantCache>) -> Self {
-        let record = cache.map(|cache| Arc::new(cache.record()));
-        Self::Record(DEQUANT_CACHE_METADATA.into(), record)
-    }
-
     /// What it does, in the imperative.
     pub fn label(&self) -> Cow<'static, str> {
         match self {
