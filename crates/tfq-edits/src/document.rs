@@ -21,7 +21,7 @@ use tfq_ir::{LoggedEdit, Module};
 /// # let x = builder.tensor(Tensor::new("x", ElementType::Float32, [2]));
 /// # let input = tfq_ir::Module::new(vec![builder.finish(vec![x], vec![x])], ConstantPool::default());
 /// let mut module = input.clone();
-/// module.set_description(Some("smaller".into()));
+/// module.apply(tfq_ir::Edit::Description(Some("smaller".into())))?;
 ///
 /// // In one process ...
 /// let mut blobs = Blobs::new();
@@ -31,7 +31,7 @@ use tfq_ir::{LoggedEdit, Module};
 /// let mut again = input.clone();
 /// Edits::parse(&text)?.apply(&mut again, &blobs)?;
 /// assert_eq!(again.description().map(|text| &**text), Some("smaller"));
-/// # Ok::<(), tfq_edits::EditsError>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Edits {

@@ -30,10 +30,10 @@ use tfq_target::Target;
 ///     fn run(&self, session: &mut Session<'_>) -> Result<(), PassError> {
 ///         for sg in session.subgraphs() {
 ///             for id in match_unnamed(session, sg) {
-///                 let place = session.model().tensor_place(sg, id);
 ///                 let mut patch = Patch::new(sg, "name an output");
 ///                 patch.set_name(id, Some("output".into()));
 ///                 session.apply(patch)?;
+///                 let place = session.model().tensor_place(sg, id);
 ///                 session.applied("named", place, "callers find it by its name");
 ///             }
 ///         }
