@@ -93,7 +93,7 @@ struct Edit<'a> {
     new_ops: usize,
     behind: HashMap<usize, usize>,
     erased_ops: Vec<usize>,
-    /// Whether it returns a tensor that it erases, even in place of no output.
+    /// What it returns, even in place of no output: that is not erased, and keeps its value.
     returned: Vec<usize>,
 }
 
@@ -200,8 +200,10 @@ impl<'a> Edit<'a> {
 
     fn finish(mut self) -> (Patch, Model, bool) {
         self.after.ops.retain(|op| !self.erased_ops.contains(&op.number));
+        let (made, was_made) = (self.after.producers(), self.both.model.producers());
+        let valued = |t: &usize| made.contains_key(t) || !was_made.contains_key(t);
         let right = self.after.follows(&self.both.model)
-            && self.returned.iter().all(|t| self.after.tensors.contains(t));
+            && self.returned.iter().all(|t| self.after.tensors.contains(t) && valued(t));
         (self.patch, self.after, right)
     }
 }
