@@ -344,7 +344,7 @@ fn the_last_patches_come_with_what_was_done_after_them() {
     let mut optimizer = Optimizer::default();
     optimizer.run_options.keep_edits = true;
     let all = optimizer.run(model("ops/conv_3d")).unwrap();
-    let patches = all.module.edits().iter().filter(|edit| edit.edit.patch().is_some()).count();
+    let patches = all.module.journal().len();
     let all = all.to_vec().unwrap();
     assert!(recorded(&all).is_some());
     for (count, same) in [(patches + 1, true), (patches, true), (patches - 1, false)] {
@@ -352,6 +352,60 @@ fn the_last_patches_come_with_what_was_done_after_them() {
         let kept = optimizer.run(model("ops/conv_3d")).unwrap().to_vec().unwrap();
         assert_eq!(kept == all, same, "{count} patches");
     }
+}
+
+/// Also where a state must be completed to run; and what is told is of the patches that were kept.
+#[test]
+fn the_first_patches_are_told_of_and_replayed_to_the_same_file() {
+    let file = model("ops/shared_fc_and_add");
+    let mut optimizer = Optimizer::default();
+    optimizer.run_options.keep_edits = true;
+    let whole = optimizer.run(&file[..]).unwrap().module;
+    let labels: Vec<String> = whole.journal().iter().map(|patch| patch.label.to_string()).collect();
+    let all = labels.len();
+    assert_eq!(labels.last().map(String::as_str), Some("drop 1 buffer"));
+    let mut buffers = Vec::new();
+    for count in 0..=all + 1 {
+        optimizer.stop_after_patch = Some(count);
+        let run = optimizer.run(&file[..]).unwrap();
+        let kept = count.min(all);
+        assert_eq!(run.kept, Some((kept, all)));
+        let passes = &run.report.passes;
+        assert_eq!(passes.iter().map(|pass| pass.patches).sum::<usize>(), kept);
+        let mut told: Vec<&str> = passes
+            .iter()
+            .flat_map(|pass| &pass.rules)
+            .flat_map(|(rule, count)| std::iter::repeat_n(rule.as_str(), count.applied))
+            .collect();
+        let mut wanted: Vec<&str> = labels[..kept].iter().map(String::as_str).collect();
+        told.sort_unstable();
+        wanted.sort_unstable();
+        assert_eq!(told, wanted);
+        let mut blobs = Blobs::new();
+        let edits = run.edits(&mut blobs).expect("they were asked for");
+        let replayed = optimizer.replay(&file[..], &edits, &blobs).unwrap();
+        assert_eq!(replayed.to_vec().unwrap(), run.to_vec().unwrap(), "{count} patches");
+        buffers.push(run.module.constants().len());
+    }
+    // The last is what drops the buffer that no tensor has any more.
+    assert_eq!(buffers[all - 1..], [buffers[all] + 1, buffers[all], buffers[all]], "{buffers:?}");
+}
+
+#[test]
+fn a_shuffled_graph_has_no_edits_of_the_model() {
+    let mut optimizer = Optimizer::default();
+    optimizer.run_options.keep_edits = true;
+    assert!(optimizer.run(model("ops/fc_bias")).unwrap().edits(&mut Blobs::new()).is_some());
+    optimizer.shuffle = Some(1);
+    assert!(optimizer.run(model("ops/fc_bias")).unwrap().edits(&mut Blobs::new()).is_none());
+}
+
+#[test]
+fn a_module_that_was_changed_since_is_lowered_anew() {
+    let mut result = Optimizer::default().run(model("ops/conv_3d")).unwrap();
+    assert!(recorded(&result.to_vec().unwrap()).is_some());
+    result.module = std::mem::take(&mut result.module).with_dequant_cache(None);
+    assert_eq!(recorded(&result.to_vec().unwrap()), None);
 }
 
 #[test]
@@ -428,5 +482,21 @@ fn edits_that_spoil_a_model_are_refused() {
     let module = lifted(&file);
     let (_, weights) = common::tensor(&module, "weights").unwrap();
     let error = run(&half.replace("WEIGHTS", &weights.to_string()));
-    assert!(matches!(error, Error::Unrunnable { .. }), "{error}");
+    let Error::Replayed { error: inner, first: None } = &error else { panic!("{error}") };
+    assert!(matches!(**inner, Error::Unrunnable { .. }), "{error}");
+    let help = "let the edits do what `insert-dequant` does, too";
+    assert_eq!(error.help().as_deref(), Some(help));
+    assert_eq!(error.to_string(), inner.to_string());
+    // Nor what it does not load.
+    let (_, input) = common::tensor(&module, "input").unwrap();
+    let error =
+        run(&include_str!("cli/files/unloadable.edits.json").replace("@0%0", &input.to_string()));
+    let Error::Replayed { error: inner, first: None } = &error else { panic!("{error}") };
+    assert!(matches!(**inner, Error::Unloadable { came: false, .. }), "{error}");
+    assert_eq!(error.help().as_deref(), Some("the edits ask for it, and are to be corrected"));
+    // Of what is not well-formed it is said from which edit on.
+    let error = run(include_str!("cli/files/malformed.edits.json"));
+    let Error::Replayed { error: inner, first: Some(first) } = &error else { panic!("{error}") };
+    assert!(matches!(**inner, Error::Malformed(_)), "{error}");
+    assert_eq!(first, "add a short constant");
 }

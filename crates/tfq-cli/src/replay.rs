@@ -84,6 +84,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     };
     let result = optimizer.replay(model.source, &edits, &blobs).map_err(|error| match error {
         Error::Edits(error) => of_edits(error),
+        error @ Error::Replayed { .. } => Failure::model(&args.edits, error),
         error => Failure::model(&args.model, error),
     })?;
     let image = result.image().map_err(|error| Failure::model(&args.model, error))?;
@@ -136,7 +137,13 @@ pub(super) fn write_edits(
     model: String,
 ) -> Result<(), Failure> {
     let mut blobs = Blobs::new();
-    let text = optimized.edits(&mut blobs).expect("they were kept").for_model(model).to_json();
+    let Some(edits) = optimized.edits(&mut blobs) else {
+        return Err(Failure::Model {
+            message: format!("cannot write {}: the edits of this run were not kept", named(file)),
+            help: Some("this is a mistake in the tool; nothing was written".to_owned()),
+        });
+    };
+    let text = edits.for_model(model).to_json();
     if model::is_stream(file) {
         return match blobs.is_empty() {
             true => model::write_bytes(file, text),

@@ -1,7 +1,7 @@
 //! The record of cached Dequantize results.
 
 use crate::catalog::ops;
-use crate::maps::IndexMap;
+use crate::maps::{HashSet, IndexMap};
 use crate::{
     DEQUANT_CACHE_METADATA, Edit, Module, ModuleParts, OpId, Record, RecordEntry, Recorded,
     SubgraphId,
@@ -18,7 +18,7 @@ pub struct DequantCache {
 impl DequantCache {
     /// RAM in bytes that the cached results hold for as long as the model is loaded.
     pub fn total_bytes(&self) -> u64 {
-        self.entries.iter().map(|entry| entry.bytes).sum()
+        self.entries.iter().fold(0, |sum, entry| sum.saturating_add(entry.bytes))
     }
 }
 
@@ -82,6 +82,16 @@ impl DequantCache {
 }
 
 impl DequantCacheEntry {
+    /// Whether what it says goes together.
+    fn agrees(&self) -> bool {
+        match self.reason {
+            CacheReason::CachedConstant => self.bytes_per_invoke == 0,
+            CacheReason::NotAConstant | CacheReason::Variable | CacheReason::SubgraphArgument => {
+                self.bytes == 0
+            }
+        }
+    }
+
     fn of(subgraph: SubgraphId, entry: &RecordEntry) -> Option<Self> {
         let Recorded::Op(op) = entry.of else { return None };
         let (reason, numbers) = entry.bytes.split_first()?;
@@ -97,11 +107,39 @@ impl DequantCacheEntry {
     }
 }
 
-/// Whether writers can write the record: it says of each DEQUANTIZE what they expect.
-pub(crate) fn is_dequant_cache(module: &Module, record: &Record) -> bool {
-    module.recorded(record).all(|(sg, entry)| {
-        let known = DequantCacheEntry::of(sg, entry);
-        known.is_some_and(|entry| module.subgraph(sg).op(entry.op).kind.is(ops::DEQUANTIZE))
+/// Why the record cannot be that of cached results, if it cannot.
+pub(crate) fn not_dequant_cache(module: &Module, record: &Record) -> Option<String> {
+    if record.about[..] != [ops::DEQUANTIZE] {
+        let what = "it must be about DEQUANTIZE alone, or it would outlast what it is true of";
+        return Some(what.to_owned());
+    }
+    let mut told = HashSet::default();
+    let mut total = 0_u64;
+    module.recorded(record).find_map(|(sg, entry)| {
+        let what = match DequantCacheEntry::of(sg, entry) {
+            None => {
+                "its entry is not that of an op: a byte for the reason, two counts of 8 bytes each"
+            }
+            Some(entry) if !module.subgraph(sg).op(entry.op).kind.is(ops::DEQUANTIZE) => {
+                "it is no DEQUANTIZE"
+            }
+            Some(entry) if !told.insert(entry.op) => "it has two entries",
+            Some(entry) if !entry.agrees() => {
+                "its result is computed once and takes RAM, or at each run and takes none"
+            }
+            Some(entry) => {
+                total = match total.checked_add(entry.bytes) {
+                    Some(sum) => sum,
+                    None => return Some("the results take more bytes than can be counted".into()),
+                };
+                return None;
+            }
+        };
+        let place = match entry.of {
+            Recorded::Op(op) => module.op_place(sg, op).to_string(),
+            Recorded::Tensor(tensor) => module.tensor_place(sg, tensor).to_string(),
+        };
+        Some(format!("{place}: {what}"))
     })
 }
 
@@ -114,9 +152,11 @@ impl Module {
         Some(DequantCache { entries: entries.collect::<Option<_>>()? })
     }
 
-    /// The module with what its file records of cached Dequantize results.
+    /// The module with what its file records of cached Dequantize results. It is another one, which
+    /// no edits lead to.
     #[must_use]
     pub fn with_dequant_cache(mut self, cache: Option<DequantCache>) -> Self {
+        self.log.part();
         put(&mut self.records, cache);
         self
     }

@@ -88,6 +88,27 @@ impl Edit {
         }
     }
 
+    /// Whether the journal tells of it, and it counts as a patch where these are counted: it changes
+    /// what is computed, a caller's view of it, or numbers.
+    pub fn is_journalled(&self) -> bool {
+        match self {
+            Self::Patch(_)
+            | Self::External(..)
+            | Self::Signatures(_)
+            | Self::PruneBuffers
+            | Self::PruneOpCodes
+            | Self::PruneSubgraphs => true,
+            Self::Versions(..)
+            | Self::Constant(_)
+            | Self::Release(_)
+            | Self::Metadata(..)
+            | Self::MetadataBuffers(_)
+            | Self::Description(_)
+            | Self::Trailer(_)
+            | Self::Record(..) => false,
+        }
+    }
+
     /// The patch, if it is one.
     pub fn patch(&self) -> Option<&Patch> {
         match self {

@@ -13,8 +13,8 @@ use tfq_ir::catalog::ops;
 use tfq_ir::{
     Attr, BufferId, BufferRef, ConstantPool, DEQUANT_CACHE_METADATA, Edit, ElementType,
     InsertionPoint, Module, Op, OpChange, OpId, OpKind, Patch, Quantization, Reason, Record,
-    Sparsity, SubgraphBuilder, SubgraphId, Tensor, TensorChange, TensorId, TensorRef, Use,
-    VariantSubType,
+    RecordEntry, Recorded, Sparsity, SubgraphBuilder, SubgraphId, Tensor, TensorChange, TensorId,
+    TensorRef, Use, VariantSubType,
 };
 
 /// All that a module is, internals of the graph included, but for the numbers of its epochs, which
@@ -324,7 +324,7 @@ fn signatures_and_records_are_held_to_what_there_is() {
     // That of cached results tells of a DEQUANTIZE only, and in one form.
     let of_add = record(DEQUANT_CACHE_METADATA, record_of(c.add));
     let error = module.apply(of_add).unwrap_err();
-    assert_eq!(error.reason, Reason::Record(DEQUANT_CACHE_METADATA.into()));
+    assert!(matches!(&error.reason, Reason::Record(key, _) if **key == *DEQUANT_CACHE_METADATA));
     module.apply(record("acme.mine", record_of(c.add))).unwrap();
     assert_eq!(module.record("acme.mine"), Some(&record_of(c.add)));
     let about = Record { about: vec![250], ..Record::default() };
@@ -336,6 +336,77 @@ fn signatures_and_records_are_held_to_what_there_is() {
     assert_eq!(error.reason, Reason::RecordName("acme.build".into()));
     let drop = Edit::Record("acme.build".into(), None);
     assert_eq!(module.apply(drop).unwrap_err().reason, Reason::RecordName("acme.build".into()));
+}
+
+/// A record that nothing would ever put right is refused, and says why.
+#[test]
+fn a_record_that_cannot_be_right_is_refused() {
+    let mut module = rich();
+    let graph = main(&module);
+    let [dequantize, add, _] = graph.ops().collect::<Vec<_>>()[..] else { panic!("{graph:?}") };
+    let x = graph.inputs()[0];
+    let upcoming = Patch::new(MAIN, "add").add_tensor(float("new")).id();
+    let apply = |module: &mut Module, key: &str, about: &[i32], entries: &[RecordEntry]| {
+        let record = Record { entries: entries.to_vec(), about: about.to_vec() };
+        let edit = Edit::Record(key.into(), Some(Arc::new(record)));
+        module.apply(edit).map(|_| ()).map_err(|error| error.to_string())
+    };
+    let entry = |of, bytes: &[u8]| RecordEntry { of, bytes: Bytes::copy_from_slice(bytes) };
+    for (of, wanted) in [
+        (Recorded::Op("@0#99".parse().unwrap()), "op `@0#99` is not there, and never was"),
+        (Recorded::Tensor("@0%99".parse().unwrap()), "tensor `@0%99` is not there, and never was"),
+        // A tensor by the handle of an op, and the other way round.
+        (Recorded::Op(x.to_string().replace('%', "#").parse().unwrap()), "is not there"),
+        (Recorded::Tensor(add.to_string().replace('#', "%").parse().unwrap()), "is not there"),
+        (Recorded::Tensor(upcoming), "is not there"),
+    ] {
+        let error = apply(&mut module, "acme.mine", &[ops::ADD], &[entry(of, &[])]).unwrap_err();
+        assert!(error.contains("record `acme.mine` cannot say that"), "{error}");
+        assert!(error.contains(wanted), "{error}");
+    }
+    // What was erased may be told of still, which readers skip.
+    let erased = Edit::from({
+        let mut patch = Patch::new(MAIN, "erase");
+        let gone = patch.add_tensor(float("gone"));
+        assert_eq!(gone, TensorRef::New(0));
+        patch
+    });
+    let gone = module.apply(erased).unwrap().tensors[0];
+    let mut patch = Patch::new(MAIN, "erase");
+    patch.erase_tensor(gone);
+    module.apply(patch).unwrap();
+    apply(&mut module, "acme.mine", &[], &[entry(Recorded::Tensor(gone), &[])]).unwrap();
+
+    let said = |reason: u8, bytes: u64, per_invoke: u64| {
+        let numbers = [bytes.to_le_bytes(), per_invoke.to_le_bytes()].concat();
+        [vec![reason], numbers].concat()
+    };
+    let of = Recorded::Op(dequantize);
+    let cache = |module: &mut Module, about: &[i32], entries: &[RecordEntry]| {
+        apply(module, DEQUANT_CACHE_METADATA, about, entries)
+    };
+    let only = [ops::DEQUANTIZE];
+    for (about, entries, wanted) in [
+        (&[][..], vec![entry(of, &said(0, 8, 0))], "it must be about DEQUANTIZE alone"),
+        (&[ops::ADD, ops::DEQUANTIZE], vec![], "it must be about DEQUANTIZE alone"),
+        (&only, vec![entry(of, &said(4, 0, 0))], "two counts of 8 bytes each"),
+        (&only, vec![entry(of, &[0])], "two counts of 8 bytes"),
+        (&only, vec![entry(Recorded::Tensor(x), &said(0, 8, 0))], "not that of an op"),
+        (&only, vec![entry(Recorded::Op(add), &said(0, 8, 0))], "ADD `b`: it is no DEQUANTIZE"),
+        (&only, vec![entry(of, &said(0, 8, 8))], "computed once and takes RAM, or"),
+        (&only, vec![entry(of, &said(1, 8, 8))], "at each run and takes none"),
+        (&only, vec![entry(of, &said(0, 8, 0)); 2], "DEQUANTIZE `a`: it has two entries"),
+    ] {
+        let error = cache(&mut module, about, &entries).unwrap_err();
+        assert!(error.contains(wanted), "{error}\n{wanted}");
+    }
+    let others: Vec<OpId> = module.ops_of_kind(ops::DEQUANTIZE).map(|(_, op, _)| op).collect();
+    let most = |op: &OpId| entry(Recorded::Op(*op), &said(0, u64::MAX / 2, 0));
+    let all: Vec<RecordEntry> = others.iter().map(most).collect();
+    let error = cache(&mut module, &only, &all).unwrap_err();
+    assert!(error.contains("more bytes than can be counted"), "{error}");
+    cache(&mut module, &only, &all[..2]).unwrap();
+    assert_eq!(module.dequant_cache().unwrap().total_bytes(), u64::MAX - 1);
 }
 
 #[test]
@@ -352,6 +423,16 @@ fn a_module_is_known_by_its_edits() {
     let (one, two) = (renamed("one"), renamed("two"));
     assert!(one.continues(&start) && !start.continues(&one));
     assert!(!two.continues(&one) && !one.is_untouched_since(&start));
+    // What no edit leads to is another module.
+    for other in [
+        one.clone().with_dequant_cache(None),
+        one.clone().with_oddities(|_, _| true),
+        one.clone().with_records([("acme.mine".into(), Arc::default())].into_iter().collect()),
+        start.shuffled(3),
+    ] {
+        assert!(!other.continues(&start) && !other.is_untouched_since(&one));
+        assert!(!other.is_untouched_since(&start) && other.is_untouched_since(&other));
+    }
 }
 
 /// Applies random edits, and tells which kinds were taken.
@@ -359,9 +440,13 @@ fn run(module: &mut Module, steps: &[Step]) -> Vec<u8> {
     let mut taken = Vec::new();
     for step in steps {
         let before = state(module);
-        let count = module.edits().len();
+        let (count, told) = (module.edits().len(), module.journal().len());
         match module.apply(edit(*step, module)) {
-            Ok(_) if module.edits().len() > count => taken.push(step.0 % KINDS),
+            Ok(_) if module.edits().len() > count => {
+                let is_told = module.edits()[count].edit.is_journalled();
+                assert_eq!(module.journal().len(), told + usize::from(is_told), "{step:?}");
+                taken.push(step.0 % KINDS);
+            }
             Ok(_) => assert_eq!(state(module), before, "nothing to do: {step:?}"),
             Err(error) => assert_eq!(state(module), before, "{error}: {step:?}"),
         }

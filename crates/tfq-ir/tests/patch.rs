@@ -11,7 +11,7 @@ use tfq_ir::catalog::{ops, options_by_name};
 use tfq_ir::{
     Attr, AttrError, Attributes, BufferId, ConstantPool, ElementType, InsertionPoint, Module, Op,
     OpKind, Patch, Quantization, QuantizationDetails, Reason, Signature, SubgraphBuilder,
-    SubgraphId, Tensor, TensorId, TensorLink, TensorRef,
+    SubgraphId, Tensor, TensorChange, TensorId, TensorLink, TensorRef,
 };
 
 fn is_in_use(reason: &Reason, tensor: &str) -> bool {
@@ -163,6 +163,89 @@ fn an_operand_before_it_is_computed() {
     let (mut module, c) = chain();
     let reason = refuse(&mut module, |patch| patch.set_operand(c.first, 0, c.y));
     assert_eq!(reason, Reason::Order { op: "RELU".into(), tensor: "y".into() });
+}
+
+#[test]
+fn what_nothing_gives_a_value() {
+    let (mut module, c) = custom_chain();
+    let loose = add_tensor(&mut module, float("loose"));
+    let no_value = |name: &str| Reason::NoValue(name.into());
+    assert_eq!(refuse(&mut module, |p| p.set_operand(c.add, 1, loose)), no_value("loose"));
+    assert_eq!(refuse(&mut module, |p| p.replace_output(c.y, loose)), no_value("loose"));
+    assert_eq!(refuse(&mut module, |p| p.set_outputs([loose.into()])), no_value("loose"));
+    let new_op = refuse(&mut module, |p| {
+        let [new, made] = ["new", "made"].map(|name| p.add_tensor(float(name)));
+        p.add_op(custom(), InsertionPoint::End, &[Some(new)], &[made]);
+    });
+    assert_eq!(new_op, no_value("new"));
+    // What an erased op would read does not matter.
+    apply(&mut module, |p| {
+        p.set_operand(c.add, 1, loose);
+        p.replace_output(c.y, c.b);
+        p.erase_op(c.add);
+        p.erase_tensor(c.y);
+    });
+
+    // A constant, a variable, an input, a result, a constant in another file, nothing to be read.
+    let (mut module, c) = custom_chain();
+    let read = |p: &mut Patch, tensor| p.set_operand(c.add, 1, tensor);
+    let constant = apply(&mut module, |p| {
+        let constant = p.new_constant(float("constant"), bytes(8));
+        read(p, constant);
+    });
+    let variable = apply(&mut module, |p| {
+        let variable = p.add_tensor(Tensor { is_variable: true, ..float("variable") });
+        read(p, variable);
+    });
+    apply(&mut module, |p| {
+        let input = p.add_tensor(float("input"));
+        p.set_inputs([c.x.into(), input]);
+        read(p, input);
+    });
+    apply(&mut module, |p| {
+        let made = p.add_tensor(float("made"));
+        p.add_op(custom(), InsertionPoint::Before(c.add), &[], &[made]);
+        read(p, made);
+    });
+    apply(&mut module, |p| {
+        let outside = p.add_tensor(Tensor { external_buffer: 1, ..float("outside") });
+        read(p, outside);
+    });
+    apply(&mut module, |p| {
+        let none = p.add_tensor(Tensor::new("none", ElementType::Float32, [0]));
+        read(p, none);
+    });
+
+    // What is in use keeps its value.
+    for (tensor, change) in [
+        (constant.tensors[0], TensorChange::Buffer(BufferId::NONE.into())),
+        (variable.tensors[0], TensorChange::Variable(false)),
+    ] {
+        let name = main(&module).tensor(tensor).label().to_owned();
+        apply(&mut module, |p| read(p, tensor.into()));
+        let reason = refuse(&mut module, |p| p.change_tensor(tensor, change.clone()));
+        assert_eq!(reason, no_value(&name));
+        apply(&mut module, |p| read(p, c.a.into()));
+        apply(&mut module, |p| p.change_tensor(tensor, change));
+    }
+}
+
+/// The runtime may take such a model, which goes on as it came.
+#[test]
+fn what_came_without_a_value_goes_on_so() {
+    let mut builder = SubgraphBuilder::new(None);
+    let [x, lost, unread, y] = ["x", "lost", "unread", "y"].map(|n| builder.tensor(float(n)));
+    let op = builder.op(custom(), &[Some(lost)], &[y]);
+    let graph = builder.finish(vec![x], vec![y, lost]);
+    let mut module = Module::new(vec![graph], ConstantPool::new(vec![None]));
+    let graph = main(&module).clone();
+    let made = apply(&mut module, |p| {
+        _ = p.replace_op(&graph, op, custom(), &[Some(lost.into()), Some(x.into())]);
+    });
+    apply(&mut module, |p| p.set_outputs([lost.into()]));
+    apply(&mut module, |p| p.change_tensor(lost, TensorChange::ShapeSignature([-1].into())));
+    let reason = refuse(&mut module, |p| p.set_operand(made.ops[0], 1, unread));
+    assert_eq!(reason, Reason::NoValue("unread".into()));
 }
 
 #[test]
@@ -324,6 +407,7 @@ fn an_output_of_another_shape_or_type() {
     let int = add_tensor(&mut module, int);
     apply(&mut module, |patch| {
         patch.set_type(int, ElementType::Float32);
+        patch.change_tensor(int, TensorChange::Variable(true));
         patch.replace_output(c.y, int);
     });
 }

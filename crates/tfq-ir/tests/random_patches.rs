@@ -52,8 +52,8 @@ impl Model {
         each.filter(|(.., t)| *t == Some(tensor)).map(|(op, slot, _)| (op, slot)).collect()
     }
 
-    /// Whether this can follow `before`: a sound graph in which nothing that is needed has
-    /// lost the op that computed it.
+    /// Whether this can follow `before`: a sound graph in which all that is needed is an input or
+    /// computed, and nothing that is needed has lost the op that computed it.
     fn follows(&self, before: &Model) -> bool {
         let there: HashSet<usize> = self.tensors.iter().copied().collect();
         let made = self.producers();
@@ -61,13 +61,13 @@ impl Model {
         let read = || self.ops.iter().flat_map(|op| op.operands.iter().flatten());
         let mut needed = read().chain(&self.outputs).chain(&self.inputs);
         let was_made = before.producers();
+        let given = |t: &usize| self.inputs.contains(t) && !was_made.contains_key(t);
         let in_order = |at: usize, tensor: &usize| {
             self.inputs.contains(tensor) || made.get(tensor).is_none_or(|made| *made < at)
         };
         results().all(|t| there.contains(t))
             && results().count() == made.len()
-            && needed
-                .all(|t| there.contains(t) && (made.contains_key(t) || !was_made.contains_key(t)))
+            && needed.all(|t| there.contains(t) && (made.contains_key(t) || given(t)))
             && self
                 .ops
                 .iter()

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use tfq_edits::{Blobs, Edits, EditsError};
 use tfq_ir::maps::HashMap;
-use tfq_ir::{BufferId, Edit, LoggedEdit, Module, Subgraph, SubgraphId, VerifyError};
+use tfq_ir::{BufferId, Edit, LoggedEdit, Module, Subgraph, SubgraphId, VerifyError, visible};
 use tfq_pass::invariant::SETTLED;
 use tfq_pass::{
     Event, Pipeline, PipelineError, Registry, Report, RunCheck, RunError, RunOptions, SpanKind,
@@ -77,7 +77,7 @@ pub enum Error {
     /// Edits could not be read, or do not fit the model.
     #[error(transparent)]
     Edits(#[from] EditsError),
-    /// The passes left it broken, and the verifier was off.
+    /// It is broken: passes left it so with the verifier off, or edits did.
     #[error("the result is not well-formed: {0}")]
     Malformed(VerifyError),
     /// The target would refuse the result or compute it wrongly.
@@ -107,6 +107,14 @@ pub enum Error {
     /// It could not be written.
     #[error(transparent)]
     Lower(#[from] LowerError),
+    /// What edits made of it is no result: one of the above, which no pass is to blame for.
+    #[error("{error}")]
+    Replayed {
+        /// What is wrong with it.
+        error: Box<Error>,
+        /// What the first edit is called after which it is not well-formed, where it is not.
+        first: Option<String>,
+    },
 }
 
 impl Error {
@@ -137,7 +145,31 @@ impl Error {
             Self::Run(RunError::Requires { ensured_by, .. }) => {
                 Some(format!("run {} before it", one_of(ensured_by)?))
             }
+            Self::Replayed { error, first } => match (&**error, first) {
+                (_, Some(label)) => {
+                    let label = visible(label);
+                    Some(format!("it is so from the edit `{label}` on, which is to be corrected"))
+                }
+                (Self::Unrunnable { mended_by, .. }, None) => {
+                    let passes = one_of(mended_by)?;
+                    Some(format!("let the edits do what {passes} does, too"))
+                }
+                (Self::Unloadable { .. }, None) => {
+                    Some("the edits ask for it, and are to be corrected".to_owned())
+                }
+                (error, None) => error.help(),
+            },
             Self::Lower(LowerError::SkeletonTooLarge { .. }) | Self::Run(_) => None,
+        }
+    }
+
+    /// The error where it is of what edits made.
+    fn replayed(self) -> Self {
+        match self {
+            Self::Malformed(_) | Self::Unrunnable { .. } | Self::Unloadable { came: false, .. } => {
+                Self::Replayed { error: Box::new(self), first: None }
+            }
+            other => other,
         }
     }
 }
@@ -189,7 +221,8 @@ pub struct Optimizer {
     /// that it runs.
     pub stop_after_patch: Option<usize>,
     /// Make the graph in an order of chance with this seed, which must not change the result:
-    /// for tests of determinism.
+    /// for tests of determinism. What is done is done to another graph then, so that
+    /// [`Optimized::edits`] gives nothing.
     pub shuffle: Option<u64>,
     /// Never give a larger file than the one that came in: what only costs is undone, all of it
     /// where it must be. It is for pipelines that the user did not name, such as
@@ -251,7 +284,11 @@ impl Optimizer {
             Some(seed) => module.shuffled(seed),
             None => module,
         };
-        self.run_module(module, input, timeline, observe)
+        let mut optimized = self.run_module(module, input, timeline, observe)?;
+        if self.shuffle.is_some() {
+            optimized.start = None;
+        }
+        Ok(optimized)
     }
 
     /// Does to a model what a run did to it, or what a plugin asks for, in the place of the
@@ -281,10 +318,13 @@ impl Optimizer {
         let (start, input) = self.read(source.into(), &mut timeline)?;
         let mut module = start.clone();
         timeline.span(SpanKind::File, "replay", || edits.apply(&mut module, blobs))?;
-        module.verify().map_err(|mut errors| Error::Malformed(errors.swap_remove(0)))?;
+        if let Err(mut errors) = module.verify() {
+            let error = Box::new(Error::Malformed(errors.swap_remove(0)));
+            return Err(Error::Replayed { error, first: first_malformed(start, &module) });
+        }
         tfq_pass::update_versions(&mut module, &start, &self.target);
         let done = Done { start, module, report: Report::default(), kept: None, input };
-        self.finish(done, false, timeline)
+        self.finish(done, false, timeline).map_err(Error::replayed)
     }
 
     /// The model, and its file where it came as bytes.
@@ -420,10 +460,10 @@ impl Optimizer {
     /// The state after the first `patches` patches of a run from `start` to `end`.
     fn state_after(&self, start: &Module, end: &Module, patches: usize) -> Result<Module, Error> {
         let edits = &end.edits()[start.edits().len()..];
-        let is_patch = |n: &usize| edits[*n].edit.patch().is_some();
+        let is_patch = |n: &usize| edits[*n].edit.is_journalled();
         let mut ends = (0..edits.len()).filter(is_patch).map(|n| n + 1);
         let end = patches.checked_sub(1).map_or(Some(0), |n| ends.nth(n));
-        // With the last patch comes what was done after it: metadata, and dropping unused things.
+        // With the last patch comes what was done after it: metadata, and operator versions.
         let count = end.filter(|_| ends.next().is_some()).unwrap_or(edits.len());
         self.completed(start, &edits[..count])
     }
@@ -446,7 +486,8 @@ impl Optimizer {
         {
             let complete = Pipeline::parse(&self.registry, &info.name);
             let complete = complete.expect("a pass of the registry runs with its defaults");
-            let options = RunOptions::default();
+            // What it does belongs to what was done to the model.
+            let options = RunOptions { keep_edits: true, ..RunOptions::default() };
             tfq_pass::run(&mut module, &complete, &self.target, &options, |_| ())?;
         }
         tfq_pass::update_versions(&mut module, start, &self.target);
@@ -503,7 +544,8 @@ pub struct Optimized {
 
 impl Optimized {
     /// What was done to the model, with the bytes that go beside it; `None` unless
-    /// [`RunOptions::keep_edits`] asked for it.
+    /// [`RunOptions::keep_edits`] asked for it, with [`Optimizer::shuffle`], and where
+    /// [`Self::module`] was changed by something else than edits since.
     ///
     /// ```
     /// use tfq_opt::Optimizer;
@@ -555,6 +597,16 @@ impl Optimized {
     pub fn write_into(&self, builder: &mut FlatBufferBuilder<'_>) -> Result<(), Error> {
         Ok(tfq_tflite::lower_into(&self.module, builder)?)
     }
+}
+
+/// What the first edit since `start` is called after which the module is not well-formed.
+fn first_malformed(start: Module, module: &Module) -> Option<String> {
+    let edits = module.edits().get(start.edits().len()..)?;
+    let mut state = start;
+    let first = edits.iter().find(|logged| {
+        state.replay(std::slice::from_ref(*logged)).is_err() || state.verify().is_err()
+    })?;
+    Some(first.edit.label().into_owned())
 }
 
 /// Names of passes of which any one will do.

@@ -159,6 +159,23 @@ fn what_the_model_does_not_have_is_refused() {
 }
 
 #[test]
+fn a_record_of_what_is_not_made_yet_is_refused() {
+    let record = |key: &str, about: &str, of: &str| {
+        let entry = format!("{{\"of\": \"{of}\", \"content\": {{\"base64\": \"\"}}}}");
+        let record = format!("{{\"about\": [{about}], \"entries\": [{entry}]}}");
+        format!("{{\"record\": {{\"key\": \"{key}\", \"record\": {record}}}}}")
+    };
+    let never =
+        "edits[0].edit: patch `set record `acme.x`` refused: record `acme.x` cannot say that: ";
+    for (of, kind) in [("@0#99", "op"), ("@0%99", "tensor"), ("@0#0", "op"), ("@0%4", "tensor")] {
+        let what = format!("{never}{kind} `{of}` is not there, and never was");
+        refused(&record("acme.x", "\"RELU\"", of), &what);
+    }
+    let always = "record `tfq.dequant_cache` cannot say that: it must be about DEQUANTIZE alone";
+    refused(&record("tfq.dequant_cache", "", "@0#4"), always);
+}
+
+#[test]
 fn an_edit_that_does_not_fit_takes_back_those_before_it() {
     let (module, c) = chain();
     let erase = patch(&format!("\"erase_ops\": [\"{}\"]", c.add));

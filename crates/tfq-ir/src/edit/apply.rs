@@ -5,7 +5,7 @@ use super::check;
 use super::log::{AddedAndDropped, Applied};
 use super::patch::{BufferRef, InsertionPoint, OpChange, OpRef, Patch, TensorChange, TensorRef};
 use super::refused::{Reason, Rejected};
-use crate::dequant_cache::is_dequant_cache;
+use crate::dequant_cache::not_dequant_cache;
 use crate::maps::{HashMap, IndexSet};
 use crate::model::signature::SignaturePorts;
 use crate::model::subgraph::EdgeRole;
@@ -13,40 +13,29 @@ use crate::{BufferId, DEQUANT_CACHE_METADATA, Metadata, Module, OpId, TensorId, 
 use bytes::Bytes;
 use std::sync::Arc;
 
-/// What became of an edit.
-pub(super) enum Outcome {
-    /// There was nothing to do.
-    Nothing,
-    /// It was done, and changed nothing that the journal tells of.
-    Quiet(Applied),
-    /// It was done.
-    Told(Applied),
-}
-
 impl Module {
     /// Does something to the module, all of it, or refuses it and leaves everything as it was.
     /// Nothing else changes a module.
     pub fn apply(&mut self, edit: impl Into<Edit>) -> Result<Arc<Applied>, Rejected> {
         let edit = edit.into();
         let refuse = |reason| Rejected { label: edit.label(), reason };
-        let (applied, told) = match self.perform(&edit).map_err(refuse)? {
-            Outcome::Nothing => return Ok(Arc::default()),
-            Outcome::Quiet(applied) => (applied, false),
-            Outcome::Told(applied) => (applied, true),
+        let Some(applied) = self.perform(&edit).map_err(refuse)? else {
+            return Ok(Arc::default());
         };
         let applied = Arc::new(Applied { pass: self.log.pass.clone(), ..applied });
         self.outdate_records(&applied);
-        self.log.push(edit, &applied, told);
+        self.log.push(edit, &applied);
         Ok(applied)
     }
 
-    fn perform(&mut self, edit: &Edit) -> Result<Outcome, Reason> {
-        let quiet = Ok(Outcome::Quiet(Applied::default()));
-        let told = Ok(Outcome::Told(Applied { label: edit.label(), ..Applied::default() }));
+    /// What it did; `None` where there was nothing to do.
+    fn perform(&mut self, edit: &Edit) -> Result<Option<Applied>, Reason> {
+        let quiet = Ok(Some(Applied::default()));
+        let told = Ok(Some(Applied { label: edit.label(), ..Applied::default() }));
         match edit {
             Edit::Patch(patch) => {
                 check::check(self, patch)?;
-                Ok(Outcome::Told(commit(self, patch)))
+                Ok(Some(commit(self, patch)))
             }
             Edit::Versions(sg, versions) => {
                 check::known_ops(self, *sg, versions.iter().map(|(op, _)| *op))?;
@@ -57,7 +46,7 @@ impl Module {
             Edit::Constant(bytes) => {
                 let added = Arc::make_mut(&mut self.constants).push(bytes.clone());
                 let more = AddedAndDropped { constants: vec![added], ..AddedAndDropped::default() };
-                Ok(Outcome::Quiet(Applied::default().with(more)))
+                Ok(Some(Applied::default().with(more)))
             }
             Edit::Release(ids) => Ok(self.release(ids)),
             Edit::Metadata(name, Some(bytes)) => {
@@ -66,7 +55,7 @@ impl Module {
             }
             Edit::Metadata(name, None) => {
                 let dropped = self.drop_metadata(name);
-                if dropped { quiet } else { Ok(Outcome::Nothing) }
+                if dropped { quiet } else { Ok(None) }
             }
             Edit::MetadataBuffers(list) => {
                 self.metadata_buffer.clone_from(list);
@@ -104,11 +93,14 @@ impl Module {
                 if !is_ours && !self.records.contains_key(key) && is_there() {
                     return Err(Reason::RecordName(key.clone()));
                 }
-                if is_ours && record.as_ref().is_some_and(|r| !is_dequant_cache(self, r)) {
-                    return Err(Reason::Record(key.clone()));
+                if let Some(record) = record {
+                    let not_ours = || is_ours.then(|| not_dequant_cache(self, record)).flatten();
+                    if let Some(what) = check::record(self, record).or_else(not_ours) {
+                        return Err(Reason::Record(key.clone(), what));
+                    }
                 }
                 if self.records.get(key) == record.as_ref() && (record.is_some() || !is_there()) {
-                    return Ok(Outcome::Nothing);
+                    return Ok(None);
                 }
                 match record {
                     Some(record) => {
@@ -124,20 +116,20 @@ impl Module {
         }
     }
 
-    fn release(&mut self, ids: &[BufferId]) -> Outcome {
+    fn release(&mut self, ids: &[BufferId]) -> Option<Applied> {
         if ids.is_empty() {
-            return Outcome::Nothing;
+            return None;
         }
         let used = self.used_buffers();
         let unused = |id: &&BufferId| used.get(id.0 as usize).is_some_and(|used| !used);
         let released: Vec<BufferId> = ids.iter().filter(unused).copied().collect();
         if released.is_empty() {
-            return Outcome::Nothing;
+            return None;
         }
         let constants = Arc::make_mut(&mut self.constants);
         released.iter().for_each(|id| constants.release(*id));
         let more = AddedAndDropped { released, ..AddedAndDropped::default() };
-        Outcome::Quiet(Applied::default().with(more))
+        Some(Applied::default().with(more))
     }
 
     /// The bytes take the place of the old ones unless something else refers to those.

@@ -4,12 +4,12 @@ mod handles;
 mod meaning;
 mod overlay;
 
-pub(super) use handles::{known_ops, signatures};
+pub(super) use handles::{known_ops, record, signatures};
 
 use super::patch::{OpChange, OpRef, Patch, TensorChange, TensorRef};
 use super::refused::Reason;
 use crate::maps::{HashMap, IndexMap, IndexSet};
-use crate::{Attributes, BufferId, Module, OpId};
+use crate::{Attributes, Module, OpId};
 use handles::handles;
 use overlay::Overlay;
 
@@ -34,8 +34,8 @@ impl Overlay<'_> {
         self.producers()?;
         self.order()?;
         self.erasures()?;
-        self.inputs()?;
         self.outputs()?;
+        self.values()?;
         meaning::check(self)
     }
 
@@ -148,17 +148,30 @@ impl Overlay<'_> {
         Ok(())
     }
 
-    /// What ops read has a value though it is no input any more.
-    fn inputs(&self) -> Result<(), Reason> {
-        let valued = |tensor: TensorRef| {
-            let after = self.tensor_after(tensor);
-            after.is_variable
-                || (after.buffer != BufferId::NONE && !self.buffers.contains_key(&tensor))
-                || self.is_folded(tensor)
-                || self.producer_after(tensor).is_some()
+    /// What the patch lets ops read or the subgraph return has a value, and so has what it leaves in use
+    /// and takes a value from. What came in use without one may go on so.
+    fn values(&self) -> Result<(), Reason> {
+        let wiring = &self.patch.wiring;
+        let operands = self.operands_kept().map(|(_, tensor)| tensor);
+        let outputs = wiring.outputs.iter().flatten().copied();
+        let replaced = |old| self.graph.is_output(old) && wiring.outputs.is_none();
+        let moved = wiring.moved_outputs.iter();
+        let moved = moved.filter(|(old, _)| replaced(**old)).map(|(_, new)| *new);
+        let connected = operands.chain(outputs).chain(moved);
+        let changed = self.after.keys().copied().chain(self.inputs_lost().map(TensorRef::Old));
+        let mut changed = changed.filter(|tensor| match *tensor {
+            TensorRef::Old(id) => !self.has_value(*tensor) && self.in_use(id),
+            // Where it is in use, it was looked at.
+            TensorRef::New(_) => false,
+        });
+        let came_so = |tensor: TensorRef| match tensor {
+            TensorRef::Old(id) => self.came_without_value(id),
+            TensorRef::New(_) => false,
         };
-        match self.inputs_lost().find(|id| self.in_use(*id) && !valued((*id).into())) {
-            Some(tensor) => Err(Reason::NoValue(self.tensor_label(tensor.into()))),
+        let mut connected = connected.filter(|tensor| !self.has_value(*tensor));
+        let found = connected.find(|tensor| !came_so(*tensor));
+        match found.or_else(|| changed.find(|tensor| !came_so(*tensor))) {
+            Some(tensor) => Err(Reason::NoValue(self.tensor_label(tensor))),
             None => Ok(()),
         }
     }

@@ -147,14 +147,19 @@ pub(crate) struct Log {
     /// How many edits came before these, and are not kept.
     pub(super) forgotten: usize,
     pub(super) pass: Option<Arc<str>>,
-    /// The same for a module and its snapshots since edits were last forgotten, and for no other
-    /// module.
+    /// The same for a module and its snapshots since edits were last forgotten or something else than
+    /// an edit changed it, and for no other module.
     pub(super) lineage: Arc<()>,
 }
 
 impl Log {
-    pub(super) fn push(&mut self, edit: Edit, applied: &Arc<Applied>, journalled: bool) {
-        if journalled {
+    /// What comes is of another module than all snapshots are: it was changed, and no edit says how.
+    pub(crate) fn part(&mut self) {
+        self.lineage = Arc::new(());
+    }
+
+    pub(super) fn push(&mut self, edit: Edit, applied: &Arc<Applied>) {
+        if edit.is_journalled() {
             Arc::make_mut(&mut self.journal).push(applied.clone());
         }
         let logged = LoggedEdit { edit: Arc::new(edit), pass: self.pass.clone() };

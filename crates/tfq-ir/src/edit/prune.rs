@@ -1,6 +1,5 @@
 //! Removing what nothing refers to.
 
-use super::apply::Outcome;
 use super::log::{AddedAndDropped, Applied};
 use crate::model::module::to_change;
 use crate::words::counted;
@@ -74,7 +73,7 @@ impl Module {
 
     /// Drops buffers that no tensor and no metadata refers to. Buffer 0 stays: the format needs
     /// it. All stay where metadata numbers them.
-    pub(super) fn drop_buffers(&mut self) -> Outcome {
+    pub(super) fn drop_buffers(&mut self) -> Option<Applied> {
         let used = self.used_buffers();
         let dead: Vec<u64> = self
             .constants
@@ -84,7 +83,7 @@ impl Module {
             .collect();
         let numbers = Numbers { buffers: true, ..Numbers::default() };
         if dead.is_empty() || self.numbered_by_metadata(numbers).is_some() {
-            return Outcome::Nothing;
+            return None;
         }
         let moved = Arc::make_mut(&mut self.constants).retain(|id| used[id.0 as usize]);
         let place = |id: BufferId| moved.get(id.0 as usize).copied().flatten();
@@ -111,11 +110,11 @@ impl Module {
             bytes_dropped: bytes,
             ..AddedAndDropped::default()
         };
-        Outcome::Told(Applied::pruned(counted(dead.len(), "buffer"), more))
+        Some(Applied::pruned(counted(dead.len(), "buffer"), more))
     }
 
     /// Drops operator codes that no op has.
-    pub(super) fn drop_op_codes(&mut self) -> Outcome {
+    pub(super) fn drop_op_codes(&mut self) -> Option<Applied> {
         let used = self.used_op_codes();
         let mut moved = Vec::with_capacity(used.len());
         let mut next = 0_u32;
@@ -125,7 +124,7 @@ impl Module {
         }
         let dropped = used.len() - next as usize;
         if dropped == 0 {
-            return Outcome::Nothing;
+            return None;
         }
         let mut keep = used.iter();
         self.op_codes.retain(|_| *keep.next().expect("one flag per code"));
@@ -138,21 +137,21 @@ impl Module {
             }
         }
         let more = AddedAndDropped { op_codes_erased: dropped, ..AddedAndDropped::default() };
-        Outcome::Told(Applied::pruned(format!("{dropped} operator codes"), more))
+        Some(Applied::pruned(format!("{dropped} operator codes"), more))
     }
 
     /// Drops subgraphs that neither the main one nor a signature reaches. All stay where metadata
     /// numbers them.
-    pub(super) fn drop_subgraphs(&mut self) -> Outcome {
+    pub(super) fn drop_subgraphs(&mut self) -> Option<Applied> {
         let numbers = Numbers { subgraphs: true, ..Numbers::default() };
         if self.numbered_by_metadata(numbers).is_some() {
-            return Outcome::Nothing;
+            return None;
         }
         let reached = self.reached_subgraphs();
         let count = reached.len();
         let dropped = reached.iter().filter(|reached| !**reached).count();
         if dropped == 0 {
-            return Outcome::Nothing;
+            return None;
         }
         let mut moved = Vec::with_capacity(count);
         let mut next = 0_i64;
@@ -183,7 +182,7 @@ impl Module {
             }
         }
         let more = AddedAndDropped { subgraphs_erased: dropped, ..AddedAndDropped::default() };
-        Outcome::Told(Applied::pruned(counted(dropped, "subgraph"), more))
+        Some(Applied::pruned(counted(dropped, "subgraph"), more))
     }
 }
 

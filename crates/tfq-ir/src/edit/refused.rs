@@ -43,7 +43,10 @@ pub enum Reason {
     Slot { op: String, slot: u32 },
     #[error("{op} would read `{tensor}` before it is computed")]
     Order { op: String, tensor: String },
-    #[error("`{0}` would no longer be an input, and is read without being computed")]
+    #[error(
+        "nothing would give `{0}` a value, which is read or returned: it would be no constant, \
+         variable or input, and no op would compute it"
+    )]
     NoValue(String),
     #[error("tensor `{0}` is erased and still in use")]
     ErasedInUse(String),
@@ -83,6 +86,6 @@ pub enum Reason {
     RecordName(Arc<str>),
     #[error("record `{0}` is about {1}, which is no operator of the format")]
     RecordOperator(Arc<str>, i32),
-    #[error("a record `{0}` does not say that")]
-    Record(Arc<str>),
+    #[error("record `{0}` cannot say that: {1}")]
+    Record(Arc<str>, String),
 }

@@ -31,7 +31,7 @@ impl Module {
         if !self.log.edits.is_empty() {
             self.log.forgotten = self.edit_count();
             self.log.edits = Arc::default();
-            self.log.lineage = Arc::new(());
+            self.log.part();
         }
     }
 

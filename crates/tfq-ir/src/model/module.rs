@@ -272,9 +272,11 @@ impl Module {
         self.records.iter().map(|(key, record)| (key, &**record))
     }
 
-    /// The module with these records too, which its file has.
+    /// The module with these records too, which its file has. It is another one, which no edits
+    /// lead to.
     #[must_use]
     pub fn with_records(mut self, records: IndexMap<Arc<str>, Arc<Record>>) -> Self {
+        self.log.part();
         self.records.extend(records);
         self
     }

@@ -10,9 +10,11 @@ use std::collections::hash_map::Entry;
 
 impl Module {
     /// Takes the tensors without a single value that a reader found in its file for what they
-    /// are, those that `accept` agrees to. Nothing that is done to the module makes any.
+    /// are, those that `accept` agrees to. Nothing that is done to the module makes any. It is
+    /// another module, which no edits lead to.
     #[must_use]
     pub fn with_oddities(mut self, accept: impl Fn(SubgraphId, TensorId) -> bool) -> Self {
+        self.log.part();
         for id in self.subgraph_ids() {
             let mut odd = find(&self, self.subgraph(id));
             odd.retain(|tensor, _| accept(id, *tensor));

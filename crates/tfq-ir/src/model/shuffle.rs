@@ -19,6 +19,7 @@ impl Module {
         let shuffled: Vec<(Subgraph, Moved)> =
             self.subgraphs().map(|(_, graph)| graph.shuffled(&mut rng)).collect();
         let mut module = self.clone();
+        module.log.part();
         module.signature_ports = SignaturePorts::default();
         for signature in &mut module.signatures {
             let Some((_, moved)) = shuffled.get(signature.subgraph as usize) else { continue };

@@ -378,6 +378,20 @@ impl Subgraph {
         }
     }
 
+    /// Whether the handle is of an op that is there, or of what was erased.
+    pub(crate) fn has_or_had_op(&self, id: OpId) -> bool {
+        self.contains_op(id) || self.was_erased(id.graph, id.uid)
+    }
+
+    /// Whether the handle is of a tensor that is there, or of what was erased.
+    pub(crate) fn has_or_had_tensor(&self, id: TensorId) -> bool {
+        self.contains_tensor(id) || self.was_erased(id.graph, id.uid)
+    }
+
+    fn was_erased(&self, graph: u32, uid: u32) -> bool {
+        graph == self.origin && self.nodes.get(uid as usize) == Some(&NONE)
+    }
+
     /// Where an op or tensor of this number is, unless it was erased or is of another subgraph.
     fn find_node(&self, graph: u32, uid: u32) -> Option<NodeIndex> {
         let of_this = (graph == self.origin).then_some(uid)?;

@@ -3,7 +3,7 @@
 use crate::{Error, Optimizer};
 use std::io;
 use tfq_ir::maps::IndexSet;
-use tfq_ir::{LoggedEdit, Module, OpId, SubgraphId};
+use tfq_ir::{Applied, LoggedEdit, Module, OpId, SubgraphId};
 use tfq_pass::{Event, RunOptions};
 
 /// The first patch after which a check fails.
@@ -20,7 +20,7 @@ pub struct Bisection {
     /// How often the check was run.
     pub runs: usize,
     /// The ops that the patch touched and their neighbours, before the patch, as a model. The
-    /// whole model where they call other subgraphs.
+    /// whole model where they call other subgraphs, or the patch is no change of one subgraph.
     pub reproducer: Module,
 }
 
@@ -40,9 +40,7 @@ pub enum BisectError {
     #[error("the check passes after the whole pipeline: nothing to find")]
     NothingBad,
     /// The model turns bad by a change that is no patch.
-    #[error(
-        "pass `{0}` spoils the model by dropping unused things or setting metadata, not by a patch"
-    )]
+    #[error("pass `{0}` spoils the model by what it sets beside the graph, not by a patch")]
     NoPatch(String),
 }
 
@@ -73,7 +71,7 @@ pub fn bisect(
     .map_err(Error::from)?;
     // What was done to the model before is part of it.
     let edits = &run.edits()[start.edits().len()..];
-    let is_patch = |logged: &LoggedEdit| logged.edit.patch().is_some();
+    let is_patch = |logged: &LoggedEdit| logged.edit.is_journalled();
     let mut runs = 0;
     let mut is_good = |count: usize| -> Result<bool, BisectError> {
         runs += 1;
@@ -104,27 +102,30 @@ pub fn bisect(
     let mut after = before.clone();
     after.replay(&edits[at..=at]).expect("the edit was applied once");
     let applied = after.journal().last().expect("a patch is in the journal");
-    let sg = applied.subgraph.expect("patches change a subgraph");
-    let touched: IndexSet<OpId> = applied
-        .ops
-        .iter()
-        .chain(applied.erased())
-        .copied()
-        .filter(|op| before.subgraph(sg).contains_op(*op))
-        .collect();
-    let graph = before.subgraph(sg);
-    let label = |op: &OpId| {
-        let result = graph.results(*op).first().map_or("?", |id| graph.tensor(*id).label());
-        format!("{} `{result}`", graph.op(*op).kind)
-    };
+    // What drops unused things touches no op.
+    let (ops, around) = applied.subgraph.map(|sg| around(&before, sg, applied)).unwrap_or_default();
     Ok(Bisection {
         pass: ends[pass].0.clone(),
         patch: edits[..=at].iter().filter(|edit| is_patch(edit)).count(),
         rule: applied.label.to_string(),
-        ops: touched.iter().map(label).collect(),
+        ops,
         runs,
-        reproducer: before.extract(sg, &with_neighbours(&before, sg, &touched)).unwrap_or(start),
+        reproducer: around.unwrap_or(start),
     })
+}
+
+/// The ops that a patch touched, in words, and a model of them and their neighbours, where there can
+/// be one.
+fn around(before: &Module, sg: SubgraphId, applied: &Applied) -> (Vec<String>, Option<Module>) {
+    let graph = before.subgraph(sg);
+    let touched = applied.ops.iter().chain(applied.erased()).copied();
+    let touched: IndexSet<OpId> = touched.filter(|op| graph.contains_op(*op)).collect();
+    let label = |op: &OpId| {
+        let result = graph.results(*op).first().map_or("?", |id| graph.tensor(*id).label());
+        format!("{} `{result}`", graph.op(*op).kind)
+    };
+    let ops = touched.iter().map(label).collect();
+    (ops, before.extract(sg, &with_neighbours(before, sg, &touched)))
 }
 
 /// The least `n` of `low..=high` for which `good` is false; it is for `high`.

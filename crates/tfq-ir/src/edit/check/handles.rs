@@ -3,7 +3,7 @@
 use super::super::patch::{BufferRef, InsertionPoint, OpRef, Patch, TensorChange, TensorRef};
 use super::super::refused::Reason;
 use super::overlay::op_label;
-use crate::{BufferId, Module, OpId, Signature, Subgraph, SubgraphId, TensorId};
+use crate::{BufferId, Module, OpId, Record, Recorded, Signature, Subgraph, SubgraphId, TensorId};
 
 /// Far more than any op has, and far less than would use up memory.
 const MOST_OPERANDS: u32 = u16::MAX as u32;
@@ -35,6 +35,26 @@ pub(in super::super) fn signatures(
             Some(graph) => known_tensor(graph, tensor),
             None => Err(Reason::ForeignTensor),
         })
+    })
+}
+
+/// Why an entry of the record can be of nothing that the model has or had. Of what was erased there
+/// may be some, which readers skip; what is still to be made would be taken for what it is of.
+pub(in super::super) fn record(module: &Module, record: &Record) -> Option<String> {
+    record.entries.iter().find_map(|entry| {
+        let graph = module.by_origin(entry.of.origin()).map(|sg| module.subgraph(sg));
+        let never = "is not there, and never was";
+        match entry.of {
+            Recorded::Op(op) => {
+                let is_one = graph.is_none_or(|graph| graph.has_or_had_op(op));
+                (!is_one).then(|| format!("op `{op}` {never}"))
+            }
+            Recorded::Tensor(tensor) => {
+                let is_one = graph.is_none_or(|graph| graph.has_or_had_tensor(tensor));
+                let is_one = is_one && tensor.is_upcoming().is_none();
+                (!is_one).then(|| format!("tensor `{tensor}` {never}"))
+            }
+        }
     })
 }
 

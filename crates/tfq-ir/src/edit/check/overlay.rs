@@ -82,6 +82,34 @@ impl<'a> Overlay<'a> {
         self.buffers.get(&tensor).is_some_and(|to| *to != BufferRef::Old(BufferId::NONE))
     }
 
+    /// Whether something gives the tensor a value afterwards.
+    pub(super) fn has_value(&self, tensor: TensorRef) -> bool {
+        let odd = |id: TensorId| self.graph.oddity(id).is_some();
+        matches!(self.buffers.get(&tensor), Some(BufferRef::New(_)))
+            || self.holds_value(self.tensor_after(tensor))
+            || self.is_input_after(tensor)
+            || self.producer_after(tensor).is_some()
+            || matches!(tensor, TensorRef::Old(id) if odd(id))
+    }
+
+    /// Whether the tensor is read or returned as it is, though nothing gives it a value.
+    pub(super) fn came_without_value(&self, tensor: TensorId) -> bool {
+        let graph = self.graph;
+        !(self.holds_value(graph.tensor(tensor))
+            || graph.is_input(tensor)
+            || graph.producer(tensor).is_some()
+            || graph.oddity(tensor).is_some())
+            && (graph.is_output(tensor) || !graph.uses(tensor).is_empty())
+    }
+
+    /// Whether a tensor has a value though no caller and no op gives it one.
+    fn holds_value(&self, tensor: &Tensor) -> bool {
+        tensor.is_variable
+            || tensor.external_buffer != 0
+            || self.module.constants().constant(tensor.buffer).is_some()
+            || tensor.elements() == Some(0)
+    }
+
     pub(super) fn producer_before(&self, tensor: TensorRef) -> Option<(OpId, u32)> {
         match tensor {
             TensorRef::Old(tensor) => self.graph.producer(tensor),
