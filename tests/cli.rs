@@ -133,8 +133,12 @@ fn an_empty_standard_input_is_no_model() {
 fn a_dry_run_writes_nothing() {
     let (folder, out) = folder_with("small.tflite");
     succeeds(&run(&[FC, "--dry-run", "-o", text(&out)]));
+    let edits = format!("--edits={}", text(&folder.path().join("edits.json")));
+    succeeds(&run(&[FC, "--dry-run", &edits]));
     assert!(inside(folder.path()).is_empty());
-    assert!(run(&[FC, "--dry-run", "-o", "-"]).stdout.is_empty());
+    for to_standard in [["-o", "-"], ["--edits", "-"]] {
+        assert!(run(&[&[FC, "--dry-run"], &to_standard[..]].concat()).stdout.is_empty());
+    }
 }
 
 #[test]

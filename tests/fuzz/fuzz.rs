@@ -11,6 +11,7 @@ mod large;
 use arbitrary::{Result, Unstructured};
 use bytes::Bytes;
 use large::Large;
+use serde_json::Value;
 use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
@@ -199,8 +200,13 @@ fn edits_are_refused_or_applied() {
     bolero::check!().with_iterations(ITERATIONS).for_each(|input: &[u8]| {
         let mut input = Unstructured::new(input);
         let (module, log, side) = input.choose(&RUNS).expect("there are some");
-        let rest = input.bytes(input.len()).unwrap_or_default();
-        let log = spliced(std::slice::from_ref(log), &EDIT_WORDS, rest);
+        let log = match input.int_in_range(0..=3).unwrap_or(0) {
+            0 => {
+                let rest = input.bytes(input.len()).unwrap_or_default();
+                spliced(std::slice::from_ref(log), &EDIT_WORDS, rest)
+            }
+            _ => rearranged(log, &mut input),
+        };
         let blobs = Blobs::from_side_file(&Bytes::from_static(side)).expect("it is a side file");
         let mut changed = module.clone();
         let applied = Edits::parse(&String::from_utf8_lossy(&log))
@@ -248,6 +254,123 @@ const EDIT_WORDS: [&str; 20] = [
     "\"CONV_2D\"",
     "\"FLOAT16\"",
 ];
+
+/// Fields that a patch or what is in it may have.
+const EDIT_FIELDS: [&str; 24] = [
+    "add_constants",
+    "add_tensors",
+    "add_ops",
+    "set_operands",
+    "set_results",
+    "set_intermediates",
+    "replace_outputs",
+    "set_inputs",
+    "set_outputs",
+    "change_tensors",
+    "change_ops",
+    "erase_ops",
+    "erase_tensors",
+    "buffer",
+    "quantization",
+    "sparsity",
+    "expressed",
+    "shape_signature",
+    "variant_tensors",
+    "attributes",
+    "notes",
+    "second",
+    "code",
+    "mutates",
+];
+
+/// Values that fit somewhere, and those at the end of what does.
+const EDIT_VALUES: [&str; 32] = [
+    "0",
+    "1",
+    "3",
+    "-1",
+    "65535",
+    "2147483647",
+    "-2147483648",
+    "4294967295",
+    "9223372036854775807",
+    "1e300",
+    "null",
+    "true",
+    "[]",
+    "{}",
+    "\"\"",
+    "\"nan\"",
+    "\"INT4\"",
+    "\"FLOAT32\"",
+    "\"RELU\"",
+    "\"end\"",
+    "\"@0%0\"",
+    "\"@0%1\"",
+    "\"@0#3\"",
+    "\"@4294967294%4294967294\"",
+    "{\"new\": 0}",
+    "{\"buffer\": 1}",
+    "{\"base64\": \"AAEC\"}",
+    "{\"operator\": \"RELU\"}",
+    "{\"type\": \"FLOAT32\", \"shape\": [2147483647, 2147483647, 2147483647]}",
+    "{\"tensor\": \"@0%1\", \"set\": {\"buffer\": {\"new\": 0}}}",
+    "{\"edit\": {\"prune\": \"buffers\"}}",
+    "{\"edit\": {\"prune\": \"subgraphs\"}}",
+];
+
+/// A document of which some values are elsewhere, more than once, or others. What is left of it can
+/// be read more often than with bytes cut out.
+fn rearranged(log: &[u8], input: &mut Unstructured<'_>) -> Vec<u8> {
+    let mut document: Value = serde_json::from_slice(log).expect("it is JSON");
+    let changes = input.int_in_range(1..=6).unwrap_or(1);
+    // Where the input ends, fewer changes are made.
+    _ = (0..changes).try_for_each(|_| rearrange(&mut document, input));
+    document.to_string().into_bytes()
+}
+
+fn rearrange(document: &mut Value, input: &mut Unstructured<'_>) -> Result<()> {
+    let other = match input.arbitrary()? {
+        true => anywhere(document, input)?.clone(),
+        false => serde_json::from_str(input.choose(&EDIT_VALUES)?).expect("it is JSON"),
+    };
+    match (anywhere(document, input)?, input.int_in_range(0..=3)?) {
+        (Value::Array(list), 0) => list.insert(input.int_in_range(0..=list.len())?, other),
+        (Value::Array(list), 1) if !list.is_empty() => {
+            list.remove(input.choose_index(list.len())?);
+        }
+        (Value::Object(fields), 0) => {
+            fields.insert((*input.choose(&EDIT_FIELDS)?).to_owned(), other);
+        }
+        (Value::Object(fields), 1) if !fields.is_empty() => {
+            let name = fields.keys().nth(input.choose_index(fields.len())?).cloned();
+            fields.remove(&name.expect("there are so many"));
+        }
+        (value, _) => *value = other,
+    }
+    Ok(())
+}
+
+/// A value of the document, most often one that holds no others.
+fn anywhere<'v>(document: &'v mut Value, input: &mut Unstructured<'_>) -> Result<&'v mut Value> {
+    let mut at = document;
+    loop {
+        let count = match at {
+            Value::Array(list) => list.len(),
+            Value::Object(fields) => fields.len(),
+            _ => 0,
+        };
+        if count == 0 || input.ratio(1, 8)? {
+            return Ok(at);
+        }
+        let n = input.choose_index(count)?;
+        at = match at {
+            Value::Array(list) => &mut list[n],
+            Value::Object(fields) => fields.values_mut().nth(n).expect("there are so many"),
+            _ => unreachable!("it has none"),
+        };
+    }
+}
 
 /// Holds a module against what texts and files make of it.
 fn comes_back(module: &Module) {

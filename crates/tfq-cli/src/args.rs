@@ -7,7 +7,7 @@ use super::tool;
 use clap::builder::StyledStr;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use tfq_tflite::Placement;
 
 /// Optimise .tflite models: quantise weights, keep everything else, write what runs.
@@ -66,7 +66,7 @@ pub(crate) struct Args {
     /// Write what was done to the model to a file, for `tfq-opt replay`; larger constants go to
     /// FILE.bin
     #[arg(long, value_name = "FILE", conflicts_with_all = ["run_reproducer", "shuffle"])]
-    pub(crate) edits: Option<PathBuf>,
+    edits: Option<PathBuf>,
 
     /// Print the summary as JSON to standard output
     #[arg(long)]
@@ -183,6 +183,13 @@ impl From<Constants> for Placement {
             Constants::Inline => Self::Inline,
             Constants::Outside => Self::Outside,
         }
+    }
+}
+
+impl Args {
+    /// Where the edits go, if they are written.
+    pub(crate) fn edits(&self) -> Option<&Path> {
+        self.edits.as_deref().filter(|_| !self.dry_run)
     }
 }
 

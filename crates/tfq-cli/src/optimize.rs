@@ -56,10 +56,11 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let failed = |error: tfq_opt::Error| Failure::model(&input, error);
     let image = timeline.span(SpanKind::File, "lower", || optimized.image()).map_err(failed)?;
     let verified = verification.map(|verification| verification.check(&image)).transpose()?;
-    if let (Some(file), Some(model)) = (&args.edits, model) {
-        timeline
-            .span(SpanKind::File, "write edits", || replay::write_edits(file, &optimized, model))?;
-    }
+    let edits = args.edits().zip(model).map(|(file, model)| {
+        let write = || replay::write_edits(file, &optimized, model);
+        timeline.span(SpanKind::File, "write edits", write)
+    });
+    let edits = edits.transpose()?;
     if let Some(output) = output {
         let done = |bytes| progress.written(bytes, image.len());
         timeline.span(SpanKind::File, "write", || match form {
@@ -82,6 +83,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         verified: verified.as_ref(),
         output,
         side_file: output.and_then(|output| args.emit.side_file(form, output)),
+        edits,
     };
     let told = report(args, &summary).map_err(output_failure);
     // The command ends here. To take a large graph apart node by node takes longer than to write it.
@@ -118,6 +120,13 @@ impl<'a> Job<'a> {
             let message = "the model and --json would both go to standard output";
             return Err(Failure::usage(message, help));
         }
+        if args.edits().is_some_and(model::is_standard_output)
+            && (args.json || output.is_some_and(model::is_standard_output))
+        {
+            let other = if args.json { "--json" } else { "the model" };
+            let message = format!("the edits and {other} would both go to standard output");
+            return Err(Failure::usage(&message, "give --edits the name of a file"));
+        }
         if let Some(pass) = args.remarks.as_deref().filter(|pass| !pass.is_empty()) {
             list::find(pass)?;
         }
@@ -139,7 +148,7 @@ impl<'a> Job<'a> {
         let read = || model::source(&input, &args.reading, access(args));
         let model::Loaded { source, size: bytes_in, file } =
             timeline.span(SpanKind::File, "read", read)?;
-        let model = args.edits.is_some().then(|| model_hash(&file));
+        let model = args.edits().is_some().then(|| model_hash(&file));
         Ok(Self { input, optimizer, target, source, bytes_in, model, form, output })
     }
 
@@ -175,8 +184,8 @@ fn reproducer(file: &Path) -> Result<(Reproducer, Pipeline), Failure> {
 fn check_outputs(args: &Args, form: Form, output: Option<&Path>) -> Result<(), Failure> {
     let side = output.and_then(|output| args.emit.side_file(form, output));
     let debug = &args.debug;
-    let edits_side = args.edits.as_deref().map(model::side_file);
-    let edits = [args.edits.as_deref(), edits_side.as_deref()];
+    let edits_side = args.edits().filter(|file| !model::is_stream(file)).map(model::side_file);
+    let edits = [args.edits(), edits_side.as_deref()];
     let outputs = [output, side.as_deref(), debug.trace.as_deref(), debug.reproducer.as_deref()];
     let outputs = [&outputs[..], &edits].concat();
     let input = args.input.as_ref().map(|input| args.reading.files(input));
@@ -197,7 +206,7 @@ fn optimizer(args: &Args, pipeline: Pipeline, target: &OsStr) -> Result<Optimize
     optimizer.lift.drop_unknown = args.reading.drop_unknown;
     optimizer.allow_unloadable = args.allow_unloadable;
     optimizer.lower.placement = args.constants.into();
-    optimizer.run_options.keep_edits = args.edits.is_some();
+    optimizer.run_options.keep_edits = args.edits().is_some();
     optimizer.run_options.explain = args.remarks.is_some();
     optimizer.run_options.why.clone_from(&args.debug.why);
     optimizer.run_options.missed_only = args.remarks.is_none() && args.debug.why.is_none();

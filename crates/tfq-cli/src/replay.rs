@@ -130,12 +130,18 @@ fn read_edits(file: &Path) -> Result<Edits, Failure> {
     Edits::parse(text).map_err(|error| Failure::model(file, error.into()))
 }
 
+/// Where the edits of a run were written, and the bytes that they name by hash, if there are such.
+pub(crate) struct Written {
+    pub(crate) edits: PathBuf,
+    pub(crate) side_file: Option<PathBuf>,
+}
+
 /// Writes the edits of a run, and beside them the bytes that they name by hash.
 pub(super) fn write_edits(
     file: &Path,
     optimized: &Optimized,
     model: String,
-) -> Result<(), Failure> {
+) -> Result<Written, Failure> {
     let mut blobs = Blobs::new();
     let Some(edits) = optimized.edits(&mut blobs) else {
         return Err(Failure::Model {
@@ -144,22 +150,23 @@ pub(super) fn write_edits(
         });
     };
     let text = edits.for_model(model).to_json();
+    let has_blobs = blobs.added().len() > 0;
+    let side_file = has_blobs.then(|| model::side_file(file));
     if model::is_stream(file) {
-        return match blobs.is_empty() {
-            true => model::write_bytes(file, text),
-            false => {
-                let help = "their constants go to a file beside them: give --edits the name of one";
-                Err(Failure::usage("the edits cannot go to a stream", help))
-            }
-        };
+        if has_blobs {
+            let help = "their constants go to a file beside them: give --edits the name of one";
+            return Err(Failure::usage("the edits cannot go to a stream", help));
+        }
+        model::write_bytes(file, text)?;
+    } else {
+        let (start, pieces) = blobs.to_side_file_pieces();
+        let bytes = Image::of_pieces(start, pieces);
+        let text = Image::of_file(text.into());
+        // The edits come last, since it is they that say which bytes belong to them.
+        let side = side_file.as_deref().map(|side| (side, &bytes));
+        let files: Vec<_> = side.into_iter().chain([(file, &text)]).collect();
+        write_together(&files, Links::Follow)
+            .map_err(|failed| Failure::file("cannot write", &failed.path, &failed.error))?;
     }
-    let side = model::side_file(file);
-    // The edits come last, since it is they that say which bytes belong to them.
-    let [bytes, text] = [blobs.to_side_file().into(), text.into()].map(Image::of_file);
-    let mut files = vec![(side.as_path(), &bytes), (file, &text)];
-    if blobs.is_empty() {
-        files.remove(0);
-    }
-    write_together(&files, Links::Follow)
-        .map_err(|failed| Failure::file("cannot write", &failed.path, &failed.error))
+    Ok(Written { edits: file.to_owned(), side_file })
 }

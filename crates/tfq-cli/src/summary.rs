@@ -3,6 +3,7 @@
 use super::args::Args;
 use super::diagnostics::named;
 use super::model::is_standard;
+use super::replay::Written;
 use super::verify::Verified;
 use serde_json::{Map, Value, json};
 use std::fmt;
@@ -27,6 +28,8 @@ pub(crate) struct Summary<'a> {
     pub(crate) output: Option<&'a Path>,
     /// Where its constants were written, if apart from it.
     pub(crate) side_file: Option<PathBuf>,
+    /// Where its edits were written, if they were.
+    pub(crate) edits: Option<Written>,
 }
 
 /// How many places for which the target refuses the model are told of.
@@ -94,19 +97,26 @@ impl Summary<'_> {
         if let Some(verified) = self.verified {
             writeln!(out, "  verified: {verified}")?;
         }
+        let constants = |side: &Option<PathBuf>, whose| match side {
+            Some(side) => format!(", {whose} constants to {}", named(side)),
+            None => String::new(),
+        };
         match self.output {
-            Some(output) if is_standard(output) => Ok(()),
-            Some(output) => match &self.side_file {
-                Some(side) => writeln!(
-                    out,
-                    "  written to {}, its constants to {}",
-                    named(output),
-                    named(side)
-                ),
-                None => writeln!(out, "  written to {}", named(output)),
-            },
-            None if self.args.dry_run => writeln!(out, "  nothing written: --dry-run"),
-            None => writeln!(out, "  nothing written: give -o FILE"),
+            Some(output) if is_standard(output) => (),
+            Some(output) => {
+                let constants = constants(&self.side_file, "its");
+                writeln!(out, "  written to {}{constants}", named(output))?;
+            }
+            None if self.args.dry_run => writeln!(out, "  nothing written: --dry-run")?,
+            None if self.edits.is_some() => writeln!(out, "  no model written: give -o FILE")?,
+            None => writeln!(out, "  nothing written: give -o FILE")?,
+        }
+        match &self.edits {
+            Some(Written { edits, side_file }) if !is_standard(edits) => {
+                let constants = constants(side_file, "their");
+                writeln!(out, "  edits written to {}{constants}", named(edits))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -245,6 +255,10 @@ impl Summary<'_> {
             "skipped": self.optimized.report.left_by_rule(),
             "passes": passes,
         });
+        if let Some(Written { edits, side_file }) = &self.edits {
+            object["edits"] =
+                json!({ "file": named(edits), "side_file": side_file.as_ref().map(named) });
+        }
         if let Some(verified) = self.verified {
             object["verified"] = verified.json();
         }

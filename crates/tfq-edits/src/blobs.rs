@@ -2,22 +2,40 @@
 
 use bytes::Bytes;
 use indexmap::IndexMap;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
-use tfq_text::side::{Reader, Writer};
+use tfq_text::side;
 
 /// Bytes of up to this many are written into the edit.
 const INLINE: usize = 256;
+/// A model has few constants of the same bytes that share no place, but a few lines can ask for
+/// any number of them.
+const MOST_COPIED: u64 = 4 << 30;
 
 /// Bytes that edits name by their hash: collected where edits are written, looked up where they are
 /// read. They lie beside a document in a side file, as those of a text do.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Blobs {
     /// By hash.
     added: IndexMap<blake3::Hash, Bytes>,
-    file: Option<Reader>,
+    file: Option<side::Reader>,
     /// Which were looked up.
     given: RefCell<HashSet<blake3::Hash>>,
+    most_copied: u64,
+    /// How many bytes of copies the edits that are being read may still have.
+    left: Cell<u64>,
+}
+
+impl Default for Blobs {
+    fn default() -> Self {
+        Self {
+            added: IndexMap::new(),
+            file: None,
+            given: RefCell::default(),
+            most_copied: MOST_COPIED,
+            left: Cell::new(MOST_COPIED),
+        }
+    }
 }
 
 /// Why bytes are not there.
@@ -27,6 +45,8 @@ pub(crate) enum NoBlob {
     Missing,
     #[error("{0}")]
     File(&'static str),
+    #[error("with these, the bytes that edits name more than once take over {0} bytes of copies")]
+    TooManyCopies(u64),
 }
 
 impl Blobs {
@@ -37,16 +57,26 @@ impl Blobs {
 
     /// The bytes of a side file, each checked when it is looked up.
     pub fn from_side_file(file: &Bytes) -> Result<Self, &'static str> {
-        Ok(Self { file: Some(Reader::new(file)?), ..Self::default() })
+        Ok(Self { file: Some(side::Reader::new(file)?), ..Self::default() })
     }
 
     /// All that were added, as a side file.
     pub fn to_side_file(&self) -> Vec<u8> {
-        let mut writer = Writer::default();
+        self.side_file().finish()
+    }
+
+    /// All that were added, as a side file that is not yet in one place: its beginning, and what
+    /// follows with the offset of each. Less than 16 zeros are between them.
+    pub fn to_side_file_pieces(&self) -> (Vec<u8>, Vec<(u64, Bytes)>) {
+        self.side_file().pieces()
+    }
+
+    fn side_file(&self) -> side::Writer {
+        let mut writer = side::Writer::default();
         for (hash, bytes) in &self.added {
             writer.add(*hash.as_bytes(), || bytes.clone());
         }
-        writer.finish()
+        writer
     }
 
     /// Adds bytes, and gives the hash by which edits name them: 64 digits.
@@ -56,14 +86,21 @@ impl Blobs {
         hash.to_hex().to_string()
     }
 
-    /// Whether no bytes were added.
-    pub fn is_empty(&self) -> bool {
-        self.added.is_empty()
+    /// The bytes that were added, each with its hash. What came with a side file is not among them.
+    pub fn added(&self) -> impl ExactSizeIterator<Item = (String, &Bytes)> {
+        self.added.iter().map(|(hash, bytes)| (hash.to_hex().to_string(), bytes))
     }
 
-    /// The bytes that were added, each with its hash.
-    pub fn iter(&self) -> impl Iterator<Item = (String, &Bytes)> {
-        self.added.iter().map(|(hash, bytes)| (hash.to_hex().to_string(), bytes))
+    /// How many bytes the edits of a document may ask for by naming the same ones again; 4 GiB
+    /// unless told otherwise.
+    #[must_use]
+    pub fn with_most_copied(self, most_copied: u64) -> Self {
+        Self { most_copied, ..self }
+    }
+
+    /// Before edits are read.
+    pub(crate) fn begin(&self) {
+        self.left.set(self.most_copied);
     }
 
     /// Whether bytes of this length go here, and not into the edit.
@@ -81,6 +118,11 @@ impl Blobs {
         };
         // What is large and given once, as most is, is not copied.
         let is_first = self.given.borrow_mut().insert(*hash);
-        Ok(if is_first { found.clone() } else { Bytes::copy_from_slice(found) })
+        if is_first {
+            return Ok(found.clone());
+        }
+        let left = self.left.get().checked_sub(found.len() as u64);
+        self.left.set(left.ok_or(NoBlob::TooManyCopies(self.most_copied))?);
+        Ok(Bytes::copy_from_slice(found))
     }
 }

@@ -3,9 +3,9 @@
 use crate::VERSION;
 use crate::blobs::Blobs;
 use crate::error::EditsError;
-use crate::read::{At, Reader};
+use crate::read::{At, EditReader};
 use crate::wire::{Document, Edit, Step};
-use crate::write::{Places, Writer};
+use crate::write::EditWriter;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::fmt::Write;
@@ -45,16 +45,13 @@ impl Edits {
     /// If they were applied to another one.
     pub fn of_log(start: &Module, edits: &[LoggedEdit], blobs: &mut Blobs) -> Self {
         let mut module = start.clone();
-        let mut places = Places::of(start);
+        let mut writer = EditWriter::new(start, blobs);
         let edits = edits.iter().map(|logged| {
-            let step = Step {
-                pass: logged.pass.as_deref().map(str::to_owned),
-                edit: Writer { blobs, places: &places }.edit(&logged.edit),
-            };
-            module.replay(std::slice::from_ref(logged)).expect("it was applied once");
+            let edit = writer.edit(&logged.edit);
+            let applied = module.apply(tfq_ir::Edit::clone(&logged.edit));
             module.forget_edits();
-            places.update(&module, &logged.edit);
-            step
+            writer.follow(&module, &applied.expect("it was applied once"));
+            Step { pass: logged.pass.as_deref().map(str::to_owned), edit }
         });
         Self { document: Document { tfq_edits: VERSION, model: None, edits: edits.collect() } }
     }
@@ -123,9 +120,11 @@ impl Edits {
     /// Applies all of them in order, or none: where one does not fit the module stays as it was.
     pub fn apply(&self, module: &mut Module, blobs: &Blobs) -> Result<(), EditsError> {
         let mut changed = module.clone();
+        blobs.begin();
         for (n, step) in self.document.edits.iter().enumerate() {
             let path = format!("edits[{n}].edit");
-            let edit = Reader { module: &changed, blobs }.edit(&step.edit, &At::start(&path))?;
+            let edit =
+                EditReader { module: &changed, blobs }.edit(&step.edit, &At::start(&path))?;
             let pass = step.pass.as_deref().map(Into::into);
             let logged = LoggedEdit { edit: Arc::new(edit), pass };
             changed.replay(&[logged]).map_err(|error| EditsError::new(path, error))?;
@@ -135,15 +134,17 @@ impl Edits {
     }
 }
 
-/// An edit of a module as JSON, with the bytes that go beside it.
+/// An edit of a module as JSON, with the bytes that go beside it. Where there are more to come, an
+/// [`EditWriter`] looks at the constants of the module once.
 pub fn write_edit(edit: &tfq_ir::Edit, module: &Module, blobs: &mut Blobs) -> String {
-    json(&Writer { blobs, places: &Places::of(module) }.edit(edit))
+    EditWriter::new(module, blobs).write(edit)
 }
 
 /// Reads an edit for the model that it is to change.
 pub fn read_edit(text: &str, module: &Module, blobs: &Blobs) -> Result<tfq_ir::Edit, EditsError> {
     let edit: Edit = parse(text)?;
-    Reader { module, blobs }.edit(&edit, &At::start(""))
+    blobs.begin();
+    EditReader { module, blobs }.edit(&edit, &At::start(""))
 }
 
 fn json(value: &impl serde::Serialize) -> String {

@@ -4,13 +4,14 @@
 //! Internal crate: users import `tfq_opt::edits`. `docs/edits.md` describes the form, and
 //! [`SCHEMA`] is its JSON Schema.
 //!
-//! The IR does not know the form. What is written is a mirror of its types (`wire.rs`), so that a
+//! The IR does not know the form. What is written is a mirror of its types (`wire`), so that a
 //! change inside does not change what is written, and what is read is resolved against the model
 //! that it is for.
 
 mod blobs;
 mod document;
 mod error;
+mod handles;
 mod number;
 mod read;
 mod wire;
@@ -19,6 +20,7 @@ mod write;
 pub use blobs::Blobs;
 pub use document::{Edits, read_edit, write_edit};
 pub use error::EditsError;
+pub use write::EditWriter;
 
 /// Version of the form.
 pub const VERSION: u32 = 1;

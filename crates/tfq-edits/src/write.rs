@@ -1,74 +1,69 @@
 //! Edits into their JSON form.
 
+mod places;
+
 use crate::blobs::Blobs;
-use crate::number::{Float, Int64, Uint64};
+use crate::handles::{BufferRef, Link, New, OpHandle, OpRef, TensorHandle, TensorRef};
+use crate::number::{EXACT, Float, Int64, Uint64};
 use crate::wire::{
-    Attribute, Blob, BufferRef, Builtin, ChangedOp, ChangedTensor, Custom, CustomOptions, Details,
-    Edit, ExternalBuffer, Link, Map, New, NewOp, Nullable, Op, OpChange, OpHandle, OpRef, OpResult,
-    Operand, Operator, Output, Patch, Place, Plain, Port, Prune, Quantization, Record, RecordEntry,
-    Recorded, Signature, SparseDimension, SparseIndex, Sparsity, Table, Tensor, TensorChange,
-    TensorHandle, TensorRef, Type, VariantTensor, Version,
+    Attribute, Blob, Builtin, ChangedOp, ChangedTensor, Custom, CustomOptions, Details, Edit,
+    ExternalBuffer, Map, NewOp, Nullable, Op, OpChange, OpResult, Operand, Operator, Output, Patch,
+    Place, Plain, Port, Prune, Quantization, Record, RecordEntry, Recorded, Signature,
+    SparseDimension, SparseIndex, Sparsity, Table, Tensor, TensorChange, Type, VariantTensor,
+    Version, own_table,
 };
 use bytes::Bytes;
 use data_encoding::BASE64;
+use places::{ConstantPlaces, PlaceInMemory, place_of};
 use std::sync::Arc;
 use tfq_ir::catalog::{self, AttrInfo, AttrType, ListType};
 use tfq_ir::maps::{HashMap, IndexMap};
 use tfq_ir::{
-    Attr, Attributes, BufferId, Module, OpKind, PatchParts, QuantizationDetails, TensorLink,
+    Applied, Attr, Attributes, Module, OpKind, PatchParts, QuantizationDetails, TensorLink,
 };
 
-/// Writes edits, and collects their bytes.
-pub(crate) struct Writer<'a> {
-    pub(crate) blobs: &'a mut Blobs,
-    /// Where the constants of the model lie.
-    pub(crate) places: &'a Places,
+/// Writes edits of a module one after the other, and collects their bytes.
+///
+/// ```
+/// use tfq_edits::{Blobs, EditWriter};
+/// # use tfq_ir::{ConstantPool, Edit, ElementType, Module, SubgraphBuilder, Tensor};
+/// # let mut builder = SubgraphBuilder::new(None);
+/// # let x = builder.tensor(Tensor::new("x", ElementType::Float32, [2]));
+/// # let mut module = Module::new(vec![builder.finish(vec![x], vec![x])], ConstantPool::default());
+/// let mut blobs = Blobs::new();
+/// let mut writer = EditWriter::new(&module, &mut blobs);
+/// let edit = Edit::Description(Some("smaller".into()));
+/// assert_eq!(writer.write(&edit), r#"{"description":"smaller"}"#);
+/// let applied = module.apply(edit)?;
+/// writer.follow(&module, &applied);
+/// # Ok::<(), tfq_ir::Rejected>(())
+/// ```
+#[derive(Debug)]
+pub struct EditWriter<'a> {
+    blobs: &'a mut Blobs,
+    /// Of the module as it is.
+    places: ConstantPlaces,
 }
 
-/// Where constants lie in memory. Those that lie in one place lie in one place of the file too, so
-/// that it matters whether the bytes of an edit are those of a constant.
-#[derive(Default)]
-pub(crate) struct Places {
-    constants: HashMap<(usize, usize), BufferId>,
-    seen: usize,
-}
-
-impl Places {
-    pub(crate) fn of(module: &Module) -> Self {
-        let mut places = Self::default();
-        places.extend(module);
-        places
+impl<'a> EditWriter<'a> {
+    /// A writer of edits of this module as it is, with the bytes that go beside them.
+    pub fn new(module: &Module, blobs: &'a mut Blobs) -> Self {
+        Self { blobs, places: ConstantPlaces::of(module) }
     }
 
-    /// After an edit.
-    pub(crate) fn update(&mut self, module: &Module, edit: &tfq_ir::Edit) {
-        use tfq_ir::Edit::{Metadata, PruneBuffers, Record, Release};
-        // What was there may be elsewhere, or no more.
-        if matches!(edit, Metadata(..) | PruneBuffers | Record(..) | Release(_)) {
-            *self = Self::default();
-        }
-        self.extend(module);
+    /// The edit as JSON.
+    pub fn write(&mut self, edit: &tfq_ir::Edit) -> String {
+        serde_json::to_string(&self.edit(edit)).expect("keys are strings")
     }
 
-    fn extend(&mut self, module: &Module) {
-        for (id, bytes) in module.constants().iter().skip(self.seen) {
-            if let Some(bytes) = bytes.filter(|bytes| !bytes.is_empty()) {
-                self.constants.entry(place_of(bytes)).or_insert(id);
-            }
-        }
-        self.seen = module.constants().len();
-    }
-
-    fn find(&self, bytes: &Bytes) -> Option<BufferId> {
-        self.constants.get(&place_of(bytes)).copied()
+    /// What an edit did to the module, be it one that was written here or another: what comes next
+    /// is of the module as it is then.
+    pub fn follow(&mut self, module: &Module, applied: &Applied) {
+        self.places.follow(module, applied);
     }
 }
 
-fn place_of(bytes: &Bytes) -> (usize, usize) {
-    (bytes.as_ptr() as usize, bytes.len())
-}
-
-impl Writer<'_> {
+impl EditWriter<'_> {
     pub(crate) fn edit(&mut self, edit: &tfq_ir::Edit) -> Edit {
         use tfq_ir::Edit as Ir;
         match edit {
@@ -304,7 +299,7 @@ impl Writer<'_> {
             };
             match named {
                 Some(name) => Plain::Text(name.to_owned()),
-                None if value.unsigned_abs() <= crate::number::EXACT => Plain::Int(value),
+                None if value.unsigned_abs() <= EXACT => Plain::Int(value),
                 None => Plain::Text(value.to_string()),
             }
         };
@@ -348,7 +343,7 @@ impl Writer<'_> {
     }
 
     fn constants(&mut self, constants: &[Bytes]) -> Vec<Blob> {
-        let mut before: HashMap<(usize, usize), u32> = HashMap::default();
+        let mut before: HashMap<PlaceInMemory, u32> = HashMap::default();
         let constant = |(bytes, n): (&Bytes, u32)| {
             let first = *before.entry(place_of(bytes)).or_insert(n);
             match first == n || bytes.is_empty() {
@@ -386,14 +381,6 @@ fn slots<T: Copy>(
     let rest = all.iter().filter(|((op, slot), _)| !is_told(op, *slot));
     let rest = rest.map(|((op, slot), value)| (*op, *slot, *value)).collect();
     (new, rest)
-}
-
-/// The table of options that an operator goes with.
-pub(crate) fn own_table(kind: &OpKind) -> Option<&'static catalog::OptionsInfo> {
-    match kind {
-        OpKind::Builtin(code) => catalog::op_by_code(*code)?.options,
-        OpKind::Custom(_) => None,
-    }
 }
 
 fn builtin(code: i32) -> Builtin {

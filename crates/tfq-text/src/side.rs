@@ -44,22 +44,34 @@ impl Writer {
 
     /// The whole file.
     pub fn finish(self) -> Vec<u8> {
-        let mut at = (HEADER + ENTRY * self.entries.len()).next_multiple_of(ALIGN);
-        let total: usize = self.entries.iter().map(|(_, b)| b.len().next_multiple_of(ALIGN)).sum();
-        let mut out = Vec::with_capacity(at + total);
-        out.extend(MAGIC);
-        out.extend((self.entries.len() as u64).to_le_bytes());
-        for (hash, bytes) in &self.entries {
-            out.extend(hash);
-            out.extend((at as u64).to_le_bytes());
-            out.extend((bytes.len() as u64).to_le_bytes());
-            at = (at + bytes.len()).next_multiple_of(ALIGN);
-        }
-        for (_, bytes) in &self.entries {
-            out.resize(out.len().next_multiple_of(ALIGN), 0);
-            out.extend_from_slice(bytes);
+        let (mut out, pieces) = self.pieces();
+        let len = pieces.last().map_or(0, |(at, bytes)| *at as usize + bytes.len());
+        out.reserve_exact(len.saturating_sub(out.len()));
+        for (at, bytes) in pieces {
+            out.resize(at as usize, 0);
+            out.extend_from_slice(&bytes);
         }
         out
+    }
+
+    /// The file, not yet in one place: the list of what is in it, and then the bytes, each with its
+    /// offset. Less than 16 zeros are between them.
+    pub fn pieces(self) -> (Vec<u8>, Vec<(u64, Bytes)>) {
+        let mut at = HEADER + ENTRY * self.entries.len();
+        let mut head = Vec::with_capacity(at);
+        head.extend(MAGIC);
+        head.extend((self.entries.len() as u64).to_le_bytes());
+        let mut pieces = Vec::with_capacity(self.entries.len());
+        for (hash, bytes) in self.entries {
+            at = at.next_multiple_of(ALIGN);
+            head.extend(hash);
+            head.extend((at as u64).to_le_bytes());
+            head.extend((bytes.len() as u64).to_le_bytes());
+            let end = at + bytes.len();
+            pieces.push((at as u64, bytes));
+            at = end;
+        }
+        (head, pieces)
     }
 }
 

@@ -40,6 +40,15 @@ impl Image {
         Self { skeleton: Bytes::new(), pieces: [piece].into(), len, sources: Vec::new() }
     }
 
+    /// A file of a beginning and what follows it, each with its offset, in order and less than 64
+    /// bytes apart; between them are zeros.
+    pub fn of_pieces(start: Vec<u8>, pieces: Vec<(u64, Bytes)>) -> Self {
+        let piece = |(at, data)| Piece { at, header: None, data };
+        let pieces: Arc<[Piece]> = pieces.into_iter().map(piece).collect();
+        let len = pieces.last().map_or(start.len() as u64, Piece::end);
+        Self { skeleton: start.into(), pieces, len, sources: Vec::new() }
+    }
+
     /// Names the bytes that the model was read from, of which it may hold nothing any more.
     #[must_use]
     pub fn made_from(mut self, source: Bytes) -> Self {

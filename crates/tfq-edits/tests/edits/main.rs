@@ -12,12 +12,13 @@ use common::{MAIN, bytes, custom, float, text};
 use proptest::prelude::*;
 use serde_json::Value;
 use std::sync::{Arc, LazyLock};
-use tfq_edits::{Blobs, Edits, SCHEMA, read_edit, write_edit};
+use tfq_edits::{Blobs, EditWriter, Edits, SCHEMA, read_edit, write_edit};
 use tfq_ir::catalog::{self, AttrType, ListType, ops};
 use tfq_ir::{
-    Attr, Attributes, CustomOptions, DimensionMetadata, Edit, ElementType, ExternalBuffer,
-    InsertionPoint, Module, Op, OpChange, OpKind, Patch, Quantization, QuantizationDetails,
-    SparseIndex, Sparsity, Tensor, TensorChange, TensorLink, VariantSubType,
+    Applied, Attr, Attributes, CustomOptions, DEQUANT_CACHE_METADATA, DimensionMetadata, Edit,
+    ElementType, ExternalBuffer, InsertionPoint, Module, Op, OpChange, OpKind, Patch, Quantization,
+    QuantizationDetails, Rejected, SparseIndex, Sparsity, Tensor, TensorChange, TensorLink,
+    VariantSubType,
 };
 
 /// All that a module is but for what is inside of its graphs: handles, and the model as text.
@@ -58,6 +59,28 @@ fn back(edit: &Edit, module: &Module) -> Edit {
     read
 }
 
+/// A random edit, whose bytes may be those of a constant that is or was there.
+fn edit_with_bytes_seen(step: Step, module: &Module, seen: &mut Vec<Bytes>) -> Edit {
+    seen.extend(module.constants().iter().filter_map(|(_, bytes)| bytes.cloned()));
+    let mut edit = edit(step, module);
+    if let (Edit::Constant(bytes) | Edit::Metadata(_, Some(bytes)), [a, b, ..]) =
+        (&mut edit, step.1)
+        && a % 3 > 0
+    {
+        *bytes = seen[b % seen.len()].clone();
+    }
+    edit
+}
+
+/// The first constant that lies where each one does.
+fn shared(module: &Module) -> Vec<Option<usize>> {
+    let all: Vec<_> = module.constants().iter().map(|(_, bytes)| bytes.cloned()).collect();
+    let place = |bytes: &Bytes| (!bytes.is_empty()).then(|| (bytes.as_ptr(), bytes.len()));
+    let first =
+        |bytes: &Bytes| all.iter().position(|other| other.as_ref().and_then(place) == place(bytes));
+    all.iter().map(|bytes| bytes.as_ref().filter(|b| !b.is_empty()).and_then(first)).collect()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig {
         cases: 60,
@@ -72,16 +95,25 @@ proptest! {
     ) {
         let start = rich();
         let mut module = start.clone();
+        let mut sent = Blobs::new();
+        let mut writer = EditWriter::new(&module, &mut sent);
+        let mut seen = Vec::new();
         for (n, step) in steps.iter().enumerate() {
             module.set_pass(text(["one", "two"][n % 2]));
-            let edit = edit(*step, &module);
+            let edit = edit_with_bytes_seen(*step, &module, &mut seen);
             let mut blobs = Blobs::new();
             let json = write_edit(&edit, &module, &mut blobs);
+            prop_assert_eq!(writer.write(&edit), json.clone(), "it follows the module");
             if let Err(error) = is_valid(&document(&json)) {
                 return Err(TestCaseError::fail(error));
             }
             match (read_edit(&json, &module, &blobs), module.apply(edit.clone())) {
-                (Ok(read), _) => prop_assert_eq!(read, edit),
+                (Ok(read), applied) => {
+                    prop_assert_eq!(read, edit);
+                    if let Ok(applied) = applied {
+                        writer.follow(&module, &applied);
+                    }
+                }
                 (Err(error), Ok(_)) => prop_assert!(false, "{error}\n{json}"),
                 (Err(error), Err(_)) => prop_assert!(!error.path.is_empty(), "{error}"),
             }
@@ -93,6 +125,7 @@ proptest! {
         let mut again = start.clone();
         read.apply(&mut again, &blobs).unwrap();
         prop_assert_eq!(state(&again), state(&module));
+        prop_assert_eq!(shared(&again), shared(&module));
         let passes = |module: &Module| -> Vec<_> {
             module.edits().iter().map(|logged| logged.pass.clone()).collect()
         };
@@ -111,9 +144,10 @@ fn random_edits_that_are_taken_are_of_all_kinds() {
     for _ in 0..20 {
         let start = rich();
         let mut module = start.clone();
+        let mut seen = Vec::new();
         for _ in 0..40 {
             let step = (next() as u8, [next(), next(), next(), next()]);
-            let edit = edit(step, &module);
+            let edit = edit_with_bytes_seen(step, &module, &mut seen);
             if module.apply(edit.clone()).is_ok() {
                 taken[usize::from(step.0 % KINDS)] += 1;
             }
@@ -350,9 +384,9 @@ fn what_is_large_goes_beside_and_once() {
     }
     let mut blobs = Blobs::new();
     let json = Edits::of_log(&start, module.edits(), &mut blobs).to_json();
-    let sizes: Vec<usize> = blobs.iter().map(|(_, bytes)| bytes.len()).collect();
+    let sizes: Vec<usize> = blobs.added().map(|(_, bytes)| bytes.len()).collect();
     assert_eq!(sizes, [257, 5000]);
-    for (hash, _) in blobs.iter() {
+    for (hash, _) in blobs.added() {
         assert!(json.contains(&format!("{{\"blake3\":\"{hash}\"}}")), "{json}");
     }
     assert_eq!(json.matches("base64").count(), 1);
@@ -400,13 +434,94 @@ fn what_shares_a_place_shares_it_again() {
     let sent = Blobs::from_side_file(&blobs.to_side_file().into()).unwrap();
     let mut again = start.clone();
     Edits::parse(&json).unwrap().apply(&mut again, &sent).unwrap();
-    let shared = |module: &Module| -> Vec<Option<usize>> {
-        let all: Vec<_> = module.constants().iter().map(|(_, bytes)| bytes.cloned()).collect();
-        let place = |bytes: &Bytes| (bytes.as_ptr(), bytes.len());
-        let first = |bytes: &Bytes| {
-            all.iter().position(|other| other.as_ref().map(place) == Some(place(bytes)))
-        };
-        all.iter().map(|bytes| bytes.as_ref().and_then(first)).collect()
-    };
     assert_eq!(shared(&again), shared(&module));
+}
+
+/// A patch too can let go of a constant: with a record that it leaves untrue.
+#[test]
+fn bytes_of_a_constant_that_is_no_more_are_written() {
+    let (there, mut start) = (bytes(40), rich());
+    start.apply(Edit::Metadata(DEQUANT_CACHE_METADATA.into(), Some(there.clone()))).unwrap();
+    let patched = |module: &mut Module| {
+        let graph = module.subgraph(MAIN);
+        let input = graph.inputs()[0];
+        let mut patch = Patch::new(MAIN, "add an op");
+        let new = patch.add_tensor(float("new"));
+        patch.add_op(custom(), InsertionPoint::End, &[Some(input.into())], &[new]);
+        module.apply(patch)
+    };
+    let released = |module: &mut Module| {
+        let mut patch = Patch::new(MAIN, "add a constant");
+        patch.add_constant(bytes(3));
+        module.apply(patch).unwrap();
+        module.apply(Edit::Release(vec![tfq_ir::BufferId(4)]))
+    };
+    let replaced = |module: &mut Module| {
+        module.apply(Edit::Metadata(DEQUANT_CACHE_METADATA.into(), Some(bytes(7))))
+    };
+    let dropped =
+        |module: &mut Module| module.apply(Edit::Metadata(DEQUANT_CACHE_METADATA.into(), None));
+    let record =
+        |module: &mut Module| module.apply(Edit::Record(DEQUANT_CACHE_METADATA.into(), None));
+    let pruned = |module: &mut Module| {
+        module.apply(Edit::Metadata(DEQUANT_CACHE_METADATA.into(), None)).unwrap();
+        module.apply(Edit::PruneBuffers)
+    };
+    type Change<'a> = &'a dyn Fn(&mut Module) -> Result<Arc<Applied>, Rejected>;
+    let all: [(&str, Change<'_>, bool); 6] = [
+        ("a patch", &patched, false),
+        ("a release of what is in use", &released, true),
+        ("other bytes", &replaced, false),
+        ("no entry", &dropped, false),
+        ("no record", &record, false),
+        ("other numbers", &pruned, false),
+    ];
+    for (what, change, stays) in all {
+        let mut module = start.clone();
+        change(&mut module).unwrap_or_else(|error| panic!("{what}: {error}"));
+        assert_eq!(module.constants().iter().any(|(_, b)| b == Some(&there)), stays, "{what}");
+        // Twice, and the second shares the place of the first.
+        module.add_constant(there.clone());
+        module.add_constant(there.clone());
+        let mut blobs = Blobs::new();
+        let edits = &module.edits()[start.edits().len()..];
+        let json = Edits::of_log(&start, edits, &mut blobs).to_json();
+        let lines: Vec<&str> = json.lines().filter(|l| l.contains("\"constant\"")).collect();
+        assert_eq!(lines[0].contains("base64"), !stays, "{what}: {json}");
+        assert!(lines[1].contains("buffer"), "{what}: {json}");
+        let mut again = start.clone();
+        let applied = Edits::parse(&json).unwrap().apply(&mut again, &blobs);
+        applied.unwrap_or_else(|error| panic!("{what}: {error}"));
+        assert_eq!(state(&again), state(&module), "{what}");
+        assert_eq!(shared(&again), shared(&module), "{what}");
+    }
+}
+
+/// Of two constants of one place the other one is named when one is let go.
+#[test]
+fn where_one_of_a_place_is_let_go_the_other_is_named() {
+    let start = rich();
+    let mut module = start.clone();
+    let there = bytes(40);
+    let first = module.add_constant(there.clone());
+    let second = module.add_constant(there.clone());
+    module.apply(Edit::Release(vec![first])).unwrap();
+    module.add_constant(there);
+    let mut blobs = Blobs::new();
+    let json = Edits::of_log(&start, module.edits(), &mut blobs).to_json();
+    assert!(json.contains(&format!("{{\"constant\":{{\"buffer\":{}}}}}", second.0)), "{json}");
+    let mut again = start.clone();
+    Edits::parse(&json).unwrap().apply(&mut again, &blobs).unwrap();
+    assert_eq!(shared(&again), shared(&module));
+}
+
+#[test]
+fn what_came_with_a_side_file_is_not_added_again() {
+    let mut written = Blobs::new();
+    let hash = written.add(bytes(1000));
+    let sent = Blobs::from_side_file(&written.to_side_file().into()).unwrap();
+    assert_eq!((written.added().len(), sent.added().len()), (1, 0));
+    // It is there all the same.
+    let json = format!("{{\"constant\": {{\"blake3\": \"{hash}\"}}}}");
+    assert_eq!(read_edit(&json, &rich(), &sent).unwrap(), Edit::Constant(bytes(1000)));
 }

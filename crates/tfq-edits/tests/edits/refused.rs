@@ -223,6 +223,32 @@ fn bytes_that_are_not_there_or_damaged_are_refused() {
     assert!(refused_by(&module, &sent, &json).contains("it is no hash"));
 }
 
+/// A few lines could ask for any number of copies.
+#[test]
+fn bytes_that_are_named_too_often_are_refused() {
+    let mut blobs = Blobs::new();
+    let hash = blobs.add(bytes(1000));
+    let blobs = blobs.with_most_copied(2500);
+    let edits = |count: usize| {
+        let one = format!("{{\"edit\": {{\"constant\": {{\"blake3\": \"{hash}\"}}}}}}");
+        format!("{{\"tfq_edits\": 1, \"edits\": [{}]}}", vec![one; count].join(", "))
+    };
+    let (module, _) = chain();
+    // Each document anew, of which the first one finds the bytes where they are.
+    for count in [3, 2, 2] {
+        let mut changed = module.clone();
+        Edits::parse(&edits(count)).unwrap().apply(&mut changed, &blobs).unwrap();
+    }
+    let found = refused_by(&module, &blobs, &edits(4));
+    assert!(
+        found.starts_with(
+            "edits[2].edit.constant.blake3: with these, the bytes that edits name more than once \
+             take over 2500 bytes of copies; "
+        ),
+        "{found}"
+    );
+}
+
 #[test]
 fn another_version_and_another_model_are_refused() {
     let (module, _) = chain();

@@ -22,8 +22,10 @@ impl Module {
         let Some(applied) = self.perform(&edit).map_err(refuse)? else {
             return Ok(Arc::default());
         };
-        let applied = Arc::new(Applied { pass: self.log.pass.clone(), ..applied });
-        self.outdate_records(&applied);
+        let mut applied = Applied { pass: self.log.pass.clone(), ..applied };
+        let outdated = self.outdate_records(&applied);
+        applied.release(outdated);
+        let applied = Arc::new(applied);
         self.log.push(edit, &applied);
         Ok(applied)
     }
@@ -31,6 +33,7 @@ impl Module {
     /// What it did; `None` where there was nothing to do.
     fn perform(&mut self, edit: &Edit) -> Result<Option<Applied>, Reason> {
         let quiet = Ok(Some(Applied::default()));
+        let quiet_with = |more| Ok(Some(Applied::default().with(more)));
         let told = Ok(Some(Applied { label: edit.label(), ..Applied::default() }));
         match edit {
             Edit::Patch(patch) => {
@@ -45,17 +48,17 @@ impl Module {
             }
             Edit::Constant(bytes) => {
                 let added = Arc::make_mut(&mut self.constants).push(bytes.clone());
-                let more = AddedAndDropped { constants: vec![added], ..AddedAndDropped::default() };
-                Ok(Some(Applied::default().with(more)))
+                quiet_with(AddedAndDropped { constants: vec![added], ..AddedAndDropped::default() })
             }
             Edit::Release(ids) => Ok(self.release(ids)),
-            Edit::Metadata(name, Some(bytes)) => {
-                self.put_metadata(name, bytes.clone());
-                quiet
-            }
+            Edit::Metadata(name, Some(bytes)) => quiet_with(self.put_metadata(name, bytes.clone())),
             Edit::Metadata(name, None) => {
-                let dropped = self.drop_metadata(name);
-                if dropped { quiet } else { Ok(None) }
+                let before = self.metadata.len();
+                let released = self.drop_metadata(name);
+                if self.metadata.len() == before {
+                    return Ok(None);
+                }
+                quiet_with(AddedAndDropped { released, ..AddedAndDropped::default() })
             }
             Edit::MetadataBuffers(list) => {
                 self.metadata_buffer.clone_from(list);
@@ -102,12 +105,11 @@ impl Module {
                 if self.records.get(key) == record.as_ref() && (record.is_some() || !is_there()) {
                     return Ok(None);
                 }
-                match record {
-                    Some(record) => {
-                        self.records.insert(key.clone(), record.clone());
-                    }
-                    None => self.drop_record(key),
-                }
+                let Some(record) = record else {
+                    let released = self.drop_record(key);
+                    return quiet_with(AddedAndDropped { released, ..AddedAndDropped::default() });
+                };
+                self.records.insert(key.clone(), record.clone());
                 quiet
             }
             Edit::PruneBuffers => Ok(self.drop_buffers()),
@@ -133,31 +135,34 @@ impl Module {
     }
 
     /// The bytes take the place of the old ones unless something else refers to those.
-    fn put_metadata(&mut self, name: &str, bytes: Bytes) {
-        let Some(at) = self.metadata.iter().position(|e| e.name.as_deref() == Some(name)) else {
-            let buffer = Arc::make_mut(&mut self.constants).push(bytes);
-            self.metadata.push(Metadata { name: Some(name.into()), buffer });
-            return;
-        };
-        let old = self.metadata[at].buffer;
-        if old == BufferId::NONE || self.buffer_uses(old) > 1 {
-            self.metadata[at].buffer = Arc::make_mut(&mut self.constants).push(bytes);
-        } else {
+    fn put_metadata(&mut self, name: &str, bytes: Bytes) -> AddedAndDropped {
+        let at = self.metadata.iter().position(|e| e.name.as_deref() == Some(name));
+        let old = at.map_or(BufferId::NONE, |at| self.metadata[at].buffer);
+        if old != BufferId::NONE && self.buffer_uses(old) == 1 {
             Arc::make_mut(&mut self.constants).replace(old, bytes);
+            let (constants, released) = (vec![old], vec![old]);
+            return AddedAndDropped { constants, released, ..AddedAndDropped::default() };
         }
+        let buffer = Arc::make_mut(&mut self.constants).push(bytes);
+        match at {
+            Some(at) => self.metadata[at].buffer = buffer,
+            None => self.metadata.push(Metadata { name: Some(name.into()), buffer }),
+        }
+        AddedAndDropped { constants: vec![buffer], ..AddedAndDropped::default() }
     }
 
-    /// Whether there was one to drop.
-    pub(super) fn drop_metadata(&mut self, name: &str) -> bool {
-        let before = self.metadata.len();
+    /// Which constants were let go with the entries of this name.
+    pub(super) fn drop_metadata(&mut self, name: &str) -> Vec<BufferId> {
+        let mut released = Vec::new();
         let is_it = |entry: &Metadata| entry.name.as_deref() == Some(name);
         while let Some(at) = self.metadata.iter().position(is_it) {
             let buffer = self.metadata.remove(at).buffer;
             if buffer != BufferId::NONE && self.buffer_uses(buffer) == 0 {
                 Arc::make_mut(&mut self.constants).release(buffer);
+                released.push(buffer);
             }
         }
-        self.metadata.len() < before
+        released
     }
 }
 

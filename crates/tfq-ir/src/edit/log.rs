@@ -92,12 +92,13 @@ impl Applied {
         self.number(|more| more.bytes_dropped)
     }
 
-    /// Constants that were added.
+    /// Constants that were added, or have other bytes.
     pub fn constants(&self) -> &[BufferId] {
         self.list(|more| &more.constants)
     }
 
-    /// Constants that were let go.
+    /// Constants whose bytes were let go, be it with the record or metadata entry that had them. Those
+    /// among [`Self::constants`] have others now.
     pub fn released(&self) -> &[BufferId] {
         self.list(|more| &more.released)
     }
@@ -123,6 +124,13 @@ impl Applied {
     pub(super) fn with(self, more: AddedAndDropped) -> Self {
         let more = (more != AddedAndDropped::default()).then(|| Box::new(more));
         Self { more, ..self }
+    }
+
+    /// Some more constants were let go.
+    pub(super) fn release(&mut self, constants: Vec<BufferId>) {
+        if !constants.is_empty() {
+            self.more.get_or_insert_default().released.extend(constants);
+        }
     }
 
     pub(super) fn pruned(what: String, more: AddedAndDropped) -> Self {

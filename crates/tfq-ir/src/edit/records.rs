@@ -1,18 +1,19 @@
 //! Records as a model is edited: those that became untrue are dropped.
 
 use super::log::Applied;
-use crate::{Module, Record, numbering};
+use crate::{BufferId, Module, Record, numbering};
 use std::sync::Arc;
 
 impl Module {
-    pub(super) fn drop_record(&mut self, key: &str) {
+    /// Which constants were let go with what the file has of it.
+    pub(super) fn drop_record(&mut self, key: &str) -> Vec<BufferId> {
         self.records.shift_remove(key);
-        self.drop_metadata(key);
+        self.drop_metadata(key)
     }
 
     /// Drops the records that the edit just made leaves untrue. What the file has of a record that
-    /// could not be read has nothing but numbers.
-    pub(super) fn outdate_records(&mut self, applied: &Applied) {
+    /// could not be read has nothing but numbers. Gives the constants that were let go with them.
+    pub(super) fn outdate_records(&mut self, applied: &Applied) -> Vec<BufferId> {
         let touched = |record: &Record| {
             let Some(sg) = applied.subgraph else { return false };
             let graph = self.subgraph(sg);
@@ -26,6 +27,6 @@ impl Module {
             let known = numbering(name).filter(|known| known.kept_true)?;
             known.numbers.common(applied.renumbers()).map(|_| name.clone())
         }));
-        dropped.iter().for_each(|key| self.drop_record(key));
+        dropped.iter().flat_map(|key| self.drop_record(key)).collect()
     }
 }
