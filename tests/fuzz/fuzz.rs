@@ -196,6 +196,12 @@ fn edits_are_refused_or_applied() {
         };
         PIPELINES.into_iter().flat_map(run).collect()
     });
+    /// Which checks what edits made.
+    static REPLAY: LazyLock<Optimizer> = LazyLock::new(|| {
+        let mut optimizer = Optimizer::default();
+        optimizer.allow_unloadable = true;
+        optimizer
+    });
     LazyLock::force(&RUNS);
     bolero::check!().with_iterations(ITERATIONS).for_each(|input: &[u8]| {
         let mut input = Unstructured::new(input);
@@ -209,16 +215,25 @@ fn edits_are_refused_or_applied() {
         };
         let blobs = Blobs::from_side_file(&Bytes::from_static(side)).expect("it is a side file");
         let mut changed = module.clone();
-        let applied = Edits::parse(&String::from_utf8_lossy(&log))
-            .and_then(|edits| edits.apply(&mut changed, &blobs));
-        match applied {
+        let Ok(edits) = Edits::parse(&String::from_utf8_lossy(&log)) else { return };
+        match edits.apply(&mut changed, &blobs) {
             Ok(()) => {
                 let shown = || String::from_utf8_lossy(&log).into_owned();
-                assert_eq!(changed.verify(), Ok(()), "{}", shown());
-                let mut blobs = Blobs::new();
-                let again = Edits::of_log(module, changed.edits(), &mut blobs);
+                let mut blobs_again = Blobs::new();
+                let again = Edits::of_log(module, changed.edits(), &mut blobs_again);
                 let mut replayed = module.clone();
-                again.apply(&mut replayed, &blobs).unwrap_or_else(|e| panic!("{e}\n{}", shown()));
+                let outcome = again.apply(&mut replayed, &blobs_again);
+                outcome.unwrap_or_else(|error| panic!("{error}\n{}", shown()));
+                assert_eq!(replayed.state_hash(), changed.state_hash(), "{}", shown());
+                let done = REPLAY.replay(module.clone(), &edits, &blobs);
+                if changed.verify().is_err() {
+                    assert!(matches!(done, Err(Error::Malformed(_))), "{}", shown());
+                    return;
+                }
+                if let Ok(done) = done {
+                    assert_eq!(done.module.verify(), Ok(()), "{}", shown());
+                    assert_eq!(lifted(&lowered(&done.module)).err(), None, "{}", shown());
+                }
                 assert_same_file(
                     "a replay differs",
                     &shown(),
