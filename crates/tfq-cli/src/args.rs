@@ -2,13 +2,12 @@
 
 use super::debug::Debug;
 use super::emit::Emit;
-use super::model::{PreferArg, ReadArgs};
+use super::model::{Constants, PreferArg, ReadArgs};
 use super::tool;
 use clap::builder::StyledStr;
-use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, Parser, Subcommand};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use tfq_tflite::Placement;
 
 /// Optimise .tflite models: quantise weights, keep everything else, write what runs.
 #[derive(Debug, Parser)]
@@ -164,26 +163,6 @@ pub(crate) enum Command {
         /// Its name
         pass: String,
     },
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum Constants {
-    /// As in the input; outside where the file would pass 2 GiB
-    Auto,
-    /// Inside the flatbuffer
-    Inline,
-    /// Behind the flatbuffer
-    Outside,
-}
-
-impl From<Constants> for Placement {
-    fn from(constants: Constants) -> Self {
-        match constants {
-            Constants::Auto => Self::Auto,
-            Constants::Inline => Self::Inline,
-            Constants::Outside => Self::Outside,
-        }
-    }
 }
 
 impl Args {

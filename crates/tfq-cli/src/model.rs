@@ -13,7 +13,7 @@ use tfq_ir::Module;
 use tfq_opt::pass::Pipeline;
 use tfq_opt::target::Target;
 use tfq_opt::{LoadOptions, Source};
-use tfq_tflite::{Access, Image, LiftOptions, LowerOptions};
+use tfq_tflite::{Access, Image, LiftOptions, LowerOptions, Placement};
 
 /// How a model is read.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -221,6 +221,27 @@ pub(crate) fn write_bytes(
 /// Reads a pipeline; `place` is the option or file that it is from.
 pub(crate) fn pipeline(place: &str, text: &str) -> Result<Pipeline, Failure> {
     Pipeline::parse(tool::registry(), text).map_err(|error| Failure::pipeline(place, error))
+}
+
+/// Where constants lie in a file that is written.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Constants {
+    /// As in the input; outside where the file would pass 2 GiB
+    Auto,
+    /// Inside the flatbuffer
+    Inline,
+    /// Behind the flatbuffer
+    Outside,
+}
+
+impl From<Constants> for Placement {
+    fn from(constants: Constants) -> Self {
+        match constants {
+            Constants::Auto => Self::Auto,
+            Constants::Inline => Self::Inline,
+            Constants::Outside => Self::Outside,
+        }
+    }
 }
 
 /// What the user weighs against the size of the file.

@@ -1,9 +1,8 @@
 //! `tfq-opt replay`, and the edits that `--edits` writes for it.
 
-use super::args::Constants;
 use super::diagnostics::{Failure, named};
 use super::emit::{Emit, Form};
-use super::model::{self, ReadArgs};
+use super::model::{self, Constants, ReadArgs};
 use super::outputs::{self, Overwrite};
 use super::tool;
 use std::ffi::OsString;
