@@ -227,7 +227,10 @@ fn edits_are_refused_or_applied() {
                 assert_eq!(replayed.state_hash(), changed.state_hash(), "{}", shown());
                 let done = REPLAY.replay(module.clone(), &edits, &blobs);
                 if changed.verify().is_err() {
-                    assert!(matches!(done, Err(Error::Malformed(_))), "{}", shown());
+                    let Err(Error::Replayed { error, .. }) = done else {
+                        panic!("it is taken:\n{}", shown());
+                    };
+                    assert!(matches!(*error, Error::Malformed(_)), "{error}:\n{}", shown());
                     return;
                 }
                 if let Ok(done) = done {
