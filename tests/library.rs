@@ -494,6 +494,16 @@ fn edits_that_spoil_a_model_are_refused() {
     let Error::Replayed { error: inner, first: None } = &error else { panic!("{error}") };
     assert!(matches!(**inner, Error::Unloadable { came: false, .. }), "{error}");
     assert_eq!(error.help().as_deref(), Some("the edits ask for it, and are to be corrected"));
+    let raised = r#"{"tfq_edits": 1, "edits": [{"edit": {"versions": {
+        "subgraph": 0, "versions": [{"op": "OP", "version": 99}]}}}]}"#;
+    let op = module.subgraph(module.subgraph_ids().next().unwrap()).ops().next().unwrap();
+    let error = run(&raised.replace("OP", &op.to_string()));
+    let Error::Replayed { error: inner, .. } = &error else { panic!("{error}") };
+    assert!(matches!(**inner, Error::Unloadable { came: false, .. }), "{error}");
+    // Nor what no reader takes.
+    let foreign = include_str!("cli/files/unloadable.edits.json").replace("\"RELU\"", "9999");
+    let error = run(&foreign.replace("@0%0", &input.to_string()));
+    assert!(error.to_string().contains("the format has no operator 9999"), "{error}");
     // Of what is not well-formed it is said from which edit on.
     let error = run(include_str!("cli/files/malformed.edits.json"));
     let Error::Replayed { error: inner, first: Some(first) } = &error else { panic!("{error}") };

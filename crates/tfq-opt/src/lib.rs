@@ -246,7 +246,7 @@ pub mod ir {
         CustomOptions, DequantCache, DequantCacheEntry, DimensionMetadata, Edit, Effects,
         ElementType, ExternalBuffer, History, InsertionPoint, LoggedEdit, Metadata, Module,
         ModuleParts, Numbering, Numbers, Oddity, Op, OpChange, OpCode, OpId, OpKind, OpRef,
-        Operands, Patch, Quantization, QuantizationDetails, Reason, Record, RecordEntry,
+        Operands, Patch, Quantization, QuantizationDetails, Reason, Record, RecordEntry, Recorded,
         References, Rejected, Signature, SparseIndex, Sparsity, Subgraph, SubgraphBuilder,
         SubgraphId, Tensor, TensorChange, TensorId, TensorLink, TensorRef, Use, VariantSubType,
         VerifyError, effects,

@@ -86,6 +86,8 @@ pub enum Reason {
     RecordName(Arc<str>),
     #[error("record `{0}` is about {1}, which is no operator of the format")]
     RecordOperator(Arc<str>, i32),
+    #[error("the format has no operator {0}")]
+    Operator(i32),
     #[error("record `{0}` cannot say that: {1}")]
     Record(Arc<str>, String),
 }

@@ -7,8 +7,8 @@ use crate::facts::versions;
 use crate::target::Target;
 use tfq_ir::maps::HashSet;
 use tfq_ir::{
-    Module, OpCode, OpId, OpKind, QuantizationDetails, SparseIndex, Sparsity, Subgraph, SubgraphId,
-    Tensor, TensorId, TensorLink, counted, grouped,
+    Module, Op, OpCode, OpId, OpKind, QuantizationDetails, SparseIndex, Sparsity, Subgraph,
+    SubgraphId, Tensor, TensorId, TensorLink, counted, grouped,
 };
 
 /// Something that the runtime refuses, or cannot read without harm.
@@ -66,11 +66,11 @@ impl Target {
             let reached = reached.get(sg.0 as usize) == Some(&true);
             for op in graph.ops() {
                 let node = graph.op(op);
-                // Lowering makes a code for what has none.
-                let made = node.code.is_none() && made.insert((&node.kind, node.version));
-                found.extend(made.then(|| OpCode::for_kind(&node.kind, node.version)).and_then(
-                    |code| self.first(About::Op(sg, op), |test| self.op_code(test, &code)),
-                ));
+                let code = code_to_be(module, node);
+                let code = code.filter(|_| made.insert((&node.kind, node.version)));
+                found.extend(code.and_then(|code| {
+                    self.first(About::Op(sg, op), |test| self.op_code(test, &code))
+                }));
                 found.extend(self.refused_op(module, sg, op, reached));
             }
         }
@@ -141,6 +141,17 @@ impl Target {
         })?;
         let what = format!("{}: {}", row.reason, self.effect_of(|_| row.fails));
         Some(Refusal { about: About::Op(sg, op), what, row: n })
+    }
+}
+
+/// The operator code that lowering makes for an op which has none, or which needs a higher version
+/// than its own has.
+fn code_to_be(module: &Module, op: &Op) -> Option<OpCode> {
+    let own = op.code.and_then(|n| module.op_codes().get(n as usize));
+    match own.filter(|code| code.kind() == op.kind) {
+        Some(own) if own.version >= op.version => None,
+        Some(own) => Some(OpCode { version: op.version, ..own.clone() }),
+        None => Some(OpCode::for_kind(&op.kind, op.version)),
     }
 }
 

@@ -1,9 +1,14 @@
 //! Whether all that an edit names is there.
 
-use super::super::patch::{BufferRef, InsertionPoint, OpRef, Patch, TensorChange, TensorRef};
+use super::super::patch::{
+    BufferRef, InsertionPoint, OpChange, OpRef, Patch, TensorChange, TensorRef,
+};
 use super::super::refused::Reason;
 use super::overlay::op_label;
-use crate::{BufferId, Module, OpId, Record, Recorded, Signature, Subgraph, SubgraphId, TensorId};
+use crate::catalog::op_by_code;
+use crate::{
+    BufferId, Module, OpId, OpKind, Record, Recorded, Signature, Subgraph, SubgraphId, TensorId,
+};
 
 /// Far more than any op has, and far less than would use up memory.
 const MOST_OPERANDS: u32 = u16::MAX as u32;
@@ -97,6 +102,18 @@ pub(super) fn handles(module: &Module, graph: &Subgraph, p: &Patch) -> Result<()
     }
     for op in p.op_changes.iter().map(|(op, _)| op).chain(&p.wiring.erased_ops) {
         known_op(graph, *op)?;
+    }
+    let others = p.op_changes.iter().filter_map(|(_, change)| match change {
+        OpChange::Op(op) => Some(&**op),
+        _ => None,
+    });
+    // No reader takes a file with one.
+    for op in p.ops.iter().map(|(op, _)| op).chain(others) {
+        if let OpKind::Builtin(code) = op.kind
+            && op_by_code(code).is_none()
+        {
+            return Err(Reason::Operator(code));
+        }
     }
     let connected = p.wiring.operands.values().chain(p.wiring.intermediates.values()).flatten();
     for tensor in connected.chain(p.wiring.results.values()) {
