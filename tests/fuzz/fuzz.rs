@@ -178,8 +178,9 @@ fn what_is_told_of_a_model_can_be_told_of_any() {
 
 #[test]
 fn edits_are_refused_or_applied() {
-    /// Files, and the edits that a run made of each with what lies beside them.
-    static RUNS: LazyLock<Vec<(Module, Vec<u8>, Vec<u8>)>> = LazyLock::new(|| {
+    /// A model, and the edits that a run made of it with what lies beside them.
+    type Run = (Module, Vec<u8>, Vec<u8>);
+    static RUNS: LazyLock<Vec<Run>> = LazyLock::new(|| {
         let run = |pipeline: &str| {
             let mut optimizer = Optimizer::parse(pipeline).expect("it is a pipeline");
             optimizer.run_options.keep_edits = true;

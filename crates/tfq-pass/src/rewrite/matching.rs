@@ -193,7 +193,10 @@ pub(super) struct MatchSite<'a> {
 
 /// The verdicts that were asked for at a place: several rules ask for the same.
 #[derive(Debug, Default)]
-pub(super) struct KnownVerdicts(RefCell<SmallVec<[(OpId, u32, Option<Arc<Eligibility>>); 2]>>);
+pub(super) struct KnownVerdicts(RefCell<SmallVec<[KnownVerdict; 2]>>);
+
+/// Of an op and an operand.
+type KnownVerdict = (OpId, u32, Option<Arc<Eligibility>>);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Anchor {
@@ -267,7 +270,7 @@ impl<'a> Match<'a> {
     /// The verdict on an operand of an op.
     pub fn verdict_of(&self, op: OpId, slot: u32) -> Option<Arc<Eligibility>> {
         let MatchSite { module, sg: subgraph, target, verdicts, known, .. } = self.site;
-        let asked = |(of, at, _): &&(OpId, u32, _)| (*of, *at) == (op, slot);
+        let asked = |(of, at, _): &&KnownVerdict| (*of, *at) == (op, slot);
         if let Some((.., verdict)) = known.0.borrow().iter().find(asked) {
             return verdict.clone();
         }
