@@ -77,7 +77,7 @@ impl fmt::Display for OpId {
 impl FromStr for TensorId {
     type Err = NoHandle;
 
-    /// Whether a subgraph has the tensor is for [`Subgraph::contains_tensor`] to tell.
+    /// Whether a subgraph has the tensor is for [`crate::Subgraph::contains_tensor`] to tell.
     fn from_str(text: &str) -> Result<Self, NoHandle> {
         let (graph, uid) = numbers(text, '%').ok_or(NoHandle { of: "tensor", example: "@0%12" })?;
         Ok(Self { graph, uid })
@@ -87,7 +87,7 @@ impl FromStr for TensorId {
 impl FromStr for OpId {
     type Err = NoHandle;
 
-    /// Whether a subgraph has the op is for [`Subgraph::contains_op`] to tell.
+    /// Whether a subgraph has the op is for [`crate::Subgraph::contains_op`] to tell.
     fn from_str(text: &str) -> Result<Self, NoHandle> {
         let (graph, uid) = numbers(text, '#').ok_or(NoHandle { of: "op", example: "@0#12" })?;
         Ok(Self { graph, uid })
