@@ -155,6 +155,13 @@ impl Verify<'_> {
                     );
                 }
             }
+            if let OpKind::Builtin(builtin) = self.graph.op(op).kind {
+                if builtin == catalog::ops::CUSTOM {
+                    self.op(n, op, "it is a custom op, and has no name that the runtime knows");
+                } else if catalog::op_by_code(builtin).is_none() {
+                    self.op(n, op, format!("there is no builtin operator {builtin}"));
+                }
+            }
             if self.graph.results(op).len() != self.graph.result_slots(op) {
                 self.op(n, op, "its results have a gap");
             }
