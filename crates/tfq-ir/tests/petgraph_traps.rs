@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use tfq_ir::catalog::ops;
 use tfq_ir::{
     ConstantPool, InsertionPoint, Module, OpId, Patch, Quantization, QuantizationDetails, Reason,
-    Subgraph, SubgraphBuilder, SubgraphId, TensorId, TensorLink, TensorRef, Use,
+    Subgraph, SubgraphBuilder, SubgraphId, Tensor, TensorId, TensorLink, TensorRef, Use,
 };
 
 // Trap 1: edges come back newest first, so their order is the history of the graph.
@@ -160,7 +160,7 @@ fn edges_that_come_and_go_leave_the_order_alone() {
     let (mut module, made, x) = independent();
     for &op in made.iter().rev() {
         apply(&mut module, |patch| {
-            let other = patch.add_tensor(float("other"));
+            let other = patch.add_tensor(Tensor { is_variable: true, ..float("other") });
             patch.set_operand(op, 0, other);
         });
         apply(&mut module, |patch| patch.set_operand(op, 0, x));
