@@ -6,7 +6,7 @@ use clap::ValueEnum;
 use std::path::{Path, PathBuf};
 use tfq_ir::Module;
 use tfq_text::{self as text, Level};
-use tfq_tflite::{Image, Links, LowerOptions, write_together};
+use tfq_tflite::{Image, LowerOptions};
 
 /// The form of an output.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -63,6 +63,14 @@ impl From<Detail> for Level {
     }
 }
 
+impl Form {
+    /// Where the result goes: what is not a model for the runtime is for people, who look at standard
+    /// output.
+    pub(crate) fn output(self, output: Option<&Path>) -> Option<&Path> {
+        output.or((self != Self::Tflite).then_some(Path::new("-")))
+    }
+}
+
 impl Emit {
     /// The form that the arguments ask for, where `output` is the file that is written.
     pub(crate) fn form(&self, output: Option<&Path>) -> Result<Form, Failure> {
@@ -98,11 +106,8 @@ impl Emit {
             return model::write_bytes(output, text::print(module, level));
         };
         let (content, side) = text::print_with_side(module);
-        // The text comes last, since it is what says which constants belong to it.
         let [side, content] = [side.into(), content.into()].map(Image::of_file);
-        let files = [(side_file.as_path(), &side), (output, &content)];
-        write_together(&files, Links::Follow)
-            .map_err(|failed| Failure::file("cannot write", &failed.path, &failed.error))
+        model::write_with_side(output, &content, Some((&side_file, &side)))
     }
 
     fn text_level(&self, output: &Path) -> Level {

@@ -13,7 +13,7 @@ use tfq_ir::Module;
 use tfq_opt::pass::Pipeline;
 use tfq_opt::target::Target;
 use tfq_opt::{LoadOptions, Source};
-use tfq_tflite::{Access, Image, LiftOptions, LowerOptions, Placement};
+use tfq_tflite::{Access, Image, LiftOptions, Links, LowerOptions, Placement, write_together};
 
 /// How a model is read.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -50,11 +50,7 @@ impl ReadArgs {
 
     /// The side file that is read for the model of this name, if there is one.
     pub(crate) fn side_file_of(&self, input: &Path) -> Option<PathBuf> {
-        let beside = || {
-            let name = side_file(input);
-            (!is_standard(input) && name.is_file()).then_some(name)
-        };
-        self.side_file.clone().or_else(beside)
+        self.side_file.clone().or_else(|| side_file_beside(input))
     }
 }
 
@@ -63,6 +59,24 @@ pub(crate) fn side_file(text: &Path) -> PathBuf {
     let mut name = text.as_os_str().to_owned();
     name.push(".bin");
     name.into()
+}
+
+/// The same, if there is such a file.
+pub(crate) fn side_file_beside(text: &Path) -> Option<PathBuf> {
+    let name = side_file(text);
+    (!is_standard(text) && name.is_file()).then_some(name)
+}
+
+/// Writes a file and, before it, the one beside it whose bytes it names: it is the file that says
+/// which bytes belong to it.
+pub(crate) fn write_with_side(
+    file: &Path,
+    content: &Image,
+    side: Option<(&Path, &Image)>,
+) -> Result<(), Failure> {
+    let files: Vec<_> = side.into_iter().chain([(file, content)]).collect();
+    write_together(&files, Links::Follow)
+        .map_err(|failed| Failure::file("cannot write", &failed.path, &failed.error))
 }
 
 /// Whether the name stands for standard input or output.
@@ -168,8 +182,6 @@ pub(crate) fn load_copy(input: impl AsRef<Path>, reading: &ReadArgs) -> Result<M
 /// A model for the optimiser, which keeps the bytes of a `.tflite` file.
 pub(crate) struct Loaded {
     pub(crate) source: Source<'static>,
-    /// Its size as a `.tflite` file.
-    pub(crate) size: u64,
     /// What was read, be it text or not.
     pub(crate) file: Bytes,
 }
@@ -184,12 +196,18 @@ pub(crate) fn source(
     let file = read_model(input, access)?;
     let source = Source::from_either(file.clone(), &reading.options(input)?);
     let source = source.map_err(|error| Failure::model(input, error))?;
-    let size = match &source {
-        Source::Bytes(bytes) => bytes.len() as u64,
-        Source::Model(model) => model._tab.buf().len() as u64,
-        Source::Module(module) => size(input, module)?,
-    };
-    Ok(Loaded { source, size, file })
+    Ok(Loaded { source, file })
+}
+
+impl Loaded {
+    /// Its size as a `.tflite` file, for which a text is lowered.
+    pub(crate) fn size(&self, input: impl AsRef<Path>) -> Result<u64, Failure> {
+        match &self.source {
+            Source::Bytes(bytes) => Ok(bytes.len() as u64),
+            Source::Model(model) => Ok(model._tab.buf().len() as u64),
+            Source::Module(module) => size(input, module),
+        }
+    }
 }
 
 /// The size of a model as a `.tflite` file, which the result is to be compared with where the

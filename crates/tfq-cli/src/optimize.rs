@@ -109,12 +109,7 @@ impl<'a> Job<'a> {
     fn new(args: &'a Args, timeline: &mut Timeline) -> Result<Self, Failure> {
         args.debug.check()?;
         let form = args.emit.form(args.output.as_deref())?;
-        // What is not a model for the runtime is for people, who look at standard output.
-        let output = match args.output.as_deref() {
-            None if form != Form::Tflite => Some(Path::new("-")),
-            output => output,
-        };
-        let output = output.filter(|_| !args.dry_run);
+        let output = form.output(args.output.as_deref()).filter(|_| !args.dry_run);
         if args.json && output.is_some_and(model::is_standard_output) {
             let help = "leave out --json, or write the model to a file";
             let message = "the model and --json would both go to standard output";
@@ -145,8 +140,11 @@ impl<'a> Job<'a> {
         }
         let target = args.target.clone();
         let optimizer = optimizer(args, pipeline(args)?, &target)?;
-        let read = || model::source(&input, &args.reading, access(args));
-        let model::Loaded { source, size: bytes_in, file } =
+        let read = || {
+            let model = model::source(&input, &args.reading, access(args))?;
+            Ok((model.size(&input)?, model))
+        };
+        let (bytes_in, model::Loaded { source, file }) =
             timeline.span(SpanKind::File, "read", read)?;
         let model = args.edits().is_some().then(|| model_hash(&file));
         Ok(Self { input, optimizer, target, source, bytes_in, model, form, output })

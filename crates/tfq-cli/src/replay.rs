@@ -12,7 +12,7 @@ use tfq_edits::{Blobs, Edits, EditsError, model_hash};
 use tfq_ir::{counted, grouped};
 use tfq_opt::pass::Pipeline;
 use tfq_opt::{Error, Optimized, Optimizer};
-use tfq_tflite::{Access, Image, Links, write_together};
+use tfq_tflite::{Access, Image};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -51,10 +51,9 @@ pub(crate) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let form = args.emit.form(args.output.as_deref())?;
-    let output = args.output.as_deref();
-    let output = output.or((form != Form::Tflite).then_some(Path::new("-")));
+    let output = form.output(args.output.as_deref());
     let side = output.and_then(|output| args.emit.side_file(form, output));
-    let edits_side = side_file_of(&args.edits);
+    let edits_side = model::side_file_beside(&args.edits);
     let inputs = [args.reading.files(&args.model), vec![args.edits.clone()]].concat();
     let inputs: Vec<PathBuf> = inputs.into_iter().chain(edits_side.clone()).collect();
     let outputs: Vec<&Path> = output.into_iter().chain(side.as_deref()).collect();
@@ -70,9 +69,12 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     optimizer.allow_unloadable = args.allow_unloadable;
     optimizer.lower.placement = args.constants.into();
     let model = model::source(&args.model, &args.reading, Access::Whole)?;
+    let size = model.size(&args.model)?;
     let of_edits = |error: EditsError| Failure::model(&args.edits, error.into());
     let edits = read_edits(&args.edits)?;
-    edits.check_model(&model_hash(&model.file)).map_err(of_edits)?;
+    if edits.model().is_some() {
+        edits.check_model(&model_hash(&model.file)).map_err(of_edits)?;
+    }
     let blobs = match edits_side {
         Some(name) => {
             Blobs::from_side_file(&model::read(&name, Access::Parts)?).map_err(|what| {
@@ -92,8 +94,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         (Some(output), Form::Tflite) => model::write(output, &image, |_| ())?,
         (Some(output), form) => args.emit.write(form, &result.module, output)?,
     }
-    report(args, output, edits.len(), model.size, image.len())
-        .map_err(super::diagnostics::output_failure)
+    report(args, output, edits.len(), size, image.len()).map_err(super::diagnostics::output_failure)
 }
 
 fn report(
@@ -112,12 +113,6 @@ fn report(
         Some(output) => writeln!(out, "  written to {}", named(output)),
         None => writeln!(out, "  nothing written: give -o FILE"),
     }
-}
-
-/// The file with the bytes that edits name by hash, if there is one.
-fn side_file_of(edits: &Path) -> Option<PathBuf> {
-    let name = model::side_file(edits);
-    (!model::is_standard(edits) && name.is_file()).then_some(name)
 }
 
 fn read_edits(file: &Path) -> Result<Edits, Failure> {
@@ -161,11 +156,7 @@ pub(super) fn write_edits(
         let (start, pieces) = blobs.to_side_file_pieces();
         let bytes = Image::of_pieces(start, pieces);
         let text = Image::of_file(text.into());
-        // The edits come last, since it is they that say which bytes belong to them.
-        let side = side_file.as_deref().map(|side| (side, &bytes));
-        let files: Vec<_> = side.into_iter().chain([(file, &text)]).collect();
-        write_together(&files, Links::Follow)
-            .map_err(|failed| Failure::file("cannot write", &failed.path, &failed.error))?;
+        model::write_with_side(file, &text, side_file.as_deref().map(|side| (side, &bytes)))?;
     }
     Ok(Written { edits: file.to_owned(), side_file })
 }

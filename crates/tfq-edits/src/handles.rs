@@ -3,6 +3,8 @@
 
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::fmt;
+use std::str::FromStr;
 use tfq_ir::{OpId, TensorId};
 
 /// The nth that this patch adds, from 0.
@@ -65,34 +67,20 @@ pub(crate) enum Link {
     Raw(i32),
 }
 
-/// A tensor that is there.
+/// A tensor or an op that is there.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct TensorHandle(pub(crate) TensorId);
+pub(crate) struct Handle<T>(pub(crate) T);
 
-impl Serialize for TensorHandle {
+pub(crate) type TensorHandle = Handle<TensorId>;
+pub(crate) type OpHandle = Handle<OpId>;
+
+impl<T: fmt::Display> Serialize for Handle<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&self.0)
     }
 }
 
-impl<'de> Deserialize<'de> for TensorHandle {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        text.parse().map(Self).map_err(|error| D::Error::custom(format!("`{text}`: {error}")))
-    }
-}
-
-/// An op that is there.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct OpHandle(pub(crate) OpId);
-
-impl Serialize for OpHandle {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for OpHandle {
+impl<'de, T: FromStr<Err: fmt::Display>> Deserialize<'de> for Handle<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         text.parse().map(Self).map_err(|error| D::Error::custom(format!("`{text}`: {error}")))

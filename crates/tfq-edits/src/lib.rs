@@ -29,6 +29,4 @@ pub const VERSION: u32 = 1;
 pub const SCHEMA: &str = include_str!("../../../schema/edits.schema.json");
 
 /// How a document names a model: the hash of its file.
-pub fn model_hash(file: &[u8]) -> String {
-    format!("blake3:{}", blake3::hash(file).to_hex())
-}
+pub use tfq_text::side::file_hash as model_hash;

@@ -11,7 +11,7 @@ pub(crate) use edit::{
     Document, Edit, ExternalBuffer, Port, Prune, Record, RecordEntry, Recorded, Signature, Step,
     Version,
 };
-pub(crate) use op::{Builtin, Custom, CustomOptions, Op, Operator, Table, own_table};
+pub(crate) use op::{Builtin, Custom, CustomOptions, Op, Operator, Table};
 pub(crate) use patch::{
     ChangedOp, ChangedTensor, NewOp, OpChange, OpResult, Operand, Output, Patch, Place,
     TensorChange,

@@ -3,14 +3,14 @@
 mod places;
 
 use crate::blobs::Blobs;
-use crate::handles::{BufferRef, Link, New, OpHandle, OpRef, TensorHandle, TensorRef};
+use crate::handles::{BufferRef, Handle, Link, New, OpRef, TensorRef};
 use crate::number::{EXACT, Float, Int64, Uint64};
 use crate::wire::{
     Attribute, Blob, Builtin, ChangedOp, ChangedTensor, Custom, CustomOptions, Details, Edit,
     ExternalBuffer, Map, NewOp, Nullable, Op, OpChange, OpResult, Operand, Operator, Output, Patch,
     Place, Plain, Port, Prune, Quantization, Record, RecordEntry, Recorded, Signature,
     SparseDimension, SparseIndex, Sparsity, Table, Tensor, TensorChange, Type, VariantTensor,
-    Version, own_table,
+    Version,
 };
 use bytes::Bytes;
 use data_encoding::BASE64;
@@ -70,7 +70,7 @@ impl EditWriter<'_> {
             Ir::Patch(patch) => Edit::Patch(Box::new(self.patch(patch.parts()))),
             Ir::Versions(sg, versions) => {
                 let version =
-                    |(op, version): &(_, i32)| Version { op: OpHandle(*op), version: *version };
+                    |(op, version): &(_, i32)| Version { op: Handle(*op), version: *version };
                 let versions = versions.iter().map(version).collect();
                 Edit::Versions { subgraph: sg.0, versions }
             }
@@ -137,7 +137,7 @@ impl EditWriter<'_> {
             replace_outputs: p
                 .replaced_outputs
                 .iter()
-                .map(|(old, new)| Output { old: TensorHandle(*old), new: tensor_ref(*new) })
+                .map(|(old, new)| Output { old: Handle(*old), new: tensor_ref(*new) })
                 .collect(),
             set_inputs: p.inputs.map(refs),
             set_outputs: p.outputs.map(refs),
@@ -152,10 +152,10 @@ impl EditWriter<'_> {
             change_ops: p
                 .op_changes
                 .iter()
-                .map(|(op, change)| ChangedOp { op: OpHandle(*op), set: self.op_change(change) })
+                .map(|(op, change)| ChangedOp { op: Handle(*op), set: self.op_change(change) })
                 .collect(),
-            erase_ops: p.erased_ops.iter().copied().map(OpHandle).collect(),
-            erase_tensors: p.erased_tensors.iter().copied().map(TensorHandle).collect(),
+            erase_ops: p.erased_ops.iter().copied().map(Handle).collect(),
+            erase_tensors: p.erased_tensors.iter().copied().map(Handle).collect(),
         }
     }
 
@@ -248,7 +248,7 @@ impl EditWriter<'_> {
     }
 
     fn op(&mut self, op: &tfq_ir::Op) -> Op {
-        let own = own_table(&op.kind);
+        let own = op.kind.options();
         let other = |attrs: &Attributes| {
             let name = attrs.options().name;
             own.is_none_or(|own| own.name != name).then(|| name.to_owned())
@@ -331,8 +331,8 @@ impl EditWriter<'_> {
     fn record(&mut self, record: &tfq_ir::Record) -> Record {
         let entry = |entry: &tfq_ir::RecordEntry| RecordEntry {
             of: match entry.of {
-                tfq_ir::Recorded::Op(op) => Recorded::Op(OpHandle(op)),
-                tfq_ir::Recorded::Tensor(tensor) => Recorded::Tensor(TensorHandle(tensor)),
+                tfq_ir::Recorded::Op(op) => Recorded::Op(Handle(op)),
+                tfq_ir::Recorded::Tensor(tensor) => Recorded::Tensor(Handle(tensor)),
             },
             content: self.blob(&entry.bytes),
         };
@@ -392,22 +392,22 @@ fn builtin(code: i32) -> Builtin {
 
 fn tensor_ref(tensor: tfq_ir::TensorRef) -> TensorRef {
     match tensor {
-        tfq_ir::TensorRef::Old(id) => TensorRef::Old(TensorHandle(id)),
+        tfq_ir::TensorRef::Old(id) => TensorRef::Old(Handle(id)),
         tfq_ir::TensorRef::New(new) => TensorRef::New(New { new }),
     }
 }
 
 fn op_ref(op: tfq_ir::OpRef) -> OpRef {
     match op {
-        tfq_ir::OpRef::Old(id) => OpRef::Old(OpHandle(id)),
+        tfq_ir::OpRef::Old(id) => OpRef::Old(Handle(id)),
         tfq_ir::OpRef::New(new) => OpRef::New(New { new }),
     }
 }
 
 fn place(place: tfq_ir::InsertionPoint) -> Place {
     match place {
-        tfq_ir::InsertionPoint::Before(op) => Place::Before(OpHandle(op)),
-        tfq_ir::InsertionPoint::After(op) => Place::After(OpHandle(op)),
+        tfq_ir::InsertionPoint::Before(op) => Place::Before(Handle(op)),
+        tfq_ir::InsertionPoint::After(op) => Place::After(Handle(op)),
         tfq_ir::InsertionPoint::End => Place::End,
     }
 }
@@ -416,7 +416,7 @@ fn link(link: TensorLink) -> Link {
     match link {
         TensorLink::Raw(number) => Link::Raw(number),
         TensorLink::Tensor(id) => match tfq_ir::TensorRef::from(id) {
-            tfq_ir::TensorRef::Old(id) => Link::Old(TensorHandle(id)),
+            tfq_ir::TensorRef::Old(id) => Link::Old(Handle(id)),
             tfq_ir::TensorRef::New(new) => Link::New(New { new }),
         },
     }

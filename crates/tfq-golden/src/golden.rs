@@ -51,7 +51,7 @@ pub struct Header {
     pub text: u32,
     /// The model, relative to the golden's folder.
     pub model: String,
-    /// [`input_hash`] of the model's file.
+    /// [`crate::input_hash`] of the model's file.
     pub input: String,
     /// All passes with their options, names of pipelines resolved.
     pub passes: String,
@@ -79,11 +79,6 @@ impl Header {
             contract: contract(pipeline).map_or("unknown", NumericContract::name).to_owned(),
         }
     }
-}
-
-/// `blake3:` and the hash of a model's file.
-pub fn input_hash(file: &[u8]) -> String {
-    format!("blake3:{}", blake3::Hasher::new().update_rayon(file).finalize().to_hex())
 }
 
 /// The loosest contract of the passes; none changes nothing.

@@ -26,10 +26,11 @@ pub use blame::{Blame, blame};
 pub use compare::{Cause, Comparison, ErrorChange, Kind, compare, same_text};
 pub use entry::{Entry, name_from};
 pub use folder::{Folder, FolderError, INDEX};
-pub use golden::{Golden, GoldenError, Header, VERSION, input_hash};
+pub use golden::{Golden, GoldenError, Header, VERSION};
 pub use record::{PatchNote, RecordError, Recorder, Recording, record};
 pub use section::Section;
 
 #[cfg(feature = "insta")]
 #[doc(hidden)]
 pub use insta;
+pub use tfq_text::side::file_hash as input_hash;

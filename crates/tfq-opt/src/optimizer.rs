@@ -166,7 +166,7 @@ impl Error {
     /// The error where it is of what edits made.
     fn replayed(self) -> Self {
         match self {
-            Self::Malformed(_) | Self::Unrunnable { .. } | Self::Unloadable { came: false, .. } => {
+            Self::Unrunnable { .. } | Self::Unloadable { came: false, .. } => {
                 Self::Replayed { error: Box::new(self), first: None }
             }
             other => other,
@@ -318,9 +318,9 @@ impl Optimizer {
         let (start, input) = self.read(source.into(), &mut timeline)?;
         let mut module = start.clone();
         timeline.span(SpanKind::File, "replay", || edits.apply(&mut module, blobs))?;
-        if let Err(mut errors) = module.verify() {
-            let error = Box::new(Error::Malformed(errors.swap_remove(0)));
-            return Err(Error::Replayed { error, first: first_malformed(start, &module) });
+        if let Err(error) = well_formed(&module) {
+            let (error, first) = (Box::new(error), first_malformed(start, &module));
+            return Err(Error::Replayed { error, first });
         }
         tfq_pass::update_versions(&mut module, &start, &self.target);
         let done = Done { start, module, report: Report::default(), kept: None, input };
@@ -359,10 +359,8 @@ impl Optimizer {
             tfq_pass::run(&mut module, &self.pipeline, &self.target, &options, observe)
                 .map_err(|error| error.in_registry(&self.registry))?;
         timeline.nest(&report.timeline);
-        if self.run_options.skip_verifier
-            && let Err(mut errors) = module.verify()
-        {
-            return Err(Error::Malformed(errors.swap_remove(0)));
+        if self.run_options.skip_verifier {
+            well_formed(&module)?;
         }
         let patches = report.passes.iter().map(|pass| pass.patches).sum();
         let mut kept = None;
@@ -403,9 +401,9 @@ impl Optimizer {
         }
         // Where another layout is asked for, or less than all that is there, the input is no measure.
         let comparable = !self.lift.drop_unknown && self.lower.placement == Placement::Auto;
-        let mut measured = None;
+        let mut lowered = None;
         if let Some(input) = input.as_ref().filter(|_| comparable && bounded) {
-            (module, measured) =
+            (module, lowered) =
                 size::bounded(&start, module, &mut report, &self.lower, input.len() as u64)?;
         }
         if !module.is_untouched_since(&checked) {
@@ -414,18 +412,15 @@ impl Optimizer {
         size::tell_of_record(&module, &start, &mut report);
         let as_it_was = comparable && module.is_untouched_since(&start);
         let unloadable = self.unloadable(&start, &module)?;
-        let lower = self.lower;
-        let lowered = measured.map(|image| (module.clone(), image));
-        let as_it_was = as_it_was.then(|| module.clone());
-        let start = self.run_options.keep_edits.then_some(start);
         Ok(Optimized {
+            made: module.clone(),
             module,
             report,
             kept,
             unloadable,
             unrunnable,
-            lower,
-            start,
+            lower: self.lower,
+            start: self.run_options.keep_edits.then_some(start),
             input,
             as_it_was,
             lowered,
@@ -536,10 +531,12 @@ pub struct Optimized {
     start: Option<Module>,
     /// What was read, where it came as bytes.
     input: Option<Bytes>,
-    /// The module, where nothing was changed and nothing asked for another layout.
-    as_it_was: Option<Module>,
-    /// The module and its image, where a limit of size asked for that.
-    lowered: Option<(Module, Image)>,
+    /// The module as it came out of the run: what follows is known of that.
+    made: Module,
+    /// Whether nothing was changed and nothing asked for another layout.
+    as_it_was: bool,
+    /// Its image, where a limit of size asked for that.
+    lowered: Option<Image>,
 }
 
 impl Optimized {
@@ -573,15 +570,14 @@ impl Optimized {
     /// The file, not yet in one place: constants that no pass touched are still those of the
     /// input.
     pub fn image(&self) -> Result<Image, Error> {
-        // What is known of the module as it came out of the run, unless it was changed since.
-        let is_it = |known: &Module| self.module.is_untouched_since(known);
+        let as_made = self.module.is_untouched_since(&self.made);
         let image = match &self.lowered {
-            Some((module, image)) if is_it(module) => image.clone(),
+            Some(image) if as_made => image.clone(),
             _ => tfq_tflite::lower(&self.module, &self.lower)?,
         };
         let Some(input) = self.input.clone() else { return Ok(image) };
         // Alignment may cost a few bytes; a model in which nothing changed never grows by it.
-        match self.as_it_was.as_ref().is_some_and(is_it) && image.len() > input.len() as u64 {
+        match as_made && self.as_it_was && image.len() > input.len() as u64 {
             true => Ok(Image::of_file(input)),
             false => Ok(image.made_from(input)),
         }
@@ -607,6 +603,10 @@ fn first_malformed(start: Module, module: &Module) -> Option<String> {
         state.replay(std::slice::from_ref(*logged)).is_err() || state.verify().is_err()
     })?;
     Some(first.edit.label().into_owned())
+}
+
+fn well_formed(module: &Module) -> Result<(), Error> {
+    module.verify().map_err(|mut errors| Error::Malformed(errors.swap_remove(0)))
 }
 
 /// Names of passes of which any one will do.

@@ -273,6 +273,7 @@ impl<'m> Printer<'m> {
 impl Printer<'_> {
     fn records(&mut self) {
         let module = self.module;
+        let mut orders = HashMap::new();
         for (key, record) in module.records().filter(|(key, _)| ***key != *DEQUANT_CACHE_METADATA) {
             self.out.push_str("\nrecord ");
             quote_into(&mut self.out, key);
@@ -285,7 +286,6 @@ impl Printer<'_> {
                 self.out.push(')');
             }
             self.out.push_str(" {\n");
-            let mut orders = HashMap::new();
             for (sg, entry) in module.recorded(record) {
                 let (at, graph) = (sg.0 as usize, module.subgraph(sg));
                 self.out.push_str("  ");

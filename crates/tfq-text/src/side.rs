@@ -21,6 +21,11 @@ pub(super) fn hash(bytes: &[u8]) -> Hash {
     *blake3::hash(bytes).as_bytes()
 }
 
+/// `blake3:` and the hash of a whole file: how a golden or a log of edits names its model.
+pub fn file_hash(file: &[u8]) -> String {
+    format!("blake3:{}", blake3::Hasher::new().update_rayon(file).finalize().to_hex())
+}
+
 /// The first `digits` digits of a hash.
 pub(super) fn hex(hash: &Hash, digits: usize) -> String {
     let digit = |n: usize| (hash[n / 2] >> (4 * (1 - n % 2))) & 15;

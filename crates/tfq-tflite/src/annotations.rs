@@ -1,13 +1,12 @@
 //! What our passes record in the metadata, under `schema/tfq_annotations.fbs`.
 
+use crate::metadata::{Numbers, PRODUCER, has_identifier};
 use bytes::Bytes;
 use flatbuffers::FlatBufferBuilder;
 use std::sync::Arc;
 use tfq_ir::catalog::ops::DEQUANTIZE;
-use tfq_ir::maps::HashMap;
 use tfq_ir::{
-    CacheReason, DEQUANT_CACHE_METADATA, DequantCache, DequantCacheEntry, Module, OpId, SubgraphId,
-    TensorId,
+    CacheReason, DEQUANT_CACHE_METADATA, DequantCache, DequantCacheEntry, Module, SubgraphId,
 };
 use tfq_schema::annotations as fb;
 
@@ -32,10 +31,10 @@ struct Row {
 /// as it is.
 pub(crate) fn read(module: &Module) -> Option<DequantCache> {
     let rows = decode(module.metadata_bytes(DEQUANT_CACHE_METADATA)?)?;
-    let ops: Vec<Vec<OpId>> = module.subgraphs().map(|(_, graph)| graph.ops().collect()).collect();
+    let numbers = Numbers::of(module);
     let entry = |row: &Row| {
         let subgraph = SubgraphId(row.subgraph);
-        let op = *ops.get(row.subgraph as usize)?.get(row.operator as usize)?;
+        let op = *numbers.ops.get(row.subgraph as usize)?.get(row.operator as usize)?;
         module.subgraph(subgraph).op(op).kind.is(DEQUANTIZE).then_some(DequantCacheEntry {
             subgraph,
             op,
@@ -46,13 +45,13 @@ pub(crate) fn read(module: &Module) -> Option<DequantCache> {
     };
     let entries = rows.iter().map(entry).collect::<Option<Vec<_>>>()?;
     let cache = DequantCache { entries };
-    (self::rows(module, &cache) == rows).then_some(cache)
+    (self::rows(module, &numbers, &cache) == rows).then_some(cache)
 }
 
 /// The record as it is to be written. `None` where there is none, or the file says the same
 /// already: a record that another version wrote in its own way stays as it is.
 pub(crate) fn outstanding(module: &Module) -> Option<Bytes> {
-    let rows = rows(module, module.dequant_cache().as_ref()?);
+    let rows = rows(module, &Numbers::of(module), module.dequant_cache().as_ref()?);
     let there = module.metadata_bytes(DEQUANT_CACHE_METADATA).and_then(|bytes| decode(bytes));
     (there.as_ref() != Some(&rows)).then(|| encode(&rows))
 }
@@ -65,23 +64,16 @@ pub fn dequant_cache_bytes(module: &Module) -> Option<u64> {
 
 /// The entries of ops that the model still has, with the numbers that ops and tensors have in
 /// the file, in their order.
-fn rows(module: &Module, cache: &DequantCache) -> Vec<Row> {
-    let mut ops: HashMap<(SubgraphId, OpId), u32> = HashMap::default();
-    let mut tensors: HashMap<(SubgraphId, TensorId), u32> = HashMap::default();
-    for (id, graph) in module.subgraphs() {
-        ops.extend(graph.ops().zip(0..).map(|(op, n)| ((id, op), n)));
-        tensors.extend(graph.tensors().zip(0..).map(|(tensor, n)| ((id, tensor), n)));
-    }
+fn rows(module: &Module, numbers: &Numbers, cache: &DequantCache) -> Vec<Row> {
     let row = |entry: &DequantCacheEntry| {
-        let operator = *ops.get(&(entry.subgraph, entry.op))?;
         let graph = module.subgraph(entry.subgraph);
         let (input, output) =
             (graph.operand(entry.op, 0)?, graph.results(entry.op).first().copied()?);
         Some(Row {
             subgraph: entry.subgraph.0,
-            operator,
-            input: tensors[&(entry.subgraph, input)],
-            output: tensors[&(entry.subgraph, output)],
+            operator: numbers.op(entry.op),
+            input: numbers.tensor(input),
+            output: numbers.tensor(output),
             name: graph.tensor(output).name.clone(),
             reason: entry.reason,
             bytes: entry.bytes,
@@ -119,7 +111,7 @@ fn encode(rows: &[Row]) -> Bytes {
         ));
     }
     let entries = fbb.create_vector(&entries);
-    let producer = fbb.create_string(concat!("tfq-opt ", env!("CARGO_PKG_VERSION")));
+    let producer = fbb.create_string(PRODUCER);
     let root = fb::DequantCache::create(
         &mut fbb,
         &fb::DequantCacheArgs {
@@ -135,8 +127,7 @@ fn encode(rows: &[Row]) -> Bytes {
 
 /// The entries of a record, where all of it can be understood and agrees with itself.
 fn decode(bytes: &[u8]) -> Option<Vec<Row>> {
-    // The check of the identifier expects that there are bytes for it.
-    if bytes.len() < 8 || !fb::dequant_cache_buffer_has_identifier(bytes) {
+    if !has_identifier(bytes, fb::DEQUANT_CACHE_IDENTIFIER) {
         return None;
     }
     let record = fb::root_as_dequant_cache(bytes).ok()?;

@@ -9,6 +9,7 @@ mod image;
 mod lift;
 mod lower;
 mod mapped;
+mod metadata;
 mod options;
 mod records;
 mod scan;

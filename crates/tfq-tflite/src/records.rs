@@ -1,14 +1,13 @@
 //! Records of any key in the metadata, under `schema/tfq_annotations.fbs`: each in an entry that is
 //! named after its key. Whatever else an entry holds is passed on as it is.
 
+use crate::metadata::{Numbers, PRODUCER, has_identifier};
 use bytes::Bytes;
 use flatbuffers::FlatBufferBuilder;
-
 use std::sync::Arc;
-use tfq_ir::maps::{HashMap, IndexMap};
+use tfq_ir::maps::IndexMap;
 use tfq_ir::{
-    DEQUANT_CACHE_METADATA, Module, OpId, OpKind, Record, RecordEntry, Recorded, TensorId, catalog,
-    is_record_key,
+    DEQUANT_CACHE_METADATA, Module, OpKind, Record, RecordEntry, Recorded, catalog, is_record_key,
 };
 use tfq_schema::annotations as fb;
 
@@ -16,8 +15,6 @@ use tfq_schema::annotations as fb;
 const VERSION: u32 = 1;
 /// What tells a record from other metadata.
 const IDENTIFIER: &str = "TFQR";
-/// A flatbuffer with an identifier has so many bytes at least.
-const SHORTEST: usize = 8;
 
 /// A record with the numbers of a file.
 #[derive(Debug, PartialEq)]
@@ -77,28 +74,7 @@ fn there(module: &Module, key: &str) -> Option<Rows> {
     decode(key, module.metadata_bytes(key)?)
 }
 
-/// The numbers that ops and tensors have in a file.
-struct Numbers {
-    /// By subgraph.
-    ops: Vec<Vec<OpId>>,
-    tensors: Vec<Vec<TensorId>>,
-    of_ops: HashMap<OpId, i32>,
-    of_tensors: HashMap<TensorId, i32>,
-}
-
 impl Numbers {
-    fn of(module: &Module) -> Self {
-        let graphs = || module.subgraphs().map(|(_, graph)| graph);
-        let ops: Vec<Vec<OpId>> = graphs().map(|graph| graph.ops().collect()).collect();
-        let tensors: Vec<Vec<TensorId>> = graphs().map(|graph| graph.tensors().collect()).collect();
-        Self {
-            of_ops: ops.iter().flat_map(|list| list.iter().copied().zip(0..)).collect(),
-            of_tensors: tensors.iter().flat_map(|list| list.iter().copied().zip(0..)).collect(),
-            ops,
-            tensors,
-        }
-    }
-
     /// The record of these rows, where all that they say is true of the model.
     fn record(&self, module: &Module, rows: &Rows) -> Option<Record> {
         let entry = |row: &Row| {
@@ -126,9 +102,9 @@ impl Numbers {
                         OpKind::Builtin(code) => code,
                         OpKind::Custom(_) => catalog::ops::CUSTOM,
                     };
-                    (self.of_ops[&op], -1, graph.results(op).first().copied(), code)
+                    (self.op(op) as i32, -1, graph.results(op).first().copied(), code)
                 }
-                Recorded::Tensor(tensor) => (-1, self.of_tensors[&tensor], Some(tensor), -1),
+                Recorded::Tensor(tensor) => (-1, self.tensor(tensor) as i32, Some(tensor), -1),
             };
             Row {
                 subgraph: sg.0,
@@ -167,7 +143,7 @@ fn encode(key: &str, rows: &Rows) -> Bytes {
     let entries = Some(fbb.create_vector(&entries));
     let about = Some(fbb.create_vector(&rows.about));
     let key = Some(fbb.create_string(key));
-    let producer = Some(fbb.create_string(concat!("tfq-opt ", env!("CARGO_PKG_VERSION"))));
+    let producer = Some(fbb.create_string(PRODUCER));
     let root = fb::Record::create(
         &mut fbb,
         &fb::RecordArgs { version: VERSION, producer, key, about, entries },
@@ -178,10 +154,7 @@ fn encode(key: &str, rows: &Rows) -> Bytes {
 
 /// What a record says, where it is one of this key and all of it can be understood.
 fn decode(key: &str, bytes: &Bytes) -> Option<Rows> {
-    // The check of the identifier expects that there are bytes for it.
-    let is_one =
-        bytes.len() >= SHORTEST && flatbuffers::buffer_has_identifier(bytes, IDENTIFIER, false);
-    if !is_one || !is_record_key(key) {
+    if !has_identifier(bytes, IDENTIFIER) || !is_record_key(key) {
         return None;
     }
     let record = flatbuffers::root::<fb::Record>(bytes).ok()?;

@@ -3,7 +3,7 @@
 use super::path::{At, Read};
 use crate::EditsError;
 use crate::blobs::{Blobs, NoBlob};
-use crate::handles::{BufferRef, New, OpHandle, OpRef, TensorHandle, TensorRef};
+use crate::handles::{BufferRef, Handle, New, OpHandle, OpRef, TensorHandle, TensorRef};
 use crate::wire::{Blob, Operand, Patch};
 use bytes::Bytes;
 use data_encoding::BASE64;
@@ -38,12 +38,7 @@ impl EditReader<'_> {
         is_there.then(|| self.module.subgraph(SubgraphId(number)))
     }
 
-    pub(super) fn op_of(
-        &self,
-        graph: &Subgraph,
-        OpHandle(id): OpHandle,
-        at: &At<'_>,
-    ) -> Read<OpId> {
+    pub(super) fn op_of(&self, graph: &Subgraph, Handle(id): OpHandle, at: &At<'_>) -> Read<OpId> {
         match graph.contains_op(id) {
             true => Ok(id),
             false => Err(self.no_handle(graph, "op", id.origin(), &id, at)),
@@ -53,7 +48,7 @@ impl EditReader<'_> {
     pub(super) fn tensor_of(
         &self,
         graph: &Subgraph,
-        TensorHandle(id): TensorHandle,
+        Handle(id): TensorHandle,
         at: &At<'_>,
     ) -> Read<TensorId> {
         match graph.contains_tensor(id) {

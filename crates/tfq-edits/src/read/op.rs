@@ -3,7 +3,7 @@
 use super::names::EditReader;
 use super::path::{At, Read};
 use super::value::{builtin, table_of};
-use crate::wire::{Op, Operator, own_table};
+use crate::wire::{Op, Operator};
 use tfq_ir::{OpKind, counted};
 
 impl EditReader<'_> {
@@ -12,7 +12,7 @@ impl EditReader<'_> {
             Operator::Custom(custom) => OpKind::Custom(custom.custom.as_str().into()),
             Operator::Builtin(code) => OpKind::Builtin(builtin(code, &at.field("operator"))?),
         };
-        let own = own_table(&kind);
+        let own = kind.options();
         let table = match &op.table {
             Some(name) => Some(table_of(name, &at.field("table"))?),
             None => own,

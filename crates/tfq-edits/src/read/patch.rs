@@ -1,7 +1,7 @@
 //! Patches.
 
 use super::names::PatchReader;
-use super::path::{At, Read, each};
+use super::path::{At, Read, each, for_each};
 use super::value::integer;
 use crate::handles::{BufferRef, TensorRef};
 use crate::wire::{Attribute, Blob, NewOp, OpChange, Place, Plain};
@@ -14,53 +14,51 @@ impl PatchReader<'_> {
     pub(super) fn read(&self, at: &At<'_>) -> Read<tfq_ir::Patch> {
         let (of, p) = (self.of, self.patch);
         let mut made = tfq_ir::Patch::new(SubgraphId(p.subgraph), p.label.clone());
-        let place = at.field("add_constants");
         let mut constants: Vec<Bytes> = Vec::with_capacity(p.add_constants.len());
-        for (n, blob) in p.add_constants.iter().enumerate() {
-            let at = place.index(n);
+        for_each(&p.add_constants, &at.field("add_constants"), |blob, at| {
             let bytes = match blob {
                 Blob::New(before) => {
                     let before = constants.get(*before as usize).cloned();
                     before.ok_or_else(|| at.error("only constants before it can be named"))?
                 }
-                blob => of.blob(blob, &at)?,
+                blob => of.blob(blob, at)?,
             };
             constants.push(bytes.clone());
             made.add_constant(bytes);
-        }
-        let place = at.field("add_tensors");
-        for (n, tensor) in p.add_tensors.iter().enumerate() {
-            made.add_tensor(self.tensor(tensor, &place.index(n))?);
-        }
-        let place = at.field("add_ops");
-        for (n, new) in p.add_ops.iter().enumerate() {
-            self.add_op(new, &mut made, &place.index(n))?;
-        }
-        let place = at.field("set_operands");
-        for (n, operand) in p.set_operands.iter().enumerate() {
-            match self.slot(operand, &place.index(n))? {
+            Ok(())
+        })?;
+        for_each(&p.add_tensors, &at.field("add_tensors"), |tensor, at| {
+            let id = made.add_tensor(self.tensor(tensor, at)?);
+            // It may name a constant that the patch adds, which inside is a change.
+            if let BufferRef::New(buffer) = tensor.buffer {
+                made.set_buffer(id, tfq_ir::BufferRef::New(buffer.new));
+            }
+            Ok(())
+        })?;
+        for_each(&p.add_ops, &at.field("add_ops"), |new, at| self.add_op(new, &mut made, at))?;
+        for_each(&p.set_operands, &at.field("set_operands"), |operand, at| {
+            match self.slot(operand, at)? {
                 (op, Some(tensor)) => made.set_operand(op, operand.slot, tensor),
                 (op, None) => made.clear_operand(op, operand.slot),
             }
-        }
-        let place = at.field("set_results");
-        for (n, result) in p.set_results.iter().enumerate() {
-            let at = place.index(n);
+            Ok(())
+        })?;
+        for_each(&p.set_results, &at.field("set_results"), |result, at| {
             let op = self.op_ref(result.op, &at.field("op"))?;
             let tensor = self.tensor_ref(result.tensor, &at.field("tensor"))?;
             made.set_result(op, result.slot, tensor);
-        }
-        let place = at.field("set_intermediates");
-        for (n, scratch) in p.set_intermediates.iter().enumerate() {
-            let (op, tensor) = self.slot(scratch, &place.index(n))?;
+            Ok(())
+        })?;
+        for_each(&p.set_intermediates, &at.field("set_intermediates"), |scratch, at| {
+            let (op, tensor) = self.slot(scratch, at)?;
             made.set_intermediate(op, scratch.slot, tensor);
-        }
-        let place = at.field("replace_outputs");
-        for (n, output) in p.replace_outputs.iter().enumerate() {
-            let at = place.index(n);
+            Ok(())
+        })?;
+        for_each(&p.replace_outputs, &at.field("replace_outputs"), |output, at| {
             let old = of.tensor_of(self.graph, output.old, &at.field("old"))?;
             made.replace_output(old, self.tensor_ref(output.new, &at.field("new"))?);
-        }
+            Ok(())
+        })?;
         let refs = |list: &[TensorRef], at: At<'_>| -> Read<Vec<_>> {
             each(list, &at, |tensor, at| self.tensor_ref(*tensor, at))
         };
@@ -70,28 +68,20 @@ impl PatchReader<'_> {
         if let Some(outputs) = &p.set_outputs {
             made.set_outputs(refs(outputs, at.field("set_outputs"))?);
         }
-        // Here a new tensor may name a constant that the patch adds, which inside is a change.
-        for (n, tensor) in (0..).zip(&p.add_tensors) {
-            if let BufferRef::New(buffer) = tensor.buffer {
-                let buffer = tfq_ir::BufferRef::New(buffer.new);
-                made.set_buffer(tfq_ir::TensorRef::New(n), buffer);
-            }
-        }
-        let place = at.field("change_tensors");
-        for (n, change) in p.change_tensors.iter().enumerate() {
-            let at = place.index(n);
+        for_each(&p.change_tensors, &at.field("change_tensors"), |change, at| {
             let tensor = self.tensor_ref(change.tensor, &at.field("tensor"))?;
             made.change_tensor(tensor, self.tensor_change(&change.set, &at.field("set"))?);
-        }
+            Ok(())
+        })?;
         self.change_ops(&mut made, &at.field("change_ops"))?;
-        let place = at.field("erase_ops");
-        for (n, op) in p.erase_ops.iter().enumerate() {
-            made.erase_op(of.op_of(self.graph, *op, &place.index(n))?);
-        }
-        let place = at.field("erase_tensors");
-        for (n, tensor) in p.erase_tensors.iter().enumerate() {
-            made.erase_tensor(of.tensor_of(self.graph, *tensor, &place.index(n))?);
-        }
+        for_each(&p.erase_ops, &at.field("erase_ops"), |op, at| {
+            made.erase_op(of.op_of(self.graph, *op, at)?);
+            Ok(())
+        })?;
+        for_each(&p.erase_tensors, &at.field("erase_tensors"), |tensor, at| {
+            made.erase_tensor(of.tensor_of(self.graph, *tensor, at)?);
+            Ok(())
+        })?;
         Ok(made)
     }
 

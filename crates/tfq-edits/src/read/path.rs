@@ -57,7 +57,16 @@ impl<'a> At<'a> {
 pub(super) fn each<'a, T, U, C: FromIterator<U>>(
     list: &'a [T],
     at: &At<'_>,
-    read: impl Fn(&'a T, &At<'_>) -> Read<U>,
+    mut read: impl FnMut(&'a T, &At<'_>) -> Read<U>,
 ) -> Read<C> {
     list.iter().enumerate().map(|(n, one)| read(one, &at.index(n))).collect()
+}
+
+/// Does something with each of a list.
+pub(super) fn for_each<'a, T>(
+    list: &'a [T],
+    at: &At<'_>,
+    read: impl FnMut(&'a T, &At<'_>) -> Read<()>,
+) -> Read<()> {
+    each(list, at, read)
 }

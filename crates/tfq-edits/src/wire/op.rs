@@ -2,8 +2,6 @@
 
 use super::value::{Attribute, Blob, Map, Plain, is_default};
 use serde::{Deserialize, Serialize};
-use tfq_ir::OpKind;
-use tfq_ir::catalog::{self, OptionsInfo};
 
 /// What an op is, but for its operands and results.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -109,12 +107,4 @@ pub(crate) struct Custom {
 pub(crate) enum Builtin {
     Name(String),
     Number(i32),
-}
-
-/// The table of options that an operator goes with, which need not be named.
-pub(crate) fn own_table(kind: &OpKind) -> Option<&'static OptionsInfo> {
-    match kind {
-        OpKind::Builtin(code) => catalog::op_by_code(*code)?.options,
-        OpKind::Custom(_) => None,
-    }
 }

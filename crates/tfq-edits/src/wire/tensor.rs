@@ -144,9 +144,11 @@ impl Serialize for Type {
 impl<'de> Deserialize<'de> for Type {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let names: Vec<String> = types().map(|ty| format!("`{ty}`")).collect();
         // In the words of an enum, from which a help is made.
-        let unknown = || format!("unknown type `{text}`, expected one of {}", names.join(", "));
+        let unknown = || {
+            let names: Vec<String> = types().map(|ty| format!("`{ty}`")).collect();
+            format!("unknown type `{text}`, expected one of {}", names.join(", "))
+        };
         ElementType::from_name(&text).map(Self).ok_or_else(|| D::Error::custom(unknown()))
     }
 }

@@ -86,17 +86,9 @@ impl Overlay<'_> {
     /// Each tensor that the patch lets an op compute has no other producer afterwards.
     fn producers(&self) -> Result<(), Reason> {
         let mut written = IndexSet::default();
-        for (&(op, slot), &tensor) in &self.patch.wiring.results {
-            let erased = matches!(op, OpRef::Old(op) if self.patch.wiring.erased_ops.contains(&op));
-            let taken = match self.producer_before(tensor) {
-                Some((other, at)) => {
-                    (OpRef::Old(other), at) != (op, slot)
-                        && !self.patch.wiring.erased_ops.contains(&other)
-                        && !self.patch.wiring.results.contains_key(&(other.into(), at))
-                }
-                None => false,
-            };
-            if erased || taken || !written.insert(tensor) {
+        for (&(op, _), &tensor) in &self.patch.wiring.results {
+            let taken = self.producer_before(tensor).is_some_and(|made| self.keeps_result(made));
+            if self.erases(op) || taken || !written.insert(tensor) {
                 return Err(Reason::TwoProducers(self.tensor_label(tensor)));
             }
         }
@@ -178,12 +170,8 @@ impl Overlay<'_> {
 
     fn erasures(&self) -> Result<(), Reason> {
         let p = self.patch;
-        let kept = |(op, slot): &(OpId, u32)| {
-            !p.wiring.erased_ops.contains(op)
-                && !p.wiring.results.contains_key(&((*op).into(), *slot))
-        };
         for &tensor in &p.wiring.erased_tensors {
-            let made = self.graph.producer(tensor).is_some_and(|made| kept(&made))
+            let made = self.graph.producer(tensor).is_some_and(|made| self.keeps_result(made))
                 || self.made.contains_key(&TensorRef::Old(tensor));
             if made || self.in_use(tensor) || self.stays_referred(tensor) {
                 return Err(Reason::ErasedInUse(self.tensor_label(tensor.into())));
@@ -196,7 +184,7 @@ impl Overlay<'_> {
         let ops: IndexSet<OpId> = p.wiring.erased_ops.iter().copied().chain(displaced).collect();
         for op in ops {
             for (slot, tensor) in (0..).zip(self.graph.results(op)) {
-                let valued = kept(&(op, slot))
+                let valued = self.keeps_result((op, slot))
                     || self.made.contains_key(&TensorRef::Old(tensor))
                     || self.is_folded(tensor.into());
                 if !valued && self.in_use(tensor) {

@@ -2,7 +2,7 @@
 
 use super::attributes::{Attr, Attributes};
 use super::notes::Notes;
-use crate::catalog;
+use crate::catalog::{self, OptionsInfo};
 use bytes::Bytes;
 use std::fmt;
 use std::sync::Arc;
@@ -22,6 +22,14 @@ impl OpKind {
         match self {
             Self::Builtin(code) => catalog::op_by_code(*code).map_or("UNKNOWN", |op| op.name),
             Self::Custom(name) => name,
+        }
+    }
+
+    /// The table of options that the operator goes with; custom ones have none.
+    pub fn options(&self) -> Option<&'static OptionsInfo> {
+        match self {
+            Self::Builtin(code) => catalog::op_by_code(*code)?.options,
+            Self::Custom(_) => None,
         }
     }
 

@@ -80,31 +80,26 @@ impl Rule {
     /// none of the rule's business: only `--why` tells of it.
     #[must_use]
     pub fn when(
-        mut self,
+        self,
         name: impl Into<Cow<'static, str>>,
         holds: impl Fn(&Match<'_>) -> bool + Send + Sync + 'static,
     ) -> Self {
-        self.conditions.push(RuleCondition {
-            name: name.into(),
-            is_guard: false,
-            holds: Box::new(holds),
-        });
-        self
+        self.condition(RuleCondition { name: name.into(), is_guard: false, holds: Box::new(holds) })
     }
 
     /// What must hold for the rewrite to be right. Its name is what `--why` and remarks show
     /// where it does not hold, so it says what must be true.
     #[must_use]
     pub fn guard(
-        mut self,
+        self,
         name: impl Into<Cow<'static, str>>,
         holds: impl Fn(&Match<'_>) -> bool + Send + Sync + 'static,
     ) -> Self {
-        self.conditions.push(RuleCondition {
-            name: name.into(),
-            is_guard: true,
-            holds: Box::new(holds),
-        });
+        self.condition(RuleCondition { name: name.into(), is_guard: true, holds: Box::new(holds) })
+    }
+
+    fn condition(mut self, condition: RuleCondition) -> Self {
+        self.conditions.push(condition);
         self
     }
 

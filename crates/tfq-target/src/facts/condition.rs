@@ -507,8 +507,7 @@ impl<'a> Site<'a> {
                 called.windows(2).any(|pair| pair[0].1 == pair[1].1)
             }
             Test::NoOptions => {
-                let tfq_ir::OpKind::Builtin(code) = self.op.kind else { return false };
-                let own = catalog::op_by_code(code).and_then(|info| info.options);
+                let own = self.op.kind.options();
                 let there = self.op.attrs.as_ref().map(|attrs| attrs.options().name);
                 own.is_some_and(|own| there != Some(own.name))
             }

@@ -108,6 +108,8 @@ pub(super) fn build(mut raw: Raw) -> Parsed<Module> {
         }
         parts.set_dequant_cache(Some(cache));
     }
+    // A subgraph's ops are a list of links: to find each by its number would be quadratic.
+    let mut orders: HashMap<usize, Vec<OpId>> = HashMap::new();
     for record in &raw.records {
         let mut entries = Vec::new();
         for entry in &record.entries {
@@ -115,13 +117,20 @@ pub(super) fn build(mut raw: Raw) -> Parsed<Module> {
             let graph = &parts.subgraphs[entry.subgraph];
             let of = match &entry.of {
                 RawRecorded::Tensor(name) => Recorded::Tensor(place.find(subgraph, name)?),
-                RawRecorded::NthOp(n, span) => match graph.ops().nth(*n) {
-                    Some(op) => Recorded::Op(op),
-                    None => {
-                        let ops = counted(graph.op_count(), "op");
-                        return fail(span.clone(), format!("there is no op {n}: there are {ops}"));
+                RawRecorded::NthOp(n, span) => {
+                    let order =
+                        orders.entry(entry.subgraph).or_insert_with(|| graph.ops().collect());
+                    match order.get(*n) {
+                        Some(op) => Recorded::Op(*op),
+                        None => {
+                            let ops = counted(graph.op_count(), "op");
+                            return fail(
+                                span.clone(),
+                                format!("there is no op {n}: there are {ops}"),
+                            );
+                        }
                     }
-                },
+                }
                 RawRecorded::Op(name) => match graph.producer(place.find(subgraph, name)?) {
                     Some((op, 0)) => Recorded::Op(op),
                     _ => {

@@ -97,10 +97,7 @@ impl Parser<'_> {
         let kind = self.kind()?;
         let mut op = Op::new(kind);
         op.version = self.version()?;
-        let expected = match op.kind {
-            OpKind::Builtin(code) => catalog::op_by_code(code).and_then(|info| info.options),
-            OpKind::Custom(_) => None,
-        };
+        let expected = op.kind.options();
         let operands = self.operands()?;
         let mut scratch = Vec::new();
         let mut nth_code = 0;

@@ -4,9 +4,9 @@ use super::pieces::truth;
 use super::printer::{Printed, Printer};
 use crate::{Level, quote, values};
 use std::fmt::Write;
-use tfq_ir::catalog::{self, AttrInfo, AttrType, ListType};
+use tfq_ir::catalog::{AttrInfo, AttrType, ListType};
 use tfq_ir::quote_into;
-use tfq_ir::{Attr, Attributes, Op, OpId, OpKind, Tensor};
+use tfq_ir::{Attr, Attributes, Op, OpId, Tensor};
 
 impl Printer<'_> {
     pub(super) fn op(&mut self, place: &Printed<'_>, id: OpId) {
@@ -127,10 +127,7 @@ impl Printer<'_> {
             }
             self.notes(op);
         }
-        let expected = match op.kind {
-            OpKind::Builtin(code) => catalog::op_by_code(code).and_then(|info| info.options),
-            OpKind::Custom(_) => None,
-        };
+        let expected = op.kind.options();
         match &op.attrs {
             None if expected.is_some() && self.level == Level::Full => {
                 self.out.push_str(" {none}");

@@ -123,7 +123,7 @@ impl<'a> After<'a> {
                 touched.extend(graph.uses(*id).iter().map(|r#use| OpRef::Old(r#use.op)));
             }
         }
-        touched.retain(|op| !matches!(op, OpRef::Old(op) if p.wiring.erased_ops.contains(op)));
+        touched.retain(|op| !self.check.erases(*op));
         touched
     }
 

@@ -119,12 +119,19 @@ impl<'a> Overlay<'a> {
 
     /// The op that computes a tensor afterwards.
     pub(super) fn producer_after(&self, tensor: TensorRef) -> Option<OpRef> {
-        let kept = |(op, slot): &(OpId, u32)| {
-            !self.patch.wiring.erased_ops.contains(op)
-                && !self.patch.wiring.results.contains_key(&((*op).into(), *slot))
-        };
+        let kept = |made: &(OpId, u32)| self.keeps_result(*made);
         let old = || self.producer_before(tensor).filter(kept).map(|(op, _)| op.into());
         self.made.get(&tensor).copied().or_else(old)
+    }
+
+    pub(super) fn erases(&self, op: OpRef) -> bool {
+        matches!(op, OpRef::Old(op) if self.patch.erases(op))
+    }
+
+    /// Whether the op goes on computing what it computes there.
+    pub(super) fn keeps_result(&self, (op, slot): (OpId, u32)) -> bool {
+        let wiring = &self.patch.wiring;
+        !wiring.erased_ops.contains(&op) && !wiring.results.contains_key(&(op.into(), slot))
     }
 
     /// Ops that read the tensor as it is, and of which the patch says nothing else.
@@ -174,10 +181,9 @@ impl<'a> Overlay<'a> {
         &'s self,
         slots: &'s IndexMap<(OpRef, u32), Option<TensorRef>>,
     ) -> impl Iterator<Item = (OpRef, TensorRef)> + 's {
-        slots.iter().filter_map(|(&(op, _), &tensor)| {
-            let erased = matches!(op, OpRef::Old(op) if self.patch.wiring.erased_ops.contains(&op));
-            Some((op, tensor.filter(|_| !erased)?))
-        })
+        slots
+            .iter()
+            .filter_map(|(&(op, _), &tensor)| Some((op, tensor.filter(|_| !self.erases(op))?)))
     }
 
     /// Whether ops read the tensor afterwards, or the subgraph takes or returns it.

@@ -1,9 +1,9 @@
 //! What the rules ask: operands, contents of constants, attributes, and sizes that fit.
 
 use super::{Dim, InferError, OperandFacts, Party, Shape};
-use crate::catalog::{self, AttrDefault};
+use crate::catalog::AttrDefault;
 use crate::ops::OpSemantics;
-use crate::{Attr, ElementType, Op, OpKind};
+use crate::{Attr, ElementType, Op};
 use smallvec::SmallVec;
 use std::sync::Arc;
 
@@ -162,9 +162,8 @@ impl<'a> Cx<'a> {
     }
 
     fn default(&self, name: &str) -> AttrDefault {
-        let OpKind::Builtin(code) = self.op.kind else { return AttrDefault::None };
-        let options = catalog::op_by_code(code).and_then(|info| info.options);
-        options.and_then(|o| o.attr(name)).map_or(AttrDefault::None, |(_, attr)| attr.default)
+        let attr = self.op.kind.options().and_then(|options| options.attr(name));
+        attr.map_or(AttrDefault::None, |(_, attr)| attr.default)
     }
 
     fn name(&self, slot: usize) -> &'static str {

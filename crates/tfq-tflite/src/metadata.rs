@@ -1,0 +1,49 @@
+//! What the entries of metadata that are ours have in common: the numbers that ops and tensors have
+//! in a file, and how such an entry is known.
+
+use tfq_ir::maps::HashMap;
+use tfq_ir::{Module, OpId, TensorId};
+
+/// Who wrote an entry.
+pub(crate) const PRODUCER: &str = concat!("tfq-opt ", env!("CARGO_PKG_VERSION"));
+/// A flatbuffer with an identifier has so many bytes at least.
+const SHORTEST: usize = 8;
+
+/// Whether the bytes are a flatbuffer with this identifier. The check of flatbuffers expects that
+/// there are bytes for one.
+pub(crate) fn has_identifier(bytes: &[u8], identifier: &str) -> bool {
+    bytes.len() >= SHORTEST && flatbuffers::buffer_has_identifier(bytes, identifier, false)
+}
+
+/// The numbers that ops and tensors have in a file.
+pub(crate) struct Numbers {
+    /// By subgraph.
+    pub(crate) ops: Vec<Vec<OpId>>,
+    pub(crate) tensors: Vec<Vec<TensorId>>,
+    of_ops: HashMap<OpId, u32>,
+    of_tensors: HashMap<TensorId, u32>,
+}
+
+impl Numbers {
+    pub(crate) fn of(module: &Module) -> Self {
+        let graphs = || module.subgraphs().map(|(_, graph)| graph);
+        let ops: Vec<Vec<OpId>> = graphs().map(|graph| graph.ops().collect()).collect();
+        let tensors: Vec<Vec<TensorId>> = graphs().map(|graph| graph.tensors().collect()).collect();
+        Self {
+            of_ops: ops.iter().flat_map(|list| list.iter().copied().zip(0..)).collect(),
+            of_tensors: tensors.iter().flat_map(|list| list.iter().copied().zip(0..)).collect(),
+            ops,
+            tensors,
+        }
+    }
+
+    /// The number of an op that is there.
+    pub(crate) fn op(&self, op: OpId) -> u32 {
+        self.of_ops[&op]
+    }
+
+    /// The number of a tensor that is there.
+    pub(crate) fn tensor(&self, tensor: TensorId) -> u32 {
+        self.of_tensors[&tensor]
+    }
+}
