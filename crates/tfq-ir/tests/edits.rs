@@ -66,6 +66,8 @@ fn a_patch_that_names_constants_or_tensors_that_are_not_there_is_refused() {
     let (mut module, c) = chain();
     assert_eq!(refuse(&mut module, |p| p.set_buffer(c.a, BufferRef::New(0))), Reason::Dangling);
     assert_eq!(refuse(&mut module, |p| p.set_buffer(c.a, BufferId(9))), Reason::Buffer);
+    let released = module.apply(Edit::Release(vec![BufferId(1), BufferId(9)])).unwrap_err();
+    assert_eq!(released.reason, Reason::Buffer);
     let upcoming = TensorRef::New(0).id();
     assert_eq!(
         refuse(&mut module, |p| p.set_quantization(c.a, blockwise(upcoming))),

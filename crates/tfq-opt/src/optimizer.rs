@@ -473,8 +473,9 @@ impl Optimizer {
             graph.tensors().map(|id| graph.tensor(id).buffer).collect()
         };
         let before: BTreeSet<BufferId> = start.subgraphs().flat_map(|(_, g)| buffers(g)).collect();
-        let release = Edit::Release(before.into_iter().collect());
-        module.apply(release).expect("it can be done to every module");
+        let is_there = |id: &BufferId| (id.0 as usize) < module.constants().len();
+        let release = Edit::Release(before.into_iter().filter(is_there).collect());
+        module.apply(release).expect("they are there");
         let subgraphs: Vec<SubgraphId> = module.subgraph_ids().collect();
         if SETTLED.broken(&module, &subgraphs).is_some()
             && let Some(info) = self.registry.ensuring(SETTLED.name()).next()

@@ -83,7 +83,7 @@ fn shared(module: &Module) -> Vec<Option<usize>> {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 60,
+        cases: 1000,
         failure_persistence: None,
         ..ProptestConfig::default()
     })]

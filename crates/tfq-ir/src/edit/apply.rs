@@ -50,7 +50,13 @@ impl Module {
                 let added = Arc::make_mut(&mut self.constants).push(bytes.clone());
                 quiet_with(AddedAndDropped { constants: vec![added], ..AddedAndDropped::default() })
             }
-            Edit::Release(ids) => Ok(self.release(ids)),
+            Edit::Release(ids) => {
+                let is_there = |id: &BufferId| (id.0 as usize) < self.constants.len();
+                if !ids.iter().all(is_there) {
+                    return Err(Reason::Buffer);
+                }
+                Ok(self.release(ids))
+            }
             Edit::Metadata(name, Some(bytes)) => quiet_with(self.put_metadata(name, bytes.clone())),
             Edit::Metadata(name, None) => {
                 let before = self.metadata.len();
@@ -123,7 +129,7 @@ impl Module {
             return None;
         }
         let used = self.used_buffers();
-        let unused = |id: &&BufferId| used.get(id.0 as usize).is_some_and(|used| !used);
+        let unused = |id: &&BufferId| !used[id.0 as usize];
         let released: Vec<BufferId> = ids.iter().filter(unused).copied().collect();
         if released.is_empty() {
             return None;
