@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use crate::numbered::tell_numbered;
 use tfq_ir::{CallEffects, Edit, Module, Numbers, Patch, SubgraphId, TensorId};
 use tfq_pass::{Pass, PassError, Session, declare_pass};
 
@@ -44,6 +44,9 @@ declare_pass! {
     pub struct EliminateDeadBuffers {}
 }
 
+/// What follows where metadata numbers what is unused.
+const STAY: &str = "unused ones stay";
+
 impl Pass for EliminateDeadBuffers {
     fn run(&self, session: &mut Session<'_>) -> Result<(), PassError> {
         // Subgraphs first: what only they use is dead with them.
@@ -51,14 +54,14 @@ impl Pass for EliminateDeadBuffers {
         let module = session.model();
         let drop = module.unused_subgraphs() > 0
             && !has_unknown_ops(module)
-            && !numbered(session, subgraphs);
+            && !tell_numbered(session, subgraphs, STAY);
         let dropped =
             if drop { session.apply(Edit::PruneSubgraphs)?.subgraphs_erased() } else { 0 };
         session.count("subgraphs-dropped", dropped as u64);
         let tensors = Numbers { tensors: true, ..Numbers::default() };
         for sg in session.model().subgraph_ids() {
             let dead = match_dead_tensors(session.model(), sg);
-            if !dead.is_empty() && numbered(session, tensors) {
+            if !dead.is_empty() && tell_numbered(session, tensors, STAY) {
                 break;
             }
             let mut patch = Patch::new(sg, "drop unused tensors");
@@ -70,9 +73,11 @@ impl Pass for EliminateDeadBuffers {
             session.apply(patch)?;
             session.count("tensors-dropped", dead.len() as u64);
         }
-        let buffers = Numbers { buffers: true, ..Numbers::default() };
-        let drop = session.model().unused_buffers() > 0 && !numbered(session, buffers);
-        let dropped = if drop { session.apply(Edit::PruneBuffers)? } else { Arc::default() };
+        if session.model().unused_buffers() > 0 {
+            // The edit leaves them where metadata does.
+            tell_numbered(session, Numbers { buffers: true, ..Numbers::default() }, STAY);
+        }
+        let dropped = session.apply(Edit::PruneBuffers)?;
         session.count("buffers-dropped", dropped.buffers_erased() as u64);
         session.count("buffer-bytes-dropped", dropped.bytes_dropped());
         let dropped = session.apply(Edit::PruneOpCodes)?;
@@ -85,20 +90,6 @@ impl Pass for EliminateDeadBuffers {
 fn has_unknown_ops(module: &Module) -> bool {
     let calls = CallEffects::new(module);
     module.subgraphs().any(|(sg, graph)| graph.ops().any(|op| calls.of(module, sg, op).unknown))
-}
-
-/// Whether metadata would be wrong if these moved, with a remark that says so.
-fn numbered(session: &Session<'_>, numbers: Numbers) -> bool {
-    let Some((metadata, what)) = session.model().numbered_by_metadata(numbers) else {
-        return false;
-    };
-    let place = format!("metadata `{}`", metadata.name);
-    session.missed(
-        "numbered by metadata",
-        place,
-        format!("it names {what} by number, so unused ones stay"),
-    );
-    true
 }
 
 /// Tensors that nothing refers to.

@@ -75,19 +75,19 @@ impl HybridEligibility {
         sg: SubgraphId,
         op: OpId,
         slot: u32,
-        verdict: &Eligibility,
-        noted: &mut Option<(Eligibility, Arc<str>)>,
+        verdict: &Arc<Eligibility>,
+        noted: &mut Option<(Arc<Eligibility>, Arc<str>)>,
     ) -> Result<(), PassError> {
         let (rule, text) = told(verdict);
-        let known = noted.take().filter(|(of, _)| *of == *verdict);
+        let known = noted.take().filter(|(of, _)| of == verdict);
         let note = known.map_or_else(|| format!("{rule}: {text}").into(), |(_, note)| note);
         let mut patch = Patch::new(sg, "note the verdict on a weight");
         patch.set_note(op, VERDICT_NOTE, Attr::String(Arc::clone(&note)));
-        *noted = Some((verdict.clone(), note));
+        *noted = Some((Arc::clone(verdict), note));
         session.apply(patch)?;
         let module = session.model();
         let costs = fmt::from_fn(|f| {
-            let cost = cost(module, session.target(), sg, op, slot, verdict);
+            let cost = cost(session.input(sg).weight(op, slot), session.target(), verdict);
             cost.map_or(Ok(()), |cost| f.write_str(&costs_text(&cost)))
         });
         let message = format_args!("operand {slot}: {text}{costs}");

@@ -12,6 +12,7 @@ mod fold_constants;
 mod hybrid_eligibility;
 mod insert_dequant;
 mod merge_equal_buffers;
+mod numbered;
 pub mod pipelines;
 mod quantize_weights;
 mod remove_identities;

@@ -1,3 +1,4 @@
+use crate::numbered::tell_numbered;
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use tfq_ir::maps::{IndexMap, IndexSet};
@@ -48,10 +49,7 @@ declare_pass! {
 impl Pass for MergeEqualBuffers {
     fn run(&self, session: &mut Session<'_>) -> Result<(), PassError> {
         let numbers = Numbers { buffers: true, ..Numbers::default() };
-        if let Some((metadata, what)) = session.model().numbered_by_metadata(numbers) {
-            let place = format!("metadata `{}`", metadata.name);
-            let why = format!("it names {what} by number, so each keeps its bytes");
-            session.missed("numbered by metadata", place, why);
+        if tell_numbered(session, numbers, "each keeps its bytes") {
             return Ok(());
         }
         let moves = match_equal(session);

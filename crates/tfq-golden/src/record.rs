@@ -8,7 +8,7 @@ use std::fmt::Write;
 use tfq_diff::{Diff, DiffOptions, Status};
 use tfq_ir::visible;
 use tfq_ir::{Applied, Module, Subgraph, SubgraphId};
-use tfq_pass::{Event, Pipeline, RunError, RunOptions, Unrunnable, check_runnable_since};
+use tfq_pass::{Event, Pipeline, RunCheck, RunError, RunOptions, Unrunnable};
 use tfq_target::Target;
 use tfq_text as text;
 use tfq_text::{Level, Parts, quoted};
@@ -261,7 +261,7 @@ pub fn record(
     let mut recorder = Recorder::new(level);
     let (start, options) = (module.clone(), RunOptions::default());
     tfq_pass::run(&mut module, pipeline, target, &options, |event| recorder.event(&event))?;
-    match check_runnable_since(&module, &start, target).into_iter().next() {
+    match RunCheck::new(&module, target).since(&start).into_iter().next() {
         Some(first) => Err(RecordError::Unrunnable { target: target.name().to_owned(), first }),
         None => Ok(recorder.finish(&module)),
     }

@@ -407,7 +407,7 @@ impl Optimizer {
                 size::bounded(&start, module, &mut report, &self.lower, input.len() as u64)?;
         }
         if !module.is_untouched_since(&checked) {
-            unrunnable = tfq_pass::check_quantized(&module, &self.target);
+            unrunnable = RunCheck::new(&module, &self.target).quantized();
         }
         size::tell_of_record(&module, &start, &mut report);
         let as_it_was = comparable && module.is_untouched_since(&start);

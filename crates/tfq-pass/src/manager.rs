@@ -18,7 +18,7 @@ use crate::pipeline::{Node, Pipeline, Step};
 use crate::remarks::Told;
 use crate::session::Session;
 use crate::timeline::{SpanKind, Timeline};
-use report::constant_bytes;
+use report::{applied_by_label, constant_bytes};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 use tfq_ir::maps::{IndexMap, IndexSet};
@@ -267,9 +267,7 @@ impl<F: FnMut(Event<'_>)> Manager<'_, F> {
         if let Some(what) = breach {
             return Err(RunError::Contract { pass: pass(), what });
         }
-        for patch in &module.journal()[before.journal().len()..] {
-            report.rules.entry(patch.label.to_string()).or_default().applied += 1;
-        }
+        report.rules = applied_by_label(&module.journal()[before.journal().len()..]);
         for (rule, count) in refusals {
             report.rules.entry(rule.into_owned()).or_default().refused = count;
         }

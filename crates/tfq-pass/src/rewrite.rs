@@ -30,4 +30,4 @@ pub use matching::Match;
 pub use pattern::{
     OpPattern, Pattern, Root, any, constant, custom_op, op, op_of, read_of, stored, tensor,
 };
-pub use rule::Rule;
+pub use rule::{FORBIDDEN, Rule};

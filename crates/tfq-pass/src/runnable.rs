@@ -28,19 +28,6 @@ pub fn check_runnable(module: &Module, target: &Target) -> Vec<Unrunnable> {
     RunCheck::new(module, target).check(None)
 }
 
-/// Like [`check_runnable`], without what was so in the model that the passes began with, unless
-/// patches had made it so before. What came in like this is the input's own affair: a model is
-/// handed back as it was, however odd.
-pub fn check_runnable_since(module: &Module, start: &Module, target: &Target) -> Vec<Unrunnable> {
-    RunCheck::new(module, target).since(start)
-}
-
-/// What the target would refuse or compute wrongly of the quantised constants of a model, whoever
-/// quantised them.
-pub fn check_quantized(module: &Module, target: &Target) -> Vec<Unrunnable> {
-    RunCheck::new(module, target).quantized()
-}
-
 /// Both checks of a model, which ask about each weight once.
 #[derive(Debug)]
 pub struct RunCheck<'a> {
@@ -56,46 +43,44 @@ impl<'a> RunCheck<'a> {
         Self { module, target, verdicts }
     }
 
-    /// As [`check_runnable_since`].
+    /// Like [`check_runnable`], without what was so in the model that the passes began with, unless
+    /// patches had made it so before. What came in like this is the input's own affair: a model is
+    /// handed back as it was, however odd.
     pub fn since(&self, start: &Module) -> Vec<Unrunnable> {
         self.check(Some(start))
     }
 
-    /// As [`check_quantized`].
+    /// What the target would refuse or compute wrongly of the quantised constants of a model,
+    /// whoever quantised them.
     pub fn quantized(&self) -> Vec<Unrunnable> {
         let subgraphs = self.module.subgraphs();
         let ops = subgraphs.flat_map(|(sg, graph)| graph.ops().map(move |op| (sg, op)));
-        let check = self.of_ops(IndexSet::default());
-        ops.flat_map(|op| check.quantized(op)).map(|fault| fault.what).collect()
-    }
-
-    fn of_ops(&self, changed: IndexSet<TensorId>) -> OpCheck<'_> {
-        let Self { module, target, verdicts } = self;
-        OpCheck { module, target, changed, verdicts }
+        let unchanged = IndexSet::default();
+        ops.flat_map(|op| self.quantized_of(op, &unchanged)).map(|fault| fault.what).collect()
     }
 
     fn check(&self, start: Option<&Module>) -> Vec<Unrunnable> {
         let Self { module, target, .. } = *self;
         let patches = module.journal().iter();
         let changed = patches.flat_map(|patch| patch.added_tensors().iter().chain(&patch.retyped));
-        let now = self.of_ops(changed.copied().collect());
+        let changed: IndexSet<TensorId> = changed.copied().collect();
         let touched = touched_ops(module, 0);
         let mut faults: IndexMap<OpId, Vec<Fault>> = IndexMap::default();
         for &(sg, op) in &touched {
-            faults.entry(op).or_default().extend(now.faults((sg, op)));
+            faults.entry(op).or_default().extend(self.faults((sg, op), &changed));
         }
         for (sg, op) in fellow_readers(module, &touched) {
-            faults.entry(op).or_default().extend(now.weights_of_its_own((sg, op)));
+            faults.entry(op).or_default().extend(self.weights_of_its_own((sg, op)));
         }
         if let Some(start) = start {
             // Patches before the run are no excuse for what an op reads.
             let mut patched = touched_ops(start, 0);
             patched.extend(fellow_readers(start, &patched));
             let patched: IndexSet<OpId> = patched.into_iter().map(|(_, op)| op).collect();
-            let before = RunCheck::new(start, target);
-            let before = before.of_ops(IndexSet::default());
+            let (before, unchanged) = (RunCheck::new(start, target), IndexSet::default());
             for (op, faults) in faults.iter_mut().filter(|(_, faults)| !faults.is_empty()) {
-                let came = before.all(*op);
+                let there = before.place_of(*op);
+                let came = there.map_or(Vec::new(), |op| before.faults(op, &unchanged));
                 let excused = |fault: &Fault| fault.operand.is_none() || !patched.contains(op);
                 faults
                     .retain(|fault| !excused(fault) || !came.iter().any(|one| one.is_like(fault)));
@@ -191,28 +176,26 @@ impl Fault {
     }
 }
 
-/// Looks for what is wrong with ops of a model.
-struct OpCheck<'a> {
-    module: &'a Module,
-    target: &'a Target,
-    /// Tensors that patches made or gave another type.
-    changed: IndexSet<TensorId>,
-    verdicts: &'a [Verdicts],
-}
-
-impl OpCheck<'_> {
-    fn faults(&self, (sg, op): (SubgraphId, OpId)) -> Vec<Fault> {
+/// What is wrong with single ops, where patches made some tensors or gave them another type:
+/// `changed`.
+impl RunCheck<'_> {
+    fn faults(&self, (sg, op): (SubgraphId, OpId), changed: &IndexSet<TensorId>) -> Vec<Fault> {
         let lacks = self.target.lacks_op(self.module, sg, op);
         let place = || self.module.op_place(sg, op).to_string();
         let mut found: Vec<Fault> =
             lacks.map(|what| Fault::of_op(place(), what)).into_iter().collect();
-        found.extend(self.quantized((sg, op)));
+        found.extend(self.quantized_of((sg, op), changed));
         found
     }
 
     /// What is wrong with the quantised constants that it reads.
-    fn quantized(&self, (sg, op): (SubgraphId, OpId)) -> Vec<Fault> {
-        let Self { module, target, .. } = self;
+    fn quantized_of(
+        &self,
+        (sg, op): (SubgraphId, OpId),
+        changed: &IndexSet<TensorId>,
+    ) -> Vec<Fault> {
+        let Self { module, target, .. } = *self;
+        let input = self.input(sg);
         let graph = module.subgraph(sg);
         let place = || module.op_place(sg, op).to_string();
         let mut found = Vec::new();
@@ -233,8 +216,8 @@ impl OpCheck<'_> {
             let form = WeightForm::of(tensor);
             if !pending
                 && !matches!(*verdict, Eligibility::OwnTensor { .. })
-                && !self.changed.contains(&operand)
-                && target.computes(tfq_target::WeightOperand { module, sg, op, slot }, &form)
+                && !changed.contains(&operand)
+                && target.computes(input.weight(op, slot), &form)
             {
                 continue;
             }
@@ -271,19 +254,17 @@ impl OpCheck<'_> {
         self.verdicts((sg, op)).into_iter().filter_map(own).collect()
     }
 
-    fn verdicts(&self, (subgraph, op): (SubgraphId, OpId)) -> Vec<(u32, Arc<Eligibility>)> {
-        let input = AnalysisInput { module: self.module, subgraph, target: self.target };
-        self.verdicts[subgraph.0 as usize].of_op(input, op)
+    fn verdicts(&self, (sg, op): (SubgraphId, OpId)) -> Vec<(u32, Arc<Eligibility>)> {
+        self.verdicts[sg.0 as usize].of_op(self.input(sg), op)
     }
 
-    /// All that is wrong with an op, if it is there.
-    fn all(&self, op: OpId) -> Vec<Fault> {
+    fn input(&self, subgraph: SubgraphId) -> AnalysisInput<'_> {
+        AnalysisInput { module: self.module, subgraph, target: self.target }
+    }
+
+    /// The op with its subgraph, if it is there.
+    fn place_of(&self, op: OpId) -> Option<(SubgraphId, OpId)> {
         let there = |sg: &SubgraphId| self.module.subgraph(*sg).contains_op(op);
-        let Some(sg) = self.module.by_origin(op.origin()).filter(there) else {
-            return Vec::new();
-        };
-        let mut all = self.faults((sg, op));
-        all.extend(self.weights_of_its_own((sg, op)));
-        all
+        Some((self.module.by_origin(op.origin()).filter(there)?, op))
     }
 }

@@ -1,13 +1,15 @@
 //! Analyses: computed once for each state, carried over where the pass says so.
 
+mod common;
+
+use common::with_pass;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tfq_ir::{Edit, Module, Patch, SubgraphId, TensorId};
 use tfq_pass::analysis::{
     Analysis, AnalysisInput, ConstantStatistics, HybridVerdicts, OpEffects, UseLists,
 };
-use tfq_pass::{Eligibility, PassError, Pipeline, Report, RunOptions, Session, pass_fn, run};
-use tfq_target::Target;
+use tfq_pass::{Eligibility, PassError, Session};
 use tfq_text::{ParseOptions, parse};
 
 const MAIN: SubgraphId = SubgraphId(0);
@@ -38,15 +40,6 @@ fn model() -> Module {
           output %y
         }",
     )
-}
-
-fn with_pass(
-    module: &mut Module,
-    pass: impl Fn(&mut Session<'_>) -> Result<(), PassError> + Send + Sync + 'static,
-) -> Report {
-    let target = &*Target::named("litert").unwrap();
-    let pipeline = Pipeline::new().then("test", pass_fn(pass));
-    run(module, &pipeline, target, &RunOptions::default(), |_| ()).unwrap()
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! The pattern driver and the helpers for tidying up.
 
+mod common;
+
 use bytes::Bytes;
+use common::{try_pass, with_pass};
 use tfq_ir::catalog::ops::{ADD, FULLY_CONNECTED, MUL, NEG, RESHAPE, SPLIT, SUB};
 use tfq_ir::ops::OperandRole::{Activation, Bias, Weight};
 use tfq_ir::{Module, SubgraphId};
@@ -9,8 +12,7 @@ use tfq_pass::rewrite::{
     OpPattern, Root, Rule, any, apply_rules, canonicalize, constant, custom_op, erase_dead_ops,
     merge_equal_ops, op, op_of, read_of, tensor,
 };
-use tfq_pass::{PassError, Pipeline, Report, RunOptions, Session, Why, pass_fn, run};
-use tfq_target::Target;
+use tfq_pass::{PassError, Report, RunOptions, Session, Why};
 use tfq_text::{Level, ParseOptions, parse, print};
 
 const MAIN: SubgraphId = SubgraphId(0);
@@ -35,9 +37,7 @@ fn ops(module: &Module) -> String {
 type Work = fn(&mut Session<'_>) -> Result<usize, PassError>;
 
 fn apply(module: &mut Module, work: Work, options: &RunOptions) -> Report {
-    let pipeline = Pipeline::new().then("test", pass_fn(move |session| work(session).map(|_| ())));
-    let target = &*Target::named("litert").unwrap();
-    run(module, &pipeline, target, options, |_| ()).unwrap()
+    try_pass(module, options, move |session| work(session).map(|_| ())).unwrap()
 }
 
 /// Negates float32 constants beforehand.
@@ -347,20 +347,15 @@ fn any_result_of_an_op_is_found_where_the_pattern_says_so() {
          output %b";
     let renamed = |split: fn() -> OpPattern| {
         let mut module = read(text);
-        let pipeline = Pipeline::new().then(
-            "test",
-            pass_fn(move |session| {
-                let rule = Rule::new("mark", op(NEG).operand(0, split().operand(1, any("x"))))
-                    .when("it is not marked", |m| m.tensor("result").label().len() == 1)
-                    .replace(|m, patch| {
-                        let marked = format!("{}_split", m.tensor("result").label());
-                        patch.set_name(m.id("result"), Some(marked.into()));
-                    });
-                apply_rules(session, MAIN, &[rule]).map(|_| ())
-            }),
-        );
-        let target = &*Target::named("litert").unwrap();
-        run(&mut module, &pipeline, target, &RunOptions::default(), |_| ()).unwrap();
+        with_pass(&mut module, move |session| {
+            let rule = Rule::new("mark", op(NEG).operand(0, split().operand(1, any("x"))))
+                .when("it is not marked", |m| m.tensor("result").label().len() == 1)
+                .replace(|m, patch| {
+                    let marked = format!("{}_split", m.tensor("result").label());
+                    patch.set_name(m.id("result"), Some(marked.into()));
+                });
+            apply_rules(session, MAIN, &[rule]).map(|_| ())
+        });
         let graph = module.subgraph(MAIN);
         graph.outputs().iter().map(|id| graph.tensor(*id).label().to_owned()).collect::<Vec<_>>()
     };
@@ -465,8 +460,6 @@ fn an_analysis_that_a_rule_does_not_ask_for_is_a_mistake_of_the_pass() {
             .when("it is read once", |m| m.analysis::<UseLists>().uses(m.id("x")).len() == 1);
         apply_rules(session, MAIN, &[rule]).map(|_| ())
     };
-    let pipeline = Pipeline::new().then("test", pass_fn(forgetful));
-    let target = &*Target::named("litert").unwrap();
-    let error = run(&mut module, &pipeline, target, &RunOptions::default(), |_| ()).unwrap_err();
+    let error = try_pass(&mut module, &RunOptions::default(), forgetful).unwrap_err();
     assert!(error.to_string().contains("does not ask for the analysis `use-lists`"), "{error}");
 }

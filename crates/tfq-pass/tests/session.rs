@@ -1,10 +1,12 @@
 //! What a pass sees of a model while it changes it.
 
+mod common;
+
 use bytes::Bytes;
+use common::with_pass;
 use tfq_ir::{Edit, ElementType, Module, Patch, Reason, SubgraphId, Tensor, TensorId};
 use tfq_pass::analysis::UseLists;
-use tfq_pass::{PassError, Pipeline, RemarkKind, Report, RunOptions, Session, pass_fn, run};
-use tfq_target::Target;
+use tfq_pass::{PassError, RemarkKind, Session};
 use tfq_text::{ParseOptions, parse};
 
 const MAIN: SubgraphId = SubgraphId(0);
@@ -23,15 +25,6 @@ subgraph @other {
 }
 ";
     parse(text, &ParseOptions::default()).unwrap_or_else(|error| panic!("{error}"))
-}
-
-fn with_pass(
-    module: &mut Module,
-    pass: impl Fn(&mut Session<'_>) -> Result<(), PassError> + Send + Sync + 'static,
-) -> Report {
-    let pipeline = Pipeline::new().then("test", pass_fn(pass));
-    let target = Target::named("litert").unwrap();
-    run(module, &pipeline, &target, &RunOptions::default(), |_| ()).unwrap()
 }
 
 fn output(session: &Session<'_>) -> TensorId {

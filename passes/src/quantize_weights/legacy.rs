@@ -17,6 +17,7 @@ use tfq_ir::maps::{HashMap, HashSet, IndexMap, IndexSet};
 use tfq_ir::{BufferId, ElementType, Module, OpId, OpKind, SubgraphId, Tensor, TensorId, counted};
 use tfq_numeric::{ChannelLayout, F32View, NonFinite, ScaleRule};
 use tfq_pass::Session;
+use tfq_pass::rewrite::FORBIDDEN;
 use tfq_target::{Granularity, LegacyOp, Target, WeightForm};
 
 pub(super) fn select(pass: &QuantizeWeights, session: &Session<'_>) -> Selection {
@@ -216,7 +217,7 @@ impl Legacy<'_> {
             let (sg, id) = group.tensors[0];
             let place = self.module.tensor_place(sg, id);
             if let Some(forbidden) = no_more_ops(self.module) {
-                session.missed("numbered by metadata", place, forbidden);
+                session.missed(FORBIDDEN, place, forbidden);
                 return false;
             }
             let readable = self.target.dequantize_supports(stored.ty, stored.granularity);

@@ -6,6 +6,7 @@ use crate::costs::{PER_DEQUANTIZE, PER_OWN_TENSOR, PER_SCALE, PER_TENSOR};
 use std::fmt;
 use tfq_ir::maps::{HashSet, IndexSet};
 use tfq_ir::{ElementType, Module, Numbers, OpId, SubgraphId, Tensor, TensorId, counted, grouped};
+use tfq_pass::rewrite::FORBIDDEN;
 use tfq_target::{Granularity, Objective, Reading, Spreaders, WeightForm};
 
 /// A form that can be used.
@@ -54,7 +55,7 @@ impl Objection {
     pub(super) fn rule(&self) -> &'static str {
         match self {
             Self::NoKernel(_) => "no kernel",
-            Self::Numbered(_) => "numbered by metadata",
+            Self::Numbered(_) => FORBIDDEN,
             Self::NoGain { .. } => "no gain",
             Self::Preferred(_) => "better float32",
             Self::Spoiled(_) => "too coarse",
@@ -204,10 +205,8 @@ impl Select<'_> {
     ) -> u64 {
         let direct = uses.iter().zip(readings).filter(|(_, reading)| reading.is_ok());
         let spreaders = Spreaders::default();
-        let disturbed = direct.filter(|(u, _)| {
-            let by = self.target.disturbed_by(u.operand(self.module), stored, &spreaders);
-            by.is_some()
-        });
+        let disturbed = direct
+            .filter(|(u, _)| self.target.is_disturbed(u.operand(self.module), stored, &spreaders));
         disturbed.count() as u64
     }
 

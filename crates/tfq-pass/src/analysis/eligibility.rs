@@ -6,8 +6,8 @@ use smallvec::SmallVec;
 use std::sync::{Arc, Mutex, MutexGuard};
 use tfq_ir::catalog::ops::DEQUANTIZE;
 use tfq_ir::maps::HashMap;
-use tfq_ir::{Attr, ElementType, Module, Notes, Op, OpId, SubgraphId};
-use tfq_target::{Reading, Spreaders, Target, Verdict, WeightForm};
+use tfq_ir::{Attr, ElementType, Notes, Op, OpId};
+use tfq_target::{Reading, Spreaders, Target, Verdict, WeightForm, WeightOperand};
 
 /// Note on an op that binds later passes: `hybrid`, `dequantize` or `pass-through`, whatever
 /// the target says. Left by a pass that was told so by the user.
@@ -60,16 +60,11 @@ pub struct Cost {
 }
 
 /// What the verdict on a constant costs on the target.
-pub fn cost(
-    module: &Module,
-    target: &Target,
-    sg: SubgraphId,
-    op: OpId,
-    slot: u32,
-    verdict: &Eligibility,
-) -> Option<Cost> {
+pub fn cost(weight: WeightOperand<'_>, target: &Target, verdict: &Eligibility) -> Option<Cost> {
+    let WeightOperand { module, sg, op, slot } = weight;
     let graph = module.subgraph(sg);
-    let tensor = graph.tensor(graph.operand(op, slot)?);
+    let id = graph.operand(op, slot)?;
+    let tensor = graph.tensor(id);
     let elements = tensor.elements()?;
     let form = WeightForm::of(tensor);
     let (reading, delegated) = match verdict {
@@ -79,16 +74,9 @@ pub fn cost(
         Eligibility::PassThrough => (Reading::Hybrid, false),
         Eligibility::Dequantize { .. } => (Reading::Dequantize, target.takes_as_float(graph, op)),
     };
-    let held = |reading| {
-        target.held_bytes(
-            tfq_target::WeightOperand { module, sg, op, slot },
-            reading,
-            &form,
-            delegated,
-        )
-    };
+    let held = |reading| target.held_bytes(weight, reading, &form, delegated);
     Some(Cost {
-        file: module.constant(sg, graph.operand(op, slot)?).map_or(0, |bytes| bytes.len() as u64),
+        file: module.constant(sg, id).map_or(0, |bytes| bytes.len() as u64),
         file_as_float: ElementType::Float32.bytes_for(elements)?,
         held: held(reading),
         held_as_float: held(Reading::Float32),
@@ -220,10 +208,7 @@ impl Judged {
         let by_kernels = matches!(verdict, Eligibility::Hybrid { .. })
             && note(graph.op(op), HYBRID_NOTE) != Some("hybrid");
         let spread = graph.operand(op, slot).filter(|_| by_kernels).and_then(|id| {
-            target.spread_refusal(
-                tfq_target::WeightOperand { module, sg, op, slot },
-                &WeightForm::of(graph.tensor(id)),
-            )
+            target.spread_refusal(input.weight(op, slot), &WeightForm::of(graph.tensor(id)))
         });
         Self { verdict: Arc::new(verdict), spread: spread.map(Arc::from) }
     }
@@ -292,7 +277,7 @@ fn judge(input: AnalysisInput<'_>, op: OpId, slot: u32) -> Eligibility {
         let reason = format!("{} would copy codes with more than one scale", node.kind);
         return Eligibility::Dequantize { reason };
     }
-    let mut verdict = target.hybrid(tfq_target::WeightOperand { module, sg, op, slot }, &form);
+    let mut verdict = target.hybrid(input.weight(op, slot), &form);
     // The others are asked only now, so that the reason is about this operand where it can be.
     if facts.all_or_none && verdict.is_hybrid() {
         verdict = target.group_verdict(module, sg, op, |_, tensor| WeightForm::of(tensor));

@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use tfq_ir::{Applied, Module, OpId, SubgraphId};
-use tfq_target::Target;
+use tfq_target::{Target, WeightOperand};
 
 /// Something that can be found out about a subgraph. [`crate::Session::analysis`] keeps the
 /// result until a patch changes the subgraph, or longer where the pass says that its patches
@@ -50,4 +50,11 @@ pub struct AnalysisInput<'a> {
     pub subgraph: SubgraphId,
     /// The runtime that the model is for.
     pub target: &'a Target,
+}
+
+impl<'a> AnalysisInput<'a> {
+    /// An operand of an op, for questions to the target.
+    pub fn weight(self, op: OpId, slot: u32) -> WeightOperand<'a> {
+        WeightOperand { module: self.module, sg: self.subgraph, op, slot }
+    }
 }

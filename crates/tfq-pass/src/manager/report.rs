@@ -4,9 +4,10 @@ use crate::remarks::{Answer, NearMiss, Remark, RemarkKind};
 use crate::timeline::Timeline;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 use tfq_ir::maps::IndexMap;
-use tfq_ir::{History, Module};
+use tfq_ir::{Applied, History, Module};
 
 /// What a pipeline did.
 #[derive(Clone, Debug, Default)]
@@ -40,10 +41,7 @@ impl Report {
         let Some(cut) = self.passes.get_mut(whole) else { return };
         let name = std::mem::take(&mut cut.name);
         let journal = &kept.journal()[start.journal().len()..];
-        let mut rules: IndexMap<String, RuleCount> = IndexMap::default();
-        for patch in journal.iter().take(patches).skip(patches - left) {
-            rules.entry(patch.label.to_string()).or_default().applied += 1;
-        }
+        let rules = applied_by_label(journal.iter().take(patches).skip(patches - left));
         let before: i64 = self.passes[..whole].iter().map(|pass| pass.bytes_saved).sum();
         self.passes[whole] = PassReport {
             name,
@@ -113,6 +111,22 @@ pub struct RuleCount {
     pub applied: usize,
     /// Its pattern matched, and a guard refused, when nothing was left to apply.
     pub refused: usize,
+}
+
+/// How often patches were applied, by label, in order of their first.
+pub(super) fn applied_by_label<'a>(
+    patches: impl IntoIterator<Item = &'a Arc<Applied>>,
+) -> IndexMap<String, RuleCount> {
+    let mut rules: IndexMap<String, RuleCount> = IndexMap::default();
+    for patch in patches {
+        match rules.get_mut(&*patch.label) {
+            Some(count) => count.applied += 1,
+            None => {
+                rules.insert(patch.label.to_string(), RuleCount { applied: 1, refused: 0 });
+            }
+        }
+    }
+    rules
 }
 
 pub(super) fn constant_bytes(module: &Module) -> i64 {

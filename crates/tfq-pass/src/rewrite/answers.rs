@@ -2,6 +2,7 @@
 
 use crate::analysis::Analysis;
 use crate::session::Session;
+use smallvec::SmallVec;
 use std::any::{Any, TypeId};
 use std::sync::Arc;
 use tfq_ir::SubgraphId;
@@ -21,7 +22,7 @@ impl Asked {
 /// Results of the analyses that rules ask for, for the model as it is. Matches are looked for on all
 /// cores, and a session is for one, so they are fetched beforehand.
 #[derive(Debug, Default)]
-pub(super) struct Answers(Vec<Answer>);
+pub(super) struct Answers(SmallVec<[Answer; 2]>);
 
 impl Answers {
     pub(super) fn new(

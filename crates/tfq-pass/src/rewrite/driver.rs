@@ -6,10 +6,9 @@
 //! follows that shows whether anything is left. Guards may look at anything, so only a sweep
 //! without a match proves that the rules are done.
 
-use super::answers::Answers;
-use super::matching::{Anchor, KnownVerdicts, MatchSite};
+use super::answers::{Answers, Asked};
+use super::matching::{Anchor, KnownVerdicts, MatchSite, RESULT};
 use super::rule::{FORBIDDEN, Miss, MissCause, Rewrite, Rule};
-use crate::analysis::eligibility::Verdicts;
 use crate::analysis::{AnalysisInput, HybridVerdicts};
 use crate::error::PassError;
 use crate::session::Session;
@@ -46,11 +45,9 @@ pub fn apply_rules(
     let mut applied = 0;
     let mut endless = Endless::default();
     loop {
-        // They follow the patches.
-        let verdicts = session.analysis::<HybridVerdicts>(sg);
         let all = session.explains() || session.is_asked();
         let answers = answers(session, sg, &by_benefit);
-        let (matches, misses) = sweep(session.input(sg), &by_benefit, &verdicts, &answers, all);
+        let (matches, misses) = sweep(session.input(sg), &by_benefit, &answers, all);
         if matches.is_empty() {
             misses.tell(session, sg);
             return Ok(applied);
@@ -61,7 +58,7 @@ pub fn apply_rules(
             // One place is done before the next is begun: what a rule puts in for it, such as
             // an op before it, then serves those that follow.
             while is_alive(session.model(), sg, at) {
-                let Some((rule, change)) = rewrite(session, sg, at, &by_benefit, &verdicts)? else {
+                let Some((rule, change)) = rewrite(session, sg, at, &by_benefit)? else {
                     break;
                 };
                 work.revisit(&change, session.model(), sg);
@@ -140,19 +137,20 @@ impl<'r> Misses<'r> {
     }
 }
 
+/// What rules ask for, and the verdicts that each of them may ask about.
 fn answers(session: &Session<'_>, sg: SubgraphId, rules: &[&Rule]) -> Answers {
-    Answers::new(session, sg, rules.iter().flat_map(|rule| rule.asked.iter().copied()))
+    let of_rules = rules.iter().flat_map(|rule| rule.asked.iter().copied());
+    Answers::new(session, sg, [Asked::new::<HybridVerdicts>()].into_iter().chain(of_rules))
 }
 
 /// Where a rule matches, and where one nearly did.
 fn sweep<'r>(
     input: AnalysisInput<'_>,
     rules: &[&'r Rule],
-    verdicts: &Verdicts,
     answers: &Answers,
     all: bool,
 ) -> (Vec<Anchor>, Misses<'r>) {
-    let AnalysisInput { module, subgraph: sg, target } = input;
+    let AnalysisInput { module, subgraph: sg, .. } = input;
     let graph = module.subgraph(sg);
     let starts = |op: &OpId| rules.iter().any(|rule| rule.root.starts_with(graph.op(*op)));
     let mut places: Vec<Anchor> = graph.ops().filter(starts).map(Anchor::Op).collect();
@@ -160,17 +158,9 @@ fn sweep<'r>(
         places.extend(graph.tensors().map(Anchor::Tensor));
     }
     let look = |(mut matches, mut misses): (Vec<Anchor>, Misses<'r>), at: &Anchor| {
-        let known = KnownVerdicts::default();
+        let known = &KnownVerdicts::default();
         for rule in candidates(module, sg, *at, rules) {
-            match rule.at(MatchSite {
-                module,
-                sg,
-                at: *at,
-                target,
-                verdicts,
-                answers,
-                known: &known,
-            }) {
+            match rule.at(MatchSite { input, at: *at, answers, known }) {
                 Ok(_) => {
                     matches.push(*at);
                     break;
@@ -209,14 +199,13 @@ fn rewrite<'r>(
     sg: SubgraphId,
     at: Anchor,
     rules: &[&'r Rule],
-    verdicts: &Verdicts,
 ) -> Result<Option<(&'r Rule, Arc<Applied>)>, PassError> {
     let answers = &answers(session, sg, rules);
     let known = &KnownVerdicts::default();
-    let (module, target) = (session.model(), session.target());
-    let chosen = candidates(module, sg, at, rules).find_map(|rule| {
-        Some((rule, rule.at(MatchSite { module, sg, at, target, verdicts, answers, known }).ok()?))
-    });
+    let input = session.input(sg);
+    let module = input.module;
+    let chosen = candidates(module, sg, at, rules)
+        .find_map(|rule| Some((rule, rule.at(MatchSite { input, at, answers, known }).ok()?)));
     let Some((rule, found)) = chosen else { return Ok(None) };
     let mut patch = Patch::new(sg, rule.name.clone());
     match &rule.rewrite {
@@ -224,7 +213,7 @@ fn rewrite<'r>(
         Rewrite::Fold(compute) => {
             let Some(bytes) = compute(&found) else { return Ok(None) };
             let constant = patch.add_constant(bytes);
-            patch.set_buffer(found.id("result"), constant);
+            patch.set_buffer(found.id(RESULT), constant);
             patch.erase_op(found.root());
         }
     }

@@ -2,13 +2,12 @@
 
 use super::answers::Answers;
 use super::pattern::{OpPattern, OperandKey, Pattern, Root};
-use crate::analysis::eligibility::{Eligibility, Verdicts};
-use crate::analysis::{Analysis, AnalysisInput};
+use crate::analysis::eligibility::Eligibility;
+use crate::analysis::{Analysis, AnalysisInput, HybridVerdicts};
 use bytes::Bytes;
 use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::cell::RefCell;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use tfq_ir::ops::{OperandRole, semantics_of};
 use tfq_ir::{
@@ -18,22 +17,23 @@ use tfq_ir::{
 use tfq_target::Target;
 
 impl Root {
-    /// Hands on each match at a place, or how many nodes of the pattern matched and what did not,
-    /// until it is told to stop.
+    /// The first match at a place that is taken. `takes` is shown each, or how many nodes of the
+    /// pattern matched and what did not. Operands that may stand in any order are tried in all of
+    /// these `orders`.
     pub(super) fn matches<'a>(
         &self,
         site: MatchSite<'a>,
-        mut each: impl FnMut(Result<&Match<'a>, (usize, PatternMismatch)>) -> ControlFlow<()>,
-    ) {
-        // Each bit is for an op whose operands may be swapped.
-        let orders = 1 << self.any_orders();
+        orders: u32,
+        mut takes: impl FnMut(Result<&Match<'a>, (usize, PatternMismatch)>) -> bool,
+    ) -> Option<Match<'a>> {
         let mut attempt = |slot, tries: &dyn Fn(&mut Match<'a>) -> Result<(), PatternMismatch>| {
-            (0..orders).try_for_each(|swapped| {
+            (0..orders).find_map(|swapped| {
                 let mut found = Match::new(site, slot, swapped);
-                each(match tries(&mut found) {
+                let taken = takes(match tries(&mut found) {
                     Ok(()) => Ok(&found),
                     Err(mismatch) => Err((found.nodes, mismatch)),
-                })
+                });
+                if taken { Some(found) } else { None }
             })
         };
         match (self, site.at) {
@@ -47,19 +47,20 @@ impl Root {
                     }
                     results.into_iter().try_for_each(|id| has_one_value(found.graph(), id))
                 };
-                _ = attempt(0, &at_root);
+                attempt(0, &at_root)
             }
             (Self::Read(pattern), Anchor::Op(op)) => {
-                let operands = site.module.subgraph(site.sg).operands(op);
-                _ = (0..).zip(operands).try_for_each(|(slot, operand)| match operand {
-                    Some(id) => attempt(slot, &|found| pattern.try_at(id, found)),
-                    None => ControlFlow::Continue(()),
-                });
+                let AnalysisInput { module, subgraph, .. } = site.input;
+                let operands = module.subgraph(subgraph).operands(op);
+                (0..).zip(operands).find_map(|(slot, operand)| {
+                    let id = operand?;
+                    attempt(slot, &|found| pattern.try_at(id, found))
+                })
             }
             (Self::Tensor(pattern), Anchor::Tensor(id)) => {
-                _ = attempt(0, &|found| pattern.try_at(id, found));
+                attempt(0, &|found| pattern.try_at(id, found))
             }
-            _ => (),
+            _ => None,
         }
     }
 }
@@ -99,7 +100,7 @@ impl Pattern {
         match self {
             Self::Any(name) => found.bind(name, tensor),
             Self::Constant(name) => {
-                let (module, sg) = (found.site.module, found.site.sg);
+                let (module, sg) = (found.module(), found.subgraph());
                 if module.fixed_constant(sg, tensor).is_none() {
                     return Err(match module.constant(sg, tensor) {
                         Some(_) => PatternMismatch::MayBeSet(tensor),
@@ -109,7 +110,7 @@ impl Pattern {
                 found.bind(name, tensor)
             }
             Self::Stored(name) => {
-                if found.site.module.constant(found.site.sg, tensor).is_none() {
+                if found.module().constant(found.subgraph(), tensor).is_none() {
                     return Err(PatternMismatch::NoConstant(tensor));
                 }
                 found.bind(name, tensor)
@@ -182,11 +183,8 @@ impl PatternMismatch {
 /// A place in a model.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct MatchSite<'a> {
-    pub(super) module: &'a Module,
-    pub(super) sg: SubgraphId,
+    pub(super) input: AnalysisInput<'a>,
     pub(super) at: Anchor,
-    pub(super) target: &'a Target,
-    pub(super) verdicts: &'a Verdicts,
     pub(super) answers: &'a Answers,
     pub(super) known: &'a KnownVerdicts,
 }
@@ -243,22 +241,22 @@ impl<'a> Match<'a> {
 
     /// The model.
     pub fn module(&self) -> &'a Module {
-        self.site.module
+        self.site.input.module
     }
 
     /// The subgraph.
     pub fn graph(&self) -> &'a Subgraph {
-        self.site.module.subgraph(self.site.sg)
+        self.module().subgraph(self.subgraph())
     }
 
     /// The subgraph's number.
     pub fn subgraph(&self) -> SubgraphId {
-        self.site.sg
+        self.site.input.subgraph
     }
 
     /// The runtime that the model is for.
     pub fn target(&self) -> &'a Target {
-        self.site.target
+        self.site.input.target
     }
 
     /// The verdict on the tensor of [`super::read_of`] as an operand of the root; `None` where it is no
@@ -269,12 +267,13 @@ impl<'a> Match<'a> {
 
     /// The verdict on an operand of an op.
     pub fn verdict_of(&self, op: OpId, slot: u32) -> Option<Arc<Eligibility>> {
-        let MatchSite { module, sg: subgraph, target, verdicts, known, .. } = self.site;
+        let MatchSite { input, answers, known, .. } = self.site;
         let asked = |(of, at, _): &&KnownVerdict| (*of, *at) == (op, slot);
         if let Some((.., verdict)) = known.0.borrow().iter().find(asked) {
             return verdict.clone();
         }
-        let verdict = verdicts.of(AnalysisInput { module, subgraph, target }, op, slot);
+        let verdicts = answers.get::<HybridVerdicts>().expect("every rule may ask for them");
+        let verdict = verdicts.of(input, op, slot);
         known.0.borrow_mut().push((op, slot, verdict.clone()));
         verdict
     }
@@ -343,7 +342,7 @@ impl<'a> Match<'a> {
 
     /// The bytes of a constant that neither a caller nor an op can change.
     pub fn bytes(&self, name: &str) -> Option<&'a Bytes> {
-        self.site.module.fixed_constant(self.site.sg, self.id(name))
+        self.module().fixed_constant(self.subgraph(), self.id(name))
     }
 
     /// The values of an int32 or int64 constant that neither a caller nor an op can change; kernels
@@ -397,7 +396,7 @@ impl<'a> Match<'a> {
     /// Whether the root's result can be replaced by the tensor. A result that the subgraph
     /// returns needs a producer that can write it instead.
     pub(super) fn can_forward(&self, name: &str) -> bool {
-        let (graph, from, result) = (self.graph(), self.id(name), self.id("result"));
+        let (graph, from, result) = (self.graph(), self.id(name), self.id(RESULT));
         if graph.results(self.root()).len() != 1 {
             return false;
         }
@@ -412,20 +411,20 @@ impl<'a> Match<'a> {
     }
 
     fn references(&self, tensor: TensorId) -> References {
-        self.site.module.references(self.site.sg, tensor)
+        self.module().references(self.subgraph(), tensor)
     }
 
     pub(super) fn can_fold(&self) -> bool {
         let (graph, root) = (self.graph(), self.root());
         let results = graph.results(root);
         let [result] = results[..] else { return false };
-        tfq_ir::effects(self.site.module, self.site.sg, root).is_pure()
+        tfq_ir::effects(self.module(), self.subgraph(), root).is_pure()
             && !self.references(result).any()
             && !graph.tensor(result).is_variable
     }
 
     pub(super) fn forward(&self, patch: &mut Patch, name: &str) {
-        let (graph, from, result) = (self.graph(), self.id(name), self.id("result"));
+        let (graph, from, result) = (self.graph(), self.id(name), self.id(RESULT));
         let root = self.root();
         patch.erase_op(root);
         let kept = if graph.is_output(result) {

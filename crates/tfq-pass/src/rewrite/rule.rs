@@ -7,7 +7,6 @@ use crate::analysis::Analysis;
 use crate::session::forbidden;
 use bytes::Bytes;
 use std::borrow::Cow;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use tfq_ir::{Numbers, Patch, Subgraph};
 
@@ -36,6 +35,8 @@ pub struct Rule {
     pub(super) name: Cow<'static, str>,
     pub(super) benefit: u32,
     pub(super) root: Root,
+    /// How often to try a place: each op whose operands may stand in any order doubles it.
+    orders: u32,
     conditions: Vec<RuleCondition>,
     pub(super) rewrite: Rewrite,
     pub(super) tell: Option<(Cow<'static, str>, TellFn)>,
@@ -57,8 +58,9 @@ impl Rule {
         if let Some(what) = root.fault() {
             panic!("rule `{name}`: {what}");
         }
+        let orders = 1 << root.any_orders();
         let asked = Vec::new();
-        Self { name, benefit: 1, root, conditions, rewrite, tell: None, count: None, asked }
+        Self { name, benefit: 1, root, orders, conditions, rewrite, tell: None, count: None, asked }
     }
 
     /// Tries the rule before those with a smaller benefit. It is 1 where it is not set.
@@ -179,32 +181,26 @@ impl Rule {
         forbidden(found.module(), &patch)
     }
 
+    /// Why the rule does not apply to what its whole pattern matches, if it does not.
+    fn refusal(&self, found: &Match<'_>) -> Option<MissCause<'_>> {
+        let condition = self.conditions.iter().find(|condition| !(condition.holds)(found));
+        condition.map(MissCause::Not).or_else(|| self.forbidden(found).map(MissCause::Numbered))
+    }
+
     /// The match at a place, or how near it comes.
     pub(super) fn at<'a>(&self, site: MatchSite<'a>) -> Result<Match<'a>, Miss<'_>> {
         let mut nearest: Option<Miss<'_>> = None;
-        let mut whole = None;
-        self.root.matches(site, |found| {
-            let miss = match found {
-                Ok(found) => match self.conditions.iter().find(|c| !(c.holds)(found)) {
-                    None => match self.forbidden(found) {
-                        None => {
-                            whole = Some(found.clone());
-                            return ControlFlow::Break(());
-                        }
-                        Some(what) => {
-                            Miss { nodes: found.nodes(), cause: MissCause::Numbered(what) }
-                        }
-                    },
-                    Some(condition) => {
-                        Miss { nodes: found.nodes(), cause: MissCause::Not(condition) }
-                    }
-                },
-                Err((nodes, mismatch)) => Miss { nodes, cause: MissCause::Pattern(mismatch) },
+        let whole = self.root.matches(site, self.orders, |found| {
+            let (nodes, cause) = match found {
+                Ok(found) => (found.nodes(), self.refusal(found)),
+                Err((nodes, mismatch)) => (nodes, Some(MissCause::Pattern(mismatch))),
             };
+            let Some(cause) = cause else { return true };
+            let miss = Miss { nodes, cause };
             if nearest.as_ref().is_none_or(|nearest| miss.rank() > nearest.rank()) {
                 nearest = Some(miss);
             }
-            ControlFlow::Continue(())
+            false
         });
         let nothing =
             || Miss { nodes: 0, cause: MissCause::Pattern(PatternMismatch::NoSuchOperand) };
@@ -215,8 +211,9 @@ impl Rule {
 /// The guard that every rule has.
 const NUMBERED: &str = "metadata does not number what it adds or removes";
 
-/// The heading of remarks on rewrites that metadata forbids.
-pub(super) const FORBIDDEN: &str = "numbered by metadata";
+/// The heading of remarks on what stays because metadata refers by number to what would be added,
+/// moved or removed.
+pub const FORBIDDEN: &str = "numbered by metadata";
 
 impl std::fmt::Debug for Rule {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

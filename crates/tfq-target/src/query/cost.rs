@@ -5,7 +5,7 @@ use crate::facts::rows::{KernelSet, Reading};
 use crate::form::WeightForm;
 use crate::query::question::{WeightOperand, all_hold};
 use crate::target::Target;
-use tfq_ir::{ElementType, OpId, OpKind, Subgraph};
+use tfq_ir::{ElementType, OpId, Subgraph};
 
 impl Target {
     /// Bytes that the runtime holds for a weight beside the file, in memory of its own: copies in another order, what
@@ -46,12 +46,8 @@ impl Target {
         if !self.kernels.contains(&KernelSet::Xnnpack) {
             return false;
         }
-        let OpKind::Builtin(code) = graph.op(op).kind else { return false };
-        let site = Site::bare(graph, op);
-        let entry = self.entries_of(code).find(|entry| all_hold(&entry.when, &site));
-        entry
-            .and_then(|entry| entry.delegated_as_float.as_deref())
-            .is_some_and(|when| all_hold(when, &site))
+        let when = self.entry_of(graph, op).and_then(|entry| entry.delegated_as_float.as_deref());
+        when.is_some_and(|when| all_hold(when, &Site::bare(graph, op)))
     }
 
     fn bytes_per_element(

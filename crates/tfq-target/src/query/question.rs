@@ -56,11 +56,16 @@ impl Target {
 
     /// What it knows of this op.
     pub fn facts_of(&self, graph: &Subgraph, op: OpId) -> Option<&OpFacts> {
+        self.entry_of(graph, op).map(|entry| &entry.facts)
+    }
+
+    /// The row of the op table that is about this op.
+    pub(crate) fn entry_of(&self, graph: &Subgraph, op: OpId) -> Option<&OpEntry> {
         let OpKind::Builtin(code) = graph.op(op).kind else { return None };
         let holds = |entry: &&OpEntry| {
             entry.when.is_empty() || all_hold(&entry.when, &Site::bare(graph, op))
         };
-        self.entries_of(code).find(holds).map(|entry| &entry.facts)
+        self.entries_of(code).find(holds)
     }
 
     /// The slots of the op's weights that are there, whatever they hold.

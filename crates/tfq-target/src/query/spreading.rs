@@ -86,28 +86,29 @@ impl Target {
             .any(|entry| entry.spreads_scale.iter().any(|kernels| self.kernels.contains(kernels)))
     }
 
-    /// Why the op cannot read the weight through the tensor that it shares with others, though it
-    /// could if it had one of its own for the same bytes: the op that is to blame, and what would
-    /// happen. The `spreaders` are of the module as it is, or told of the ops that were changed since.
-    ///
-    /// Some kernels want one scale for each index of the first axis, and put them in place of the
-    /// one that the tensor itself has. What is prepared later sees several.
-    pub fn disturbed_by(
+    /// Whether the op cannot read the weight through the tensor that it shares with others, though
+    /// it could if it had one of its own for the same bytes ([`Self::spread_refusal`]). The
+    /// `spreaders` are of the module as it is, or told of the ops that were changed since.
+    pub fn is_disturbed(
         &self,
         weight: WeightOperand<'_>,
         form: &WeightForm,
         spreaders: &Spreaders,
-    ) -> Option<(OpId, String)> {
+    ) -> bool {
         let WeightOperand { module, sg, op, slot } = weight;
         let graph = module.subgraph(sg);
-        let id = graph.operand(op, slot).filter(|id| !graph.is_read_once(*id))?;
-        let reason = self.spread_refusal(weight, form)?;
-        let by = spreaders.other_than(op, module, self, (sg, id, *form))?;
-        Some((by, reason))
+        let shared = graph.operand(op, slot).filter(|id| !graph.is_read_once(*id));
+        shared.is_some_and(|id| {
+            self.spread_refusal(weight, form).is_some()
+                && spreaders.other_than(op, module, self, (sg, id, *form)).is_some()
+        })
     }
 
     /// Why the op cannot read the weight with one scale for each index of the first axis, where it
-    /// has one scale: what [`Self::disturbed_by`] says, whoever the others are.
+    /// has one scale: what would happen if others made that of the tensor, whoever they are.
+    ///
+    /// Some kernels want one scale for each index of the first axis, and put them in place of the
+    /// one that the tensor itself has. What is prepared later sees several.
     pub fn spread_refusal(&self, weight: WeightOperand<'_>, form: &WeightForm) -> Option<String> {
         let WeightOperand { module, sg, op, slot } = weight;
         let graph = module.subgraph(sg);
