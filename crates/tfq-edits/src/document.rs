@@ -2,9 +2,10 @@
 
 use crate::VERSION;
 use crate::blobs::Blobs;
+use crate::closed::Closed;
 use crate::error::EditsError;
 use crate::read::{At, EditReader};
-use crate::wire::{Document, Edit, Step};
+use crate::wire::{Document, Edit, Label, Step};
 use crate::write::EditWriter;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -51,7 +52,7 @@ impl Edits {
             let applied = module.apply(tfq_ir::Edit::clone(&logged.edit));
             module.forget_edits();
             writer.follow(&module, &applied.expect("it was applied once"));
-            Step { pass: logged.pass.as_deref().map(str::to_owned), edit }
+            Step { pass: logged.pass.as_deref().map(Label::new), edit }
         });
         Self { document: Document { tfq_edits: VERSION, model: None, edits: edits.collect() } }
     }
@@ -125,7 +126,7 @@ impl Edits {
             let path = format!("edits[{n}].edit");
             let edit =
                 EditReader { module: &changed, blobs }.edit(&step.edit, &At::start(&path))?;
-            let pass = step.pass.as_deref().map(Into::into);
+            let pass = step.pass.as_ref().map(|pass| pass.as_str().into());
             let logged = LoggedEdit { edit: Arc::new(edit), pass };
             changed.replay(&[logged]).map_err(|error| EditsError::new(path, error))?;
         }
@@ -155,7 +156,7 @@ fn parse<T: DeserializeOwned>(text: &str) -> Result<T, EditsError> {
     let mut reader = serde_json::Deserializer::from_str(text);
     let value = serde_path_to_error::deserialize(&mut reader)
         .map_err(|error| EditsError::of_json(&error))?;
-    reader.end().map_err(|error| EditsError::new("", error))?;
+    reader.end().map_err(|error| EditsError::of_syntax("", &error))?;
     Ok(value)
 }
 
@@ -165,18 +166,36 @@ fn version(text: &str) -> Option<u64> {
     struct Head {
         tfq_edits: u64,
     }
-    serde_json::from_str(text).ok().map(|head: Head| head.tfq_edits)
+    let mut reader = serde_json::Deserializer::from_str(text);
+    Head::deserialize(Closed(&mut reader)).ok().map(|head| head.tfq_edits)
 }
 
 #[cfg(test)]
 mod tests {
     use crate::wire::Document;
+    use schemars::Schema;
     use schemars::generate::SchemaSettings;
+    use schemars::transform::RecursiveTransform;
     use std::fs;
+
+    /// The names of formats are hints to people: what the reader holds them to is said besides.
+    fn bounds(schema: &mut Schema) {
+        let (least, most) = match schema.get("format").and_then(|format| format.as_str()) {
+            Some("int8") => (-128, 127),
+            Some("uint8") => (0, 255),
+            Some("uint16") => (0, 65535),
+            Some("int32") => (i64::from(i32::MIN), i64::from(i32::MAX)),
+            Some("uint32") => (0, i64::from(u32::MAX)),
+            _ => return,
+        };
+        schema.insert("minimum".to_owned(), least.into());
+        schema.insert("maximum".to_owned(), most.into());
+    }
 
     #[test]
     fn the_json_schema_is_what_the_types_say() {
         let settings = SchemaSettings::draft2020_12().for_deserialize();
+        let settings = settings.with_transform(RecursiveTransform(bounds));
         let schema = settings.into_generator().into_root_schema_for::<Document>();
         let made = serde_json::to_string_pretty(&schema).unwrap() + "\n";
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../schema/edits.schema.json");

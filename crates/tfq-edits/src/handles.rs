@@ -1,16 +1,19 @@
 //! How edits name tensors, ops and constants: by handles of what is there, and by number what the
 //! patch itself adds.
 
+use crate::closed::closed;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::str::FromStr;
 use tfq_ir::{OpId, TensorId};
 
+closed!(New);
+
 /// The nth that this patch adds, from 0.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub(crate) struct New {
     pub(crate) new: u32,
 }
@@ -18,7 +21,7 @@ pub(crate) struct New {
 /// A tensor that is there or that the patch adds.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(untagged, expecting = "a tensor, such as \"@0%12\" or {\"new\": 0}")]
+#[serde(untagged, expecting = "a tensor is wanted, such as \"@0%12\" or {\"new\": 0}")]
 pub(crate) enum TensorRef {
     Old(TensorHandle),
     New(New),
@@ -27,7 +30,7 @@ pub(crate) enum TensorRef {
 /// An op that is there or that the patch adds.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(untagged, expecting = "an op, such as \"@0#12\" or {\"new\": 0}")]
+#[serde(untagged, expecting = "an op is wanted, such as \"@0#12\" or {\"new\": 0}")]
 pub(crate) enum OpRef {
     Old(OpHandle),
     New(New),
@@ -36,7 +39,7 @@ pub(crate) enum OpRef {
 /// A constant by its number, or one that the patch adds. Number 0 is none.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(untagged, expecting = "a constant, such as 3 or {\"new\": 0}")]
+#[serde(untagged, expecting = "a constant is wanted, such as 3 or {\"new\": 0}")]
 pub(crate) enum BufferRef {
     Old(u32),
     New(New),
@@ -59,7 +62,7 @@ impl BufferRef {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(
     untagged,
-    expecting = "a tensor, such as \"@0%12\" or {\"new\": 0}, or a number that is none"
+    expecting = "a tensor is wanted, such as \"@0%12\" or {\"new\": 0}, or a number that is none"
 )]
 pub(crate) enum Link {
     Old(TensorHandle),
@@ -93,6 +96,9 @@ mod schema {
     use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
     use std::borrow::Cow;
 
+    /// Below 2³² as a rule: what is beyond has ten digits too.
+    const NUMBER: &str = "(0|[1-9][0-9]{0,9})";
+
     impl JsonSchema for TensorHandle {
         fn schema_name() -> Cow<'static, str> {
             "TensorHandle".into()
@@ -103,7 +109,7 @@ mod schema {
                 "description": "A tensor that is there: the number of its subgraph when the model \
                     was read, and its own number there.",
                 "type": "string",
-                "pattern": "^@[0-9]+%[0-9]+$",
+                "pattern": format!("^@{NUMBER}%{NUMBER}$"),
             })
         }
     }
@@ -118,7 +124,7 @@ mod schema {
                 "description": "An op that is there: the number of its subgraph when the model was \
                     read, and its own number there.",
                 "type": "string",
-                "pattern": "^@[0-9]+#[0-9]+$",
+                "pattern": format!("^@{NUMBER}#{NUMBER}$"),
             })
         }
     }

@@ -9,6 +9,7 @@
 //! that it is for.
 
 mod blobs;
+mod closed;
 mod document;
 mod error;
 mod handles;

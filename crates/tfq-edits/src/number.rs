@@ -53,8 +53,8 @@ impl Visitor<'_> for FloatVisitor {
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
-            "a 32-bit float: a number, \"nan\", \"inf\", \"-inf\", \"-0.0\" or bits as \
-             \"0x7fc00001\"",
+            "a 32-bit float (a number, \"nan\", \"inf\", \"-inf\", \"-0.0\" or bits as \
+             \"0x7fc00001\")",
         )
     }
 
@@ -145,19 +145,23 @@ macro_rules! integer {
     };
 }
 
-integer!(Int64, i64, Int64Visitor, "a 64-bit integer, as a number or its digits as a string");
+integer!(Int64, i64, Int64Visitor, "a 64-bit integer (a number, or its digits as a string)");
 integer!(
     Uint64,
     u64,
     Uint64Visitor,
-    "an unsigned 64-bit integer, as a number or its digits as a string"
+    "an unsigned 64-bit integer (a number, or its digits as a string)"
 );
 
 #[cfg(test)]
 mod schema {
     use super::{Float, Int64, Uint64};
     use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+    use serde::Serialize;
     use std::borrow::Cow;
+
+    /// The least number that is rounded to infinity: halfway from the greatest float to 2¹²⁸.
+    const BEYOND: f64 = (f32::MAX as f64) + (1_u128 << 103) as f64;
 
     impl JsonSchema for Float {
         fn schema_name() -> Cow<'static, str> {
@@ -169,17 +173,21 @@ mod schema {
                 "description": "A 32-bit float. A string where JSON has no number: a NaN, an \
                     infinity, -0.0, or the bits.",
                 "anyOf": [
-                    { "type": "number" },
+                    { "type": "number", "exclusiveMinimum": -BEYOND, "exclusiveMaximum": BEYOND },
                     { "type": "string", "pattern": "^(nan|inf|-inf|-0\\.0|0x[0-9a-fA-F]{8})$" },
                 ],
             })
         }
     }
 
-    fn integer(description: &str, pattern: &str) -> Schema {
+    fn integer<T: Serialize>(description: &str, range: [T; 2], pattern: &str) -> Schema {
+        let [least, most] = range;
         json_schema!({
             "description": description,
-            "anyOf": [{ "type": "integer" }, { "type": "string", "pattern": pattern }],
+            "anyOf": [
+                { "type": "integer", "minimum": least, "maximum": most },
+                { "type": "string", "pattern": pattern },
+            ],
         })
     }
 
@@ -190,7 +198,7 @@ mod schema {
 
         fn json_schema(_: &mut SchemaGenerator) -> Schema {
             let what = "A 64-bit integer. A string of its digits where a double does not hold it.";
-            integer(what, "^(0|-?[1-9][0-9]*)$")
+            integer(what, [i64::MIN, i64::MAX], "^(0|-?[1-9][0-9]{0,18})$")
         }
     }
 
@@ -202,7 +210,7 @@ mod schema {
         fn json_schema(_: &mut SchemaGenerator) -> Schema {
             let what = "An unsigned 64-bit integer. A string of its digits where a double does \
                         not hold it.";
-            integer(what, "^(0|[1-9][0-9]*)$")
+            integer(what, [u64::MIN, u64::MAX], "^(0|[1-9][0-9]{0,19})$")
         }
     }
 }

@@ -19,4 +19,4 @@ pub(crate) use patch::{
 pub(crate) use tensor::{
     Details, Quantization, SparseDimension, SparseIndex, Sparsity, Tensor, Type, VariantTensor,
 };
-pub(crate) use value::{Attribute, Blob, Map, Nullable, Plain};
+pub(crate) use value::{Attribute, Blob, Label, Map, Nullable, Plain};

@@ -7,8 +7,8 @@ use crate::handles::{BufferRef, Handle, Link, New, OpRef, TensorRef};
 use crate::number::{EXACT, Float, Int64, Uint64};
 use crate::wire::{
     Attribute, Blob, Builtin, ChangedOp, ChangedTensor, Custom, CustomOptions, Details, Edit,
-    ExternalBuffer, Map, NewOp, Nullable, Op, OpChange, OpResult, Operand, Operator, Output, Patch,
-    Place, Plain, Port, Prune, Quantization, Record, RecordEntry, Recorded, Signature,
+    ExternalBuffer, Label, Map, NewOp, Nullable, Op, OpChange, OpResult, Operand, Operator, Output,
+    Patch, Place, Plain, Port, Prune, Quantization, Record, RecordEntry, Recorded, Signature,
     SparseDimension, SparseIndex, Sparsity, Table, Tensor, TensorChange, Type, VariantTensor,
     Version,
 };
@@ -127,7 +127,7 @@ impl EditWriter<'_> {
         let refs = |list: &[tfq_ir::TensorRef]| list.iter().copied().map(tensor_ref).collect();
         Patch {
             subgraph: p.subgraph.0,
-            label: p.label.to_owned(),
+            label: Label::new(p.label),
             add_constants: self.constants(p.constants),
             add_tensors: p.tensors.iter().map(|tensor| self.tensor(tensor)).collect(),
             add_ops,

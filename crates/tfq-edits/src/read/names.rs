@@ -130,7 +130,9 @@ impl EditReader<'_> {
                         }
                         _ => "send them along, or in base64 where they are few",
                     };
-                    at.error(error).help(Some(help.to_owned()))
+                    let is_missing = error == NoBlob::Missing;
+                    let error = at.error(error).help(Some(help.to_owned()));
+                    if is_missing { error.of_missing_bytes() } else { error }
                 })
             }
         }

@@ -13,7 +13,7 @@ use tfq_ir::{Attr, Attributes, OpId, SubgraphId, did_you_mean};
 impl PatchReader<'_> {
     pub(super) fn read(&self, at: &At<'_>) -> Read<tfq_ir::Patch> {
         let (of, p) = (self.of, self.patch);
-        let mut made = tfq_ir::Patch::new(SubgraphId(p.subgraph), p.label.clone());
+        let mut made = tfq_ir::Patch::new(SubgraphId(p.subgraph), p.label.as_str().to_owned());
         let mut constants: Vec<Bytes> = Vec::with_capacity(p.add_constants.len());
         for_each(&p.add_constants, &at.field("add_constants"), |blob, at| {
             let bytes = match blob {

@@ -2,17 +2,21 @@
 
 use super::op::Builtin;
 use super::patch::Patch;
-use super::value::{Blob, Nullable, present};
+use super::value::{Blob, Label, Nullable, present};
+use crate::closed::closed;
 use crate::handles::{Link, OpHandle, TensorHandle};
 use crate::number::Uint64;
 use serde::{Deserialize, Serialize};
 
+closed!(Document, Step, Edit, Prune, Version, ExternalBuffer, Signature, Port, Record, RecordEntry);
+
 /// Edits of a model: those of a run, or what a plugin sends.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub(crate) struct Document {
     /// The version of this form: 1.
+    #[cfg_attr(test, schemars(extend("const" = crate::VERSION)))]
     pub(crate) tfq_edits: u32,
     /// The model that they belong to: `blake3:` and the hash of its file in 64 digits. Without it
     /// nobody checks.
@@ -25,18 +29,18 @@ pub(crate) struct Document {
 /// One edit, and who made it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub(crate) struct Step {
     /// The pass that made it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) pass: Option<String>,
+    pub(crate) pass: Option<Label>,
     pub(crate) edit: Edit,
 }
 
 /// Something that is done to a model, all of it or nothing.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[serde(remote = "Self", rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum Edit {
     /// Changes a subgraph.
     Patch(Box<Patch>),
@@ -75,7 +79,7 @@ pub(crate) enum Edit {
 /// What is dropped where nothing refers to it.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
+#[serde(remote = "Self", rename_all = "snake_case")]
 pub(crate) enum Prune {
     Buffers,
     OperatorCodes,
@@ -85,7 +89,7 @@ pub(crate) enum Prune {
 /// The operator version that an op needs.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub(crate) struct Version {
     pub(crate) op: OpHandle,
     pub(crate) version: i32,
@@ -94,7 +98,7 @@ pub(crate) struct Version {
 /// A constant in another file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub(crate) struct ExternalBuffer {
     pub(crate) id: u32,
     /// Which of the groups has its file.
@@ -108,7 +112,7 @@ pub(crate) struct ExternalBuffer {
 /// A function that a caller can run by name.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub(crate) struct Signature {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) key: Option<String>,
@@ -124,7 +128,7 @@ pub(crate) struct Signature {
 /// An input or output of a signature.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub(crate) struct Port {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) name: Option<String>,
@@ -134,7 +138,7 @@ pub(crate) struct Port {
 /// What passes found out about ops, for later readers.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub(crate) struct Record {
     /// The record is dropped once a patch adds an op of one of these operators or changes what one
     /// reads.
@@ -146,7 +150,7 @@ pub(crate) struct Record {
 /// What a record says of an op or a tensor.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub(crate) struct RecordEntry {
     pub(crate) of: Recorded,
     pub(crate) content: Blob,
@@ -155,7 +159,7 @@ pub(crate) struct RecordEntry {
 /// An op or a tensor that is there.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(untagged, expecting = "an op or a tensor, such as \"@0#12\" or \"@0%12\"")]
+#[serde(untagged, expecting = "an op or a tensor is wanted, such as \"@0#12\" or \"@0%12\"")]
 pub(crate) enum Recorded {
     Op(OpHandle),
     Tensor(TensorHandle),

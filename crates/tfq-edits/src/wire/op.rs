@@ -1,12 +1,15 @@
 //! An op that a patch adds or sets.
 
 use super::value::{Attribute, Blob, Map, Plain, is_default};
+use crate::closed::closed;
 use serde::{Deserialize, Serialize};
+
+closed!(Op, Table, CustomOptions, Custom);
 
 /// What an op is, but for its operands and results.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub(crate) struct Op {
     pub(crate) operator: Operator,
     #[serde(default = "first_version", skip_serializing_if = "is_first_version")]
@@ -59,7 +62,7 @@ fn is_none(index: &i32) -> bool {
 /// A table of options.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub(crate) struct Table {
     /// As in the schema: `Conv2DOptions`.
     pub(crate) table: String,
@@ -70,7 +73,7 @@ pub(crate) struct Table {
 /// The payload of a custom op.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub(crate) struct CustomOptions {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) content: Option<Blob>,
@@ -86,7 +89,7 @@ pub(crate) struct CustomOptions {
 /// name for it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(untagged, expecting = "an operator: its name, or {\"custom\": NAME}")]
+#[serde(untagged, expecting = "an operator is wanted: its name, or {\"custom\": NAME}")]
 pub(crate) enum Operator {
     Builtin(Builtin),
     Custom(Custom),
@@ -95,7 +98,7 @@ pub(crate) enum Operator {
 /// The name of a custom operator.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub(crate) struct Custom {
     pub(crate) custom: String,
 }
@@ -103,7 +106,7 @@ pub(crate) struct Custom {
 /// An operator of the format: its name in the schema, or its number where it has none.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(untagged, expecting = "an operator of the format, by name")]
+#[serde(untagged, expecting = "an operator of the format is wanted, by name")]
 pub(crate) enum Builtin {
     Name(String),
     Number(i32),

@@ -2,21 +2,35 @@
 
 use super::op::Op;
 use super::tensor::{Quantization, Sparsity, Tensor, Type, VariantTensor};
-use super::value::{Attribute, Blob, Nullable, present};
+use super::value::{Attribute, Blob, Label, Nullable, present};
+use crate::closed::closed;
 use crate::handles::{BufferRef, OpHandle, OpRef, TensorHandle, TensorRef};
 use serde::{Deserialize, Serialize};
+
+closed!(
+    Patch,
+    NewOp,
+    Place,
+    Operand,
+    OpResult,
+    Output,
+    ChangedTensor,
+    TensorChange,
+    ChangedOp,
+    OpChange
+);
 
 /// A change of one subgraph. What it adds itself goes by its place in `add_constants`,
 /// `add_tensors` and `add_ops`: `{"new": 0}`. Everything is done as if in the order of the fields;
 /// of two that set the same the last one counts.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub(crate) struct Patch {
     /// The number of the subgraph.
     pub(crate) subgraph: u32,
     /// What it does, in the imperative: it names the rule in statistics and messages.
-    pub(crate) label: String,
+    pub(crate) label: Label,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) add_constants: Vec<Blob>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -53,7 +67,7 @@ pub(crate) struct Patch {
 /// An op that a patch adds.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub(crate) struct NewOp {
     pub(crate) op: Op,
     pub(crate) place: Place,
@@ -69,7 +83,7 @@ pub(crate) struct NewOp {
 /// Where a new op goes in the execution order.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
+#[serde(remote = "Self", rename_all = "snake_case")]
 pub(crate) enum Place {
     /// Right before this op.
     Before(OpHandle),
@@ -82,7 +96,7 @@ pub(crate) enum Place {
 /// Lets an op read another tensor, or none.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub(crate) struct Operand {
     pub(crate) op: OpRef,
     pub(crate) slot: u32,
@@ -94,7 +108,7 @@ pub(crate) struct Operand {
 /// Lets an op write another tensor.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub(crate) struct OpResult {
     pub(crate) op: OpRef,
     pub(crate) slot: u32,
@@ -104,7 +118,7 @@ pub(crate) struct OpResult {
 /// Lets the subgraph return `new` wherever it returned `old`, in its signatures too.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub(crate) struct Output {
     pub(crate) old: TensorHandle,
     pub(crate) new: TensorRef,
@@ -113,7 +127,7 @@ pub(crate) struct Output {
 /// Sets something of a tensor.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub(crate) struct ChangedTensor {
     pub(crate) tensor: TensorRef,
     pub(crate) set: TensorChange,
@@ -122,7 +136,7 @@ pub(crate) struct ChangedTensor {
 /// What is set of a tensor.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
+#[serde(remote = "Self", rename_all = "snake_case")]
 pub(crate) enum TensorChange {
     Name(Nullable<String>),
     Type(Type),
@@ -141,7 +155,7 @@ pub(crate) enum TensorChange {
 /// Sets something of an op.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub(crate) struct ChangedOp {
     pub(crate) op: OpHandle,
     pub(crate) set: OpChange,
@@ -150,7 +164,7 @@ pub(crate) struct ChangedOp {
 /// What is set of an op.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[serde(remote = "Self", rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum OpChange {
     /// All that it is; operands and results stay.
     Op(Box<Op>),

@@ -1,16 +1,19 @@
 //! A tensor that a patch adds, and what can be said of one.
 
 use super::value::{Blob, is_default};
+use crate::closed::closed;
 use crate::handles::{BufferRef, Link};
 use crate::number::{Float, Int64};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tfq_ir::ElementType;
 
+closed!(Tensor, Quantization, Details, Sparsity, SparseDimension, SparseIndex, VariantTensor);
+
 /// A tensor that a patch adds.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub(crate) struct Tensor {
     /// Bytes of a name that are no UTF-8 are the characters U+10FF80 to U+10FFFF.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -49,7 +52,7 @@ pub(crate) struct Tensor {
 /// How stored numbers map to real ones: `real = scale * (stored - zero_point)`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub(crate) struct Quantization {
     /// One, or one for each index of dimension `axis`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -71,7 +74,7 @@ pub(crate) struct Quantization {
 /// What takes the place of scale and zero point.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[serde(remote = "Self", rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum Details {
     Custom(Blob),
     Blockwise { scales: Link, zero_points: Link, block_size: i32, block_shape: Vec<i32> },
@@ -81,7 +84,7 @@ pub(crate) enum Details {
 /// How a sparse constant is stored.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub(crate) struct Sparsity {
     pub(crate) traversal_order: Vec<i32>,
     pub(crate) block_map: Vec<i32>,
@@ -91,7 +94,7 @@ pub(crate) struct Sparsity {
 /// How one dimension of a sparse constant is stored.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub(crate) struct SparseDimension {
     /// The schema's `DimensionType`: 0 dense, 1 compressed sparse rows.
     pub(crate) format: i8,
@@ -105,6 +108,7 @@ pub(crate) struct SparseDimension {
 /// Indices of a sparse dimension, in the width that the file has.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(remote = "Self")]
 pub(crate) enum SparseIndex {
     #[serde(rename = "INT32")]
     Int32(Vec<i32>),
@@ -117,7 +121,7 @@ pub(crate) enum SparseIndex {
 /// The type of an element of a `VARIANT` tensor.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub(crate) struct VariantTensor {
     #[serde(rename = "type")]
     pub(crate) ty: Type,

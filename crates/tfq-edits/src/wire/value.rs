@@ -1,5 +1,6 @@
 //! What other parts of the form are made of: attributes, bytes, what may be nothing, and maps.
 
+use crate::closed::closed;
 use crate::number::{Float, Int64};
 use indexmap::IndexMap;
 use serde::de::{Error, MapAccess, Visitor};
@@ -7,10 +8,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::marker::PhantomData;
 
+closed!(Attribute, Blob);
+
 /// The value of an attribute or note of which nothing else says the type.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
+#[serde(remote = "Self", rename_all = "snake_case")]
 pub(crate) enum Attribute {
     Bool(bool),
     /// Integers of every width.
@@ -29,7 +32,7 @@ pub(crate) enum Attribute {
 /// digits, the name of an enum's value, a string, bytes, or a list.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(untagged, expecting = "a boolean, a number, a string, bytes or a list of such")]
+#[serde(untagged, expecting = "true, false, a number, a string, bytes or a list of such is wanted")]
 pub(crate) enum Plain {
     Bool(bool),
     Int(i64),
@@ -48,7 +51,7 @@ pub(crate) enum Plain {
 /// in the last two ways lies in the file once.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
+#[serde(remote = "Self", rename_all = "snake_case")]
 pub(crate) enum Blob {
     Base64(String),
     Blake3(String),
@@ -58,6 +61,42 @@ pub(crate) enum Blob {
 
 pub(super) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
+}
+
+/// A few words that say what is done, or who does it.
+#[derive(Clone, Debug)]
+pub(crate) struct Label(String);
+
+/// So many characters a label has at the most.
+const LONGEST_LABEL: usize = 1000;
+
+impl Label {
+    /// What is longer ends where a label must end.
+    pub(crate) fn new(text: &str) -> Self {
+        Self(text.chars().take(LONGEST_LABEL).collect())
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Serialize for Label {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Label {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        match text.chars().count() {
+            ..=LONGEST_LABEL => Ok(Self(text)),
+            count => Err(D::Error::custom(format!(
+                "it has {count} characters, and may have {LONGEST_LABEL}"
+            ))),
+        }
+    }
 }
 
 /// What must be said, and may be nothing.
@@ -130,9 +169,23 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Map<T> {
 
 #[cfg(test)]
 mod schema {
-    use super::{Map, Nullable};
+    use super::{LONGEST_LABEL, Label, Map, Nullable};
     use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
     use std::borrow::Cow;
+
+    impl JsonSchema for Label {
+        fn schema_name() -> Cow<'static, str> {
+            "Label".into()
+        }
+
+        fn json_schema(_: &mut SchemaGenerator) -> Schema {
+            json_schema!({ "type": "string", "maxLength": LONGEST_LABEL })
+        }
+
+        fn inline_schema() -> bool {
+            true
+        }
+    }
 
     impl<T: JsonSchema> JsonSchema for Nullable<T> {
         fn schema_name() -> Cow<'static, str> {

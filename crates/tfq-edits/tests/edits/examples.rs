@@ -5,13 +5,13 @@ use tfq_edits::{Blobs, Edits, read_edit};
 use tfq_ir::Module;
 use tfq_text::{ParseOptions, parse};
 
-fn document() -> String {
+pub(crate) fn document() -> String {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/edits.md");
     std::fs::read_to_string(path).unwrap()
 }
 
 /// The fenced blocks with the words behind their fences.
-fn blocks(doc: &str) -> Vec<(String, String)> {
+pub(crate) fn blocks(doc: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let mut lines = doc.lines();
     while let Some(line) = lines.next() {

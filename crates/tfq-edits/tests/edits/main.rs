@@ -3,6 +3,7 @@
 #[path = "../../../tfq-ir/tests/common/mod.rs"]
 mod common;
 
+mod closed;
 mod examples;
 mod refused;
 
