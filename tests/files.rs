@@ -100,6 +100,112 @@ fn the_input_is_replaced_with_force_only() {
     assert_eq!(sandbox.names(), ["hard.tflite", "model.tflite", "soft.tflite"]);
 }
 
+/// Only the result may take the place of the model, and only by that name.
+#[test]
+fn no_other_output_takes_the_place_of_an_input_whatever_is_forced() {
+    let sandbox = Sandbox::new()
+        .with("in.tflite", &model("ops/fc_bias"))
+        .with("passes.txt", b"quantize-weights,insert-dequant")
+        .with("edits.json", br#"{"tfq_edits": 1, "edits": []}"#)
+        .with("edits.json.bin", &[b"TFGSIDE1".as_slice(), &[0; 8]].concat())
+        .with("target.toml", b"name = 1");
+    let [input, passes, edits, edits_side, target, out] =
+        ["in.tflite", "passes.txt", "edits.json", "edits.json.bin", "target.toml", "out.tflite"]
+            .map(|name| sandbox.path(name));
+    succeeds(&run(&words(&["--passes="], &[("", &input), ("-o", &sandbox.path("in.tfg"))])));
+    let [text, text_side] = ["in.tfg", "in.tfg.bin"].map(|name| sandbox.path(name));
+    let before: Vec<Vec<u8>> =
+        sandbox.names().iter().map(|name| fs::read(sandbox.path(name)).unwrap()).collect();
+    let names = sandbox.names();
+    let all = [&input, &passes, &edits, &edits_side, &target, &text, &text_side];
+
+    let links = Sandbox::new();
+    for (n, file) in all.iter().enumerate() {
+        std::os::unix::fs::symlink(file, links.path(format!("soft{n}"))).unwrap();
+        fs::hard_link(file, links.path(format!("hard{n}"))).unwrap();
+    }
+    for n in 0..all.len() {
+        for name in [all[n].clone(), links.path(format!("soft{n}")), links.path(format!("hard{n}"))]
+        {
+            let force = ["--force", "-q"];
+            let by_options = [("--pipeline", &*passes), ("--target", &target)];
+            let of_binary = [&[("", &*input)], &by_options[..]].concat();
+            let of_text = [&[("", &*text)], &by_options[..]].concat();
+            let replay = [("", &*input), ("", &edits), ("--target", &target)];
+            let calls: &[Vec<OsString>] = match n {
+                0 | 1 | 4 => &[
+                    words(&force, &[&of_binary[..], &[("-o", &out), ("--edits", &name)]].concat()),
+                    words(&force, &[&of_binary[..], &[("-o", &out), ("--trace", &name)]].concat()),
+                    words(&force, &[&of_binary[..], &[("--reproducer", &name)]].concat()),
+                ],
+                2 | 3 => {
+                    &[words(&["replay", "--force"], &[&replay[..], &[("-o", &*name)]].concat())]
+                }
+                _ => &[
+                    words(&force, &[&of_text[..], &[("-o", &out), ("--edits", &name)]].concat()),
+                    words(&force, &[&of_text[..], &[("--trace", &name)]].concat()),
+                ],
+            };
+            for call in calls {
+                let error = fails(&run(call), 2);
+                assert!(error.contains("the input"), "{call:?}: {error}");
+                assert!(!error.contains("--force"), "{call:?}: {error}");
+            }
+            if matches!(n, 1 | 4) {
+                let call = words(&force, &[&of_binary[..], &[("-o", &*name)]].concat());
+                assert!(fails(&run(&call), 2).contains("the input"), "{call:?}");
+            }
+        }
+    }
+    // The side file of one text is not that of another.
+    let other = words(&["--force"], &[("", &text), ("-o", &text_side)]);
+    assert!(fails(&run(&other), 2).contains("the input"));
+    let edits_of = words(&["--force"], &[("", &input), ("--edits", &sandbox.path("in"))]);
+    std::os::unix::fs::symlink(&input, sandbox.path("in.bin")).unwrap();
+    assert!(fails(&run(&edits_of), 2).contains("the input"));
+    fs::remove_file(sandbox.path("in.bin")).unwrap();
+    // A descriptor is written to in place.
+    let script = "exec 3<>\"$1\"; exec \"$0\" \"$1\" --force -o /dev/fd/3";
+    let mut shell = Command::new("sh");
+    shell.args(["-c", script, env!("CARGO_BIN_EXE_tfq-opt")]).arg(&input);
+    fails(&shell.output().unwrap(), 2);
+    let mut appends = command(&words(&["-o", "-"], &[("", &input)]));
+    let appends = appends.stdout(fs::File::options().append(true).open(&input).unwrap());
+    assert!(fails(&appends.output().unwrap(), 2).contains("standard output is the input"));
+
+    let after: Vec<Vec<u8>> =
+        sandbox.names().iter().map(|name| fs::read(sandbox.path(name)).unwrap()).collect();
+    assert_eq!((sandbox.names(), after), (names, before));
+    // A text and its side file may be written anew together.
+    succeeds(&run(&words(&["--force"], &[("", &text), ("-o", &text)])));
+}
+
+/// What is written under names of the tool's own.
+#[test]
+fn files_in_folders_take_the_place_of_no_input() {
+    let sandbox = Sandbox::new();
+    let text = sandbox.path("fc.tfg");
+    succeeds(&run(&words(&["skeleton", FC], &[("-o", &text)])));
+    let before = fs::read(&text).unwrap();
+    let golden =
+        words(&["golden", "add", "--skeleton"], &[("", &text), ("--dir", sandbox.0.path())]);
+    assert!(fails(&run(&golden), 2).contains("fc.tfg is the input too"));
+
+    let dump = sandbox.path("001-quantize-weights-after.tfg");
+    fs::rename(&text, &dump).unwrap();
+    let passes = ["--print-ir-after=quantize-weights"];
+    let print = words(&passes, &[("", &dump), ("--print-ir-dir", sandbox.0.path())]);
+    assert!(fails(&run(&print), 2).contains("after.tfg is the input too"));
+
+    let reproducer = sandbox.path("tfq-opt-reproducer.tfg");
+    fs::rename(&dump, &reproducer).unwrap();
+    let mut fail = command(&["tfq-opt-reproducer.tfg", "--passes=trigger-failure{kind=panic}"]);
+    let error = fails(&fail.current_dir(sandbox.0.path()).output().unwrap(), 1);
+    assert!(error.contains("no reproducer is written: "), "{error}");
+    assert_eq!(fs::read(&reproducer).unwrap(), before);
+    assert_eq!(sandbox.names(), ["tfq-opt-reproducer.tfg"]);
+}
+
 #[test]
 fn two_outputs_are_two_files() {
     let sandbox = Sandbox::new();
@@ -107,6 +213,102 @@ fn two_outputs_are_two_files() {
     let error = fails(&run(&words(&[FC], &[("-o", &out), ("--trace", &out)])), 2);
     assert!(error.contains("written twice"), "{error}");
     assert!(sandbox.names().is_empty());
+    // A link to what is not there yet leads to the same file.
+    let [link, chain] = ["link", "chain"].map(|name| sandbox.path(name));
+    std::os::unix::fs::symlink("out", &link).unwrap();
+    std::os::unix::fs::symlink("link", &chain).unwrap();
+    for (one, other) in [(&link, &out), (&out, &chain), (&link, &chain)] {
+        let call = words(&[FC], &[("-o", one), ("--edits", other)]);
+        assert!(fails(&run(&call), 2).contains("written twice"), "{call:?}");
+    }
+    // So does the side file of another output.
+    std::os::unix::fs::symlink("out", sandbox.path("edits.bin")).unwrap();
+    let call = words(&[FC], &[("-o", &out), ("--edits", &sandbox.path("edits"))]);
+    assert!(fails(&run(&call), 2).contains("written twice"), "{call:?}");
+    assert_eq!(sandbox.names(), ["chain", "edits.bin", "link"]);
+}
+
+#[test]
+fn where_one_output_fails_none_is_left() {
+    let sandbox = Sandbox::new().with("old.json", b"old").with("old.json.bin", b"old side");
+    let [new, old, out, text] =
+        ["new.json", "old.json", "out.tflite", "out.tfg"].map(|name| sandbox.path(name));
+    let full = Path::new("/dev/full");
+    let calls = [
+        words(&[FC], &[("-o", full), ("--edits", &new)]),
+        words(&[FC], &[("-o", full), ("--edits", &old), ("--trace", &new)]),
+        words(&[FC], &[("-o", &out), ("--edits", &old), ("--trace", full)]),
+        words(&[FC], &[("-o", &text), ("--edits", &new), ("--trace", full)]),
+        words(&[FC, "--passes="], &[("-o", &text), ("--edits", full)]),
+        words(&["--emit=text", FC], &[("-o", full), ("--edits", &new)]),
+    ];
+    for call in &calls {
+        let error = fails(&run(call), 1);
+        assert!(error.starts_with("error: cannot write /dev/full: No space"), "{call:?}: {error}");
+        assert_eq!(sandbox.names(), ["old.json", "old.json.bin"], "{call:?}");
+    }
+    let mut closed = command(&words(&[FC, "-o", "-"], &[("--edits", &new)]));
+    let output = closed.stdout(fs::File::create("/dev/full").unwrap()).output().unwrap();
+    fails(&output, 1);
+    assert_eq!(fs::read(&old).unwrap(), b"old");
+    assert_eq!(sandbox.names(), ["old.json", "old.json.bin"]);
+}
+
+/// What lies beside edits is of the same run, as it is beside a text.
+#[test]
+fn edits_never_lie_beside_the_bytes_of_another_run() {
+    let sandbox = Sandbox::new();
+    let edits = sandbox.path("e.json");
+    succeeds(&run(&words(&[FC], &[("--edits", &edits)])));
+    let side = fs::read(sandbox.path("e.json.bin")).unwrap();
+    assert!(side.len() > 1000);
+    succeeds(&run(&words(&[FC, "--passes="], &[("--edits", &edits)])));
+    let empty = fs::read(sandbox.path("e.json.bin")).unwrap();
+    assert_eq!(empty, [b"TFGSIDE1".as_slice(), &[0; 8]].concat());
+    succeeds(&run(&words(&["replay", FC], &[("", &edits)])));
+}
+
+/// Devices have no end.
+#[test]
+fn what_never_ends_is_no_input() {
+    let zero = Path::new("/dev/zero");
+    let sandbox = Sandbox::new();
+    let text = sandbox.path("in.tfg");
+    succeeds(&run(&words(&[FC, "--passes="], &[("-o", &text)])));
+    let calls = [
+        words(&["replay", FC], &[("", zero)]),
+        words(&["replay"], &[("", zero), ("", zero)]),
+        words(&["--passes="], &[("", zero)]),
+        words(&["inspect"], &[("", zero)]),
+        words(&["print"], &[("", zero)]),
+        words(&["diff", FC], &[("", zero)]),
+        words(&["--passes="], &[("", &text), ("--side-file", zero)]),
+        words(&["--dry-run"], &[("--run-reproducer", zero)]),
+    ];
+    for call in &calls {
+        fails(&run(call), 1);
+    }
+    for option in ["--pipeline", "--target"] {
+        let call = words(&[FC], &[(option, zero)]);
+        let error = fails(&run(&call), 1);
+        assert!(error.contains("it has more than 16777216 bytes"), "{error}");
+    }
+    let mut replay = command(&["replay", FC, "-"]);
+    let error = fails(&replay.stdin(fs::File::open(zero).unwrap()).output().unwrap(), 1);
+    assert!(error.contains("cannot read -: it has more than 1073741824 bytes"), "{error}");
+}
+
+#[test]
+fn edits_without_their_bytes_say_which_file_is_missing() {
+    let sandbox = Sandbox::new();
+    let edits = sandbox.path("e.json");
+    succeeds(&run(&words(&[FC], &[("--edits", &edits)])));
+    let json = fs::File::open(&edits).unwrap();
+    let error = fails(&command(&["replay", FC, "-"]).stdin(json).output().unwrap(), 1);
+    assert!(error.contains("standard input, which has no side file"), "{error}");
+    fs::remove_file(sandbox.path("e.json.bin")).unwrap();
+    let error = fails(&run(&words(&["replay", FC], &[("", &edits)])), 1);
+    assert!(error.contains("not there: ") && error.contains("e.json.bin is written"), "{error}");
 }
 
 /// Each output in a folder that is not there, in the place of a folder, and where nothing can

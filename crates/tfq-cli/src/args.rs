@@ -62,7 +62,7 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) timing: bool,
 
-    /// Write what was done to the model to a file, for `tfq-opt replay`; larger constants go to
+    /// Write what was done to the model to a file, for `tfq-opt replay`, and larger constants to
     /// FILE.bin
     #[arg(long, value_name = "FILE", conflicts_with_all = ["run_reproducer", "shuffle"])]
     edits: Option<PathBuf>,

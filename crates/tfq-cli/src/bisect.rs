@@ -4,7 +4,7 @@ use super::check::Check;
 use super::diagnostics::{Failure, named};
 use super::emit;
 use super::model::{self, ReadArgs};
-use super::outputs::{self, Overwrite};
+use super::outputs::{Inputs, Overwrite};
 use super::tool;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -40,8 +40,8 @@ pub(crate) struct Args {
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let check = Check::new(&args.check)?;
     let pipeline = model::pipeline("--passes", args.passes.as_deref().unwrap_or("default"))?;
-    let outputs: Vec<&Path> = args.output.as_deref().into_iter().collect();
-    outputs::check(&outputs, &args.reading.files(&args.model), Some(args.overwrite))?;
+    let inputs = Inputs { model: args.reading.files(&args.model), others: Vec::new() };
+    emit::check_module(args.output.as_deref(), &inputs, args.overwrite)?;
     let start = model::load(&args.model, &args.reading)?;
     let good = |model: &[u8]| check.passes(model);
     let mut optimizer = Optimizer::in_registry(tool::registry(), pipeline);

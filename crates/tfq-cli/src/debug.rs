@@ -1,7 +1,8 @@
 //! Options that show what passes do, and what is done when one fails.
 
 use super::diagnostics::{self, Failure, named};
-use super::{list, outputs};
+use super::list;
+use super::outputs::{self, Inputs};
 use similar::TextDiff;
 use std::fs;
 use std::io::{self, Write};
@@ -157,8 +158,10 @@ impl Debug {
 pub(crate) struct Watcher<'a> {
     options: &'a Debug,
     target: String,
+    /// What is read, of which nothing may be lost.
+    inputs: Vec<PathBuf>,
     printed: usize,
-    failed: Option<io::Error>,
+    failed: Option<Failure>,
     reproducer: Option<(Reproducer, bool)>,
     /// Whether the tensor that `--why` asks about was there when its pass began or ended.
     is_there: bool,
@@ -167,10 +170,11 @@ pub(crate) struct Watcher<'a> {
 }
 
 impl<'a> Watcher<'a> {
-    pub(crate) fn new(options: &'a Debug, target: &str) -> Self {
+    pub(crate) fn new(options: &'a Debug, target: &str, inputs: &Inputs) -> Self {
         Self {
             options,
             target: target.to_owned(),
+            inputs: [&inputs.model[..], &inputs.others].concat(),
             printed: 0,
             failed: None,
             reproducer: None,
@@ -239,12 +243,7 @@ impl<'a> Watcher<'a> {
 
     /// What could not be printed.
     pub(crate) fn finish(&mut self) -> Result<(), Failure> {
-        let place = self.options.print_ir_dir.as_deref();
-        let place = place.unwrap_or(Path::new("standard error"));
-        match self.failed.take() {
-            Some(error) => Err(Failure::file("cannot write to", place, &error)),
-            None => Ok(()),
-        }
+        self.failed.take().map_or(Ok(()), Err)
     }
 
     /// Writes the reproducer of a failure, if there was one that asks for it, and says how to
@@ -259,6 +258,11 @@ impl<'a> Watcher<'a> {
             }
             None => return None,
         };
+        // The user did not ask for it under this name, so that it was not looked at before.
+        if let Err(failure) = outputs::check_no_input(file, &self.inputs, "") {
+            let message = failure.told().0;
+            return Some(format!("no reproducer is written: {message}; see --reproducer"));
+        }
         let image = Image::of_file(reproducer.text().into());
         let written = write_atomically(file, &image, |_| ());
         Some(match written {
@@ -289,21 +293,33 @@ impl<'a> Watcher<'a> {
 
     fn put(&mut self, when: &str, pass: &str, suffix: &str, text: &str) {
         self.printed += 1;
-        let title = if when == "diff" { "changes of".to_owned() } else { when.to_owned() };
-        let written = match &self.options.print_ir_dir {
-            Some(dir) => {
-                let name: String = pass
-                    .chars()
-                    .map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' })
-                    .collect();
-                let file = dir.join(format!("{:03}-{name}-{when}.{suffix}", self.printed));
-                write_bytes(&file, text.to_owned())
-            }
-            None => write!(io::stderr().lock(), "// {title} {pass}\n{text}"),
-        };
-        if let Err(error) = written {
-            self.failed.get_or_insert(error);
+        let title = if when == "diff" { "changes of" } else { when };
+        if let Err(failure) = self.put_text(when, pass, suffix, text, title) {
+            self.failed.get_or_insert(failure);
         }
+    }
+
+    fn put_text(
+        &self,
+        when: &str,
+        pass: &str,
+        suffix: &str,
+        text: &str,
+        title: &str,
+    ) -> Result<(), Failure> {
+        let Some(dir) = &self.options.print_ir_dir else {
+            let written = write!(io::stderr().lock(), "// {title} {pass}\n{text}");
+            let place = "standard error";
+            return written.map_err(|error| Failure::file("cannot write to", place, &error));
+        };
+        let name: String = pass
+            .chars()
+            .map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' })
+            .collect();
+        let file = dir.join(format!("{:03}-{name}-{when}.{suffix}", self.printed));
+        outputs::check_no_input(&file, &self.inputs, "give --print-ir-dir another folder")?;
+        write_bytes(&file, text.to_owned())
+            .map_err(|error| Failure::file("cannot write to", dir, &error))
     }
 }
 

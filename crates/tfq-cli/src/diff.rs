@@ -2,7 +2,7 @@
 
 use super::diagnostics::{Failure, named};
 use super::model::{self, ReadArgs};
-use super::outputs;
+use super::outputs::{self, Inputs, Outputs};
 use clap::ValueEnum;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
@@ -78,8 +78,9 @@ fn differ(args: &Args) -> Result<bool, Failure> {
         return Err(Failure::usage("both models would come from standard input", help));
     }
     let output = args.output.as_deref().unwrap_or(Path::new("-"));
-    let inputs = [args.reading.files(&args.before), args.reading.files(&args.after)].concat();
-    outputs::check(&[output], &inputs, None)?;
+    let others = [args.reading.files(&args.before), args.reading.files(&args.after)].concat();
+    let outputs = Outputs { others: vec![output], ..Outputs::default() };
+    outputs::check(&outputs, &Inputs { others, ..Inputs::default() }, None)?;
     let before = model::load(&args.before, &args.reading)?;
     let after = model::load(&args.after, &args.reading)?;
     let diff = diff(&before, &after, &DiffOptions::default());

@@ -1,12 +1,13 @@
 //! In which form a model is written: the file itself, text, or a form for other tools.
 
 use super::diagnostics::Failure;
-use super::model;
+use super::model::{self, Files};
+use super::outputs::{self, Inputs, Outputs, Overwrite};
 use clap::ValueEnum;
 use std::path::{Path, PathBuf};
 use tfq_ir::Module;
 use tfq_text::{self as text, Level};
-use tfq_tflite::{Image, LowerOptions};
+use tfq_tflite::LowerOptions;
 
 /// The form of an output.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -88,26 +89,30 @@ impl Emit {
         Ok(form)
     }
 
-    /// Writes a model in a form that is not the file's own, and the constants of a full text
-    /// beside it.
-    pub(crate) fn write(&self, form: Form, module: &Module, output: &Path) -> Result<(), Failure> {
+    /// Adds a model in a form that is not the file's own, and the constants of a full text beside
+    /// it.
+    pub(crate) fn add(
+        &self,
+        form: Form,
+        module: &Module,
+        output: &Path,
+        files: &mut Files,
+    ) -> Result<(), Failure> {
         let content = match form {
             Form::Tflite => unreachable!("a file is written as an image"),
             Form::Dot => tfq_opt::describe::dot(module),
             Form::Json => super::json::json_text(&tfq_opt::describe::graph_json(module)),
-            Form::Text => return self.write_text(module, output),
+            Form::Text => match self.side_file(form, output) {
+                None => text::print(module, self.text_level(output)),
+                Some(side_file) => {
+                    let (content, side) = text::print_with_side(module);
+                    // First, since it is the text that says which bytes belong to it.
+                    files.add_bytes(&side_file, side)?;
+                    content
+                }
+            },
         };
-        model::write_bytes(output, content)
-    }
-
-    fn write_text(&self, module: &Module, output: &Path) -> Result<(), Failure> {
-        let level = self.text_level(output);
-        let Some(side_file) = self.side_file(Form::Text, output) else {
-            return model::write_bytes(output, text::print(module, level));
-        };
-        let (content, side) = text::print_with_side(module);
-        let [side, content] = [side.into(), content.into()].map(Image::of_file);
-        model::write_with_side(output, &content, Some((&side_file, &side)))
+        files.add_bytes(output, content)
     }
 
     fn text_level(&self, output: &Path) -> Level {
@@ -125,12 +130,27 @@ impl Emit {
 /// Writes a model in the form that the file's ending says.
 pub(crate) fn write_module(output: &Path, module: &Module) -> Result<(), Failure> {
     let emit = Emit::default();
+    let mut files = Files::new();
     match emit.form(Some(output))? {
         Form::Tflite => {
             let image = tfq_tflite::lower(module, &LowerOptions::default())
                 .map_err(|error| Failure::model(output, error.into()))?;
-            model::write(output, &image, |_| ())
+            files.add(output, &image, |_| ())?;
         }
-        form => emit.write(form, module, output),
+        form => emit.add(form, module, output, &mut files)?,
     }
+    files.commit()
+}
+
+/// An error where [`write_module`] could not write this file, or would write over one that is read.
+pub(crate) fn check_module(
+    output: Option<&Path>,
+    inputs: &Inputs,
+    overwrite: Overwrite,
+) -> Result<(), Failure> {
+    let emit = Emit::default();
+    let form = emit.form(output)?;
+    let side = output.and_then(|output| emit.side_file(form, output));
+    let outputs = Outputs { result: output, side: side.as_deref(), others: Vec::new() };
+    outputs::check(&outputs, inputs, Some(overwrite))
 }

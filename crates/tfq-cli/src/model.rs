@@ -6,14 +6,18 @@ use super::tool;
 use bytes::Bytes;
 use clap::ValueEnum;
 use std::ffi::OsStr;
-use std::io::{self, Read, Write};
+use std::fs::File;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tfq_ir::Module;
 use tfq_opt::pass::Pipeline;
 use tfq_opt::target::Target;
 use tfq_opt::{LoadOptions, Source};
-use tfq_tflite::{Access, Image, LiftOptions, Links, LowerOptions, Placement, write_together};
+use tfq_text::side::is_side_file;
+use tfq_tflite::{
+    Access, Image, LiftOptions, Links, LowerOptions, Placement, Together, WriteError,
+};
 
 /// How a model is read.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -43,7 +47,7 @@ impl ReadArgs {
         Ok(LoadOptions { lift, side, fills: self.fills })
     }
 
-    /// The files that are read for the model of this name.
+    /// The files that are read for the model of this name: its own, and the side file.
     pub(crate) fn files(&self, input: &Path) -> Vec<PathBuf> {
         [input.to_owned()].into_iter().chain(self.side_file_of(input)).collect()
     }
@@ -65,18 +69,6 @@ pub(crate) fn side_file(text: &Path) -> PathBuf {
 pub(crate) fn side_file_beside(text: &Path) -> Option<PathBuf> {
     let name = side_file(text);
     (!is_standard(text) && name.is_file()).then_some(name)
-}
-
-/// Writes a file and, before it, the one beside it whose bytes it names: it is the file that says
-/// which bytes belong to it.
-pub(crate) fn write_with_side(
-    file: &Path,
-    content: &Image,
-    side: Option<(&Path, &Image)>,
-) -> Result<(), Failure> {
-    let files: Vec<_> = side.into_iter().chain([(file, content)]).collect();
-    write_together(&files, Links::Follow)
-        .map_err(|failed| Failure::file("cannot write", &failed.path, &failed.error))
 }
 
 /// Whether the name stands for standard input or output.
@@ -102,11 +94,17 @@ pub(crate) fn is_stream(name: &Path) -> bool {
     is_standard(name) || tfq_tflite::is_stream(name)
 }
 
-/// The bytes of a file, or of standard input for `-`.
+/// The bytes of a file, or of standard input for `-`, which is a model, a text or a side file. Of a
+/// stream that is none of them only the beginning is read.
 pub(crate) fn read(input: impl AsRef<Path>, access: Access) -> Result<Bytes, Failure> {
     let input = input.as_ref();
+    let is_wanted = |start: &[u8]| {
+        start.get(4..8) == Some(b"TFL3") || tfq_opt::is_text(start) || is_side_file(start)
+    };
     let bytes = if is_standard(input) {
-        tfq_tflite::read_all(io::stdin().lock())
+        tfq_tflite::read_all_of(io::stdin().lock(), is_wanted)
+    } else if input.metadata().is_ok_and(|meta| !meta.is_file() && !meta.is_dir()) {
+        File::open(input).and_then(|file| tfq_tflite::read_all_of(file, is_wanted))
     } else {
         tfq_tflite::read(input, access)
     };
@@ -114,6 +112,17 @@ pub(crate) fn read(input: impl AsRef<Path>, access: Access) -> Result<Bytes, Fai
         io::ErrorKind::IsADirectory => folder(input, &error),
         _ => Failure::file("cannot read", input, &error),
     })
+}
+
+/// More than people write by hand.
+const MOST_SETTINGS: u64 = 16 << 20;
+/// More than tools write that put what is large beside the text.
+pub(crate) const MOST_TEXT: u64 = 1 << 30;
+
+/// A text that people write: passes, a target.
+pub(crate) fn read_settings(file: &Path) -> Result<String, Failure> {
+    tfq_tflite::read_text(file, MOST_SETTINGS)
+        .map_err(|error| Failure::file("cannot read", file, &error))
 }
 
 /// A folder in the place of a model, and the way on.
@@ -142,29 +151,10 @@ fn folder(path: &Path, error: &io::Error) -> Failure {
     }
 }
 
-/// As [`read`], for a model: of a stream that is none only the beginning is read.
-fn read_model(input: &Path, access: Access) -> Result<Bytes, Failure> {
-    if !is_standard(input) {
-        return read(input, access);
-    }
-    /// From so much on it can be told.
-    const BEGINNING: u64 = 1 << 20;
-    let mut stream = io::stdin().lock();
-    let mut whole = || {
-        let mut bytes = Vec::new();
-        stream.by_ref().take(BEGINNING).read_to_end(&mut bytes)?;
-        if bytes.get(4..8) == Some(b"TFL3") || tfq_opt::is_text(&bytes) {
-            stream.read_to_end(&mut bytes)?;
-        }
-        Ok(bytes.into())
-    };
-    whole().map_err(|error: io::Error| Failure::file("cannot read", input, &error))
-}
-
 /// The model of a file, be it `.tflite` or text.
 pub(crate) fn load(input: impl AsRef<Path>, reading: &ReadArgs) -> Result<Module, Failure> {
     let input = input.as_ref();
-    let bytes = read_model(input, Access::Parts)?;
+    let bytes = read(input, Access::Parts)?;
     tfq_opt::load(&bytes, &reading.options(input)?).map_err(|error| Failure::model(input, error))
 }
 
@@ -173,7 +163,7 @@ pub(crate) fn load(input: impl AsRef<Path>, reading: &ReadArgs) -> Result<Module
 pub(crate) fn load_copy(input: impl AsRef<Path>, reading: &ReadArgs) -> Result<Module, Failure> {
     let input = input.as_ref();
     let own = |bytes: Bytes| Bytes::copy_from_slice(&bytes);
-    let bytes = own(read_model(input, Access::Whole)?);
+    let bytes = own(read(input, Access::Whole)?);
     let options = reading.options(input)?;
     let options = LoadOptions { side: options.side.map(own), ..options };
     tfq_opt::load(&bytes, &options).map_err(|error| Failure::model(input, error))
@@ -193,7 +183,7 @@ pub(crate) fn source(
     access: Access,
 ) -> Result<Loaded, Failure> {
     let input = input.as_ref();
-    let file = read_model(input, access)?;
+    let file = read(input, access)?;
     let source = Source::from_either(file.clone(), &reading.options(input)?);
     let source = source.map_err(|error| Failure::model(input, error))?;
     Ok(Loaded { source, file })
@@ -217,23 +207,61 @@ pub(crate) fn size(input: impl AsRef<Path>, module: &Module) -> Result<u64, Fail
     Ok(image.map_err(|error| Failure::model(input, error.into()))?.len())
 }
 
-/// Writes a model to a file, or to standard output for `-`; `done` is told how many bytes are.
-pub(crate) fn write(output: &Path, image: &Image, done: impl FnMut(u64)) -> Result<(), Failure> {
-    let written = if is_standard(output) {
-        let mut out = io::stdout().lock();
-        image.write_to(&mut out, done).and_then(|()| out.flush())
-    } else {
-        tfq_tflite::write_atomically(output, image, done)
-    };
-    written.map_err(|error| Failure::file("cannot write", output, &error))
+/// What a command writes, which is there whole or not at all.
+pub(crate) struct Files(Together);
+
+impl Files {
+    pub(crate) fn new() -> Self {
+        Self(Together::new(Links::Follow))
+    }
+
+    /// Adds a file, or what goes to standard output for `-`; `done` is told how many bytes are
+    /// written.
+    pub(crate) fn add(
+        &mut self,
+        output: &Path,
+        image: &Image,
+        done: impl FnMut(u64),
+    ) -> Result<(), Failure> {
+        if is_standard(output) {
+            self.0.add_standard_output(output, image);
+            return Ok(());
+        }
+        self.0.add(output, image, done).map_err(not_written)
+    }
+
+    /// Adds something else than a model.
+    pub(crate) fn add_bytes(
+        &mut self,
+        output: &Path,
+        bytes: impl Into<Bytes>,
+    ) -> Result<(), Failure> {
+        self.add(output, &Image::of_file(bytes.into()), |_| ())
+    }
+
+    /// Writes to pipes, devices and standard output, which cannot be taken back.
+    pub(crate) fn write_streams(&mut self, done: impl FnMut(u64)) -> Result<(), Failure> {
+        self.0.write_streams(done).map_err(not_written)
+    }
+
+    /// Gives all of them their names.
+    pub(crate) fn commit(self) -> Result<(), Failure> {
+        self.0.commit().map_err(not_written)
+    }
 }
 
-/// Writes something else than a model, in the same way.
+fn not_written(WriteError { path, error }: WriteError) -> Failure {
+    Failure::file("cannot write", path, &error)
+}
+
+/// Writes one file that is no model, or to standard output for `-`.
 pub(crate) fn write_bytes(
     output: impl AsRef<Path>,
     bytes: impl Into<Bytes>,
 ) -> Result<(), Failure> {
-    write(output.as_ref(), &Image::of_file(bytes.into()), |_| ())
+    let mut files = Files::new();
+    files.add_bytes(output.as_ref(), bytes)?;
+    files.commit()
 }
 
 /// Reads a pipeline; `place` is the option or file that it is from.
@@ -301,6 +329,11 @@ pub(crate) fn is_target_file(name: impl AsRef<OsStr>) -> bool {
     name.ends_with(b".toml") || name.iter().any(|byte| b"/\\".contains(byte))
 }
 
+/// The file that describes the target of this name, if one does.
+pub(crate) fn file_of_target(name: &OsStr) -> Option<PathBuf> {
+    is_target_file(name).then(|| PathBuf::from(name))
+}
+
 /// The target of this name, or in this file: what ends with `.toml` or holds a slash.
 pub(crate) fn target(name: impl AsRef<OsStr>) -> Result<Arc<Target>, Failure> {
     if is_target_file(&name) {
@@ -320,8 +353,7 @@ pub(crate) fn target(name: impl AsRef<OsStr>) -> Result<Arc<Target>, Failure> {
 }
 
 fn target_of_file(path: &Path) -> Result<Arc<Target>, Failure> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Failure::file("cannot read", path, &error))?;
+    let text = read_settings(path)?;
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     match Target::parse(&stem, &text) {
         Ok(target) => Ok(Arc::new(target)),

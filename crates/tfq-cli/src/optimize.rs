@@ -5,8 +5,10 @@ use super::debug::{self, Watcher};
 use super::diagnostics::output_failure;
 use super::diagnostics::{Failure, named};
 use super::emit::Form;
+use super::model::Files;
+use super::outputs::{self, Inputs, Outputs};
 use super::shown::Shown;
-use super::{list, misspelt, model, outputs, progress, replay, summary, timing, tool};
+use super::{list, misspelt, model, progress, replay, summary, timing, tool};
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -26,12 +28,13 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         return writeln!(Shown(io::stdout()), "{pipeline}").map_err(output_failure);
     }
     let mut timeline = Timeline::default();
+    let inputs = inputs(args);
     let Job { input, optimizer, target, source, bytes_in, model, form, output } =
-        Job::new(args, &mut timeline)?;
+        Job::new(args, &inputs, &mut timeline)?;
     debug::log(args.debug.verbose);
     let verification = args.verify.prepare(&input, &source, &args.reading)?;
     let progress = progress::Progress::new(bytes_in, args.quiet);
-    let mut watcher = Watcher::new(&args.debug, &target.to_string_lossy());
+    let mut watcher = Watcher::new(&args.debug, &target.to_string_lossy(), &inputs);
     let run = || {
         optimizer.run_observed(source, |event| {
             progress.event(&event);
@@ -56,25 +59,37 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let failed = |error: tfq_opt::Error| Failure::model(&input, error);
     let image = timeline.span(SpanKind::File, "lower", || optimized.image()).map_err(failed)?;
     let verified = verification.map(|verification| verification.check(&image)).transpose()?;
+    let mut files = Files::new();
     let edits = args.edits().zip(model).map(|(file, model)| {
-        let write = || replay::write_edits(file, &optimized, model);
-        timeline.span(SpanKind::File, "write edits", write)
+        let add = || replay::add_edits(file, &optimized, model, &mut files);
+        timeline.span(SpanKind::File, "write edits", add)
     });
     let edits = edits.transpose()?;
     if let Some(output) = output {
         let done = |bytes| progress.written(bytes, image.len());
-        timeline.span(SpanKind::File, "write", || match form {
-            Form::Tflite => model::write(output, &image, done),
-            form => args.emit.write(form, &optimized.module, output),
+        timeline.span(SpanKind::File, "write", || {
+            match form {
+                Form::Tflite => files.add(output, &image, done)?,
+                form => args.emit.add(form, &optimized.module, output, &mut files)?,
+            }
+            files.write_streams(done)
         })?;
     }
     progress.finish();
     if let Some(file) = &args.debug.trace {
-        timing::write_trace(&timeline, file)?;
+        files.add_bytes(file, timing::trace(&timeline))?;
     }
+    files.commit()?;
     let bytes_out = image.len();
     let summary = summary::Summary {
-        args,
+        run: summary::Run {
+            target: named(&args.target),
+            dry_run: args.dry_run,
+            passes_named: args.passes.is_some() || args.pipeline.is_some(),
+            timing: args.timing,
+            remarks: args.remarks.as_deref(),
+        },
+        replayed: None,
         input: named(&input),
         optimized: &optimized,
         timeline: &timeline,
@@ -106,14 +121,12 @@ struct Job<'a> {
 }
 
 impl<'a> Job<'a> {
-    fn new(args: &'a Args, timeline: &mut Timeline) -> Result<Self, Failure> {
+    fn new(args: &'a Args, inputs: &Inputs, timeline: &mut Timeline) -> Result<Self, Failure> {
         args.debug.check()?;
         let form = args.emit.form(args.output.as_deref())?;
         let output = form.output(args.output.as_deref()).filter(|_| !args.dry_run);
-        if args.json && output.is_some_and(model::is_standard_output) {
-            let help = "leave out --json, or write the model to a file";
-            let message = "the model and --json would both go to standard output";
-            return Err(Failure::usage(message, help));
+        if args.json {
+            outputs::check_json(output)?;
         }
         if args.edits().is_some_and(model::is_standard_output)
             && (args.json || output.is_some_and(model::is_standard_output))
@@ -125,7 +138,7 @@ impl<'a> Job<'a> {
         if let Some(pass) = args.remarks.as_deref().filter(|pass| !pass.is_empty()) {
             list::find(pass)?;
         }
-        check_outputs(args, form, output)?;
+        check_outputs(args, form, output, inputs)?;
         if let Some(file) = &args.debug.run_reproducer {
             return Self::reproduce(args, file, form, output);
         }
@@ -168,7 +181,7 @@ impl<'a> Job<'a> {
 
 /// What a file says that a failed run left, and the pass in it.
 fn reproducer(file: &Path) -> Result<(Reproducer, Pipeline), Failure> {
-    let text = std::fs::read_to_string(file)
+    let text = tfq_tflite::read_text(file, model::MOST_TEXT)
         .map_err(|error| Failure::file("cannot read", file, &error))?;
     let reproducer = Reproducer::parse(&text).map_err(|error| Failure::Model {
         message: format!("{}: {error}", named(file)),
@@ -178,22 +191,30 @@ fn reproducer(file: &Path) -> Result<(Reproducer, Pipeline), Failure> {
     Ok((reproducer, pipeline))
 }
 
+/// All that is read, whatever comes of it.
+fn inputs(args: &Args) -> Inputs {
+    let model = args.input.as_ref().map(|input| args.reading.files(input)).unwrap_or_default();
+    let target = model::file_of_target(&args.target);
+    let others = [args.pipeline.clone(), args.debug.run_reproducer.clone(), target];
+    let others = others.into_iter().flatten().chain(args.verify.files()).collect();
+    Inputs { model, others }
+}
+
 /// Whatever is written can be written, and is none of the files that are read.
-fn check_outputs(args: &Args, form: Form, output: Option<&Path>) -> Result<(), Failure> {
+fn check_outputs(
+    args: &Args,
+    form: Form,
+    output: Option<&Path>,
+    inputs: &Inputs,
+) -> Result<(), Failure> {
     let side = output.and_then(|output| args.emit.side_file(form, output));
     let debug = &args.debug;
-    let edits_side = args.edits().filter(|file| !model::is_stream(file)).map(model::side_file);
-    let edits = [args.edits(), edits_side.as_deref()];
-    let outputs = [output, side.as_deref(), debug.trace.as_deref(), debug.reproducer.as_deref()];
-    let outputs = [&outputs[..], &edits].concat();
-    let input = args.input.as_ref().map(|input| args.reading.files(input));
-    let target = Some(PathBuf::from(&args.target)).filter(|_| model::is_target_file(&args.target));
-    let others = [args.pipeline.clone(), debug.run_reproducer.clone(), target];
-    let inputs: Vec<PathBuf> =
-        input.into_iter().flatten().chain(others.into_iter().flatten()).collect();
-    let inputs = [inputs, args.verify.files()].concat();
-    let outputs: Vec<&Path> = outputs.into_iter().flatten().collect();
-    outputs::check(&outputs, &inputs, Some(args.overwrite))
+    let edits_side = args.edits().and_then(replay::side_file);
+    let others =
+        [args.edits(), edits_side.as_deref(), debug.trace.as_deref(), debug.reproducer.as_deref()];
+    let others = others.into_iter().flatten().collect();
+    let outputs = Outputs { result: output, side: side.as_deref(), others };
+    outputs::check(&outputs, inputs, Some(args.overwrite))
 }
 
 fn optimizer(args: &Args, pipeline: Pipeline, target: &OsStr) -> Result<Optimizer, Failure> {
@@ -219,10 +240,7 @@ fn optimizer(args: &Args, pipeline: Pipeline, target: &OsStr) -> Result<Optimize
 
 fn pipeline(args: &Args) -> Result<Pipeline, Failure> {
     let (place, text) = match &args.pipeline {
-        Some(file) => {
-            let text = std::fs::read_to_string(file);
-            (named(file), text.map_err(|error| Failure::file("cannot read", file, &error))?)
-        }
+        Some(file) => (named(file), model::read_settings(file)?),
         None => (
             "--passes".to_owned(),
             args.passes.clone().unwrap_or_else(|| model::default_pipeline(args.prefer)),
@@ -247,24 +265,23 @@ fn access(args: &Args) -> Access {
 }
 
 fn report(args: &Args, summary: &summary::Summary<'_>) -> io::Result<()> {
-    if args.json {
-        return summary.json(&mut io::stdout().lock());
+    if !args.json {
+        let mut out = Shown(io::stderr().lock());
+        if let Some(pass) = &args.remarks {
+            summary.remarks(&mut out, pass)?;
+        }
+        if let Some(why) = &args.debug.why {
+            summary.why(&mut out, why)?;
+        }
+        if args.debug.provenance {
+            summary.provenance(&mut out)?;
+        }
+        if args.stats {
+            summary.stats(&mut out)?;
+        }
+        if args.timing {
+            timing::tree(summary.timeline, &mut out)?;
+        }
     }
-    let mut out = Shown(io::stderr().lock());
-    if let Some(pass) = &args.remarks {
-        summary.remarks(&mut out, pass)?;
-    }
-    if let Some(why) = &args.debug.why {
-        summary.why(&mut out, why)?;
-    }
-    if args.debug.provenance {
-        summary.provenance(&mut out)?;
-    }
-    if args.stats {
-        summary.stats(&mut out)?;
-    }
-    if args.timing {
-        timing::tree(summary.timeline, &mut out)?;
-    }
-    if args.quiet { Ok(()) } else { summary.text(&mut out) }
+    summary.tell(args.json, args.quiet)
 }

@@ -1,42 +1,98 @@
 //! Files that a command will write, looked at before it works for long.
 
 use super::diagnostics::{Failure, named};
-use super::model::{is_standard, is_stream};
+use super::model::{is_standard, is_standard_output, is_stream};
 use std::path::{Path, PathBuf};
 use tfq_tflite::{check_can_write, is_same_file};
 
 /// Whether an input may be lost.
 #[derive(Clone, Copy, Debug, Default, clap::Args)]
 pub(crate) struct Overwrite {
-    /// Write the result over the input where both are one file
+    /// Write the result over the model where both are one file
     #[arg(long)]
     force: bool,
+}
+
+/// What a command writes.
+#[derive(Debug, Default)]
+pub(crate) struct Outputs<'a> {
+    /// The new form of the model that is read, which may take its place with `--force`.
+    pub(crate) result: Option<&'a Path>,
+    /// The constants of that, where they go to a file of their own. They may take the place of
+    /// those of the model that is read where the result takes its place.
+    pub(crate) side: Option<&'a Path>,
+    /// Whatever else is written, which takes the place of nothing that is read.
+    pub(crate) others: Vec<&'a Path>,
+}
+
+/// What a command reads.
+#[derive(Debug, Default)]
+pub(crate) struct Inputs {
+    /// The model, and its side file if there is one.
+    pub(crate) model: Vec<PathBuf>,
+    /// Whatever else is read.
+    pub(crate) others: Vec<PathBuf>,
 }
 
 /// An error where one of the outputs cannot be written, is written twice, or is an input.
 /// `overwrite` is nothing for commands whose output never is the new form of an input.
 pub(crate) fn check(
-    outputs: &[&Path],
-    inputs: &[PathBuf],
+    outputs: &Outputs<'_>,
+    inputs: &Inputs,
     overwrite: Option<Overwrite>,
 ) -> Result<(), Failure> {
-    let files: Vec<&Path> = outputs.iter().copied().filter(|path| !is_standard(path)).collect();
-    for (n, output) in files.iter().enumerate() {
-        let is_it = |other: &&&Path| whole(other) == whole(output) || is_same_file(other, output);
-        if files[..n].iter().any(|other| is_it(&other)) && !is_stream(output) {
+    let first = [outputs.result, outputs.side].into_iter().flatten();
+    let all: Vec<&Path> = first.chain(outputs.others.iter().copied()).collect();
+    for (n, output) in all.iter().enumerate() {
+        let file = written_to(output);
+        let is_it = |other: &&&Path| is_same_file(written_to(other), file);
+        if all[..n].iter().any(|other| is_it(&other)) && !is_stream(output) {
             let message = format!("{} would be written twice", named(output));
             return Err(Failure::usage(&message, "give the outputs names of their own"));
         }
-        if overwrite.is_none_or(|overwrite| !overwrite.force) {
-            let help = match overwrite {
-                Some(_) => "write to another file, or replace the input with --force",
-                None => "write to another file",
-            };
-            check_no_input(output, inputs, help)?;
+        check_no_input(output, &inputs.others, "write to another file")?;
+        check_model(outputs, output, &inputs.model, overwrite)?;
+        if !is_standard(output) {
+            check_can_write(output)
+                .map_err(|error| Failure::file("cannot write", output, &error))?;
         }
-        check_can_write(output).map_err(|error| Failure::file("cannot write", output, &error))?;
     }
     Ok(())
+}
+
+/// An error where an output is the model or its side file, unless it is to take the place of just
+/// that.
+fn check_model(
+    outputs: &Outputs<'_>,
+    output: &Path,
+    model: &[PathBuf],
+    overwrite: Option<Overwrite>,
+) -> Result<(), Failure> {
+    let replaces = |output: Option<&Path>, input: Option<&PathBuf>| match (output, input) {
+        // What is written in place changes under the eyes of whoever maps it.
+        (Some(output), Some(input)) => {
+            !is_stream(output) && is_same_file(opened(input), written_to(output))
+        }
+        _ => false,
+    };
+    let is_side = || outputs.side == Some(output) && replaces(outputs.side, model.get(1));
+    let is_new_form =
+        replaces(outputs.result, model.first()) && (outputs.result == Some(output) || is_side());
+    let help = match overwrite {
+        Some(overwrite) if is_new_form && overwrite.force => return Ok(()),
+        Some(_) if is_new_form => "write to another file, or replace the input with --force",
+        _ => "write to another file",
+    };
+    check_no_input(output, model, help)
+}
+
+/// An error where the result goes where a report as JSON goes.
+pub(crate) fn check_json(result: Option<&Path>) -> Result<(), Failure> {
+    if !result.is_some_and(is_standard_output) {
+        return Ok(());
+    }
+    let help = "leave out --json, or write the model to a file";
+    Err(Failure::usage("the model and --json would both go to standard output", help))
 }
 
 /// An error where no file could be put into this folder, which is made if it is not there.
@@ -60,10 +116,12 @@ pub(crate) fn check_in_folder(files: &[PathBuf], inputs: &[PathBuf]) -> Result<(
     files.try_for_each(|file| check_no_input(file, inputs, "write to another folder"))
 }
 
-fn check_no_input(output: &Path, inputs: &[PathBuf], help: &str) -> Result<(), Failure> {
-    let same = |input: &&PathBuf| is_same_file(opened(input), output);
+/// An error where a file is an input, by whatever name.
+pub(crate) fn check_no_input(output: &Path, inputs: &[PathBuf], help: &str) -> Result<(), Failure> {
+    let same = |input: &&PathBuf| is_same_file(opened(input), written_to(output));
     let Some(input) = inputs.iter().find(same) else { return Ok(()) };
     let message = match (output == input, is_standard(input)) {
+        _ if is_standard(output) => format!("standard output is the input {} too", named(input)),
         (true, _) => format!("{} is the input too", named(output)),
         (_, true) => format!("{} is standard input too", named(output)),
         _ => format!("{} and the input {} are one file", named(output), named(input)),
@@ -71,17 +129,12 @@ fn check_no_input(output: &Path, inputs: &[PathBuf], help: &str) -> Result<(), F
     Err(Failure::usage(&message, help))
 }
 
-/// The path of a file that need not be there yet, as it is in the folder.
-fn whole(path: &Path) -> PathBuf {
-    let (folder, name) = (path.parent(), path.file_name());
-    let folder = folder.filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    match (folder.canonicalize(), name) {
-        (Ok(folder), Some(name)) => folder.join(name),
-        _ => path.to_owned(),
-    }
-}
-
 /// The file that an input is read from.
 fn opened(input: &Path) -> &Path {
     if is_standard(input) { Path::new("/dev/stdin") } else { input }
+}
+
+/// The file that an output is written to.
+fn written_to(output: &Path) -> &Path {
+    if is_standard(output) { Path::new("/dev/stdout") } else { output }
 }

@@ -4,11 +4,11 @@ use super::check::Check;
 use super::diagnostics::{Failure, named, note};
 use super::emit;
 use super::model::{self, ReadArgs};
-use super::outputs::{self, Overwrite};
+use super::outputs::{Inputs, Overwrite};
 use super::tool;
 use std::ffi::OsString;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use tfq_ir::{Module, counted, grouped};
 use tfq_opt::Optimizer;
 use tfq_opt::debug::{ReduceError, ReduceOptions, Reduction, reduce};
@@ -62,8 +62,9 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     });
     let options = ReduceOptions { optimizer, max_checks: args.max_checks };
     // Checks may take hours; a typing mistake should not cost their result.
-    let outputs: Vec<&Path> = args.output.as_deref().into_iter().collect();
-    outputs::check(&outputs, &args.reading.files(&args.model), Some(args.overwrite))?;
+    let others = model::file_of_target(&args.target).into_iter().collect();
+    let inputs = Inputs { model: args.reading.files(&args.model), others };
+    emit::check_module(args.output.as_deref(), &inputs, args.overwrite)?;
     let start = model::load_copy(&args.model, &args.reading)?;
     if has_passes {
         check_before(args, &check, &start)?;

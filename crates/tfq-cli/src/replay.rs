@@ -2,15 +2,15 @@
 
 use super::diagnostics::{Failure, named};
 use super::emit::{Emit, Form};
-use super::model::{self, Constants, ReadArgs};
-use super::outputs::{self, Overwrite};
+use super::model::{self, Constants, Files, ReadArgs};
+use super::outputs::{self, Inputs, Outputs, Overwrite};
+use super::summary::{Replayed, Run, Summary, Written};
 use super::tool;
 use std::ffi::OsString;
-use std::io::{self, Write};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use tfq_edits::{Blobs, Edits, EditsError, model_hash};
-use tfq_ir::{counted, grouped};
-use tfq_opt::pass::Pipeline;
+use tfq_opt::pass::{Pipeline, Timeline};
 use tfq_opt::{Error, Optimized, Optimizer};
 use tfq_tflite::{Access, Image};
 
@@ -47,6 +47,14 @@ pub(crate) struct Args {
     /// Go on with a model that the target's runtime refuses to load
     #[arg(long)]
     allow_unloadable: bool,
+
+    /// Print the summary as JSON to standard output
+    #[arg(long)]
+    json: bool,
+
+    /// Print errors only
+    #[arg(short, long)]
+    quiet: bool,
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
@@ -54,9 +62,16 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let output = form.output(args.output.as_deref());
     let side = output.and_then(|output| args.emit.side_file(form, output));
     let edits_side = model::side_file_beside(&args.edits);
-    let inputs = [args.reading.files(&args.model), vec![args.edits.clone()]].concat();
-    let inputs: Vec<PathBuf> = inputs.into_iter().chain(edits_side.clone()).collect();
-    let outputs: Vec<&Path> = output.into_iter().chain(side.as_deref()).collect();
+    let others =
+        [Some(args.edits.clone()), edits_side.clone(), model::file_of_target(&args.target)];
+    let inputs = Inputs {
+        model: args.reading.files(&args.model),
+        others: others.into_iter().flatten().collect(),
+    };
+    let outputs = Outputs { result: output, side: side.as_deref(), others: Vec::new() };
+    if args.json {
+        outputs::check_json(output)?;
+    }
     outputs::check(&outputs, &inputs, Some(args.overwrite))?;
     if model::is_standard(&args.model) && model::is_standard(&args.edits) {
         let help = "give one of them as a file";
@@ -69,72 +84,101 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     optimizer.allow_unloadable = args.allow_unloadable;
     optimizer.lower.placement = args.constants.into();
     let model = model::source(&args.model, &args.reading, Access::Whole)?;
-    let size = model.size(&args.model)?;
-    let of_edits = |error: EditsError| Failure::model(&args.edits, error.into());
+    let bytes_in = model.size(&args.model)?;
     let edits = read_edits(&args.edits)?;
     if edits.model().is_some() {
-        edits.check_model(&model_hash(&model.file)).map_err(of_edits)?;
+        let checked = edits.check_model(&model_hash(&model.file));
+        checked.map_err(|error| Failure::model(&args.edits, error.into()))?;
     }
-    let blobs = match edits_side {
+    let blobs = match &edits_side {
         Some(name) => {
-            Blobs::from_side_file(&model::read(&name, Access::Parts)?).map_err(|what| {
-                Failure::Model { message: format!("{}: {what}", named(&name)), help: None }
+            Blobs::from_side_file(&model::read(name, Access::Parts)?).map_err(|what| {
+                Failure::Model { message: format!("{}: {what}", named(name)), help: None }
             })?
         }
         None => Blobs::new(),
     };
     let result = optimizer.replay(model.source, &edits, &blobs).map_err(|error| match error {
-        Error::Edits(error) => of_edits(error),
+        Error::Edits(error) => of_edits(args, edits_side.is_some(), error),
         error @ Error::Replayed { .. } => Failure::model(&args.edits, error),
         error => Failure::model(&args.model, error),
     })?;
     let image = result.image().map_err(|error| Failure::model(&args.model, error))?;
-    match (output, form) {
-        (None, _) => (),
-        (Some(output), Form::Tflite) => model::write(output, &image, |_| ())?,
-        (Some(output), form) => args.emit.write(form, &result.module, output)?,
+    if let Some(output) = output {
+        let mut files = Files::new();
+        match form {
+            Form::Tflite => files.add(output, &image, |_| ())?,
+            form => args.emit.add(form, &result.module, output, &mut files)?,
+        }
+        files.commit()?;
     }
-    report(args, output, edits.len(), size, image.len()).map_err(super::diagnostics::output_failure)
+    let summary = Summary {
+        run: Run { target: named(&args.target), ..Run::default() },
+        replayed: Some(Replayed { file: named(&args.edits), edits: edits.len() }),
+        input: named(&args.model),
+        timeline: &Timeline::default(),
+        optimized: &result,
+        bytes_in,
+        bytes_out: image.len(),
+        verified: None,
+        output,
+        side_file: side,
+        edits: None,
+    };
+    let told = summary.tell(args.json, args.quiet);
+    told.map_err(super::diagnostics::output_failure)
 }
 
-fn report(
-    args: &Args,
-    output: Option<&Path>,
-    edits: usize,
-    before: u64,
-    after: u64,
-) -> io::Result<()> {
-    let mut out = model::beside(output);
-    let edits = counted(edits, "edit");
-    let (before, after) = (grouped(before), grouped(after));
-    writeln!(out, "{}: {before} to {after} bytes, {edits}", named(&args.model))?;
-    match output {
-        Some(output) if model::is_standard_output(output) => Ok(()),
-        Some(output) => writeln!(out, "  written to {}", named(output)),
-        None => writeln!(out, "  nothing written: give -o FILE"),
+/// What is wrong with the edits. Where bytes are missing, it is their side file that is.
+fn of_edits(args: &Args, has_side: bool, mut error: EditsError) -> Failure {
+    if error.is_missing_bytes() && !has_side {
+        error.help = Some(match model::is_standard(&args.edits) {
+            true => {
+                "the edits are on standard input, which has no side file: give them as a file, \
+                     with these bytes in the one that has .bin behind its name, or send few bytes \
+                     in base64"
+                    .to_owned()
+            }
+            false => format!(
+                "they are in a file that is not there: {} is written beside the edits, and goes \
+                 where they go",
+                named(model::side_file(&args.edits))
+            ),
+        });
     }
+    Failure::model(&args.edits, error.into())
 }
 
 fn read_edits(file: &Path) -> Result<Edits, Failure> {
-    let bytes = model::read(file, Access::Whole)?;
-    let text = std::str::from_utf8(&bytes).map_err(|error| Failure::Model {
-        message: format!("{}: byte {} is no UTF-8", named(file), error.valid_up_to()),
-        help: Some("edits are JSON; see docs/edits.md".to_owned()),
+    let text = match model::is_standard(file) {
+        true => tfq_tflite::read_text_of(io::stdin().lock(), model::MOST_TEXT),
+        false => tfq_tflite::read_text(file, model::MOST_TEXT),
+    };
+    let text = text.map_err(|error| {
+        let failure = Failure::file("cannot read", file, &error);
+        match error.kind() {
+            ErrorKind::InvalidData => failure.with_note("edits are JSON; see docs/edits.md"),
+            ErrorKind::FileTooLarge => {
+                failure.with_note("edits are JSON, and what is large goes to the file beside them")
+            }
+            _ => failure,
+        }
     })?;
-    Edits::parse(text).map_err(|error| Failure::model(file, error.into()))
+    Edits::parse(&text).map_err(|error| Failure::model(file, error.into()))
 }
 
-/// Where the edits of a run were written, and the bytes that they name by hash, if there are such.
-pub(crate) struct Written {
-    pub(crate) edits: PathBuf,
-    pub(crate) side_file: Option<PathBuf>,
+/// Where the bytes go that edits in this file name by hash. As with texts, it is written with the
+/// file whether or not there are some: what an earlier run left there belongs to nothing.
+pub(super) fn side_file(edits: &Path) -> Option<PathBuf> {
+    (!model::is_stream(edits)).then(|| model::side_file(edits))
 }
 
-/// Writes the edits of a run, and beside them the bytes that they name by hash.
-pub(super) fn write_edits(
+/// Adds the edits of a run, and beside them the bytes that they name by hash.
+pub(super) fn add_edits(
     file: &Path,
     optimized: &Optimized,
     model: String,
+    files: &mut Files,
 ) -> Result<Written, Failure> {
     let mut blobs = Blobs::new();
     let Some(edits) = optimized.edits(&mut blobs) else {
@@ -143,20 +187,18 @@ pub(super) fn write_edits(
             help: Some("this is a mistake in the tool; nothing was written".to_owned()),
         });
     };
-    let text = edits.for_model(model).to_json();
-    let has_blobs = blobs.added().len() > 0;
-    let side_file = has_blobs.then(|| model::side_file(file));
-    if model::is_stream(file) {
-        if has_blobs {
+    let side_file = side_file(file);
+    match &side_file {
+        Some(side_file) => {
+            let (start, pieces) = blobs.to_side_file_pieces();
+            files.add(side_file, &Image::of_pieces(start, pieces), |_| ())?;
+        }
+        None if blobs.added().len() > 0 => {
             let help = "their constants go to a file beside them: give --edits the name of one";
             return Err(Failure::usage("the edits cannot go to a stream", help));
         }
-        model::write_bytes(file, text)?;
-    } else {
-        let (start, pieces) = blobs.to_side_file_pieces();
-        let bytes = Image::of_pieces(start, pieces);
-        let text = Image::of_file(text.into());
-        model::write_with_side(file, &text, side_file.as_deref().map(|side| (side, &bytes)))?;
+        None => (),
     }
+    files.add_bytes(file, edits.for_model(model).to_json())?;
     Ok(Written { edits: file.to_owned(), side_file })
 }

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use tfq_ir::ElementType;
 use tfq_runtime::{self as runtime, Interface, Kernels, Value, write_npy};
 use tfq_text::visible;
-use tfq_tflite::write_bytes;
+use tfq_tflite::{Image, Links, Together, WriteError};
 
 /// Outputs of at most this many elements are printed whole.
 const FEW: usize = 16;
@@ -129,13 +129,15 @@ fn save(folder: &Path, outputs: &mut [Output<'_>]) -> Result<(), Failure> {
     let failed = |what: &Path, error: &io::Error| Failure::file("cannot write", what, error);
     fs::create_dir_all(folder).map_err(|error| failed(folder, &error))?;
     let files = files(folder, outputs.iter().map(|output| (output.signature, output.name)));
+    let mut together = Together::new(Links::Follow).without_waiting();
     for (output, file) in outputs.iter_mut().zip(files) {
         let mut bytes = Vec::new();
-        let written = write_npy(&mut bytes, output.value).and_then(|()| write_bytes(&file, bytes));
-        written.map_err(|error| failed(&file, &error))?;
+        write_npy(&mut bytes, output.value).map_err(|error| failed(&file, &error))?;
+        let added = together.add(&file, &Image::of_file(bytes.into()), |_| ());
+        added.map_err(|WriteError { path, error }| failed(&path, &error))?;
         output.file = Some(file);
     }
-    Ok(())
+    together.commit().map_err(|WriteError { path, error }| failed(&path, &error))
 }
 
 fn print(out: &mut impl Write, outputs: &[Output<'_>]) -> io::Result<()> {

@@ -2,7 +2,7 @@
 
 use super::diagnostics::Failure;
 use super::model::{self, ReadArgs};
-use super::outputs::{self, Overwrite};
+use super::outputs::{self, Inputs, Outputs, Overwrite};
 use std::path::{Path, PathBuf};
 use tfq_text as text;
 
@@ -24,7 +24,9 @@ pub(crate) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let output = args.output.as_deref().unwrap_or(Path::new("-"));
-    outputs::check(&[output], &args.reading.files(&args.model), Some(args.overwrite))?;
+    let inputs = Inputs { model: args.reading.files(&args.model), others: Vec::new() };
+    let outputs = Outputs { result: Some(output), ..Outputs::default() };
+    outputs::check(&outputs, &inputs, Some(args.overwrite))?;
     let module = model::load(&args.model, &args.reading)?;
     model::write_bytes(output, text::print_skeleton(&module))
 }

@@ -1,9 +1,8 @@
 //! What was done, for people and for machines.
 
-use super::args::Args;
 use super::diagnostics::named;
 use super::model::is_standard;
-use super::replay::Written;
+use super::shown::Shown;
 use super::verify::Verified;
 use serde_json::{Map, Value, json};
 use std::fmt;
@@ -14,8 +13,33 @@ use tfq_opt::Optimized;
 use tfq_opt::pass::{PassReport, Remark, RemarkKind, RuleCount, Timeline, Why};
 use tfq_text::visible;
 
+/// What the user asked for, as far as it is told again or says what to tell.
+#[derive(Default)]
+pub(crate) struct Run<'a> {
+    pub(crate) target: String,
+    pub(crate) dry_run: bool,
+    /// Whether the user named the passes.
+    pub(crate) passes_named: bool,
+    pub(crate) timing: bool,
+    /// The pass whose remarks are wanted, or nothing for all.
+    pub(crate) remarks: Option<&'a str>,
+}
+
+/// Edits that were applied in the place of passes.
+pub(crate) struct Replayed {
+    pub(crate) file: String,
+    pub(crate) edits: usize,
+}
+
+/// Where the edits of a run are written, and the bytes that they name by hash.
+pub(crate) struct Written {
+    pub(crate) edits: PathBuf,
+    pub(crate) side_file: Option<PathBuf>,
+}
+
 pub(crate) struct Summary<'a> {
-    pub(crate) args: &'a Args,
+    pub(crate) run: Run<'a>,
+    pub(crate) replayed: Option<Replayed>,
     /// The file that the model is from.
     pub(crate) input: String,
     pub(crate) timeline: &'a Timeline,
@@ -36,12 +60,24 @@ pub(crate) struct Summary<'a> {
 const MOST_REFUSALS: usize = 5;
 
 impl Summary<'_> {
-    pub(crate) fn text(&self, out: &mut impl Write) -> io::Result<()> {
+    /// Tells it in the way that the user asked for.
+    pub(crate) fn tell(&self, json: bool, quiet: bool) -> io::Result<()> {
+        match (json, quiet) {
+            (true, _) => self.json(&mut io::stdout().lock()),
+            (false, true) => Ok(()),
+            (false, false) => self.text(&mut Shown(io::stderr().lock())),
+        }
+    }
+
+    fn text(&self, out: &mut impl Write) -> io::Result<()> {
         let report = &self.optimized.report;
         let input = &self.input;
         let percent = 100.0 * self.bytes_out as f64 / self.bytes_in.max(1) as f64;
         let (before, after) = (grouped(self.bytes_in), grouped(self.bytes_out));
         writeln!(out, "{input}: {before} to {after} bytes ({percent:.1} %)")?;
+        if let Some(Replayed { file, edits }) = &self.replayed {
+            writeln!(out, "  {} of {file}", counted(*edits, "edit"))?;
+        }
         if let Some((kept, patches)) = self.optimized.kept {
             writeln!(out, "  kept {kept} of {}", counted(patches, "patch"))?;
             return self.whereabouts(out);
@@ -81,7 +117,7 @@ impl Summary<'_> {
         for (rule, skipped) in self.optimized.report.left_by_rule() {
             writeln!(out, "  left unchanged: {skipped} {rule}")?;
         }
-        let (target, result) = (named(&self.args.target), self.optimized);
+        let (target, result) = (&self.run.target, self.optimized);
         // A model that is not even loaded has the same faults twice.
         match result.unloadable.is_empty() {
             true => {
@@ -107,7 +143,7 @@ impl Summary<'_> {
                 let constants = constants(&self.side_file, "its");
                 writeln!(out, "  written to {}{constants}", named(output))?;
             }
-            None if self.args.dry_run => writeln!(out, "  nothing written: --dry-run")?,
+            None if self.run.dry_run => writeln!(out, "  nothing written: --dry-run")?,
             None if self.edits.is_some() => writeln!(out, "  no model written: give -o FILE")?,
             None => writeln!(out, "  nothing written: give -o FILE")?,
         }
@@ -122,8 +158,8 @@ impl Summary<'_> {
 
     /// Passes that the user named and that found nothing to do, with what came nearest.
     fn idle_passes(&self, out: &mut impl Write) -> io::Result<()> {
-        let named = self.args.passes.is_some() || self.args.pipeline.is_some();
-        for pass in self.optimized.report.passes.iter().filter(|pass| named && !pass.changed) {
+        let named = |pass: &&PassReport| self.run.passes_named && !pass.changed;
+        for pass in self.optimized.report.passes.iter().filter(named) {
             let missed = pass.remarks.iter().find(|remark| remark.kind == RemarkKind::Missed);
             match (&pass.nearest, missed) {
                 (Some(near), _) => writeln!(
@@ -222,7 +258,7 @@ impl Summary<'_> {
         Ok(())
     }
 
-    pub(crate) fn json(&self, out: &mut impl Write) -> io::Result<()> {
+    fn json(&self, out: &mut impl Write) -> io::Result<()> {
         let report = &self.optimized.report;
         let mut statistics = Map::new();
         for pass in &report.passes {
@@ -255,6 +291,9 @@ impl Summary<'_> {
             "skipped": self.optimized.report.left_by_rule(),
             "passes": passes,
         });
+        if let Some(Replayed { file, edits }) = &self.replayed {
+            object["replayed"] = json!({ "file": file, "edits": edits });
+        }
         if let Some(Written { edits, side_file }) = &self.edits {
             object["edits"] =
                 json!({ "file": named(edits), "side_file": side_file.as_ref().map(named) });
@@ -271,13 +310,16 @@ impl Summary<'_> {
             let faults = self.optimized.unrunnable.iter();
             object["unrunnable"] = faults.map(|one| fault(&one.place, &one.what)).collect();
         }
-        if self.args.timing {
+        if self.run.timing {
             object["timing"] = super::timing::json(self.timeline);
+        }
+        if let Some(Replayed { file, edits }) = &self.replayed {
+            writeln!(out, "  {} of {file}", counted(*edits, "edit"))?;
         }
         if let Some((kept, patches)) = self.optimized.kept {
             object["kept_patches"] = json!({ "kept": kept, "of": patches });
         }
-        if let Some(filter) = &self.args.remarks {
+        if let Some(filter) = self.run.remarks {
             let remarks: Vec<Value> =
                 self.chosen(filter).map(|(pass, r)| remark_json(pass, r)).collect();
             object["remarks"] = remarks.into();

@@ -1,9 +1,7 @@
 //! Where the time went: as a tree, as JSON, and as a trace that Chrome and Perfetto show.
 
-use super::diagnostics::Failure;
 use serde_json::{Value, json};
 use std::io::{self, Write};
-use std::path::Path;
 use tfq_ir::counted;
 use tfq_opt::pass::Timeline;
 
@@ -32,8 +30,8 @@ pub(crate) fn json(timeline: &Timeline) -> Value {
     spans.collect()
 }
 
-/// Writes the trace event format.
-pub(crate) fn write_trace(timeline: &Timeline, file: &Path) -> Result<(), Failure> {
+/// The trace event format.
+pub(crate) fn trace(timeline: &Timeline) -> String {
     let events: Vec<Value> = timeline
         .spans()
         .iter()
@@ -50,5 +48,5 @@ pub(crate) fn write_trace(timeline: &Timeline, file: &Path) -> Result<(), Failur
         })
         .collect();
     let trace = json!({ "traceEvents": events, "displayTimeUnit": "ms" });
-    super::model::write_bytes(file, format!("{trace}\n"))
+    format!("{trace}\n")
 }

@@ -1,7 +1,7 @@
 //! A folder of goldens and its index.
 
 use crate::entry::Entry;
-use crate::golden::{Golden, GoldenError, conflict, side_path, write_all};
+use crate::golden::{Golden, GoldenError, MOST_TEXT, conflict, side_path, write_all};
 use crate::index;
 use bytes::Bytes;
 use serde::Deserialize;
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 use tfq_ir::visible_path;
 use tfq_text::Level;
-use tfq_tflite::{Image, WriteError};
+use tfq_tflite::{Image, WriteError, read_text};
 
 /// The name of the index in its folder.
 pub const INDEX: &str = "index.toml";
@@ -89,7 +89,7 @@ impl Folder {
     /// The folder at `path`, with what its index says.
     pub fn open(path: &Path) -> Result<Self, FolderError> {
         let index = path.join(INDEX);
-        match fs::read_to_string(&index) {
+        match read_text(&index, MOST_TEXT) {
             Ok(text) => Self::parse(path, &text),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 Err(FolderError::NoIndex(path.to_owned()))
@@ -212,6 +212,16 @@ impl Folder {
     /// The file of a golden.
     pub fn golden_path(&self, name: &str) -> PathBuf {
         self.path.join(format!("{name}.golden"))
+    }
+
+    /// All that [`Self::add`] writes or removes for a golden of this name, and for its skeleton,
+    /// which is the model that the entry names.
+    pub fn files_of(&self, name: &str, skeleton: Option<&str>) -> Vec<PathBuf> {
+        let [golden, pending] = [self.golden_path(name), self.pending_path(name)];
+        let sides = [&golden, &pending].map(|path| side_path(path));
+        let skeleton = skeleton.map(|model| self.resolve(model));
+        let index = self.path.join(INDEX);
+        [golden, pending, index].into_iter().chain(sides).chain(skeleton).collect()
     }
 
     /// The file of a new result that waits for review.

@@ -24,16 +24,21 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::fmt::Write;
+use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::{fs, io};
 use tfq_ir::visible_path;
 use tfq_pass::{Node, NumericContract, Pipeline};
 use tfq_text as text;
+use tfq_text::side::is_side_file;
 use tfq_text::{Level, ParseError};
-use tfq_tflite::{Image, Links, WriteError, write_together};
+use tfq_tflite::{Image, Links, WriteError, read_all_of, read_text, write_together};
 
 /// Version of the form of golden files.
 pub const VERSION: u32 = 1;
+
+/// More than a golden or an index ever has. What is no file, such as a device, may have no end.
+pub(crate) const MOST_TEXT: u64 = 1 << 30;
 
 const FENCE: &str = "+++";
 const FINAL: &str = "final";
@@ -273,11 +278,12 @@ impl Golden {
 
     /// Reads a file, with the side file beside it where its level has one.
     pub fn read(path: &Path) -> Result<Self, GoldenError> {
-        let mut golden = Self::parse(&fs::read_to_string(path)?)?;
+        let mut golden = Self::parse(&read_text(path, MOST_TEXT)?)?;
         if golden.header.level == Level::Full.name() {
             let side = side_path(path);
-            golden.side = match fs::read(&side) {
-                Ok(bytes) => Some(bytes.into()),
+            let file = File::open(&side);
+            golden.side = match file.and_then(|file| read_all_of(file, is_side_file)) {
+                Ok(bytes) => Some(bytes),
                 Err(_) => return Err(GoldenError::NoSide(side)),
             };
         }

@@ -32,6 +32,11 @@ pub(super) fn hex(hash: &Hash, digits: usize) -> String {
     (0..digits).map(|n| char::from_digit(u32::from(digit(n)), 16).expect("below 16")).collect()
 }
 
+/// Whether bytes begin as a side file does.
+pub fn is_side_file(bytes: &[u8]) -> bool {
+    bytes.starts_with(MAGIC)
+}
+
 /// A side file under construction.
 #[derive(Debug, Default)]
 pub struct Writer {
@@ -99,7 +104,7 @@ struct Entry {
 impl Reader {
     /// Reads the list of what is in the file.
     pub fn new(file: &Bytes) -> Result<Self, &'static str> {
-        if !file.starts_with(MAGIC) {
+        if !is_side_file(file) {
             return Err("the side file does not begin with TFGSIDE1");
         }
         let number = |at: usize| -> Option<usize> {

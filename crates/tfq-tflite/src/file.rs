@@ -8,7 +8,9 @@ pub use destination::{Links, is_same_file, is_standard_output, is_stream};
 #[cfg(unix)]
 pub(crate) use temporary::remove_all as remove_temporaries;
 pub use temporary::{TemporaryFolder, remove_temporaries_on_signals};
-pub use write::{WriteError, check_can_write, write_atomically, write_bytes, write_together};
+pub use write::{
+    Together, WriteError, check_can_write, write_atomically, write_bytes, write_together,
+};
 
 use crate::mapped;
 use bytes::Bytes;
@@ -73,4 +75,44 @@ pub fn read_all(mut input: impl Read) -> io::Result<Bytes> {
     let mut bytes = Vec::new();
     input.read_to_end(&mut bytes)?;
     Ok(bytes.into())
+}
+
+/// Reads a stream to its end, which comes soon where its beginning is not that of what is wanted.
+/// Devices such as `/dev/zero` have no end.
+pub fn read_all_of(
+    mut input: impl Read,
+    is_wanted: impl FnOnce(&[u8]) -> bool,
+) -> io::Result<Bytes> {
+    /// From so much on it can be told.
+    const BEGINNING: u64 = 1 << 20;
+    let mut bytes = Vec::new();
+    input.by_ref().take(BEGINNING).read_to_end(&mut bytes)?;
+    if is_wanted(&bytes) {
+        input.read_to_end(&mut bytes)?;
+    }
+    Ok(bytes.into())
+}
+
+/// Reads a text, be it in a file or a stream. An error where it has more than `most` bytes, which
+/// are not read then, or where it is no UTF-8.
+pub fn read_text(path: &Path, most: u64) -> io::Result<String> {
+    let file = File::open(path)?;
+    if file.metadata()?.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    read_text_of(file, most)
+}
+
+/// As [`read_text`], of what is open already.
+pub fn read_text_of(input: impl Read, most: u64) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    input.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most {
+        let message = format!("it has more than {most} bytes");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        io::Error::new(io::ErrorKind::InvalidData, format!("byte {at} is no UTF-8"))
+    })
 }

@@ -17,9 +17,9 @@ mod trailer;
 
 pub use annotations::dequant_cache_bytes;
 pub use file::{
-    Access, Links, TemporaryFolder, WriteError, check_can_write, is_same_file, is_standard_output,
-    is_stream, read, read_all, read_copy, remove_temporaries_on_signals, write_atomically,
-    write_bytes, write_together,
+    Access, Links, TemporaryFolder, Together, WriteError, check_can_write, is_same_file,
+    is_standard_output, is_stream, read, read_all, read_all_of, read_copy, read_text, read_text_of,
+    remove_temporaries_on_signals, write_atomically, write_bytes, write_together,
 };
 pub use foreign::is_lfs_pointer;
 pub use image::Image;

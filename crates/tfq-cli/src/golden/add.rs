@@ -74,6 +74,10 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         return Err(failure(FolderError::Taken(entry.name)));
     }
     outputs::check_folder(&args.place.dir)?;
+    let written = folder.files_of(&entry.name, args.skeleton.then_some(&*entry.model));
+    let read = [Some(args.model.clone()), args.reading.side_file_of(&args.model)];
+    let read = read.into_iter().chain([args.pipeline.clone(), model::file_of_target(&args.target)]);
+    outputs::check_in_folder(&written, &read.flatten().collect::<Vec<_>>())?;
     // Nothing is written before it is known that the pipeline runs.
     let bytes = if args.skeleton {
         text::print_skeleton(&model::load(&args.model, &args.reading)?).into()

@@ -75,9 +75,7 @@ fn pipeline(folder: &Folder, entry: &Entry) -> Result<Pipeline, Failure> {
     match (&entry.passes, &entry.pipeline) {
         (_, Some(file)) => {
             let file = shortened(&folder.resolve(file));
-            let text = std::fs::read_to_string(&file);
-            let text = text.map_err(|error| Failure::file("cannot read", &file, &error))?;
-            model::pipeline(&named(&file), &text)
+            model::pipeline(&named(&file), &model::read_settings(&file)?)
         }
         (Some(passes), None) if passes == "default" && entry.prefer.is_some() => {
             let name = entry.prefer.as_deref().unwrap_or_default();

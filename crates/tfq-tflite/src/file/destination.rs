@@ -1,7 +1,7 @@
 //! What a path of an output stands for.
 
 use std::fs::{self, File, Metadata};
-use std::io;
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 /// Links are followed this far, as the kernel does.
@@ -31,6 +31,8 @@ pub(super) enum Destination {
 pub(super) enum There {
     Path(PathBuf),
     Descriptor(i32),
+    /// The standard output of this process, as others in it write there.
+    Standard,
 }
 
 impl Destination {
@@ -66,16 +68,18 @@ impl Destination {
 }
 
 impl There {
-    /// The file to write to, at the place where whoever opened it is.
-    pub(super) fn open(&self) -> io::Result<File> {
-        match self {
+    /// What to write to, at the place where whoever opened it is.
+    pub(super) fn open(&self) -> io::Result<Box<dyn Write>> {
+        Ok(match self {
             Self::Path(path) => {
                 // By way of a descriptor it may be a file, of which nothing is to be left.
                 let is_file = path.metadata()?.is_file();
-                File::options().write(true).truncate(is_file).open(path)
+                let file = File::options().write(true).truncate(is_file).open(path)?;
+                Box::new(BufWriter::new(file))
             }
-            Self::Descriptor(descriptor) => duplicate(*descriptor),
-        }
+            Self::Descriptor(descriptor) => Box::new(BufWriter::new(duplicate(*descriptor)?)),
+            Self::Standard => Box::new(io::stdout().lock()),
+        })
     }
 }
 
@@ -105,10 +109,22 @@ pub fn is_standard_output(path: &Path) -> bool {
     descriptor(path) == Some(1)
 }
 
-/// Whether both paths lead to one regular file, by links of either kind too.
+/// Whether both paths lead to one regular file, by links of either kind too: to one that is there,
+/// or to one that writing would make.
 pub fn is_same_file(a: &Path, b: &Path) -> bool {
-    let (Ok(one), Ok(other)) = (a.metadata(), b.metadata()) else { return false };
-    one.is_file() && other.is_file() && is_same(a, &one, b, &other)
+    match (a.metadata(), b.metadata()) {
+        (Ok(one), Ok(other)) => one.is_file() && other.is_file() && is_same(a, &one, b, &other),
+        (Err(_), Err(_)) => whole(&behind_links(a)) == whole(&behind_links(b)),
+        _ => false,
+    }
+}
+
+/// The path of a file that is not there yet, as it is in its folder.
+fn whole(path: &Path) -> PathBuf {
+    match (folder_of(path).canonicalize(), path.file_name()) {
+        (Ok(folder), Some(name)) => folder.join(name),
+        _ => path.to_owned(),
+    }
 }
 
 #[cfg(unix)]

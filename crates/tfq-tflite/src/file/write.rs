@@ -6,7 +6,7 @@ use crate::Image;
 use bytes::Bytes;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// A file that could not be written.
@@ -23,20 +23,30 @@ pub struct WriteError {
 /// process or the machine: to a temporary file in the same folder, which takes the name when
 /// the disk has it. A symbolic link stays one: what it names is replaced. A file that is
 /// replaced keeps its permissions. Pipes, devices and open descriptors are written to.
-pub fn write_atomically(path: &Path, image: &Image, progress: impl FnMut(u64)) -> io::Result<()> {
-    write(&[(path, image)], Links::Follow, true, progress).map_err(|failed| failed.error)
+pub fn write_atomically(
+    path: &Path,
+    image: &Image,
+    mut progress: impl FnMut(u64),
+) -> io::Result<()> {
+    let mut files = Together::new(Links::Follow);
+    let added = files.add(path, image, &mut progress);
+    let written = added.and_then(|()| files.write_streams(progress));
+    written.and_then(|()| files.commit()).map_err(|failed| failed.error)
 }
 
 /// Writes files that belong together so that all are new or all as they were.
 pub fn write_together(files: &[(&Path, &Image)], links: Links) -> Result<(), WriteError> {
-    write(files, links, true, |_| ())
+    let mut together = Together::new(links);
+    files.iter().try_for_each(|(path, image)| together.add(path, image, |_| ()))?;
+    together.commit()
 }
 
 /// Writes a file whole or not at all, and does not wait for the disk: for what shows on the way
 /// and can be had again.
 pub fn write_bytes(path: &Path, bytes: impl Into<Bytes>) -> io::Result<()> {
-    let image = Image::of_file(bytes.into());
-    write(&[(path, &image)], Links::Follow, false, |_| ()).map_err(|failed| failed.error)
+    let mut files = Together::new(Links::Follow).without_waiting();
+    let added = files.add(path, &Image::of_file(bytes.into()), |_| ());
+    added.and_then(|()| files.commit()).map_err(|failed| failed.error)
 }
 
 /// An error where nothing could be written to this path, before there is anything to write.
@@ -50,43 +60,80 @@ pub fn check_can_write(path: &Path) -> io::Result<()> {
     }
 }
 
-fn write(
-    files: &[(&Path, &Image)],
+/// Files that are written so that all are new or all as they were: all that a run leaves. Each is
+/// written to a temporary file as it comes, and they take their names together in the end. Where
+/// this is dropped before, nothing is left.
+#[derive(Debug)]
+pub struct Together {
     links: Links,
-    sync: bool,
-    mut progress: impl FnMut(u64),
-) -> Result<(), WriteError> {
-    let of = |path: &Path| {
-        let path = path.to_owned();
-        move |error| WriteError { path, error }
-    };
-    let mut staged = Vec::new();
-    let mut there = Vec::new();
-    for (path, image) in files {
-        match Destination::of(path, links).map_err(of(path))? {
+    wait: bool,
+    /// With the names that they are to get.
+    staged: Vec<(Temporary, PathBuf)>,
+    /// What goes into something that is there already, as the user named it.
+    streams: Vec<(PathBuf, There, Image)>,
+}
+
+impl Together {
+    /// No files; `links` is for all that come.
+    pub fn new(links: Links) -> Self {
+        Self { links, wait: true, staged: Vec::new(), streams: Vec::new() }
+    }
+
+    /// Whether the disk has them is not waited for.
+    #[must_use]
+    pub fn without_waiting(self) -> Self {
+        Self { wait: false, ..self }
+    }
+
+    /// Adds a file; `progress` is told how many bytes of it are written. Pipes, devices and open
+    /// descriptors wait for [`Self::write_streams`].
+    pub fn add(
+        &mut self,
+        path: &Path,
+        image: &Image,
+        mut progress: impl FnMut(u64),
+    ) -> Result<(), WriteError> {
+        let failed = |error| WriteError { path: path.to_owned(), error };
+        match Destination::of(path, self.links).map_err(failed)? {
             Destination::Name(target) => {
-                let file = stage(&target, image, sync, &mut progress).map_err(of(path))?;
-                staged.push((file, target));
+                let file = stage(&target, image, self.wait, &mut progress).map_err(failed)?;
+                self.staged.push((file, target));
             }
-            Destination::There(place) => there.push((*path, place, *image)),
+            Destination::There(place) => self.streams.push((path.into(), place, image.clone())),
         }
+        Ok(())
     }
-    // What cannot be taken back comes when everything else is known to be possible.
-    for (path, place, image) in there {
-        let mut write = || {
-            let mut out = BufWriter::new(place.open()?);
-            image.write_to(&mut out, &mut progress)?;
-            out.flush()
-        };
-        write().map_err(of(path))?;
+
+    /// Adds what goes to standard output; it is called `name` in errors.
+    pub fn add_standard_output(&mut self, name: &Path, image: &Image) {
+        self.streams.push((name.to_owned(), There::Standard, image.clone()));
     }
-    let folders: BTreeSet<PathBuf> =
-        staged.iter().map(|(_, target)| folder_of(target).to_owned()).collect();
-    commit(staged)?;
-    if sync {
-        folders.iter().for_each(|folder| sync_folder(folder));
+
+    /// Writes to the streams that were added. It cannot be taken back, so that everything else
+    /// that may fail comes first.
+    pub fn write_streams(&mut self, mut progress: impl FnMut(u64)) -> Result<(), WriteError> {
+        for (path, place, image) in self.streams.drain(..) {
+            let mut write = || {
+                let mut out = place.open()?;
+                image.write_to(&mut out, &mut progress)?;
+                out.flush()
+            };
+            write().map_err(|error| WriteError { path, error })?;
+        }
+        Ok(())
     }
-    Ok(())
+
+    /// Writes to the streams that are left, and gives the files their names.
+    pub fn commit(mut self) -> Result<(), WriteError> {
+        self.write_streams(|_| ())?;
+        let folders: BTreeSet<PathBuf> =
+            self.staged.iter().map(|(_, target)| folder_of(target).to_owned()).collect();
+        name_all(self.staged)?;
+        if self.wait {
+            folders.iter().for_each(|folder| sync_folder(folder));
+        }
+        Ok(())
+    }
 }
 
 /// The contents as a temporary file beside its place.
@@ -114,7 +161,7 @@ fn stage(
 }
 
 /// Gives files their names; where one cannot have its, the others get their old contents back.
-fn commit(files: Vec<(Temporary, PathBuf)>) -> Result<(), WriteError> {
+fn name_all(files: Vec<(Temporary, PathBuf)>) -> Result<(), WriteError> {
     // Those that are left after an error go after the lock, which they need.
     let mut files = files.into_iter();
     // A signal waits until it is done.
@@ -170,7 +217,10 @@ mod tests {
                     fs::create_dir(&text).unwrap();
                 }
             };
-            let failed = write(&files, Links::Follow, true, spoil).unwrap_err();
+            let mut together = Together::new(Links::Follow);
+            together.add(files[0].0, files[0].1, |_| ()).unwrap();
+            together.add(files[1].0, files[1].1, spoil).unwrap();
+            let failed = together.commit().unwrap_err();
             assert_eq!(failed.path, text);
             match side_was_there {
                 true => assert_eq!(fs::read_to_string(&side).unwrap(), "old side"),
