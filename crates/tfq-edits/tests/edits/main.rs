@@ -526,3 +526,24 @@ fn what_came_with_a_side_file_is_not_added_again() {
     let json = format!("{{\"constant\": {{\"blake3\": \"{hash}\"}}}}");
     assert_eq!(read_edit(&json, &rich(), &sent).unwrap(), Edit::Constant(bytes(1000)));
 }
+
+/// As docs/edits.md says: whoever sends edits in one go has to know them.
+#[test]
+fn a_new_constant_gets_the_number_behind_the_last() {
+    let mut module = Module::default();
+    let edit = |edits: &str| format!("{{\"tfq_edits\": 1, \"edits\": [{edits}]}}");
+    let one = r#"{"edit": {"constant": {"base64": "AQ=="}}}"#;
+    let json = edit(&format!("{one}, {one}, {{\"edit\": {{\"release\": [1]}}}}, {one}"));
+    Edits::parse(&json).unwrap().apply(&mut module, &Blobs::new()).unwrap();
+    let there: Vec<bool> = module.constants().iter().map(|(_, bytes)| bytes.is_some()).collect();
+    assert_eq!(there, [false, false, true, true]);
+
+    let mut module = rich();
+    let next = module.constants().len() as u32;
+    let patch = r#"{"edit": {"patch": {"subgraph": 0, "label": "add", "add_constants": [{"base64": "AQ=="}, {"base64": "Ag=="}]}}}"#;
+    let named = format!("{{\"edit\": {{\"constant\": {{\"buffer\": {}}}}}}}", next + 1);
+    let json = edit(&format!("{patch}, {named}"));
+    Edits::parse(&json).unwrap().apply(&mut module, &Blobs::new()).unwrap();
+    let bytes = module.constants().get(tfq_ir::BufferId(next + 2)).unwrap();
+    assert_eq!(bytes.as_ref(), [2]);
+}
