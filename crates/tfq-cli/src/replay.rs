@@ -10,6 +10,7 @@ use std::ffi::OsString;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use tfq_edits::{Blobs, Edits, EditsError, model_hash};
+use tfq_ir::{Module, Record};
 use tfq_opt::pass::{Pipeline, Timeline};
 use tfq_opt::{Error, Optimized, Optimizer};
 use tfq_tflite::{Access, Image};
@@ -114,7 +115,11 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     }
     let summary = Summary {
         run: Run { target: named(&args.target), ..Run::default() },
-        replayed: Some(Replayed { file: named(&args.edits), edits: edits.len() }),
+        replayed: Some(Replayed {
+            file: named(&args.edits),
+            edits: edits.len(),
+            erased_entries: erased_entries(&result.module),
+        }),
         input: named(&args.model),
         timeline: &Timeline::default(),
         optimized: &result,
@@ -127,6 +132,12 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     };
     let told = summary.tell(args.json, args.quiet);
     told.map_err(super::diagnostics::output_failure)
+}
+
+/// How many entries of records are of what was erased.
+fn erased_entries(module: &Module) -> usize {
+    let erased = |record: &Record| record.entries.len() - module.recorded(record).count();
+    module.records().map(|(_, record)| erased(record)).sum()
 }
 
 /// What is wrong with the edits. Where bytes are missing, it is their side file that is.

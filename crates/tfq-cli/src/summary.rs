@@ -29,6 +29,8 @@ pub(crate) struct Run<'a> {
 pub(crate) struct Replayed {
     pub(crate) file: String,
     pub(crate) edits: usize,
+    /// Entries of records of what was erased, which are not written.
+    pub(crate) erased_entries: usize,
 }
 
 /// Where the edits of a run are written, and the bytes that they name by hash.
@@ -75,8 +77,18 @@ impl Summary<'_> {
         let percent = 100.0 * self.bytes_out as f64 / self.bytes_in.max(1) as f64;
         let (before, after) = (grouped(self.bytes_in), grouped(self.bytes_out));
         writeln!(out, "{input}: {before} to {after} bytes ({percent:.1} %)")?;
-        if let Some(Replayed { file, edits }) = &self.replayed {
+        if let Some(Replayed { file, edits, erased_entries }) = &self.replayed {
             writeln!(out, "  {} of {file}", counted(*edits, "edit"))?;
+            if *erased_entries > 0 {
+                let entries = match erased_entries {
+                    1 => "1 entry of a record is of what was erased, and is".to_owned(),
+                    n => format!(
+                        "{} entries of records are of what was erased, and are",
+                        grouped(*n as u64)
+                    ),
+                };
+                writeln!(out, "  {entries} not written")?;
+            }
         }
         if let Some((kept, patches)) = self.optimized.kept {
             writeln!(out, "  kept {kept} of {}", counted(patches, "patch"))?;
@@ -291,8 +303,9 @@ impl Summary<'_> {
             "skipped": self.optimized.report.left_by_rule(),
             "passes": passes,
         });
-        if let Some(Replayed { file, edits }) = &self.replayed {
-            object["replayed"] = json!({ "file": file, "edits": edits });
+        if let Some(Replayed { file, edits, erased_entries: erased }) = &self.replayed {
+            object["replayed"] =
+                json!({ "file": file, "edits": edits, "erased_record_entries": erased });
         }
         if let Some(Written { edits, side_file }) = &self.edits {
             object["edits"] =
@@ -312,9 +325,6 @@ impl Summary<'_> {
         }
         if self.run.timing {
             object["timing"] = super::timing::json(self.timeline);
-        }
-        if let Some(Replayed { file, edits }) = &self.replayed {
-            writeln!(out, "  {} of {file}", counted(*edits, "edit"))?;
         }
         if let Some((kept, patches)) = self.optimized.kept {
             object["kept_patches"] = json!({ "kept": kept, "of": patches });

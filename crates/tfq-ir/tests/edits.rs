@@ -332,6 +332,12 @@ fn signatures_and_records_are_held_to_what_there_is() {
     let about = Record { about: vec![250], ..Record::default() };
     let error = module.apply(record("acme.mine", about)).unwrap_err();
     assert_eq!(error.reason, Reason::RecordOperator("acme.mine".into(), 250));
+    // A record is written in the place of metadata of its name, which would have no effect.
+    for bytes in [Some(bytes(1)), None] {
+        let error = module.apply(Edit::Metadata("acme.mine".into(), bytes)).unwrap_err();
+        assert_eq!(error.reason, Reason::MetadataOfRecord("acme.mine".into()));
+        assert!(error.to_string().ends_with("change the record, or drop it first"), "{error}");
+    }
     // Metadata that is no record keeps its name, and is not dropped as one.
     module.apply(Edit::Metadata("acme.build".into(), Some(bytes(1)))).unwrap();
     let error = module.apply(record("acme.build", Record::default())).unwrap_err();

@@ -15,10 +15,11 @@ use layout::Layout;
 use printer::{Aside, Printed, Printer};
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
+use std::sync::Arc;
 use tfq_ir::quote_into;
 use tfq_ir::{
-    Attr, CacheReason, DEQUANT_CACHE_METADATA, Module, OpId, OpKind, Recorded, SubgraphId,
-    TensorId, TensorLink, catalog,
+    Attr, CacheReason, DEQUANT_CACHE_METADATA, Metadata, Module, OpId, OpKind, Recorded,
+    SubgraphId, TensorId, TensorLink, catalog,
 };
 
 pub(super) fn print(module: &Module, level: Level) -> String {
@@ -165,10 +166,23 @@ impl<'m> Printer<'m> {
             self.out.push('\n');
         }
         for (n, entry) in module.metadata().iter().enumerate() {
+            // What it holds is what the record says. Its place in the file is for layouts; and of
+            // several entries of a name it is the first.
+            let (before, more) = module.metadata().split_at(n);
+            let is_other = |list: &[Metadata]| list.iter().any(|one| one.name == entry.name);
+            let has_record =
+                |key: &Arc<str>| **key != *DEQUANT_CACHE_METADATA && module.record(key).is_some();
+            let of_record = entry.name.as_ref().is_some_and(has_record) && !is_other(before);
+            if of_record && layout.is_none() && !is_other(&more[1..]) {
+                continue;
+            }
             self.out.push_str("metadata ");
             self.optional(entry.name.as_deref());
             if let Some(place) = layout.and_then(|layout| layout.metadata[n]) {
                 _ = write!(self.out, " buffer {place}");
+            }
+            if of_record {
+                self.out.push_str(" of record");
             }
             self.out.push_str(" = ");
             match module.constants().get(entry.buffer) {

@@ -769,6 +769,7 @@ fn a_record_in_the_words_of_another_version_stays_as_it_is() {
     let mut other = own.to_vec();
     other[at..at + 7].copy_from_slice(b"another");
     let other = Bytes::from(other);
+    module.apply(Edit::Record(DEQUANT_CACHE_METADATA.into(), None)).unwrap();
     module.apply(Edit::Metadata(DEQUANT_CACHE_METADATA.into(), Some(other.clone()))).unwrap();
     let mut again = lifted(&lowered(&module, Placement::Auto));
     assert_eq!(record(&again), other);
@@ -785,8 +786,8 @@ fn a_record_that_cannot_be_read_stays_until_its_numbers_may_be_wrong() {
     other_name[at] = b'R';
     for bytes in [Bytes::from_static(b"newer"), whole.slice(..20), Bytes::from(other_name)] {
         let mut module = recorded();
+        module.apply(Edit::Record(DEQUANT_CACHE_METADATA.into(), None)).unwrap();
         module.apply(Edit::Metadata(DEQUANT_CACHE_METADATA.into(), Some(bytes.clone()))).unwrap();
-        module = module.rebuilt(|parts| parts.set_dequant_cache(None));
         let mut module = lifted(&lowered(&module, Placement::Auto));
         assert_eq!(module.dequant_cache(), None);
         assert_eq!(record(&module), bytes);

@@ -181,6 +181,20 @@ fn a_record_of_what_is_not_made_yet_is_refused() {
     refused(&record("tfq.dequant_cache", "", "@0#4"), always);
 }
 
+/// It would have no effect.
+#[test]
+fn metadata_under_the_key_of_a_record_is_refused() {
+    let record = r#"{"edit": {"record": {"key": "acme.x", "record": {"entries": []}}}}"#;
+    let (module, _) = chain();
+    for content in ["null", r#"{"base64": "AQ=="}"#] {
+        let edit = format!("{{\"metadata\": {{\"name\": \"acme.x\", \"content\": {content}}}}}");
+        let json = format!("{{\"tfq_edits\": 1, \"edits\": [{record}, {{\"edit\": {edit}}}]}}");
+        let found = refused_by(&module, &Blobs::new(), &json);
+        let wanted = "`acme.x` is a record, which is written in the place of metadata of this name; change the record, or drop it first";
+        assert!(found.starts_with("edits[1].edit: ") && found.contains(wanted), "{found}");
+    }
+}
+
 #[test]
 fn an_edit_that_does_not_fit_takes_back_those_before_it() {
     let (module, c) = chain();

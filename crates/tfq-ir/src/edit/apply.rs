@@ -57,6 +57,9 @@ impl Module {
                 }
                 Ok(self.release(ids))
             }
+            Edit::Metadata(name, _) if self.records.contains_key(name) => {
+                Err(Reason::MetadataOfRecord(name.clone()))
+            }
             Edit::Metadata(name, Some(bytes)) => quiet_with(self.put_metadata(name, bytes.clone())),
             Edit::Metadata(name, None) => {
                 let before = self.metadata.len();

@@ -84,6 +84,11 @@ pub enum Reason {
     RecordKey(Arc<str>),
     #[error("the file has metadata `{0}` that is no record; give the record another key")]
     RecordName(Arc<str>),
+    #[error(
+        "`{0}` is a record, which is written in the place of metadata of this name; change the \
+         record, or drop it first"
+    )]
+    MetadataOfRecord(Arc<str>),
     #[error("record `{0}` is about {1}, which is no operator of the format")]
     RecordOperator(Arc<str>, i32),
     #[error("the format has no operator {0}")]

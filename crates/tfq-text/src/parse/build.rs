@@ -49,6 +49,7 @@ pub(super) fn build(mut raw: Raw) -> Parsed<Module> {
     parts.version = raw.version.unwrap_or(3);
     parts.description = raw.description.take();
     parts.op_codes = std::mem::take(&mut raw.op_codes);
+    check_metadata(&raw)?;
     parts.metadata = raw
         .metadata
         .iter()
@@ -216,6 +217,30 @@ fn apply_layouts(raw: &mut Raw) -> Parsed<Vec<Vec<usize>>> {
         return fail(subgraph.span.clone(), format!("`{name}` has no layout"));
     }
     Ok(order)
+}
+
+/// A record is written in the place of the first metadata of its key, so that what that holds has
+/// no effect. Where it stands for its place in the file, it says so.
+fn check_metadata(raw: &Raw) -> Parsed<()> {
+    let mut seen = HashSet::new();
+    for entry in &raw.metadata {
+        let is_first = seen.insert(&entry.name);
+        let is_key = |key: &Arc<str>| entry.name.as_ref() == Some(key);
+        let is_its_place = is_first && raw.records.iter().any(|record| is_key(&record.key));
+        match (entry.of_record, is_its_place) {
+            (true, false) => {
+                let message = "there is no record of this name, or an entry for it above";
+                return fail_with(entry.span.clone(), message, "leave out `of record`");
+            }
+            (false, true) => {
+                let message = "there is a record of this name, which is written in its place";
+                let help = "leave out the metadata, or the record";
+                return fail_with(entry.span.clone(), message, help);
+            }
+            _ => (),
+        }
+    }
+    Ok(())
 }
 
 /// The constants, with their numbers put into tensors and returned for the metadata.

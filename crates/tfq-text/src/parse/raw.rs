@@ -59,7 +59,11 @@ pub(super) enum RawRecorded {
 #[derive(Debug)]
 pub(super) struct RawMetadata {
     pub(super) name: Option<Arc<str>>,
+    /// Where the name stands.
+    pub(super) span: Span,
     pub(super) buffer: Option<(u32, Span)>,
+    /// Whether it says that it is the place of the record of its name.
+    pub(super) of_record: bool,
     pub(super) bytes: Option<Bytes>,
 }
 

@@ -106,6 +106,7 @@ impl Parser<'_> {
             }
             "description" => raw.description = Some(self.string("a description")?.into()),
             "metadata" => {
+                let span = self.span();
                 let name = self.optional_string()?;
                 let buffer = match self.eat_word("buffer") {
                     true => {
@@ -115,9 +116,13 @@ impl Parser<'_> {
                     }
                     false => None,
                 };
+                let of_record = self.eat_word("of");
+                if of_record {
+                    self.word("record")?;
+                }
                 self.mark('=')?;
                 let bytes = if self.eat_word("none") { None } else { Some(self.blob()?) };
-                raw.metadata.push(RawMetadata { name, buffer, bytes });
+                raw.metadata.push(RawMetadata { name, span, buffer, of_record, bytes });
             }
             "external_group" => {
                 let name = self.optional_string()?;

@@ -57,3 +57,44 @@ fn a_record_that_cannot_be_is_refused() {
         assert!(found.contains(message), "{section}: {found}");
     }
 }
+
+/// A record is written in the place of metadata of its key, whatever that holds.
+#[test]
+fn metadata_of_a_record_says_so_or_is_refused() {
+    let with =
+        |metadata: &str| MODEL.replace("tfg 1 types\n", &format!("tfg 1 types\n\n{metadata}\n"));
+    let found = error(&with("metadata \"acme.ranges\" = b\"old\"")).to_string();
+    assert!(
+        found.contains("there is a record of this name, which is written in its place"),
+        "{found}"
+    );
+    for metadata in [
+        "metadata \"acme.other\" of record = b\"\"",
+        "metadata \"acme.ranges\" of record = b\"\"\nmetadata \"acme.ranges\" of record = b\"\"",
+    ] {
+        let found = error(&with(metadata)).to_string();
+        assert!(
+            found.contains("there is no record of this name, or an entry for it above"),
+            "{found}"
+        );
+    }
+    // Its place in the file is for layouts: where there are none, it is said once.
+    let module = text::parse(
+        &with("metadata \"acme.ranges\" of record = b\"old\""),
+        &ParseOptions::default(),
+    );
+    let module = module.unwrap();
+    assert_eq!((module.metadata().len(), module.records().count()), (1, 1));
+    assert_eq!(text::print(&module, Level::Types), MODEL);
+    let (full, side) = text::print_with_side(&module);
+    assert!(full.contains("metadata \"acme.ranges\" of record = b\"old\""), "{full}");
+    let back = text::parse(&full, &with_side(side)).unwrap();
+    assert_eq!(text::print_with_side(&back).0, full);
+    // Of several of a name the first is meant; the others are metadata like any.
+    let two =
+        "metadata \"acme.ranges\" of record = b\"old\"\nmetadata \"acme.ranges\" = b\"other\"";
+    let module = text::parse(&with(two), &ParseOptions::default()).unwrap();
+    let printed = text::print(&module, Level::Types);
+    assert!(printed.contains(two), "{printed}");
+    text::parse(&printed, &ParseOptions::default()).unwrap();
+}
