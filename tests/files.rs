@@ -124,8 +124,9 @@ fn no_other_output_takes_the_place_of_an_input_whatever_is_forced() {
         std::os::unix::fs::symlink(file, links.path(format!("soft{n}"))).unwrap();
         fs::hard_link(file, links.path(format!("hard{n}"))).unwrap();
     }
-    for n in 0..all.len() {
-        for name in [all[n].clone(), links.path(format!("soft{n}")), links.path(format!("hard{n}"))]
+    for (n, file) in all.iter().enumerate() {
+        for name in
+            [file.to_path_buf(), links.path(format!("soft{n}")), links.path(format!("hard{n}"))]
         {
             let force = ["--force", "-q"];
             let by_options = [("--pipeline", &*passes), ("--target", &target)];
