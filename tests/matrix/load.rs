@@ -18,7 +18,7 @@ use tfq_opt::target::Target;
 type Case = (&'static str, fn(bool) -> Module);
 
 /// What the rows are about, in the order of the file.
-const CASES: [Case; 24] = [
+const CASES: [Case; 35] = [
     ("custom-without-name", |bad| {
         with_code(OpCode { custom: (!bad).then(|| "Foo".into()), ..code(ops::CUSTOM, 1) })
     }),
@@ -96,6 +96,79 @@ const CASES: [Case; 24] = [
         densified(sparsity([0, 2, 4], [0, 1, 2, if bad { 300_000_000 } else { 3 }]), 4)
     }),
     ("sparse-data", |bad| densified(sparsity([0, 2, 4], [0, 1, 2, 3]), if bad { 1 } else { 4 })),
+    ("signature-without-subgraph", |bad| with_signature(u32::from(bad) * 7, false)),
+    ("signature-input-constant", |bad| with_signature(0, bad)),
+    ("no-value", |bad| {
+        let mut build = Build::new();
+        let tensor = |name| Tensor::new(name, ElementType::Float32, [1, 4]);
+        let [none, result] = ["none", "result"].map(|name| build.builder.tensor(tensor(name)));
+        let read = if bad { none } else { build.x };
+        build.builder.op(op(ops::RELU, &[]), &[Some(read)], &[result]);
+        build.finish().0
+    }),
+    ("blockwise-misfit", |bad| {
+        let mut build = Build::new();
+        let buffer = build.bytes(&[0x11; 128]);
+        let scales = build.bytes(&[0, 0x3c].repeat(4));
+        let scales = if bad { BufferId::NONE } else { scales };
+        let (float16, int4) = (ElementType::Float16, ElementType::Int4);
+        let scales = Tensor { buffer: scales, ..Tensor::new("scales", float16, [4, 1]) };
+        let details = QuantizationDetails::Blockwise {
+            scales: TensorLink::Tensor(build.builder.tensor(scales)),
+            zero_points: TensorLink::Raw(-1),
+            block_size: 64,
+            block_shape: Vec::new(),
+        };
+        let quantization = Some(Quantization { details, ..Quantization::default() }.into());
+        let table = Tensor { buffer, quantization, ..Tensor::new("table", int4, [4, 64]) };
+        let table = build.builder.tensor(table);
+        let buffer = build.bytes(&[0; 4]);
+        let ids = Tensor { buffer, ..Tensor::new("ids", ElementType::Int32, [1]) };
+        let ids = build.builder.tensor(ids);
+        let rows = build.builder.tensor(Tensor::new("rows", ElementType::Float32, [1, 64]));
+        let mut lookup = op(ops::EMBEDDING_LOOKUP, &[]);
+        lookup.version = 4;
+        build.builder.op(lookup, &[Some(ids), Some(table)], &[rows]);
+        build.finish().0
+    }),
+    ("external-with-data", |bad| {
+        let mut build = Build::new();
+        let buffer = build.bytes(&[0; 16]);
+        let tensor = Tensor::new("t", ElementType::Float32, [4]);
+        let external_buffer = u32::from(bad);
+        build.builder.tensor(Tensor { buffer, external_buffer, ..tensor });
+        build.finish().0
+    }),
+    ("external-absent", |bad| {
+        let mut build = Build::new();
+        let tensor = |name| Tensor::new(name, ElementType::Float32, [1, 4]);
+        let outside = Tensor { external_buffer: u32::from(bad), ..tensor("outside") };
+        let [outside, result] = [outside, tensor("result")].map(|t| build.builder.tensor(t));
+        let read = if bad { outside } else { build.x };
+        build.builder.op(op(ops::RELU, &[]), &[Some(read)], &[result]);
+        build.finish().0
+    }),
+    ("string-data", |bad| {
+        let mut build = Build::new();
+        // How many, where each begins and the last ends, and what they are.
+        let table = [2_i32, 16, 17, if bad { 1 << 30 } else { 18 }];
+        let mut bytes: Vec<u8> = table.iter().flat_map(|n| n.to_le_bytes()).collect();
+        bytes.extend(*b"ab");
+        let buffer = build.bytes(&bytes);
+        let strings = Tensor { buffer, ..Tensor::new("s", ElementType::String, [2]) };
+        let strings = build.builder.tensor(strings);
+        let equal = build.builder.tensor(Tensor::new("equal", ElementType::Bool, [2]));
+        build.builder.op(op(ops::EQUAL, &[]), &[Some(strings), Some(strings)], &[equal]);
+        build.finish().0
+    }),
+    ("recursive-call", |bad| {
+        let body = if bad {
+            "%y = WHILE(%x) {cond_subgraph_index = @condition, body_subgraph_index = @body} : f32[1,4]"
+        } else {
+            ADD_ONE
+        };
+        parsed("WHILE", &WHILE.replace("@BODY", "@body").replace(ADD_ONE, body))
+    }),
     ("no such operator", |bad| with_op(if bad { ops::STABLEHLO_TANH } else { ops::TANH }, &[])),
     ("no options", |bad| basic_lstm(|options| if bad { "{none}".to_owned() } else { options })),
     ("new_shape", |bad| {
@@ -134,6 +207,19 @@ const CASES: [Case; 24] = [
         let constants = ConstantPool::new(build.constants);
         Module::new(if bad { vec![main] } else { vec![main, other] }, constants)
     }),
+    ("no subgraph to reduce by", |bad| {
+        let body = if bad { "-1" } else { "1" };
+        parsed("STABLEHLO_REDUCE_WINDOW", &REDUCE_WINDOW.replace("BODY", body))
+    }),
+    ("branch of other operands", |bad| {
+        let returned = if bad { "" } else { "output %y" };
+        parsed("IF", &IF.replace("RETURNED", returned))
+    }),
+    ("loop of other operands", |bad| {
+        let text = WHILE.replace("@BODY", "@body");
+        let more = "output %go\n  output %less";
+        parsed("WHILE", &if bad { text.replace("output %go", more) } else { text })
+    }),
     ("same subgraph", |bad| {
         let body = if bad { "@condition" } else { "@body" };
         parsed("WHILE", &WHILE.replace("@BODY", body))
@@ -168,6 +254,36 @@ subgraph @body {
   %one = const : f32[1] = [1.0]
   %y = ADD(%x, %one) : f32[1,4]
   output %y
+}
+";
+const ADD_ONE: &str = "%y = ADD(%x, %one) : f32[1,4]";
+
+const IF: &str = "tfg 1 quant
+subgraph @main {
+  %x = input : f32[1,4]
+  %yes = const : bool[1] = [true]
+  %y = IF(%yes, %x) {then_subgraph_index = @branch, else_subgraph_index = @branch} : f32[1,4]
+  output %y
+}
+subgraph @branch {
+  %x = input : f32[1,4]
+  %y = RELU(%x) : f32[1,4]
+  RETURNED
+}
+";
+
+const REDUCE_WINDOW: &str = "tfg 1 quant
+subgraph @main {
+  %x = input : f32[1,4]
+  %zero = const : f32[] = [0.0]
+  %y = STABLEHLO_REDUCE_WINDOW(%x, %zero) {window_dimensions = [1, 1], window_strides = [1, 1], base_dilations = [1, 1], window_dilations = [1, 1], padding = [0, 0, 0, 0], body_subgraph_index = BODY} : f32[1,4]
+  output %y
+}
+subgraph @sum {
+  %a = input : f32[]
+  %b = input : f32[]
+  %c = ADD(%a, %b) : f32[]
+  output %c
 }
 ";
 
@@ -222,7 +338,10 @@ impl Check {
             if self.fails == "silent" {
                 continue;
             }
-            let outcome = runner::outputs(runtime, &build(true), kernels).map_err(|e| e.stage);
+            // The two interfaces of the runtime do not look at the same things.
+            let outcome = runner::outputs(runtime, &build(true), kernels)
+                .and_then(|_| runner::outputs_of_python(runtime, &build(true), kernels));
+            let outcome = outcome.map_err(|error| error.stage);
             // The C API loads and prepares in one, so that it does not tell which of the two failed.
             let right = match &self.fails[..] {
                 "load" | "prepare" => matches!(outcome, Err(Stage::Load | Stage::Prepare)),
@@ -293,6 +412,31 @@ fn with_code(code: OpCode) -> Module {
     let (mut module, _) = Build::new().finish();
     module = module.rebuilt(|parts| parts.op_codes.push(code));
     module
+}
+
+/// A signature of this subgraph, which takes a constant beside `x`.
+fn with_signature(subgraph: u32, constant: bool) -> Module {
+    let mut build = Build::new();
+    let w = build.builder.tensor(Tensor {
+        buffer: BufferId(1),
+        ..Tensor::new("read-only", ElementType::Float32, [1, 4])
+    });
+    let (module, [x, y]) = build.finish();
+    let port = |(name, id): (&str, TensorId)| {
+        let link = if subgraph == 0 { TensorLink::Tensor(id) } else { TensorLink::Raw(0) };
+        (Some(name.into()), link)
+    };
+    let mut inputs = vec![("x", x)];
+    inputs.extend(constant.then_some(("w", w)));
+    module.rebuilt(|parts| {
+        parts.signatures.push(Signature {
+            key: Some("serve".into()),
+            inputs: inputs.into_iter().map(port).collect(),
+            outputs: vec![port(("y", y))],
+            subgraph,
+            deprecated_tag: None,
+        })
+    })
 }
 
 fn with_tensor(tensor: Tensor) -> Module {

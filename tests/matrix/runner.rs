@@ -23,11 +23,7 @@ pub(crate) fn outputs(
     module: &Module,
     kernels: Kernels,
 ) -> Result<Vec<Value>, RuntimeError> {
-    let image = lower(module, &LowerOptions::default())
-        .map_err(|error| RuntimeError::new(Stage::Load, error.to_string()))?;
-    let failed = |error: std::io::Error| RuntimeError::new(Stage::Load, error.to_string());
-    let mut file = tempfile::NamedTempFile::new().map_err(failed)?;
-    file.write_all(&image.to_vec()).map_err(failed)?;
+    let file = written(module)?;
     let variables = module
         .subgraphs()
         .any(|(_, graph)| graph.tensors().any(|tensor| graph.tensor(tensor).is_variable));
@@ -39,6 +35,23 @@ pub(crate) fn outputs(
         }
     }
     on(runtime, Engine::Python, &file, kernels)
+}
+
+/// The same by the Python interface, whatever the C API says.
+pub(crate) fn outputs_of_python(
+    runtime: &Runtime,
+    module: &Module,
+    kernels: Kernels,
+) -> Result<Vec<Value>, RuntimeError> {
+    on(runtime, Engine::Python, &written(module)?, kernels)
+}
+
+fn written(module: &Module) -> Result<tempfile::NamedTempFile, RuntimeError> {
+    let failed = |error: &dyn std::error::Error| RuntimeError::new(Stage::Load, error.to_string());
+    let image = lower(module, &LowerOptions::default()).map_err(|error| failed(&error))?;
+    let mut file = tempfile::NamedTempFile::new().map_err(|error| failed(&error))?;
+    file.write_all(&image.to_vec()).map_err(|error| failed(&error))?;
+    Ok(file)
 }
 
 fn on(

@@ -1,6 +1,7 @@
 //! A model: subgraphs, the constants they share, and what its file says besides.
 
 pub(crate) mod attributes;
+mod calls;
 mod constant;
 mod element;
 mod entries;

@@ -21,8 +21,8 @@ use crate::maps::{HashMap, HashSet};
 use crate::visible;
 use crate::words::{counted, grouped};
 use crate::{
-    Attributes, ElementType, Module, OpId, OpKind, Quantization, QuantizationDetails, Subgraph,
-    SubgraphId, TensorId, TensorLink,
+    Attributes, ElementType, Module, OpId, OpKind, Quantization, Subgraph, SubgraphId, TensorId,
+    TensorLink,
 };
 
 /// A damaged model may break a rule as often as it has bytes; the first ones tell enough.
@@ -269,11 +269,8 @@ impl Verify<'_> {
         if q.details.links().any(|link| !self.graph.contains_tensor(link)) {
             self.broken(n, id, "its scales or zero points are a tensor that is gone");
         }
-        if let QuantizationDetails::Blockwise { scales, zero_points, .. }
-        | QuantizationDetails::MultiAxis { scales, zero_points, .. } = &q.details
-            && let Some(number) =
-                [scales, zero_points].into_iter().find_map(|link| taken(*link, self.graph))
-        {
+        let mut links = q.details.scales_and_zero_points().into_iter().flatten();
+        if let Some(number) = links.find_map(|link| taken(link, self.graph)) {
             let what =
                 format!("its scales or zero points have number {number}, which a tensor has now");
             self.broken(n, id, what);

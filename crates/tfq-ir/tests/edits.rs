@@ -12,9 +12,10 @@ use std::sync::Arc;
 use tfq_ir::catalog::ops;
 use tfq_ir::{
     Attr, BufferId, BufferRef, ConstantPool, DEQUANT_CACHE_METADATA, Edit, ElementType,
-    InsertionPoint, Module, Op, OpChange, OpId, OpKind, Patch, Quantization, Reason, Record,
-    RecordEntry, Recorded, Sparsity, SubgraphBuilder, SubgraphId, Tensor, TensorChange, TensorId,
-    TensorRef, Use, VariantSubType,
+    ExternalBuffer, InsertionPoint, Module, Op, OpChange, OpId, OpKind, Patch, Quantization,
+    QuantizationDetails, Reason, Record, RecordEntry, Recorded, Signature, Sparsity,
+    SubgraphBuilder, SubgraphId, Tensor, TensorChange, TensorId, TensorLink, TensorRef, Use,
+    VariantSubType,
 };
 
 /// All that a module is, internals of the graph included, but for the numbers of its epochs, which
@@ -344,6 +345,129 @@ fn signatures_and_records_are_held_to_what_there_is() {
     assert_eq!(error.reason, Reason::RecordName("acme.build".into()));
     let drop = Edit::Record("acme.build".into(), None);
     assert_eq!(module.apply(drop).unwrap_err().reason, Reason::RecordName("acme.build".into()));
+}
+
+/// An edit does not make a model that no runtime can call; what came in so may stay.
+#[test]
+fn signatures_name_what_their_subgraph_takes_and_returns() {
+    let (mut module, c) = chain();
+    let told = |module: &mut Module, signatures: &[Signature]| {
+        let edit = Edit::Signatures(signatures.to_vec());
+        module.apply(edit).map(|_| ()).map_err(|error| error.reason.to_string())
+    };
+    let good = signature(0, &[c.x], &[c.y]);
+    let mut wrong = Vec::new();
+    for (inputs, outputs, what) in [
+        (&[c.a], &[c.y], "the subgraph does not take `a`"),
+        (&[c.x], &[c.b], "the subgraph does not return `b`"),
+    ] {
+        wrong.push((signature(0, inputs, outputs), format!("signature `serve`: {what} (``); set")));
+    }
+    let number = |signature: &Signature, number| {
+        let mut signature = signature.clone();
+        signature.outputs[0].1 = TensorLink::Raw(number);
+        signature
+    };
+    let gone = "signature `serve`: `` would be tensor 9, which is not there";
+    wrong.push((number(&good, 9), gone.to_owned()));
+    let nowhere = "signature `serve` would be of subgraph 7, of 1 subgraph";
+    wrong.push((signature(7, &[], &[]), nowhere.to_owned()));
+    for (signature, what) in &wrong {
+        let error = told(&mut module, std::slice::from_ref(signature)).unwrap_err();
+        assert!(error.starts_with(what), "{error}");
+    }
+    told(&mut module, std::slice::from_ref(&good)).unwrap();
+    // What is there already is no fault of who sends it again, with more beside it.
+    for (signature, _) in &wrong {
+        let mut module = module.rebuilt(|parts| parts.signatures = vec![signature.clone()]);
+        told(&mut module, &[good.clone(), signature.clone()]).unwrap();
+    }
+    let mut module = module.rebuilt(|parts| parts.signatures = vec![number(&good, 9)]);
+    let error = told(&mut module, &[number(&good, 8)]).unwrap_err();
+    assert!(error.starts_with("signature `serve`: `` would be tensor 8"), "{error}");
+}
+
+#[test]
+fn what_signatures_name_stays_an_input_or_output() {
+    let (mut module, c) = custom_chain();
+    module.apply(Edit::Signatures(vec![signature(0, &[c.x], &[c.y])])).unwrap();
+    let lost = |tensor: &str, verb| Reason::PortLost { tensor: tensor.into(), verb };
+    let unread = |p: &mut Patch| {
+        p.set_inputs([]);
+        p.clear_operand(c.first, 0);
+    };
+    assert_eq!(refuse(&mut module, unread), lost("x", "take"));
+    assert_eq!(refuse(&mut module, |p| p.set_outputs([c.b.into()])), lost("y", "return"));
+    apply(&mut module, |p| p.set_outputs([c.b.into(), c.y.into()]));
+    apply(&mut module, |p| p.replace_output(c.y, c.a));
+    assert_eq!(module.signatures(), [signature(0, &[c.x], &[c.a])]);
+    module.apply(Edit::Signatures(vec![signature(0, &[], &[])])).unwrap();
+    apply(&mut module, |p| p.set_outputs([]));
+    apply(&mut module, unread);
+}
+
+#[test]
+fn a_constant_does_not_become_an_input() {
+    let (mut module, c) = chain();
+    let made = apply(&mut module, |p| _ = p.new_constant(float("w"), bytes(8))).tensors[0];
+    let inputs = [c.x.into(), made.into()];
+    assert_eq!(refuse(&mut module, |p| p.set_inputs(inputs)), Reason::ConstantInput("w".into()));
+    apply(&mut module, |p| {
+        p.set_inputs(inputs);
+        p.set_buffer(made, BufferId::NONE);
+    });
+}
+
+#[test]
+fn scales_are_in_a_tensor_that_is_there() {
+    let (mut module, c) = chain();
+    let of = |scales, zero_points| {
+        let details = QuantizationDetails::Blockwise {
+            scales,
+            zero_points,
+            block_size: 2,
+            block_shape: Vec::new(),
+        };
+        Some(Arc::new(Quantization { details, ..Quantization::default() }))
+    };
+    let link = TensorLink::Tensor(c.b);
+    let raw = TensorLink::Raw;
+    for (what, number, q) in [
+        ("scales", -1, of(raw(-1), raw(-1))),
+        ("scales", 9, of(raw(9), link)),
+        ("zero points", 9, of(link, raw(9))),
+        ("zero points", -2, of(link, raw(-2))),
+    ] {
+        let dead = |tensor: &str| Reason::QuantizationLink { tensor: tensor.into(), what, number };
+        assert_eq!(refuse(&mut module, |p| p.set_quantization(c.a, q.clone())), dead("a"));
+        let new = Tensor { quantization: q, ..float("new") };
+        assert_eq!(refuse(&mut module, |p| _ = p.add_tensor(new)), dead("new"));
+    }
+    apply(&mut module, |p| p.set_quantization(c.a, of(link, raw(-1))));
+}
+
+#[test]
+fn external_buffers_have_ids_and_groups() {
+    let (mut module, _) = chain();
+    let buffer = |id, group| ExternalBuffer { id, group, offset: 0, length: 4, packing: None };
+    let external =
+        |buffers: &[ExternalBuffer]| Edit::External(vec![text("weights.bin")], buffers.to_vec());
+    let all = [
+        (vec![buffer(1, 1)], Reason::ExternalGroup { id: 1, group: 1, of: 1 }),
+        (vec![buffer(0, 0)], Reason::ExternalZero),
+        (vec![buffer(1, 0), buffer(2, 0), buffer(1, 0)], Reason::ExternalTwice(1)),
+    ];
+    for (buffers, reason) in all {
+        assert_eq!(module.apply(external(&buffers)).unwrap_err().reason, reason);
+        // A file that has it so already may be handed on so.
+        let mut odd = module.rebuilt(|parts| {
+            parts.external_buffer_groups = vec![text("weights.bin")];
+            parts.external_buffers.clone_from(&buffers);
+        });
+        odd.apply(external(&buffers)).unwrap();
+        assert_eq!(odd.external_buffers(), buffers);
+    }
+    module.apply(external(&[buffer(1, 0), buffer(2, 0)])).unwrap();
 }
 
 /// A record that nothing would ever put right is refused, and says why.

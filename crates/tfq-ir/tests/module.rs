@@ -569,7 +569,7 @@ fn scales_are_as_many_as_the_loader_wants() {
 
 #[test]
 fn quantisation_names_tensors_that_are_there() {
-    let (mut module, c) = chain();
+    let (mut module, _) = chain();
     let gone = add_tensor(&mut module, float("gone"));
     apply(&mut module, |patch| patch.erase_tensor(gone));
     let linked = |scales: TensorId, zero_points| {
@@ -588,9 +588,15 @@ fn quantisation_names_tensors_that_are_there() {
     let what = "its scales or zero points are a tensor that is gone";
     let error = broken(&Module::new(vec![graph], ConstantPool::default()));
     assert_eq!(error, format!("subgraph 0, tensor 0 (`t`): {what}"));
-    apply(&mut module, |patch| {
-        patch.set_quantization(c.a, linked(c.b, TensorLink::Raw(1000)));
-    });
+    // Numbers that never named anything are as they were in the file.
+    let mut builder = SubgraphBuilder::new(None);
+    let scales = builder.tensor(float("scales"));
+    let quantization = linked(scales, TensorLink::Raw(1000));
+    let t = builder.tensor(Tensor { quantization: quantization.clone(), ..float("t") });
+    let graph = builder.finish(vec![], vec![]);
+    let mut module = Module::new(vec![graph], ConstantPool::default());
+    module.verify().unwrap();
+    apply(&mut module, |patch| patch.set_quantization(t, quantization));
 }
 
 #[test]

@@ -82,6 +82,7 @@ impl Module {
                 quiet
             }
             Edit::External(groups, buffers) => {
+                check::external(self, groups, buffers)?;
                 self.external_buffer_groups.clone_from(groups);
                 self.external_buffers.clone_from(buffers);
                 told

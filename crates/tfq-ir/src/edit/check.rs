@@ -4,12 +4,12 @@ mod handles;
 mod meaning;
 mod overlay;
 
-pub(super) use handles::{known_ops, record, signatures};
+pub(super) use handles::{external, known_ops, record, signatures};
 
 use super::patch::{OpChange, OpRef, Patch, TensorChange, TensorRef};
 use super::refused::Reason;
 use crate::maps::{HashMap, IndexMap, IndexSet};
-use crate::{Attributes, Module, OpId};
+use crate::{Attributes, Module, OpId, QuantizationDetails, TensorId, TensorLink};
 use handles::handles;
 use overlay::Overlay;
 
@@ -36,6 +36,7 @@ impl Overlay<'_> {
         self.erasures()?;
         self.outputs()?;
         self.values()?;
+        self.ports()?;
         meaning::check(self)
     }
 
@@ -65,11 +66,15 @@ impl Overlay<'_> {
             matches!(change, TensorChange::Quantization(_) | TensorChange::Shape(_))
         };
         let changed = self.patch.tensor_changes.iter().filter(|(_, change)| matters(change));
-        let changed = changed.map(|(tensor, _)| &self.after[tensor]);
         let added = (0..).map(TensorRef::New).zip(&self.patch.tensors);
         let added = added.filter(|(tensor, _)| !self.after.contains_key(tensor));
-        for tensor in changed.chain(added.map(|(_, tensor)| tensor)) {
+        let changed = changed.map(|(of, _)| (*of, &self.after[of]));
+        for (of, tensor) in changed.chain(added) {
             let Some(q) = &tensor.quantization else { continue };
+            if let Some((what, number)) = self.new_dead_link(of, &q.details) {
+                let tensor = tensor.label().to_owned();
+                return Err(Reason::QuantizationLink { tensor, what, number });
+            }
             if !crate::verify::counts_fit(q, &tensor.shape) {
                 return Err(Reason::Quantization {
                     tensor: tensor.label().to_owned(),
@@ -81,6 +86,51 @@ impl Overlay<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Which of scales and zero points would have a number that is that of no tensor, where they had
+    /// not so before. Without zero points theirs is -1.
+    fn new_dead_link(
+        &self,
+        of: TensorRef,
+        details: &QuantizationDetails,
+    ) -> Option<(&'static str, i32)> {
+        let [scales, zero_points] = details.scales_and_zero_points()?;
+        let before = || match of {
+            TensorRef::Old(id) => self.graph.tensor(id).quantization.as_deref(),
+            TensorRef::New(_) => None,
+        };
+        let dead = match (scales, zero_points) {
+            (TensorLink::Raw(number), _) => ("scales", number),
+            (_, TensorLink::Raw(number)) if number != -1 => ("zero points", number),
+            _ => return None,
+        };
+        let before = before().and_then(|q| q.details.scales_and_zero_points());
+        (before != Some([scales, zero_points])).then_some(dead)
+    }
+
+    /// What signatures name stays an input or output, and no constant becomes an input.
+    fn ports(&self) -> Result<(), Reason> {
+        let mut inputs = self.patch.wiring.inputs.iter().flatten();
+        let was_input = |tensor| matches!(tensor, TensorRef::Old(id) if self.graph.is_input(id));
+        if let Some(tensor) =
+            inputs.find(|tensor| self.is_constant_after(**tensor) && !was_input(**tensor))
+        {
+            return Err(Reason::ConstantInput(self.tensor_label(*tensor)));
+        }
+        let lost = |tensor: TensorId, verb| {
+            let tensor = self.tensor_label(tensor.into());
+            Err(Reason::PortLost { tensor, verb })
+        };
+        if let Some(input) = self.inputs_lost().find(|id| self.module.is_signature_input(*id)) {
+            return lost(input, "take");
+        }
+        let named =
+            |id: &TensorId| self.module.references(self.patch.subgraph, *id).signature_output;
+        match self.outputs_lost().find(named) {
+            Some(output) => lost(output, "return"),
+            None => Ok(()),
+        }
     }
 
     /// Each tensor that the patch lets an op compute has no other producer afterwards.

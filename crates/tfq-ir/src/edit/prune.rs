@@ -51,26 +51,6 @@ impl Module {
         used
     }
 
-    /// For each subgraph, whether it is the main one or that of a signature, or one of those
-    /// calls it.
-    pub fn reached_subgraphs(&self) -> Vec<bool> {
-        let count = self.subgraphs.len();
-        let mut reached = vec![false; count];
-        let mut todo: Vec<usize> = vec![0];
-        todo.extend(self.signatures.iter().map(|s| s.subgraph as usize));
-        while let Some(at) = todo.pop() {
-            if at >= count || std::mem::replace(&mut reached[at], true) {
-                continue;
-            }
-            let sg = &self.subgraphs[at];
-            for op in sg.ops() {
-                let refs = sg.op(op).subgraph_refs();
-                todo.extend(refs.iter().filter_map(|(_, value)| usize::try_from(*value).ok()));
-            }
-        }
-        reached
-    }
-
     /// Drops buffers that no tensor and no metadata refers to. Buffer 0 stays: the format needs
     /// it. All stay where metadata numbers them.
     pub(super) fn drop_buffers(&mut self) -> Option<Applied> {

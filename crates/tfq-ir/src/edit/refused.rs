@@ -66,6 +66,32 @@ pub enum Reason {
         shape: Vec<i32>,
         dimension: i32,
     },
+    #[error(
+        "tensor `{tensor}`: its {what} would be tensor {number}, which is not there; name one that is, \
+         in the same patch where it is new"
+    )]
+    QuantizationLink { tensor: String, what: &'static str, number: i32 },
+    #[error("`{0}` would be an input and a constant, which no caller can set")]
+    ConstantInput(String),
+    #[error("signature `{key}` would be of subgraph {subgraph}, of {}", counted(*of, "subgraph"))]
+    SignatureSubgraph { key: String, subgraph: u32, of: usize },
+    #[error("signature `{key}`: `{port}` would be tensor {number}, which is not there")]
+    SignatureTensor { key: String, port: String, number: i32 },
+    #[error(
+        "signature `{key}`: the subgraph does not {verb} `{tensor}` (`{port}`); set what it takes and \
+         returns first"
+    )]
+    SignaturePort { key: String, port: String, tensor: String, verb: &'static str },
+    #[error(
+        "the subgraph would no longer {verb} `{tensor}`, and a signature does; set the signatures first"
+    )]
+    PortLost { tensor: String, verb: &'static str },
+    #[error("external buffer {id} would be in group {group}, of {}", counted(*of, "group"))]
+    ExternalGroup { id: u32, group: u32, of: usize },
+    #[error("two external buffers would have the id {0}")]
+    ExternalTwice(u32),
+    #[error("an external buffer would have the id 0, by which tensors say that they have none")]
+    ExternalZero,
     #[error(transparent)]
     Attr(#[from] AttrError),
     #[error("{0} has no options table")]

@@ -3,7 +3,7 @@
 
 use super::signature::tensors;
 use crate::maps::IndexMap;
-use crate::{Module, Signature, SubgraphId, TensorId};
+use crate::{Module, Signature, SubgraphId, Tensor, TensorId};
 use bytes::Bytes;
 
 /// What refers to a tensor besides operands and results of ops. A tensor that something refers
@@ -95,6 +95,27 @@ impl Module {
         let references = self.references(sg, tensor);
         let computed = self.subgraph(sg).producer(tensor).is_some();
         (!references.input && !references.scratch && !computed).then_some(bytes)
+    }
+
+    /// Whether anything gives a tensor a value: the file, a caller, an op, or the runtime where it is
+    /// a variable. One without elements needs none.
+    ///
+    /// # Panics
+    /// If the tensor has been erased.
+    pub fn has_value(&self, sg: SubgraphId, tensor: TensorId) -> bool {
+        let graph = self.subgraph(sg);
+        self.holds_value(graph.tensor(tensor))
+            || graph.is_input(tensor)
+            || graph.producer(tensor).is_some()
+            || graph.oddity(tensor).is_some()
+    }
+
+    /// Whether a tensor has a value though no caller and no op gives it one.
+    pub(crate) fn holds_value(&self, tensor: &Tensor) -> bool {
+        tensor.is_variable
+            || tensor.external_buffer != 0
+            || self.constants().constant(tensor.buffer).is_some()
+            || tensor.elements() == Some(0)
     }
 
     fn signatures_of(&self, sg: SubgraphId) -> impl Iterator<Item = &Signature> {

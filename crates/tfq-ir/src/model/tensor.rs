@@ -172,16 +172,19 @@ pub enum QuantizationDetails {
 }
 
 impl QuantizationDetails {
+    /// Where its scales and zero points are, if in tensors.
+    pub fn scales_and_zero_points(&self) -> Option<[TensorLink; 2]> {
+        match self {
+            Self::None | Self::Custom(_) => None,
+            Self::Blockwise { scales, zero_points, .. }
+            | Self::MultiAxis { scales, zero_points, .. } => Some([*scales, *zero_points]),
+        }
+    }
+
     /// The tensors that it refers to.
     pub fn links(&self) -> impl Iterator<Item = TensorId> {
-        let pair = match self {
-            Self::None | Self::Custom(_) => [None, None],
-            Self::Blockwise { scales, zero_points, .. }
-            | Self::MultiAxis { scales, zero_points, .. } => {
-                [scales.tensor(), zero_points.tensor()]
-            }
-        };
-        pair.into_iter().flatten()
+        let pair = self.scales_and_zero_points();
+        pair.into_iter().flatten().filter_map(TensorLink::tensor)
     }
 
     /// Changes the references to tensors.
@@ -201,7 +204,7 @@ impl QuantizationDetails {
 }
 
 /// A reference to a tensor by number where the runtime accepts numbers that are none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TensorLink {
     /// A tensor of the same subgraph.
     Tensor(TensorId),

@@ -90,13 +90,14 @@ pub(crate) fn edit((kind, [a, b, c, d]): Step, module: &Module) -> Edit {
         5 => return Edit::Description(some(b).then(|| format!("{c}").into())),
         6 => return Edit::Trailer(bytes(b % 9)),
         7 => {
-            let (id, group) = (number(b), number(c));
+            let (id, group) = (number(b), number(c) % 2);
             let external = ExternalBuffer { id, group, offset: 1, length: 2, packing: None };
             return Edit::External(vec![text("file")], vec![external]);
         }
         8 => {
             let at = if some(d) { sg.0 } else { number(d) };
-            return Edit::Signatures(vec![signature(at, graph.inputs(), &[tensor(c)])]);
+            let outputs = if some(c) { graph.outputs().to_vec() } else { vec![tensor(c)] };
+            return Edit::Signatures(vec![signature(at, graph.inputs(), &outputs)]);
         }
         9 => {
             let record = match b % 4 {

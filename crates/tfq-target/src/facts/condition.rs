@@ -17,6 +17,7 @@
 //! | `unknown-type` | an attribute that names an element type has a value that stands for none |
 //! | `no-subgraph` | an attribute that names a subgraph to call names none (-1) |
 //! | `same-subgraph` | two attributes name one subgraph to call |
+//! | `callee-misfit=1` | a subgraph that it calls does not take as many as the operands but for the first 1, or does not return as many as the results; one that is asked whether to go on, not one |
 //! | `no-options` | it has no options table, or that of another op |
 //! | `in-place` | it computes a tensor that it reads |
 //! | `grouped` | data and filter (operands 0 and 1, rank 4) differ in their last and last-but-none dimension: input channels |
@@ -57,6 +58,8 @@ use tfq_ir::{
 
 /// The attribute that makes a hybrid kernel quantise activations asymmetrically.
 pub(crate) const ASYMMETRIC: &str = "asymmetric_quantize_inputs";
+/// The attribute that names the subgraph which tells a loop whether to go on.
+const CONDITION: &str = "cond_subgraph_index";
 
 /// Conditions that take nothing but their name, and what `parse` makes of them.
 const WEIGHT_TESTS: [(&str, WeightTest); 13] = [
@@ -114,6 +117,7 @@ enum Test {
     UnknownType,
     NoSubgraph,
     SameSubgraph,
+    CalleeMisfit(usize),
     NoOptions,
     InPlace,
     Grouped,
@@ -216,6 +220,7 @@ fn parse_test(bare: &str, text: &str, ops: &[&'static OpInfo]) -> Result<Test, P
     if let Some((name, value)) = bare.split_once('=') {
         match name {
             "inputs" => return Ok(Test::Operands(number(value)? as usize)),
+            "callee-misfit" => return Ok(Test::CalleeMisfit(number(value)? as usize)),
             "row-not-multiple" => {
                 return Ok(Test::Weight(W::RowNotMultiple(number(value)?.max(1).into())));
             }
@@ -506,6 +511,7 @@ impl<'a> Site<'a> {
                 let called = self.op.subgraph_refs();
                 called.windows(2).any(|pair| pair[0].1 == pair[1].1)
             }
+            Test::CalleeMisfit(skipped) => self.calls_amiss(*skipped),
             Test::NoOptions => {
                 let own = self.op.kind.options();
                 let there = self.op.attrs.as_ref().map(|attrs| attrs.options().name);
@@ -527,6 +533,21 @@ impl<'a> Site<'a> {
                 self.weight.as_ref().is_some_and(|weight| self.weight_test(weight, *test))
             }
         }
+    }
+
+    /// Whether a subgraph that it calls does not take its operands, but for the first ones, or does not
+    /// return its results.
+    fn calls_amiss(&self, skipped: usize) -> bool {
+        let Some((module, _)) = self.module else { return false };
+        let taken = self.operands().len().saturating_sub(skipped);
+        let results = self.graph.results(self.id).len();
+        self.op.subgraph_refs().into_iter().any(|(name, value)| {
+            let there = |callee: &u32| (*callee as usize) < module.subgraphs().len();
+            let Some(callee) = u32::try_from(value).ok().filter(there) else { return false };
+            let callee = module.subgraph(SubgraphId(callee));
+            let returned = if name == CONDITION { 1 } else { results };
+            callee.inputs().len() != taken || callee.outputs().len() != returned
+        })
     }
 
     fn weight_test(&self, weight: &Weight<'_>, test: WeightTest) -> bool {

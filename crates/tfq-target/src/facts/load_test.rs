@@ -21,9 +21,17 @@
 //! | `sparse-order` | one that an op reads, whose traversal order names dimensions that it has not |
 //! | `sparse-indices` | one that an op reads, whose segments or indices lie beyond their lists or its shape |
 //! | `sparse-data` | one that an op reads, with fewer bytes than its indices tell of |
+//! | `signature-without-subgraph` | a signature of a subgraph that is not there |
+//! | `signature-input-constant` | a signature that takes a tensor with bytes in the file |
+//! | `no-value` | a tensor that nothing gives a value, which an op other than a custom one reads or the main subgraph returns; one that gives RESHAPE its shape aside, and one whose elements have no fixed size |
+//! | `blockwise-misfit` | a constant that an op reads with scales for blocks, where the size of a block is not positive or the scales are no constant or fewer than blocks |
+//! | `external-with-data` | a tensor with bytes both in the file and in another |
+//! | `external-absent` | a tensor that an op reads, whose external buffer or the group of that is not there |
+//! | `string-data` | a constant of type STRING, read or returned, whose table of strings leads outside of it or has not one for each element |
+//! | `recursive-call` | an op that calls a subgraph which comes back to that of the op |
 
 /// Tests by name, and what `read.rs` makes of them.
-const TESTS: [(&str, LoadTest); 14] = [
+const TESTS: [(&str, LoadTest); 22] = [
     ("custom-without-name", LoadTest::CustomWithoutName),
     ("operator-unregistered", LoadTest::Unregistered),
     ("signature-without-key", LoadTest::SignatureWithoutKey),
@@ -38,6 +46,14 @@ const TESTS: [(&str, LoadTest); 14] = [
     ("sparse-order", LoadTest::SparseOrder),
     ("sparse-indices", LoadTest::SparseIndices),
     ("sparse-data", LoadTest::SparseData),
+    ("signature-without-subgraph", LoadTest::SignatureSubgraph),
+    ("signature-input-constant", LoadTest::SignatureConstant),
+    ("no-value", LoadTest::NoValue),
+    ("blockwise-misfit", LoadTest::Blockwise),
+    ("external-with-data", LoadTest::ExternalWithData),
+    ("external-absent", LoadTest::ExternalAbsent),
+    ("string-data", LoadTest::StringData),
+    ("recursive-call", LoadTest::RecursiveCall),
 ];
 
 /// What a row without ops asks.
@@ -57,6 +73,14 @@ pub(crate) enum LoadTest {
     SparseOrder,
     SparseIndices,
     SparseData,
+    SignatureSubgraph,
+    SignatureConstant,
+    NoValue,
+    Blockwise,
+    ExternalWithData,
+    ExternalAbsent,
+    StringData,
+    RecursiveCall,
 }
 
 impl LoadTest {

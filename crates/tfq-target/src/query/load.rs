@@ -5,10 +5,11 @@ use crate::facts::load_test::LoadTest;
 use crate::facts::rows::{Asks, Load, Outcome};
 use crate::facts::versions;
 use crate::target::Target;
-use tfq_ir::maps::HashSet;
+use tfq_ir::catalog::ops;
+use tfq_ir::maps::{HashMap, HashSet};
 use tfq_ir::{
-    Module, Op, OpCode, OpId, OpKind, QuantizationDetails, SparseIndex, Sparsity, Subgraph,
-    SubgraphId, Tensor, TensorId, TensorLink, counted, grouped,
+    Module, Op, OpCode, OpId, OpKind, QuantizationDetails, Signature, SparseIndex, Sparsity,
+    Subgraph, SubgraphId, Tensor, TensorId, TensorLink, Use, counted, grouped,
 };
 
 /// Something that the runtime refuses, or cannot read without harm.
@@ -49,21 +50,19 @@ impl Target {
             let refusal = self.first(about, |test| self.op_code(test, code));
             found.extend(refusal.or_else(|| self.absent(about, code)));
         }
-        for (n, signature) in module.signatures().iter().enumerate() {
-            let keyless = |test| {
-                (test == LoadTest::SignatureWithoutKey && signature.key.is_none())
-                    .then(|| "the signature has no name".to_owned())
-            };
-            found.extend(self.first(About::Signature(n), keyless));
+        for (n, one) in module.signatures().iter().enumerate() {
+            found.extend(self.first(About::Signature(n), |test| signature(test, module, one)));
         }
-        let reached = module.reached_subgraphs();
+        let whole = Whole::of(module);
         let mut made = HashSet::default();
         for (sg, graph) in module.subgraphs() {
             for id in graph.tensors() {
                 let about = About::Tensor(sg, id);
-                found.extend(self.first(about, |test| tensor(test, module, graph, id)));
+                let loaded = |test| tensor(test, module, graph, id);
+                let run = |test| whole.tensor(test, sg, id);
+                found.extend(self.first(about, |test| loaded(test).or_else(|| run(test))));
             }
-            let reached = reached.get(sg.0 as usize) == Some(&true);
+            let reached = whole.reaches(sg);
             for op in graph.ops() {
                 let node = graph.op(op);
                 let code = code_to_be(module, node);
@@ -72,6 +71,7 @@ impl Target {
                     self.first(About::Op(sg, op), |test| self.op_code(test, &code))
                 }));
                 found.extend(self.refused_op(module, sg, op, reached));
+                found.extend(self.first(About::Op(sg, op), |test| whole.op(test, sg, op)));
             }
         }
         found
@@ -214,10 +214,173 @@ fn tensor(test: LoadTest, module: &Module, graph: &Subgraph, id: TensorId) -> Op
                 )
             })
         }
-        LoadTest::CustomWithoutName | LoadTest::Unregistered | LoadTest::SignatureWithoutKey => {
-            None
+        LoadTest::ExternalWithData => (tensor.external_buffer != 0 && bytes.is_some())
+            .then(|| "it has bytes in the file and in an external buffer".to_owned()),
+        _ => None,
+    }
+}
+
+fn signature(test: LoadTest, module: &Module, one: &Signature) -> Option<String> {
+    let graph = || module.subgraphs().nth(one.subgraph as usize).map(|(_, graph)| graph);
+    match test {
+        LoadTest::SignatureWithoutKey => {
+            one.key.is_none().then(|| "the signature has no name".to_owned())
+        }
+        LoadTest::SignatureSubgraph => graph().is_none().then(|| {
+            let subgraphs = counted(module.subgraphs().len(), "subgraph");
+            format!("the signature is of subgraph {}, of {subgraphs}", one.subgraph)
+        }),
+        LoadTest::SignatureConstant => {
+            let graph = graph()?;
+            let constant = |id: &TensorId| {
+                graph.contains_tensor(*id)
+                    && module.constants().constant(graph.tensor(*id).buffer).is_some()
+            };
+            let mut taken = one.inputs.iter().filter_map(|(_, link)| link.tensor());
+            let tensor = graph.tensor(taken.find(constant)?);
+            Some(format!("the signature takes the constant `{}`", tensor.label()))
+        }
+        _ => None,
+    }
+}
+
+/// What only the whole model tells of its parts: asked where subgraphs are run.
+struct Whole<'a> {
+    module: &'a Module,
+    reached: Vec<bool>,
+    circles: Vec<usize>,
+    /// The group of each external buffer.
+    external: HashMap<u32, u32>,
+}
+
+impl<'a> Whole<'a> {
+    fn of(module: &'a Module) -> Self {
+        let external = module.external_buffers().iter().map(|one| (one.id, one.group));
+        Self {
+            module,
+            reached: module.reached_subgraphs(),
+            circles: module.call_circles(),
+            external: external.collect(),
         }
     }
+
+    fn reaches(&self, sg: SubgraphId) -> bool {
+        self.reached.get(sg.0 as usize) == Some(&true)
+    }
+
+    fn op(&self, test: LoadTest, sg: SubgraphId, op: OpId) -> Option<String> {
+        if test != LoadTest::RecursiveCall || !self.reaches(sg) {
+            return None;
+        }
+        let circle = self.circles[sg.0 as usize];
+        let called = self.module.subgraph(sg).op(op).subgraph_refs();
+        let comes_back = |callee: i64| {
+            let callee = usize::try_from(callee).ok().and_then(|at| self.circles.get(at));
+            callee == Some(&circle)
+        };
+        let (name, callee) = called.into_iter().find(|(_, callee)| comes_back(*callee))?;
+        Some(format!("{name} is {callee}, which calls subgraph {} in turn", sg.0))
+    }
+
+    fn tensor(&self, test: LoadTest, sg: SubgraphId, id: TensorId) -> Option<String> {
+        let (module, graph) = (self.module, self.module.subgraph(sg));
+        let tensor = graph.tensor(id);
+        let bytes = || module.constants().constant(tensor.buffer);
+        let used = || self.reaches(sg) && (!graph.uses(id).is_empty() || graph.is_output(id));
+        match test {
+            LoadTest::NoValue => {
+                if module.has_value(sg, id) || tensor.ty.bits().is_none() || !self.reaches(sg) {
+                    return None;
+                }
+                let reader = graph.uses(id).into_iter().find(|of| wants_values(graph, of));
+                let what = match reader {
+                    Some(of) => format!("{} reads it", graph.op(of.op).kind),
+                    None if sg.0 == 0 && graph.is_output(id) => "it is returned".to_owned(),
+                    None => return None,
+                };
+                Some(format!("{what}, and nothing gives it a value"))
+            }
+            LoadTest::Blockwise => {
+                let q = tensor.quantization.as_deref()?;
+                bytes().filter(|_| used())?;
+                blockwise(module, graph, tensor, &q.details)
+            }
+            LoadTest::ExternalAbsent => {
+                let id = tensor.external_buffer;
+                if id == 0 || !used() {
+                    return None;
+                }
+                let Some(&group) = self.external.get(&id) else {
+                    return Some(format!("there is no external buffer {id}"));
+                };
+                let groups = module.external_buffer_groups();
+                let named = groups.get(group as usize).is_some_and(Option::is_some);
+                (!named).then(|| {
+                    format!("its external buffer {id} is in group {group}, which has no file")
+                })
+            }
+            LoadTest::StringData => {
+                let is_string = tensor.ty == tfq_ir::ElementType::String && !tensor.is_variable;
+                strings(bytes().filter(|_| is_string && used())?, tensor.elements())
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Custom ops know what they read. The shape that a result has may do for one that RESHAPE asks for.
+fn wants_values(graph: &Subgraph, r#use: &Use) -> bool {
+    match graph.op(r#use.op).kind {
+        OpKind::Custom(_) => false,
+        OpKind::Builtin(code) => code != ops::RESHAPE || r#use.slot != 1,
+    }
+}
+
+/// Kernels read a float16 scale for each block, whatever is there.
+fn blockwise(
+    module: &Module,
+    graph: &Subgraph,
+    tensor: &Tensor,
+    details: &QuantizationDetails,
+) -> Option<String> {
+    let QuantizationDetails::Blockwise { scales, block_size, .. } = details else { return None };
+    let Some(block) = u64::try_from(*block_size).ok().filter(|size| *size > 0) else {
+        return Some(format!("its blocks have {}", counted(i64::from(*block_size), "element")));
+    };
+    let id = match scales {
+        TensorLink::Tensor(id) if graph.contains_tensor(*id) => *id,
+        TensorLink::Tensor(_) => return None,
+        TensorLink::Raw(number) => return Some(format!("its scales are in tensor {number}")),
+    };
+    let label = graph.tensor(id).label();
+    let Some(bytes) = module.constants().constant(graph.tensor(id).buffer) else {
+        return Some(format!("its scales are in `{label}`, which is no constant"));
+    };
+    let needed = tensor.elements()?.div_ceil(block).saturating_mul(2);
+    let there = bytes.len() as u64;
+    (there < needed).then(|| {
+        let needed = counted(needed, "byte");
+        format!("its scales in `{label}` have {}, and its blocks need {needed}", grouped(there))
+    })
+}
+
+/// What is wrong with bytes that hold so many strings: their number, where each begins and the last
+/// ends, and then the strings.
+fn strings(bytes: &[u8], elements: Option<u64>) -> Option<String> {
+    let mut numbers = bytes.chunks_exact(4).map(|four| {
+        let four = four.try_into().expect("they are four");
+        i64::from(i32::from_le_bytes(four))
+    });
+    let count = numbers.next().and_then(|count| u64::try_from(count).ok());
+    let Some(count) = count else { return Some("it has no number of strings".to_owned()) };
+    if elements.is_some_and(|elements| elements != count) {
+        let elements = counted(elements.unwrap_or(0), "element");
+        return Some(format!("it has {} for {elements}", counted(count, "string")));
+    }
+    let ends: Vec<i64> = numbers.take(count.saturating_add(1) as usize).collect();
+    let inside = |at: &i64| (0..=bytes.len() as i64).contains(at);
+    let sound = ends.len() as u64 == count + 1 && ends.iter().all(inside) && ends.is_sorted();
+    (!sound).then(|| format!("its {} lead outside of its bytes", counted(count, "string")))
 }
 
 /// The runtime multiplies in 64 bits and refuses negative dimensions, other factors of 0 or not.

@@ -154,7 +154,7 @@ impl Target {
             Outcome::Prepare => "AllocateTensors fails",
             Outcome::Invoke => "Invoke fails",
             Outcome::Silent => "the numbers are wrong without an error",
-            Outcome::Crash => "the kernel crashes",
+            Outcome::Crash => "the runtime crashes",
             Outcome::Unsupported => "there is no kernel for it",
             Outcome::Untested => "what kernels do is not known",
         };

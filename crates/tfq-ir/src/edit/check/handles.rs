@@ -6,9 +6,13 @@ use super::super::patch::{
 use super::super::refused::Reason;
 use super::overlay::op_label;
 use crate::catalog::op_by_code;
+use crate::maps::{HashMap, HashSet};
 use crate::{
-    BufferId, Module, OpId, OpKind, Record, Recorded, Signature, Subgraph, SubgraphId, TensorId,
+    BufferId, ExternalBuffer, Module, OpId, OpKind, Record, Recorded, Signature, Subgraph,
+    SubgraphId, TensorId, TensorLink,
 };
+use std::cell::OnceCell;
+use std::sync::Arc;
 
 /// Far more than any op has, and far less than would use up memory.
 const MOST_OPERANDS: u32 = u16::MAX as u32;
@@ -26,21 +30,94 @@ pub(in super::super) fn known_ops(
     ops.try_for_each(|op| known_op(graph, op))
 }
 
-/// Whether the subgraphs have the tensors that signatures name. A number that names no subgraph is
-/// kept as readers keep it.
+/// Whether signatures name subgraphs that are there, and tensors that these take and return. What
+/// came in otherwise may stay so.
 pub(in super::super) fn signatures(
     module: &Module,
     signatures: &[Signature],
 ) -> Result<(), Reason> {
+    let ports = |signature: &Signature| {
+        let inputs = signature.inputs.iter().map(|(_, link)| (true, *link));
+        let outputs = signature.outputs.iter().map(|(_, link)| (false, *link));
+        let subgraph = signature.subgraph;
+        let ports: Vec<_> = inputs.chain(outputs).map(|port| (subgraph, port)).collect();
+        ports
+    };
+    let known = OnceCell::new();
+    let came_so = |subgraph: u32, port: (bool, TensorLink)| {
+        let known: &HashSet<_> =
+            known.get_or_init(|| module.signatures.iter().flat_map(ports).collect());
+        known.contains(&(subgraph, port))
+    };
     signatures.iter().try_for_each(|signature| {
+        let key = || signature.key.as_deref().unwrap_or("").to_owned();
         let graph = module.subgraphs().nth(signature.subgraph as usize).map(|(_, graph)| graph);
-        let links = signature.inputs.iter().chain(&signature.outputs);
-        let mut tensors = links.filter_map(|(_, link)| link.tensor());
-        tensors.try_for_each(|tensor| match graph {
-            Some(graph) => known_tensor(graph, tensor),
-            None => Err(Reason::ForeignTensor),
-        })
+        let inputs = signature.inputs.iter().map(|port| (true, port));
+        let outputs = signature.outputs.iter().map(|port| (false, port));
+        for (is_input, (name, link)) in inputs.chain(outputs) {
+            let port = || name.as_deref().unwrap_or("").to_owned();
+            let came_so = || came_so(signature.subgraph, (is_input, *link));
+            match (graph, link.tensor()) {
+                (None, Some(_)) => return Err(Reason::ForeignTensor),
+                (Some(graph), Some(tensor)) => {
+                    known_tensor(graph, tensor)?;
+                    let (is_one, verb) = match is_input {
+                        true => (graph.is_input(tensor), "take"),
+                        false => (graph.is_output(tensor), "return"),
+                    };
+                    if !is_one && !came_so() {
+                        let tensor = graph.tensor(tensor).label().to_owned();
+                        return Err(Reason::SignaturePort {
+                            key: key(),
+                            port: port(),
+                            tensor,
+                            verb,
+                        });
+                    }
+                }
+                (_, None) => {
+                    let TensorLink::Raw(number) = *link else { continue };
+                    if graph.is_some() && !came_so() {
+                        return Err(Reason::SignatureTensor { key: key(), port: port(), number });
+                    }
+                }
+            }
+        }
+        let came_so = || module.signatures.iter().any(|old| old.subgraph == signature.subgraph);
+        if graph.is_none() && !came_so() {
+            let (subgraph, of) = (signature.subgraph, module.subgraphs().len());
+            return Err(Reason::SignatureSubgraph { key: key(), subgraph, of });
+        }
+        Ok(())
     })
+}
+
+/// Whether external buffers have ids of their own and groups that are there. What came in otherwise
+/// may stay so.
+pub(in super::super) fn external(
+    module: &Module,
+    groups: &[Option<Arc<str>>],
+    buffers: &[ExternalBuffer],
+) -> Result<(), Reason> {
+    let mut ids: HashMap<u32, usize> = HashMap::default();
+    module.external_buffers.iter().for_each(|old| *ids.entry(old.id).or_default() += 1);
+    let mut there: HashSet<u32> = HashSet::default();
+    for buffer in buffers {
+        let (id, group) = (buffer.id, buffer.group);
+        let came = ids.get(&id).copied().unwrap_or(0);
+        let lacks_group = |groups: &[Option<Arc<str>>]| group as usize >= groups.len();
+        let came_so = || lacks_group(&module.external_buffer_groups);
+        if lacks_group(groups) && !(came > 0 && came_so()) {
+            return Err(Reason::ExternalGroup { id, group, of: groups.len() });
+        }
+        if id == 0 && came == 0 {
+            return Err(Reason::ExternalZero);
+        }
+        if !there.insert(id) && came < 2 {
+            return Err(Reason::ExternalTwice(id));
+        }
+    }
+    Ok(())
 }
 
 /// Why an entry of the record can be of nothing that the model has or had. Of what was erased there

@@ -86,7 +86,7 @@ impl<'a> Overlay<'a> {
     pub(super) fn has_value(&self, tensor: TensorRef) -> bool {
         let odd = |id: TensorId| self.graph.oddity(id).is_some();
         matches!(self.buffers.get(&tensor), Some(BufferRef::New(_)))
-            || self.holds_value(self.tensor_after(tensor))
+            || self.module.holds_value(self.tensor_after(tensor))
             || self.is_input_after(tensor)
             || self.producer_after(tensor).is_some()
             || matches!(tensor, TensorRef::Old(id) if odd(id))
@@ -95,19 +95,17 @@ impl<'a> Overlay<'a> {
     /// Whether the tensor is read or returned as it is, though nothing gives it a value.
     pub(super) fn came_without_value(&self, tensor: TensorId) -> bool {
         let graph = self.graph;
-        !(self.holds_value(graph.tensor(tensor))
-            || graph.is_input(tensor)
-            || graph.producer(tensor).is_some()
-            || graph.oddity(tensor).is_some())
+        !self.module.has_value(self.patch.subgraph, tensor)
             && (graph.is_output(tensor) || !graph.uses(tensor).is_empty())
     }
 
-    /// Whether a tensor has a value though no caller and no op gives it one.
-    fn holds_value(&self, tensor: &Tensor) -> bool {
-        tensor.is_variable
-            || tensor.external_buffer != 0
-            || self.module.constants().constant(tensor.buffer).is_some()
-            || tensor.elements() == Some(0)
+    /// Whether the tensor has bytes in the file afterwards.
+    pub(super) fn is_constant_after(&self, tensor: TensorRef) -> bool {
+        match self.buffers.get(&tensor) {
+            Some(BufferRef::New(_)) => true,
+            Some(BufferRef::Old(buffer)) => self.module.constants().constant(*buffer).is_some(),
+            None => self.module.constants().constant(self.tensor(tensor).buffer).is_some(),
+        }
     }
 
     pub(super) fn producer_before(&self, tensor: TensorRef) -> Option<(OpId, u32)> {
@@ -156,6 +154,19 @@ impl<'a> Overlay<'a> {
         taken.flat_map(|taken| {
             let inputs = self.graph.inputs().iter().copied();
             inputs.filter(|input| !taken.contains(&TensorRef::Old(*input)))
+        })
+    }
+
+    /// Outputs that the patch takes from the subgraph, and gives no other tensor in their place.
+    pub(super) fn outputs_lost(&self) -> impl Iterator<Item = TensorId> {
+        let kept = self.patch.wiring.outputs.iter();
+        kept.flat_map(|_| {
+            let outputs = self.graph.outputs().iter().copied();
+            let stays = |id: TensorId| {
+                self.returned.contains(&TensorRef::Old(id))
+                    || self.patch.wiring.moved_outputs.contains_key(&id)
+            };
+            outputs.filter(move |output| !stays(*output))
         })
     }
 
