@@ -9,9 +9,10 @@ declare_pass! {
     ///
     /// ## What it does
     /// Nothing, unless `kind` says otherwise. `panic` panics; `verify` adds a constant
-    /// with fewer bytes than its shape asks for; `contract` adds an op, which it does not declare; `reject`
-    /// hands in a patch that is refused; `unsupported` gives up. In each case the run ends with an
-    /// error, nothing is written, and where a pass is to blame the tool leaves a reproducer.
+    /// with fewer bytes than its shape asks for; `contract` adds an op, which it does not declare;
+    /// `reject` hands in a patch that is refused; `unsupported` gives up. In each case the run ends
+    /// with an error, nothing is written, and where a pass is to blame the tool leaves a
+    /// reproducer.
     ///
     /// ## When it is safe
     /// Always: a model that it touches is never written.

@@ -65,8 +65,8 @@ impl From<Detail> for Level {
 }
 
 impl Form {
-    /// Where the result goes: what is not a model for the runtime is for people, who look at standard
-    /// output.
+    /// Where the result goes: what is not a model for the runtime is for people, who look at
+    /// standard output.
     pub(crate) fn output(self, output: Option<&Path>) -> Option<&Path> {
         output.or((self != Self::Tflite).then_some(Path::new("-")))
     }

@@ -1,6 +1,7 @@
 //! The command line of tfq-opt. [`main`] is the whole tool for a registry of passes: with those
 //! that tfq-opt has it is `tfq-opt`, with one more it is a tool of your own, whose every command
-//! (`passes`, `explain`, pipelines, completions, `golden`, `bisect`, `reduce`, ...) knows that pass.
+//! (`passes`, `explain`, pipelines, completions, `golden`, `bisect`, `reduce`, ...) knows that
+//! pass.
 //!
 //! ```no_run
 //! use std::process::ExitCode;

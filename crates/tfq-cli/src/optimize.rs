@@ -101,7 +101,8 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         edits,
     };
     let told = report(args, &summary).map_err(output_failure);
-    // The command ends here. To take a large graph apart node by node takes longer than to write it.
+    // The command ends here. To take a large graph apart node by node takes longer than to write
+    // it.
     std::mem::forget(optimized);
     told
 }

@@ -4,7 +4,8 @@ use std::io::{self, Write};
 use tfq_text::visible_lines;
 
 /// Writes text for people: what comes from a file and a terminal would obey, or would not show, is
-/// escaped, whoever put it into the text. Lines stay lines. Colours are put around it, not through it.
+/// escaped, whoever put it into the text. Lines stay lines. Colours are put around it, not through
+/// it.
 pub(crate) struct Shown<W>(pub(crate) W);
 
 impl<W: Write> Write for Shown<W> {

@@ -1,6 +1,6 @@
 //! Types that are read from one form only. What serde derives takes a list of the fields for an
-//! object as well, and `{"end": null}` for `"end"`; and where a choice of one has two keys, or none,
-//! it says what the reader of JSON expected next.
+//! object as well, and `{"end": null}` for `"end"`; and where a choice of one has two keys, or
+//! none, it says what the reader of JSON expected next.
 
 use serde::de::{
     DeserializeSeed, EnumAccess, Error, IntoDeserializer, MapAccess, VariantAccess, Visitor,

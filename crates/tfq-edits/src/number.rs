@@ -1,5 +1,5 @@
-//! Numbers that JSON as it is found in the wild would not carry: it has no NaN and no infinity, some
-//! writers drop the sign of -0.0, and many readers take every number for a double.
+//! Numbers that JSON as it is found in the wild would not carry: it has no NaN and no infinity,
+//! some writers drop the sign of -0.0, and many readers take every number for a double.
 
 use serde::de::{Error, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};

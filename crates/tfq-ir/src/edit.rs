@@ -88,8 +88,8 @@ impl Edit {
         }
     }
 
-    /// Whether the journal tells of it, and it counts as a patch where these are counted: it changes
-    /// what is computed, a caller's view of it, or numbers.
+    /// Whether the journal tells of it, and it counts as a patch where these are counted: it
+    /// changes what is computed, a caller's view of it, or numbers.
     pub fn is_journalled(&self) -> bool {
         match self {
             Self::Patch(_)

@@ -1,5 +1,5 @@
-//! What operators are: which there are and with what attributes ([`catalog`]), what they mean ([`OpSemantics`]), what
-//! results they give ([`infer()`]), what they do besides ([`effects()`]),
+//! What operators are: which there are and with what attributes ([`catalog`]), what they mean
+//! ([`OpSemantics`]), what results they give ([`infer()`]), what they do besides ([`effects()`]),
 //! and whether their tensors go with all that ([`Contradiction`]).
 
 pub mod catalog;

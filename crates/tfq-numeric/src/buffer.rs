@@ -5,8 +5,9 @@ use std::ops::{Deref, DerefMut};
 
 /// From this many bytes on, results live in memory of their own.
 ///
-/// The kernel hands out ordinary memory 4 KiB at a time, one page fault each; in large pages the same memory takes a
-/// five-hundredth of the faults. Where the system grants large pages only on request, an allocator's memory does not get them.
+/// The kernel hands out ordinary memory 4 KiB at a time, one page fault each; in large pages the
+/// same memory takes a five-hundredth of the faults. Where the system grants large pages only on
+/// request, an allocator's memory does not get them.
 #[cfg(target_os = "linux")]
 const LARGE: usize = 4 << 20;
 

@@ -17,8 +17,8 @@ pub struct ErrorStats {
 /// Values at a time that are expanded to float32, on the stack.
 const BLOCK: usize = 4096;
 
-/// Compares int8 `codes` with the values they were made from. Values become `code * scale` in float32, as in the
-/// runtime; sums are in float64 and in a fixed order.
+/// Compares int8 `codes` with the values they were made from. Values become `code * scale` in
+/// float32, as in the runtime; sums are in float64 and in a fixed order.
 ///
 /// # Panics
 ///

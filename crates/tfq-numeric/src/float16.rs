@@ -15,7 +15,8 @@ pub enum NonFinite {
     Legacy,
 }
 
-/// Little-endian float16 of each value: clamped to ±65504, then rounded to nearest even; subnormals are kept.
+/// Little-endian float16 of each value: clamped to ±65504, then rounded to nearest even; subnormals
+/// are kept.
 ///
 /// # Errors
 ///

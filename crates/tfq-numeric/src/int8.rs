@@ -6,25 +6,29 @@ use crate::range::magnitude;
 use crate::{ChannelLayout, F32View, MinMax, NotFinite, pieces, range};
 use bytes::Bytes;
 
-/// Largest code of the narrow ranges; the code below `-QMAX` is never used, so that a range is symmetric.
+/// Largest code of the narrow ranges; the code below `-QMAX` is never used, so that a range is
+/// symmetric.
 pub const QMAX_INT8: u8 = 127;
 /// See [`QMAX_INT8`].
 pub const QMAX_INT4: u8 = 7;
 /// See [`QMAX_INT8`].
 pub const QMAX_INT2: u8 = 1;
 
-/// How a scale follows from a channel's largest magnitude `m`, and a code from a value; all in float32.
+/// How a scale follows from a channel's largest magnitude `m`, and a code from a value; all in
+/// float32.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ScaleRule {
-    /// Ours: `scale = max(m / qmax, smallest normal)`, 1 where `m` is 0; `code = clamp(rint(x / scale))`, ties to even.
+    /// Ours: `scale = max(m / qmax, smallest normal)`, 1 where `m` is 0;
+    /// `code = clamp(rint(x / scale))`, ties to even.
     ///
     /// The nearest code to each value, and never a scale that a runtime's delegate refuses.
     Divide,
     /// The legacy quantizer's SymmetricQuantizeFloats: `scale = m / qmax`, 1 where `m` is 0;
     /// `code = clamp(round(x * (qmax / m)))`, ties away from zero.
     LegacyPerTensor,
-    /// The legacy quantizer's SymmetricPerChannelQuantization: `scale = m / qmax`, even where that is 0; codes as per
-    /// tensor, but narrowed to int8 before they are clamped, and 0 in a channel where `m` is 0.
+    /// The legacy quantizer's SymmetricPerChannelQuantization: `scale = m / qmax`, even where that
+    /// is 0; codes as per tensor, but narrowed to int8 before they are clamped, and 0 in a channel
+    /// where `m` is 0.
     LegacyPerChannel,
 }
 
@@ -42,7 +46,8 @@ impl ScaleRule {
     fn factor(self, max_abs: f32, qmax: f32) -> f32 {
         match self {
             Self::Divide => self.scale(max_abs, qmax),
-            // Of the two legacy rules one says 0 here and the other writes zeros without asking: the same.
+            // Of the two legacy rules one says 0 here and the other writes zeros without asking:
+            // the same.
             Self::LegacyPerTensor | Self::LegacyPerChannel if max_abs == 0.0 => 0.0,
             Self::LegacyPerTensor | Self::LegacyPerChannel => qmax / max_abs,
         }
@@ -54,7 +59,8 @@ impl ScaleRule {
 struct Coder {
     rule: ScaleRule,
     qmax: u8,
-    /// No product can leave the range of codes, as long as values are within the magnitude their factor was made for.
+    /// No product can leave the range of codes, as long as values are within the magnitude their
+    /// factor was made for.
     covered: bool,
 }
 
@@ -79,7 +85,8 @@ impl Coder {
         }
     }
 
-    /// The legacy rules word for word, for products that may not fit a code: too slow for every day.
+    /// The legacy rules word for word, for products that may not fit a code: too slow for every
+    /// day.
     fn like_c(self, values: &[[u8; 4]], factors: impl Iterator<Item = f32>, out: &mut [u8]) {
         let limit = i32::from(self.qmax);
         for ((value, factor), out) in values.iter().zip(factors).zip(out) {
@@ -93,7 +100,8 @@ impl Coder {
     }
 }
 
-/// The conversion of x86: what does not fit, and NaN, becomes the smallest integer, where Rust would saturate.
+/// The conversion of x86: what does not fit, and NaN, becomes the smallest integer, where Rust
+/// would saturate.
 fn to_int_like_x86(y: f32) -> i32 {
     if (-2_147_483_648.0..2_147_483_648.0).contains(&y) { y as i32 } else { i32::MIN }
 }
@@ -107,7 +115,8 @@ pub struct QuantParams {
 }
 
 impl QuantParams {
-    /// The parameters for channels whose largest magnitudes, all finite, are `max_abs`, and codes up to `qmax`.
+    /// The parameters for channels whose largest magnitudes, all finite, are `max_abs`, and codes
+    /// up to `qmax`.
     ///
     /// # Panics
     ///
@@ -124,8 +133,9 @@ impl QuantParams {
         Self { coder: Coder { rule, qmax, covered }, scales, factors }
     }
 
-    /// The parameters of [`ScaleRule::LegacyPerChannel`] for extrema that a file states. The legacy quantizer believes them,
-    /// so they may be too narrow, and then codes wrap around as they do there.
+    /// The parameters of [`ScaleRule::LegacyPerChannel`] for extrema that a file states. The legacy
+    /// quantizer believes them, so they may be too narrow, and then codes wrap around as they do
+    /// there.
     pub fn from_stated(extrema: &MinMax) -> Self {
         let pairs = extrema.min.iter().zip(&extrema.max);
         // C's std::max(a, b) is `a < b ? b : a`, which a NaN makes different from Rust's.
@@ -189,7 +199,8 @@ pub fn quantize_symmetric(
     Ok(Quantized { data: data.into_bytes(), scales: params.scales })
 }
 
-/// One channel per row: each row is quantised while it is still in the cache from being measured, so memory is read once.
+/// One channel per row: each row is quantised while it is still in the cache from being measured,
+/// so memory is read once.
 fn quantize_rows(
     view: F32View<'_>,
     layout: ChannelLayout,
@@ -218,7 +229,8 @@ fn quantize_rows(
     Ok(QuantParams::new(rule, qmax, &max_abs))
 }
 
-/// Writes the code of each value to `out`, one byte each. Every value must be finite, which [`range`] tells.
+/// Writes the code of each value to `out`, one byte each. Every value must be finite, which
+/// [`range`] tells.
 ///
 /// # Panics
 ///

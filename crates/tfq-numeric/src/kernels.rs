@@ -1,13 +1,15 @@
 //! The inner loops.
 //!
-//! [`portable`] holds them as plain loops that the compiler vectorises; [`dispatched`] holds the same code compiled
-//! again for wider instruction sets and chosen when first called. Only IEEE operations with one possible result are
-//! used (no fused multiply-add, no reordered float sums), so both give the same bits. A test compares them.
+//! [`portable`] holds them as plain loops that the compiler vectorises; [`dispatched`] holds the
+//! same code compiled again for wider instruction sets and chosen when first called. Only IEEE
+//! operations with one possible result are used (no fused multiply-add, no reordered float sums),
+//! so both give the same bits. A test compares them.
 //!
 //! Callers of the int8 kernels pass finite values; what they make of others is unspecified.
 
-/// Adding this leaves `rint(y)` in the low bits of the sum, for |y| < 2^22: the spacing of floats there is 1. The
-/// addition rounds ties to even, and takes one instruction where a float-to-integer conversion that saturates takes many.
+/// Adding this leaves `rint(y)` in the low bits of the sum, for |y| < 2^22: the spacing of floats
+/// there is 1. The addition rounds ties to even, and takes one instruction where a float-to-integer
+/// conversion that saturates takes many.
 const ROUND_IN_LOW_BITS: f32 = 12_582_912.0;
 
 /// Magnitude bits of the largest finite float16, 65504.
@@ -16,7 +18,8 @@ const F16_MAX_BITS: u32 = 0x477f_e000;
 /// Magnitude bits from which on a float32 is infinite or NaN.
 pub(crate) const INFINITY_BITS: i32 = 0x7f80_0000;
 
-/// How many sums and extrema run side by side: four vectors of eight, which hides the latency of adding.
+/// How many sums and extrema run side by side: four vectors of eight, which hides the latency of
+/// adding.
 const LANES: usize = 32;
 
 macro_rules! kernels {
@@ -44,7 +47,8 @@ macro_rules! kernels {
 }
 
 kernels! {
-    /// The largest magnitude, as bits: they order like the magnitudes, with infinity and NaN above all others.
+    /// The largest magnitude, as bits: they order like the magnitudes, with infinity and NaN above
+    /// all others.
     fn max_bits(values: &[[u8; 4]]) -> i32 {
         values.iter().map(magnitude_bits).fold(0, i32::max)
     }
@@ -58,7 +62,8 @@ kernels! {
         }
     }
 
-    /// Smallest and largest of `first` and `values`, as comparing one after the other finds them, save the sign of zero.
+    /// Smallest and largest of `first` and `values`, as comparing one after the other finds them,
+    /// save the sign of zero.
     fn min_max(values: &[[u8; 4]], first: f32) -> (f32, f32) {
         let (mut low, mut high) = ([first; LANES], [first; LANES]);
         let (blocks, rest) = values.as_chunks::<LANES>();
@@ -120,8 +125,8 @@ kernels! {
         }
     }
 
-    /// Little-endian float16 of each value clamped to ±65504, rounded to nearest even; NaN becomes a quiet NaN.
-    /// Returns [`max_bits`] of the values, which have been read anyway.
+    /// Little-endian float16 of each value clamped to ±65504, rounded to nearest even; NaN becomes
+    /// a quiet NaN. Returns [`max_bits`] of the values, which have been read anyway.
     fn f16(values: &[[u8; 4]], out: &mut [[u8; 2]]) -> i32 {
         let mut max = 0;
         for (value, out) in values.iter().zip(out) {
@@ -145,7 +150,8 @@ kernels! {
         }
     }
 
-    /// Sum of squares of `values`, sum of squares and maximum of what `approximate` is off by, in float64.
+    /// Sum of squares of `values`, sum of squares and maximum of what `approximate` is off by, in
+    /// float64.
     fn error_sums(values: &[[u8; 4]], approximate: &[f32]) -> [f64; 3] {
         let (mut signal, mut noise, mut worst) = ([0.0f64; LANES], [0.0f64; LANES], [0.0f64; LANES]);
         for (values, approximate) in values.chunks(LANES).zip(approximate.chunks(LANES)) {
@@ -168,11 +174,13 @@ fn load(value: &[u8; 4]) -> f32 {
 
 #[inline(always)]
 fn magnitude_bits(value: &[u8; 4]) -> i32 {
-    // Signed, because instruction sets without an unsigned maximum have at least a signed comparison.
+    // Signed, because instruction sets without an unsigned maximum have at least a signed
+    // comparison.
     i32::from_le_bytes(*value) & i32::MAX
 }
 
-/// The value only where it is less, as `if (value < low) low = value` of C, so NaN never replaces anything.
+/// The value only where it is less, as `if (value < low) low = value` of C, so NaN never replaces
+/// anything.
 #[inline(always)]
 fn lesser(low: f32, value: f32) -> f32 {
     if value < low { value } else { low }
@@ -188,7 +196,8 @@ fn greater64(high: f64, value: f64) -> f64 {
     if value > high { value } else { high }
 }
 
-/// `clamp(rint(y))` in two's complement. Clamping first changes nothing, since the bounds are integers.
+/// `clamp(rint(y))` in two's complement. Clamping first changes nothing, since the bounds are
+/// integers.
 #[inline(always)]
 fn nearest_even(y: f32, qmax: f32) -> u8 {
     (y.clamp(-qmax, qmax) + ROUND_IN_LOW_BITS).to_bits() as u8
@@ -196,7 +205,8 @@ fn nearest_even(y: f32, qmax: f32) -> u8 {
 
 /// `clamp(round(y))` in two's complement, halves away from zero.
 ///
-/// `round` is a function call where the processor cannot round by itself, as x86 before SSE 4.1: hence that target.
+/// `round` is a function call where the processor cannot round by itself, as x86 before SSE 4.1:
+/// hence that target.
 #[inline(always)]
 fn nearest_away(y: f32, qmax: f32) -> u8 {
     (y.clamp(-qmax, qmax).round() + ROUND_IN_LOW_BITS).to_bits() as u8
@@ -208,9 +218,11 @@ fn to_half(value: f32) -> u16 {
     let bits = value.to_bits();
     let magnitude = bits & 0x7fff_ffff;
     let clamped = magnitude.min(F16_MAX_BITS);
-    // Normal: rebias the exponent (127 to 15) and round off 13 bits, to even. Cannot overflow after the clamp.
+    // Normal: rebias the exponent (127 to 15) and round off 13 bits, to even. Cannot overflow after
+    // the clamp.
     let normal = clamped.wrapping_sub(112 << 23).wrapping_add(0xfff + (clamped >> 13 & 1)) >> 13;
-    // Subnormal, below 2^-14: floats in [0.5, 1) are 2^-24 apart, which is the spacing wanted, so the sum rounds.
+    // Subnormal, below 2^-14: floats in [0.5, 1) are 2^-24 apart, which is the spacing wanted, so
+    // the sum rounds.
     let subnormal = (f32::from_bits(clamped) + 0.5).to_bits().wrapping_sub(0.5f32.to_bits());
     let finite = if clamped < 113 << 23 { subnormal } else { normal };
     let half = if magnitude > INFINITY_BITS as u32 { 0x7e00 } else { finite };
@@ -227,7 +239,8 @@ mod tests {
         (0..=u32::MAX).step_by(step).filter(finite).map(u32::to_le_bytes).collect()
     }
 
-    /// Runs `portable` and `dispatched` on slices of several lengths and alignments, and compares what they wrote.
+    /// Runs `portable` and `dispatched` on slices of several lengths and alignments, and compares
+    /// what they wrote.
     macro_rules! same {
         ($values:expr, $name:ident, $zero:expr, |$kernel:ident, $slice:ident, $out:ident| $call:expr) => {
             for (start, len) in
@@ -306,7 +319,8 @@ mod tests {
         }
     }
 
-    /// Every finite float32, against the standard library and the half crate. Ask for it with `--release`.
+    /// Every finite float32, against the standard library and the half crate. Ask for it with
+    /// `--release`.
     #[test]
     #[ignore = "takes minutes"]
     fn exhaustively() {

@@ -2,9 +2,11 @@
 
 use std::ops::Range;
 
-/// A row-major tensor seen as `[outer, channels, inner]`: element `(o, c, i)` is at `(o * channels + c) * inner + i`.
+/// A row-major tensor seen as `[outer, channels, inner]`: element `(o, c, i)` is at
+/// `(o * channels + c) * inner + i`.
 ///
-/// Any tensor with one quantised axis folds into this form, so that nothing else here needs a shape.
+/// Any tensor with one quantised axis folds into this form, so that nothing else here needs a
+/// shape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ChannelLayout {
     /// Product of the dimensions before the axis.
@@ -15,15 +17,17 @@ pub struct ChannelLayout {
     pub inner: usize,
 }
 
-/// Runs at least this long are worth a kernel call each; shorter ones are treated as lanes of a repeating row.
+/// Runs at least this long are worth a kernel call each; shorter ones are treated as lanes of a
+/// repeating row.
 const MIN_RUN: usize = 16;
 
-/// A repeating row is replicated to at least this many lanes, so that vector loops rarely meet its end.
+/// A repeating row is replicated to at least this many lanes, so that vector loops rarely meet its
+/// end.
 const MIN_LANES: usize = 512;
 
 impl ChannelLayout {
-    /// The layout of `shape` with channels along `axis`; `None` when there is no such axis or the number of elements
-    /// overflows.
+    /// The layout of `shape` with channels along `axis`; `None` when there is no such axis or the
+    /// number of elements overflows.
     pub fn new(shape: &[usize], axis: usize) -> Option<Self> {
         let channels = *shape.get(axis)?;
         let outer = product(&shape[..axis])?;
@@ -46,13 +50,15 @@ impl ChannelLayout {
         self.len() == 0
     }
 
-    /// Panics unless `elements` fit the layout: a mismatch means that an unverified tensor got here.
+    /// Panics unless `elements` fit the layout: a mismatch means that an unverified tensor got
+    /// here.
     pub(crate) fn check(self, elements: usize) {
         assert_eq!(elements, self.len(), "{self:?} does not describe the data");
     }
 
-    /// Where a channel's elements lie so close together that they are handled as lanes of a repeating row: how
-    /// often the row `[channels, inner]` is replicated. `None` where runs of one channel are long.
+    /// Where a channel's elements lie so close together that they are handled as lanes of a
+    /// repeating row: how often the row `[channels, inner]` is replicated. `None` where runs of one
+    /// channel are long.
     ///
     /// One outer row is never treated so: its lanes would be as many as the elements.
     pub(crate) fn lane_copies(self) -> Option<usize> {
@@ -67,8 +73,8 @@ impl ChannelLayout {
         row.collect::<Vec<_>>().repeat(copies)
     }
 
-    /// The runs of a single channel that make up elements `start .. start + len`, in order, each as its channel and
-    /// its place relative to `start`.
+    /// The runs of a single channel that make up elements `start .. start + len`, in order, each as
+    /// its channel and its place relative to `start`.
     pub(crate) fn runs(
         self,
         start: usize,

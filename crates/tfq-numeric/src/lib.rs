@@ -1,4 +1,5 @@
-//! Arithmetic on weights: per-channel ranges, symmetric int8, float16, and what either costs in accuracy.
+//! Arithmetic on weights: per-channel ranges, symmetric int8, float16, and what either costs in
+//! accuracy.
 //!
 //! Everything here is a pure function of its arguments. Work is cut into pieces of fixed size that
 //! never depend on the number of threads, and every SIMD version computes the same bits as the

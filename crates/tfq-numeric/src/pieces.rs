@@ -1,16 +1,16 @@
 //! Cutting work into pieces for the thread pool.
 //!
-//! The cut depends on the data alone, never on the number of threads, and results come back in the order of the
-//! pieces: that is what makes every result here reproducible.
+//! The cut depends on the data alone, never on the number of threads, and results come back in the
+//! order of the pieces: that is what makes every result here reproducible.
 
 use rayon::prelude::*;
 
-/// Elements in a piece: 256 KiB of float32, which stays in a core's second-level cache and takes some 20 µs, long
-/// enough to hide the cost of handing it over.
+/// Elements in a piece: 256 KiB of float32, which stays in a core's second-level cache and takes
+/// some 20 µs, long enough to hide the cost of handing it over.
 pub(crate) const PIECE: usize = 64 * 1024;
 
-/// Below this many elements everything runs on the calling thread. Waking a worker takes longer than the work, and a
-/// model of many small constants would pay for that at each of them.
+/// Below this many elements everything runs on the calling thread. Waking a worker takes longer
+/// than the work, and a model of many small constants would pay for that at each of them.
 const MIN_PARALLEL: usize = PIECE;
 
 pub(crate) fn worth_threads(elements: usize) -> bool {

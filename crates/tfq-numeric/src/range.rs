@@ -23,7 +23,8 @@ impl NotFinite {
 /// The magnitudes of each channel.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ranges {
-    /// The largest |x| of each channel; 0 for a channel without elements, infinite or NaN when one of its values is.
+    /// The largest |x| of each channel; 0 for a channel without elements, infinite or NaN when one
+    /// of its values is.
     pub max_abs: Vec<f32>,
     /// Whether every value is finite.
     pub finite: bool,
@@ -63,7 +64,8 @@ fn max_of_runs(view: F32View<'_>, layout: ChannelLayout) -> Vec<i32> {
 
 fn max_of_lanes(view: F32View<'_>, layout: ChannelLayout, copies: usize) -> Vec<i32> {
     let lanes = layout.channels * layout.inner * copies;
-    // A piece has maxima for every lane of its own: many rows each keep that cheap where rows are long.
+    // A piece has maxima for every lane of its own: many rows each keep that cheap where rows are
+    // long.
     let size = pieces::whole_units(lanes).max(16 * lanes);
     let found = pieces::map(view.values(), size, |_, values| {
         let mut maxima = vec![0; lanes];
@@ -97,9 +99,10 @@ pub struct MinMax {
     pub max: Vec<f32>,
 }
 
-/// The extrema of each channel with the legacy quantizer's FillPerChannelMinMax: a channel's first value initialises
-/// both, later ones replace them only when `<` or `>`. So a NaN in the first place stays, a NaN elsewhere is passed
-/// over, and of two zeros the first one's sign is kept. A channel without elements gets zeros.
+/// The extrema of each channel with the legacy quantizer's FillPerChannelMinMax: a channel's first
+/// value initialises both, later ones replace them only when `<` or `>`. So a NaN in the first
+/// place stays, a NaN elsewhere is passed over, and of two zeros the first one's sign is kept. A
+/// channel without elements gets zeros.
 ///
 /// # Panics
 ///

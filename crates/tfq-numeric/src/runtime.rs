@@ -2,7 +2,8 @@
 
 use crate::{ChannelLayout, F32View};
 
-/// The codes of QUANTIZE: `round(x / scale) + zero_point`, ties away from zero, clamped to `limits`.
+/// The codes of QUANTIZE: `round(x / scale) + zero_point`, ties away from zero, clamped to
+/// `limits`.
 ///
 /// `None` where a quotient is no number or does not fit 32 bits, since then the runtime's
 /// conversion is undefined.

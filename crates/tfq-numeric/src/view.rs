@@ -2,9 +2,9 @@
 
 /// Little-endian float32 values in a byte slice of any alignment, typically a memory-mapped file.
 ///
-/// The values stay bytes until a kernel loads them: `from_le_bytes` on a `[u8; 4]` compiles to the same unaligned
-/// vector load that an aligned `&[f32]` would get, so a constant at an odd file offset needs neither a copy nor a
-/// second code path.
+/// The values stay bytes until a kernel loads them: `from_le_bytes` on a `[u8; 4]` compiles to the
+/// same unaligned vector load that an aligned `&[f32]` would get, so a constant at an odd file
+/// offset needs neither a copy nor a second code path.
 #[derive(Clone, Copy, Debug)]
 pub struct F32View<'a> {
     values: &'a [[u8; 4]],

@@ -85,7 +85,8 @@ fn extrema_of_either_axis() {
 
 #[test]
 fn halves_go_away_from_zero() {
-    // An inverse of exactly 0.5: the legacy quantizer's SymmetricPerChannelQuantizeValues takes 21 * 0.5 to 11.
+    // An inverse of exactly 0.5: the legacy quantizer's SymmetricPerChannelQuantizeValues takes 21
+    // * 0.5 to 11.
     let values = [21.0, -21.0, 254.0, 1.0, -1.0, 3.0];
     assert_eq!(
         quantize(&values, &[1, 6], 0, ScaleRule::LegacyPerChannel).0,
@@ -113,7 +114,8 @@ fn each_rule_has_its_scale_for_zeros() {
 
 #[test]
 fn a_range_whose_inverse_overflows() {
-    // 127 / 1e-37 is infinite: every product is infinite or NaN, which x86 converts to the smallest integer.
+    // 127 / 1e-37 is infinite: every product is infinite or NaN, which x86 converts to the smallest
+    // integer.
     let tiny = [1e-37, 0.0, -1e-38];
     let scale = 1e-37 / 127.0;
     assert_eq!(

@@ -103,7 +103,8 @@ fn check_min_max(view: F32View<'_>, layout: ChannelLayout) {
     }
 }
 
-/// Finite values of every kind: ties of integer scales, denormals, extremes, both zeros, and any bits.
+/// Finite values of every kind: ties of integer scales, denormals, extremes, both zeros, and any
+/// bits.
 fn weights(len: usize, seed: u64) -> Vec<f32> {
     let mut state = seed;
     let mut next = move || {
@@ -232,7 +233,8 @@ fn check_f16(values: &[f32]) {
 
 #[test]
 fn float16_around_every_half() {
-    // Both neighbours, the middle between two halves and its neighbours, of every finite half, in both signs.
+    // Both neighbours, the middle between two halves and its neighbours, of every finite half, in
+    // both signs.
     let steps = (0..0x7c00u16).flat_map(|bits| {
         let half = half::f16::from_bits(bits).to_f32();
         let next = half::f16::from_bits(bits + 1).to_f32().min(65520.0);

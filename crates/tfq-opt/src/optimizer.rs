@@ -399,7 +399,8 @@ impl Optimizer {
             let first = Box::new(first);
             return Err(Error::Unrunnable { target, first, more, mended_by });
         }
-        // Where another layout is asked for, or less than all that is there, the input is no measure.
+        // Where another layout is asked for, or less than all that is there, the input is no
+        // measure.
         let comparable = !self.lift.drop_unknown && self.lower.placement == Placement::Auto;
         let mut lowered = None;
         if let Some(input) = input.as_ref().filter(|_| comparable && bounded) {

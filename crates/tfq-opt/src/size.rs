@@ -14,7 +14,8 @@ const RECORDER: &str = "annotate-dequant-cache";
 const LARGER: &str = "larger";
 
 /// What a run made of `start`, or as much of it as takes no more than `limit` bytes: without a
-/// record in the metadata, or nothing. Where it was lowered to be measured, its image comes with it.
+/// record in the metadata, or nothing. Where it was lowered to be measured, its image comes with
+/// it.
 pub(crate) fn bounded(
     start: &Module,
     result: Module,

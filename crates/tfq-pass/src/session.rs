@@ -12,12 +12,12 @@ use tfq_ir::maps::IndexMap;
 use tfq_ir::{Applied, CallEffects, Edit, Effects, Module, OpId, Patch, SubgraphId, TensorId};
 use tfq_target::Target;
 
-/// All that a pass sees while it runs: the model to read, [`Self::apply`] to change it, analyses, the
-/// target, and those to whom it tells what it does.
+/// All that a pass sees while it runs: the model to read, [`Self::apply`] to change it, analyses,
+/// the target, and those to whom it tells what it does.
 ///
-/// A function that takes `&Session` matches: it reads, asks and tells. One that takes `&mut Session`
-/// may rewrite as well. What was read of the model is let go of before the next edit. Threads share
-/// the model and the target, not the session.
+/// A function that takes `&Session` matches: it reads, asks and tells. One that takes
+/// `&mut Session` may rewrite as well. What was read of the model is let go of before the next
+/// edit. Threads share the model and the target, not the session.
 ///
 /// ```
 /// use tfq_ir::{Patch, SubgraphId, TensorId};

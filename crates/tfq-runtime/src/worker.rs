@@ -362,8 +362,8 @@ impl Drop for Worker {
     }
 }
 
-/// Whether the C API complains of what it cannot do itself: variables, and buffers for a tensor that
-/// an op makes.
+/// Whether the C API complains of what it cannot do itself: variables, and buffers for a tensor
+/// that an op makes.
 fn is_of_interface(stage: Stage, complaint: &str) -> bool {
     stage == Stage::Load && complaint.contains("not yet supported")
         || complaint.contains("tensor->allocation_type ==")

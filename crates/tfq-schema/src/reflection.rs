@@ -1,8 +1,8 @@
 //! The schema of the model format as static data.
 //!
-//! A file may hold fields, union members and enum values that the schema does not know. To see them one has to walk
-//! the file slot by slot, and that needs, for each table, the list of its slots. Every lookup a walk makes is an index
-//! into an array; nothing is parsed or built at run time.
+//! A file may hold fields, union members and enum values that the schema does not know. To see them
+//! one has to walk the file slot by slot, and that needs, for each table, the list of its slots.
+//! Every lookup a walk makes is an index into an array; nothing is parsed or built at run time.
 
 #[rustfmt::skip]
 #[path = "generated/reflection_data.rs"]
@@ -23,7 +23,8 @@ pub struct UnionId(u16);
 #[derive(Debug)]
 pub struct Table {
     pub name: &'static str,
-    /// Indexed by vtable slot, without gaps: the tag of a union has a slot, and an entry, of its own.
+    /// Indexed by vtable slot, without gaps: the tag of a union has a slot, and an entry, of its
+    /// own.
     pub fields: &'static [Field],
 }
 
@@ -239,7 +240,8 @@ impl Scalar {
 impl Enum {
     /// The name of a value; `None` where the schema knows no such value.
     pub fn name_of(&self, value: i64) -> Option<&'static str> {
-        // Every enum of the schema counts up from its first value without a gap, so that this index is a hit.
+        // Every enum of the schema counts up from its first value without a gap, so that this index
+        // is a hit.
         let first = self.values.first()?.1;
         let index = value.checked_sub(first).and_then(|index| usize::try_from(index).ok())?;
         match self.values.get(index) {

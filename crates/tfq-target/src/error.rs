@@ -54,7 +54,8 @@ pub enum Problem {
     /// No condition has this name or form.
     #[error("unknown condition {0:?}")]
     UnknownCondition(String),
-    /// The condition asks for an attribute, or a value of one, that the row's operators do not have.
+    /// The condition asks for an attribute, or a value of one, that the row's operators do not
+    /// have.
     #[error("the condition {0:?} does not fit the attributes of {1}")]
     UnknownAttribute(String, String),
     /// The condition is about a weight, and there is none where the row is used.

@@ -15,7 +15,8 @@ pub struct WeightForm {
 /// What has a scale of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Granularity {
-    /// One scale. Where the channel axis has one index only this is per channel as well, and targets treat it so.
+    /// One scale. Where the channel axis has one index only this is per channel as well, and
+    /// targets treat it so.
     PerTensor,
     /// One scale for each index of an axis.
     PerChannel {
@@ -29,8 +30,8 @@ pub enum Granularity {
     },
     /// No scale: float elements, or bare codes.
     Unscaled,
-    /// Scales that no kernel is known to read: of several axes at once, of blocks with a shape, or as many as the
-    /// axis does not have indices.
+    /// Scales that no kernel is known to read: of several axes at once, of blocks with a shape, or
+    /// as many as the axis does not have indices.
     Other,
 }
 

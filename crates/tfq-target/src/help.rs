@@ -38,7 +38,8 @@ impl TargetError {
     }
 }
 
-/// Messages about unknown keys and values say which there are, each between backticks behind the unknown one.
+/// Messages about unknown keys and values say which there are, each between backticks behind the
+/// unknown one.
 fn unknown_field(message: &str) -> Option<String> {
     if !message.starts_with("unknown ") {
         return None;

@@ -1,5 +1,5 @@
-//! What the target `litert` says of ops and weights: for each rule an instance that runs and one that looks like it and
-//! does not.
+//! What the target `litert` says of ops and weights: for each rule an instance that runs and one
+//! that looks like it and does not.
 
 mod common;
 
@@ -62,7 +62,8 @@ fn rnn() -> Case {
     case(RNN, operands)
 }
 
-/// An LSTM of kernel type FULL, or a unidirectional sequence LSTM, without peepholes and projection.
+/// An LSTM of kernel type FULL, or a unidirectional sequence LSTM, without peepholes and
+/// projection.
 fn lstm(code: i32) -> Case {
     let mut operands: Vec<Option<T>> = vec![None; 20];
     operands[0] = Some(data(&[1, 8]));

@@ -411,7 +411,8 @@ fn descriptions_hold_every_row_that_counts() {
     assert_eq!(describe(&named("tflm")).ops.iter().filter(|op| op.name == "GATHER").count(), 1);
 }
 
-/// XNNPACK never writes what a Dequantize makes of a constant; other kernels do, and it does of data.
+/// XNNPACK never writes what a Dequantize makes of a constant; other kernels do, and it does of
+/// data.
 #[test]
 fn results_that_are_not_written() {
     let unwritten = |target: &str, case: Case| {

@@ -370,7 +370,8 @@ impl<'m> Parts<'m> {
         })
     }
 
-    /// What the text shows of a tensor's constant, for example `= [1, 2]`; nothing for a tensor that is none.
+    /// What the text shows of a tensor's constant, for example `= [1, 2]`; nothing for a tensor
+    /// that is none.
     pub fn content(&mut self, subgraph: SubgraphId, id: TensorId) -> String {
         let text = self.with(subgraph, |printer, place| {
             printer.content(place, id, place.graph.tensor(id));

@@ -56,8 +56,8 @@ struct HalfReader {
 impl Widened {
     /// The copy; `None` where no weight is float16.
     ///
-    /// `weights` are the operands of an op that are weights. A constant that something else shows or reads
-    /// stays as it is, since its float16 bytes would stay in the file too.
+    /// `weights` are the operands of an op that are weights. A constant that something else shows
+    /// or reads stays as it is, since its float16 bytes would stay in the file too.
     pub(super) fn new(
         module: &Module,
         target: &Target,

@@ -125,7 +125,8 @@ impl Legacy<'_> {
             for op in graph.ops() {
                 for (slot, tensor) in (0..).zip(graph.operands(op)) {
                     let Some(tensor) = tensor else { continue };
-                    // A scalar that is an output as well would need a copy that RESHAPE cannot make.
+                    // A scalar that is an output as well would need a copy that RESHAPE cannot
+                    // make.
                     let scalar = graph.tensor(tensor).shape.is_empty() && graph.is_output(tensor);
                     if is_plain(self.module, sg, tensor) && !scalar {
                         let shown = shaped_buffer(graph.tensor(tensor));

@@ -190,8 +190,8 @@ impl Overlay<'_> {
         Ok(())
     }
 
-    /// What the patch lets ops read or the subgraph return has a value, and so has what it leaves in use
-    /// and takes a value from. What came in use without one may go on so.
+    /// What the patch lets ops read or the subgraph return has a value, and so has what it leaves
+    /// in use and takes a value from. What came in use without one may go on so.
     fn values(&self) -> Result<(), Reason> {
         let wiring = &self.patch.wiring;
         let operands = self.operands_kept().map(|(_, tensor)| tensor);

@@ -97,8 +97,8 @@ impl Applied {
         self.list(|more| &more.constants)
     }
 
-    /// Constants whose bytes were let go, be it with the record or metadata entry that had them. Those
-    /// among [`Self::constants`] have others now.
+    /// Constants whose bytes were let go, be it with the record or metadata entry that had them.
+    /// Those among [`Self::constants`] have others now.
     pub fn released(&self) -> &[BufferId] {
         self.list(|more| &more.released)
     }
@@ -155,13 +155,14 @@ pub(crate) struct Log {
     /// How many edits came before these, and are not kept.
     pub(super) forgotten: usize,
     pub(super) pass: Option<Arc<str>>,
-    /// The same for a module and its snapshots since edits were last forgotten or something else than
-    /// an edit changed it, and for no other module.
+    /// The same for a module and its snapshots since edits were last forgotten or something else
+    /// than an edit changed it, and for no other module.
     pub(super) lineage: Arc<()>,
 }
 
 impl Log {
-    /// What comes is of another module than all snapshots are: it was changed, and no edit says how.
+    /// What comes is of another module than all snapshots are: it was changed, and no edit says
+    /// how.
     pub(crate) fn part(&mut self) {
         self.lineage = Arc::new(());
     }

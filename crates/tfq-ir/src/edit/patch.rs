@@ -1,7 +1,7 @@
 //! Patches: changes of one subgraph.
 //!
-//! A patch is built aside, checked against the graph, and applied whole or not at all. It takes time
-//! linear in its size and in the readers of the tensors that it names.
+//! A patch is built aside, checked against the graph, and applied whole or not at all. It takes
+//! time linear in its size and in the readers of the tensors that it names.
 
 use crate::maps::{IndexMap, IndexSet};
 use crate::{
@@ -93,8 +93,8 @@ pub struct Patch {
     pub(super) wiring: LazyWiring,
 }
 
-/// What a patch says of edges and of what goes, which most patches of a weight or a note say nothing
-/// of: then it takes no room.
+/// What a patch says of edges and of what goes, which most patches of a weight or a note say
+/// nothing of: then it takes no room.
 #[derive(Clone, Debug, Default)]
 pub(super) struct LazyWiring(Option<Box<Wiring>>);
 

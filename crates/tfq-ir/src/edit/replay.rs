@@ -8,8 +8,8 @@ use crate::{Module, OpId, SubgraphId, TensorId};
 use std::sync::Arc;
 
 impl Module {
-    /// What every edit did that changed what is computed, inputs, outputs, signatures or numbers, in
-    /// order.
+    /// What every edit did that changed what is computed, inputs, outputs, signatures or numbers,
+    /// in order.
     pub fn journal(&self) -> &[Arc<Applied>] {
         &self.log.journal
     }

@@ -12,9 +12,10 @@ impl BufferId {
     pub const NONE: Self = Self(0);
 }
 
-/// Constant bytes by [`BufferId`]. What tensors refer to is immutable: a pass that changes a constant adds
-/// a new entry and lets tensors refer to that, so that two tensors which share one buffer
-/// cannot disturb each other. Bytes are reference-counted slices, usually of the mapped input.
+/// Constant bytes by [`BufferId`]. What tensors refer to is immutable: a pass that changes a
+/// constant adds a new entry and lets tensors refer to that, so that two tensors which share one
+/// buffer cannot disturb each other. Bytes are reference-counted slices, usually of the mapped
+/// input.
 #[derive(Clone, Debug, Default)]
 pub struct ConstantPool {
     entries: Vec<Option<Bytes>>,

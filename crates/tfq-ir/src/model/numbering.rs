@@ -49,8 +49,8 @@ pub struct Numbering {
     pub name: &'static str,
     /// What it refers to by number.
     pub numbers: Numbers,
-    /// Whether [`crate::Module`] keeps it true: it is rewritten or dropped as the model changes. Others
-    /// have a format that we only pass on.
+    /// Whether [`crate::Module`] keeps it true: it is rewritten or dropped as the model changes.
+    /// Others have a format that we only pass on.
     pub kept_true: bool,
 }
 

@@ -11,8 +11,8 @@ use bytes::Bytes;
 pub struct Record {
     /// Entries; those about what was erased are skipped by readers.
     pub entries: Vec<RecordEntry>,
-    /// Operators ([`crate::catalog::ops`]) that the record is about: it is dropped when a patch adds
-    /// such an op or changes what one reads, since nobody has judged that one.
+    /// Operators ([`crate::catalog::ops`]) that the record is about: it is dropped when a patch
+    /// adds such an op or changes what one reads, since nobody has judged that one.
     pub about: Vec<i32>,
 }
 

@@ -1,8 +1,9 @@
-//! The op catalogue: which operators there are, which options table each uses, and what attributes are in it.
+//! The op catalogue: which operators there are, which options table each uses, and what attributes
+//! are in it.
 //!
-//! Text form, verifier, plugins and the reading and writing of files all take names, types and defaults from here.
-//! The data is generated from the schema (see `schema/README.md`), so that an operator or attribute that the schema
-//! gains needs no code.
+//! Text form, verifier, plugins and the reading and writing of files all take names, types and
+//! defaults from here. The data is generated from the schema (see `schema/README.md`), so that an
+//! operator or attribute that the schema gains needs no code.
 
 #[rustfmt::skip]
 mod generated;

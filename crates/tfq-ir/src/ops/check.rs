@@ -1,4 +1,5 @@
-//! Whether an op and its tensors go together: what patches are held to, and what a file is told about.
+//! Whether an op and its tensors go together: what patches are held to, and what a file is told
+//! about.
 
 use super::infer::{InferError, OpView, OperandFacts, Shape, stated};
 use super::semantics::{Activation, semantics_of};

@@ -1,8 +1,10 @@
-//! Types and shapes of an op's results, from those of its operands, its attributes, and the contents of constants.
+//! Types and shapes of an op's results, from those of its operands, its attributes, and the
+//! contents of constants.
 //!
-//! A dimension that is not known before run time makes those unknown that depend on it, and no others. What the op
-//! cannot do at all is an error that names the operand or attribute. Nothing here trusts its input: sizes are checked,
-//! and the work is bounded by the ranks that real ops have.
+//! A dimension that is not known before run time makes those unknown that depend on it, and no
+//! others. What the op cannot do at all is an error that names the operand or attribute. Nothing
+//! here trusts its input: sizes are checked, and the work is bounded by the ranks that real ops
+//! have.
 
 mod calls;
 mod cx;

@@ -1,5 +1,6 @@
-//! What operators mean, as data: a row for each, generated from `schema/ops.toml`, so that a question about an operator
-//! is a look into a table. `docs/op-semantics.md` tells the rules in words.
+//! What operators mean, as data: a row for each, generated from `schema/ops.toml`, so that a
+//! question about an operator is a look into a table. `docs/op-semantics.md` tells the rules in
+//! words.
 
 #[rustfmt::skip]
 mod generated;

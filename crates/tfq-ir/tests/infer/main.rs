@@ -1,6 +1,6 @@
-//! What [`tfq_ir::ops::infer`] says of results: beside what the runtime gives (`measured`), of tensors of which not all is
-//! known (`unknown`), of ops that call subgraphs (`calls`), against what files claim (`contradictions`), and where patches
-//! make ops (`patches`).
+//! What [`tfq_ir::ops::infer`] says of results: beside what the runtime gives (`measured`), of
+//! tensors of which not all is known (`unknown`), of ops that call subgraphs (`calls`), against
+//! what files claim (`contradictions`), and where patches make ops (`patches`).
 
 mod calls;
 mod contradictions;

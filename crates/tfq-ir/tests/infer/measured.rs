@@ -1,5 +1,5 @@
-//! What [`infer`] says, held against what the runtime gave for thousands of models of one operator (`measured.txt`;
-//! docs/op-semantics.md tells how it is made).
+//! What [`infer`] says, held against what the runtime gave for thousands of models of one operator
+//! (`measured.txt`; docs/op-semantics.md tells how it is made).
 
 use std::collections::BTreeMap;
 use tfq_ir::catalog::{AttrType, ListType, op_by_name};

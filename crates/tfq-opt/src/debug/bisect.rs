@@ -114,8 +114,8 @@ pub fn bisect(
     })
 }
 
-/// The ops that a patch touched, in words, and a model of them and their neighbours, where there can
-/// be one.
+/// The ops that a patch touched, in words, and a model of them and their neighbours, where there
+/// can be one.
 fn around(before: &Module, sg: SubgraphId, applied: &Applied) -> (Vec<String>, Option<Module>) {
     let graph = before.subgraph(sg);
     let touched = applied.ops.iter().chain(applied.erased()).copied();

@@ -19,8 +19,8 @@ impl Asked {
     }
 }
 
-/// Results of the analyses that rules ask for, for the model as it is. Matches are looked for on all
-/// cores, and a session is for one, so they are fetched beforehand.
+/// Results of the analyses that rules ask for, for the model as it is. Matches are looked for on
+/// all cores, and a session is for one, so they are fetched beforehand.
 #[derive(Debug, Default)]
 pub(super) struct Answers(SmallVec<[Answer; 2]>);
 

@@ -259,8 +259,8 @@ impl<'a> Match<'a> {
         self.site.input.target
     }
 
-    /// The verdict on the tensor of [`super::read_of`] as an operand of the root; `None` where it is no
-    /// quantised constant next to float.
+    /// The verdict on the tensor of [`super::read_of`] as an operand of the root; `None` where it
+    /// is no quantised constant next to float.
     pub fn verdict(&self) -> Option<Arc<Eligibility>> {
         self.verdict_of(self.root(), self.slot)
     }
@@ -315,7 +315,8 @@ impl<'a> Match<'a> {
     /// The tensor of this name; `result` is the root's first.
     ///
     /// # Panics
-    /// If the pattern has no such name, or if it is `result` and the root of [`super::read_of`] has none.
+    /// If the pattern has no such name, or if it is `result` and the root of [`super::read_of`] has
+    /// none.
     pub fn id(&self, name: &str) -> TensorId {
         let found = self.tensors.iter().find(|(known, _)| *known == name);
         match found {

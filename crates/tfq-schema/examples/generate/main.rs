@@ -1,5 +1,5 @@
-//! Writes the data that is derived from the schema: reflection data, operator catalogue and what operators mean.
-//! `schema/regenerate.sh` runs it after flatc.
+//! Writes the data that is derived from the schema: reflection data, operator catalogue and what
+//! operators mean. `schema/regenerate.sh` runs it after flatc.
 
 mod generator;
 

@@ -1,6 +1,7 @@
 //! Conditions of data files, and what they are asked about.
 //!
-//! `inN` and `outN` are the op's operands and results. A condition on one that is left out does not hold.
+//! `inN` and `outN` are the op's operands and results. A condition on one that is left out does not
+//! hold.
 //!
 //! | condition | holds where |
 //! |---|---|
@@ -387,7 +388,8 @@ impl<'a> Site<'a> {
         self.supposed.stored.push((id, stored));
     }
 
-    /// Supposes that this is the value of `asymmetric_quantize_inputs`, where the op has that attribute.
+    /// Supposes that this is the value of `asymmetric_quantize_inputs`, where the op has that
+    /// attribute.
     pub(crate) fn suppose_asymmetric(&mut self, value: bool) {
         self.supposed.asymmetric = Some(value);
     }
@@ -552,7 +554,8 @@ impl<'a> Site<'a> {
 
     fn weight_test(&self, weight: &Weight<'_>, test: WeightTest) -> bool {
         let tensor = weight.tensor;
-        // Parameters say something about the form in question only where the tensor has that form already.
+        // Parameters say something about the form in question only where the tensor has that form
+        // already.
         let parameters = || {
             let settled = WeightForm::of(tensor) == weight.form;
             tensor.quantization.as_deref().filter(|_| settled)

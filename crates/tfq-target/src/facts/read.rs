@@ -1,4 +1,5 @@
-//! Data files of targets: reading and checking. The format is explained at the top of `data/litert.toml`.
+//! Data files of targets: reading and checking. The format is explained at the top of
+//! `data/litert.toml`.
 
 use crate::error::{Problem, TargetError};
 use crate::facts::condition::{Condition, op_named, type_bit};

@@ -220,7 +220,8 @@ pub(crate) fn is_release(text: &str) -> bool {
     text.contains('.') && text.split('.').all(|part| part.parse::<u32>().is_ok())
 }
 
-/// Whether a runtime up to the release `cap` has what came with `release`. A cap of `2.5` means all of 2.5.
+/// Whether a runtime up to the release `cap` has what came with `release`. A cap of `2.5` means all
+/// of 2.5.
 pub(crate) fn reaches(cap: &str, release: &str) -> bool {
     let parts = cap.split('.').count();
     let beginning: Vec<&str> = release.split('.').take(parts).collect();

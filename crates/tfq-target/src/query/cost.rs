@@ -8,12 +8,12 @@ use crate::target::Target;
 use tfq_ir::{ElementType, OpId, Subgraph};
 
 impl Target {
-    /// Bytes that the runtime holds for a weight beside the file, in memory of its own: copies in another order, what
-    /// a Dequantize keeps. The most that any of the target's kernels holds; `None` where nothing is known of the op,
-    /// the operand is no weight, or its size is not known.
+    /// Bytes that the runtime holds for a weight beside the file, in memory of its own: copies in
+    /// another order, what a Dequantize keeps. The most that any of the target's kernels holds;
+    /// `None` where nothing is known of the op, the operand is no weight, or its size is not known.
     ///
-    /// `form` is how the weight is stored, `delegated` whether XNNPACK takes the op when it reads the codes; for other
-    /// ways of reading the target knows.
+    /// `form` is how the weight is stored, `delegated` whether XNNPACK takes the op when it reads
+    /// the codes; for other ways of reading the target knows.
     pub fn held_bytes(
         &self,
         weight: WeightOperand<'_>,

@@ -82,7 +82,8 @@ pub struct RowDescription {
     pub reason: Option<String>,
     /// Why the kernel is slow, where it is.
     pub slow: Option<String>,
-    /// Versions of the op that it takes, of a plain instance, in order of `types` and `granularity`.
+    /// Versions of the op that it takes, of a plain instance, in order of `types` and
+    /// `granularity`.
     pub versions: Vec<VersionDescription>,
     #[serde(flatten)]
     pub origin: OriginDescription,

@@ -1,4 +1,5 @@
-//! What TensorFlow's legacy quantizer does with ops: `data/legacy_quantizer.toml`, which explains itself.
+//! What TensorFlow's legacy quantizer does with ops: `data/legacy_quantizer.toml`, which explains
+//! itself.
 
 use crate::facts::condition::{Condition, Site};
 use serde::Deserialize;

@@ -58,7 +58,8 @@ impl Target {
         (min..=max).contains(&version).then_some(version)
     }
 
-    /// The first release of the runtime (of TensorFlow, by its numbering) that has this version of the op.
+    /// The first release of the runtime (of TensorFlow, by its numbering) that has this version of
+    /// the op.
     pub fn min_runtime(&self, kind: &OpKind, version: i32) -> Option<&'static str> {
         match kind {
             OpKind::Builtin(code) => versions::runtimes().release(*code, version),

@@ -79,7 +79,8 @@ impl Spreaders {
 }
 
 impl Target {
-    /// Whether some kernel of the target puts several scales in place of the one of a weight of such an op.
+    /// Whether some kernel of the target puts several scales in place of the one of a weight of
+    /// such an op.
     fn spreads(&self, kind: &OpKind) -> bool {
         let OpKind::Builtin(code) = *kind else { return false };
         self.entries_of(code)

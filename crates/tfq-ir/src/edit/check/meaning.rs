@@ -1,7 +1,8 @@
 //! Whether the ops that a patch makes or changes can be what it makes of them.
 //!
-//! Ops that it does not touch are not looked at, and what a model came with is not its fault: an op that contradicted
-//! before may go on doing so, and may come to where only more is known of its operands.
+//! Ops that it does not touch are not looked at, and what a model came with is not its fault: an op
+//! that contradicted before may go on doing so, and may come to where only more is known of its
+//! operands.
 
 use super::super::patch::{BufferRef, OpChange, OpRef, TensorRef};
 use super::super::refused::Reason;
@@ -79,8 +80,8 @@ impl<'a> After<'a> {
         }
     }
 
-    /// What the subgraph returns keeps the type that callers expect, however it is stored, unless the
-    /// patch says what is returned.
+    /// What the subgraph returns keeps the type that callers expect, however it is stored, unless
+    /// the patch says what is returned.
     fn outputs(&self) -> Result<(), Reason> {
         for (tensor, after) in &self.check.after {
             let TensorRef::Old(id) = tensor else { continue };
@@ -97,7 +98,8 @@ impl<'a> After<'a> {
         Ok(())
     }
 
-    /// Ops that the patch adds, and those of which it changes anything that contradictions depend on.
+    /// Ops that the patch adds, and those of which it changes anything that contradictions depend
+    /// on.
     fn touched(&self) -> IndexSet<OpRef> {
         let (graph, p) = (self.check.graph, self.check.patch);
         let mut touched: IndexSet<OpRef> = (0..p.ops.len() as u32).map(OpRef::New).collect();

@@ -1,4 +1,5 @@
-//! Changes of a subgraph: what only patches and the builder do. Every caller has checked its handles.
+//! Changes of a subgraph: what only patches and the builder do. Every caller has checked its
+//! handles.
 
 use super::{Edge, EdgeRole, NONE, Node, OpNode, Ports, Subgraph, TensorNode};
 use crate::maps::{HashMap, HashSet, IndexMap, IndexSet};

@@ -43,9 +43,9 @@ impl Subgraph {
     }
 
     /// Spreads the keys around an op. Windows of keys around it are tried, each twice as large as
-    /// the one before, until one is thinly filled; allowing less the larger it is keeps insertions at
-    /// one place at O(log n) changed keys each, amortised (Bender et al., "Two simplified algorithms
-    /// for maintaining order in a list").
+    /// the one before, until one is thinly filled; allowing less the larger it is keeps insertions
+    /// at one place at O(log n) changed keys each, amortised (Bender et al., "Two simplified
+    /// algorithms for maintaining order in a list").
     fn make_room(&mut self, op: u32) {
         let key_of = |graph: &Self, at: u32| graph.op_node_at(at).map(|node| node.key);
         let key = key_of(self, op).expect("it is an op");

@@ -6,7 +6,8 @@ pub struct OpInfo {
     /// As in the schema: `CONV_2D`.
     pub name: &'static str,
     pub code: i32,
-    /// The options table it goes with; `None` for operators that have no options. A file may leave it out.
+    /// The options table it goes with; `None` for operators that have no options. A file may leave
+    /// it out.
     pub options: Option<&'static OptionsInfo>,
     pub deprecated: bool,
 }
@@ -19,7 +20,8 @@ pub struct OptionsInfo {
     pub union: OptionsUnion,
     /// Its tag in that union.
     pub tag: u8,
-    /// In schema order, which is that of `id`. Deprecated ones are among them, since files hold them.
+    /// In schema order, which is that of `id`. Deprecated ones are among them, since files hold
+    /// them.
     pub attrs: &'static [AttrInfo],
 }
 

@@ -3,8 +3,9 @@
 use super::schema::{Default, Field, Schema, Type, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Which options table an operator uses is said nowhere in the schema: it is what converter and runtime agree on. As
-/// a rule the table is named after the operator; these are the operators for which it is not.
+/// Which options table an operator uses is said nowhere in the schema: it is what converter and
+/// runtime agree on. As a rule the table is named after the operator; these are the operators for
+/// which it is not.
 const SHARED_OPTIONS: &[(&str, &str)] = &[
     ("AVERAGE_POOL_2D", "Pool2DOptions"),
     ("CONV_3D_TRANSPOSE", "Conv3DOptions"),
@@ -217,7 +218,8 @@ pub(crate) fn emit(schema: &Schema) -> Result<String, String> {
     Ok(out)
 }
 
-/// Holds `SUBGRAPH_ATTRS` against the schema, so that a new attribute of the kind does not go by unnoticed.
+/// Holds `SUBGRAPH_ATTRS` against the schema, so that a new attribute of the kind does not go by
+/// unnoticed.
 fn check_subgraph_attrs(options: &BTreeMap<&str, Options<'_>>) -> Result<(), String> {
     for (table, attr) in SUBGRAPH_ATTRS {
         let fields = options.get(table).map_or(&[][..], |table| table.fields);

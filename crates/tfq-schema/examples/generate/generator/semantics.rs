@@ -1,7 +1,7 @@
 //! `ops/semantics/generated.rs` of tfq-ir: what operators mean, from `schema/ops.toml`.
 //!
-//! Names of rules, roles and classes become variants of enums as they are, so that the compiler refuses what tfq-ir does
-//! not know.
+//! Names of rules, roles and classes become variants of enums as they are, so that the compiler
+//! refuses what tfq-ir does not know.
 
 use super::schema::Schema;
 use serde::Deserialize;
@@ -210,7 +210,8 @@ fn axis_rule(text: &str) -> Result<String, String> {
     Ok(format!("Some({})", with_args("AxisRule", &name, &args)))
 }
 
-/// A rule whose arguments are numbers of operands: one as it is, a list where the rule is of several.
+/// A rule whose arguments are numbers of operands: one as it is, a list where the rule is of
+/// several.
 fn numbered(of: &str, text: &str) -> Result<String, String> {
     let (name, args) = call(text)?;
     let several = name == "Broadcast" || (of == "QuantizationRule" && name == "Same");
