@@ -18,7 +18,7 @@ use tfq_opt::target::Target;
 type Case = (&'static str, fn(bool) -> Module);
 
 /// What the rows are about, in the order of the file.
-const CASES: [Case; 35] = [
+const CASES: [Case; 36] = [
     ("custom-without-name", |bad| {
         with_code(OpCode { custom: (!bad).then(|| "Foo".into()), ..code(ops::CUSTOM, 1) })
     }),
@@ -98,6 +98,14 @@ const CASES: [Case; 35] = [
     ("sparse-data", |bad| densified(sparsity([0, 2, 4], [0, 1, 2, 3]), if bad { 1 } else { 4 })),
     ("signature-without-subgraph", |bad| with_signature(u32::from(bad) * 7, false)),
     ("signature-input-constant", |bad| with_signature(0, bad)),
+    ("signature-inputs-missing", |bad| {
+        let module = with_signature(0, false);
+        module.rebuilt(|parts| {
+            if bad {
+                parts.signatures[0].inputs.clear();
+            }
+        })
+    }),
     ("no-value", |bad| {
         let mut build = Build::new();
         let tensor = |name| Tensor::new(name, ElementType::Float32, [1, 4]);

@@ -23,6 +23,7 @@
 //! | `sparse-data` | one that an op reads, with fewer bytes than its indices tell of |
 //! | `signature-without-subgraph` | a signature of a subgraph that is not there |
 //! | `signature-input-constant` | a signature that takes a tensor with bytes in the file |
+//! | `signature-inputs-missing` | a signature that has fewer inputs, by names of their own, than its subgraph has inputs that are read or returned, variables and constants aside |
 //! | `no-value` | a tensor that nothing gives a value, which an op other than a custom one reads or the main subgraph returns; one that gives RESHAPE its shape aside, and one whose elements have no fixed size |
 //! | `blockwise-misfit` | a constant that an op reads with scales for blocks, where the size of a block is not positive or the scales are no constant or fewer than blocks |
 //! | `external-with-data` | a tensor with bytes both in the file and in another |
@@ -31,7 +32,7 @@
 //! | `recursive-call` | an op that calls a subgraph which comes back to that of the op |
 
 /// Tests by name, and what `read.rs` makes of them.
-const TESTS: [(&str, LoadTest); 22] = [
+const TESTS: [(&str, LoadTest); 23] = [
     ("custom-without-name", LoadTest::CustomWithoutName),
     ("operator-unregistered", LoadTest::Unregistered),
     ("signature-without-key", LoadTest::SignatureWithoutKey),
@@ -48,6 +49,7 @@ const TESTS: [(&str, LoadTest); 22] = [
     ("sparse-data", LoadTest::SparseData),
     ("signature-without-subgraph", LoadTest::SignatureSubgraph),
     ("signature-input-constant", LoadTest::SignatureConstant),
+    ("signature-inputs-missing", LoadTest::SignatureInputs),
     ("no-value", LoadTest::NoValue),
     ("blockwise-misfit", LoadTest::Blockwise),
     ("external-with-data", LoadTest::ExternalWithData),
@@ -75,6 +77,7 @@ pub(crate) enum LoadTest {
     SparseData,
     SignatureSubgraph,
     SignatureConstant,
+    SignatureInputs,
     NoValue,
     Blockwise,
     ExternalWithData,

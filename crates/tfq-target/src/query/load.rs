@@ -240,6 +240,21 @@ fn signature(test: LoadTest, module: &Module, one: &Signature) -> Option<String>
             let tensor = graph.tensor(taken.find(constant)?);
             Some(format!("the signature takes the constant `{}`", tensor.label()))
         }
+        LoadTest::SignatureInputs => {
+            let (sg, graph) = module.subgraphs().nth(one.subgraph as usize)?;
+            let set_by_callers = |id: &&TensorId| {
+                let used = graph.is_output(**id) || !graph.uses(**id).is_empty();
+                used && !graph.tensor(**id).is_variable && module.constant(sg, **id).is_none()
+            };
+            let wanted: HashSet<TensorId> =
+                graph.inputs().iter().filter(set_by_callers).copied().collect();
+            let names: HashSet<_> =
+                one.inputs.iter().filter_map(|(name, _)| name.as_ref()).collect();
+            (names.len() < wanted.len()).then(|| {
+                let (wanted, names) = (counted(wanted.len(), "input"), names.len());
+                format!("its subgraph needs {wanted}, and the signature has names for {names}")
+            })
+        }
         _ => None,
     }
 }
@@ -360,7 +375,10 @@ fn blockwise(
     let there = bytes.len() as u64;
     (there < needed).then(|| {
         let needed = counted(needed, "byte");
-        format!("its scales in `{label}` have {}, and its blocks need {needed}", grouped(there))
+        format!(
+            "its scales in `{label}` have {} of the {needed} that its blocks need",
+            grouped(there)
+        )
     })
 }
 
