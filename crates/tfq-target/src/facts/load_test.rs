@@ -24,7 +24,7 @@
 //! | `signature-without-subgraph` | a signature of a subgraph that is not there |
 //! | `signature-input-constant` | a signature that takes a tensor with bytes in the file |
 //! | `signature-inputs-missing` | a signature that has fewer inputs, by names of their own, than its subgraph has inputs that are read or returned, variables and constants aside |
-//! | `no-value` | a tensor that nothing gives a value, which an op other than a custom one reads or the main subgraph returns; one that gives RESHAPE its shape aside, and one whose elements have no fixed size |
+//! | `no-value` | a tensor that nothing gives a value, which an op other than a custom one reads or the main subgraph returns; a second operand of RESHAPE that is no list aside |
 //! | `blockwise-misfit` | a constant that an op reads with scales for blocks, where the size of a block is not positive or the scales are no constant or fewer than blocks |
 //! | `external-with-data` | a tensor with bytes both in the file and in another |
 //! | `external-absent` | a tensor that an op reads, whose external buffer or the group of that is not there |

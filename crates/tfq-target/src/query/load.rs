@@ -304,10 +304,10 @@ impl<'a> Whole<'a> {
         let used = || self.reaches(sg) && (!graph.uses(id).is_empty() || graph.is_output(id));
         match test {
             LoadTest::NoValue => {
-                if module.has_value(sg, id) || tensor.ty.bits().is_none() || !self.reaches(sg) {
+                if module.has_value(sg, id) || !self.reaches(sg) {
                     return None;
                 }
-                let reader = graph.uses(id).into_iter().find(|of| wants_values(graph, of));
+                let reader = graph.uses(id).into_iter().find(|of| wants_values(graph, tensor, of));
                 let what = match reader {
                     Some(of) => format!("{} reads it", graph.op(of.op).kind),
                     None if sg.0 == 0 && graph.is_output(id) => "it is returned".to_owned(),
@@ -343,11 +343,11 @@ impl<'a> Whole<'a> {
     }
 }
 
-/// Custom ops know what they read. The shape that a result has may do for one that RESHAPE asks for.
-fn wants_values(graph: &Subgraph, r#use: &Use) -> bool {
+/// Custom ops know what they read, and RESHAPE passes over a second operand that is no list.
+fn wants_values(graph: &Subgraph, tensor: &Tensor, r#use: &Use) -> bool {
     match graph.op(r#use.op).kind {
         OpKind::Custom(_) => false,
-        OpKind::Builtin(code) => code != ops::RESHAPE || r#use.slot != 1,
+        OpKind::Builtin(code) => code != ops::RESHAPE || r#use.slot != 1 || tensor.shape.len() == 1,
     }
 }
 
