@@ -597,6 +597,9 @@ impl Optimized {
     }
 }
 
+/// So many characters of a label are told of: it may be of a file.
+const LONGEST_LABEL: usize = 100;
+
 /// What the first edit since `start` is called after which the module is not well-formed.
 fn first_malformed(start: Module, module: &Module) -> Option<String> {
     let edits = module.edits().get(start.edits().len()..)?;
@@ -604,7 +607,7 @@ fn first_malformed(start: Module, module: &Module) -> Option<String> {
     let first = edits.iter().find(|logged| {
         state.replay(std::slice::from_ref(*logged)).is_err() || state.verify().is_err()
     })?;
-    Some(first.edit.label().into_owned())
+    Some(first.edit.label().chars().take(LONGEST_LABEL).collect())
 }
 
 fn well_formed(module: &Module) -> Result<(), Error> {

@@ -89,11 +89,11 @@ impl Writer {
 #[derive(Debug)]
 pub struct Reader {
     /// Sorted by hash.
-    entries: Vec<Entry>,
+    entries: Vec<SideEntry>,
 }
 
 #[derive(Debug)]
-struct Entry {
+struct SideEntry {
     /// In full.
     hash: String,
     bytes: Bytes,
@@ -124,7 +124,7 @@ impl Reader {
             let (first, len) = (number(at + 32).ok_or(damaged)?, number(at + 40).ok_or(damaged)?);
             let end = first.checked_add(len).filter(|end| *end <= file.len()).ok_or(damaged)?;
             let (hash, bytes) = (hex(&hash, 64), file.slice(first..end));
-            entries.push(Entry { hash, bytes, is_right: OnceCell::new() });
+            entries.push(SideEntry { hash, bytes, is_right: OnceCell::new() });
         }
         entries.sort_by(|a, b| a.hash.cmp(&b.hash));
         Ok(Self { entries })
@@ -134,7 +134,7 @@ impl Reader {
     /// the file comes along, so that a second use of the same bytes can be told.
     pub fn find(&self, digits: &str) -> Result<(usize, &Bytes), &'static str> {
         let at = self.entries.partition_point(|entry| entry.hash.as_str() < digits);
-        let begins = |entry: &&Entry| entry.hash.starts_with(digits);
+        let begins = |entry: &&SideEntry| entry.hash.starts_with(digits);
         let Some(entry) = self.entries.get(at).filter(begins) else {
             return Err("the side file has no bytes of this hash");
         };

@@ -17,7 +17,7 @@ use crate::scan::{field_at, u32_at};
 use crate::trailer;
 use bytes::Bytes;
 use flatbuffers::FlatBufferBuilder;
-use plan::Plan;
+use plan::FilePlan;
 use tables::{Payloads, Writer};
 use tfq_ir::maps::HashMap;
 use tfq_ir::{Module, counted, relocated_trailer};
@@ -73,7 +73,7 @@ pub fn lower(module: &Module, how: &LowerOptions) -> Result<Image, LowerError> {
 
 /// Lowers a model whose flatbuffer may take so many bytes.
 fn lower_within(module: &Module, how: &LowerOptions, limit: u64) -> Result<Image, LowerError> {
-    let plan = Plan::new(module);
+    let plan = FilePlan::new(module);
     let (payload, skeleton) = (plan.payload(), skeleton_at_most(module, &plan, limit)?);
     let outside = match how.placement {
         Placement::Inline => false,
@@ -110,7 +110,7 @@ fn lower_within(module: &Module, how: &LowerOptions, limit: u64) -> Result<Image
 /// copied; bytes that follow the model in its file have no place in a flatbuffer and are left
 /// out.
 pub fn lower_into(module: &Module, fbb: &mut FlatBufferBuilder<'_>) -> Result<(), LowerError> {
-    let plan = Plan::new(module);
+    let plan = FilePlan::new(module);
     let custom = module.subgraphs().flat_map(|(_, graph)| {
         graph.ops().map(move |op| &graph.op(op).custom_options).filter(|custom| custom.large)
     });
@@ -126,7 +126,7 @@ pub fn lower_into(module: &Module, fbb: &mut FlatBufferBuilder<'_>) -> Result<()
 
 /// No less than the flatbuffer takes without the constants; an error where that is past the
 /// limit, at which a builder panics.
-fn skeleton_at_most(module: &Module, plan: &Plan, limit: u64) -> Result<u64, LowerError> {
+fn skeleton_at_most(module: &Module, plan: &FilePlan, limit: u64) -> Result<u64, LowerError> {
     let bytes = room::needed(module, plan, limit);
     if bytes > limit { Err(LowerError::SkeletonTooLarge { bytes }) } else { Ok(bytes) }
 }
@@ -134,7 +134,7 @@ fn skeleton_at_most(module: &Module, plan: &Plan, limit: u64) -> Result<u64, Low
 /// Places the constants behind the finished skeleton and puts their offsets into it.
 fn place(
     module: &Module,
-    plan: &Plan,
+    plan: &FilePlan,
     writer: &Writer<'_>,
     (mut built, head): (Vec<u8>, usize),
     limit: u64,

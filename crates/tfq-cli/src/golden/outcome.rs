@@ -14,13 +14,13 @@ use tfq_text::Level;
 use tfq_tflite::Access;
 
 /// What an entry of the index gives now.
-pub(super) struct Outcome {
+pub(super) struct FreshGolden {
     pub(super) golden: Golden,
     pub(super) recording: Recording,
 }
 
 /// Runs the pipeline of an entry on its model.
-pub(super) fn outcome(folder: &Folder, entry: &Entry) -> Result<Outcome, Failure> {
+pub(super) fn outcome(folder: &Folder, entry: &Entry) -> Result<FreshGolden, Failure> {
     let input = shortened(&folder.resolve(&entry.model));
     let bytes = model::read(&input, Access::Whole)?;
     outcome_on(folder, entry, &input, bytes)
@@ -32,7 +32,7 @@ pub(super) fn outcome_on(
     entry: &Entry,
     input: impl AsRef<Path>,
     bytes: Bytes,
-) -> Result<Outcome, Failure> {
+) -> Result<FreshGolden, Failure> {
     let input = input.as_ref();
     let pipeline = pipeline(folder, entry)?;
     let level = Level::from_name(&entry.level).expect("the index has names of levels only");
@@ -59,7 +59,7 @@ pub(super) fn outcome_on(
         .run_observed(source, |event| recorder.event(&event))
         .map_err(|error| Failure::model(input, error))?;
     let recording = recorder.finish(&result.module);
-    Ok(Outcome { golden: Golden::new(header, &recording), recording })
+    Ok(FreshGolden { golden: Golden::new(header, &recording), recording })
 }
 
 /// How a golden of an entry would be made now.

@@ -259,6 +259,10 @@ fn what_is_long_is_cut() {
     let documents = [
         format!(r#"{{"patch": {{"subgraph": 0, "label": "{long}"}}}}"#),
         format!(r#"{{"patch": {{"subgraph": 0, "label": "test", "{long}": 0}}}}"#),
+        format!(
+            r#"{{"patch": {{"subgraph": 0, "label": "{}", "erase_ops": ["@0#4"]}}}}"#,
+            &long[..1000]
+        ),
         format!(r#"{{"{long}": 0}}"#),
         format!(r#"{{"prune": "{long}"}}"#),
         format!(r#"{{"release": ["{long}"]}}"#),

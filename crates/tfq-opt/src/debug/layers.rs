@@ -163,7 +163,7 @@ fn root(module: &Module, described: &Interface) -> SubgraphId {
 }
 
 /// What is to be looked at in a subgraph.
-struct Plan {
+struct SubgraphPlan {
     other: Option<SubgraphId>,
     results: Vec<Planned>,
     unmatched: Vec<String>,
@@ -192,13 +192,13 @@ struct PlannedCall {
     results: Vec<usize>,
 }
 
-fn plans([first, second]: [&Module; 2]) -> Vec<Plan> {
+fn plans([first, second]: [&Module; 2]) -> Vec<SubgraphPlan> {
     let mut pairs: HashMap<SubgraphId, Pairs> =
         tfq_diff::pairs(first, second).into_iter().map(|pairs| (pairs.before, pairs)).collect();
     first.subgraph_ids().map(|sg| plan(first, second, sg, pairs.remove(&sg))).collect()
 }
 
-fn plan(first: &Module, second: &Module, sg: SubgraphId, pairs: Option<Pairs>) -> Plan {
+fn plan(first: &Module, second: &Module, sg: SubgraphId, pairs: Option<Pairs>) -> SubgraphPlan {
     let graph = first.subgraph(sg);
     let numbers = numbers(first, sg);
     let other = pairs.as_ref().map(|pairs| pairs.after);
@@ -210,7 +210,7 @@ fn plan(first: &Module, second: &Module, sg: SubgraphId, pairs: Option<Pairs>) -
         let other = *others.get(&id)?;
         Some((numbers[&other], second.subgraph(*sg).tensor(other)))
     };
-    let mut plan = Plan {
+    let mut plan = SubgraphPlan {
         other,
         results: Vec::new(),
         unmatched: Vec::new(),
@@ -292,7 +292,7 @@ impl Sums {
 struct Walk<'a> {
     a: (Worker, Loaded),
     b: (Worker, Loaded),
-    plans: &'a [Plan],
+    plans: &'a [SubgraphPlan],
 }
 
 impl Walk<'_> {
@@ -402,7 +402,7 @@ fn add(
     if tally.add_numbers(&x, &y) { Ok(()) } else { Err(mismatch()) }
 }
 
-fn finish(plans: &[Plan], all: Vec<Sums>) -> Vec<Section> {
+fn finish(plans: &[SubgraphPlan], all: Vec<Sums>) -> Vec<Section> {
     let mut noise: HashMap<(SubgraphId, usize), f64> = HashMap::default();
     let mut sections: Vec<Section> = Vec::new();
     let callers: Vec<SubgraphId> = all.iter().map(|sums| sums.subgraph).collect();
@@ -446,7 +446,7 @@ fn finish(plans: &[Plan], all: Vec<Sums>) -> Vec<Section> {
 
 /// The noise that a subgraph is called with. What a loop carries has the noise that it ends with.
 fn arguments(
-    plan: &Plan,
+    plan: &SubgraphPlan,
     sg: SubgraphId,
     caller: SubgraphId,
     call: &PlannedCall,

@@ -10,13 +10,13 @@ use tfq_ir::{Module, SubgraphId};
 /// Results of analyses, each with the state that it holds for.
 #[derive(Debug, Default)]
 pub(crate) struct Analyses {
-    results: IndexMap<SubgraphId, IndexMap<TypeId, Entry>>,
+    results: IndexMap<SubgraphId, IndexMap<TypeId, StoredResult>>,
     /// What was computed, for timings: taken by the manager after each pass.
     pub(crate) computed: Vec<Computed>,
 }
 
 #[derive(Debug)]
-struct Entry {
+struct StoredResult {
     state: u64,
     result: Arc<dyn Any + Send + Sync>,
     follow: fn(&(dyn Any + Send + Sync), AnalysisInput<'_>, Change<'_>) -> bool,
@@ -44,7 +44,7 @@ impl Analyses {
         if !A::LAZY {
             self.computed.push(Computed { name: A::NAME, start, time: start.elapsed() });
         }
-        let entry = Entry { state, result: result.clone(), follow: follow::<A> };
+        let entry = StoredResult { state, result: result.clone(), follow: follow::<A> };
         of_subgraph.insert(TypeId::of::<A>(), entry);
         result
     }

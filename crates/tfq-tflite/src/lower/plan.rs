@@ -6,7 +6,7 @@ use tfq_ir::maps::{HashMap, HashSet};
 use tfq_ir::{BufferId, DEQUANT_CACHE_METADATA, Metadata, Module, OpCode};
 
 /// What is settled before anything is written.
-pub(super) struct Plan {
+pub(super) struct FilePlan {
     pub(super) op_codes: Vec<OpCode>,
     /// Operator code of each op, per subgraph in execution order.
     pub(super) codes: Vec<Vec<u32>>,
@@ -16,7 +16,7 @@ pub(super) struct Plan {
     pub(super) inside: Vec<bool>,
 }
 
-impl Plan {
+impl FilePlan {
     pub(super) fn new(module: &Module) -> Self {
         let (op_codes, codes) = op_codes(module);
         let mut buffers: Vec<Option<Bytes>> =

@@ -1,6 +1,6 @@
 //! How much room a flatbuffer needs without its constants, before it is built.
 
-use super::plan::Plan;
+use super::plan::FilePlan;
 use tfq_ir::maps::HashSet;
 use tfq_ir::{
     Attr, Attributes, Module, OpId, Quantization, QuantizationDetails, Signature, SparseIndex,
@@ -17,7 +17,7 @@ const FIELD: u64 = 12;
 const BUFFER: u64 = 48;
 
 /// No less than the flatbuffer takes, padding and vtables included.
-pub(super) fn needed(module: &Module, plan: &Plan, limit: u64) -> u64 {
+pub(super) fn needed(module: &Module, plan: &FilePlan, limit: u64) -> u64 {
     // Most models need no look at what is written once for all that share it.
     let bytes = Room::default().model(module, plan);
     if bytes <= limit {
@@ -40,7 +40,7 @@ struct Seen<'m> {
 }
 
 impl<'m> Room<'m> {
-    fn model(&mut self, module: &'m Module, plan: &'m Plan) -> u64 {
+    fn model(&mut self, module: &'m Module, plan: &'m FilePlan) -> u64 {
         let mut bytes = 4 * TABLE + 8 * VECTOR + BUFFER * plan.buffers.len() as u64;
         for (_, graph) in module.subgraphs() {
             bytes += self.subgraph(graph);

@@ -1,6 +1,6 @@
 //! Tables of the flatbuffer, from the model down.
 
-use super::plan::Plan;
+use super::plan::FilePlan;
 use crate::options;
 use bytes::Bytes;
 use flatbuffers::{
@@ -33,7 +33,7 @@ type Vectors<'a, T> = HashMap<Box<[T]>, WIPOffset<Vector<'a, T>>>;
 /// above all the zero points of symmetric quantisation, repeat all over a model.
 pub(super) struct Writer<'m> {
     module: &'m Module,
-    plan: &'m Plan,
+    plan: &'m FilePlan,
     pub(super) payloads: Payloads,
 }
 
@@ -47,7 +47,7 @@ struct Shared<'a> {
 }
 
 impl<'m> Writer<'m> {
-    pub(super) fn new(module: &'m Module, plan: &'m Plan, payloads: Payloads) -> Self {
+    pub(super) fn new(module: &'m Module, plan: &'m FilePlan, payloads: Payloads) -> Self {
         Self { module, plan, payloads }
     }
 

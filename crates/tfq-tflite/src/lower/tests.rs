@@ -1,6 +1,6 @@
 //! The end of the flatbuffer, without files of 2 GiB.
 
-use super::{LowerError, LowerOptions, Placement, Plan, lower, lower_within, room};
+use super::{FilePlan, LowerError, LowerOptions, Placement, lower, lower_within, room};
 use crate::{Image, LiftOptions, lift};
 use bytes::Bytes;
 use std::path::Path;
@@ -46,7 +46,7 @@ fn what_just_fits_stays_inside_and_the_rest_goes_outside() {
     let module = heavy(20, 600, false);
     let inside = within(&module, Placement::Inline, u64::MAX).unwrap();
     let ends = inside.len() - super::OVER_READ;
-    let payload = Plan::new(&module).payload();
+    let payload = FilePlan::new(&module).payload();
     assert!(payload < ends / 2, "scales and options take the most");
     for limit in [ends - payload / 2, ends - 1, ends, ends + 1] {
         let image = within(&module, Placement::Auto, limit).unwrap();
@@ -86,7 +86,7 @@ fn what_is_written_once_takes_room_once() {
     }
     let module = Module::new(vec![builder.finish(vec![], vec![])], ConstantPool::new(vec![None]));
     let limit = 300_000;
-    assert!(room::needed(&module, &Plan::new(&module), u64::MAX) > 10 * limit);
+    assert!(room::needed(&module, &FilePlan::new(&module), u64::MAX) > 10 * limit);
     assert!(within(&module, Placement::Auto, limit).unwrap().len() < limit);
 }
 
@@ -120,7 +120,7 @@ fn no_flatbuffer_takes_more_than_was_thought() {
     }
     let operands = Module::new(vec![builder.finish(vec![], vec![])], ConstantPool::new(vec![None]));
     for module in shipped().iter().chain([&heavy(30, 90, false), &metadata, &operands]) {
-        let needed = room::needed(module, &Plan::new(module), u64::MAX);
+        let needed = room::needed(module, &FilePlan::new(module), u64::MAX);
         let image = within(module, Placement::Outside, u64::MAX).unwrap();
         assert!(image.skeleton.len() as u64 <= needed);
         assert!(needed < 10 * image.skeleton.len() as u64);
