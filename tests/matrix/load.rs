@@ -11,7 +11,7 @@ use tfq_opt::ir::{
     OpKind, Quantization, QuantizationDetails, Signature, SparseIndex, Sparsity, SubgraphBuilder,
     SubgraphId, Tensor, TensorId, TensorLink,
 };
-use tfq_opt::runtime::{Kernels, Runtime, Stage};
+use tfq_opt::runtime::{Engine, Kernels, Runtime, Stage};
 use tfq_opt::target::Target;
 
 /// A condition, and its model: one that it is about, or a twin.
@@ -348,7 +348,8 @@ impl Check {
             }
             // The two interfaces of the runtime do not look at the same things.
             let outcome = runner::outputs(runtime, &build(true), kernels)
-                .and_then(|_| runner::outputs_of_python(runtime, &build(true), kernels));
+                .and_then(|_| runner::written(&build(true)))
+                .and_then(|file| runner::on(runtime, Engine::Python, &file, kernels));
             let outcome = outcome.map_err(|error| error.stage);
             // The C API loads and prepares in one, so that it does not tell which of the two failed.
             let right = match &self.fails[..] {

@@ -37,16 +37,8 @@ pub(crate) fn outputs(
     on(runtime, Engine::Python, &file, kernels)
 }
 
-/// The same by the Python interface, whatever the C API says.
-pub(crate) fn outputs_of_python(
-    runtime: &Runtime,
-    module: &Module,
-    kernels: Kernels,
-) -> Result<Vec<Value>, RuntimeError> {
-    on(runtime, Engine::Python, &written(module)?, kernels)
-}
-
-fn written(module: &Module) -> Result<tempfile::NamedTempFile, RuntimeError> {
+/// A file of the model, for as long as it is kept.
+pub(crate) fn written(module: &Module) -> Result<tempfile::NamedTempFile, RuntimeError> {
     let failed = |error: &dyn std::error::Error| RuntimeError::new(Stage::Load, error.to_string());
     let image = lower(module, &LowerOptions::default()).map_err(|error| failed(&error))?;
     let mut file = tempfile::NamedTempFile::new().map_err(|error| failed(&error))?;
@@ -54,7 +46,8 @@ fn written(module: &Module) -> Result<tempfile::NamedTempFile, RuntimeError> {
     Ok(file)
 }
 
-fn on(
+/// The same on one of the interfaces.
+pub(crate) fn on(
     runtime: &Runtime,
     engine: Engine,
     file: &tempfile::NamedTempFile,

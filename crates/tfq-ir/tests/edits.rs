@@ -358,17 +358,17 @@ fn signatures_name_what_their_subgraph_takes_and_returns() {
     let good = signature(0, &[c.x], &[c.y]);
     let mut wrong = Vec::new();
     for (inputs, outputs, what) in [
-        (&[c.a], &[c.y], "the subgraph does not take `a`"),
-        (&[c.x], &[c.b], "the subgraph does not return `b`"),
+        (&[c.a], &[c.y], "input `` would be `a`, which the subgraph does not take"),
+        (&[c.x], &[c.b], "output `` would be `b`, which the subgraph does not return"),
     ] {
-        wrong.push((signature(0, inputs, outputs), format!("signature `serve`: {what} (``); set")));
+        wrong.push((signature(0, inputs, outputs), format!("signature `serve`: {what}; set")));
     }
     let number = |signature: &Signature, number| {
         let mut signature = signature.clone();
         signature.outputs[0].1 = TensorLink::Raw(number);
         signature
     };
-    let gone = "signature `serve`: `` would be tensor 9, which is not there";
+    let gone = "signature `serve`: output `` would be tensor 9, which is not there";
     wrong.push((number(&good, 9), gone.to_owned()));
     let nowhere = "signature `serve` would be of subgraph 7, of 1 subgraph";
     wrong.push((signature(7, &[], &[]), nowhere.to_owned()));
@@ -384,7 +384,7 @@ fn signatures_name_what_their_subgraph_takes_and_returns() {
     }
     let mut module = module.rebuilt(|parts| parts.signatures = vec![number(&good, 9)]);
     let error = told(&mut module, &[number(&good, 8)]).unwrap_err();
-    assert!(error.starts_with("signature `serve`: `` would be tensor 8"), "{error}");
+    assert!(error.starts_with("signature `serve`: output `` would be tensor 8"), "{error}");
 }
 
 #[test]

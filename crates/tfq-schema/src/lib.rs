@@ -3,6 +3,7 @@
 //! * [`tflite`]: accessors and builders of the model format.
 //! * [`annotations`]: the same for what tfq-opt records in a model's metadata.
 //! * [`reflection`]: tables, fields, types, defaults, enums and unions of the model format, to look up at run time.
+//!
 //! The accessors pass over whatever a file holds beyond the schema; a walk with these tables finds
 //! it.
 //!

@@ -76,13 +76,13 @@ pub enum Reason {
     ConstantInput(String),
     #[error("signature `{key}` would be of subgraph {subgraph}, of {}", counted(*of, "subgraph"))]
     SignatureSubgraph { key: String, subgraph: u32, of: usize },
-    #[error("signature `{key}`: `{port}` would be tensor {number}, which is not there")]
-    SignatureTensor { key: String, port: String, number: i32 },
+    #[error("{port} would be tensor {number}, which is not there")]
+    SignatureTensor { port: String, number: i32 },
     #[error(
-        "signature `{key}`: the subgraph does not {verb} `{tensor}` (`{port}`); set what it takes and \
-         returns first"
+        "{port} would be `{tensor}`, which the subgraph does not {verb}; set what it takes and returns \
+         first"
     )]
-    SignaturePort { key: String, port: String, tensor: String, verb: &'static str },
+    SignaturePort { port: String, tensor: String, verb: &'static str },
     #[error(
         "the subgraph would no longer {verb} `{tensor}`, and a signature does; set the signatures first"
     )]

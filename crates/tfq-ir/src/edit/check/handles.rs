@@ -55,7 +55,10 @@ pub(in super::super) fn signatures(
         let inputs = signature.inputs.iter().map(|port| (true, port));
         let outputs = signature.outputs.iter().map(|port| (false, port));
         for (is_input, (name, link)) in inputs.chain(outputs) {
-            let port = || name.as_deref().unwrap_or("").to_owned();
+            let port = || {
+                let (side, name) = (if is_input { "input" } else { "output" }, name.as_deref());
+                format!("signature `{}`: {side} `{}`", key(), name.unwrap_or(""))
+            };
             let came_so = || came_so(signature.subgraph, (is_input, *link));
             match (graph, link.tensor()) {
                 (None, Some(_)) => return Err(Reason::ForeignTensor),
@@ -67,18 +70,13 @@ pub(in super::super) fn signatures(
                     };
                     if !is_one && !came_so() {
                         let tensor = graph.tensor(tensor).label().to_owned();
-                        return Err(Reason::SignaturePort {
-                            key: key(),
-                            port: port(),
-                            tensor,
-                            verb,
-                        });
+                        return Err(Reason::SignaturePort { port: port(), tensor, verb });
                     }
                 }
                 (_, None) => {
                     let TensorLink::Raw(number) = *link else { continue };
                     if graph.is_some() && !came_so() {
-                        return Err(Reason::SignatureTensor { key: key(), port: port(), number });
+                        return Err(Reason::SignatureTensor { port: port(), number });
                     }
                 }
             }
