@@ -13,7 +13,7 @@ const BASE: u32 = 0x0010_ff00;
 /// The text of a file's bytes.
 pub fn text_from_bytes(bytes: &[u8]) -> Cow<'_, str> {
     if let Ok(text) = std::str::from_utf8(bytes)
-        && !text.chars().any(|c| foreign_byte(c).is_some())
+        && !has_foreign_bytes(text)
     {
         return Cow::Borrowed(text);
     }
@@ -35,7 +35,7 @@ pub fn text_from_bytes(bytes: &[u8]) -> Cow<'_, str> {
 
 /// The bytes that a text stands for in a file.
 pub fn bytes_of_text(text: &str) -> Cow<'_, [u8]> {
-    if !text.chars().any(|c| foreign_byte(c).is_some()) {
+    if !has_foreign_bytes(text) {
         return Cow::Borrowed(text.as_bytes());
     }
     let mut bytes = Vec::with_capacity(text.len());
@@ -46,6 +46,12 @@ pub fn bytes_of_text(text: &str) -> Cow<'_, [u8]> {
         }
     }
     Cow::Owned(bytes)
+}
+
+/// In UTF-8 all characters that stand for bytes begin alike, and names have hardly any others that do.
+fn has_foreign_bytes(text: &str) -> bool {
+    const FIRST: u8 = 0xf4;
+    text.as_bytes().contains(&FIRST) && text.chars().any(|c| foreign_byte(c).is_some())
 }
 
 /// The byte that a character of a name stands for, where it is no part of UTF-8 in the file.
