@@ -40,34 +40,35 @@ pub(crate) fn runtimes() -> &'static RuntimeVersions {
     })
 }
 
-/// Rows of a table with this header, with their line numbers.
-fn rows<const N: usize>(
+/// Shows the rows of a table with this header, with their line numbers.
+fn each_row<const N: usize>(
     table: &'static str,
     text: &str,
     header: [&'static str; N],
-) -> impl Iterator<Item = Result<(usize, [String; N]), TargetError>> {
+    mut row: impl FnMut(usize, [&str; N]) -> Result<(), TargetError>,
+) -> Result<(), TargetError> {
     let mut reader = csv::ReaderBuilder::new()
         .comment(Some(b'#'))
         .has_headers(false)
         .flexible(true)
         .from_reader(text.as_bytes());
-    let records: Vec<csv::Result<csv::StringRecord>> = reader.records().collect();
-    let row = move |record: csv::Result<csv::StringRecord>| {
-        let record = record.expect("text in memory is UTF-8 and read without fail");
+    let mut record = csv::StringRecord::new();
+    let mut is_header = true;
+    while reader.read_record(&mut record).expect("text in memory is UTF-8 and read without fail") {
         let line = record.position().map_or(0, |position| position.line() as usize);
-        let columns: Vec<String> = record.iter().map(str::to_owned).collect();
-        let columns = columns.try_into();
-        columns
-            .map(|columns| (line, columns))
-            .map_err(|_| at_line(table, line, Problem::Columns(N)))
-    };
-    let mut rows = records.into_iter().map(row);
-    let misfit = match rows.next() {
-        Some(Ok((_, columns))) if columns == header => None,
-        Some(Ok((line, _))) => Some(Err(at_line(table, line, Problem::Columns(N)))),
-        other => other,
-    };
-    misfit.into_iter().chain(rows)
+        let misfit = || at_line(table, line, Problem::Columns(N));
+        if record.len() != N {
+            return Err(misfit());
+        }
+        let columns = std::array::from_fn(|n| &record[n]);
+        if !is_header {
+            row(line, columns)?;
+        } else if columns != header {
+            return Err(misfit());
+        }
+        is_header = false;
+    }
+    Ok(())
 }
 
 fn at_line(table: &str, line: usize, problem: Problem) -> TargetError {
@@ -83,10 +84,9 @@ impl VersionRules {
         let table = "op_versions.csv";
         let mut found: Vec<(i32, Vec<Condition>, i32)> = Vec::new();
         let mut lines: Vec<usize> = Vec::new();
-        for row in rows(table, text, ["op", "conditions", "version"]) {
-            let (line, [op, conditions, version]) = row?;
+        each_row(table, text, ["op", "conditions", "version"], |line, [op, conditions, version]| {
             let at = |problem| at_line(table, line, problem);
-            let info = op_named(&op).map_err(at)?;
+            let info = op_named(op).map_err(at)?;
             let mut when = Vec::new();
             for text in conditions.split_ascii_whitespace() {
                 let condition = Condition::parse(text, &[info]).map_err(at)?;
@@ -101,9 +101,10 @@ impl VersionRules {
             if let Some(earlier) = found.iter().position(covers) {
                 return Err(at(Problem::Unreachable(lines[earlier])));
             }
-            found.push((info.code, when, number(&version).map_err(at)?));
+            found.push((info.code, when, number(version).map_err(at)?));
             lines.push(line);
-        }
+            Ok(())
+        })?;
         found.sort_by_key(|(code, _, _)| *code);
         Ok(Self { rows: found })
     }
@@ -135,26 +136,27 @@ impl RuntimeVersions {
         let mut registered = Vec::new();
         let mut last = (String::new(), 0);
         let header = ["op", "version", "min_runtime", "registered_min", "registered_max"];
-        for row in rows(table, text, header) {
-            let (line, [op, version, release, min, max]) = row?;
+        each_row(table, text, header, |line, [op, version, release, min, max]| {
             let at = |problem| at_line(table, line, problem);
             if op != last.0 {
-                let code = op_named(&op).map_err(at)?.code;
-                last = (op, code);
+                last = (op.to_owned(), op_named(op).map_err(at)?.code);
                 if !min.is_empty() {
-                    registered.push((code, number(&min).map_err(at)?, number(&max).map_err(at)?));
+                    let range = (number(min).map_err(at)?, number(max).map_err(at)?);
+                    registered.push((last.1, range.0, range.1));
                 }
             }
-            releases.push((last.1, number(&version).map_err(at)?, release));
-        }
+            releases.push((last.1, number(version).map_err(at)?, release.to_owned()));
+            Ok(())
+        })?;
         let table = "op_reference_versions.csv";
         let mut lagging = Vec::new();
-        for row in rows(table, reference, ["op", "version", "min_runtime"]) {
-            let (line, [op, version, release]) = row?;
+        let header = ["op", "version", "min_runtime"];
+        each_row(table, reference, header, |line, [op, version, release]| {
             let at = |problem| at_line(table, line, problem);
-            let code = op_named(&op).map_err(at)?.code;
-            lagging.push((code, number(&version).map_err(at)?, release));
-        }
+            let code = op_named(op).map_err(at)?.code;
+            lagging.push((code, number(version).map_err(at)?, release.to_owned()));
+            Ok(())
+        })?;
         releases.sort_unstable();
         registered.sort_unstable();
         lagging.sort_unstable();
