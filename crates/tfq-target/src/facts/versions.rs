@@ -84,7 +84,8 @@ impl VersionRules {
         let table = "op_versions.csv";
         let mut found: Vec<(i32, Vec<Condition>, i32)> = Vec::new();
         let mut lines: Vec<usize> = Vec::new();
-        each_row(table, text, ["op", "conditions", "version"], |line, [op, conditions, version]| {
+        let header = ["op", "conditions", "version"];
+        each_row(table, text, header, |line, [op, conditions, version]| {
             let at = |problem| at_line(table, line, problem);
             let info = op_named(op).map_err(at)?;
             let mut when = Vec::new();
