@@ -93,6 +93,10 @@ pub fn read_all_of(
     Ok(bytes.into())
 }
 
+/// A text has at the most so many bytes: more than tools write that put what is large beside it.
+/// What is no file, such as a device, may have no end.
+pub const MOST_TEXT: u64 = 1 << 30;
+
 /// Reads a text, be it in a file or a stream. An error where it has more than `most` bytes, which
 /// are not read then, or where it is no UTF-8.
 pub fn read_text(path: &Path, most: u64) -> io::Result<String> {

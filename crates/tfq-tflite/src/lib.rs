@@ -17,7 +17,7 @@ mod trailer;
 
 pub use annotations::dequant_cache_bytes;
 pub use file::{
-    Access, Links, TemporaryFolder, Together, WriteError, check_can_write, is_same_file,
+    Access, Links, MOST_TEXT, TemporaryFolder, Together, WriteError, check_can_write, is_same_file,
     is_standard_output, is_stream, read, read_all, read_all_of, read_copy, read_text, read_text_of,
     remove_temporaries_on_signals, write_atomically, write_bytes, write_together,
 };

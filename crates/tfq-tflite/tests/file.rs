@@ -215,10 +215,10 @@ mod unix {
             assert!(child.try_wait().unwrap().is_none(), "it ended by itself");
         }
         fs::remove_file(folder.path().join("half")).unwrap();
-        assert_eq!(names(folder.path()).len(), 2, "there is a temporary file");
+        assert_eq!(names(folder.path()).len(), 3, "there are a temporary file and its guard");
         // While it is being written, it is nobody else's to remove.
         check_can_write(&folder.path().join("other")).unwrap();
-        assert_eq!(names(folder.path()).len(), 2);
+        assert_eq!(names(folder.path()).len(), 3);
         let kill = ["-s", signal, &child.id().to_string()];
         assert!(std::process::Command::new("kill").args(kill).status().unwrap().success());
         assert!(!child.wait().unwrap().success());
@@ -255,7 +255,7 @@ mod unix {
         write_for_ever_if_told();
         let test = "unix::what_a_killed_process_left_goes_with_the_next_write";
         let folder = ended_by("KILL", test);
-        assert_eq!(names(folder.path()).len(), 2, "nobody could clear up");
+        assert_eq!(names(folder.path()).len(), 3, "nobody could clear up");
         // What only looks like it is left alone.
         let others = [".tfq-opt-abc.tmp", ".tfq-opt-abc-ef.tmp", "tfq-opt-abcdef.tmp"];
         for name in others {
@@ -268,6 +268,26 @@ mod unix {
         let mut left = [&others[..], &["new", "out", ".tfq-opt-abcdef.tmp"]].concat();
         left.sort_unstable();
         assert_eq!(names(folder.path()), left);
+    }
+
+    #[test]
+    fn files_that_wait_for_their_names_are_not_open() {
+        let test = "unix::files_that_wait_for_their_names_are_not_open";
+        let Some(folder) = std::env::var_os("FOLDER_TO_FILL") else {
+            let folder = folder_with("99", "old");
+            let script = "ulimit -n 40; exec \"$0\" --exact \"$1\"";
+            let mut few = std::process::Command::new("sh");
+            few.args(["-c", script]).arg(std::env::current_exe().unwrap()).arg(test);
+            let output = few.env("FOLDER_TO_FILL", folder.path()).output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+            assert_eq!(names(folder.path()).len(), 200);
+            assert_eq!(fs::read_to_string(folder.path().join("99")).unwrap(), "99");
+            return;
+        };
+        let paths: Vec<_> = (0..200).map(|n| Path::new(&folder).join(n.to_string())).collect();
+        let images: Vec<_> = (0..200).map(|n| Image::of_file(n.to_string().into())).collect();
+        let files: Vec<_> = paths.iter().map(|path| path.as_path()).zip(&images).collect();
+        write_together(&files, Links::Follow).unwrap();
     }
 
     #[test]

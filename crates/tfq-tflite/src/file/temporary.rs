@@ -4,11 +4,12 @@
 
 use super::destination::folder_of;
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use tempfile::{NamedTempFile, TempDir};
+use tempfile::{NamedTempFile, TempDir, TempPath};
 
 const PREFIX: &str = ".tfq-opt-";
 const SUFFIX: &str = ".tmp";
@@ -35,77 +36,113 @@ impl Live {
     }
 }
 
-/// A file without a final name.
+/// Where files without a final name are made, in one folder. An open file that is locked guards all
+/// of them, so that none of them has to be open: a process may have few descriptors.
+#[derive(Debug)]
+pub(super) struct Staging {
+    guard: Option<NamedTempFile>,
+    /// What the names begin with of what it guards.
+    prefix: String,
+}
+
+/// A file without a final name, which is removed when this is dropped.
 #[derive(Debug)]
 pub(super) struct Temporary {
     /// `None` once it has its final name.
-    file: Option<NamedTempFile>,
+    path: Option<TempPath>,
 }
 
-impl Temporary {
-    /// A file in this folder, with the permissions of any other.
+impl Staging {
     pub(super) fn new_in(folder: &Path) -> io::Result<Self> {
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(PREFIX).suffix(SUFFIX).rand_bytes(RANDOM);
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            // What a plain `open` would ask for; the umask takes its share.
-            builder.permissions(fs::Permissions::from_mode(0o666));
-        }
         clear_stale(folder);
         loop {
             let mut live = live();
-            let file = builder.tempfile_in(folder)?;
-            live.paths.insert(file.path().to_owned());
+            let guard = names(PREFIX, ANY).tempfile_in(folder)?;
+            live.paths.insert(guard.path().to_owned());
             drop(live);
-            let temporary = Self { file: Some(file) };
-            if claim(temporary.file()) {
-                return Ok(temporary);
+            let is_ours = claim(guard.as_file());
+            let name = guard.path().file_name().and_then(|name| name.to_str());
+            let name = name.and_then(|name| name.strip_suffix(SUFFIX)).unwrap_or(PREFIX);
+            let staging = Self { prefix: format!("{name}-"), guard: Some(guard) };
+            if is_ours {
+                return Ok(staging);
             }
         }
     }
 
-    pub(super) fn file(&self) -> &File {
-        self.file.as_ref().expect("it has no final name yet").as_file()
+    fn folder(&self) -> &Path {
+        folder_of(self.guard.as_ref().expect("it is there until it is dropped").path())
     }
 
+    /// A file with the permissions of any other, and what to write to it.
+    pub(super) fn file(&self) -> io::Result<(File, Temporary)> {
+        let mut live = live();
+        let (file, path) = names(&self.prefix, ANY).tempfile_in(self.folder())?.into_parts();
+        live.paths.insert(path.to_path_buf());
+        Ok((file, Temporary { path: Some(path) }))
+    }
+
+    /// A second name for a file while another takes its place, so that it can be put back.
+    pub(super) fn second_name(&self, path: &Path) -> io::Result<SecondName> {
+        let link = names(&self.prefix, ANY);
+        let link = link.make_in(self.folder(), |name| fs::hard_link(path, name))?;
+        Ok(SecondName(link.into_temp_path()))
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        if let Some(guard) = self.guard.take() {
+            let mut live = live();
+            live.forget(guard.path());
+            drop(guard);
+        }
+    }
+}
+
+impl Temporary {
     /// Gives it its final name. `live` is held from before the first of several to after the
     /// last.
     pub(super) fn rename(mut self, live: &mut Live, target: &Path) -> io::Result<()> {
-        let file = self.file.take().expect("it has no final name yet");
-        let path = file.path().to_owned();
-        let renamed = file.persist(target).map(|_| ()).map_err(|error| error.error);
-        live.forget(&path);
+        let path = self.path.take().expect("it has no final name yet");
+        let name = path.to_path_buf();
+        let renamed = path.persist(target).map_err(|error| error.error);
+        live.forget(&name);
         renamed
     }
 }
 
 impl Drop for Temporary {
     fn drop(&mut self) {
-        if let Some(file) = self.file.take() {
+        if let Some(path) = self.path.take() {
             let mut live = live();
-            live.forget(file.path());
-            drop(file);
+            live.forget(&path);
+            drop(path);
         }
     }
 }
 
-/// A second name for a file while another takes its place, so that it can be put back.
-pub(super) fn second_name(path: &Path) -> io::Result<NamedLink> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(PREFIX).suffix(SUFFIX).rand_bytes(RANDOM);
-    let link = builder.make_in(folder_of(path), |name| fs::hard_link(path, name))?;
-    Ok(NamedLink(link.into_temp_path()))
-}
-
 /// Goes when it is dropped.
-pub(super) struct NamedLink(tempfile::TempPath);
+pub(super) struct SecondName(TempPath);
 
-impl NamedLink {
+impl SecondName {
     pub(super) fn put_back(self, target: &Path) -> io::Result<()> {
         self.0.persist(target).map_err(|error| error.error)
     }
+}
+
+/// What a plain `open` asks for; the umask takes its share.
+const ANY: u32 = 0o666;
+
+/// Names that begin so, end as all of ours, and have chance between, of what has this mode.
+fn names(prefix: &str, mode: u32) -> tempfile::Builder<'_, 'static> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(prefix).suffix(SUFFIX).rand_bytes(RANDOM);
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(mode));
+    #[cfg(not(unix))]
+    let _ = mode;
+    builder
 }
 
 /// A folder for files that other programs look at, in the system's folder for such. It goes
@@ -122,16 +159,9 @@ impl TemporaryFolder {
     pub fn new() -> io::Result<Self> {
         let parent = std::env::temp_dir();
         clear_stale(&parent);
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(PREFIX).suffix(SUFFIX).rand_bytes(RANDOM);
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            builder.permissions(fs::Permissions::from_mode(0o700));
-        }
         loop {
             let mut live = live();
-            let folder = builder.tempdir_in(&parent)?;
+            let folder = names(PREFIX, 0o700).tempdir_in(&parent)?;
             live.paths.insert(folder.path().to_owned());
             drop(live);
             let lock = File::open(folder.path()).ok();
@@ -182,33 +212,43 @@ fn is_linked(_: &File) -> bool {
 }
 
 /// Removes what killed processes left in a folder, once in a run: what bears our names and is
-/// locked by nobody. Whatever else is the matter, it is left alone.
+/// locked by nobody, nor guarded by what is. Whatever else is the matter, it is left alone.
 fn clear_stale(folder: &Path) {
     if !live().cleared.insert(folder.to_owned()) {
         return;
     }
     let Ok(entries) = fs::read_dir(folder) else { return };
     for entry in entries.flatten() {
-        if !is_our_name(&entry.file_name()) {
-            continue;
-        }
+        let (name, path) = (entry.file_name(), entry.path());
+        let Some(guard) = guard_of(&name) else { continue };
         // No link and nothing that blocks when it is opened.
         let Ok(kind) = entry.file_type() else { continue };
-        if !kind.is_file() && !kind.is_dir() {
+        let is_guard = name.to_str() == Some(&*guard);
+        if !kind.is_file() && !(kind.is_dir() && is_guard) {
             continue;
         }
-        let Ok(file) = open_as_it_is(&entry.path()) else { continue };
-        if file.try_lock().is_ok() && is_linked(&file) {
-            remove(&entry.path(), kind.is_dir());
-        }
+        // Held until what it guards is gone. A guard goes last.
+        let lock = match open_as_it_is(&folder.join(&guard)) {
+            Ok(file) if file.try_lock().is_ok() && is_linked(&file) => Some(file),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            _ => continue,
+        };
+        remove(&path, kind.is_dir());
+        drop(lock);
     }
 }
 
-fn is_our_name(name: &std::ffi::OsStr) -> bool {
-    let random = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.strip_suffix(SUFFIX));
-    random.is_some_and(|random| {
+/// The name of the file that guards one of ours: its own, or the one that its name begins with.
+fn guard_of(name: &OsStr) -> Option<String> {
+    let random = name.to_str()?.strip_prefix(PREFIX)?.strip_suffix(SUFFIX)?;
+    let is_random = |random: &str| {
         random.len() == RANDOM && random.bytes().all(|byte| byte.is_ascii_alphanumeric())
-    })
+    };
+    let (guard, is_ours) = match random.split_once('-') {
+        None => (random, is_random(random)),
+        Some((guard, random)) => (guard, is_random(guard) && is_random(random)),
+    };
+    is_ours.then(|| format!("{PREFIX}{guard}{SUFFIX}"))
 }
 
 #[cfg(unix)]

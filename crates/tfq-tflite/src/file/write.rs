@@ -1,10 +1,11 @@
 //! Writing files so that each holds all of what it should or what it held before.
 
 use super::destination::{Destination, Links, There, folder_of};
-use super::temporary::{NamedLink, Temporary, live, second_name};
+use super::temporary::{SecondName, Staging, Temporary, live};
 use crate::Image;
 use bytes::Bytes;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -34,7 +35,7 @@ pub fn write_atomically(
     written.and_then(|()| files.commit()).map_err(|failed| failed.error)
 }
 
-/// Writes files that belong together so that all are new or all as they were.
+/// Writes files that belong together, as [`Together`] does.
 pub fn write_together(files: &[(&Path, &Image)], links: Links) -> Result<(), WriteError> {
     let mut together = Together::new(links);
     files.iter().try_for_each(|(path, image)| together.add(path, image, |_| ()))?;
@@ -53,22 +54,28 @@ pub fn write_bytes(path: &Path, bytes: impl Into<Bytes>) -> io::Result<()> {
 /// Nothing that is there changes.
 pub fn check_can_write(path: &Path) -> io::Result<()> {
     match Destination::of(path, Links::Follow)? {
-        Destination::Name(target) => Temporary::new_in(folder_of(&target)).map(drop),
+        Destination::Name(target) => Staging::new_in(folder_of(&target)).map(drop),
         // Opening a pipe would wait for whoever reads it.
         Destination::There(There::Path(_)) => Ok(()),
         Destination::There(descriptor) => descriptor.open().map(drop),
     }
 }
 
-/// Files that are written so that all are new or all as they were: all that a run leaves. Each is
-/// written to a temporary file as it comes, and they take their names together in the end. Where
-/// this is dropped before, nothing is left.
+/// Files that belong together. Each is written to a temporary file as it comes, and they take their
+/// names in the end, one after the other; where one cannot have its name, the others get their old
+/// contents back. Where this is dropped before, nothing is left.
+///
+/// So all are new or all as they were, but in two cases: a process that is killed (SIGKILL, a loss
+/// of power) between two names leaves some new ones; and where a file system has no hard links, a
+/// file that was replaced before another could not have its name stays replaced.
 #[derive(Debug)]
 pub struct Together {
     links: Links,
     wait: bool,
-    /// With the names that they are to get.
+    /// With the names that they are to get. Before what guards them, so that they go first.
     staged: Vec<(Temporary, PathBuf)>,
+    /// By folder.
+    staging: BTreeMap<PathBuf, Staging>,
     /// What goes into something that is there already, as the user named it.
     streams: Vec<(PathBuf, There, Image)>,
 }
@@ -76,7 +83,13 @@ pub struct Together {
 impl Together {
     /// No files; `links` is for all that come.
     pub fn new(links: Links) -> Self {
-        Self { links, wait: true, staged: Vec::new(), streams: Vec::new() }
+        Self {
+            links,
+            wait: true,
+            staged: Vec::new(),
+            staging: BTreeMap::new(),
+            streams: Vec::new(),
+        }
     }
 
     /// Whether the disk has them is not waited for.
@@ -96,12 +109,41 @@ impl Together {
         let failed = |error| WriteError { path: path.to_owned(), error };
         match Destination::of(path, self.links).map_err(failed)? {
             Destination::Name(target) => {
-                let file = stage(&target, image, self.wait, &mut progress).map_err(failed)?;
+                let file = self.stage(&target, image, &mut progress).map_err(failed)?;
                 self.staged.push((file, target));
             }
             Destination::There(place) => self.streams.push((path.into(), place, image.clone())),
         }
         Ok(())
+    }
+
+    /// The contents as a temporary file beside its place.
+    fn stage(
+        &mut self,
+        target: &Path,
+        image: &Image,
+        progress: &mut impl FnMut(u64),
+    ) -> io::Result<Temporary> {
+        let folder = folder_of(target);
+        let staging = match self.staging.entry(folder.to_owned()) {
+            Entry::Occupied(staging) => staging.into_mut(),
+            Entry::Vacant(none) => none.insert(Staging::new_in(folder)?),
+        };
+        let (mut file, temporary) = staging.file()?;
+        // A private model must not become readable by everybody because it was rewritten. A link
+        // that is to be replaced says nothing of permissions.
+        if let Ok(meta) = target.symlink_metadata()
+            && meta.is_file()
+        {
+            file.set_permissions(meta.permissions())?;
+        }
+        image.write_to(&mut file, progress)?;
+        if self.wait {
+            // A name that points to bytes that the disk does not have yet would be a torn file
+            // after a loss of power.
+            file.sync_all()?;
+        }
+        Ok(temporary)
     }
 
     /// Adds what goes to standard output; it is called `name` in errors.
@@ -126,51 +168,29 @@ impl Together {
     /// Writes to the streams that are left, and gives the files their names.
     pub fn commit(mut self) -> Result<(), WriteError> {
         self.write_streams(|_| ())?;
-        let folders: BTreeSet<PathBuf> =
-            self.staged.iter().map(|(_, target)| folder_of(target).to_owned()).collect();
-        name_all(self.staged)?;
+        name_all(self.staged, &self.staging)?;
         if self.wait {
-            folders.iter().for_each(|folder| sync_folder(folder));
+            self.staging.keys().for_each(|folder| sync_folder(folder));
         }
         Ok(())
     }
 }
 
-/// The contents as a temporary file beside its place.
-fn stage(
-    target: &Path,
-    image: &Image,
-    sync: bool,
-    progress: &mut impl FnMut(u64),
-) -> io::Result<Temporary> {
-    let temporary = Temporary::new_in(folder_of(target))?;
-    // A private model must not become readable by everybody because it was rewritten. A link
-    // that is to be replaced says nothing of permissions.
-    if let Ok(meta) = target.symlink_metadata()
-        && meta.is_file()
-    {
-        temporary.file().set_permissions(meta.permissions())?;
-    }
-    image.write_to(&mut temporary.file(), progress)?;
-    if sync {
-        // A name that points to bytes that the disk does not have yet would be a torn file
-        // after a loss of power.
-        temporary.file().sync_all()?;
-    }
-    Ok(temporary)
-}
-
 /// Gives files their names; where one cannot have its, the others get their old contents back.
-fn name_all(files: Vec<(Temporary, PathBuf)>) -> Result<(), WriteError> {
+fn name_all(
+    files: Vec<(Temporary, PathBuf)>,
+    staging: &BTreeMap<PathBuf, Staging>,
+) -> Result<(), WriteError> {
     // Those that are left after an error go after the lock, which they need.
     let mut files = files.into_iter();
     // A signal waits until it is done.
     let mut live = live();
-    let mut done: Vec<(PathBuf, Option<NamedLink>)> = Vec::new();
+    let mut done: Vec<(PathBuf, Option<SecondName>)> = Vec::new();
     while let Some((file, target)) = files.next() {
         let is_last = files.len() == 0;
         // Where a file system has no second names, the old file cannot be kept.
-        let old = if is_last { None } else { second_name(&target).ok() };
+        let second_name = || staging.get(folder_of(&target))?.second_name(&target).ok();
+        let old = if is_last { None } else { second_name() };
         let was_there = old.is_some() || target.symlink_metadata().is_ok();
         if let Err(error) = file.rename(&mut live, &target) {
             for (target, old) in done.into_iter().rev() {
