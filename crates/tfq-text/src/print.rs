@@ -15,11 +15,10 @@ use layout::Layout;
 use printer::{Aside, Printed, Printer};
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
-use std::sync::Arc;
 use tfq_ir::quote_into;
 use tfq_ir::{
-    Attr, CacheReason, DEQUANT_CACHE_METADATA, Metadata, Module, OpId, OpKind, Recorded,
-    SubgraphId, TensorId, TensorLink, catalog,
+    Attr, CacheReason, DEQUANT_CACHE_METADATA, Module, OpId, OpKind, Recorded, SubgraphId,
+    TensorId, TensorLink, catalog,
 };
 
 pub(super) fn print(module: &Module, level: Level) -> String {
@@ -165,15 +164,19 @@ impl<'m> Printer<'m> {
             quote_into(&mut self.out, text);
             self.out.push('\n');
         }
+        // What the first metadata of a record's key holds is what the record says. It is the
+        // record's place in the file, which is for layouts, or tells it from others of the name.
+        let mut of_records: HashMap<&str, Vec<usize>> = HashMap::new();
+        for (n, entry) in module.metadata().iter().enumerate().filter(|_| layout.is_none()) {
+            let key = entry.name.as_deref().filter(|key| *key != DEQUANT_CACHE_METADATA);
+            if let Some(key) = key.filter(|key| module.record(key).is_some()) {
+                of_records.entry(key).or_default().push(n);
+            }
+        }
         for (n, entry) in module.metadata().iter().enumerate() {
-            // What it holds is what the record says. Its place in the file is for layouts; and of
-            // several entries of a name it is the first.
-            let (before, more) = module.metadata().split_at(n);
-            let is_other = |list: &[Metadata]| list.iter().any(|one| one.name == entry.name);
-            let has_record =
-                |key: &Arc<str>| **key != *DEQUANT_CACHE_METADATA && module.record(key).is_some();
-            let of_record = entry.name.as_ref().is_some_and(has_record) && !is_other(before);
-            if of_record && layout.is_none() && !is_other(&more[1..]) {
+            let of_key = entry.name.as_deref().and_then(|key| of_records.get(key));
+            let of_record = of_key.is_some_and(|of_key| of_key[0] == n);
+            if of_record && of_key.is_some_and(|of_key| of_key.len() == 1) {
                 continue;
             }
             self.out.push_str("metadata ");

@@ -12,8 +12,11 @@ use std::collections::HashMap;
 /// A BLAKE3 hash.
 pub type Hash = [u8; 32];
 
+/// How long a side file is that has no bytes.
+pub const EMPTY: usize = 16;
+
 const MAGIC: &[u8; 8] = b"TFGSIDE1";
-const HEADER: usize = 16;
+const HEADER: usize = EMPTY;
 const ENTRY: usize = 48;
 const ALIGN: usize = 16;
 

@@ -5,7 +5,7 @@ use crate::metadata::{Numbers, PRODUCER, has_identifier};
 use bytes::Bytes;
 use flatbuffers::FlatBufferBuilder;
 use std::sync::Arc;
-use tfq_ir::maps::IndexMap;
+use tfq_ir::maps::{HashSet, IndexMap};
 use tfq_ir::{
     DEQUANT_CACHE_METADATA, Module, OpKind, Record, RecordEntry, Recorded, catalog, is_record_key,
 };
@@ -39,12 +39,11 @@ struct Row {
 pub(crate) fn read(module: &Module) -> IndexMap<Arc<str>, Arc<Record>> {
     let mut numbers = None;
     let mut records = IndexMap::default();
-    for key in module.metadata().iter().filter_map(|entry| entry.name.as_ref()) {
-        // Of several entries of one name the first counts, as everywhere.
-        if key.as_ref() == DEQUANT_CACHE_METADATA || records.contains_key(key) {
+    for (key, bytes) in first_of_each_name(module) {
+        if key.as_ref() == DEQUANT_CACHE_METADATA {
             continue;
         }
-        let Some(rows) = there(module, key) else { continue };
+        let Some(rows) = decode(key, bytes) else { continue };
         let numbers = numbers.get_or_insert_with(|| Numbers::of(module));
         let record = numbers.record(module, &rows);
         records.extend(record.map(|record| (key.clone(), Arc::new(record))));
@@ -57,21 +56,27 @@ pub(crate) fn read(module: &Module) -> IndexMap<Arc<str>, Arc<Record>> {
 pub(crate) fn outstanding(module: &Module) -> Vec<(Arc<str>, Bytes)> {
     let others = module.records().filter(|(key, _)| key.as_ref() != DEQUANT_CACHE_METADATA);
     let mut numbers = None;
+    let mut there = None;
     let mut all = Vec::new();
     for (key, record) in others {
         let numbers = numbers.get_or_insert_with(|| Numbers::of(module));
         let rows = numbers.rows(module, record);
-        if there(module, key).as_ref() != Some(&rows) {
+        let there = there.get_or_insert_with(|| first_of_each_name(module));
+        let said = there.get(key).and_then(|bytes| decode(key, bytes));
+        if said.as_ref() != Some(&rows) {
             all.push((key.clone(), encode(key, &rows)));
         }
     }
     all
 }
 
-/// The record in the metadata entry of this name. `None` where there is none, or something else, or
-/// one of another version.
-fn there(module: &Module, key: &str) -> Option<Rows> {
-    decode(key, module.metadata_bytes(key)?)
+/// What metadata holds, by name. Of several entries of one name the first counts, as everywhere.
+fn first_of_each_name(module: &Module) -> IndexMap<&Arc<str>, &Bytes> {
+    let mut seen = HashSet::default();
+    let named = module.metadata().iter().filter_map(|entry| Some((entry.name.as_ref()?, entry)));
+    let first = named.filter(|(name, _)| seen.insert(*name));
+    let bytes = |buffer| module.constants().get(buffer);
+    first.filter_map(|(name, entry)| Some((name, bytes(entry.buffer)?))).collect()
 }
 
 impl Numbers {
@@ -152,7 +157,7 @@ fn encode(key: &str, rows: &Rows) -> Bytes {
     Bytes::copy_from_slice(fbb.finished_data())
 }
 
-/// What a record says, where it is one of this key and all of it can be understood.
+/// What a record says, where it is one of this key and version and all of it can be understood.
 fn decode(key: &str, bytes: &Bytes) -> Option<Rows> {
     if !has_identifier(bytes, IDENTIFIER) || !is_record_key(key) {
         return None;

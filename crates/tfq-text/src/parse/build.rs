@@ -111,7 +111,7 @@ pub(super) fn build(mut raw: Raw) -> Parsed<Module> {
     }
     // A subgraph's ops are a list of links: to find each by its number would be quadratic.
     let mut orders: HashMap<usize, Vec<OpId>> = HashMap::new();
-    for record in &raw.records {
+    for (key, record) in &raw.records {
         let mut entries = Vec::new();
         for entry in &record.entries {
             let (subgraph, place) = (&raw.subgraphs[entry.subgraph], &places[entry.subgraph]);
@@ -144,7 +144,7 @@ pub(super) fn build(mut raw: Raw) -> Parsed<Module> {
             entries.push(RecordEntry { of, bytes: entry.bytes.clone() });
         }
         let record_of = Record { entries, about: record.about.clone() };
-        parts.records.insert(record.key.clone(), Arc::new(record_of));
+        parts.records.insert(key.clone(), Arc::new(record_of));
     }
     // What is declared and computed as well is meant so; other results come from a slip.
     let apart = |(place, raw): (&Handles, &RawSubgraph)| -> HashSet<TensorId> {
@@ -220,14 +220,14 @@ fn apply_layouts(raw: &mut Raw) -> Parsed<Vec<Vec<usize>>> {
 }
 
 /// A record is written in the place of the first metadata of its key, so that what that holds has
-/// no effect. Where it stands for its place in the file, it says so.
+/// no effect. In a layout it is a place; elsewhere it must say that it is no more than that.
 fn check_metadata(raw: &Raw) -> Parsed<()> {
     let mut seen = HashSet::new();
     for entry in &raw.metadata {
-        let is_first = seen.insert(&entry.name);
-        let is_key = |key: &Arc<str>| entry.name.as_ref() == Some(key);
-        let is_its_place = is_first && raw.records.iter().any(|record| is_key(&record.key));
+        let has_record = entry.name.as_ref().is_some_and(|name| raw.records.contains_key(name));
+        let is_its_place = has_record && seen.insert(&entry.name);
         match (entry.of_record, is_its_place) {
+            (false, true) if !raw.layouts.is_empty() => (),
             (true, false) => {
                 let message = "there is no record of this name, or an entry for it above";
                 return fail_with(entry.span.clone(), message, "leave out `of record`");

@@ -26,7 +26,8 @@ pub(super) struct Raw {
     pub(super) signatures: Vec<RawSignature>,
     pub(super) subgraphs: Vec<RawSubgraph>,
     pub(super) dequant_cache: Option<Vec<RawCacheEntry>>,
-    pub(super) records: Vec<RawRecord>,
+    /// By key.
+    pub(super) records: IndexMap<Arc<str>, RawRecord>,
     pub(super) trailer: Bytes,
     pub(super) constants_outside: bool,
     pub(super) op_codes: Vec<OpCode>,

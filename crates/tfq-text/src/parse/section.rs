@@ -155,10 +155,10 @@ impl Parser<'_> {
             }
             "record" => {
                 let record = self.record()?;
-                if raw.records.iter().any(|other| other.key == record.key) {
+                if raw.records.contains_key(&record.key) {
                     return fail(span, "there is a record of this key already");
                 }
-                raw.records.push(record);
+                raw.records.insert(record.key.clone(), record);
             }
             "trailer" => {
                 self.mark('=')?;

@@ -2,6 +2,7 @@
 
 use crate::{annotations, records};
 use bytes::Bytes;
+use std::sync::Arc;
 use tfq_ir::maps::{HashMap, HashSet};
 use tfq_ir::{BufferId, DEQUANT_CACHE_METADATA, Metadata, Module, OpCode};
 
@@ -24,21 +25,21 @@ impl FilePlan {
         let mut metadata = module.metadata().to_vec();
         let cache = annotations::outstanding(module);
         let cache = cache.map(|bytes| (DEQUANT_CACHE_METADATA.into(), bytes));
-        for (key, bytes) in cache.into_iter().chain(records::outstanding(module)) {
+        let outstanding: Vec<_> = cache.into_iter().chain(records::outstanding(module)).collect();
+        let places = Places::of(module, outstanding.is_empty());
+        for (key, bytes) in outstanding {
             if buffers.is_empty() {
                 // Number 0 is for what has no data.
                 buffers.push(None);
             }
             let bytes = Some(bytes);
-            match metadata.iter_mut().find(|entry| entry.name.as_ref() == Some(&key)) {
+            match places.first.get(&key) {
                 // The record of an earlier run, if that is all that its buffer is for.
-                Some(entry)
-                    if entry.buffer != BufferId::NONE && module.buffer_uses(entry.buffer) == 1 =>
-                {
-                    buffers[entry.buffer.0 as usize] = bytes;
+                Some(n) if places.is_alone(metadata[*n].buffer) => {
+                    buffers[metadata[*n].buffer.0 as usize] = bytes;
                 }
-                Some(entry) => {
-                    entry.buffer = BufferId(buffers.len() as u32);
+                Some(n) => {
+                    metadata[*n].buffer = BufferId(buffers.len() as u32);
                     buffers.push(bytes);
                 }
                 None => {
@@ -66,6 +67,42 @@ impl FilePlan {
         each.filter(|bytes| seen.insert((bytes.as_ptr(), bytes.len())))
             .map(|bytes| bytes.len() as u64 + 20)
             .sum()
+    }
+}
+
+/// Where records go that are to be written.
+#[derive(Default)]
+struct Places {
+    /// The first metadata of each name.
+    first: HashMap<Arc<str>, usize>,
+    /// How often each buffer is used.
+    uses: HashMap<BufferId, usize>,
+}
+
+impl Places {
+    fn of(module: &Module, is_unused: bool) -> Self {
+        let mut places = Self::default();
+        if is_unused {
+            return places;
+        }
+        for (n, entry) in module.metadata().iter().enumerate() {
+            if let Some(name) = &entry.name {
+                places.first.entry(name.clone()).or_insert(n);
+            }
+        }
+        let graphs = module.subgraphs();
+        let tensors =
+            graphs.flat_map(|(_, graph)| graph.tensors().map(|tensor| graph.tensor(tensor).buffer));
+        let named = module.metadata().iter().map(|entry| entry.buffer);
+        let listed = module.metadata_buffer().iter().filter_map(|n| u32::try_from(*n).ok());
+        for buffer in tensors.chain(named).chain(listed.map(BufferId)) {
+            *places.uses.entry(buffer).or_default() += 1;
+        }
+        places
+    }
+
+    fn is_alone(&self, buffer: BufferId) -> bool {
+        buffer != BufferId::NONE && self.uses.get(&buffer) == Some(&1)
     }
 }
 
