@@ -229,6 +229,64 @@ fn two_outputs_are_two_files() {
     assert_eq!(sandbox.names(), ["chain", "edits.bin", "link"]);
 }
 
+/// What replaces a file would take away what goes into it as a stream, whichever comes first.
+#[test]
+fn a_stream_into_a_file_that_is_replaced_is_written_twice() {
+    let sandbox = Sandbox::new().with("out", b"old");
+    let out = sandbox.path("out");
+    let outputs = [
+        ("-o \"$2\" --trace -", "written twice"),
+        ("--trace \"$2\" -o -", "written twice"),
+        ("-o \"$2\" --trace /dev/fd/3", "written twice"),
+        ("-o \"$2\" --edits /dev/stdout", "written twice"),
+        ("-o \"$2\" --json", "the model and --json would both go to"),
+    ];
+    for (outputs, message) in outputs {
+        let script = format!("exec >>\"$2\" 3>>\"$2\"; \"$0\" \"$1\" {outputs}");
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &script, env!("CARGO_BIN_EXE_tfq-opt"), FC]).arg(&out);
+        let error = fails(&shell.current_dir(root()).output().unwrap(), 2);
+        assert!(error.contains(message), "{outputs}: {error}");
+        assert_eq!(fs::read(&out).unwrap(), b"old", "{outputs}");
+    }
+    // Two streams follow each other.
+    let both = run(&[FC, "-q", "-o", "-", "--trace", "-"]);
+    succeeds(&both);
+    assert!(both.stdout.starts_with(&run(&[FC, "-o", "-"]).stdout));
+}
+
+#[test]
+fn an_input_that_is_not_there_is_no_output_too() {
+    let sandbox = Sandbox::new();
+    let none = sandbox.path("none.tflite");
+    for call in [
+        words(&[], &[("", &none), ("-o", &none)]),
+        words(&[], &[("", &none), ("--trace", &none)]),
+        words(&["replay"], &[("", &none), ("", &none), ("-o", &none)]),
+        words(&["diff", FC], &[("", &none), ("-o", &none)]),
+    ] {
+        let error = fails(&run(&call), 1);
+        assert!(error.starts_with("error: cannot read "), "{call:?}: {error}");
+    }
+    assert!(sandbox.names().is_empty());
+}
+
+/// What is in a pipe cannot be taken back.
+#[test]
+fn nothing_goes_into_a_stream_before_all_files_are_there() {
+    let sandbox = Sandbox::new();
+    for output in ["-o -", "-o /dev/stdout", "--emit=text"] {
+        let script = format!("ulimit -f 0; exec \"$0\" \"$1\" {output} --trace \"$2\"");
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &script, env!("CARGO_BIN_EXE_tfq-opt"), FC]);
+        let output = shell.arg(sandbox.path("trace")).current_dir(root()).output().unwrap();
+        let error = fails(&output, 1);
+        assert!(error.contains("trace: File too large"), "{error}");
+        assert!(output.stdout.is_empty());
+    }
+    assert!(sandbox.names().is_empty());
+}
+
 #[test]
 fn where_one_output_fails_none_is_left() {
     let sandbox = Sandbox::new().with("old.json", b"old").with("old.json.bin", b"old side");
@@ -267,6 +325,31 @@ fn edits_never_lie_beside_the_bytes_of_another_run() {
     let empty = fs::read(sandbox.path("e.json.bin")).unwrap();
     assert_eq!(empty, [b"TFGSIDE1".as_slice(), &[0; 8]].concat());
     succeeds(&run(&words(&["replay", FC], &[("", &edits)])));
+}
+
+/// Without bytes for it a side file is written only so that those of an earlier run go.
+#[test]
+fn what_is_no_side_file_is_left_alone_where_there_are_no_bytes() {
+    const SMALL: &str = "tests/models/odd/identity.tflite";
+    let sandbox = Sandbox::new().with("weights.bin", b"mine").with("a.tfg.bin", b"mine");
+    let [edits, text] = ["weights", "a.tfg"].map(|name| sandbox.path(name));
+    let both = [("--edits", &*edits), ("-o", &text)];
+    let output = run(&words(&[SMALL, "--passes="], &both));
+    succeeds(&output);
+    let told = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(told.contains("weights") && !told.contains("constants to"), "{told}");
+    for name in ["weights.bin", "a.tfg.bin"] {
+        assert_eq!(fs::read(sandbox.path(name)).unwrap(), b"mine");
+    }
+    // Whoever reads them does not take it for theirs.
+    succeeds(&run(&words(&["replay", SMALL], &[("", &edits)])));
+    succeeds(&run(&words(&["--passes="], &[("", &text)])));
+    // Where there are bytes it is an output like any other.
+    succeeds(&run(&words(&[FC], &[("--edits", &edits)])));
+    assert!(fs::read(sandbox.path("weights.bin")).unwrap().starts_with(b"TFGSIDE1"));
+    fs::write(sandbox.path("weights.bin"), "mine").unwrap();
+    let error = fails(&run(&words(&["replay", FC], &[("", &edits)])), 1);
+    assert!(error.contains("no side file: ") && error.contains("weights.bin"), "{error}");
 }
 
 /// Devices have no end.

@@ -32,7 +32,7 @@ fn an_index_keeps_what_people_wrote_into_it() {
     sandbox.check(1);
     sandbox.succeeds(&["review", "--accept-all"]);
     let (old, new) =
-        (blake3_of("ops/fc_bias"), tfq_golden::input_hash(&sandbox.bytes("model.tflite")));
+        (blake3_of("ops/fc_bias"), tfq_golden::file_hash(&sandbox.bytes("model.tflite")));
     let accepted = sandbox.text("goldens/index.toml");
     assert!(accepted.contains(&new), "{accepted}");
     assert_eq!(accepted.replace(&new, &old), replaced);

@@ -119,7 +119,7 @@ fn texts(output: &Output) -> (String, String) {
 }
 
 fn blake3_of(name: &str) -> String {
-    tfq_golden::input_hash(&model(name))
+    tfq_golden::file_hash(&model(name))
 }
 
 /// The model with one weight changed, which is not the largest of its row.

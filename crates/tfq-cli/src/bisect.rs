@@ -41,7 +41,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let check = Check::new(&args.check)?;
     let pipeline = model::pipeline("--passes", args.passes.as_deref().unwrap_or("default"))?;
     let inputs = Inputs { model: args.reading.files(&args.model), others: Vec::new() };
-    emit::check_module(args.output.as_deref(), &inputs, args.overwrite)?;
+    emit::check_output(args.output.as_deref(), &inputs, args.overwrite)?;
     let start = model::load(&args.model, &args.reading)?;
     let good = |model: &[u8]| check.passes(model);
     let mut optimizer = Optimizer::in_registry(tool::registry(), pipeline);

@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use std::path::{Path, PathBuf};
 use tfq_ir::Module;
 use tfq_text::{self as text, Level};
-use tfq_tflite::LowerOptions;
+use tfq_tflite::{Image, LowerOptions};
 
 /// The form of an output.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -89,30 +89,35 @@ impl Emit {
         Ok(form)
     }
 
-    /// Adds a model in a form that is not the file's own, and the constants of a full text beside
-    /// it.
+    /// Adds a model in this form, of which `image` gives the file; and the constants of a full text
+    /// beside it, of which it returns the name. `done` is told how many bytes of the file are
+    /// written.
     pub(crate) fn add(
         &self,
         form: Form,
+        image: impl FnOnce() -> Result<Image, Failure>,
         module: &Module,
         output: &Path,
         files: &mut Files,
-    ) -> Result<(), Failure> {
+        done: impl FnMut(u64),
+    ) -> Result<Option<PathBuf>, Failure> {
+        let mut side_file = None;
         let content = match form {
-            Form::Tflite => unreachable!("a file is written as an image"),
+            Form::Tflite => return files.add(output, &image()?, done).map(|()| None),
             Form::Dot => tfq_opt::describe::dot(module),
             Form::Json => super::json::json_text(&tfq_opt::describe::graph_json(module)),
             Form::Text => match self.side_file(form, output) {
                 None => text::print(module, self.text_level(output)),
-                Some(side_file) => {
+                Some(name) => {
                     let (content, side) = text::print_with_side(module);
                     // First, since it is the text that says which bytes belong to it.
-                    files.add_bytes(&side_file, side)?;
+                    side_file = files.add_side_file(name, &Image::of_file(side.into()))?;
                     content
                 }
             },
         };
-        files.add_bytes(output, content)
+        files.add_bytes(output, content)?;
+        Ok(side_file)
     }
 
     fn text_level(&self, output: &Path) -> Level {
@@ -130,20 +135,18 @@ impl Emit {
 /// Writes a model in the form that the file's ending says.
 pub(crate) fn write_module(output: &Path, module: &Module) -> Result<(), Failure> {
     let emit = Emit::default();
+    let form = emit.form(Some(output))?;
+    let image = || {
+        tfq_tflite::lower(module, &LowerOptions::default())
+            .map_err(|error| Failure::model(output, error.into()))
+    };
     let mut files = Files::new();
-    match emit.form(Some(output))? {
-        Form::Tflite => {
-            let image = tfq_tflite::lower(module, &LowerOptions::default())
-                .map_err(|error| Failure::model(output, error.into()))?;
-            files.add(output, &image, |_| ())?;
-        }
-        form => emit.add(form, module, output, &mut files)?,
-    }
+    emit.add(form, image, module, output, &mut files, |_| ())?;
     files.commit()
 }
 
 /// An error where [`write_module`] could not write this file, or would write over one that is read.
-pub(crate) fn check_module(
+pub(crate) fn check_output(
     output: Option<&Path>,
     inputs: &Inputs,
     overwrite: Overwrite,

@@ -7,14 +7,14 @@ use bytes::Bytes;
 use clap::ValueEnum;
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tfq_ir::Module;
 use tfq_opt::pass::Pipeline;
 use tfq_opt::target::Target;
 use tfq_opt::{LoadOptions, Source};
-use tfq_text::side::is_side_file;
+use tfq_text::side::{EMPTY, is_side_file};
 use tfq_tflite::{
     Access, Image, LiftOptions, Links, LowerOptions, Placement, Together, WriteError,
 };
@@ -65,10 +65,19 @@ pub(crate) fn side_file(text: &Path) -> PathBuf {
     name.into()
 }
 
-/// The same, if there is such a file.
+/// The same, if there is such a file. Where another kind of file has the name, it has nothing to
+/// do with the text; one that cannot be read is told of when it is.
 pub(crate) fn side_file_beside(text: &Path) -> Option<PathBuf> {
     let name = side_file(text);
-    (!is_standard(text) && name.is_file()).then_some(name)
+    let is_there =
+        !is_standard(text) && name.is_file() && begins_as_side_file(&name).unwrap_or(true);
+    is_there.then_some(name)
+}
+
+fn begins_as_side_file(name: &Path) -> io::Result<bool> {
+    let mut start = Vec::new();
+    File::open(name)?.take(16).read_to_end(&mut start)?;
+    Ok(is_side_file(&start))
 }
 
 /// Whether the name stands for standard input or output.
@@ -116,8 +125,6 @@ pub(crate) fn read(input: impl AsRef<Path>, access: Access) -> Result<Bytes, Fai
 
 /// More than people write by hand.
 const MOST_SETTINGS: u64 = 16 << 20;
-/// More than tools write that put what is large beside the text.
-pub(crate) const MOST_TEXT: u64 = 1 << 30;
 
 /// A text that people write: passes, a target.
 pub(crate) fn read_settings(file: &Path) -> Result<String, Failure> {
@@ -228,6 +235,22 @@ impl Files {
             return Ok(());
         }
         self.0.add(output, image, done).map_err(not_written)
+    }
+
+    /// Adds a side file, and returns its name. Where there are no bytes for it, it is written so
+    /// that those of an earlier run go; but what is no side file has nothing to do with that, is
+    /// left alone, and nothing is returned.
+    pub(crate) fn add_side_file(
+        &mut self,
+        name: PathBuf,
+        image: &Image,
+    ) -> Result<Option<PathBuf>, Failure> {
+        let is_ours = || name.is_file() && begins_as_side_file(&name).unwrap_or(false);
+        if image.len() <= EMPTY as u64 && name.exists() && !is_ours() {
+            return Ok(None);
+        }
+        self.add(&name, image, |_| ())?;
+        Ok(Some(name))
     }
 
     /// Adds something else than a model.

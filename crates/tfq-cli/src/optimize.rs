@@ -12,7 +12,7 @@ use super::{list, misspelt, model, progress, replay, summary, timing, tool};
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use tfq_edits::model_hash;
+use tfq_edits::file_hash;
 use tfq_ir::counted;
 use tfq_opt::debug::Reproducer;
 use tfq_opt::pass::{Pipeline, SpanKind, Timeline};
@@ -65,20 +65,23 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         timeline.span(SpanKind::File, "write edits", add)
     });
     let edits = edits.transpose()?;
+    let done = |bytes| progress.written(bytes, image.len());
+    let mut side_file = None;
     if let Some(output) = output {
-        let done = |bytes| progress.written(bytes, image.len());
-        timeline.span(SpanKind::File, "write", || {
-            match form {
-                Form::Tflite => files.add(output, &image, done)?,
-                form => args.emit.add(form, &optimized.module, output, &mut files)?,
-            }
-            files.write_streams(done)
+        side_file = timeline.span(SpanKind::File, "write", || {
+            let image = || Ok(image.clone());
+            args.emit.add(form, image, &optimized.module, output, &mut files, done)
         })?;
     }
-    progress.finish();
+    // What goes into a stream cannot be taken back, so that all files are there before: a trace
+    // does not show how long that took.
     if let Some(file) = &args.debug.trace {
         files.add_bytes(file, timing::trace(&timeline))?;
     }
+    if output.is_some_and(model::is_stream) {
+        timeline.span(SpanKind::File, "write to stream", || files.write_streams(done))?;
+    }
+    progress.finish();
     files.commit()?;
     let bytes_out = image.len();
     let summary = summary::Summary {
@@ -97,7 +100,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         bytes_out,
         verified: verified.as_ref(),
         output,
-        side_file: output.and_then(|output| args.emit.side_file(form, output)),
+        side_file,
         edits,
     };
     let told = report(args, &summary).map_err(output_failure);
@@ -160,7 +163,7 @@ impl<'a> Job<'a> {
         };
         let (bytes_in, model::Loaded { source, file }) =
             timeline.span(SpanKind::File, "read", read)?;
-        let model = args.edits().is_some().then(|| model_hash(&file));
+        let model = args.edits().is_some().then(|| file_hash(&file));
         Ok(Self { input, optimizer, target, source, bytes_in, model, form, output })
     }
 
@@ -182,7 +185,7 @@ impl<'a> Job<'a> {
 
 /// What a file says that a failed run left, and the pass in it.
 fn reproducer(file: &Path) -> Result<(Reproducer, Pipeline), Failure> {
-    let text = tfq_tflite::read_text(file, model::MOST_TEXT)
+    let text = tfq_tflite::read_text(file, tfq_tflite::MOST_TEXT)
         .map_err(|error| Failure::file("cannot read", file, &error))?;
     let reproducer = Reproducer::parse(&text).map_err(|error| Failure::Model {
         message: format!("{}: {error}", named(file)),

@@ -44,9 +44,13 @@ pub(crate) fn check(
     let first = [outputs.result, outputs.side].into_iter().flatten();
     let all: Vec<&Path> = first.chain(outputs.others.iter().copied()).collect();
     for (n, output) in all.iter().enumerate() {
-        let file = written_to(output);
-        let is_it = |other: &&&Path| is_same_file(written_to(other), file);
-        if all[..n].iter().any(|other| is_it(&other)) && !is_stream(output) {
+        // Streams into one file follow each other there. What replaces that file would take what
+        // went into it away.
+        let is_twice = |other: &&Path| {
+            is_same_file(written_to(other), written_to(output))
+                && !(is_stream(other) && is_stream(output))
+        };
+        if all[..n].iter().any(is_twice) {
             let message = format!("{} would be written twice", named(output));
             return Err(Failure::usage(&message, "give the outputs names of their own"));
         }
@@ -70,9 +74,7 @@ fn check_model(
 ) -> Result<(), Failure> {
     let replaces = |output: Option<&Path>, input: Option<&PathBuf>| match (output, input) {
         // What is written in place changes under the eyes of whoever maps it.
-        (Some(output), Some(input)) => {
-            !is_stream(output) && is_same_file(opened(input), written_to(output))
-        }
+        (Some(output), Some(input)) => !is_stream(output) && is_input(input, output),
         _ => false,
     };
     let is_side = || outputs.side == Some(output) && replaces(outputs.side, model.get(1));
@@ -86,13 +88,19 @@ fn check_model(
     check_no_input(output, model, help)
 }
 
-/// An error where the result goes where a report as JSON goes.
+/// An error where the result goes where a report as JSON goes, or takes the place of the file that
+/// this goes to.
 pub(crate) fn check_json(result: Option<&Path>) -> Result<(), Failure> {
-    if !result.is_some_and(is_standard_output) {
-        return Ok(());
-    }
+    let Some(result) = result else { return Ok(()) };
     let help = "leave out --json, or write the model to a file";
-    Err(Failure::usage("the model and --json would both go to standard output", help))
+    if is_standard_output(result) {
+        return Err(Failure::usage("the model and --json would both go to standard output", help));
+    }
+    if is_same_file(result, written_to(Path::new("-"))) {
+        let message = format!("the model and --json would both go to {}", named(result));
+        return Err(Failure::usage(&message, "write the model to another file"));
+    }
+    Ok(())
 }
 
 /// An error where no file could be put into this folder, which is made if it is not there.
@@ -118,8 +126,7 @@ pub(crate) fn check_in_folder(files: &[PathBuf], inputs: &[PathBuf]) -> Result<(
 
 /// An error where a file is an input, by whatever name.
 pub(crate) fn check_no_input(output: &Path, inputs: &[PathBuf], help: &str) -> Result<(), Failure> {
-    let same = |input: &&PathBuf| is_same_file(opened(input), written_to(output));
-    let Some(input) = inputs.iter().find(same) else { return Ok(()) };
+    let Some(input) = inputs.iter().find(|input| is_input(input, output)) else { return Ok(()) };
     let message = match (output == input, is_standard(input)) {
         _ if is_standard(output) => format!("standard output is the input {} too", named(input)),
         (true, _) => format!("{} is the input too", named(output)),
@@ -127,6 +134,12 @@ pub(crate) fn check_no_input(output: &Path, inputs: &[PathBuf], help: &str) -> R
         _ => format!("{} and the input {} are one file", named(output), named(input)),
     };
     Err(Failure::usage(&message, help))
+}
+
+/// Whether what is written there goes into the file that an input is read from. One that is not
+/// there is found when it is read.
+fn is_input(input: &Path, output: &Path) -> bool {
+    opened(input).exists() && is_same_file(opened(input), written_to(output))
 }
 
 /// The file that an input is read from.

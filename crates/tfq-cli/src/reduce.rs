@@ -64,7 +64,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     // Checks may take hours; a typing mistake should not cost their result.
     let others = model::file_of_target(&args.target).into_iter().collect();
     let inputs = Inputs { model: args.reading.files(&args.model), others };
-    emit::check_module(args.output.as_deref(), &inputs, args.overwrite)?;
+    emit::check_output(args.output.as_deref(), &inputs, args.overwrite)?;
     let start = model::load_copy(&args.model, &args.reading)?;
     if has_passes {
         check_before(args, &check, &start)?;

@@ -1,7 +1,7 @@
 //! `tfq-opt replay`, and the edits that `--edits` writes for it.
 
 use super::diagnostics::{Failure, named};
-use super::emit::{Emit, Form};
+use super::emit::Emit;
 use super::model::{self, Constants, Files, ReadArgs};
 use super::outputs::{self, Inputs, Outputs, Overwrite};
 use super::summary::{Replayed, Run, Summary, Written};
@@ -9,11 +9,11 @@ use super::tool;
 use std::ffi::OsString;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
-use tfq_edits::{Blobs, Edits, EditsError, model_hash};
+use tfq_edits::{Blobs, Edits, EditsError, file_hash};
 use tfq_ir::{Module, Record};
 use tfq_opt::pass::{Pipeline, Timeline};
 use tfq_opt::{Error, Optimized, Optimizer};
-use tfq_tflite::{Access, Image};
+use tfq_tflite::{Access, Image, MOST_TEXT};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -88,7 +88,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let bytes_in = model.size(&args.model)?;
     let edits = read_edits(&args.edits)?;
     if edits.model().is_some() {
-        let checked = edits.check_model(&model_hash(&model.file));
+        let checked = edits.check_model(&file_hash(&model.file));
         checked.map_err(|error| Failure::model(&args.edits, error.into()))?;
     }
     let blobs = match &edits_side {
@@ -105,12 +105,11 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         error => Failure::model(&args.model, error),
     })?;
     let image = result.image().map_err(|error| Failure::model(&args.model, error))?;
+    let mut side_file = None;
     if let Some(output) = output {
         let mut files = Files::new();
-        match form {
-            Form::Tflite => files.add(output, &image, |_| ())?,
-            form => args.emit.add(form, &result.module, output, &mut files)?,
-        }
+        let file = || Ok(image.clone());
+        side_file = args.emit.add(form, file, &result.module, output, &mut files, |_| ())?;
         files.commit()?;
     }
     let summary = Summary {
@@ -127,7 +126,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         bytes_out: image.len(),
         verified: None,
         output,
-        side_file: side,
+        side_file,
         edits: None,
     };
     let told = summary.tell(args.json, args.quiet);
@@ -150,11 +149,15 @@ fn of_edits(args: &Args, has_side: bool, mut error: EditsError) -> Failure {
                      in base64"
                     .to_owned()
             }
-            false => format!(
-                "they are in a file that is not there: {} is written beside the edits, and goes \
-                 where they go",
-                named(model::side_file(&args.edits))
-            ),
+            false => {
+                let side_file = model::side_file(&args.edits);
+                let is = if side_file.exists() { "no side file" } else { "not there" };
+                format!(
+                    "they are in a file that is {is}: {} is written beside the edits, and goes \
+                     where they go",
+                    named(side_file)
+                )
+            }
         });
     }
     Failure::model(&args.edits, error.into())
@@ -162,8 +165,8 @@ fn of_edits(args: &Args, has_side: bool, mut error: EditsError) -> Failure {
 
 fn read_edits(file: &Path) -> Result<Edits, Failure> {
     let text = match model::is_standard(file) {
-        true => tfq_tflite::read_text_of(io::stdin().lock(), model::MOST_TEXT),
-        false => tfq_tflite::read_text(file, model::MOST_TEXT),
+        true => tfq_tflite::read_text_of(io::stdin().lock(), MOST_TEXT),
+        false => tfq_tflite::read_text(file, MOST_TEXT),
     };
     let text = text.map_err(|error| {
         let failure = Failure::file("cannot read", file, &error);
@@ -178,8 +181,7 @@ fn read_edits(file: &Path) -> Result<Edits, Failure> {
     Edits::parse(&text).map_err(|error| Failure::model(file, error.into()))
 }
 
-/// Where the bytes go that edits in this file name by hash. As with texts, it is written with the
-/// file whether or not there are some: what an earlier run left there belongs to nothing.
+/// Where the bytes go that edits in this file name by hash.
 pub(super) fn side_file(edits: &Path) -> Option<PathBuf> {
     (!model::is_stream(edits)).then(|| model::side_file(edits))
 }
@@ -198,18 +200,17 @@ pub(super) fn add_edits(
             help: Some("this is a mistake in the tool; nothing was written".to_owned()),
         });
     };
-    let side_file = side_file(file);
-    match &side_file {
+    let side_file = match side_file(file) {
         Some(side_file) => {
             let (start, pieces) = blobs.to_side_file_pieces();
-            files.add(side_file, &Image::of_pieces(start, pieces), |_| ())?;
+            files.add_side_file(side_file, &Image::of_pieces(start, pieces))?
         }
         None if blobs.added().len() > 0 => {
             let help = "their constants go to a file beside them: give --edits the name of one";
             return Err(Failure::usage("the edits cannot go to a stream", help));
         }
-        None => (),
-    }
+        None => None,
+    };
     files.add_bytes(file, edits.for_model(model).to_json())?;
     Ok(Written { edits: file.to_owned(), side_file })
 }

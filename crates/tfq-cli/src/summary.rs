@@ -21,7 +21,7 @@ pub(crate) struct Run<'a> {
     /// Whether the user named the passes.
     pub(crate) passes_named: bool,
     pub(crate) timing: bool,
-    /// The pass whose remarks are wanted, or nothing for all.
+    /// The pass whose remarks are wanted, or `""` for those of all; `None` where none are.
     pub(crate) remarks: Option<&'a str>,
 }
 

@@ -57,7 +57,7 @@ impl Edits {
         Self { document: Document { tfq_edits: VERSION, model: None, edits: edits.collect() } }
     }
 
-    /// Says which model they belong to: [`crate::model_hash`].
+    /// Says which model they belong to: [`crate::file_hash`].
     #[must_use]
     pub fn for_model(mut self, hash: String) -> Self {
         self.document.model = Some(hash);

@@ -110,7 +110,7 @@ fn in_words_of_json(message: &str) -> String {
     format!("{wanted} is wanted, not {}", cut(&found, LONGEST_VALUE))
 }
 
-/// The beginning and the end of what is longer than so many characters.
+/// The beginning and the end of what is longer than so many bytes.
 fn cut(text: &str, most: usize) -> String {
     if text.len() <= most {
         return text.to_owned();

@@ -30,4 +30,4 @@ pub const VERSION: u32 = 1;
 pub const SCHEMA: &str = include_str!("../../../schema/edits.schema.json");
 
 /// How a document names a model: the hash of its file.
-pub use tfq_text::side::file_hash as model_hash;
+pub use tfq_text::side::file_hash;

@@ -23,7 +23,7 @@ pub struct Entry {
     pub target: String,
     /// The level of the text by name.
     pub level: String,
-    /// [`crate::input_hash`] of the model for which the golden was accepted.
+    /// [`crate::file_hash`] of the model for which the golden was accepted.
     pub input: String,
     /// The tool that made the accepted golden.
     pub tool: String,

@@ -1,7 +1,7 @@
 //! A folder of goldens and its index.
 
 use crate::entry::Entry;
-use crate::golden::{Golden, GoldenError, MOST_TEXT, conflict, side_path, write_all};
+use crate::golden::{Golden, GoldenError, conflict, side_path, write_all};
 use crate::index;
 use bytes::Bytes;
 use serde::Deserialize;
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 use tfq_ir::visible_path;
 use tfq_text::Level;
-use tfq_tflite::{Image, WriteError, read_text};
+use tfq_tflite::{Image, MOST_TEXT, WriteError, read_text};
 
 /// The name of the index in its folder.
 pub const INDEX: &str = "index.toml";

@@ -32,13 +32,10 @@ use tfq_pass::{Node, NumericContract, Pipeline};
 use tfq_text as text;
 use tfq_text::side::is_side_file;
 use tfq_text::{Level, ParseError};
-use tfq_tflite::{Image, Links, WriteError, read_all_of, read_text, write_together};
+use tfq_tflite::{Image, Links, MOST_TEXT, WriteError, read_all_of, read_text, write_together};
 
 /// Version of the form of golden files.
 pub const VERSION: u32 = 1;
-
-/// More than a golden or an index ever has. What is no file, such as a device, may have no end.
-pub(crate) const MOST_TEXT: u64 = 1 << 30;
 
 const FENCE: &str = "+++";
 const FINAL: &str = "final";
@@ -56,7 +53,7 @@ pub struct Header {
     pub text: u32,
     /// The model, relative to the golden's folder.
     pub model: String,
-    /// [`crate::input_hash`] of the model's file.
+    /// [`crate::file_hash`] of the model's file.
     pub input: String,
     /// All passes with their options, names of pipelines resolved.
     pub passes: String,

@@ -33,4 +33,4 @@ pub use section::Section;
 #[cfg(feature = "insta")]
 #[doc(hidden)]
 pub use insta;
-pub use tfq_text::side::file_hash as input_hash;
+pub use tfq_text::side::file_hash;

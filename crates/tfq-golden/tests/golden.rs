@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use tfq_golden::{Golden, Header, Kind, blame, compare, input_hash, record, same_text};
+use tfq_golden::{Golden, Header, Kind, blame, compare, file_hash, record, same_text};
 use tfq_pass::Pipeline;
 use tfq_target::Target;
 use tfq_text::Level;
@@ -15,7 +15,7 @@ fn golden(path: &Path, level: Level) -> Option<(Golden, tfq_golden::Recording)> 
     let pipeline = Pipeline::parse(&tfq_passes::builtin(), "default").unwrap();
     let target = &*Target::named("litert").unwrap();
     let recording = record(module, &pipeline, target, level).ok()?;
-    let header = Header::new("m.tflite", &input_hash(&bytes), &pipeline, target.name(), level);
+    let header = Header::new("m.tflite", &file_hash(&bytes), &pipeline, target.name(), level);
     Some((Golden::new(header, &recording), recording))
 }
 

@@ -110,7 +110,7 @@ pub use flatbuffers;
 /// send. `docs/edits.md` describes the form.
 ///
 /// ```
-/// use tfq_opt::edits::{Blobs, Edits, model_hash};
+/// use tfq_opt::edits::{Blobs, Edits, file_hash};
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/models/digits/digits_cnn.tflite");
 /// # let file = tfq_opt::bytes::Bytes::from(std::fs::read(path)?);
@@ -118,11 +118,11 @@ pub use flatbuffers;
 /// optimizer.run_options.keep_edits = true;
 /// let done = optimizer.run(file.clone())?;
 /// let mut blobs = Blobs::new();
-/// let log = done.edits(&mut blobs).expect("they were kept").for_model(model_hash(&file)).to_json();
+/// let log = done.edits(&mut blobs).expect("they were kept").for_model(file_hash(&file)).to_json();
 ///
 /// let mut module = tfq_opt::load(&file, &Default::default())?;
 /// let edits = Edits::parse(&log)?;
-/// edits.check_model(&model_hash(&file))?;
+/// edits.check_model(&file_hash(&file))?;
 /// edits.apply(&mut module, &blobs)?;
 /// assert_eq!(module.state_hash(), done.module.state_hash());
 /// # Ok(())

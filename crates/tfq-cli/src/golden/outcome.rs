@@ -7,7 +7,7 @@ use crate::tool;
 use bytes::Bytes;
 use clap::ValueEnum;
 use std::path::Path;
-use tfq_golden::{Entry, Folder, Golden, Header, Recorder, Recording, input_hash};
+use tfq_golden::{Entry, Folder, Golden, Header, Recorder, Recording, file_hash};
 use tfq_opt::pass::Pipeline;
 use tfq_opt::{Optimizer, Source};
 use tfq_text::Level;
@@ -36,7 +36,7 @@ pub(super) fn outcome_on(
     let input = input.as_ref();
     let pipeline = pipeline(folder, entry)?;
     let level = Level::from_name(&entry.level).expect("the index has names of levels only");
-    let hash = input_hash(&bytes);
+    let hash = file_hash(&bytes);
     let header = Header::new(&entry.model, &hash, &pipeline, &entry.target, level);
     let reading = ReadArgs {
         fills: entry.fills,
@@ -66,7 +66,7 @@ pub(super) fn outcome_on(
 pub(super) fn header(folder: &Folder, entry: &Entry) -> Result<Header, Failure> {
     let bytes = model::read(shortened(&folder.resolve(&entry.model)), Access::Whole)?;
     let level = Level::from_name(&entry.level).expect("the index has names of levels only");
-    let (hash, pipeline) = (input_hash(&bytes), pipeline(folder, entry)?);
+    let (hash, pipeline) = (file_hash(&bytes), pipeline(folder, entry)?);
     Ok(Header::new(&entry.model, &hash, &pipeline, &entry.target, level))
 }
 

@@ -29,13 +29,14 @@ fn examples() -> Vec<Value> {
     documents
 }
 
-/// Calls `change` with each place in a value, given by its pointer.
+/// Adds the JSON pointer of each place in a value.
 fn places(value: &Value, at: &str, found: &mut Vec<String>) {
     found.push(at.to_owned());
     match value {
         Value::Object(object) => {
             for (key, value) in object {
-                places(value, &format!("{at}/{}", key.replace('/', "~1")), found);
+                let key = key.replace('~', "~0").replace('/', "~1");
+                places(value, &format!("{at}/{key}"), found);
             }
         }
         Value::Array(list) => {
@@ -184,7 +185,7 @@ fn what_no_schema_says_is_refused_by_the_reader() {
         let error = Edits::parse(json).expect_err(what).to_string();
         assert!(error.contains(wanted), "{what}: {error}");
     }
-    for (json, _) in [(versions("\"@0#4\"", "1"), ""), (length("\"18446744073709551615\""), "")] {
+    for json in [versions("\"@0#4\"", "1"), length("\"18446744073709551615\"")] {
         is_valid(&json).unwrap();
         Edits::parse(&json).unwrap();
     }

@@ -4,7 +4,7 @@ use crate::common::random_edits::rich;
 use crate::common::{bytes, chain};
 use crate::{document, state};
 use bytes::Bytes;
-use tfq_edits::{Blobs, Edits, model_hash};
+use tfq_edits::{Blobs, Edits, file_hash};
 use tfq_ir::Module;
 
 /// The path, the message and the help of the error, of which nothing is left in the module.
@@ -305,7 +305,7 @@ fn another_version_and_another_model_are_refused() {
     assert!(found(&document(&deep)).contains("recursion limit"));
 
     let edits = Edits::parse(r#"{"tfq_edits": 1, "edits": []}"#).unwrap();
-    let [one, other] = [b"one", b"two"].map(|file| model_hash(file));
+    let [one, other] = [b"one", b"two"].map(|file| file_hash(file));
     edits.check_model(&one).unwrap();
     let edits = edits.for_model(one.clone());
     edits.check_model(&one).unwrap();
