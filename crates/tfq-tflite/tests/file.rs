@@ -257,17 +257,21 @@ mod unix {
         let folder = ended_by("KILL", test);
         assert_eq!(names(folder.path()).len(), 3, "nobody could clear up");
         // What only looks like it is left alone.
-        let others = [".tfq-opt-abc.tmp", ".tfq-opt-abc-ef.tmp", "tfq-opt-abcdef.tmp"];
+        let others = [".tfq-opt-models.tmp", ".tfq-opt-abc-ef.tmp", "tfq-opt-0123456789abcdef.tmp"];
         for name in others {
             fs::write(folder.path().join(name), "mine").unwrap();
         }
-        symlink("out", folder.path().join(".tfq-opt-abcdef.tmp")).unwrap();
+        let (link, kept) = (".tfq-opt-0123456789abcdef.tmp", ".tfq-opt-0123456789folder.tmp");
+        symlink("out", folder.path().join(link)).unwrap();
+        fs::create_dir(folder.path().join(kept)).unwrap();
+        fs::write(folder.path().join(kept).join("file"), "mine").unwrap();
         // A process clears a folder once, and this one was there before.
         let next = folder.path().join("..").join(folder.path().file_name().unwrap());
         write_atomically(&next.join("new"), &image(), |_| ()).unwrap();
-        let mut left = [&others[..], &["new", "out", ".tfq-opt-abcdef.tmp"]].concat();
+        let mut left = [&others[..], &["new", "out", link, kept]].concat();
         left.sort_unstable();
         assert_eq!(names(folder.path()), left);
+        assert_eq!(names(&folder.path().join(kept)), ["file"]);
     }
 
     #[test]

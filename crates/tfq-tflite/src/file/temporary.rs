@@ -13,8 +13,8 @@ use tempfile::{NamedTempFile, TempDir, TempPath};
 
 const PREFIX: &str = ".tfq-opt-";
 const SUFFIX: &str = ".tmp";
-/// Characters of chance between both.
-const RANDOM: usize = 6;
+/// Characters of chance between both: so many that nobody else's file has such a name.
+const RANDOM: usize = 16;
 
 /// What this process made and has not removed yet. Whoever holds it decides whether a file is
 /// there: a signal comes before a file takes its final name or after that, not between.
@@ -23,7 +23,7 @@ static LIVE: Mutex<Live> = Mutex::new(Live { paths: BTreeSet::new(), cleared: BT
 pub(super) struct Live {
     paths: BTreeSet<PathBuf>,
     /// Folders in which what others left was removed.
-    cleared: BTreeSet<PathBuf>,
+    cleared: BTreeSet<(PathBuf, Left)>,
 }
 
 pub(super) fn live() -> MutexGuard<'static, Live> {
@@ -54,7 +54,7 @@ pub(super) struct Temporary {
 
 impl Staging {
     pub(super) fn new_in(folder: &Path) -> io::Result<Self> {
-        clear_stale(folder);
+        clear_stale(folder, Left::Files);
         loop {
             let mut live = live();
             let guard = names(PREFIX, ANY).tempfile_in(folder)?;
@@ -158,7 +158,7 @@ impl TemporaryFolder {
     /// An empty one, which only its owner can look into.
     pub fn new() -> io::Result<Self> {
         let parent = std::env::temp_dir();
-        clear_stale(&parent);
+        clear_stale(&parent, Left::FilesAndFolders);
         loop {
             let mut live = live();
             let folder = names(PREFIX, 0o700).tempdir_in(&parent)?;
@@ -211,10 +211,17 @@ fn is_linked(_: &File) -> bool {
     true
 }
 
+/// What processes make in a folder.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Left {
+    Files,
+    FilesAndFolders,
+}
+
 /// Removes what killed processes left in a folder, once in a run: what bears our names and is
 /// locked by nobody, nor guarded by what is. Whatever else is the matter, it is left alone.
-fn clear_stale(folder: &Path) {
-    if !live().cleared.insert(folder.to_owned()) {
+fn clear_stale(folder: &Path, left: Left) {
+    if !live().cleared.insert((folder.to_owned(), left)) {
         return;
     }
     let Ok(entries) = fs::read_dir(folder) else { return };
@@ -224,7 +231,8 @@ fn clear_stale(folder: &Path) {
         // No link and nothing that blocks when it is opened.
         let Ok(kind) = entry.file_type() else { continue };
         let is_guard = name.to_str() == Some(&*guard);
-        if !kind.is_file() && !(kind.is_dir() && is_guard) {
+        let is_folder = kind.is_dir() && is_guard && left == Left::FilesAndFolders;
+        if !kind.is_file() && !is_folder {
             continue;
         }
         // Held until what it guards is gone. A guard goes last.
