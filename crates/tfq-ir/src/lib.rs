@@ -37,7 +37,7 @@ pub use model::{
 };
 pub use ops::{CallEffects, Effects, aliased_operand, catalog, effects};
 pub use trailer::{is_zip, relocated_trailer};
-pub use verify::VerifyError;
+pub use verify::{VerifyError, cut_label};
 pub use visible::{
     is_hidden, quote_into, visible, visible_json, visible_lines, visible_path, visible_quoted,
 };

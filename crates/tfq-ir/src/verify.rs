@@ -202,7 +202,7 @@ impl Verify<'_> {
                 if self.errors.len() >= MOST_ERRORS {
                     return;
                 }
-                let label = cut(self.graph.tensor(tensor).label());
+                let label = cut_label(self.graph.tensor(tensor).label());
                 let by = kind(&self.graph.op(producer).kind);
                 self.op(n, op, format!("operand {slot} (`{label}`) is computed later, by {by}"));
             }
@@ -283,7 +283,7 @@ impl Verify<'_> {
     }
 
     fn broken(&mut self, n: usize, tensor: TensorId, what: impl Into<String>) {
-        let label = cut(self.graph.tensor(tensor).label());
+        let label = cut_label(self.graph.tensor(tensor).label());
         let place = format!("subgraph {}, tensor {n} (`{label}`)", self.id.0);
         self.errors.push(error(place, what));
     }
@@ -295,12 +295,13 @@ fn taken(link: TensorLink, graph: &Subgraph) -> Option<i32> {
     usize::try_from(number).is_ok_and(|n| n < graph.tensor_count()).then_some(number)
 }
 
-pub(crate) fn cut(label: &str) -> &str {
+/// The beginning of a name that a message tells: it may be of a file, and of any length.
+pub fn cut_label(label: &str) -> &str {
     label.char_indices().nth(LABEL).map_or(label, |(end, _)| &label[..end])
 }
 
 fn kind(kind: &OpKind) -> String {
-    cut(&kind.to_string()).to_owned()
+    cut_label(&kind.to_string()).to_owned()
 }
 
 fn error(place: impl Into<String>, what: impl Into<String>) -> VerifyError {

@@ -7,7 +7,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use tfq_edits::{Blobs, Edits, EditsError};
 use tfq_ir::maps::HashMap;
-use tfq_ir::{BufferId, Edit, LoggedEdit, Module, Subgraph, SubgraphId, VerifyError, visible};
+use tfq_ir::{
+    BufferId, Edit, LoggedEdit, Module, Subgraph, SubgraphId, VerifyError, cut_label, visible,
+};
 use tfq_pass::invariant::SETTLED;
 use tfq_pass::{
     Event, Pipeline, PipelineError, Registry, Report, RunCheck, RunError, RunOptions, SpanKind,
@@ -597,9 +599,6 @@ impl Optimized {
     }
 }
 
-/// So many characters of a label are told of: it may be of a file.
-const LONGEST_LABEL: usize = 100;
-
 /// What the first edit since `start` is called after which the module is not well-formed.
 fn first_malformed(start: Module, module: &Module) -> Option<String> {
     let edits = module.edits().get(start.edits().len()..)?;
@@ -607,7 +606,7 @@ fn first_malformed(start: Module, module: &Module) -> Option<String> {
     let first = edits.iter().find(|logged| {
         state.replay(std::slice::from_ref(*logged)).is_err() || state.verify().is_err()
     })?;
-    Some(first.edit.label().chars().take(LONGEST_LABEL).collect())
+    Some(cut_label(&first.edit.label()).to_owned())
 }
 
 fn well_formed(module: &Module) -> Result<(), Error> {

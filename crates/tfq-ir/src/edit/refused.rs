@@ -2,7 +2,7 @@
 
 use crate::model::attributes::AttrError;
 use crate::ops::Contradiction;
-use crate::verify::cut;
+use crate::verify::cut_label;
 use crate::words::counted;
 use crate::{ElementType, visible};
 use std::borrow::Cow;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 /// An edit that was refused; the model is as it was.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[error("patch `{}` refused: {}", visible(cut(label)), visible(&reason.to_string()))]
+#[error("patch `{}` refused: {}", visible(cut_label(label)), visible(&reason.to_string()))]
 pub struct Rejected {
     /// What it said it does.
     pub label: Cow<'static, str>,

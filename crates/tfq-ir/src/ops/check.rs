@@ -4,7 +4,7 @@
 use super::infer::{InferError, OpView, OperandFacts, Shape, stated};
 use super::semantics::{Activation, semantics_of};
 use crate::catalog::op_by_code;
-use crate::verify::cut;
+use crate::verify::cut_label;
 use crate::{ElementType, Module, Op, OpId, OpKind, SubgraphId};
 use smallvec::SmallVec;
 
@@ -100,7 +100,7 @@ impl<'a> OpView<'a> {
             }
         };
         for (slot, (given, tensor)) in given.into_iter().zip(&self.results).enumerate() {
-            let label = || cut(tensor.label()).to_owned();
+            let label = || cut_label(tensor.label()).to_owned();
             let has = stated(tensor);
             if !given.can_be(has) {
                 let gives = given.types;
