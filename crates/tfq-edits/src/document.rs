@@ -2,7 +2,6 @@
 
 use crate::VERSION;
 use crate::blobs::Blobs;
-use crate::closed::Closed;
 use crate::error::EditsError;
 use crate::read::{At, EditReader};
 use crate::wire::{Document, Edit, Label, Step};
@@ -12,6 +11,7 @@ use serde::de::DeserializeOwned;
 use std::fmt::Write;
 use std::sync::Arc;
 use tfq_ir::{LoggedEdit, Module};
+use tfq_json::Closed;
 
 /// Edits in their JSON form, in the order in which they are applied.
 ///

@@ -1,12 +1,12 @@
 //! How edits name tensors, ops and constants: by handles of what is there, and by number what the
 //! patch itself adds.
 
-use crate::closed::closed;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::str::FromStr;
 use tfq_ir::{OpId, TensorId};
+use tfq_json::closed;
 
 closed!(New);
 

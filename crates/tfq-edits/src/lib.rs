@@ -9,7 +9,6 @@
 //! that it is for.
 
 mod blobs;
-mod closed;
 mod document;
 mod error;
 mod handles;

@@ -11,10 +11,12 @@ use tfq_ir::{
     Signature, Subgraph, SubgraphId, Tensor, TensorId, TensorLink, visible,
 };
 
+tfq_json::closed!(NumericContract);
+
 /// What a pass may do to the numbers that a model computes, from the strictest to the loosest: each
 /// may do what those before it may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(remote = "Self", rename_all = "kebab-case")]
 pub enum NumericContract {
     /// Nothing but names, notes, operator versions and metadata changes.
     Annotation,

@@ -9,10 +9,11 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 use tfq_ir::OpKind;
+use tfq_json::closed;
 
 /// What a pass looks at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(remote = "Self", rename_all = "kebab-case")]
 pub enum PassScope {
     /// The whole model.
     Module,
@@ -40,7 +41,7 @@ pub enum PassScope {
 /// assert_eq!(descriptor.summary(), "Drops ops that do nothing.");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub struct PassDescriptor {
     /// The name on the command line: `quantize-weights`.
     pub name: Cow<'static, str>,
@@ -173,6 +174,8 @@ pub struct Example {
     pub after: String,
 }
 
+closed!(PassScope, PassDescriptor);
+
 /// A pass as it was built, and its options that differ from their defaults, as (name, value).
 pub type Built = (Box<dyn Pass>, Vec<(String, String)>);
 
@@ -271,10 +274,18 @@ mod kinds {
 
     #[derive(Serialize, Deserialize)]
     #[serde(untagged)]
-    enum Kind<'a> {
-        Builtin(std::borrow::Cow<'a, str>),
-        Custom { custom: std::borrow::Cow<'a, str> },
+    enum Kind {
+        Builtin(String),
+        Custom(Custom),
     }
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(remote = "Self", deny_unknown_fields)]
+    struct Custom {
+        custom: String,
+    }
+
+    tfq_json::closed!(Custom);
 
     pub(super) fn serialize<S: Serializer>(
         kinds: &[OpKind],
@@ -282,16 +293,16 @@ mod kinds {
     ) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(kinds.iter().map(|kind| match kind {
             OpKind::Builtin(_) => Kind::Builtin(kind.name().into()),
-            OpKind::Custom(name) => Kind::Custom { custom: (&**name).into() },
+            OpKind::Custom(name) => Kind::Custom(Custom { custom: name.to_string() }),
         }))
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Vec<OpKind>, D::Error> {
-        let kinds = Vec::<Kind<'static>>::deserialize(deserializer)?;
+        let kinds = Vec::<Kind>::deserialize(deserializer)?;
         let kind = |kind| match kind {
-            Kind::Custom { custom } => Ok(OpKind::Custom(custom.into())),
+            Kind::Custom(Custom { custom }) => Ok(OpKind::Custom(custom.into())),
             Kind::Builtin(name) => match op_by_name(&name) {
                 Some(op) => Ok(OpKind::Builtin(op.code)),
                 None => Err(serde::de::Error::custom(format!(

@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
+use tfq_json::closed;
+
+closed!(OptionInfo, OptionKind);
 
 /// Describes an option of a pass.
 ///
@@ -13,7 +16,7 @@ use std::borrow::Cow;
 /// assert_eq!(option, OptionInfo::new("axis", OptionKind::Integer, "0").docs("Along which axis."));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub struct OptionInfo {
     /// The name in a pipeline: `min-elements`.
     pub name: Cow<'static, str>,
@@ -30,7 +33,7 @@ pub struct OptionInfo {
 /// What sort of value an option takes: for messages, and for machines that make forms or check
 /// files.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(remote = "Self", rename_all = "kebab-case")]
 pub enum OptionKind {
     /// A whole number from 0 on.
     Integer,

@@ -147,10 +147,20 @@ fn a_description_is_json_and_back() {
         (r#""docs""#, r#""doc""#, "unknown field `doc`"),
         (r#""X.""#, r#""X.", "writes": ["MAGIC"]"#, "\"MAGIC\" is no operator"),
         (r#""X.""#, r#""X.", "ensures": ["tidy"]"#, "there is no invariant \"tidy\""),
+        // One form only: no list for an object, no object for a word.
+        (r#""annotation""#, r#"{"annotation": null}"#, "its name as a string is wanted"),
+        (r#""subgraph""#, r#"{"subgraph": null}"#, "its name as a string is wanted"),
+        (r#""X.""#, r#""X.", "options": [["a", "A.", "integer", "1"]]"#, "expected an object"),
+        (r#""X.""#, r#""X.", "options": [{"name": "a", "kind": {"integer": null}}]"#, "its name"),
+        (r#""X.""#, r#""X.", "writes": [["Mine"]]"#, "did not match"),
+        (r#""X.""#, r#""X.", "writes": [{"custom": "Mine", "a": 1}]"#, "did not match"),
     ] {
         let error = serde_json::from_str::<PassDescriptor>(&small.replace(from, to)).unwrap_err();
         assert!(error.to_string().contains(says), "{error}");
     }
+    let list = r#"["x", "X.", "annotation", "subgraph"]"#;
+    let error = serde_json::from_str::<PassDescriptor>(list).unwrap_err();
+    assert!(error.to_string().contains("expected an object"), "{error}");
 }
 
 #[test]

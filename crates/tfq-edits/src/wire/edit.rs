@@ -3,10 +3,10 @@
 use super::op::Builtin;
 use super::patch::Patch;
 use super::value::{Blob, Label, Nullable, present};
-use crate::closed::closed;
 use crate::handles::{Link, OpHandle, TensorHandle};
 use crate::number::Uint64;
 use serde::{Deserialize, Serialize};
+use tfq_json::closed;
 
 closed!(Document, Step, Edit, Prune, Version, ExternalBuffer, Signature, Port, Record, RecordEntry);
 

@@ -1,8 +1,8 @@
 //! An op that a patch adds or sets.
 
 use super::value::{Attribute, Blob, Map, Plain, is_default};
-use crate::closed::closed;
 use serde::{Deserialize, Serialize};
+use tfq_json::closed;
 
 closed!(Op, Table, CustomOptions, Custom);
 

@@ -3,9 +3,9 @@
 use super::op::Op;
 use super::tensor::{Quantization, Sparsity, Tensor, Type, VariantTensor};
 use super::value::{Attribute, Blob, Label, Nullable, present};
-use crate::closed::closed;
 use crate::handles::{BufferRef, OpHandle, OpRef, TensorHandle, TensorRef};
 use serde::{Deserialize, Serialize};
+use tfq_json::closed;
 
 closed!(
     Patch,

@@ -1,12 +1,12 @@
 //! A tensor that a patch adds, and what can be said of one.
 
 use super::value::{Blob, is_default};
-use crate::closed::closed;
 use crate::handles::{BufferRef, Link};
 use crate::number::{Float, Int64};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tfq_ir::ElementType;
+use tfq_json::closed;
 
 closed!(Tensor, Quantization, Details, Sparsity, SparseDimension, SparseIndex, VariantTensor);
 

@@ -1,12 +1,12 @@
 //! What other parts of the form are made of: attributes, bytes, what may be nothing, and maps.
 
-use crate::closed::closed;
 use crate::number::{Float, Int64};
 use indexmap::IndexMap;
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::marker::PhantomData;
+use tfq_json::closed;
 
 closed!(Attribute, Blob);
 

@@ -1,6 +1,8 @@
-//! Types that are read from one form only. What serde derives takes a list of the fields for an
-//! object as well, and `{"end": null}` for `"end"`; and where a choice of one has two keys, or
-//! none, it says what the reader of JSON expected next.
+//! Types that are read from one form of JSON only. What serde derives takes a list of the fields
+//! for an object as well, and `{"end": null}` for `"end"`; and where a choice of one has two keys,
+//! or none, it says what the reader of JSON expected next.
+//!
+//! Internal crate: of types that others read, users import those.
 
 use serde::de::{
     DeserializeSeed, EnumAccess, Error, IntoDeserializer, MapAccess, VariantAccess, Visitor,
@@ -11,6 +13,7 @@ use std::marker::PhantomData;
 
 /// Reading and writing of types that have `#[serde(remote = "Self")]`, so that what serde derives
 /// for them goes by way of [`Closed`].
+#[macro_export]
 macro_rules! closed {
     ($($name:ident),+ $(,)?) => {$(
         impl serde::Serialize for $name {
@@ -23,16 +26,15 @@ macro_rules! closed {
             fn deserialize<D: serde::Deserializer<'de>>(
                 deserializer: D,
             ) -> Result<Self, D::Error> {
-                Self::deserialize(crate::closed::Closed(deserializer))
+                Self::deserialize($crate::Closed(deserializer))
             }
         }
     )+};
 }
 
-pub(crate) use closed;
-
 /// Reads structs from objects, and enums from a string or an object of exactly one key.
-pub(crate) struct Closed<D>(pub(crate) D);
+#[derive(Debug)]
+pub struct Closed<D>(pub D);
 
 impl<'de, D: Deserializer<'de>> Deserializer<'de> for Closed<D> {
     type Error = D::Error;
