@@ -358,17 +358,25 @@ fn signatures_name_what_their_subgraph_takes_and_returns() {
     let good = signature(0, &[c.x], &[c.y]);
     let mut wrong = Vec::new();
     for (inputs, outputs, what) in [
-        (&[c.a], &[c.y], "input `` would be `a`, which the subgraph does not take"),
-        (&[c.x], &[c.b], "output `` would be `b`, which the subgraph does not return"),
+        (
+            &[c.a],
+            &[c.y],
+            "input `` would be `a`, which the subgraph does not take; let it take that",
+        ),
+        (
+            &[c.x],
+            &[c.b],
+            "output `` would be `b`, which the subgraph does not return; let it return that",
+        ),
     ] {
-        wrong.push((signature(0, inputs, outputs), format!("signature `serve`: {what}; set")));
+        wrong.push((signature(0, inputs, outputs), format!("signature `serve`: {what}")));
     }
     let number = |signature: &Signature, number| {
         let mut signature = signature.clone();
         signature.outputs[0].1 = TensorLink::Raw(number);
         signature
     };
-    let gone = "signature `serve`: output `` would be tensor 9, which is not there";
+    let gone = "signature `serve`: output `` would be 9, which names no tensor; a handle such as \"@0%0\" does";
     wrong.push((number(&good, 9), gone.to_owned()));
     let nowhere = "signature `serve` would be of subgraph 7, of 1 subgraph";
     wrong.push((signature(7, &[], &[]), nowhere.to_owned()));
@@ -384,7 +392,7 @@ fn signatures_name_what_their_subgraph_takes_and_returns() {
     }
     let mut module = module.rebuilt(|parts| parts.signatures = vec![number(&good, 9)]);
     let error = told(&mut module, &[number(&good, 8)]).unwrap_err();
-    assert!(error.starts_with("signature `serve`: output `` would be tensor 8"), "{error}");
+    assert!(error.starts_with("signature `serve`: output `` would be 8,"), "{error}");
 }
 
 #[test]
@@ -398,12 +406,67 @@ fn what_signatures_name_stays_an_input_or_output() {
     };
     assert_eq!(refuse(&mut module, unread), lost("x", "take"));
     assert_eq!(refuse(&mut module, |p| p.set_outputs([c.b.into()])), lost("y", "return"));
+    // What signatures follow to is to be returned, and nothing else.
+    let elsewhere = |p: &mut Patch| {
+        p.replace_output(c.y, c.a);
+        p.set_outputs([c.b.into()]);
+    };
+    assert_eq!(refuse(&mut module, elsewhere), lost("y", "return"));
+    let mut two = module.clone();
+    apply(&mut two, |p| p.set_outputs([c.y.into(), c.b.into()]));
+    two.apply(Edit::Signatures(vec![signature(0, &[c.x], &[c.y, c.b])])).unwrap();
+    let onto_another = |p: &mut Patch| {
+        p.replace_output(c.b, c.y);
+        p.set_outputs([c.b.into()]);
+    };
+    assert_eq!(refuse(&mut two, onto_another), lost("y", "return"));
+    apply(&mut two, |p| {
+        p.replace_output(c.b, c.a);
+        p.set_outputs([c.a.into(), c.y.into()]);
+    });
+    assert_eq!(two.signatures(), [signature(0, &[c.x], &[c.y, c.a])]);
     apply(&mut module, |p| p.set_outputs([c.b.into(), c.y.into()]));
     apply(&mut module, |p| p.replace_output(c.y, c.a));
     assert_eq!(module.signatures(), [signature(0, &[c.x], &[c.a])]);
     module.apply(Edit::Signatures(vec![signature(0, &[], &[])])).unwrap();
     apply(&mut module, |p| p.set_outputs([]));
     apply(&mut module, unread);
+}
+
+/// What a patch replaces as an output and does not return is nobody's.
+#[test]
+fn what_is_replaced_and_not_returned_can_go() {
+    let (mut module, c) = custom_chain();
+    let other = apply(&mut module, |p| {
+        let other = p.add_tensor(float("other"));
+        p.add_op(custom(), InsertionPoint::End, &[Some(c.a.into())], &[other]);
+    });
+    let (tensor, op) = (other.added_tensors()[0], other.ops[0]);
+    apply(&mut module, |p| {
+        p.replace_output(c.y, tensor);
+        p.set_outputs([c.b.into()]);
+        p.erase_op(op);
+        p.erase_tensor(tensor);
+    });
+}
+
+/// The way that the messages tell.
+#[test]
+fn an_input_that_a_signature_takes_is_replaced_in_three_steps() {
+    let (mut module, c) = custom_chain();
+    module.apply(Edit::Signatures(vec![signature(0, &[c.x], &[c.y])])).unwrap();
+    let applied = apply(&mut module, |p| {
+        let other = p.add_tensor(float("other"));
+        p.set_inputs([c.x.into(), other]);
+        p.set_operand(c.first, 0, other);
+    });
+    let other = applied.added_tensors()[0];
+    module.apply(Edit::Signatures(vec![signature(0, &[other], &[c.y])])).unwrap();
+    apply(&mut module, |p| {
+        p.set_inputs([other.into()]);
+        p.erase_tensor(c.x);
+    });
+    assert_eq!(main(&module).inputs(), [other]);
 }
 
 #[test]
@@ -415,6 +478,29 @@ fn a_constant_does_not_become_an_input() {
     apply(&mut module, |p| {
         p.set_inputs(inputs);
         p.set_buffer(made, BufferId::NONE);
+    });
+    // Nor does an input become a constant.
+    let filled = |p: &mut Patch| {
+        let buffer = p.add_constant(bytes(8));
+        p.set_buffer(c.x, buffer);
+    };
+    let again = |p: &mut Patch| {
+        filled(p);
+        p.set_inputs([c.x.into()]);
+    };
+    let constant = Reason::ConstantInput("x".into());
+    assert_eq!(refuse(&mut module, filled), constant);
+    assert_eq!(refuse(&mut module, again), constant);
+    let old = module.add_constant(bytes(8));
+    assert_eq!(refuse(&mut module, |p| p.set_buffer(c.x, old)), constant);
+    let new = |p: &mut Patch| {
+        let new = p.new_constant(float("new"), bytes(8));
+        p.set_inputs([c.x.into(), new]);
+    };
+    assert_eq!(refuse(&mut module, new), Reason::ConstantInput("new".into()));
+    apply(&mut module, |p| {
+        filled(p);
+        p.set_inputs([made.into()]);
     });
 }
 
@@ -444,6 +530,21 @@ fn scales_are_in_a_tensor_that_is_there() {
         assert_eq!(refuse(&mut module, |p| _ = p.add_tensor(new)), dead("new"));
     }
     apply(&mut module, |p| p.set_quantization(c.a, of(link, raw(-1))));
+    // One that came with a number keeps it while the other changes.
+    let mut builder = SubgraphBuilder::new(None);
+    let [x, b] = ["x", "b"].map(|name| builder.tensor(float(name)));
+    let w = builder.tensor(Tensor { quantization: of(raw(9), raw(9)), ..float("w") });
+    let graph = builder.finish(vec![x, b, w], vec![x]);
+    let mut module = Module::new(vec![graph], ConstantPool::new(vec![None]));
+    let link = TensorLink::Tensor(b);
+    let dead = |what, number| Reason::QuantizationLink { tensor: "w".into(), what, number };
+    for (what, q) in [("scales", of(raw(8), raw(9))), ("zero points", of(raw(9), raw(8)))] {
+        assert_eq!(refuse(&mut module, |p| p.set_quantization(w, q)), dead(what, 8));
+    }
+    for q in [of(raw(9), link), of(link, raw(9))] {
+        let mut module = module.clone();
+        apply(&mut module, |p| p.set_quantization(w, q));
+    }
 }
 
 #[test]
@@ -468,6 +569,14 @@ fn external_buffers_have_ids_and_groups() {
         assert_eq!(odd.external_buffers(), buffers);
     }
     module.apply(external(&[buffer(1, 0), buffer(2, 0)])).unwrap();
+    // That another buffer came so, or this one with another group, is no excuse.
+    for group in [1, 5] {
+        let reason = module.apply(external(&[buffer(1, group)])).unwrap_err().reason;
+        assert_eq!(reason, Reason::ExternalGroup { id: 1, group, of: 1 });
+    }
+    let without = Edit::External(Vec::new(), vec![buffer(1, 0)]);
+    let reason = module.apply(without).unwrap_err().reason;
+    assert_eq!(reason, Reason::ExternalGroup { id: 1, group: 0, of: 0 });
 }
 
 /// A record that nothing would ever put right is refused, and says why.

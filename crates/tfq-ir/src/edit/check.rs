@@ -88,35 +88,48 @@ impl Overlay<'_> {
         Ok(())
     }
 
-    /// Which of scales and zero points would have a number that is that of no tensor, where they had
-    /// not so before. Without zero points theirs is -1.
+    /// Which of scales and zero points would have a number that is that of no tensor, where it had
+    /// not that number before. Without zero points theirs is -1.
     fn new_dead_link(
         &self,
         of: TensorRef,
         details: &QuantizationDetails,
     ) -> Option<(&'static str, i32)> {
-        let [scales, zero_points] = details.scales_and_zero_points()?;
-        let before = || match of {
+        let links = details.scales_and_zero_points()?;
+        let before = match of {
             TensorRef::Old(id) => self.graph.tensor(id).quantization.as_deref(),
             TensorRef::New(_) => None,
         };
-        let dead = match (scales, zero_points) {
-            (TensorLink::Raw(number), _) => ("scales", number),
-            (_, TensorLink::Raw(number)) if number != -1 => ("zero points", number),
-            _ => return None,
+        let before = before.and_then(|q| q.details.scales_and_zero_points());
+        let before = before.map_or([None; 2], |links| links.map(Some));
+        let dead = |what, place: usize, none| match links[place] {
+            TensorLink::Raw(number)
+                if Some(number) != none && before[place] != Some(links[place]) =>
+            {
+                Some((what, number))
+            }
+            _ => None,
         };
-        let before = before().and_then(|q| q.details.scales_and_zero_points());
-        (before != Some([scales, zero_points])).then_some(dead)
+        dead("scales", 0, None).or_else(|| dead("zero points", 1, Some(-1)))
     }
 
-    /// What signatures name stays an input or output, and no constant becomes an input.
+    /// What signatures name stays an input or output, and no constant becomes an input, nor an input
+    /// a constant.
     fn ports(&self) -> Result<(), Reason> {
-        let mut inputs = self.patch.wiring.inputs.iter().flatten();
-        let was_input = |tensor| matches!(tensor, TensorRef::Old(id) if self.graph.is_input(id));
+        let was_both = |tensor| match tensor {
+            TensorRef::Old(id) => {
+                let buffer = self.graph.tensor(id).buffer;
+                self.graph.is_input(id) && self.module.constants().constant(buffer).is_some()
+            }
+            TensorRef::New(_) => false,
+        };
+        let inputs = self.patch.wiring.inputs.iter().flatten().copied();
+        let given = self.buffers.keys().copied().filter(|tensor| self.is_input_after(*tensor));
+        let mut inputs = inputs.chain(given);
         if let Some(tensor) =
-            inputs.find(|tensor| self.is_constant_after(**tensor) && !was_input(**tensor))
+            inputs.find(|tensor| self.is_constant_after(*tensor) && !was_both(*tensor))
         {
-            return Err(Reason::ConstantInput(self.tensor_label(*tensor)));
+            return Err(Reason::ConstantInput(self.tensor_label(tensor)));
         }
         let lost = |tensor: TensorId, verb| {
             let tensor = self.tensor_label(tensor.into());
@@ -193,13 +206,8 @@ impl Overlay<'_> {
     /// What the patch lets ops read or the subgraph return has a value, and so has what it leaves
     /// in use and takes a value from. What came in use without one may go on so.
     fn values(&self) -> Result<(), Reason> {
-        let wiring = &self.patch.wiring;
         let operands = self.operands_kept().map(|(_, tensor)| tensor);
-        let outputs = wiring.outputs.iter().flatten().copied();
-        let replaced = |old| self.graph.is_output(old) && wiring.outputs.is_none();
-        let moved = wiring.moved_outputs.iter();
-        let moved = moved.filter(|(old, _)| replaced(**old)).map(|(_, new)| *new);
-        let connected = operands.chain(outputs).chain(moved);
+        let connected = operands.chain(self.returned.iter().copied());
         let changed = self.after.keys().copied().chain(self.inputs_lost().map(TensorRef::Old));
         let mut changed = changed.filter(|tensor| match *tensor {
             TensorRef::Old(id) => !self.has_value(*tensor) && self.in_use(id),

@@ -68,23 +68,24 @@ pub enum Reason {
         dimension: i32,
     },
     #[error(
-        "tensor `{tensor}`: its {what} would be tensor {number}, which is not there; name one that is, \
-         in the same patch where it is new"
+        "tensor `{tensor}`: its {what} would be {number}, which names no tensor; a handle such as \
+         \"@0%0\" does, or {{\"new\": 0}} where the patch adds it"
     )]
     QuantizationLink { tensor: String, what: &'static str, number: i32 },
     #[error("`{0}` would be an input and a constant, which no caller can set")]
     ConstantInput(String),
     #[error("signature `{key}` would be of subgraph {subgraph}, of {}", counted(*of, "subgraph"))]
     SignatureSubgraph { key: String, subgraph: u32, of: usize },
-    #[error("{port} would be tensor {number}, which is not there")]
+    #[error("{port} would be {number}, which names no tensor; a handle such as \"@0%0\" does")]
     SignatureTensor { port: String, number: i32 },
     #[error(
-        "{port} would be `{tensor}`, which the subgraph does not {verb}; set what it takes and returns \
-         first"
+        "{port} would be `{tensor}`, which the subgraph does not {verb}; let it {verb} that beside \
+         what signatures name now, then set them"
     )]
     SignaturePort { port: String, tensor: String, verb: &'static str },
     #[error(
-        "the subgraph would no longer {verb} `{tensor}`, and a signature does; set the signatures first"
+        "the subgraph would no longer {verb} `{tensor}`, and a signature does; let it {verb} the old and \
+         the new, then set the signatures, then drop the old"
     )]
     PortLost { tensor: String, verb: &'static str },
     #[error("external buffer {id} would be in group {group}, of {}", counted(*of, "group"))]

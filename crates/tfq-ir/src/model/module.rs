@@ -206,6 +206,11 @@ impl Module {
         &self.subgraphs[id.0 as usize]
     }
 
+    /// A subgraph, where there is one of this number.
+    pub fn find_subgraph(&self, id: SubgraphId) -> Option<&Subgraph> {
+        self.subgraphs.get(id.0 as usize).map(|graph| &**graph)
+    }
+
     /// The subgraph whose handles carry this number ([`Subgraph::origin`]); `None` once it was
     /// dropped.
     pub fn by_origin(&self, origin: u32) -> Option<SubgraphId> {

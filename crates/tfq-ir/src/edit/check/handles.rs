@@ -36,58 +36,92 @@ pub(in super::super) fn signatures(
     module: &Module,
     signatures: &[Signature],
 ) -> Result<(), Reason> {
-    let ports = |signature: &Signature| {
-        let inputs = signature.inputs.iter().map(|(_, link)| (true, *link));
-        let outputs = signature.outputs.iter().map(|(_, link)| (false, *link));
-        let subgraph = signature.subgraph;
-        let ports: Vec<_> = inputs.chain(outputs).map(|port| (subgraph, port)).collect();
-        ports
-    };
     let known = OnceCell::new();
-    let came_so = |subgraph: u32, port: (bool, TensorLink)| {
-        let known: &HashSet<_> =
-            known.get_or_init(|| module.signatures.iter().flat_map(ports).collect());
-        known.contains(&(subgraph, port))
-    };
+    let known = || known.get_or_init(|| KnownSignatures::of(&module.signatures));
     signatures.iter().try_for_each(|signature| {
         let key = || signature.key.as_deref().unwrap_or("").to_owned();
-        let graph = module.subgraphs().nth(signature.subgraph as usize).map(|(_, graph)| graph);
-        let inputs = signature.inputs.iter().map(|port| (true, port));
-        let outputs = signature.outputs.iter().map(|port| (false, port));
-        for (is_input, (name, link)) in inputs.chain(outputs) {
+        let (number, graph) =
+            (signature.subgraph, module.find_subgraph(SubgraphId(signature.subgraph)));
+        for (side, name, link) in ports_of(signature) {
             let port = || {
-                let (side, name) = (if is_input { "input" } else { "output" }, name.as_deref());
-                format!("signature `{}`: {side} `{}`", key(), name.unwrap_or(""))
+                let name = name.unwrap_or("");
+                format!("signature `{}`: {} `{name}`", key(), side.name())
             };
-            let came_so = || came_so(signature.subgraph, (is_input, *link));
-            match (graph, link.tensor()) {
-                (None, Some(_)) => return Err(Reason::ForeignTensor),
-                (Some(graph), Some(tensor)) => {
+            let came_so = || known().ports.contains(&(number, side, link));
+            match (graph, link) {
+                (None, TensorLink::Tensor(_)) => return Err(Reason::ForeignTensor),
+                (None, TensorLink::Raw(_)) => (),
+                (Some(graph), TensorLink::Tensor(tensor)) => {
                     known_tensor(graph, tensor)?;
-                    let (is_one, verb) = match is_input {
-                        true => (graph.is_input(tensor), "take"),
-                        false => (graph.is_output(tensor), "return"),
+                    let is_one = match side {
+                        Side::Input => graph.is_input(tensor),
+                        Side::Output => graph.is_output(tensor),
                     };
                     if !is_one && !came_so() {
                         let tensor = graph.tensor(tensor).label().to_owned();
+                        let verb = side.verb();
                         return Err(Reason::SignaturePort { port: port(), tensor, verb });
                     }
                 }
-                (_, None) => {
-                    let TensorLink::Raw(number) = *link else { continue };
-                    if graph.is_some() && !came_so() {
-                        return Err(Reason::SignatureTensor { port: port(), number });
-                    }
+                (Some(_), TensorLink::Raw(number)) if !came_so() => {
+                    return Err(Reason::SignatureTensor { port: port(), number });
                 }
+                (Some(_), TensorLink::Raw(_)) => (),
             }
         }
-        let came_so = || module.signatures.iter().any(|old| old.subgraph == signature.subgraph);
-        if graph.is_none() && !came_so() {
-            let (subgraph, of) = (signature.subgraph, module.subgraphs().len());
-            return Err(Reason::SignatureSubgraph { key: key(), subgraph, of });
+        if graph.is_none() && !known().subgraphs.contains(&number) {
+            let of = module.subgraphs().len();
+            return Err(Reason::SignatureSubgraph { key: key(), subgraph: number, of });
         }
         Ok(())
     })
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Side {
+    Input,
+    Output,
+}
+
+impl Side {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Input => "input",
+            Self::Output => "output",
+        }
+    }
+
+    /// What its subgraph does with it.
+    fn verb(self) -> &'static str {
+        match self {
+            Self::Input => "take",
+            Self::Output => "return",
+        }
+    }
+}
+
+fn ports_of(signature: &Signature) -> impl Iterator<Item = (Side, Option<&str>, TensorLink)> {
+    let inputs = signature.inputs.iter().map(|port| (Side::Input, port));
+    let outputs = signature.outputs.iter().map(|port| (Side::Output, port));
+    inputs.chain(outputs).map(|(side, (name, link))| (side, name.as_deref(), *link))
+}
+
+/// Of which subgraphs a model has signatures, and what they name there.
+struct KnownSignatures {
+    subgraphs: HashSet<u32>,
+    ports: HashSet<(u32, Side, TensorLink)>,
+}
+
+impl KnownSignatures {
+    fn of(signatures: &[Signature]) -> Self {
+        let ports = signatures.iter().flat_map(|signature| {
+            ports_of(signature).map(|(side, _, link)| (signature.subgraph, side, link))
+        });
+        Self {
+            subgraphs: signatures.iter().map(|signature| signature.subgraph).collect(),
+            ports: ports.collect(),
+        }
+    }
 }
 
 /// Whether external buffers have ids of their own and groups that are there. What came in otherwise
@@ -97,15 +131,19 @@ pub(in super::super) fn external(
     groups: &[Option<Arc<str>>],
     buffers: &[ExternalBuffer],
 ) -> Result<(), Reason> {
-    let mut ids: HashMap<u32, usize> = HashMap::default();
-    module.external_buffers.iter().for_each(|old| *ids.entry(old.id).or_default() += 1);
+    let mut before: HashMap<u32, usize> = HashMap::default();
+    module.external_buffers.iter().for_each(|old| *before.entry(old.id).or_default() += 1);
+    let of_no_group = |buffer: &ExternalBuffer, groups: &[Option<Arc<str>>]| {
+        buffer.group as usize >= groups.len()
+    };
+    let groupless = module.external_buffers.iter();
+    let groupless = groupless.filter(|old| of_no_group(old, &module.external_buffer_groups));
+    let groupless: HashSet<(u32, u32)> = groupless.map(|old| (old.id, old.group)).collect();
     let mut there: HashSet<u32> = HashSet::default();
     for buffer in buffers {
         let (id, group) = (buffer.id, buffer.group);
-        let came = ids.get(&id).copied().unwrap_or(0);
-        let lacks_group = |groups: &[Option<Arc<str>>]| group as usize >= groups.len();
-        let came_so = || lacks_group(&module.external_buffer_groups);
-        if lacks_group(groups) && !(came > 0 && came_so()) {
+        let came = before.get(&id).copied().unwrap_or(0);
+        if of_no_group(buffer, groups) && !groupless.contains(&(id, group)) {
             return Err(Reason::ExternalGroup { id, group, of: groups.len() });
         }
         if id == 0 && came == 0 {

@@ -16,7 +16,9 @@ pub(super) struct Overlay<'a> {
     /// What the patch lets ops read, those aside that it erases.
     pub(super) read: HashSet<TensorRef>,
     /// What the patch lets the subgraph return.
-    pub(super) returned: HashSet<TensorRef>,
+    pub(super) returned: IndexSet<TensorRef>,
+    /// What the patch lets signatures return in the place of another.
+    pub(super) followed: HashSet<TensorRef>,
     /// What the subgraph takes, where the patch says so.
     pub(super) taken: Option<HashSet<TensorRef>>,
     /// Constants that the patch gives tensors.
@@ -33,15 +35,21 @@ impl<'a> Overlay<'a> {
     pub(super) fn new(module: &'a Module, graph: &'a Subgraph, patch: &'a Patch) -> Self {
         let p = patch;
         let links = p.quantizations().flat_map(|q| q.details.links()).map(TensorRef::from);
-        let returned =
-            p.wiring.moved_outputs.values().chain(p.wiring.outputs.iter().flatten()).copied();
+        let outputs = &p.wiring.outputs;
+        let replaced = |old| outputs.is_none() && graph.is_output(old);
+        let moved = p.wiring.moved_outputs.iter();
+        let moved = moved.filter(|(old, _)| replaced(**old)).map(|(_, new)| *new);
+        let named = |old| module.references(p.subgraph, old).signature_output;
+        let followed = p.wiring.moved_outputs.iter();
+        let followed = followed.filter(|(old, _)| named(**old)).map(|(_, new)| *new);
         let mut check = Self {
             module,
             graph,
             patch,
             made: p.wiring.results.iter().map(|((op, _), tensor)| (*tensor, *op)).collect(),
             read: HashSet::default(),
-            returned: returned.collect(),
+            returned: outputs.iter().flatten().copied().chain(moved).collect(),
+            followed: followed.collect(),
             taken: p.wiring.inputs.as_ref().map(|inputs| inputs.iter().copied().collect()),
             buffers: HashMap::default(),
             links: links.collect(),
@@ -157,17 +165,16 @@ impl<'a> Overlay<'a> {
         })
     }
 
-    /// Outputs that the patch takes from the subgraph, and gives no other tensor in their place.
+    /// Outputs that the patch takes from the subgraph, where what signatures would return in their
+    /// place is none afterwards.
     pub(super) fn outputs_lost(&self) -> impl Iterator<Item = TensorId> {
-        let kept = self.patch.wiring.outputs.iter();
-        kept.flat_map(|_| {
-            let outputs = self.graph.outputs().iter().copied();
-            let stays = |id: TensorId| {
-                self.returned.contains(&TensorRef::Old(id))
-                    || self.patch.wiring.moved_outputs.contains_key(&id)
-            };
-            outputs.filter(move |output| !stays(*output))
-        })
+        let wiring = &self.patch.wiring;
+        let outputs = wiring.outputs.iter().flat_map(|_| self.graph.outputs());
+        let stays = |id: TensorId| {
+            let moved = wiring.moved_outputs.get(&id).copied();
+            self.returned.contains(&moved.unwrap_or(TensorRef::Old(id)))
+        };
+        outputs.copied().filter(move |output| !stays(*output))
     }
 
     /// A sortable place in the order after the patch: new ops at one anchor keep the order in
@@ -229,6 +236,7 @@ impl<'a> Overlay<'a> {
             || (now.input && signature_input())
             || self.stays_output(tensor)
             || (now.signature_output && !p.wiring.moved_outputs.contains_key(&tensor))
+            || self.followed.contains(&this)
             || (now.scratch && self.graph.scratch_of(tensor).any(scratch))
             || self.kept(&p.wiring.intermediates).any(|(_, scratch)| scratch == this)
             || (now.quantization && self.graph.links_to(tensor) > self.links_dropped(tensor))
