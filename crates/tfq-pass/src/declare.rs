@@ -15,9 +15,9 @@ pub trait Declared: Pass {
 
 /// Declares the pass of this module: its struct, whose fields are its options with their
 /// defaults. The module's name with dashes is the pass's name, the doc comment the user's manual,
-/// and [`Declared::info`] describes it. Another name stands in front: `name: "acme.fold-gates",
-/// contract:
-/// ...`, with whose pass it is before a dot, so that no later built-in one is named alike.
+/// and [`Declared::info`] describes it. Another name stands in front, before `contract`, as in
+/// `name: "acme.fold-gates",`: with whose pass it is before a dot, so that no later built-in one is
+/// named alike.
 ///
 /// `writes: [DEQUANTIZE]` behind the scope names operators that the pass may add; `requires:
 /// [SETTLED]` and `ensures: [SETTLED]` name invariants. The manager holds the pass to all.

@@ -128,7 +128,7 @@ pub(crate) struct OpEntry {
     pub(crate) when: Vec<Condition>,
     pub(crate) texts: Vec<String>,
     pub(crate) facts: OpFacts,
-    /// KernelSet that put several scales in place of a weight's one, in the tensor itself.
+    /// Kernels that put several scales in place of a weight's one, in the tensor itself.
     pub(crate) spreads_scale: Vec<KernelSet>,
     /// Where XNNPACK takes the op with float32 weights; nowhere if `None`.
     pub(crate) delegated_as_float: Option<Vec<Condition>>,

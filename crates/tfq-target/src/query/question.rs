@@ -152,8 +152,7 @@ fn axis_of(facts: &OpFacts, graph: &Subgraph, op: OpId, weight: &Tensor) -> Opti
 /// of one index is both per tensor and per channel.
 fn grains_of(tensor: &Tensor, form: WeightForm, axis: Option<usize>) -> u8 {
     if single_scale(tensor, form.granularity) {
-        // KernelSet count scales against the axis that the tensor names, where it names one
-        // already.
+        // Kernels count scales against the axis that the tensor names, where it names one already.
         let stored = tensor.quantization.as_deref().filter(|_| tensor.ty == form.ty);
         let named = stored.and_then(|q| quantized_axis(tensor, q)).map_or(1, |(_, len)| len);
         let one_channel = axis.is_some_and(|axis| tensor.shape.get(axis) == Some(&1));
