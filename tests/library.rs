@@ -6,12 +6,18 @@ use bytes::Bytes;
 use common::{lifted, model, models};
 use flatbuffers::FlatBufferBuilder;
 use proptest::prelude::*;
+use std::collections::HashSet;
+use std::sync::Arc;
 use tfq_ir::DEQUANT_CACHE_METADATA;
 use tfq_opt::edits::{Blobs, Edits};
 use tfq_opt::format::{LiftError, Placement};
-use tfq_opt::ir::{Edit, text};
+use tfq_opt::ir::{
+    Edit, ElementType, Module, Patch, Quantization, Signature, SubgraphId, Tensor, TensorChange,
+    TensorId, TensorLink, text,
+};
 use tfq_opt::pass::{
     Invariant, NamedPipeline, PassError, Pipeline, Registry, RegistryError, RunError, Session,
+    Unloadable, check_loadable, check_loadable_since,
 };
 use tfq_opt::passes::{
     self, AnnotateDequantCache, Compat, CustomOp, CustomOps, EliminateDeadBuffers, FoldConstants,
@@ -509,4 +515,166 @@ fn edits_that_spoil_a_model_are_refused() {
     let Error::Replayed { error: inner, first: Some(first) } = &error else { panic!("{error}") };
     assert!(matches!(**inner, Error::Malformed(_)), "{error}");
     assert_eq!(first, "add a short constant");
+}
+
+const CALLS: &str = "tfg 1 quant
+subgraph @main {
+  %x = input : f32[1,4]
+  %y = WHILE(%x) {cond_subgraph_index = @condition, body_subgraph_index = @body} : f32[1,4]
+  output %y
+}
+subgraph @uncalled {
+  %x = input : f32[1,4]
+  output %x
+}
+subgraph @condition {
+  %x = input : f32[1,4]
+  %go = const : bool[1] = [false]
+  output %go
+}
+subgraph @body {
+  %x = input : f32[1,4]
+  %y = WHILE(%x) {cond_subgraph_index = @condition, body_subgraph_index = @body} : f32[1,4]
+  output %y
+}
+";
+
+fn parsed(text: &str) -> Module {
+    text::parse(text, &text::ParseOptions::default()).unwrap()
+}
+
+/// A signature of this subgraph with these inputs, beside those that are there.
+fn with_signature(module: &Module, subgraph: u32, inputs: &[(&str, TensorId)]) -> Module {
+    let input = |(name, id): &(&str, TensorId)| (Some((*name).into()), TensorLink::Tensor(*id));
+    module.rebuilt(|parts| {
+        parts.signatures.push(Signature {
+            key: Some(format!("serve {}", parts.signatures.len()).into()),
+            inputs: inputs.iter().map(input).collect(),
+            outputs: Vec::new(),
+            subgraph,
+            deprecated_tag: None,
+        });
+    })
+}
+
+/// What is wrong with a model is told in numbers, which change when something is dropped.
+#[test]
+fn what_a_model_came_with_is_known_again_when_its_neighbours_are_gone() {
+    let module = with_signature(&parsed(CALLS), 7, &[]);
+    let mut optimizer = Optimizer::parse("eliminate-dead-buffers").unwrap();
+    let error = optimizer.run(module.clone()).unwrap_err();
+    assert!(matches!(error, Error::Unloadable { came: true, .. }), "{error}");
+    optimizer.allow_unloadable = true;
+    let result = optimizer.run(module.clone()).unwrap();
+    assert_eq!(result.module.subgraphs().len(), 3);
+    let told = |all: &[Unloadable]| -> Vec<String> {
+        all.iter().map(|one| one.what.split(": ").next().unwrap().to_owned()).collect()
+    };
+    let [signature, op] = &told(&result.unloadable)[..] else { panic!("{:?}", result.unloadable) };
+    assert_eq!(signature, "the signature is of subgraph 7, of 3 subgraphs");
+    assert_eq!(op, "body_subgraph_index is 2, which calls subgraph 2 in turn");
+    let before = told(&check_loadable(&module, optimizer.target()));
+    assert!(before[0].ends_with("of 4 subgraphs") && before[1].contains("is 3"), "{before:?}");
+}
+
+/// What is told of a part is the first of what is wrong with it: what comes behind came in too.
+#[test]
+fn a_fault_that_another_hid_came_in_with_the_model() {
+    let mut module = parsed(CALLS);
+    let scales = Arc::new(Quantization::symmetric(vec![0.5], 7));
+    let added = module.apply({
+        let mut patch = Patch::new(SubgraphId(0), "add what has two faults");
+        let tensor = Tensor::new("t", ElementType::Int8, [-1, 4]);
+        patch.add_tensor(Tensor { quantization: Some(scales), ..tensor });
+        patch
+    });
+    let odd = added.unwrap().added_tensors()[0];
+    let target = Target::named("litert").unwrap();
+    let start = module.clone();
+    let mut patch = Patch::new(SubgraphId(0), "give it a shape");
+    patch.change_tensor(odd, TensorChange::Shape([2, 4].into()));
+    module.apply(patch).unwrap();
+    let (came, made) = check_loadable_since(&module, &start, &target);
+    assert_eq!(made, []);
+    assert!(
+        came.iter().any(|one| one.what.starts_with("its quantised dimension is 7")),
+        "{came:?}"
+    );
+    // Another tensor like it is new.
+    let mut patch = Patch::new(SubgraphId(0), "add one more");
+    patch.add_tensor(start.subgraph(SubgraphId(0)).tensor(odd).clone());
+    module.apply(patch).unwrap();
+    let (_, made) = check_loadable_since(&module, &start, &target);
+    assert_eq!(made.len(), 1, "{made:?}");
+}
+
+#[test]
+fn a_signature_names_each_input_that_its_subgraph_needs() {
+    let module = parsed(
+        "tfg 1 quant
+subgraph @main {
+  %a = input : f32[1,4]
+  %b = input : f32[1,4]
+  %y = RELU(%a) : f32[1,4]
+  output %y
+}
+",
+    );
+    let [a, b] = ["a", "b"].map(|name| common::tensor(&module, name).unwrap().1);
+    let target = Target::named("litert").unwrap();
+    let refused = |inputs: &[(&str, TensorId)]| -> Vec<String> {
+        let refusals = target.refusals(&with_signature(&module, 0, inputs)).into_iter();
+        refusals.map(|one| one.what.split(", which").next().unwrap().to_owned()).collect()
+    };
+    assert_eq!(refused(&[("a", a)]), [""; 0]);
+    assert_eq!(refused(&[("a", a), ("b", b)]), [""; 0]);
+    // As many as are needed, and not those.
+    assert_eq!(refused(&[("b", b)]), ["the signature has no name for `a`"]);
+    // The runtime knows the last of one name.
+    assert_eq!(refused(&[("n", a), ("n", b)]), ["the signature has no name for `a`"]);
+    assert_eq!(refused(&[("n", b), ("n", a)]), [""; 0]);
+
+    let names = ["a", "b", "c", "d", "e"];
+    let mut text = "tfg 1 quant\nsubgraph @main {\n".to_owned();
+    names.iter().for_each(|name| text += &format!("  %{name} = input : f32[1,4]\n"));
+    names.iter().for_each(|name| text += &format!("  output %{name}\n"));
+    let module = parsed(&(text + "}\n"));
+    let a = common::tensor(&module, "a").unwrap().1;
+    // One tensor by two names is one.
+    let module = with_signature(&module, 0, &[("a", a), ("again", a)]);
+    let [refusal] = &target.refusals(&module)[..] else { panic!() };
+    let told = "the signature has no name for `b`, `c`, `d` and 1 more, which its subgraph needs: ";
+    assert!(refusal.what.starts_with(told), "{}", refusal.what);
+}
+
+/// An op with two faults is told of once, and a circle is one of ops that run what they name.
+#[test]
+fn calls_are_told_of_once_and_where_they_are_run() {
+    let target = Target::named("litert").unwrap();
+    let refused = |text: &str| target.refusals(&parsed(text));
+    let misfit = CALLS.replace("  output %go", "  output %go\n  output %x");
+    let all = refused(&misfit);
+    let abouts: HashSet<_> = all.iter().map(|one| one.about).collect();
+    assert_eq!((abouts.len(), all.len()), (2, 2), "{all:?}");
+    let sum = "tfg 1 quant
+subgraph @main {
+  %x = input : f32[1,4]
+  %zero = const : f32[] = [0.0]
+  %y = STABLEHLO_REDUCE_WINDOW(%x, %zero) {window_dimensions = [1, 1], window_strides = [1, 1], base_dilations = [1, 1], window_dilations = [1, 1], padding = [0, 0, 0, 0], body_subgraph_index = @main} : f32[1,4]
+  output %y
+}
+";
+    assert_eq!(refused(sum), []);
+    // What is not run needs no values.
+    let body = "subgraph @sum {
+  %a = input : f32[]
+  %b = input : f32[]
+  %none = tensor : f32[]
+  %c = ADD(%a, %none) : f32[]
+  output %c
+}
+";
+    let sum = sum.replace("= @main", "= @sum") + body;
+    assert_eq!(refused(&sum), []);
+    assert_eq!(target.refusals(&with_signature(&parsed(&sum), 1, &[])).len(), 2);
 }

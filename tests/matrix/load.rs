@@ -219,11 +219,11 @@ const CASES: [Case; 36] = [
         let body = if bad { "-1" } else { "1" };
         parsed("STABLEHLO_REDUCE_WINDOW", &REDUCE_WINDOW.replace("BODY", body))
     }),
-    ("branch of other operands", |bad| {
+    ("branch misfit", |bad| {
         let returned = if bad { "" } else { "output %y" };
         parsed("IF", &IF.replace("RETURNED", returned))
     }),
-    ("loop of other operands", |bad| {
+    ("callee misfit", |bad| {
         let text = WHILE.replace("@BODY", "@body");
         let more = "output %go\n  output %less";
         parsed("WHILE", &if bad { text.replace("output %go", more) } else { text })
@@ -241,6 +241,95 @@ const CASES: [Case; 36] = [
         build.finish().0
     }),
 ];
+
+/// More of rows that are about several ops, or about several things of one.
+const MORE: [(&str, Case); 9] = [
+    (
+        "recursive-call",
+        ("recursion of IF", |bad| {
+            let y = "%y = RELU(%x) : f32[1,4]";
+            let again = "%yes = const : bool[1] = [true]\n  %y = IF(%yes, %x) \
+             {then_subgraph_index = @branch, else_subgraph_index = @branch} : f32[1,4]";
+            let text = IF.replace("RETURNED", "output %y");
+            parsed("IF", &if bad { text.replace(y, again) } else { text })
+        }),
+    ),
+    (
+        "recursive-call",
+        ("recursion of STABLEHLO_CASE", |bad| {
+            let y = "%y = RELU(%x) : f32[1,4]";
+            let again = "%n = const : i32[1] = [0]\n  %y = STABLEHLO_CASE(%n, %x) \
+             {branch_subgraph_indices = [1, 1]} : f32[1,4]";
+            parsed(
+                "STABLEHLO_CASE",
+                &if bad { BRANCHES.replace(y, again) } else { BRANCHES.to_owned() },
+            )
+        }),
+    ),
+    (
+        "recursive-call",
+        ("recursion of STABLEHLO_COMPOSITE", |bad| {
+            let y = "%y = RELU(%x) : f32[1,4]";
+            let again = "%y = STABLEHLO_COMPOSITE(%x) {name = \"acme.relu\", \
+             decomposition_subgraph_index = @branch, \
+                 composite_attributes = b\"\\x00\\x00\\x01\\x00\\x00\\x24\\x01\"} : f32[1,4]";
+            parsed(
+                "COMPOSITE",
+                &if bad { COMPOSITE.replace(y, again) } else { COMPOSITE.to_owned() },
+            )
+        }),
+    ),
+    (
+        "recursive-call",
+        ("recursion of CALL_ONCE", |bad| {
+            let again = if bad { "CALL_ONCE() {init_subgraph_index = @init}" } else { "" };
+            parsed("CALL_ONCE", &CALL_ONCE.replace("AGAIN", again).replace("TAKEN", ""))
+        }),
+    ),
+    (
+        "branch misfit",
+        ("branch of more operands", |bad| {
+            let text = IF.replace("RETURNED", "output %y");
+            parsed("IF", &if bad { one_more_input(&text) } else { text })
+        }),
+    ),
+    (
+        "branch misfit",
+        ("STABLEHLO_CASE of more operands", |bad| {
+            parsed("CASE", &if bad { one_more_input(BRANCHES) } else { BRANCHES.to_owned() })
+        }),
+    ),
+    (
+        "callee misfit",
+        ("body of more operands", |bad| {
+            let text = WHILE.replace("@BODY", "@body");
+            let body = text.find("subgraph @body").expect("it has a body");
+            let (before, body) = text.split_at(body);
+            let more = body.replacen("f32[1,4]\n", "f32[1,4]\n  %more = input : f32[1,4]\n", 1);
+            parsed("WHILE", &if bad { format!("{before}{more}") } else { text.clone() })
+        }),
+    ),
+    (
+        "callee misfit",
+        ("composite of more operands", |bad| {
+            parsed("COMPOSITE", &if bad { one_more_input(COMPOSITE) } else { COMPOSITE.to_owned() })
+        }),
+    ),
+    (
+        "callee misfit",
+        ("CALL_ONCE of an input", |bad| {
+            let taken = if bad { "%x = input : f32[1,4]" } else { "" };
+            parsed("CALL_ONCE", &CALL_ONCE.replace("TAKEN", taken).replace("AGAIN", ""))
+        }),
+    ),
+];
+
+/// With one more input of `@branch`.
+fn one_more_input(text: &str) -> String {
+    let input = "subgraph @branch {\n  %x = input : f32[1,4]\n";
+    assert!(text.contains(input));
+    text.replace(input, &format!("{input}  %more = input : f32[1,4]\n"))
+}
 
 /// Adds one to x until nothing of it is less than three.
 const WHILE: &str = "tfg 1 quant
@@ -280,6 +369,46 @@ subgraph @branch {
 }
 ";
 
+const BRANCHES: &str = "tfg 1 quant
+subgraph @main {
+  %x = input : f32[1,4]
+  %n = const : i32[1] = [0]
+  %y = STABLEHLO_CASE(%n, %x) {branch_subgraph_indices = [1, 1]} : f32[1,4]
+  output %y
+}
+subgraph @branch {
+  %x = input : f32[1,4]
+  %y = RELU(%x) : f32[1,4]
+  output %y
+}
+";
+
+const COMPOSITE: &str = "tfg 1 quant
+subgraph @main {
+  %x = input : f32[1,4]
+  %y = STABLEHLO_COMPOSITE(%x) {name = \"acme.relu\", decomposition_subgraph_index = @branch, composite_attributes = b\"\\x00\\x00\\x01\\x00\\x00\\x24\\x01\"} : f32[1,4]
+  output %y
+}
+subgraph @branch {
+  %x = input : f32[1,4]
+  %y = RELU(%x) : f32[1,4]
+  output %y
+}
+";
+
+const CALL_ONCE: &str = "tfg 1 quant
+subgraph @main {
+  %x = input : f32[1,4]
+  CALL_ONCE() {init_subgraph_index = @init}
+  %y = RELU(%x) : f32[1,4]
+  output %y
+}
+subgraph @init {
+  TAKEN
+  AGAIN
+}
+";
+
 const REDUCE_WINDOW: &str = "tfg 1 quant
 subgraph @main {
   %x = input : f32[1,4]
@@ -302,15 +431,18 @@ pub(crate) struct Check {
     case: Option<Case>,
 }
 
-/// One for each row of the data file.
+/// One for each row of the data file, and more of some.
 pub(crate) fn all(table: &toml::Table) -> Vec<Check> {
     let rows = table["load"].as_array().expect("there are rows");
-    let check = |(row, data): (usize, &toml::Value)| Check {
+    let check = |row: usize, case: Option<Case>| Check {
         row,
-        fails: data["fails"].as_str().expect("it is text").to_owned(),
-        case: CASES.get(row).copied(),
+        fails: rows[row]["fails"].as_str().expect("it is text").to_owned(),
+        case,
     };
-    rows.iter().enumerate().map(check).collect()
+    let row_of = |of| CASES.iter().position(|(name, _)| *name == of).expect("there is one");
+    let first = (0..rows.len()).map(|row| check(row, CASES.get(row).copied()));
+    let more = MORE.iter().map(|(of, case)| check(row_of(*of), Some(*case)));
+    first.chain(more).collect()
 }
 
 impl Check {
@@ -338,7 +470,10 @@ impl Check {
         let Some((name, build)) = self.case else { return Ok(()) };
         let mut faults = String::new();
         let mut failed = 0;
-        for kernels in Kernels::ALL {
+        // Reference kernels have no such op.
+        let by_case = build(false).ops_of_kind(ops::STABLEHLO_CASE).next().is_some();
+        let all = Kernels::ALL.into_iter();
+        for kernels in all.filter(|kernels| !by_case || *kernels != Kernels::Reference) {
             if let Err(error) = runner::outputs(runtime, &build(false), kernels) {
                 writeln!(faults, "{name}: the twin on {kernels}: {error}")?;
             }

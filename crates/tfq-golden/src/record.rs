@@ -202,7 +202,7 @@ impl<'m> Names<'m> {
     }
 
     fn subgraph(&self, id: SubgraphId) -> Option<&'m Subgraph> {
-        self.module.subgraphs().nth(id.0 as usize).map(|(_, graph)| graph)
+        self.module.find_subgraph(id)
     }
 }
 

@@ -38,7 +38,7 @@ impl Module {
         let Some(argument) = slot.checked_sub(first) else { return Vec::new() };
         let called = node.subgraph_refs().into_iter().filter_map(|(_, number)| {
             let callee = SubgraphId(u32::try_from(number).ok()?);
-            let (_, graph) = self.subgraphs().nth(callee.0 as usize)?;
+            let graph = self.find_subgraph(callee)?;
             Some((callee, *graph.inputs().get(argument as usize)?))
         });
         called.collect()

@@ -73,9 +73,7 @@ impl Module {
             if errors.len() >= MOST_ERRORS {
                 return;
             }
-            let Some((_, graph)) = self.subgraphs().nth(signature.subgraph as usize) else {
-                continue;
-            };
+            let Some(graph) = self.find_subgraph(SubgraphId(signature.subgraph)) else { continue };
             for (name, link) in signature.inputs.iter().chain(&signature.outputs) {
                 let gone = matches!(link, TensorLink::Tensor(id) if !graph.contains_tensor(*id));
                 if gone {

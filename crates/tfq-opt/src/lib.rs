@@ -416,7 +416,8 @@ pub mod pass {
         OptionValues, Pass, PassDescriptor, PassError, PassInfo, PassReport, PassScope, Pipeline,
         PipelineError, Registry, RegistryError, Remark, RemarkKind, Report, RuleCount, RunError,
         RunOptions, Session, Span, SpanKind, Step, Timeline, Unloadable, Unrunnable, Why, analysis,
-        check_runnable, declare_pass, invariant, option_enum, pass_fn, rewrite, run,
+        check_loadable, check_loadable_since, check_runnable, declare_pass, invariant, option_enum,
+        pass_fn, rewrite, run,
     };
 }
 

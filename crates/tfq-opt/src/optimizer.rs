@@ -6,7 +6,6 @@ use flatbuffers::FlatBufferBuilder;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tfq_edits::{Blobs, Edits, EditsError};
-use tfq_ir::maps::HashMap;
 use tfq_ir::{
     BufferId, Edit, LoggedEdit, Module, Subgraph, SubgraphId, VerifyError, cut_label, visible,
 };
@@ -433,18 +432,10 @@ impl Optimizer {
     /// For what the target refuses the result: nothing, unless it is in the input as well and
     /// allowed there.
     fn unloadable(&self, start: &Module, end: &Module) -> Result<Vec<Unloadable>, Error> {
-        let all = tfq_pass::check_loadable(end, &self.target);
-        if all.is_empty() {
-            return Ok(all);
+        let (came, made) = tfq_pass::check_loadable_since(end, start, &self.target);
+        if came.is_empty() && made.is_empty() {
+            return Ok(came);
         }
-        let before = tfq_pass::check_loadable(start, &self.target);
-        // Places have other numbers and names once something was dropped: what is wrong has not.
-        let mut known: HashMap<&str, usize> = HashMap::default();
-        before.iter().for_each(|one| *known.entry(&one.what).or_default() += 1);
-        let (came, made): (Vec<Unloadable>, Vec<Unloadable>) = all.into_iter().partition(|one| {
-            let left = known.get_mut(one.what.as_str()).filter(|left| **left > 0);
-            left.map(|left| *left -= 1).is_some()
-        });
         let came_so = made.is_empty();
         if came_so && self.allow_unloadable {
             return Ok(came);

@@ -282,7 +282,7 @@ impl<'a> Did<'a> {
         }
         let link = |module: &'a Module, sg: u32, link: TensorLink| {
             let id = link.tensor()?;
-            let (_, graph) = module.subgraphs().nth(sg as usize)?;
+            let graph = module.find_subgraph(SubgraphId(sg))?;
             graph.contains_tensor(id).then(|| Seen::of(graph, id))
         };
         let alike = |old: TensorLink, new: TensorLink, sgs: (u32, u32)| match (

@@ -28,7 +28,7 @@ pub use declare::Declared;
 pub use error::PassError;
 pub use info::{Built, Example, PassDescriptor, PassInfo, PassScope};
 pub use invariant::Invariant;
-pub use loadable::{Unloadable, check_loadable};
+pub use loadable::{Unloadable, check_loadable, check_loadable_since};
 pub use manager::{
     Event, PassReport, Report, RuleCount, RunError, RunOptions, Why, run, update_versions,
 };

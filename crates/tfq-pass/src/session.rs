@@ -9,7 +9,9 @@ use std::cell::RefCell;
 use std::fmt::Display;
 use std::sync::Arc;
 use tfq_ir::maps::IndexMap;
-use tfq_ir::{Applied, CallEffects, Edit, Effects, Module, OpId, Patch, SubgraphId, TensorId};
+use tfq_ir::{
+    Applied, CallEffects, Edit, Effects, Module, OpId, Patch, Subgraph, SubgraphId, TensorId,
+};
 use tfq_target::Target;
 
 /// All that a pass sees while it runs: the model to read, [`Self::apply`] to change it, analyses,
@@ -118,8 +120,7 @@ impl<'a> Session<'a> {
             return Ok(Arc::default());
         }
         let sg = patch.subgraph();
-        let graph = self.module.subgraphs().nth(sg.0 as usize);
-        let before = graph.map_or(0, |(_, graph)| graph.epoch());
+        let before = self.module.find_subgraph(sg).map_or(0, Subgraph::epoch);
         let noted: Vec<OpId> = patch.noted().collect();
         let applied = self.module.apply(edit)?;
         let input = AnalysisInput { module: self.module, subgraph: sg, target: self.target };

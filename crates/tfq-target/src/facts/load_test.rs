@@ -23,13 +23,13 @@
 //! | `sparse-data` | one that an op reads, with fewer bytes than its indices tell of |
 //! | `signature-without-subgraph` | a signature of a subgraph that is not there |
 //! | `signature-input-constant` | a signature that takes a tensor with bytes in the file |
-//! | `signature-inputs-missing` | a signature that has fewer inputs, by names of their own, than its subgraph has inputs that are read or returned, variables and constants aside |
-//! | `no-value` | a tensor that nothing gives a value, which an op other than a custom one reads or the main subgraph returns; a second operand of RESHAPE that is no list aside |
-//! | `blockwise-misfit` | a constant that an op reads with scales for blocks, where the size of a block is not positive or the scales are no constant or fewer than blocks |
+//! | `signature-inputs-missing` | a signature that has no name for an input of its subgraph that is read or returned, variables and constants aside; of two inputs of one name the last counts |
+//! | `no-value` | a tensor that nothing gives a value, which an op other than a custom one reads where subgraphs are run, or which the main subgraph returns; a second operand of RESHAPE that is no list aside |
+//! | `blockwise-misfit` | a constant with scales for blocks, read or returned where subgraphs are run, where the size of a block is not positive or the scales are no constant or fewer than blocks |
 //! | `external-with-data` | a tensor with bytes both in the file and in another |
-//! | `external-absent` | a tensor that an op reads, whose external buffer or the group of that is not there |
-//! | `string-data` | a constant of type STRING, read or returned, whose table of strings leads outside of it or has not one for each element |
-//! | `recursive-call` | an op that calls a subgraph which comes back to that of the op |
+//! | `external-absent` | a tensor, read or returned where subgraphs are run, whose external buffer or the group of that is not there |
+//! | `string-data` | a constant of type STRING, read or returned where subgraphs are run, whose table of strings leads outside of it or has not one for each element |
+//! | `recursive-call` | an op that runs a subgraph which comes back to that of the op; one that only tells a kernel what to compute, as of STABLEHLO_SCATTER, is not run |
 
 /// Tests by name, and what `read.rs` makes of them.
 const TESTS: [(&str, LoadTest); 23] = [

@@ -5,12 +5,17 @@ use crate::facts::load_test::LoadTest;
 use crate::facts::rows::{Asks, Load, Outcome};
 use crate::facts::versions;
 use crate::target::Target;
+use std::cell::OnceCell;
+use std::sync::Arc;
 use tfq_ir::catalog::ops;
-use tfq_ir::maps::{HashMap, HashSet};
+use tfq_ir::maps::{HashMap, HashSet, IndexSet};
 use tfq_ir::{
     Module, Op, OpCode, OpId, OpKind, QuantizationDetails, Signature, SparseIndex, Sparsity,
     Subgraph, SubgraphId, Tensor, TensorId, TensorLink, Use, counted, grouped,
 };
+
+/// So many inputs that a signature lacks are told of by name.
+const MOST_NAMED: usize = 3;
 
 /// Something that the runtime refuses, or cannot read without harm.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +29,7 @@ pub struct Refusal {
 }
 
 /// A part of a model.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum About {
     /// An operator code, by its number.
     OpCode(usize),
@@ -36,53 +41,101 @@ pub enum About {
     Op(SubgraphId, OpId),
 }
 
+/// A part of a model by what it keeps when others go, which its number and its name are not.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Part {
+    /// Of which kind and version; also one that an op is yet to get.
+    OpCode(OpKind, i32),
+    /// By its key, and how many of that key come before it.
+    Signature(Option<Arc<str>>, usize),
+    Tensor(TensorId),
+    Op(OpId),
+}
+
+/// Each row that refuses something.
+struct Found {
+    part: Part,
+    refusal: Refusal,
+}
+
 impl Target {
     /// What the runtime refuses of a model whatever its kernels can do, and what makes them read
     /// or write where nothing of the model is. Each part is told of once, in the order of the
     /// model.
     pub fn refusals(&self, module: &Module) -> Vec<Refusal> {
+        once(self.found(module))
+    }
+
+    /// The same of a model that was made of another: what it refuses of that by the same rows, and
+    /// the rest.
+    pub fn refusals_since(&self, module: &Module, start: &Module) -> (Vec<Refusal>, Vec<Refusal>) {
+        let found = self.found(module);
+        if found.is_empty() {
+            return (Vec::new(), Vec::new());
+        }
+        let before = self.found(start).into_iter().map(|one| (one.refusal.row, one.part));
+        let before: HashSet<(usize, Part)> = before.collect();
+        let came = |one: &Found| before.contains(&(one.refusal.row, one.part.clone()));
+        let (came, made) = found.into_iter().partition(came);
+        (once(came), once(made))
+    }
+
+    fn found(&self, module: &Module) -> Vec<Found> {
         let mut found = Vec::new();
         if self.load.is_empty() {
             return found;
         }
         for (n, code) in module.op_codes().iter().enumerate() {
-            let about = About::OpCode(n);
-            let refusal = self.first(about, |test| self.op_code(test, code));
-            found.extend(refusal.or_else(|| self.absent(about, code)));
-        }
-        for (n, one) in module.signatures().iter().enumerate() {
-            found.extend(self.first(About::Signature(n), |test| signature(test, module, one)));
+            let part = || Part::OpCode(code.kind(), code.version);
+            self.each(&mut found, About::OpCode(n), part, |test| self.op_code(test, code));
+            found.extend(
+                self.absent(About::OpCode(n), code).map(|refusal| Found { part: part(), refusal }),
+            );
         }
         let whole = Whole::of(module);
+        let mut keys: HashMap<Option<&str>, usize> = HashMap::default();
+        for (n, one) in module.signatures().iter().enumerate() {
+            let same = keys.entry(one.key.as_deref()).or_default();
+            let part = || Part::Signature(one.key.clone(), *same);
+            self.each(&mut found, About::Signature(n), part, |test| whole.signature(test, one));
+            *same += 1;
+        }
         let mut made = HashSet::default();
         for (sg, graph) in module.subgraphs() {
             for id in graph.tensors() {
-                let about = About::Tensor(sg, id);
                 let loaded = |test| tensor(test, module, graph, id);
                 let run = |test| whole.tensor(test, sg, id);
-                found.extend(self.first(about, |test| loaded(test).or_else(|| run(test))));
+                let holds = |test| loaded(test).or_else(|| run(test));
+                self.each(&mut found, About::Tensor(sg, id), || Part::Tensor(id), holds);
             }
             let reached = whole.reaches(sg);
             for op in graph.ops() {
                 let node = graph.op(op);
+                let about = About::Op(sg, op);
                 let code = code_to_be(module, node);
-                let code = code.filter(|_| made.insert((&node.kind, node.version)));
-                found.extend(code.and_then(|code| {
-                    self.first(About::Op(sg, op), |test| self.op_code(test, &code))
-                }));
-                found.extend(self.refused_op(module, sg, op, reached));
-                found.extend(self.first(About::Op(sg, op), |test| whole.op(test, sg, op)));
+                if let Some(code) = code.filter(|_| made.insert((&node.kind, node.version))) {
+                    let part = || Part::OpCode(code.kind(), code.version);
+                    self.each(&mut found, about, part, |test| self.op_code(test, &code));
+                }
+                self.refused_op(&mut found, module, sg, op, reached);
+                self.each(&mut found, about, || Part::Op(op), |test| whole.op(test, sg, op));
             }
         }
         found
     }
 
-    fn first(&self, about: About, holds: impl Fn(LoadTest) -> Option<String>) -> Option<Refusal> {
-        self.load.iter().enumerate().find_map(|(n, row)| {
+    fn each(
+        &self,
+        found: &mut Vec<Found>,
+        about: About,
+        part: impl Fn() -> Part,
+        holds: impl Fn(LoadTest) -> Option<String>,
+    ) {
+        found.extend(self.load.iter().enumerate().filter_map(|(n, row)| {
             let Asks::Test(test) = row.asks else { return None };
             let what = format!("{}: {}", holds(test)?, self.effect_of(|_| row.fails));
-            Some(Refusal { about, what, row: n })
-        })
+            Some(Found { part: part(), refusal: Refusal { about, what, row: n } })
+        }));
     }
 
     fn op_code(&self, test: LoadTest, code: &OpCode) -> Option<String> {
@@ -119,29 +172,41 @@ impl Target {
 
     fn refused_op(
         &self,
+        found: &mut Vec<Found>,
         module: &Module,
         sg: SubgraphId,
         op: OpId,
         reached: bool,
-    ) -> Option<Refusal> {
+    ) {
         let graph = module.subgraph(sg);
-        let OpKind::Builtin(code) = graph.op(op).kind else { return None };
+        let OpKind::Builtin(code) = graph.op(op).kind else { return };
         let about = |(_, row): &(usize, &Load)| match &row.asks {
-            // A subgraph that no op or signature calls is loaded, and its tensors are never
-            // allocated.
+            // A subgraph that nothing runs is loaded, and its tensors are never allocated.
             Asks::Ops(ops, _) => ops.contains(&code) && (reached || row.fails == Outcome::Load),
             Asks::Test(_) => false,
         };
         let mut rows = self.load.iter().enumerate().filter(about).peekable();
-        rows.peek()?;
+        if rows.peek().is_none() {
+            return;
+        }
         let site = Site::new(module, sg, op);
-        let (n, row) = rows.find(|(_, row)| match &row.asks {
+        let refused = rows.filter(|(_, row)| match &row.asks {
             Asks::Ops(_, when) => when.iter().all(|condition| condition.holds(&site)),
             Asks::Test(_) => false,
-        })?;
-        let what = format!("{}: {}", row.reason, self.effect_of(|_| row.fails));
-        Some(Refusal { about: About::Op(sg, op), what, row: n })
+        });
+        found.extend(refused.map(|(n, row)| {
+            let what = format!("{}: {}", row.reason, self.effect_of(|_| row.fails));
+            let refusal = Refusal { about: About::Op(sg, op), what, row: n };
+            Found { part: Part::Op(op), refusal }
+        }));
     }
+}
+
+/// The first of each part.
+fn once(found: Vec<Found>) -> Vec<Refusal> {
+    let mut told = HashSet::default();
+    let refusals = found.into_iter().map(|one| one.refusal);
+    refusals.filter(|refusal| told.insert(refusal.about)).collect()
 }
 
 /// The operator code that lowering makes for an op which has none, or which needs a higher version
@@ -220,45 +285,6 @@ fn tensor(test: LoadTest, module: &Module, graph: &Subgraph, id: TensorId) -> Op
     }
 }
 
-fn signature(test: LoadTest, module: &Module, one: &Signature) -> Option<String> {
-    let graph = || module.subgraphs().nth(one.subgraph as usize).map(|(_, graph)| graph);
-    match test {
-        LoadTest::SignatureWithoutKey => {
-            one.key.is_none().then(|| "the signature has no name".to_owned())
-        }
-        LoadTest::SignatureSubgraph => graph().is_none().then(|| {
-            let subgraphs = counted(module.subgraphs().len(), "subgraph");
-            format!("the signature is of subgraph {}, of {subgraphs}", one.subgraph)
-        }),
-        LoadTest::SignatureConstant => {
-            let graph = graph()?;
-            let constant = |id: &TensorId| {
-                graph.contains_tensor(*id)
-                    && module.constants().constant(graph.tensor(*id).buffer).is_some()
-            };
-            let mut taken = one.inputs.iter().filter_map(|(_, link)| link.tensor());
-            let tensor = graph.tensor(taken.find(constant)?);
-            Some(format!("the signature takes the constant `{}`", tensor.label()))
-        }
-        LoadTest::SignatureInputs => {
-            let (sg, graph) = module.subgraphs().nth(one.subgraph as usize)?;
-            let set_by_callers = |id: &&TensorId| {
-                let used = graph.is_output(**id) || !graph.uses(**id).is_empty();
-                used && !graph.tensor(**id).is_variable && module.constant(sg, **id).is_none()
-            };
-            let wanted: HashSet<TensorId> =
-                graph.inputs().iter().filter(set_by_callers).copied().collect();
-            let names: HashSet<_> =
-                one.inputs.iter().filter_map(|(name, _)| name.as_ref()).collect();
-            (names.len() < wanted.len()).then(|| {
-                let (wanted, names) = (counted(wanted.len(), "input"), names.len());
-                format!("its subgraph needs {wanted}, and the signature has names for {names}")
-            })
-        }
-        _ => None,
-    }
-}
-
 /// What only the whole model tells of its parts: asked where subgraphs are run.
 struct Whole<'a> {
     module: &'a Module,
@@ -266,6 +292,8 @@ struct Whole<'a> {
     circles: Vec<usize>,
     /// The group of each external buffer.
     external: HashMap<u32, u32>,
+    /// The inputs of each subgraph that a caller has to set, once a signature asks.
+    wanted: Vec<OnceCell<IndexSet<TensorId>>>,
 }
 
 impl<'a> Whole<'a> {
@@ -273,9 +301,10 @@ impl<'a> Whole<'a> {
         let external = module.external_buffers().iter().map(|one| (one.id, one.group));
         Self {
             module,
-            reached: module.reached_subgraphs(),
+            reached: module.run_subgraphs(),
             circles: module.call_circles(),
             external: external.collect(),
+            wanted: vec![OnceCell::new(); module.subgraphs().len()],
         }
     }
 
@@ -283,12 +312,79 @@ impl<'a> Whole<'a> {
         self.reached.get(sg.0 as usize) == Some(&true)
     }
 
+    fn signature(&self, test: LoadTest, one: &Signature) -> Option<String> {
+        let module = self.module;
+        let sg = SubgraphId(one.subgraph);
+        let graph = module.find_subgraph(sg);
+        match test {
+            LoadTest::SignatureWithoutKey => {
+                one.key.is_none().then(|| "the signature has no name".to_owned())
+            }
+            LoadTest::SignatureSubgraph => graph.is_none().then(|| {
+                let subgraphs = counted(module.subgraphs().len(), "subgraph");
+                format!("the signature is of subgraph {}, of {subgraphs}", one.subgraph)
+            }),
+            LoadTest::SignatureConstant => {
+                let graph = graph?;
+                let constant = |id: &TensorId| {
+                    graph.contains_tensor(*id)
+                        && module.constants().constant(graph.tensor(*id).buffer).is_some()
+                };
+                let mut taken = one.inputs.iter().filter_map(|(_, link)| link.tensor());
+                let tensor = graph.tensor(taken.find(constant)?);
+                Some(format!("the signature takes the constant `{}`", tensor.label()))
+            }
+            LoadTest::SignatureInputs => {
+                let graph = graph?;
+                let wanted = self.wanted(sg);
+                // Of two inputs of one name the runtime knows the last.
+                let named = one.inputs.iter();
+                let named: HashMap<_, _> = named
+                    .filter_map(|(name, link)| Some((name.as_ref()?, link.tensor())))
+                    .collect();
+                let set: HashSet<TensorId> =
+                    named.into_values().flatten().filter(|id| wanted.contains(id)).collect();
+                let missing = wanted.len() - set.len();
+                let labels = wanted.iter().filter(|id| !set.contains(*id));
+                let labels = labels.take(MOST_NAMED.min(missing));
+                let labels: Vec<String> =
+                    labels.map(|id| format!("`{}`", graph.tensor(*id).label())).collect();
+                let more = match missing - labels.len() {
+                    0 => String::new(),
+                    more => format!(" and {} more", grouped(more as u64)),
+                };
+                (missing > 0).then(|| {
+                    let labels = labels.join(", ");
+                    format!(
+                        "the signature has no name for {labels}{more}, which its subgraph needs"
+                    )
+                })
+            }
+            _ => None,
+        }
+    }
+
+    /// What a caller has to set of the inputs of a subgraph.
+    fn wanted(&self, sg: SubgraphId) -> &IndexSet<TensorId> {
+        let (module, graph) = (self.module, self.module.subgraph(sg));
+        let set_by_callers = |id: &TensorId| {
+            let used = graph.is_output(*id) || !graph.uses(*id).is_empty();
+            used && !graph.tensor(*id).is_variable && module.constant(sg, *id).is_none()
+        };
+        let find = || graph.inputs().iter().copied().filter(set_by_callers).collect();
+        self.wanted[sg.0 as usize].get_or_init(find)
+    }
+
     fn op(&self, test: LoadTest, sg: SubgraphId, op: OpId) -> Option<String> {
         if test != LoadTest::RecursiveCall || !self.reaches(sg) {
             return None;
         }
+        let node = self.module.subgraph(sg).op(op);
+        if !node.kind.runs_subgraphs() {
+            return None;
+        }
         let circle = self.circles[sg.0 as usize];
-        let called = self.module.subgraph(sg).op(op).subgraph_refs();
+        let called = node.subgraph_refs();
         let comes_back = |callee: i64| {
             let callee = usize::try_from(callee).ok().and_then(|at| self.circles.get(at));
             callee == Some(&circle)
@@ -391,8 +487,10 @@ fn strings(bytes: &[u8], elements: Option<u64>) -> Option<String> {
     });
     let count = numbers.next().and_then(|count| u64::try_from(count).ok());
     let Some(count) = count else { return Some("it has no number of strings".to_owned()) };
-    if elements.is_some_and(|elements| elements != count) {
-        let elements = counted(elements.unwrap_or(0), "element");
+    if let Some(elements) = elements
+        && elements != count
+    {
+        let elements = counted(elements, "element");
         return Some(format!("it has {} for {elements}", counted(count, "string")));
     }
     let ends: Vec<i64> = numbers.take(count.saturating_add(1) as usize).collect();

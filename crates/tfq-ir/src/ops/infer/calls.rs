@@ -69,7 +69,7 @@ fn infer_in(
     let loops = !conditions.is_empty();
     let bodies: Vec<&Subgraph> = bodies
         .into_iter()
-        .filter_map(|(_, number)| Some(module.subgraphs().nth(usize::try_from(number).ok()?)?.1))
+        .filter_map(|(_, number)| module.find_subgraph(SubgraphId(u32::try_from(number).ok()?)))
         .collect();
     for (n, result) in given.iter_mut().enumerate() {
         let returned = |graph: &&Subgraph| {
