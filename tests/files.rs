@@ -181,6 +181,66 @@ fn no_other_output_takes_the_place_of_an_input_whatever_is_forced() {
     succeeds(&run(&words(&["--force"], &[("", &text), ("-o", &text)])));
 }
 
+/// What lies in another file is a part of the model, though only the runtime reads it.
+#[test]
+fn no_output_takes_the_place_of_constants_in_another_file() {
+    let sandbox = Sandbox::new()
+        .with("m.tflite", &model("odd/external_buffer"))
+        .with("weights.bin", b"weights")
+        .with("e.json", br#"{"tfq_edits": 1, "edits": []}"#);
+    let [input, weights, name, edits, out, text] =
+        ["m.tflite", "weights.bin", "weights", "e.json", "o.tflite", "m.tfg"]
+            .map(|name| sandbox.path(name));
+    succeeds(&run(&words(&["--passes=", "--level=quant"], &[("", &input), ("-o", &text)])));
+    let linked = Sandbox::new();
+    let [link, to_weights] = ["link.tflite", "to"].map(|name| linked.path(name));
+    std::os::unix::fs::symlink(&input, &link).unwrap();
+    std::os::unix::fs::symlink(&weights, &to_weights).unwrap();
+    let names = sandbox.names();
+    let check = format!("touch {}; false {{}}", linked.path("worked").display());
+    let calls = [
+        words(&["--force"], &[("", &input), ("-o", &weights)]),
+        words(&["--force"], &[("", &input), ("-o", &to_weights)]),
+        words(&["--force"], &[("", &link), ("-o", &weights)]),
+        words(&["--force"], &[("", &text), ("-o", &weights)]),
+        words(&[], &[("", &input), ("-o", &out), ("--edits", &name)]),
+        words(&[], &[("", &input), ("-o", &out), ("--trace", &weights)]),
+        words(&["--emit=text"], &[("", &input), ("-o", &name)]),
+        words(&["replay", "--force"], &[("", &input), ("", &edits), ("-o", &weights)]),
+        words(&["skeleton", "--force"], &[("", &input), ("-o", &weights)]),
+        words(&["diff", FC], &[("", &input), ("-o", &weights)]),
+        words(&["diff"], &[("", &input), ("", Path::new(FC)), ("-o", &weights)]),
+        words(&["reduce", "--force", "--check", &check], &[("", &input), ("-o", &weights)]),
+        words(&["bisect", "--force", "--check", &check], &[("", &input), ("-o", &weights)]),
+    ];
+    for call in &calls {
+        let error = fails(&run(call), 2);
+        assert!(error.contains("constants of the model lie there"), "{call:?}: {error}");
+        assert_eq!(fs::read(&weights).unwrap(), b"weights", "{call:?}");
+        assert_eq!(sandbox.names(), names, "{call:?}");
+    }
+    assert!(!linked.path("worked").exists());
+}
+
+#[test]
+fn constants_in_another_file_have_to_go_along() {
+    let sandbox = Sandbox::new().with("m.tflite", &model("odd/external_buffer"));
+    fs::create_dir(sandbox.path("other")).unwrap();
+    let input = sandbox.path("m.tflite");
+    let told = |output: &Path| {
+        let output = run(&words(&["--passes="], &[("", &input), ("-o", output)]));
+        succeeds(&output);
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let line = "  needs its constants beside it: \"weights.bin\"\n";
+    assert!(told(&sandbox.path("other/o.tflite")).contains(line));
+    assert!(!told(&sandbox.path("o.tflite")).contains("beside it"));
+    let inspected = run(&words(&["inspect"], &[("", &input)]));
+    let text = String::from_utf8(inspected.stdout).unwrap();
+    let lines = "\nconstants in other files\n  \"weights.bin\"  1 constant, ";
+    assert!(text.contains(lines), "{text}");
+}
+
 /// What is written under names of the tool's own.
 #[test]
 fn files_in_folders_take_the_place_of_no_input() {

@@ -40,9 +40,12 @@ pub(crate) struct Args {
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let check = Check::new(&args.check)?;
     let pipeline = model::pipeline("--passes", args.passes.as_deref().unwrap_or("default"))?;
-    let inputs = Inputs { model: args.reading.files(&args.model), others: Vec::new() };
+    let mut inputs = Inputs { model: args.reading.files(&args.model), ..Inputs::default() };
     emit::check_output(args.output.as_deref(), &inputs, args.overwrite)?;
     let start = model::load(&args.model, &args.reading)?;
+    if inputs.add_constants_of(&args.model, &start) {
+        emit::check_output(args.output.as_deref(), &inputs, args.overwrite)?;
+    }
     let good = |model: &[u8]| check.passes(model);
     let mut optimizer = Optimizer::in_registry(tool::registry(), pipeline);
     // A model that is not taken may be what somebody looks into.

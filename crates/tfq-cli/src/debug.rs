@@ -174,7 +174,7 @@ impl<'a> Watcher<'a> {
         Self {
             options,
             target: target.to_owned(),
-            inputs: [&inputs.model[..], &inputs.others].concat(),
+            inputs: inputs.all(),
             printed: 0,
             failed: None,
             reproducer: None,

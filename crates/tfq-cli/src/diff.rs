@@ -80,9 +80,15 @@ fn differ(args: &Args) -> Result<bool, Failure> {
     let output = args.output.as_deref().unwrap_or(Path::new("-"));
     let others = [args.reading.files(&args.before), args.reading.files(&args.after)].concat();
     let outputs = Outputs { others: vec![output], ..Outputs::default() };
-    outputs::check(&outputs, &Inputs { others, ..Inputs::default() }, None)?;
+    let mut inputs = Inputs { others, ..Inputs::default() };
+    outputs::check(&outputs, &inputs, None)?;
     let before = model::load(&args.before, &args.reading)?;
     let after = model::load(&args.after, &args.reading)?;
+    let has_constants = [(&args.before, &before), (&args.after, &after)]
+        .map(|(name, module)| inputs.add_constants_of(name, module));
+    if has_constants.contains(&true) {
+        outputs::check(&outputs, &inputs, None)?;
+    }
     let diff = diff(&before, &after, &DiffOptions::default());
     let text = match args.format() {
         Format::Text => diff.to_text(args.style()),

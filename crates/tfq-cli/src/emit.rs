@@ -65,6 +65,11 @@ impl From<Detail> for Level {
 }
 
 impl Form {
+    /// Whether it is a model that can be read again.
+    pub(crate) fn is_model(self) -> bool {
+        matches!(self, Self::Tflite | Self::Text)
+    }
+
     /// Where the result goes: what is not a model for the runtime is for people, who look at
     /// standard output.
     pub(crate) fn output(self, output: Option<&Path>) -> Option<&Path> {

@@ -121,6 +121,14 @@ fn text(file: &str, bytes: u64, model: &Inspection, target: &str) -> String {
         let bytes = grouped(constant.bytes);
         _ = writeln!(out, "  {bytes:>15} bytes  {share}  {name} : {}, {readers}", constant.tensor);
     }
+    if !model.external.is_empty() {
+        out.push_str("\nconstants in other files\n");
+    }
+    for external in &model.external {
+        let file = visible_quoted(external.file.as_deref().unwrap_or_default());
+        let count = counted(external.count, "constant");
+        _ = writeln!(out, "  {file}  {count}, {} bytes", grouped(external.bytes));
+    }
     if !model.metadata.is_empty() {
         out.push_str("\nmetadata\n");
     }

@@ -176,6 +176,11 @@ pub(crate) fn load_copy(input: impl AsRef<Path>, reading: &ReadArgs) -> Result<M
     tfq_opt::load(&bytes, &options).map_err(|error| Failure::model(input, error))
 }
 
+/// The files that a model keeps constants in, as it names them.
+pub(crate) fn external_groups(module: &Module) -> Vec<Arc<str>> {
+    module.external_buffer_groups().iter().flatten().cloned().collect()
+}
+
 /// A model for the optimiser, which keeps the bytes of a `.tflite` file.
 pub(crate) struct Loaded {
     pub(crate) source: Source<'static>,
@@ -197,6 +202,15 @@ pub(crate) fn source(
 }
 
 impl Loaded {
+    /// The files that it keeps constants in, as it names them.
+    pub(crate) fn external_groups(&self) -> Vec<Arc<str>> {
+        match &self.source {
+            Source::Bytes(bytes) => tfq_tflite::external_groups(bytes),
+            Source::Model(model) => tfq_tflite::external_groups(model._tab.buf()),
+            Source::Module(module) => external_groups(module),
+        }
+    }
+
     /// Its size as a `.tflite` file, for which a text is lowered.
     pub(crate) fn size(&self, input: impl AsRef<Path>) -> Result<u64, Failure> {
         match &self.source {

@@ -28,9 +28,9 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         return writeln!(Shown(io::stdout()), "{pipeline}").map_err(output_failure);
     }
     let mut timeline = Timeline::default();
-    let inputs = inputs(args);
+    let mut inputs = inputs(args);
     let Job { input, optimizer, target, source, bytes_in, model, form, output } =
-        Job::new(args, &inputs, &mut timeline)?;
+        Job::new(args, &mut inputs, &mut timeline)?;
     debug::log(args.debug.verbose);
     let verification = args.verify.prepare(&input, &source, &args.reading)?;
     let progress = progress::Progress::new(bytes_in, args.quiet);
@@ -84,6 +84,8 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     progress.finish();
     files.commit()?;
     let bytes_out = image.len();
+    let model_file = output.filter(|_| form.is_model());
+    let goes_along = outputs::goes_along(&input, model_file, &optimized.module);
     let summary = summary::Summary {
         run: summary::Run {
             target: named(&args.target),
@@ -101,6 +103,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         verified: verified.as_ref(),
         output,
         side_file,
+        goes_along,
         edits,
     };
     let told = report(args, &summary).map_err(output_failure);
@@ -125,7 +128,7 @@ struct Job<'a> {
 }
 
 impl<'a> Job<'a> {
-    fn new(args: &'a Args, inputs: &Inputs, timeline: &mut Timeline) -> Result<Self, Failure> {
+    fn new(args: &'a Args, inputs: &mut Inputs, timeline: &mut Timeline) -> Result<Self, Failure> {
         args.debug.check()?;
         let form = args.emit.form(args.output.as_deref())?;
         let output = form.output(args.output.as_deref()).filter(|_| !args.dry_run);
@@ -144,7 +147,7 @@ impl<'a> Job<'a> {
         }
         check_outputs(args, form, output, inputs)?;
         if let Some(file) = &args.debug.run_reproducer {
-            return Self::reproduce(args, file, form, output);
+            return Self::reproduce(args, file, form, output, inputs);
         }
         let Some(input) = args.input.clone() else {
             return Err(Failure::usage(
@@ -161,8 +164,11 @@ impl<'a> Job<'a> {
             let model = model::source(&input, &args.reading, access(args))?;
             Ok((model.size(&input)?, model))
         };
-        let (bytes_in, model::Loaded { source, file }) =
-            timeline.span(SpanKind::File, "read", read)?;
+        let (bytes_in, loaded) = timeline.span(SpanKind::File, "read", read)?;
+        if inputs.add_constants(&input, &loaded.external_groups()) {
+            check_outputs(args, form, output, inputs)?;
+        }
+        let model::Loaded { source, file } = loaded;
         let model = args.edits().is_some().then(|| file_hash(&file));
         Ok(Self { input, optimizer, target, source, bytes_in, model, form, output })
     }
@@ -172,11 +178,15 @@ impl<'a> Job<'a> {
         file: &Path,
         form: Form,
         output: Option<&'a Path>,
+        inputs: &mut Inputs,
     ) -> Result<Self, Failure> {
         let (reproducer, pipeline) = reproducer(file)?;
         let target = OsString::from(&reproducer.target);
         let optimizer = optimizer(args, pipeline, &target)?;
         let module = reproducer.module().map_err(|error| Failure::model(file, error))?;
+        if inputs.add_constants_of(file, &module) {
+            check_outputs(args, form, output, inputs)?;
+        }
         let bytes_in = model::size(file, &module)?;
         let (input, source, model) = (file.to_owned(), module.into(), None);
         Ok(Self { input, optimizer, target, source, bytes_in, model, form, output })
@@ -201,7 +211,7 @@ fn inputs(args: &Args) -> Inputs {
     let target = model::file_of_target(&args.target);
     let others = [args.pipeline.clone(), args.debug.run_reproducer.clone(), target];
     let others = others.into_iter().flatten().chain(args.verify.files()).collect();
-    Inputs { model, others }
+    Inputs { model, others, ..Inputs::default() }
 }
 
 /// Whatever is written can be written, and is none of the files that are read.

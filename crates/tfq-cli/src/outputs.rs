@@ -1,8 +1,10 @@
 //! Files that a command will write, looked at before it works for long.
 
 use super::diagnostics::{Failure, named};
-use super::model::{is_standard, is_standard_output, is_stream};
+use super::model::{external_groups, is_standard, is_standard_output, is_stream};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tfq_ir::Module;
 use tfq_tflite::{check_can_write, is_same_file};
 
 /// Whether an input may be lost.
@@ -32,6 +34,59 @@ pub(crate) struct Inputs {
     pub(crate) model: Vec<PathBuf>,
     /// Whatever else is read.
     pub(crate) others: Vec<PathBuf>,
+    /// Files that the model keeps constants in, which are known once it is read.
+    pub(crate) constants: Vec<PathBuf>,
+}
+
+/// What the model keeps in other files is not read, and the result needs it too.
+const CONSTANTS_STAY: &str =
+    "constants of the model lie there, and stay there: write to another file";
+
+impl Inputs {
+    pub(crate) fn all(&self) -> Vec<PathBuf> {
+        [&self.model[..], &self.others, &self.constants].concat()
+    }
+
+    /// Adds the files that a model of this name keeps constants in, and says whether there are any.
+    pub(crate) fn add_constants(&mut self, model: &Path, groups: &[Arc<str>]) -> bool {
+        let before = self.constants.len();
+        self.constants.extend(constants_of(model, groups));
+        self.constants.len() > before
+    }
+
+    /// The same of a model that was read whole.
+    pub(crate) fn add_constants_of(&mut self, name: &Path, module: &Module) -> bool {
+        self.add_constants(name, &external_groups(module))
+    }
+}
+
+/// The files that a model keeps constants in. The runtime looks for them in the folder that the
+/// model was named in; what that is a link to has them beside it as a rule.
+pub(crate) fn constants_of(model: &Path, groups: &[Arc<str>]) -> Vec<PathBuf> {
+    if groups.is_empty() {
+        return Vec::new();
+    }
+    let real = model.canonicalize().ok().map(|model| folder_of(&model));
+    let folders = [Some(folder_of(model)), real];
+    let in_folder = |folder: &PathBuf| groups.iter().map(|group| folder.join(&**group)).collect();
+    folders.iter().flatten().flat_map(|folder| -> Vec<PathBuf> { in_folder(folder) }).collect()
+}
+
+/// The files beside a model that its result needs too and does not have beside it.
+pub(crate) fn goes_along(model: &Path, output: Option<&Path>, result: &Module) -> Vec<String> {
+    let Some(output) = output.filter(|output| !is_stream(output)) else { return Vec::new() };
+    let [here, there] = [model, output].map(|file| folder_of(file).canonicalize().ok());
+    let groups = if here == there { Vec::new() } else { external_groups(result) };
+    let beside = groups.iter().filter(|group| !Path::new(&***group).is_absolute());
+    beside.map(|group| group.to_string()).collect()
+}
+
+/// The folder that a file is in.
+pub(crate) fn folder_of(file: &Path) -> PathBuf {
+    match file.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+        _ => PathBuf::from("."),
+    }
 }
 
 /// An error where one of the outputs cannot be written, is written twice, or is an input.
@@ -55,6 +110,7 @@ pub(crate) fn check(
             return Err(Failure::usage(&message, "give the outputs names of their own"));
         }
         check_no_input(output, &inputs.others, "write to another file")?;
+        check_no_input(output, &inputs.constants, CONSTANTS_STAY)?;
         check_model(outputs, output, &inputs.model, overwrite)?;
         if !is_standard(output) {
             check_can_write(output)

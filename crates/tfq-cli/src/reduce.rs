@@ -63,9 +63,12 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let options = ReduceOptions { optimizer, max_checks: args.max_checks };
     // Checks may take hours; a typing mistake should not cost their result.
     let others = model::file_of_target(&args.target).into_iter().collect();
-    let inputs = Inputs { model: args.reading.files(&args.model), others };
+    let mut inputs = Inputs { model: args.reading.files(&args.model), others, ..Inputs::default() };
     emit::check_output(args.output.as_deref(), &inputs, args.overwrite)?;
     let start = model::load_copy(&args.model, &args.reading)?;
+    if inputs.add_constants_of(&args.model, &start) {
+        emit::check_output(args.output.as_deref(), &inputs, args.overwrite)?;
+    }
     if has_passes {
         check_before(args, &check, &start)?;
     }

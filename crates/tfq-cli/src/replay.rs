@@ -65,9 +65,10 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let edits_side = model::side_file_beside(&args.edits);
     let others =
         [Some(args.edits.clone()), edits_side.clone(), model::file_of_target(&args.target)];
-    let inputs = Inputs {
+    let mut inputs = Inputs {
         model: args.reading.files(&args.model),
         others: others.into_iter().flatten().collect(),
+        ..Inputs::default()
     };
     let outputs = Outputs { result: output, side: side.as_deref(), others: Vec::new() };
     if args.json {
@@ -85,6 +86,9 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     optimizer.allow_unloadable = args.allow_unloadable;
     optimizer.lower.placement = args.constants.into();
     let model = model::source(&args.model, &args.reading, Access::Whole)?;
+    if inputs.add_constants(&args.model, &model.external_groups()) {
+        outputs::check(&outputs, &inputs, Some(args.overwrite))?;
+    }
     let bytes_in = model.size(&args.model)?;
     let edits = read_edits(&args.edits)?;
     if edits.model().is_some() {
@@ -112,6 +116,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         side_file = args.emit.add(form, file, &result.module, output, &mut files, |_| ())?;
         files.commit()?;
     }
+    let model_file = output.filter(|_| form.is_model());
     let summary = Summary {
         run: Run { target: named(&args.target), ..Run::default() },
         replayed: Some(Replayed {
@@ -127,6 +132,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         verified: None,
         output,
         side_file,
+        goes_along: outputs::goes_along(&args.model, model_file, &result.module),
         edits: None,
     };
     let told = summary.tell(args.json, args.quiet);

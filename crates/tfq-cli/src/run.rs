@@ -2,6 +2,7 @@
 
 use super::diagnostics::{Failure, named};
 use super::inputs::{plain, shortened};
+use super::model;
 use super::outputs;
 use super::running::{self, Error, RunArgs};
 use super::shown::Shown;
@@ -70,7 +71,10 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
                 let signature = &model.signatures[*index];
                 signature.outputs.iter().map(move |port| (signature, &*port.name))
             });
-            let read = [args.on.reading.files(&args.model), args.on.inputs.files()].concat();
+            let constants = subject.module().map(model::external_groups).unwrap_or_default();
+            let constants = outputs::constants_of(&args.model, &constants);
+            let read =
+                [args.on.reading.files(&args.model), args.on.inputs.files(), constants].concat();
             outputs::check_in_folder(&files(folder, outputs), &read).map_err(Error::Command)?;
         }
         let mut results = Vec::new();

@@ -24,9 +24,12 @@ pub(crate) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let output = args.output.as_deref().unwrap_or(Path::new("-"));
-    let inputs = Inputs { model: args.reading.files(&args.model), others: Vec::new() };
+    let mut inputs = Inputs { model: args.reading.files(&args.model), ..Inputs::default() };
     let outputs = Outputs { result: Some(output), ..Outputs::default() };
     outputs::check(&outputs, &inputs, Some(args.overwrite))?;
     let module = model::load(&args.model, &args.reading)?;
+    if inputs.add_constants_of(&args.model, &module) {
+        outputs::check(&outputs, &inputs, Some(args.overwrite))?;
+    }
     model::write_bytes(output, text::print_skeleton(&module))
 }

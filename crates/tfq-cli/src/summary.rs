@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use tfq_ir::{Applied, counted, grouped};
 use tfq_opt::Optimized;
 use tfq_opt::pass::{PassReport, Remark, RemarkKind, RuleCount, Timeline, Why};
-use tfq_text::visible;
+use tfq_text::{visible, visible_quoted};
 
 /// What the user asked for, as far as it is told again or says what to tell.
 #[derive(Default)]
@@ -54,6 +54,8 @@ pub(crate) struct Summary<'a> {
     pub(crate) output: Option<&'a Path>,
     /// Where its constants were written, if apart from it.
     pub(crate) side_file: Option<PathBuf>,
+    /// Files with constants of it that have to be brought to its folder.
+    pub(crate) goes_along: Vec<String>,
     /// Where its edits were written, if they were.
     pub(crate) edits: Option<Written>,
 }
@@ -158,6 +160,10 @@ impl Summary<'_> {
             None if self.run.dry_run => writeln!(out, "  nothing written: --dry-run")?,
             None if self.edits.is_some() => writeln!(out, "  no model written: give -o FILE")?,
             None => writeln!(out, "  nothing written: give -o FILE")?,
+        }
+        if !self.goes_along.is_empty() {
+            let files: Vec<_> = self.goes_along.iter().map(|name| visible_quoted(name)).collect();
+            writeln!(out, "  needs its constants beside it: {}", files.join(", "))?;
         }
         match &self.edits {
             Some(Written { edits, side_file }) if !is_standard(edits) => {
@@ -303,6 +309,9 @@ impl Summary<'_> {
             "skipped": self.optimized.report.left_by_rule(),
             "passes": passes,
         });
+        if !self.goes_along.is_empty() {
+            object["needs_beside"] = json!(self.goes_along);
+        }
         if let Some(Replayed { file, edits, erased_entries: erased }) = &self.replayed {
             object["replayed"] =
                 json!({ "file": file, "edits": edits, "erased_record_entries": erased });

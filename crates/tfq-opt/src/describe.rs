@@ -28,7 +28,8 @@ mod passes;
 
 pub use graph::{dot, graph_json};
 pub use inspect::{
-    ConstantInfo, Finding, Inspection, MetadataInfo, OpKindInfo, PortInfo, QuantizationState,
-    Scheme, SignatureInfo, SizeInfo, SubgraphInfo, TrailerInfo, TypeInfo, inspect,
+    ConstantInfo, ExternalInfo, Finding, Inspection, MetadataInfo, OpKindInfo, PortInfo,
+    QuantizationState, Scheme, SignatureInfo, SizeInfo, SubgraphInfo, TrailerInfo, TypeInfo,
+    inspect,
 };
 pub use passes::passes_markdown;

@@ -23,7 +23,7 @@ pub use file::{
 };
 pub use foreign::is_lfs_pointer;
 pub use image::Image;
-pub use lift::{LiftError, LiftOptions, lift, lift_model};
+pub use lift::{LiftError, LiftOptions, external_groups, lift, lift_model};
 pub use lower::{LowerError, LowerOptions, Placement, lower, lower_into};
 pub use mapped::{
     Changed, check_inputs, end_on_lost_bytes, name_of_open_file, outputs_depend_on_all_inputs,

@@ -71,6 +71,16 @@ pub fn lift(file: &Bytes, how: &LiftOptions) -> Result<Module, LiftError> {
     lift_model_in(file, model, scan, how)
 }
 
+/// The files that a model keeps constants in, as it names them; none where it cannot be read.
+pub fn external_groups(file: &[u8]) -> Vec<Arc<str>> {
+    let Ok((model, _)) = verify(file) else { return Vec::new() };
+    let groups = model.external_buffer_groups().into_iter().flatten();
+    let name = |group: fb::ExternalBufferGroup<'_>| {
+        text(file, group._tab, fb::ExternalBufferGroup::VT_NAME)
+    };
+    groups.filter_map(name).collect()
+}
+
 /// Lifts a model of the generated code. Its bytes are copied once, since the IR outlives it.
 pub fn lift_model(model: fb::Model<'_>, how: &LiftOptions) -> Result<Module, LiftError> {
     lift(&Bytes::copy_from_slice(model._tab.buf()), how)

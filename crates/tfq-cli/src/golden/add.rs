@@ -79,8 +79,11 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let read = read.into_iter().chain([args.pipeline.clone(), model::file_of_target(&args.target)]);
     outputs::check_in_folder(&written, &read.flatten().collect::<Vec<_>>())?;
     // Nothing is written before it is known that the pipeline runs.
+    let module = model::load(&args.model, &args.reading)?;
+    let constants = outputs::constants_of(&args.model, &model::external_groups(&module));
+    outputs::check_in_folder(&written, &constants)?;
     let bytes = if args.skeleton {
-        text::print_skeleton(&model::load(&args.model, &args.reading)?).into()
+        text::print_skeleton(&module).into()
     } else {
         model::read(&args.model, Access::Whole)?
     };

@@ -42,6 +42,9 @@ pub struct Inspection {
     pub types: Vec<TypeInfo>,
     /// The largest constants.
     pub biggest: Vec<ConstantInfo>,
+    /// Constants in other files, by file.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub external: Vec<ExternalInfo>,
     /// Metadata entries.
     pub metadata: Vec<MetadataInfo>,
     /// What follows the model in its file.
@@ -140,6 +143,17 @@ pub struct ConstantInfo {
     pub bytes: u64,
     /// Operators that read that tensor.
     pub readers: Vec<String>,
+}
+
+/// Constants in another file.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ExternalInfo {
+    /// Its name, which the runtime looks for in the folder of the model.
+    pub file: Option<String>,
+    /// How many there are.
+    pub count: usize,
+    /// Their bytes together.
+    pub bytes: u64,
 }
 
 /// An entry of the metadata.
@@ -253,6 +267,7 @@ pub fn inspect(module: &Module, target: &Target) -> Inspection {
         constants: constants.total(),
         types: constants.types(),
         biggest: constants.biggest(module, &mut parts),
+        external: external(module),
         metadata: metadata(module),
         trailer: trailer(module.trailer()),
         odd: module
@@ -471,6 +486,20 @@ fn is_quantised(tensor: &Tensor) -> bool {
             );
             !q.scale.is_empty() || linked
         })
+}
+
+fn external(module: &Module) -> Vec<ExternalInfo> {
+    let groups = module.external_buffer_groups().iter().enumerate();
+    let info = groups.map(|(group, file)| {
+        let of_group = module.external_buffers().iter().filter(|one| one.group as usize == group);
+        let lengths = of_group.map(|one| one.length);
+        ExternalInfo {
+            file: file.as_deref().map(str::to_owned),
+            count: lengths.clone().count(),
+            bytes: lengths.fold(0, u64::saturating_add),
+        }
+    });
+    info.collect()
 }
 
 fn metadata(module: &Module) -> Vec<MetadataInfo> {
