@@ -85,8 +85,8 @@ pub fn cost(weight: WeightOperand<'_>, target: &Target, verdict: &Eligibility) -
 }
 
 /// Whether an operand is a quantised constant next to float: one whose readers were written for
-/// float32, or an integer weight with scales beside a float32 activation. In any other place an
-/// integer with scales is not mistaken for float32: the op computes with integers.
+/// float32, or an integer weight beside a float32 activation, with scales or without. In any other
+/// place an integer is not mistaken for float32: the op computes with integers.
 fn is_quantised_beside_float(input: AnalysisInput<'_>, op: OpId, slot: u32) -> bool {
     use ElementType::{Float32, Int2, Int4, Int8};
     let graph = input.module.subgraph(input.subgraph);
@@ -95,7 +95,7 @@ fn is_quantised_beside_float(input: AnalysisInput<'_>, op: OpId, slot: u32) -> b
     if tensor.expressed.is_some() {
         return !graph.op(op).kind.is(DEQUANTIZE);
     }
-    if !matches!(tensor.ty, Int8 | Int4 | Int2) || tensor.scales() == 0 {
+    if !matches!(tensor.ty, Int8 | Int4 | Int2) {
         return false;
     }
     let Some(facts) = input.target.facts_of(graph, op) else { return false };
@@ -127,8 +127,7 @@ impl Analysis for HybridVerdicts {
 }
 
 /// The verdicts on the quantised constants next to float that the ops of a subgraph read: constants
-/// whose readers were written for float32, and integer weights with scales beside a float32
-/// activation. Each is found out when it is first asked for, and holds until a patch changes the op
+/// whose readers were written for float32, and integer weights beside a float32 activation. Each is found out when it is first asked for, and holds until a patch changes the op
 /// or what it reads.
 #[derive(Debug, Default)]
 pub struct Verdicts {
