@@ -470,6 +470,40 @@ fn an_input_that_a_signature_takes_is_replaced_in_three_steps() {
 }
 
 #[test]
+fn no_bytes_of_a_constant_are_left_over() {
+    let (mut module, _) = chain();
+    let [ty, shape] = [(ElementType::Int8, 2), (ElementType::Float32, 1)];
+    let made = apply(&mut module, |p| _ = p.new_constant(float("w"), bytes(8))).tensors[0];
+    let left_over = |ty, shape: i32, taken, bytes| Reason::BytesLeftOver {
+        tensor: "w".into(),
+        ty,
+        shape: vec![shape],
+        taken,
+        bytes,
+    };
+    let narrow = |p: &mut Patch| p.set_type(made, ty.0);
+    assert_eq!(refuse(&mut module, narrow), left_over(ty.0, ty.1, 2, 8));
+    let short = |p: &mut Patch| p.change_tensor(made, TensorChange::Shape([1].into()));
+    assert_eq!(refuse(&mut module, short), left_over(shape.0, shape.1, 4, 8));
+    let longer = |p: &mut Patch| {
+        let buffer = p.add_constant(bytes(12));
+        p.set_buffer(made, buffer);
+    };
+    assert_eq!(refuse(&mut module, longer), left_over(ElementType::Float32, 2, 8, 12));
+    // Bytes that go with the type may come along, and what came so may go on so.
+    apply(&mut module, |p| {
+        let buffer = p.add_constant(bytes(2));
+        p.set_type(made, ElementType::Int8);
+        p.set_buffer(made, buffer);
+    });
+    apply(&mut module, |p| {
+        let mut odd = float("odd");
+        odd.buffer = BufferId(1);
+        p.add_tensor(odd);
+    });
+}
+
+#[test]
 fn a_constant_does_not_become_an_input() {
     let (mut module, c) = chain();
     let made = apply(&mut module, |p| _ = p.new_constant(float("w"), bytes(8))).tensors[0];

@@ -9,7 +9,8 @@ pub(super) use handles::{external, known_ops, record, signatures};
 use super::patch::{OpChange, OpRef, Patch, TensorChange, TensorRef};
 use super::refused::Reason;
 use crate::maps::{HashMap, IndexMap, IndexSet};
-use crate::{Attributes, Module, OpId, QuantizationDetails, TensorId, TensorLink};
+use crate::{Attributes, Module, OpId, QuantizationDetails, Tensor, TensorId, TensorLink};
+use bytes::Bytes;
 use handles::handles;
 use overlay::Overlay;
 
@@ -37,6 +38,7 @@ impl Overlay<'_> {
         self.outputs()?;
         self.values()?;
         self.ports()?;
+        self.bytes()?;
         meaning::check(self)
     }
 
@@ -144,6 +146,35 @@ impl Overlay<'_> {
             Some(output) => lost(output, "return"),
             None => Ok(()),
         }
+    }
+
+    /// What the patch makes of a constant takes all of its bytes: of more, kernels read the first,
+    /// which were those of something else. A verifier tells of fewer.
+    fn bytes(&self) -> Result<(), Reason> {
+        let left_over = |tensor: &Tensor, bytes: Option<&Bytes>| {
+            let taken = tensor.elements().and_then(|n| tensor.ty.bytes_for(n));
+            let whole = tensor.sparsity.is_some() || tensor.ty.bits().is_none();
+            let bytes = bytes.filter(|_| !whole)?.len() as u64;
+            taken.filter(|taken| *taken < bytes).map(|taken| (taken, bytes))
+        };
+        let came_so = |tensor| match tensor {
+            TensorRef::Old(id) => {
+                let before = self.graph.tensor(id);
+                let bytes = self.module.constants().constant(before.buffer);
+                left_over(before, bytes).is_some()
+            }
+            TensorRef::New(_) => false,
+        };
+        for (&tensor, after) in &self.after {
+            if let Some((taken, bytes)) = left_over(after, self.constant_after(tensor))
+                && !came_so(tensor)
+            {
+                let tensor = after.label().to_owned();
+                let (ty, shape) = (after.ty, after.shape.to_vec());
+                return Err(Reason::BytesLeftOver { tensor, ty, shape, taken, bytes });
+            }
+        }
+        Ok(())
     }
 
     /// Each tensor that the patch lets an op compute has no other producer afterwards.

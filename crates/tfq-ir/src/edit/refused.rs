@@ -3,7 +3,7 @@
 use crate::model::attributes::AttrError;
 use crate::ops::Contradiction;
 use crate::verify::cut_label;
-use crate::words::counted;
+use crate::words::{counted, grouped};
 use crate::{ElementType, visible};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -67,6 +67,12 @@ pub enum Reason {
         shape: Vec<i32>,
         dimension: i32,
     },
+    #[error(
+        "`{tensor}` would be {ty} {shape:?}, which takes {}, of a constant of {}",
+        counted(*taken, "byte"),
+        grouped(*bytes)
+    )]
+    BytesLeftOver { tensor: String, ty: ElementType, shape: Vec<i32>, taken: u64, bytes: u64 },
     #[error(
         "tensor `{tensor}`: its {what} would be {number}, which names no tensor; a handle such as \
          \"@0%0\" does, or {{\"new\": 0}} where the patch adds it"

@@ -4,7 +4,7 @@
 //! that contradicted before may go on doing so, and may come to where only more is known of its
 //! operands.
 
-use super::super::patch::{BufferRef, OpChange, OpRef, TensorRef};
+use super::super::patch::{OpChange, OpRef, TensorRef};
 use super::super::refused::Reason;
 use super::overlay::Overlay;
 use crate::maps::{HashMap, IndexSet};
@@ -191,13 +191,7 @@ impl<'a> After<'a> {
     fn operand(&self, id: TensorRef) -> OperandFacts<'_> {
         let odd = matches!(id, TensorRef::Old(id) if self.check.graph.oddity(id).is_some());
         let tensor = self.check.tensor_after(id);
-        let constants = self.check.module.constants();
-        let constant = match self.check.buffers.get(&id) {
-            Some(BufferRef::New(n)) => self.check.patch.constants.get(*n as usize),
-            Some(BufferRef::Old(buffer)) => constants.constant(*buffer),
-            None => constants.constant(tensor.buffer),
-        };
-        let constant = constant.filter(|_| !tensor.is_variable && !odd);
+        let constant = self.check.constant_after(id).filter(|_| !tensor.is_variable && !odd);
         OperandFacts::of(tensor, constant.map(|bytes| &bytes[..]))
     }
 

@@ -3,6 +3,7 @@
 use super::super::patch::{BufferRef, InsertionPoint, OpRef, Patch, TensorChange, TensorRef};
 use crate::maps::{HashMap, HashSet, IndexMap, IndexSet};
 use crate::{BufferId, Module, OpId, Subgraph, Tensor, TensorId};
+use bytes::Bytes;
 use std::cell::OnceCell;
 
 /// A patch whose handles are right, and what is often asked of it. Each of these is empty for most
@@ -109,10 +110,16 @@ impl<'a> Overlay<'a> {
 
     /// Whether the tensor has bytes in the file afterwards.
     pub(super) fn is_constant_after(&self, tensor: TensorRef) -> bool {
+        self.constant_after(tensor).is_some()
+    }
+
+    /// The bytes of the tensor afterwards, as stored.
+    pub(super) fn constant_after(&self, tensor: TensorRef) -> Option<&'a Bytes> {
+        let constants = self.module.constants();
         match self.buffers.get(&tensor) {
-            Some(BufferRef::New(_)) => true,
-            Some(BufferRef::Old(buffer)) => self.module.constants().constant(*buffer).is_some(),
-            None => self.module.constants().constant(self.tensor(tensor).buffer).is_some(),
+            Some(BufferRef::New(n)) => self.patch.constants.get(*n as usize),
+            Some(BufferRef::Old(buffer)) => constants.constant(*buffer),
+            None => constants.constant(self.tensor(tensor).buffer),
         }
     }
 
