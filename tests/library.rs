@@ -482,9 +482,12 @@ fn edits_that_spoil_a_model_are_refused() {
     assert!(error.help().is_some());
     // What a target does not run is no result of edits either.
     let half = r#"{"tfq_edits": 1, "edits": [{"edit": {"patch": {
-        "subgraph": 0, "label": "halve", "change_tensors": [
+        "subgraph": 0, "label": "halve", "add_constants": [{"base64": "HALVES"}], "change_tensors": [
             {"tensor": "WEIGHTS", "set": {"type": "FLOAT16"}},
+            {"tensor": "WEIGHTS", "set": {"buffer": {"new": 0}}},
             {"tensor": "WEIGHTS", "set": {"expressed": "FLOAT32"}}]}}}]}"#;
+    // 2560 bytes of 0.
+    let half = half.replace("HALVES", &format!("{}==", "A".repeat(3414)));
     let module = lifted(&file);
     let (_, weights) = common::tensor(&module, "weights").unwrap();
     let error = run(&half.replace("WEIGHTS", &weights.to_string()));

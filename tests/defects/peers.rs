@@ -526,4 +526,14 @@ fn what_does_not_run_is_not_written() {
     patch.set_quantization(id, Some(Arc::new(Quantization::symmetric(vec![1.0], 0))));
     module.apply(patch).unwrap();
     assert!(Optimizer::parse("").unwrap().run(module).is_err());
+    // Without a scale a kernel takes it for one of 0.
+    let mut module = lifted(&model("ops/fc_bias"));
+    let (sg, id) = common::tensor(&module, "weights").unwrap();
+    let buffer = module.add_constant(Bytes::from(vec![1; 1280]));
+    let mut patch = Patch::new(sg, "by hand");
+    patch.set_type(id, ElementType::Int8);
+    patch.set_buffer(id, buffer);
+    module.apply(patch).unwrap();
+    let error = Optimizer::parse("").unwrap().run(module).unwrap_err();
+    assert!(error.to_string().contains("the weight has no scale"), "{error}");
 }
