@@ -6,6 +6,7 @@ mod constant;
 mod element;
 mod entries;
 mod ids;
+pub(crate) mod metadata;
 pub(crate) mod module;
 mod notes;
 pub(crate) mod numbering;

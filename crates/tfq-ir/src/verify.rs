@@ -58,7 +58,7 @@ impl Module {
                 errors.push(error(format!("operator code {n}"), what));
             }
         }
-        for entry in &self.metadata {
+        for entry in self.metadata.iter() {
             if entry.buffer.0 as usize >= self.constants().len() {
                 let place = format!("metadata `{}`", entry.name.as_deref().unwrap_or(""));
                 errors.push(error(place, format!("there is no buffer {}", entry.buffer.0)));

@@ -310,6 +310,31 @@ fn a_version_for_an_op_that_is_gone_is_refused_and_not_logged() {
     assert_eq!(state(&again), before);
 }
 
+/// Callers find the first of a key only. What came in so may stay.
+#[test]
+fn no_two_signatures_get_one_key() {
+    let (mut module, c) = chain();
+    let named =
+        |key: Option<&str>| Signature { key: key.map(Into::into), ..signature(0, &[c.x], &[c.y]) };
+    let of = |keys: &[Option<&str>]| {
+        Edit::Signatures(keys.iter().map(|key| named(*key)).collect::<Vec<_>>())
+    };
+    module.apply(of(&[Some("a"), Some("b")])).unwrap();
+    for keys in [[Some("a"), Some("a")], [Some("a\0b"), Some("a")], [None, Some("")]] {
+        let error = module.apply(of(&keys)).unwrap_err();
+        let key = keys[1].unwrap().to_owned();
+        assert_eq!(error.reason, Reason::SignatureTwice { key }, "{keys:?}");
+    }
+    let error = module.apply(of(&[Some("k\0a"), Some("k\0b")])).unwrap_err().to_string();
+    assert!(error.contains("callers find the first only; for the runtime a key ends"), "{error}");
+
+    let twice = [named(Some("a")), named(Some("a"))].to_vec();
+    let mut twice = module.rebuilt(|parts| parts.signatures = twice);
+    twice.apply(of(&[Some("a"), Some("b"), Some("a")])).unwrap();
+    let error = twice.apply(of(&[Some("a"), Some("a"), Some("a")])).unwrap_err();
+    assert_eq!(error.reason, Reason::SignatureTwice { key: "a".to_owned() });
+}
+
 #[test]
 fn signatures_and_records_are_held_to_what_there_is() {
     let (mut module, c) = chain();
@@ -388,7 +413,8 @@ fn signatures_name_what_their_subgraph_takes_and_returns() {
     // What is there already is no fault of who sends it again, with more beside it.
     for (signature, _) in &wrong {
         let mut module = module.rebuilt(|parts| parts.signatures = vec![signature.clone()]);
-        told(&mut module, &[good.clone(), signature.clone()]).unwrap();
+        let beside = Signature { key: Some("beside".into()), ..good.clone() };
+        told(&mut module, &[beside, signature.clone()]).unwrap();
     }
     let mut module = module.rebuilt(|parts| parts.signatures = vec![number(&good, 9)]);
     let error = told(&mut module, &[number(&good, 8)]).unwrap_err();

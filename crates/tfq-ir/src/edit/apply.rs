@@ -94,8 +94,7 @@ impl Module {
                 told
             }
             Edit::Record(key, record) => {
-                let is_there =
-                    || self.metadata.iter().any(|entry| entry.name.as_ref() == Some(key));
+                let is_there = || self.metadata.find(key).is_some();
                 let is_ours = key.as_ref() == DEQUANT_CACHE_METADATA;
                 if !is_record_key(key) {
                     return Err(Reason::RecordKey(key.clone()));
@@ -146,7 +145,7 @@ impl Module {
 
     /// The bytes take the place of the old ones unless something else refers to those.
     fn put_metadata(&mut self, name: &str, bytes: Bytes) -> AddedAndDropped {
-        let at = self.metadata.iter().position(|e| e.name.as_deref() == Some(name));
+        let at = self.metadata.find(name);
         let old = at.map_or(BufferId::NONE, |at| self.metadata[at].buffer);
         if old != BufferId::NONE && self.buffer_uses(old) == 1 {
             Arc::make_mut(&mut self.constants).replace(old, bytes);
@@ -155,7 +154,7 @@ impl Module {
         }
         let buffer = Arc::make_mut(&mut self.constants).push(bytes);
         match at {
-            Some(at) => self.metadata[at].buffer = buffer,
+            Some(at) => self.metadata.set_buffer(at, buffer),
             None => self.metadata.push(Metadata { name: Some(name.into()), buffer }),
         }
         AddedAndDropped { constants: vec![buffer], ..AddedAndDropped::default() }
@@ -164,9 +163,9 @@ impl Module {
     /// Which constants were let go with the entries of this name.
     pub(super) fn drop_metadata(&mut self, name: &str) -> Vec<BufferId> {
         let mut released = Vec::new();
-        let is_it = |entry: &Metadata| entry.name.as_deref() == Some(name);
-        while let Some(at) = self.metadata.iter().position(is_it) {
-            let buffer = self.metadata.remove(at).buffer;
+        let removed: IndexSet<BufferId> =
+            self.metadata.remove(name).into_iter().map(|entry| entry.buffer).collect();
+        for buffer in removed {
             if buffer != BufferId::NONE && self.buffer_uses(buffer) == 0 {
                 Arc::make_mut(&mut self.constants).release(buffer);
                 released.push(buffer);

@@ -76,9 +76,7 @@ impl Module {
                 }
             }
         }
-        for entry in &mut self.metadata {
-            entry.buffer = place(entry.buffer).unwrap_or(entry.buffer);
-        }
+        self.metadata.renumber(|old| place(old).unwrap_or(old));
         for id in &mut self.metadata_buffer {
             if let Some(new) = u32::try_from(*id).ok().and_then(|id| place(BufferId(id))) {
                 *id = new.0 as i32;

@@ -1,7 +1,8 @@
 //! Records as a model is edited: those that became untrue are dropped.
 
 use super::log::Applied;
-use crate::{BufferId, Module, Record, numbering};
+use crate::model::numbering::kept_true;
+use crate::{BufferId, Module, Record};
 use std::sync::Arc;
 
 impl Module {
@@ -22,10 +23,11 @@ impl Module {
         };
         let untrue = self.records.iter().filter(|(_, record)| touched(record));
         let mut dropped: Vec<Arc<str>> = untrue.map(|(key, _)| key.clone()).collect();
-        let names = self.metadata.iter().filter_map(|entry| entry.name.as_ref());
-        dropped.extend(names.filter(|name| !self.records.contains_key(*name)).filter_map(|name| {
-            let known = numbering(name).filter(|known| known.kept_true)?;
-            known.numbers.common(applied.renumbers()).map(|_| name.clone())
+        let renumbers = applied.renumbers();
+        let outdated = kept_true().filter(|known| known.numbers.common(renumbers).is_some());
+        let names = outdated.map(|known| Arc::from(known.name));
+        dropped.extend(names.filter(|name: &Arc<str>| {
+            self.metadata.find(name).is_some() && !self.records.contains_key(name)
         }));
         dropped.iter().flat_map(|key| self.drop_record(key)).collect()
     }

@@ -80,6 +80,11 @@ pub enum Reason {
     QuantizationLink { tensor: String, what: &'static str, number: i32 },
     #[error("`{0}` would be an input and a constant, which no caller can set")]
     ConstantInput(String),
+    #[error(
+        "two signatures would have the key `{key}`, and callers find the first only{}",
+        cut_key(key)
+    )]
+    SignatureTwice { key: String },
     #[error("signature `{key}` would be of subgraph {subgraph}, of {}", counted(*of, "subgraph"))]
     SignatureSubgraph { key: String, subgraph: u32, of: usize },
     #[error("{port} would be {number}, which names no tensor; a handle such as \"@0%0\" does")]
@@ -129,4 +134,12 @@ pub enum Reason {
     Operator(i32),
     #[error("record `{0}` cannot say that: {1}")]
     Record(Arc<str>, String),
+}
+
+/// What explains keys that look different.
+fn cut_key(key: &str) -> &'static str {
+    match key.contains('\0') {
+        true => "; for the runtime a key ends before its first zero byte",
+        false => "",
+    }
 }

@@ -1,5 +1,6 @@
 //! The whole model.
 
+use super::metadata::MetadataList;
 use super::numbering::{Numbering, Numbers, numbering};
 use super::signature::SignaturePorts;
 use crate::edit::Log;
@@ -20,7 +21,7 @@ pub struct Module {
     pub(crate) description: Option<Arc<str>>,
     pub(crate) signatures: Vec<Signature>,
     pub(crate) signature_ports: SignaturePorts,
-    pub(crate) metadata: Vec<Metadata>,
+    pub(crate) metadata: MetadataList,
     pub(crate) metadata_buffer: Vec<i32>,
     pub(crate) external_buffer_groups: Vec<Option<Arc<str>>>,
     pub(crate) external_buffers: Vec<ExternalBuffer>,
@@ -68,7 +69,7 @@ impl ModuleParts {
             version: module.version,
             description: module.description.clone(),
             signatures: module.signatures.clone(),
-            metadata: module.metadata.clone(),
+            metadata: module.metadata.to_vec(),
             metadata_buffer: module.metadata_buffer.clone(),
             external_buffer_groups: module.external_buffer_groups.clone(),
             external_buffers: module.external_buffers.clone(),
@@ -90,7 +91,7 @@ impl ModuleParts {
             version: self.version,
             description: self.description,
             signatures: self.signatures,
-            metadata: self.metadata,
+            metadata: self.metadata.into(),
             metadata_buffer: self.metadata_buffer,
             external_buffer_groups: self.external_buffer_groups,
             external_buffers: self.external_buffers,
@@ -245,14 +246,13 @@ impl Module {
 
     /// How many metadata entries refer to a buffer, both lists of these counted.
     pub fn metadata_uses(&self, id: BufferId) -> usize {
-        self.metadata.iter().filter(|entry| entry.buffer == id).count()
+        self.metadata.uses(id)
             + self.metadata_buffer.iter().filter(|n| u32::try_from(**n) == Ok(id.0)).count()
     }
 
     /// The metadata entry of this name.
     pub fn metadata_bytes(&self, name: &str) -> Option<&Bytes> {
-        let entry = self.metadata.iter().find(|entry| entry.name.as_deref() == Some(name))?;
-        self.constants.get(entry.buffer)
+        self.constants.get(self.metadata[self.metadata.find(name)?].buffer)
     }
 
     /// Metadata of the model that would be wrong if these moved, and a kind of them that it

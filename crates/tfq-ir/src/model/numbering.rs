@@ -82,6 +82,11 @@ static NUMBERINGS: &[Numbering] = &[
     },
 ];
 
+/// Those that [`crate::Module`] keeps true.
+pub(crate) fn kept_true() -> impl Iterator<Item = &'static Numbering> {
+    NUMBERINGS.iter().filter(|numbering| numbering.kept_true)
+}
+
 /// What is known of the metadata entry of this name; `None` where it numbers nothing.
 pub fn numbering(name: &str) -> Option<&'static Numbering> {
     NUMBERINGS.iter().find(|numbering| numbering.name == name)

@@ -36,6 +36,9 @@ pub(in super::super) fn signatures(
     module: &Module,
     signatures: &[Signature],
 ) -> Result<(), Reason> {
+    if let Some(key) = twice(&module.signatures, signatures) {
+        return Err(Reason::SignatureTwice { key: key.to_owned() });
+    }
     let known = OnceCell::new();
     let known = || known.get_or_init(|| KnownSignatures::of(&module.signatures));
     signatures.iter().try_for_each(|signature| {
@@ -75,6 +78,26 @@ pub(in super::super) fn signatures(
         }
         Ok(())
     })
+}
+
+/// A key that more of these signatures have than had it before, where it is not the only one. To the
+/// runtime a key ends before its first zero byte.
+fn twice<'a>(before: &[Signature], signatures: &'a [Signature]) -> Option<&'a str> {
+    fn key(signature: &Signature) -> &str {
+        signature.key.as_deref().unwrap_or("")
+    }
+    fn shown(signature: &Signature) -> &str {
+        key(signature).split('\0').next().unwrap_or("")
+    }
+    let mut came: HashMap<&str, usize> = HashMap::default();
+    before.iter().for_each(|old| *came.entry(shown(old)).or_default() += 1);
+    let mut there: HashMap<&str, usize> = HashMap::default();
+    let again = signatures.iter().find(|signature| {
+        let count = there.entry(shown(signature)).or_default();
+        *count += 1;
+        *count > 1.max(came.get(shown(signature)).copied().unwrap_or(0))
+    });
+    again.map(key)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
