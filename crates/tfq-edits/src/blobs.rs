@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use indexmap::IndexMap;
 use std::cell::{Cell, RefCell};
-use std::collections::HashSet;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use tfq_text::side;
 
 /// Bytes of up to this many are written into the edit.
@@ -47,6 +48,11 @@ pub(crate) enum NoBlob {
     File(&'static str),
     #[error("with these, the bytes that edits name more than once take over {0} bytes of copies")]
     TooManyCopies(u64),
+}
+
+impl NoBlob {
+    pub(crate) const HELP_WITH_COPIES: &str =
+        "name a constant that has them, as {\"buffer\": 3}, which takes no room";
 }
 
 impl Blobs {
@@ -101,6 +107,41 @@ impl Blobs {
     /// Before edits are read.
     pub(crate) fn begin(&self) {
         self.left.set(self.most_copied);
+    }
+
+    pub(crate) fn too_many_copies(&self) -> NoBlob {
+        NoBlob::TooManyCopies(self.most_copied)
+    }
+
+    /// Counts the copies that these hashes ask for one after the other, none of which is made, and
+    /// says whether there is room for them. What cannot be given is told of when it is asked for.
+    pub(crate) fn count_copies<'a>(&self) -> impl FnMut(&'a str) -> bool + use<'a, '_> {
+        let mut left = self.most_copied;
+        let mut lengths: HashMap<&str, Option<u64>> = HashMap::new();
+        move |digits| {
+            let first = || {
+                let hash = blake3::Hash::from_hex(digits).ok()?;
+                let was_given = self.given.borrow().contains(&hash);
+                let length = self.length(&hash)?;
+                Some((length, was_given))
+            };
+            let length = match lengths.entry(digits) {
+                Entry::Occupied(known) => *known.get(),
+                Entry::Vacant(new) => {
+                    let found = first();
+                    new.insert(found.map(|(length, _)| length));
+                    found.filter(|(_, was_given)| *was_given).map(|(length, _)| length)
+                }
+            };
+            let Some(rest) = left.checked_sub(length.unwrap_or(0)) else { return false };
+            left = rest;
+            true
+        }
+    }
+
+    fn length(&self, hash: &blake3::Hash) -> Option<u64> {
+        let added = self.added.get(hash).map(|bytes| bytes.len() as u64);
+        added.or_else(|| self.file.as_ref()?.length(&hash.to_hex()))
     }
 
     /// Whether bytes of this length go here, and not into the edit.

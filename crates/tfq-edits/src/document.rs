@@ -1,11 +1,11 @@
 //! Documents of edits: what a run did, or what a plugin sends.
 
-use crate::VERSION;
-use crate::blobs::Blobs;
+use crate::blobs::{Blobs, NoBlob};
 use crate::error::EditsError;
 use crate::read::{At, EditReader};
-use crate::wire::{Document, Edit, Label, Step};
+use crate::wire::{Blob, Document, Edit, Label, Step};
 use crate::write::EditWriter;
+use crate::{MOST_BYTES, VERSION};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::fmt::Write;
@@ -108,6 +108,7 @@ impl Edits {
         // Another version may have other fields, so that it is the version that is wrong.
         let version = match &read {
             Ok(document) => Some(u64::from(document.tfq_edits)),
+            Err(_) if check_size(text).is_err() => None,
             Err(_) => version(text),
         };
         if let Some(version) = version.filter(|version| *version != u64::from(VERSION)) {
@@ -118,10 +119,42 @@ impl Edits {
         Ok(Self { document: read? })
     }
 
+    /// An error where bytes are named so often that their copies would take too much. It is known
+    /// before any is made.
+    fn check_copies(&self, blobs: &Blobs) -> Result<(), EditsError> {
+        let mut count = blobs.count_copies();
+        for (n, step) in self.document.edits.iter().enumerate() {
+            let mut fits = true;
+            step.edit.each_blob(&mut |blob| {
+                if let Blob::Blake3(digits) = blob {
+                    fits &= count(digits);
+                }
+            });
+            if !fits {
+                return Err(EditsError::new(format!("edits[{n}].edit"), blobs.too_many_copies())
+                    .help(Some(NoBlob::HELP_WITH_COPIES.to_owned())));
+            }
+        }
+        Ok(())
+    }
+
     /// Applies all of them in order, or none: where one does not fit the module stays as it was.
     pub fn apply(&self, module: &mut Module, blobs: &Blobs) -> Result<(), EditsError> {
+        self.apply_numbered(module, blobs).map(|_| ())
+    }
+
+    /// As [`Self::apply`]. Gives for each edit that the module then has more in its log, which of
+    /// these it is: one without effect is not there.
+    pub fn apply_numbered(
+        &self,
+        module: &mut Module,
+        blobs: &Blobs,
+    ) -> Result<Vec<usize>, EditsError> {
+        let mut numbers = Vec::new();
+        let start = module.edits().len();
         let mut changed = module.clone();
         blobs.begin();
+        self.check_copies(blobs)?;
         for (n, step) in self.document.edits.iter().enumerate() {
             let path = format!("edits[{n}].edit");
             let edit =
@@ -129,9 +162,10 @@ impl Edits {
             let pass = step.pass.as_ref().map(|pass| pass.as_str().into());
             let logged = LoggedEdit { edit: Arc::new(edit), pass };
             changed.replay(&[logged]).map_err(|error| EditsError::new(path, error))?;
+            numbers.resize(changed.edits().len() - start, n);
         }
         *module = changed;
-        Ok(())
+        Ok(numbers)
     }
 }
 
@@ -152,7 +186,33 @@ fn json(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).expect("keys are strings")
 }
 
+/// Each takes some 900 bytes of memory at the worst, where the JSON has less than 30: a tensor, an op.
+/// A run writes 20 for each op of a model that it quantises.
+const MOST_OBJECTS: usize = 2_000_000;
+/// The same for all other values, which take up to 32 bytes each.
+const MOST_VALUES: usize = 40_000_000;
+
+/// An error where a document would take far more memory than edits of models need, though it may
+/// be short.
+pub fn check_size(text: &str) -> Result<(), EditsError> {
+    let (mut objects, mut values) = (0, 0);
+    for byte in text.bytes() {
+        objects += usize::from(byte == b'{');
+        values += usize::from(byte == b',');
+    }
+    let too_much = match (text.len() as u64 > MOST_BYTES, objects > MOST_OBJECTS) {
+        (true, _) => format!("{} bytes, and may have {MOST_BYTES}", text.len()),
+        (_, true) => format!("{objects} objects, and may have {MOST_OBJECTS}"),
+        _ if values > MOST_VALUES => format!("{values} values, and may have {MOST_VALUES}"),
+        _ => return Ok(()),
+    };
+    let help = "make several documents of it, each for what the one before it gave; large \
+                constants go by hash, beside it";
+    Err(EditsError::new("", format!("the document has {too_much}")).help(Some(help.to_owned())))
+}
+
 fn parse<T: DeserializeOwned>(text: &str) -> Result<T, EditsError> {
+    check_size(text)?;
     let mut reader = serde_json::Deserializer::from_str(text);
     let value = serde_path_to_error::deserialize(&mut reader)
         .map_err(|error| EditsError::of_json(&error))?;

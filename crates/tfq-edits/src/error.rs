@@ -14,6 +14,7 @@ pub struct EditsError {
     /// What to do about it.
     pub help: Option<String>,
     missing_bytes: bool,
+    wrong_bytes: bool,
 }
 
 impl fmt::Display for EditsError {
@@ -35,7 +36,13 @@ const LONGEST_VALUE: usize = 80;
 impl EditsError {
     pub(crate) fn new(path: impl Into<String>, message: impl fmt::Display) -> Self {
         let message = cut(&visible(&message.to_string()), LONGEST);
-        Self { path: cut(&path.into(), LONGEST), message, help: None, missing_bytes: false }
+        Self {
+            path: cut(&path.into(), LONGEST),
+            message,
+            help: None,
+            missing_bytes: false,
+            wrong_bytes: false,
+        }
     }
 
     pub(crate) fn help(self, help: Option<String>) -> Self {
@@ -50,6 +57,16 @@ impl EditsError {
     /// Whether bytes that are named by hash are missing since none were sent along.
     pub fn is_missing_bytes(&self) -> bool {
         self.missing_bytes
+    }
+
+    /// That the side file has no bytes of a hash, or others.
+    pub(crate) fn of_wrong_bytes(self) -> Self {
+        Self { wrong_bytes: true, ..self }
+    }
+
+    /// Whether a side file was sent along that does not have bytes which are named by hash.
+    pub fn is_wrong_bytes(&self) -> bool {
+        self.wrong_bytes
     }
 
     /// What the reader of JSON says, in JSON's words.

@@ -1,6 +1,7 @@
 //! The JSON form, as types: what is not said here is no part of it, and the JSON Schema is made of
 //! it. Doc comments are the descriptions there.
 
+mod blobs;
 mod edit;
 mod op;
 mod patch;

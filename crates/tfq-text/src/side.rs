@@ -133,6 +133,13 @@ impl Reader {
         Ok(Self { entries })
     }
 
+    /// How many bytes there are of this hash, which nobody looks at yet.
+    pub fn length(&self, hash: &str) -> Option<u64> {
+        let at = self.entries.partition_point(|entry| entry.hash.as_str() < hash);
+        let entry = self.entries.get(at).filter(|entry| entry.hash == hash)?;
+        Some(entry.bytes.len() as u64)
+    }
+
     /// The bytes whose hash begins like this, if there are such and no others. Their place in
     /// the file comes along, so that a second use of the same bytes can be told.
     pub fn find(&self, digits: &str) -> Result<(usize, &Bytes), &'static str> {

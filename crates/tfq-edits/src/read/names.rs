@@ -86,10 +86,15 @@ impl EditReader<'_> {
         let count = self.module.constants().len();
         match id == 0 || (id as usize) < count {
             true => Ok(BufferId(id)),
-            false => Err(at.error(format!(
-                "there is no constant {id}: the model has {}",
-                counted(count, "buffer")
-            ))),
+            false => {
+                let what = format!(
+                    "there is no constant {id}: the model has {}",
+                    counted(count, "buffer")
+                );
+                let help = "where edits were taken out, those that add constants have to stay: \
+                            later numbers count them";
+                Err(at.error(what).help(Some(help.to_owned())))
+            }
         }
     }
 
@@ -125,14 +130,15 @@ impl EditReader<'_> {
                 })?;
                 self.blobs.get(&hash).map_err(|error| {
                     let help = match error {
-                        NoBlob::TooManyCopies(_) => {
-                            "name a constant that has them, as {\"buffer\": 3}, which takes no room"
-                        }
+                        NoBlob::TooManyCopies(_) => NoBlob::HELP_WITH_COPIES,
                         _ => "send them along, or in base64 where they are few",
                     };
-                    let is_missing = error == NoBlob::Missing;
-                    let error = at.error(error).help(Some(help.to_owned()));
-                    if is_missing { error.of_missing_bytes() } else { error }
+                    let told = at.error(&error).help(Some(help.to_owned()));
+                    match error {
+                        NoBlob::Missing => told.of_missing_bytes(),
+                        NoBlob::File(_) => told.of_wrong_bytes(),
+                        NoBlob::TooManyCopies(_) => told,
+                    }
                 })
             }
         }

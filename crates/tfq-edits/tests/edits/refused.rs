@@ -280,11 +280,56 @@ fn bytes_that_are_named_too_often_are_refused() {
     let found = refused_by(&module, &blobs, &edits(4));
     assert!(
         found.starts_with(
-            "edits[2].edit.constant.blake3: with these, the bytes that edits name more than once \
+            "edits[2].edit: with these, the bytes that edits name more than once \
              take over 2500 bytes of copies; "
         ),
         "{found}"
     );
+    // It is known before a copy is made: these would take more memory than there is.
+    let mut blobs = Blobs::new();
+    let large = blobs.add(vec![1; 16 << 20].into());
+    let json = edits(100_000).replace(&hash, &large);
+    assert!(refused_by(&module, &blobs, &json).starts_with("edits[257].edit: with these, "));
+}
+
+/// A short text may ask for much memory.
+#[test]
+fn documents_that_would_take_too_much_memory_are_refused() {
+    let (module, _) = chain();
+    let of = |tensors: usize| {
+        let list = vec![r#"{"type":"INT8","shape":[]}"#; tensors].join(",");
+        patch(&format!("\"add_tensors\": [{list}]"))
+    };
+    let found = refused_by(&module, &Blobs::new(), &document(&of(2_000_000)));
+    let wanted = "the document has 2000004 objects, and may have 2000000; make several documents";
+    assert!(found.starts_with(wanted), "{found}");
+    let zeros = vec!["0"; 40_000_010].join(",");
+    let found =
+        refused_by(&module, &Blobs::new(), &document(&format!("{{\"release\":[{zeros}]}}")));
+    assert!(found.contains(" values, and may have 40000000; "), "{found}");
+    let long = "x".repeat(256 << 20);
+    let found =
+        refused_by(&module, &Blobs::new(), &document(&format!("{{\"description\":\"{long}\"}}")));
+    assert!(found.contains(" bytes, and may have 268435456; "), "{found}");
+    // What a run of many ops writes is read.
+    Edits::parse(&document(&of(200_000))).unwrap();
+}
+
+/// Nothing looks through all entries for each.
+#[test]
+fn many_metadata_entries_take_no_longer_each() {
+    let edit = |n: usize| {
+        let content = "{\"base64\": \"AA==\"}";
+        format!("{{\"edit\": {{\"metadata\": {{\"name\": \"k{n}\", \"content\": {content}}}}}}}")
+    };
+    let each: Vec<String> = (0..100_000).chain(0..100_000).map(edit).collect();
+    let json = format!("{{\"tfq_edits\": 1, \"edits\": [{}]}}", each.join(", "));
+    let (mut module, _) = chain();
+    let start = std::time::Instant::now();
+    Edits::parse(&json).unwrap().apply(&mut module, &Blobs::new()).unwrap();
+    assert_eq!(module.metadata().len(), 100_000);
+    // With a look at each entry it takes minutes.
+    assert!(start.elapsed().as_secs() < 30, "{:?}", start.elapsed());
 }
 
 #[test]
