@@ -122,7 +122,37 @@ impl Debug {
     }
 }
 
+/// What a dump tells: before a pass, after it, what failed, or what changed.
+const DUMPS: [(&str, &str); 4] =
+    [("before", "tfg"), ("after", "tfg"), ("failure", "tfg"), ("diff", "diff")];
+
+/// Whether a file has a name that dumps have: `001-fold-constants-after.tfg`.
+fn is_dump_name(name: &str) -> bool {
+    let digits = name.len() - name.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let is_end = |(when, suffix): &(&str, &str)| name.ends_with(&format!("-{when}.{suffix}"));
+    digits >= 3 && name[digits..].starts_with('-') && DUMPS.iter().any(is_end)
+}
+
 impl Debug {
+    /// An error where an output has the name that a dump may get in the folder of dumps.
+    pub(crate) fn check_dumps(&self, outputs: &[&Path]) -> Result<(), Failure> {
+        let Some(dir) = self.print_ir_dir.as_deref().and_then(|dir| dir.canonicalize().ok()) else {
+            return Ok(());
+        };
+        let is_dump = |output: &&&Path| {
+            let name = output.file_name().and_then(|name| name.to_str());
+            let folder = outputs::folder_of(output).canonicalize().ok();
+            folder.as_deref() == Some(&dir) && name.is_some_and(is_dump_name)
+        };
+        let Some(output) = outputs.iter().find(is_dump) else { return Ok(()) };
+        let message =
+            format!("{} has the name of a model that --print-ir-dir keeps", named(output));
+        Err(Failure::usage(
+            &message,
+            "write to another file, or give --print-ir-dir another folder",
+        ))
+    }
+
     /// What is asked about a pass is asked about one that runs.
     pub(crate) fn check_passes(
         &self,
