@@ -267,6 +267,32 @@ fn files_in_folders_take_the_place_of_no_input() {
     assert_eq!(sandbox.names(), ["tfq-opt-reproducer.tfg"]);
 }
 
+/// The folder of dumps gets files under names of the tool's own.
+#[test]
+fn no_output_bears_the_name_of_a_dump() {
+    let sandbox = Sandbox::new();
+    let dir = sandbox.path("pd");
+    fs::create_dir(&dir).unwrap();
+    let call = |option: &str, name: &str, rest: &[&str]| {
+        let dump = dir.join(name);
+        let paths = [("--print-ir-dir", &*dir), (option, &dump)];
+        run(&words(&[&[FC, "--print-ir-after-all"], rest].concat(), &paths))
+    };
+    for (option, name, rest) in [
+        ("-o", "001-fold-constants-after.tfg", &["--emit=tflite"][..]),
+        ("-o", "001-fold-constants-after.tfg", &[]),
+        ("--edits", "002-remove-identities-after.tfg", &[]),
+        ("--trace", "1000-x-diff.diff", &[]),
+        ("--reproducer", "001-x-failure.tfg", &[]),
+    ] {
+        let error = fails(&call(option, name, rest), 2);
+        assert!(error.contains(&format!("{name} has the name of a model that --print-ir-dir")));
+        assert!(inside(&dir).is_empty(), "{name}");
+    }
+    succeeds(&call("-o", "01-after.tfg", &["-q"]));
+    assert!(inside(&dir).len() > 5);
+}
+
 #[test]
 fn two_outputs_are_two_files() {
     let sandbox = Sandbox::new();
@@ -439,7 +465,7 @@ fn what_never_ends_is_no_input() {
     }
     let mut replay = command(&["replay", FC, "-"]);
     let error = fails(&replay.stdin(fs::File::open(zero).unwrap()).output().unwrap(), 1);
-    assert!(error.contains("cannot read -: it has more than 1073741824 bytes"), "{error}");
+    assert!(error.contains("cannot read -: it has more than 268435456 bytes"), "{error}");
 }
 
 #[test]
@@ -453,6 +479,54 @@ fn edits_without_their_bytes_say_which_file_is_missing() {
     fs::remove_file(sandbox.path("e.json.bin")).unwrap();
     let error = fails(&run(&words(&["replay", FC], &[("", &edits)])), 1);
     assert!(error.contains("not there: ") && error.contains("e.json.bin is written"), "{error}");
+}
+
+/// Whatever is wrong with the side file, the one of the same run is what helps.
+#[test]
+fn a_side_file_that_is_not_that_of_the_edits_is_to_be_copied_anew() {
+    let sandbox = Sandbox::new();
+    let [edits, other] = ["e.json", "other.json"].map(|name| sandbox.path(name));
+    succeeds(&run(&words(&[FC], &[("--edits", &edits)])));
+    succeeds(&run(&words(&[DIGITS], &[("--edits", &other)])));
+    let [side, swapped] = ["e.json.bin", "other.json.bin"].map(|name| sandbox.path(name));
+    let (own, swapped) = (fs::read(&side).unwrap(), fs::read(&swapped).unwrap());
+    let damaged = own.iter().enumerate().map(|(n, byte)| byte ^ u8::from(n == own.len() - 1));
+    let damaged: Vec<u8> = damaged.collect();
+    let empty = [b"TFGSIDE1".as_slice(), &[0; 8]].concat();
+    for bytes in [&own[..own.len() / 2], &swapped, &empty, &damaged] {
+        fs::write(&side, bytes).unwrap();
+        let error = fails(&run(&words(&["replay", FC], &[("", &edits)])), 1);
+        assert!(error.contains("the side file"), "{error}");
+        assert!(error.contains("help: copy the file here that the run wrote beside "), "{error}");
+    }
+}
+
+#[test]
+fn edits_of_another_target_are_to_be_made_anew() {
+    let sandbox = Sandbox::new();
+    let edits = sandbox.path("e.json");
+    succeeds(&run(&words(&[DIGITS], &[("--edits", &edits)])));
+    for target in ["tflite-2.3", "gpu", "tflm"] {
+        let target = format!("--target={target}");
+        let error = fails(&run(&words(&["replay", DIGITS, &target], &[("", &edits)])), 1);
+        assert!(error.contains("of the model before them, with ") && error.contains(&target));
+    }
+}
+
+#[test]
+fn edits_are_read_with_a_mark_and_told_from_models() {
+    let json = "\u{feff}{\"tfq_edits\": 1, \"edits\": []}";
+    let sandbox = Sandbox::new().with("e.json", json.as_bytes());
+    let edits = sandbox.path("e.json");
+    succeeds(&run(&words(&["replay", FC], &[("", &edits)])));
+    let error = fails(&run(&words(&["replay"], &[("", &edits), ("", Path::new(FC))])), 1);
+    assert!(error.contains("the order is MODEL EDITS"), "{error}");
+    for (model, edits) in [("-", "-"), ("/dev/stdin", "/dev/stdin"), ("/dev/stdin", "-")] {
+        let mut call = command(&["replay", model, edits]);
+        let error =
+            fails(&call.stdin(fs::File::open(root().join(FC)).unwrap()).output().unwrap(), 2);
+        assert!(error.contains("are both standard input"), "{error}");
+    }
 }
 
 /// Each output in a folder that is not there, in the place of a folder, and where nothing can

@@ -493,7 +493,8 @@ fn edits_that_spoil_a_model_are_refused() {
     let error = run(&half.replace("WEIGHTS", &weights.to_string()));
     let Error::Replayed { error: inner, first: None } = &error else { panic!("{error}") };
     assert!(matches!(**inner, Error::Unrunnable { .. }), "{error}");
-    let help = "let the edits do what `insert-dequant` does, too";
+    let help = "let the edits do what `insert-dequant` does, too; those of another target are to \
+                be made anew of the model before them, with --target=litert";
     assert_eq!(error.help().as_deref(), Some(help));
     assert_eq!(error.to_string(), inner.to_string());
     // Nor what it does not load.
@@ -517,7 +518,7 @@ fn edits_that_spoil_a_model_are_refused() {
     let error = run(include_str!("cli/files/malformed.edits.json"));
     let Error::Replayed { error: inner, first: Some(first) } = &error else { panic!("{error}") };
     assert!(matches!(**inner, Error::Malformed(_)), "{error}");
-    assert_eq!(first, "add a short constant");
+    assert_eq!((first.0, &*first.1), (1, "add a short constant"));
 }
 
 const CALLS: &str = "tfg 1 quant

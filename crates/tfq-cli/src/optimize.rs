@@ -13,9 +13,10 @@ use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use tfq_edits::file_hash;
-use tfq_ir::counted;
+use tfq_ir::{ElementType, counted};
 use tfq_opt::debug::Reproducer;
 use tfq_opt::pass::{Pipeline, SpanKind, Timeline};
+use tfq_opt::target::{Granularity, Objective, Target};
 use tfq_opt::{Optimizer, Source};
 use tfq_tflite::Access;
 
@@ -92,6 +93,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
             dry_run: args.dry_run,
             passes_named: args.passes.is_some() || args.pipeline.is_some(),
             timing: args.timing,
+            hints: hints(args, optimizer.target()),
             remarks: args.remarks.as_deref(),
         },
         replayed: None,
@@ -214,6 +216,25 @@ fn inputs(args: &Args) -> Inputs {
     Inputs { model, others, ..Inputs::default() }
 }
 
+/// What else the target could take where the default pipeline leaves constants as they are.
+fn hints(args: &Args, target: &Target) -> Vec<(&'static str, String)> {
+    let named = args.passes.as_deref().is_some_and(|passes| passes.trim() != "default");
+    if named || args.pipeline.is_some() || args.debug.run_reproducer.is_some() {
+        return Vec::new();
+    }
+    let halves = || {
+        let passes = "quantize-weights{type=float16},insert-dequant";
+        format!("--passes='{passes}' stores them in half the bytes")
+    };
+    let smaller = || "--prefer=size weighs the file alone".to_owned();
+    let dequantizes = |ty| target.dequantize_supports(ty, Granularity::PerTensor);
+    let takes_halves = dequantizes(ElementType::Float16) && !dequantizes(ElementType::Int8);
+    let is_for_size = args.prefer.is_some() || target.prefer() == Objective::Size;
+    let halves = takes_halves.then(|| ("no kernel", halves()));
+    let smaller = (!is_for_size).then(|| ("better float32", smaller()));
+    halves.into_iter().chain(smaller).collect()
+}
+
 /// Whatever is written can be written, and is none of the files that are read.
 fn check_outputs(
     args: &Args,
@@ -226,7 +247,9 @@ fn check_outputs(
     let edits_side = args.edits().and_then(replay::side_file);
     let others =
         [args.edits(), edits_side.as_deref(), debug.trace.as_deref(), debug.reproducer.as_deref()];
-    let others = others.into_iter().flatten().collect();
+    let others: Vec<&Path> = others.into_iter().flatten().collect();
+    let all = [output, side.as_deref()].into_iter().flatten();
+    debug.check_dumps(&all.chain(others.iter().copied()).collect::<Vec<_>>())?;
     let outputs = Outputs { result: output, side: side.as_deref(), others };
     outputs::check(&outputs, inputs, Some(args.overwrite))
 }

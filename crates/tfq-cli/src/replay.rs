@@ -9,11 +9,11 @@ use super::tool;
 use std::ffi::OsString;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
-use tfq_edits::{Blobs, Edits, EditsError, file_hash};
+use tfq_edits::{Blobs, Edits, EditsError, MOST_BYTES, check_size, file_hash};
 use tfq_ir::{Module, Record};
 use tfq_opt::pass::{Pipeline, Timeline};
 use tfq_opt::{Error, Optimized, Optimizer};
-use tfq_tflite::{Access, Image, MOST_TEXT};
+use tfq_tflite::{Access, Image};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -21,7 +21,7 @@ pub(crate) struct Args {
     model: PathBuf,
 
     /// The edits, as JSON: see docs/edits.md; - reads standard input. Bytes that they name by hash
-    /// are in the file of the same name with .bin behind it
+    /// are in the file of the same name with .bin behind it, which is renamed with it
     edits: PathBuf,
 
     /// Where the result goes; - writes to standard output. Without it nothing is written
@@ -75,7 +75,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         outputs::check_json(output)?;
     }
     outputs::check(&outputs, &inputs, Some(args.overwrite))?;
-    if model::is_standard(&args.model) && model::is_standard(&args.edits) {
+    if is_stdin(&args.model) && is_stdin(&args.edits) {
         let help = "give one of them as a file";
         return Err(Failure::usage("the model and the edits are both standard input", help));
     }
@@ -85,12 +85,14 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     optimizer.lift.drop_unknown = args.reading.drop_unknown;
     optimizer.allow_unloadable = args.allow_unloadable;
     optimizer.lower.placement = args.constants.into();
-    let model = model::source(&args.model, &args.reading, Access::Whole)?;
+    let model = model::source(&args.model, &args.reading, Access::Whole)
+        .map_err(|failure| maybe_swapped(args, failure))?;
+    let swapped = |failure| maybe_swapped(args, failure);
     if inputs.add_constants(&args.model, &model.external_groups()) {
         outputs::check(&outputs, &inputs, Some(args.overwrite))?;
     }
     let bytes_in = model.size(&args.model)?;
-    let edits = read_edits(&args.edits)?;
+    let edits = read_edits(&args.edits).map_err(swapped)?;
     if edits.model().is_some() {
         let checked = edits.check_model(&file_hash(&model.file));
         checked.map_err(|error| Failure::model(&args.edits, error.into()))?;
@@ -98,7 +100,8 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let blobs = match &edits_side {
         Some(name) => {
             Blobs::from_side_file(&model::read(name, Access::Parts)?).map_err(|what| {
-                Failure::Model { message: format!("{}: {what}", named(name)), help: None }
+                let (message, help) = (format!("{}: {what}", named(name)), copy_side(&args.edits));
+                Failure::Model { message, help: Some(help) }
             })?
         }
         None => Blobs::new(),
@@ -145,6 +148,15 @@ fn erased_entries(module: &Module) -> usize {
     module.records().map(|(_, record)| erased(record)).sum()
 }
 
+/// What to do about a side file that is not the one of these edits, or not whole.
+fn copy_side(edits: &Path) -> String {
+    format!(
+        "copy the file here that the run wrote beside {}: both are of one run, and have one name \
+         but for .bin",
+        named(edits)
+    )
+}
+
 /// What is wrong with the edits. Where bytes are missing, it is their side file that is.
 fn of_edits(args: &Args, has_side: bool, mut error: EditsError) -> Failure {
     if error.is_missing_bytes() && !has_side {
@@ -166,13 +178,16 @@ fn of_edits(args: &Args, has_side: bool, mut error: EditsError) -> Failure {
             }
         });
     }
+    if error.is_wrong_bytes() {
+        error.help = Some(copy_side(&args.edits));
+    }
     Failure::model(&args.edits, error.into())
 }
 
 fn read_edits(file: &Path) -> Result<Edits, Failure> {
     let text = match model::is_standard(file) {
-        true => tfq_tflite::read_text_of(io::stdin().lock(), MOST_TEXT),
-        false => tfq_tflite::read_text(file, MOST_TEXT),
+        true => tfq_tflite::read_text_of(io::stdin().lock(), MOST_BYTES),
+        false => tfq_tflite::read_text(file, MOST_BYTES),
     };
     let text = text.map_err(|error| {
         let failure = Failure::file("cannot read", file, &error);
@@ -184,7 +199,28 @@ fn read_edits(file: &Path) -> Result<Edits, Failure> {
             _ => failure,
         }
     })?;
-    Edits::parse(&text).map_err(|error| Failure::model(file, error.into()))
+    // Editors of Windows put a mark before a text.
+    let json = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    Edits::parse(json).map_err(|error| Failure::model(file, error.into()))
+}
+
+/// Whether a name leads to standard input.
+fn is_stdin(file: &Path) -> bool {
+    model::is_standard(file) || tfq_tflite::is_same_file(file, Path::new("/dev/stdin"))
+}
+
+/// Adds the order of the arguments where the model looks like edits.
+fn maybe_swapped(args: &Args, failure: Failure) -> Failure {
+    let start = std::fs::File::open(&args.edits).ok().and_then(|file| {
+        let mut start = [0; 8];
+        std::io::Read::read_exact(&mut &file, &mut start).ok()?;
+        Some(start)
+    });
+    let is_model = |start: [u8; 8]| &start[4..] == b"TFL3" || tfq_opt::is_text(&start);
+    match args.edits.is_file() && start.is_some_and(is_model) {
+        true => failure.with_note("the order is MODEL EDITS, and the second is a model"),
+        false => failure,
+    }
 }
 
 /// Where the bytes go that edits in this file name by hash.
@@ -217,6 +253,11 @@ pub(super) fn add_edits(
         }
         None => None,
     };
-    files.add_bytes(file, edits.for_model(model).to_json())?;
+    let json = edits.for_model(model).to_json();
+    check_size(&json).map_err(|error| Failure::Model {
+        message: format!("cannot write {}: nobody would read it: {error}", named(file)),
+        help: Some("leave out --edits, or run fewer passes at a time".to_owned()),
+    })?;
+    files.add_bytes(file, json)?;
     Ok(Written { edits: file.to_owned(), side_file })
 }

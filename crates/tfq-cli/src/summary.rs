@@ -21,6 +21,8 @@ pub(crate) struct Run<'a> {
     /// Whether the user named the passes.
     pub(crate) passes_named: bool,
     pub(crate) timing: bool,
+    /// What the user could ask for where constants are left unchanged, by the reason for that.
+    pub(crate) hints: Vec<(&'static str, String)>,
     /// The pass whose remarks are wanted, or `""` for those of all; `None` where none are.
     pub(crate) remarks: Option<&'a str>,
 }
@@ -129,7 +131,9 @@ impl Summary<'_> {
             writeln!(out, "  larger by {by} bytes: {grown} of the {which}")?;
         }
         for (rule, skipped) in self.optimized.report.left_by_rule() {
-            writeln!(out, "  left unchanged: {skipped} {rule}")?;
+            let hint = self.run.hints.iter().find(|(of, _)| *of == rule);
+            let hint = hint.map_or(String::new(), |(_, hint)| format!("; {hint}"));
+            writeln!(out, "  left unchanged: {skipped} {rule}{hint}")?;
         }
         let (target, result) = (&self.run.target, self.optimized);
         // A model that is not even loaded has the same faults twice.

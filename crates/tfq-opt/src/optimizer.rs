@@ -113,8 +113,9 @@ pub enum Error {
     Replayed {
         /// What is wrong with it.
         error: Box<Error>,
-        /// What the first edit is called after which it is not well-formed, where it is not.
-        first: Option<String>,
+        /// The first edit after which it is not well-formed, where it is not: its number, and what
+        /// it is called.
+        first: Option<(usize, String)>,
     },
 }
 
@@ -147,13 +148,23 @@ impl Error {
                 Some(format!("run {} before it", one_of(ensured_by)?))
             }
             Self::Replayed { error, first } => match (&**error, first) {
-                (_, Some(label)) => {
+                (_, Some((n, label))) => {
                     let label = visible(label);
-                    Some(format!("it is so from the edit `{label}` on, which is to be corrected"))
+                    Some(format!(
+                        "it is so from edits[{n}] on, `{label}`, which is to be corrected"
+                    ))
                 }
-                (Self::Unrunnable { mended_by, .. }, None) => {
-                    let passes = one_of(mended_by)?;
-                    Some(format!("let the edits do what {passes} does, too"))
+                (Self::Unrunnable { mended_by, target, .. }, None) => {
+                    Some(match one_of(mended_by) {
+                        Some(passes) => format!(
+                            "let the edits do what {passes} does, too; those of another target are to \
+                         be made anew of the model before them, with --target={target}"
+                        ),
+                        None => format!(
+                            "the edits are of another target, as it seems: make them anew of the model \
+                         before them, with --target={target}"
+                        ),
+                    })
                 }
                 (Self::Unloadable { .. }, None) => {
                     Some("the edits ask for it, and are to be corrected".to_owned())
@@ -318,9 +329,10 @@ impl Optimizer {
         let mut timeline = Timeline::default();
         let (start, input) = self.read(source.into(), &mut timeline)?;
         let mut module = start.clone();
-        timeline.span(SpanKind::File, "replay", || edits.apply(&mut module, blobs))?;
+        let apply = || edits.apply_numbered(&mut module, blobs);
+        let numbers = timeline.span(SpanKind::File, "replay", apply)?;
         if let Err(error) = well_formed(&module) {
-            let (error, first) = (Box::new(error), first_malformed(start, &module));
+            let (error, first) = (Box::new(error), first_malformed(start, &module, &numbers));
             return Err(Error::Replayed { error, first });
         }
         tfq_pass::update_versions(&mut module, &start, &self.target);
@@ -591,13 +603,13 @@ impl Optimized {
 }
 
 /// What the first edit since `start` is called after which the module is not well-formed.
-fn first_malformed(start: Module, module: &Module) -> Option<String> {
+fn first_malformed(start: Module, module: &Module, numbers: &[usize]) -> Option<(usize, String)> {
     let edits = module.edits().get(start.edits().len()..)?;
     let mut state = start;
-    let first = edits.iter().find(|logged| {
-        state.replay(std::slice::from_ref(*logged)).is_err() || state.verify().is_err()
+    let first = edits.iter().position(|logged| {
+        state.replay(std::slice::from_ref(logged)).is_err() || state.verify().is_err()
     })?;
-    Some(cut_label(&first.edit.label()).to_owned())
+    Some((*numbers.get(first)?, cut_label(&edits[first].edit.label()).to_owned()))
 }
 
 fn well_formed(module: &Module) -> Result<(), Error> {

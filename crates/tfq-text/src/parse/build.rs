@@ -234,7 +234,8 @@ fn check_metadata(raw: &Raw) -> Parsed<()> {
             }
             (false, true) => {
                 let message = "there is a record of this name, which is written in its place";
-                let help = "leave out the metadata, or the record";
+                let help = "write `of record` behind the name, where it is only the place of the \
+                            record, or leave out one of both";
                 return fail_with(entry.span.clone(), message, help);
             }
             _ => (),

@@ -63,7 +63,10 @@ fn a_record_that_cannot_be_is_refused() {
 fn metadata_of_a_record_says_so_or_is_refused() {
     let with =
         |metadata: &str| MODEL.replace("tfg 1 types\n", &format!("tfg 1 types\n\n{metadata}\n"));
-    let found = error(&with("metadata \"acme.ranges\" = b\"old\"")).to_string();
+    let error_of_old = error(&with("metadata \"acme.ranges\" = b\"old\""));
+    let help = error_of_old.help.as_deref().unwrap();
+    assert!(help.starts_with("write `of record` behind the name"), "{help}");
+    let found = error_of_old.to_string();
     assert!(
         found.contains("there is a record of this name, which is written in its place"),
         "{found}"
