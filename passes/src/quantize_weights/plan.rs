@@ -41,6 +41,11 @@ impl Plan {
         self.obstacle.as_deref()
     }
 
+    /// Whether every reader reads it directly, and nothing else matters.
+    pub(super) fn is_read_by_all(&self, uses: &[WeightUse], prefer: Objective) -> bool {
+        self.direct == uses.len() && prefer != Objective::Ram
+    }
+
     /// Whether it is to be used instead of one that would come before it.
     pub(super) fn is_better(&self, than: &Self, prefer: Objective) -> bool {
         match (prefer, self.held, than.held) {

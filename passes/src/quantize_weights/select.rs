@@ -216,6 +216,10 @@ impl Select<'_> {
         let mut drawbacks = Vec::new();
         let mut candidates: VecDeque<Form> = self.candidates(uses).into();
         while let Some(form) = candidates.pop_front() {
+            // No form is read by more readers, and the first of those that are is the best.
+            if best.as_ref().is_some_and(|best| best.is_read_by_all(uses, self.prefer)) {
+                break;
+            }
             let plan = match self.plan(uses, tensors, form) {
                 Ok(plan) if best.as_ref().is_none_or(|best| plan.is_better(best, self.prefer)) => {
                     match self.spoiled(uses, tensors, &plan.form) {
