@@ -235,8 +235,7 @@ fn floats<'a>(m: &Match<'a>) -> Option<&'a [u8]> {
 
 /// The constant's bytes, as many as its shape asks for: a buffer may have more.
 fn stored<'a>(m: &Match<'a>) -> Option<&'a [u8]> {
-    let w = m.tensor("w");
-    let needed = w.ty.bytes_for(w.elements()?)?;
+    let needed = m.tensor("w").byte_len()?;
     m.bytes("w")?.get(..usize::try_from(needed).ok()?)
 }
 

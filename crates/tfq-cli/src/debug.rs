@@ -141,7 +141,7 @@ impl Debug {
         };
         let is_dump = |output: &&&Path| {
             let name = output.file_name().and_then(|name| name.to_str());
-            let folder = outputs::folder_of(output).canonicalize().ok();
+            let folder = tfq_tflite::folder_of(output).canonicalize().ok();
             folder.as_deref() == Some(&dir) && name.is_some_and(is_dump_name)
         };
         let Some(output) = outputs.iter().find(is_dump) else { return Ok(()) };

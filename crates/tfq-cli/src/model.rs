@@ -108,7 +108,7 @@ pub(crate) fn is_stream(name: &Path) -> bool {
 pub(crate) fn read(input: impl AsRef<Path>, access: Access) -> Result<Bytes, Failure> {
     let input = input.as_ref();
     let is_wanted = |start: &[u8]| {
-        start.get(4..8) == Some(b"TFL3") || tfq_opt::is_text(start) || is_side_file(start)
+        tfq_tflite::is_model(start) || tfq_opt::is_text(start) || is_side_file(start)
     };
     let bytes = if is_standard(input) {
         tfq_tflite::read_all_of(io::stdin().lock(), is_wanted)

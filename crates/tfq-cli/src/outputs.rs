@@ -5,7 +5,7 @@ use super::model::{external_groups, is_standard, is_standard_output, is_stream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tfq_ir::Module;
-use tfq_tflite::{check_can_write, is_same_file};
+use tfq_tflite::{check_can_write, folder_of, is_same_file};
 
 /// Whether an input may be lost.
 #[derive(Clone, Copy, Debug, Default, clap::Args)]
@@ -66,9 +66,9 @@ pub(crate) fn constants_of(model: &Path, groups: &[Arc<str>]) -> Vec<PathBuf> {
     if groups.is_empty() {
         return Vec::new();
     }
-    let real = model.canonicalize().ok().map(|model| folder_of(&model));
-    let folders = [Some(folder_of(model)), real];
-    let in_folder = |folder: &PathBuf| groups.iter().map(|group| folder.join(&**group)).collect();
+    let real = model.canonicalize().ok();
+    let folders = [Some(folder_of(model)), real.as_deref().map(folder_of)];
+    let in_folder = |folder: &&Path| groups.iter().map(|group| folder.join(&**group)).collect();
     folders.iter().flatten().flat_map(|folder| -> Vec<PathBuf> { in_folder(folder) }).collect()
 }
 
@@ -79,14 +79,6 @@ pub(crate) fn goes_along(model: &Path, output: Option<&Path>, result: &Module) -
     let groups = if here == there { Vec::new() } else { external_groups(result) };
     let beside = groups.iter().filter(|group| !Path::new(&***group).is_absolute());
     beside.map(|group| group.to_string()).collect()
-}
-
-/// The folder that a file is in.
-pub(crate) fn folder_of(file: &Path) -> PathBuf {
-    match file.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
-        _ => PathBuf::from("."),
-    }
 }
 
 /// An error where one of the outputs cannot be written, is written twice, or is an input.

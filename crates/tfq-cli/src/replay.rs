@@ -216,7 +216,7 @@ fn maybe_swapped(args: &Args, failure: Failure) -> Failure {
         std::io::Read::read_exact(&mut &file, &mut start).ok()?;
         Some(start)
     });
-    let is_model = |start: [u8; 8]| &start[4..] == b"TFL3" || tfq_opt::is_text(&start);
+    let is_model = |start: [u8; 8]| tfq_tflite::is_model(&start) || tfq_opt::is_text(&start);
     match args.edits.is_file() && start.is_some_and(is_model) {
         true => failure.with_note("the order is MODEL EDITS, and the second is a model"),
         false => failure,

@@ -220,7 +220,7 @@ impl Verify<'_> {
             }
             // Sparse tensors hold fewer elements than their shape says.
             if tensor.sparsity.is_none() && tensor.ty.bits().is_some() {
-                let needed = tensor.elements().and_then(|n| tensor.ty.bytes_for(n));
+                let needed = tensor.byte_len();
                 match needed {
                     None => self.broken(
                         n,

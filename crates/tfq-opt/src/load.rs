@@ -67,7 +67,7 @@ fn not_utf8(source: &[u8], at: usize) -> Error {
 /// Whether the bytes are meant as the text form of a model: no flatbuffer with its identifier,
 /// and the first thing that stands there is what a text begins with. The first megabyte tells.
 pub fn is_text(input: &[u8]) -> bool {
-    input.get(4..8) != Some(b"TFL3") && text::is_text(input)
+    !tfq_tflite::is_model(input) && text::is_text(input)
 }
 
 impl crate::Source<'_> {

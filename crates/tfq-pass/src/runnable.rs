@@ -209,27 +209,21 @@ impl RunCheck<'_> {
             return found;
         }
         for (slot, verdict) in self.verdicts((sg, op)) {
-            // Nothing is wrong with most, and that is seen without asking more.
-            if matches!(*verdict, Eligibility::Hybrid { .. }) {
-                continue;
-            }
             let operand = graph.operand(op, slot).expect("it has a verdict");
             let tensor = graph.tensor(operand);
-            let pending = tensor.expressed.is_some();
-            // A model keeps what it computed with a weight that came in so, right or wrong.
             let form = WeightForm::of(tensor);
-            if !pending
-                && !matches!(*verdict, Eligibility::OwnTensor { .. })
-                && !changed.contains(&operand)
-                && target.computes(input.weight(op, slot), &form)
-            {
-                continue;
-            }
+            let came_so = || {
+                tensor.expressed.is_none()
+                    && !changed.contains(&operand)
+                    && target.computes(input.weight(op, slot), &form)
+            };
             let label = tensor.label();
             let kind = discriminant(&*verdict);
             let what = match &*verdict {
                 Eligibility::Hybrid { .. } => continue,
                 Eligibility::OwnTensor { reason, .. } => shares(module, sg, op, operand, reason),
+                // A model keeps what it computed with a weight that came in so, right or wrong.
+                _ if came_so() => continue,
                 Eligibility::PassThrough => Unrunnable {
                     place: place(),
                     what: format!("it copies the codes of `{label}` into a float32 result"),

@@ -4,7 +4,7 @@ mod destination;
 mod temporary;
 mod write;
 
-pub use destination::{Links, is_same_file, is_standard_output, is_stream};
+pub use destination::{Links, folder_of, is_same_file, is_standard_output, is_stream};
 #[cfg(unix)]
 pub(crate) use temporary::remove_all as remove_temporaries;
 pub use temporary::{TemporaryFolder, remove_temporaries_on_signals};
@@ -13,11 +13,11 @@ pub use write::{
 };
 
 use crate::mapped;
+use crate::metadata::is_model;
 use bytes::Bytes;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
-use tfq_schema::tflite::MODEL_IDENTIFIER;
 
 /// How much of a file will be looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +47,7 @@ pub fn read(path: &Path, access: Access) -> io::Result<Bytes> {
         return read_all(file);
     }
     // What is no model need not be read to the end to see that.
-    let populate = access == Access::Whole && is_model(&mut file)?;
+    let populate = access == Access::Whole && begins_as_model(&mut file)?;
     mapped::map(path, file, &meta, populate)
 }
 
@@ -61,10 +61,10 @@ pub fn read_copy(path: &Path) -> io::Result<Bytes> {
 }
 
 /// Whether a file has the identifier of the format. What is read of it is its first bytes.
-fn is_model(file: &mut File) -> io::Result<bool> {
+fn begins_as_model(file: &mut File) -> io::Result<bool> {
     let mut first = [0; 8];
     match file.read_exact(&mut first) {
-        Ok(()) => Ok(first[4..] == *MODEL_IDENTIFIER.as_bytes()),
+        Ok(()) => Ok(is_model(&first)),
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
         Err(error) => Err(error),
     }

@@ -17,9 +17,9 @@ mod trailer;
 
 pub use annotations::dequant_cache_bytes;
 pub use file::{
-    Access, Links, MOST_TEXT, TemporaryFolder, Together, WriteError, check_can_write, is_same_file,
-    is_standard_output, is_stream, read, read_all, read_all_of, read_copy, read_text, read_text_of,
-    remove_temporaries_on_signals, write_atomically, write_bytes, write_together,
+    Access, Links, MOST_TEXT, TemporaryFolder, Together, WriteError, check_can_write, folder_of,
+    is_same_file, is_standard_output, is_stream, read, read_all, read_all_of, read_copy, read_text,
+    read_text_of, remove_temporaries_on_signals, write_atomically, write_bytes, write_together,
 };
 pub use foreign::is_lfs_pointer;
 pub use image::Image;
@@ -28,4 +28,5 @@ pub use lower::{LowerError, LowerOptions, Placement, lower, lower_into};
 pub use mapped::{
     Changed, check_inputs, end_on_lost_bytes, name_of_open_file, outputs_depend_on_all_inputs,
 };
+pub use metadata::is_model;
 pub use scan::Unknown;

@@ -1,6 +1,7 @@
 //! `.tflite` bytes to a [`Module`].
 
 use crate::foreign::{Foreign, recognise};
+use crate::metadata::is_model;
 use crate::scan::{self, Fault, Scan, field_at, u32_at};
 use crate::{annotations, options, records, trailer};
 use bytes::Bytes;
@@ -92,7 +93,7 @@ fn verify(file: &[u8]) -> Result<(fb::Model<'_>, Scan), LiftError> {
     if file.is_empty() {
         return Err(LiftError::Empty);
     }
-    if file.len() < 8 || &file[4..8] != fb::MODEL_IDENTIFIER.as_bytes() {
+    if !is_model(file) {
         let Foreign { what, help } = recognise(file);
         return Err(LiftError::NotTflite { what, help });
     }

@@ -1,8 +1,9 @@
 //! What the entries of metadata that are ours have in common: the numbers that ops and tensors have
-//! in a file, and how such an entry is known.
+//! in a file, and how such an entry is known, or a model.
 
 use tfq_ir::maps::HashMap;
 use tfq_ir::{Module, OpId, TensorId};
+use tfq_schema::tflite::MODEL_IDENTIFIER;
 
 /// Who wrote an entry.
 pub(crate) const PRODUCER: &str = concat!("tfq-opt ", env!("CARGO_PKG_VERSION"));
@@ -13,6 +14,11 @@ const SHORTEST: usize = 8;
 /// there are bytes for one.
 pub(crate) fn has_identifier(bytes: &[u8], identifier: &str) -> bool {
     bytes.len() >= SHORTEST && flatbuffers::buffer_has_identifier(bytes, identifier, false)
+}
+
+/// Whether a file that begins so has the identifier of a model.
+pub fn is_model(start: &[u8]) -> bool {
+    has_identifier(start, MODEL_IDENTIFIER)
 }
 
 /// The numbers that ops and tensors have in a file.

@@ -118,13 +118,8 @@ impl Overlay<'_> {
     /// What signatures name stays an input or output, and no constant becomes an input, nor an input
     /// a constant.
     fn ports(&self) -> Result<(), Reason> {
-        let was_both = |tensor| match tensor {
-            TensorRef::Old(id) => {
-                let buffer = self.graph.tensor(id).buffer;
-                self.graph.is_input(id) && self.module.constants().constant(buffer).is_some()
-            }
-            TensorRef::New(_) => false,
-        };
+        let was_input = |tensor| matches!(tensor, TensorRef::Old(id) if self.graph.is_input(id));
+        let was_both = |tensor| was_input(tensor) && self.constant_before(tensor).is_some();
         let inputs = self.patch.wiring.inputs.iter().flatten().copied();
         let given = self.buffers.keys().copied().filter(|tensor| self.is_input_after(*tensor));
         let mut inputs = inputs.chain(given);
@@ -152,19 +147,12 @@ impl Overlay<'_> {
     /// which were those of something else. A verifier tells of fewer.
     fn bytes(&self) -> Result<(), Reason> {
         let left_over = |tensor: &Tensor, bytes: Option<&Bytes>| {
-            let taken = tensor.elements().and_then(|n| tensor.ty.bytes_for(n));
-            let whole = tensor.sparsity.is_some() || tensor.ty.bits().is_none();
-            let bytes = bytes.filter(|_| !whole)?.len() as u64;
-            taken.filter(|taken| *taken < bytes).map(|taken| (taken, bytes))
+            let taken = tensor.byte_len().filter(|_| tensor.sparsity.is_none())?;
+            let bytes = bytes?.len() as u64;
+            (taken < bytes).then_some((taken, bytes))
         };
-        let came_so = |tensor| match tensor {
-            TensorRef::Old(id) => {
-                let before = self.graph.tensor(id);
-                let bytes = self.module.constants().constant(before.buffer);
-                left_over(before, bytes).is_some()
-            }
-            TensorRef::New(_) => false,
-        };
+        let came_so =
+            |tensor| left_over(self.tensor(tensor), self.constant_before(tensor)).is_some();
         for (&tensor, after) in &self.after {
             if let Some((taken, bytes)) = left_over(after, self.constant_after(tensor))
                 && !came_so(tensor)

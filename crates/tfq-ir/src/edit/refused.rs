@@ -82,7 +82,7 @@ pub enum Reason {
     ConstantInput(String),
     #[error(
         "two signatures would have the key `{key}`, and callers find the first only{}",
-        cut_key(key)
+        why_alike(key)
     )]
     SignatureTwice { key: String },
     #[error("signature `{key}` would be of subgraph {subgraph}, of {}", counted(*of, "subgraph"))]
@@ -137,7 +137,7 @@ pub enum Reason {
 }
 
 /// What explains keys that look different.
-fn cut_key(key: &str) -> &'static str {
+fn why_alike(key: &str) -> &'static str {
     match key.contains('\0') {
         true => "; for the runtime a key ends before its first zero byte",
         false => "",

@@ -78,6 +78,11 @@ impl Tensor {
             .filter(|n| *n <= i64::MAX as u64)
     }
 
+    /// Bytes that its elements take; `None` where their number or size is not known.
+    pub fn byte_len(&self) -> Option<u64> {
+        self.ty.bytes_for(self.elements()?)
+    }
+
     /// Whether the number of dimensions is known before run time. Old files do not tell a
     /// scalar that an op computes from a tensor of unknown rank, so it counts as one of those.
     pub fn is_ranked(&self) -> bool {

@@ -38,7 +38,7 @@ impl Parser<'_> {
         if self.is_word("fill") {
             return Ok((Content::Bytes(self.fill(tensor, length)?), None));
         }
-        let size = length.or_else(|| tensor.elements().and_then(|n| tensor.ty.bytes_for(n)));
+        let size = length.or_else(|| tensor.byte_len());
         let hash = self.peek_hash();
         let bytes = match size {
             Some(size) => self.hashed(size)?,

@@ -94,7 +94,7 @@ fn behind_links(path: &Path) -> PathBuf {
 }
 
 /// The folder in which a name lies.
-pub(super) fn folder_of(path: &Path) -> &Path {
+pub fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 

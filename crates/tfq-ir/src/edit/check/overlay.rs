@@ -113,6 +113,12 @@ impl<'a> Overlay<'a> {
         self.constant_after(tensor).is_some()
     }
 
+    /// The bytes of the tensor as it is.
+    pub(super) fn constant_before(&self, tensor: TensorRef) -> Option<&'a Bytes> {
+        let TensorRef::Old(id) = tensor else { return None };
+        self.module.constants().constant(self.graph.tensor(id).buffer)
+    }
+
     /// The bytes of the tensor afterwards, as stored.
     pub(super) fn constant_after(&self, tensor: TensorRef) -> Option<&'a Bytes> {
         let constants = self.module.constants();
