@@ -581,6 +581,35 @@ fn what_a_model_came_with_is_known_again_when_its_neighbours_are_gone() {
     assert!(before[0].ends_with("of 4 subgraphs") && before[1].contains("is 3"), "{before:?}");
 }
 
+/// Converters write signatures whose inputs are tensors behind the real ones: the interpreter runs
+/// such models all the same, by their subgraph.
+#[test]
+fn a_signature_that_came_broken_is_told_of_and_one_that_gets_so_is_refused() {
+    let text = "tfg 1 quant
+subgraph @main {
+  %x = input : f32[1,4]
+  %h = RELU(%x) : f32[1,4]
+  %y = ABS(%h) : f32[1,4]
+  output %y
+}
+";
+    let module = parsed(text);
+    let tensor = |name| common::tensor(&module, name).unwrap().1;
+    let optimizer = Optimizer::parse("eliminate-dead-buffers").unwrap();
+    let came = with_signature(&module, 0, &[("x", tensor("h"))]);
+    let result = optimizer.run(came.clone()).unwrap();
+    let [told] = &result.unloadable[..] else { panic!("{:?}", result.unloadable) };
+    assert_eq!(told.place, "signature 0");
+    assert!(told.what.starts_with("the signature has no name for `x`, which"), "{}", told.what);
+    assert!(told.by_signature_only);
+
+    let mut made = with_signature(&module, 0, &[("x", tensor("x"))]);
+    let start = made.clone();
+    made.apply(Edit::Signatures(came.signatures().to_vec())).unwrap();
+    let (came, made) = check_loadable_since(&made, &start, optimizer.target());
+    assert_eq!((came.len(), made.len()), (0, 1));
+}
+
 /// What is told of a part is the first of what is wrong with it: what comes behind came in too.
 #[test]
 fn a_fault_that_another_hid_came_in_with_the_model() {

@@ -136,12 +136,15 @@ impl Summary<'_> {
             writeln!(out, "  left unchanged: {skipped} {rule}{hint}")?;
         }
         let (target, result) = (&self.run.target, self.optimized);
+        let (of_signatures, refused): (Vec<_>, Vec<_>) =
+            result.unloadable.iter().partition(|one| one.by_signature_only);
+        first_few(out, &format!("not run by {target} through the signature"), &of_signatures)?;
         // A model that is not even loaded has the same faults twice.
-        match result.unloadable.is_empty() {
+        match refused.is_empty() {
             true => {
                 first_few(out, &format!("not run by {target}, as it came"), &result.unrunnable)?
             }
-            false => first_few(out, &format!("not taken by {target}"), &result.unloadable)?,
+            false => first_few(out, &format!("not taken by {target}"), &refused)?,
         }
         self.idle_passes(out)?;
         self.whereabouts(out)

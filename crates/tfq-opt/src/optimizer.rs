@@ -227,7 +227,8 @@ pub struct Optimizer {
     /// How pipelines are run.
     pub run_options: RunOptions,
     /// Whether to go on with a model that the target's runtime refuses to load. What passes make
-    /// of it never has more to refuse.
+    /// of it never has more to refuse. Signatures of the input that do not work are never in the
+    /// way, as long as the model loads.
     pub allow_unloadable: bool,
     /// Of all patches that the pipeline applies, keep only so many, and complete that state so
     /// that it runs.
@@ -441,20 +442,21 @@ impl Optimizer {
         })
     }
 
-    /// For what the target refuses the result: nothing, unless it is in the input as well and
-    /// allowed there.
+    /// For what the target refuses the result: nothing, unless it is in the input as well, and
+    /// allowed there or met by callers of a signature only.
     fn unloadable(&self, start: &Module, end: &Module) -> Result<Vec<Unloadable>, Error> {
         let (came, made) = tfq_pass::check_loadable_since(end, start, &self.target);
         if came.is_empty() && made.is_empty() {
             return Ok(came);
         }
         let came_so = made.is_empty();
-        if came_so && self.allow_unloadable {
-            return Ok(came);
-        }
-        let mut refused = if came_so { came } else { made }.into_iter();
-        let first = refused.next().expect("one of them is not empty");
-        let (target, more) = (self.target.name().to_owned(), and_more(refused.len()));
+        let refused = if came_so { &came } else { &made };
+        let is_error = |one: &&Unloadable| {
+            !came_so || !(self.allow_unloadable || one.by_signature_only)
+        };
+        let mut refused = refused.iter().filter(is_error);
+        let Some(first) = refused.next().cloned() else { return Ok(came) };
+        let (target, more) = (self.target.name().to_owned(), and_more(refused.count()));
         Err(Error::Unloadable { target, first, more, came: came_so })
     }
 
@@ -527,8 +529,8 @@ pub struct Optimized {
     /// How many patches were kept of how many, where [`Optimizer::stop_after_patch`] was set.
     /// The report tells of these.
     pub kept: Option<(usize, usize)>,
-    /// For what the target refuses the model, as it did the input
-    /// ([`Optimizer::allow_unloadable`]).
+    /// For what the target refuses the model, as it did the input: where that was allowed
+    /// ([`Optimizer::allow_unloadable`]), or only callers of a signature meet it.
     pub unloadable: Vec<Unloadable>,
     /// Quantised constants that came in so and that the target has no kernels for, where no pass
     /// put that right.

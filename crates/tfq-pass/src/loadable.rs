@@ -13,6 +13,8 @@ pub struct Unloadable {
     pub place: String,
     /// What is wrong, and what happens.
     pub what: String,
+    /// Whether only those meet it who call the model by a signature: it loads, and runs otherwise.
+    pub by_signature_only: bool,
 }
 
 /// Checks a model against what the target says of loading.
@@ -42,6 +44,7 @@ fn placed(module: &Module, refusals: Vec<Refusal>) -> Vec<Unloadable> {
         .map(|refusal| Unloadable {
             place: place(refusal.about),
             what: visible(&refusal.what).into_owned(),
+            by_signature_only: refusal.by_signature_only,
         })
         .collect()
 }

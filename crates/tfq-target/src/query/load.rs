@@ -26,6 +26,9 @@ pub struct Refusal {
     pub what: String,
     /// Which of the target's `[[load]]` rows says so, from 0.
     pub row: usize,
+    /// Whether only those meet it who call the model by the signature that it is about: it loads,
+    /// and its subgraphs run.
+    pub by_signature_only: bool,
 }
 
 /// A part of a model.
@@ -134,7 +137,10 @@ impl Target {
         found.extend(self.load.iter().enumerate().filter_map(|(n, row)| {
             let Asks::Test(test) = row.asks else { return None };
             let what = format!("{}: {}", holds(test)?, self.effect_of(|_| row.fails));
-            Some(Found { part: part(), refusal: Refusal { about, what, row: n } })
+            let by_signature_only =
+                matches!(about, About::Signature(_)) && row.fails != Outcome::Load;
+            let refusal = Refusal { about, what, row: n, by_signature_only };
+            Some(Found { part: part(), refusal })
         }));
     }
 
@@ -167,7 +173,7 @@ impl Target {
             Asks::Test(_) => false,
         })?;
         let what = format!("{}: {}", row.reason, self.effect_of(|_| row.fails));
-        Some(Refusal { about, what, row: n })
+        Some(Refusal { about, what, row: n, by_signature_only: false })
     }
 
     fn refused_op(
@@ -196,7 +202,8 @@ impl Target {
         });
         found.extend(refused.map(|(n, row)| {
             let what = format!("{}: {}", row.reason, self.effect_of(|_| row.fails));
-            let refusal = Refusal { about: About::Op(sg, op), what, row: n };
+            let about = About::Op(sg, op);
+            let refusal = Refusal { about, what, row: n, by_signature_only: false };
             Found { part: Part::Op(op), refusal }
         }));
     }
