@@ -5,7 +5,7 @@ use tfq_ir::{
     Attr, Attributes, BufferId, ElementType, InsertionPoint, Module, Op, OpId, OpKind, SubgraphId,
     Tensor, TensorId, TensorRef,
 };
-use tfq_pass::rewrite::{Match, Rule, apply_rules, read_of, stored, tensor};
+use tfq_pass::rewrite::{Match, Rule, apply_once, apply_rules, read_of, stored, tensor};
 use tfq_pass::{Eligibility, Pass, PassError, Session, declare_pass};
 use tfq_target::WeightForm;
 
@@ -55,6 +55,8 @@ declare_pass! {
 impl Pass for InsertDequant {
     fn run(&self, session: &mut Session<'_>) -> Result<(), PassError> {
         for sg in session.subgraphs() {
+            // Next to all constants need no more than this, and no rule looks at them again.
+            apply_once(session, sg, &leave())?;
             let rules = rules(Arc::new(Views::new(session.model(), sg)));
             apply_rules(session, sg, &rules)?;
             let module = session.model();
@@ -159,21 +161,7 @@ fn rules(views: Arc<Views>) -> Vec<Rule> {
                 patch.add_op(copy_op(&stored.shape), InsertionPoint::End, &[Some(float)], &[copy]);
                 patch.replace_output(id, copy);
             }),
-        // The readers may take it where no Dequantize does.
-        Rule::new("leave a constant to its readers", tensor(stored("w")))
-            .when(WAITING, is_waiting)
-            .guard("every op that reads it can", |m| {
-                let graph = m.graph();
-                graph.uses(m.id("w")).iter().all(|u| {
-                    let verdict = m.verdict_of(u.op, u.slot);
-                    verdict.is_none_or(|verdict| refusal(m, u.op, &verdict).is_none())
-                })
-            })
-            .guard("the subgraph does not return it", |m| !is_returned(m))
-            .guard("no caller knows it as what it was", |m| {
-                !is_known_to_callers(m.module(), m.subgraph(), m.id("w"))
-            })
-            .replace(|m, patch| patch.set_expressed(m.id("w"), None)),
+        leave(),
         read_of_quantised("give an op a tensor of its own")
             .when("another op changes the scale of the tensor", |m| {
                 matches!(m.verdict().as_deref(), Some(Eligibility::OwnTensor { .. }))
@@ -196,6 +184,25 @@ fn rules(views: Arc<Views>) -> Vec<Rule> {
             })
             .count("tensors-separated"),
     ]
+}
+
+/// A constant is what it seems to be where every op that reads it can: be it in a form that no
+/// Dequantize takes.
+fn leave() -> Rule {
+    Rule::new("leave a constant to its readers", tensor(stored("w")))
+        .when(WAITING, is_waiting)
+        .guard("every op that reads it can", |m| {
+            let graph = m.graph();
+            graph.uses(m.id("w")).iter().all(|u| {
+                let verdict = m.verdict_of(u.op, u.slot);
+                verdict.is_none_or(|verdict| refusal(m, u.op, &verdict).is_none())
+            })
+        })
+        .guard("the subgraph does not return it", |m| !is_returned(m))
+        .guard("no caller knows it as what it was", |m| {
+            !is_known_to_callers(m.module(), m.subgraph(), m.id("w"))
+        })
+        .replace(|m, patch| patch.set_expressed(m.id("w"), None))
 }
 
 /// A rule for an op that reads a quantised constant, which a Dequantize can read too.

@@ -143,6 +143,9 @@ fn constants(module: &Module) -> BTreeMap<BufferId, ShownConstant<'_>> {
 /// Operands that the op says it changes.
 fn changed(graph: &Subgraph, op: OpId) -> Vec<TensorId> {
     let flags = graph.op(op).mutating_variable_inputs.iter();
+    if flags.len() == 0 {
+        return Vec::new();
+    }
     let operands = graph.operands(op);
     flags.zip(&operands).filter(|(changes, _)| **changes).filter_map(|(_, id)| *id).collect()
 }
@@ -150,10 +153,10 @@ fn changed(graph: &Subgraph, op: OpId) -> Vec<TensorId> {
 /// Sets of two and more buffers of equal bytes, in order of their first.
 fn equal_bytes(constants: &BTreeMap<BufferId, ShownConstant<'_>>) -> Vec<Vec<BufferId>> {
     // Length and ends tell nearly all apart, so that few need to be hashed whole.
-    let ends = |bytes: &Bytes| {
+    fn ends(bytes: &[u8]) -> (usize, &[u8], &[u8]) {
         let some = bytes.len().min(64);
-        (bytes.len(), bytes.slice(..some), bytes.slice(bytes.len() - some..))
-    };
+        (bytes.len(), &bytes[..some], &bytes[bytes.len() - some..])
+    }
     let mut candidates: IndexMap<_, Vec<BufferId>> = IndexMap::default();
     for (id, constant) in constants {
         candidates.entry(ends(constant.bytes)).or_default().push(*id);

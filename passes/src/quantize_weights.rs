@@ -20,7 +20,8 @@ pub use options::{
 use std::fmt;
 use tfq_ir::maps::IndexSet;
 use tfq_ir::{
-    Attr, BufferId, Edit, ElementType, Patch, SharedLists, SubgraphId, TensorId, counted, grouped,
+    Attr, BufferId, BufferRef, Edit, ElementType, Patch, SharedLists, SubgraphId, TensorId,
+    counted, grouped,
 };
 use tfq_pass::{HYBRID_NOTE, Pass, PassError, REASON_NOTE, SLOTS_NOTE, Session, declare_pass};
 
@@ -209,16 +210,22 @@ impl QuantizeWeights {
         };
         let what = encoded.what;
         let replaced = widened.and_then(|widened| widened.stored(shown)).unwrap_or(shown);
-        let buffer = session.apply(Edit::Constant(encoded.data.clone()))?.constants()[0];
         let subgraphs: IndexSet<SubgraphId> = group.tensors.iter().map(|(sg, _)| *sg).collect();
+        let mut buffer = None;
         for sg in subgraphs {
-            let mut patch = self.patch(group, &encoded, buffer, sg);
+            let mut patch = Patch::new(sg, "quantise a constant");
+            let stored = match buffer {
+                Some(there) => BufferRef::Old(there),
+                None => patch.add_constant(encoded.data.clone()),
+            };
+            self.set(&mut patch, group, &encoded, stored);
             if let Some(widened) = widened {
                 for (_, float) in group.tensors.iter().filter(|(at, _)| *at == sg) {
                     widened.drop_dequantize(session.model(), sg, *float, &mut patch);
                 }
             }
-            session.apply(patch)?;
+            let applied = session.apply(patch)?;
+            buffer = buffer.or_else(|| applied.constants().first().copied());
         }
         if let Some(widened) = widened {
             let ops = group.uses.iter().map(|u| (u.sg, u.op)).collect();
@@ -236,19 +243,19 @@ impl QuantizeWeights {
         Ok(Some(replaced))
     }
 
-    fn patch(&self, group: &Group, encoded: &Encoded, buffer: BufferId, sg: SubgraphId) -> Patch {
-        let mut patch = Patch::new(sg, "quantise a constant");
+    /// What the patch does to the tensors of its subgraph, and to the ops that read them.
+    fn set(&self, patch: &mut Patch, group: &Group, encoded: &Encoded, buffer: BufferRef) {
+        let sg = patch.subgraph();
         for &(_, tensor) in group.tensors.iter().filter(|(at, _)| *at == sg) {
-            self.retype(&mut patch, tensor, encoded, buffer);
+            self.retype(patch, tensor, encoded, buffer);
         }
         let flagged = group.asymmetric.iter().filter(|(at, ..)| *at == sg);
         for &(_, op, value) in flagged {
             patch.set_attr(op, "asymmetric_quantize_inputs", Attr::Bool(value));
         }
-        patch
     }
 
-    fn retype(&self, patch: &mut Patch, tensor: TensorId, encoded: &Encoded, buffer: BufferId) {
+    fn retype(&self, patch: &mut Patch, tensor: TensorId, encoded: &Encoded, buffer: BufferRef) {
         patch.set_type(tensor, encoded.ty);
         patch.set_buffer(tensor, buffer);
         if let Some(quantization) = &encoded.quantization {

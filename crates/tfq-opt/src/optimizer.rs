@@ -451,9 +451,8 @@ impl Optimizer {
         }
         let came_so = made.is_empty();
         let refused = if came_so { &came } else { &made };
-        let is_error = |one: &&Unloadable| {
-            !came_so || !(self.allow_unloadable || one.by_signature_only)
-        };
+        let is_error =
+            |one: &&Unloadable| !came_so || !(self.allow_unloadable || one.by_signature_only);
         let mut refused = refused.iter().filter(is_error);
         let Some(first) = refused.next().cloned() else { return Ok(came) };
         let (target, more) = (self.target.name().to_owned(), and_more(refused.count()));

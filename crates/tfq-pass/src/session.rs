@@ -122,9 +122,10 @@ impl<'a> Session<'a> {
         let sg = patch.subgraph();
         let before = self.module.find_subgraph(sg).map_or(0, Subgraph::epoch);
         let noted: Vec<OpId> = patch.noted().collect();
+        let only_marks = patch.only_marks();
         let applied = self.module.apply(edit)?;
         let input = AnalysisInput { module: self.module, subgraph: sg, target: self.target };
-        let change = Change { applied: &applied, noted: &noted };
+        let change = Change { applied: &applied, noted: &noted, only_marks };
         self.analyses.get_mut().after_patch(&self.preserved, before, input, change);
         Ok(applied)
     }

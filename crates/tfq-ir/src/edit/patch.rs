@@ -235,19 +235,23 @@ impl Patch {
 
     /// Whether it changes nothing but names, notes and operator versions.
     pub fn only_annotates(&self) -> bool {
+        self.changes_no_more_than(|change| matches!(change, TensorChange::Name(_)))
+    }
+
+    /// Whether it changes nothing but names, notes, operator versions and what readers were written
+    /// for.
+    pub fn only_marks(&self) -> bool {
+        use TensorChange::{Expressed, Name};
+        self.changes_no_more_than(|change| matches!(change, Name(_) | Expressed(_)))
+    }
+
+    fn changes_no_more_than(&self, allowed: impl Fn(&TensorChange) -> bool) -> bool {
         self.constants.is_empty()
             && self.tensors.is_empty()
             && self.ops.is_empty()
-            && self.wiring.operands.is_empty()
-            && self.wiring.results.is_empty()
-            && self.wiring.intermediates.is_empty()
-            && self.wiring.moved_outputs.is_empty()
-            && self.wiring.inputs.is_none()
-            && self.wiring.outputs.is_none()
+            && self.tensor_changes.iter().all(|(_, change)| allowed(change))
             && self.op_changes.iter().all(|(_, change)| change.is_annotation())
-            && self.tensor_changes.iter().all(|(_, c)| matches!(c, TensorChange::Name(_)))
-            && self.wiring.erased_ops.is_empty()
-            && self.wiring.erased_tensors.is_empty()
+            && self.wiring.0.as_deref().is_none_or(|wiring| *wiring == Wiring::default())
     }
 
     /// What would have another number once it is applied, or a number where none was: metadata

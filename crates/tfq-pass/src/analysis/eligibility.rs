@@ -120,6 +120,12 @@ impl Analysis for HybridVerdicts {
     }
 
     fn follow(verdicts: &Self::Result, input: AnalysisInput<'_>, change: Change<'_>) -> bool {
+        // Whether there is a verdict is looked up each time, and what it is does not depend on what
+        // the readers were written for.
+        if change.only_marks {
+            verdicts.forget(input, change.noted.iter().copied());
+            return true;
+        }
         let ops = change.applied.ops.iter().chain(change.applied.erased()).chain(change.noted);
         verdicts.forget(input, ops.copied());
         true

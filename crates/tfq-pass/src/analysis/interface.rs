@@ -39,6 +39,9 @@ pub struct Change<'a> {
     pub applied: &'a Applied,
     /// Ops that it left notes on, which counts as no change of them.
     pub noted: &'a [OpId],
+    /// Whether nothing but names, notes, operator versions and what readers were written for is
+    /// another now.
+    pub only_marks: bool,
 }
 
 /// What an analysis looks at.

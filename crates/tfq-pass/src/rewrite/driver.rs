@@ -75,6 +75,29 @@ pub fn apply_rules(
     }
 }
 
+/// Rewrites each place where the rule matches, in the order of the model, and does not come back to
+/// what that brought about: for what is mostly done once, before other rules look at what is left.
+/// Returns how often it was. Where it does not match, others tell.
+///
+/// # Errors
+/// Where a rewrite is refused.
+pub fn apply_once(
+    session: &mut Session<'_>,
+    sg: SubgraphId,
+    rule: &Rule,
+) -> Result<usize, PassError> {
+    let rules = &[rule];
+    let answers = answers(session, sg, rules);
+    let (matches, _) = sweep(session.input(sg), rules, &answers, false);
+    let mut applied = 0;
+    for at in matches {
+        if is_alive(session.model(), sg, at) {
+            applied += usize::from(rewrite(session, sg, at, rules)?.is_some());
+        }
+    }
+    Ok(applied)
+}
+
 /// Where rules nearly matched, in the order of the model: all of them where that is asked for, and
 /// else as many as are told anyway, since nearly every place is one.
 #[derive(Default)]
