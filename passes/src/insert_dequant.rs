@@ -5,6 +5,7 @@ use tfq_ir::{
     Attr, Attributes, BufferId, ElementType, InsertionPoint, Module, Op, OpId, OpKind, SubgraphId,
     Tensor, TensorId, TensorRef,
 };
+use tfq_pass::analysis::HybridVerdicts;
 use tfq_pass::rewrite::{Match, Rule, apply_once, apply_rules, read_of, stored, tensor};
 use tfq_pass::{Eligibility, Pass, PassError, Session, declare_pass};
 use tfq_target::WeightForm;
@@ -55,8 +56,12 @@ declare_pass! {
 impl Pass for InsertDequant {
     fn run(&self, session: &mut Session<'_>) -> Result<(), PassError> {
         for sg in session.subgraphs() {
-            // Next to all constants need no more than this, and no rule looks at them again.
-            apply_once(session, sg, &leave())?;
+            // Next to all constants need no more than this.
+            let left = apply_once(session, sg, &leave())?;
+            let asked = session.explains() || session.is_asked();
+            if left > 0 && !asked && is_served(session, sg) {
+                continue;
+            }
             let rules = rules(Arc::new(Views::new(session.model(), sg)));
             apply_rules(session, sg, &rules)?;
             let module = session.model();
@@ -73,6 +78,15 @@ impl Pass for InsertDequant {
         }
         Ok(())
     }
+}
+
+/// Whether every op reads its constants as they are, so that no rule would do anything.
+fn is_served(session: &Session<'_>, sg: SubgraphId) -> bool {
+    let graph = session.model().subgraph(sg);
+    let verdicts = session.analysis::<HybridVerdicts>(sg);
+    let mut all = graph.ops().flat_map(|op| verdicts.of_op(session.input(sg), op));
+    graph.tensors().all(|id| graph.tensor(id).expressed.is_none())
+        && all.all(|(_, verdict)| matches!(*verdict, Eligibility::Hybrid { .. }))
 }
 
 fn rules(views: Arc<Views>) -> Vec<Rule> {

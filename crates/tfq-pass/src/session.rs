@@ -252,8 +252,8 @@ impl Session<'_> {
         self.told.borrow().keeps_all()
     }
 
-    /// Whether the user asked about a tensor.
-    pub(crate) fn is_asked(&self) -> bool {
+    /// Whether the user asked about a tensor: what rules do and do not do there is told.
+    pub fn is_asked(&self) -> bool {
         self.why.is_some()
     }
 

@@ -12,8 +12,8 @@ use tfq_target::{Granularity, Objective, Reading, Spreaders, WeightForm};
 /// A form that can be used.
 pub(super) struct Plan {
     pub(super) form: Form,
-    /// How many readers need no Dequantize in front.
-    direct: usize,
+    /// Which readers need no Dequantize in front, in their order.
+    pub(super) direct: Vec<bool>,
     /// Why some reader needs one, where that is not for what the user said.
     obstacle: Option<String>,
     /// Bytes that the runtime holds for it, where that matters and is known.
@@ -41,16 +41,20 @@ impl Plan {
         self.obstacle.as_deref()
     }
 
+    fn direct_readers(&self) -> usize {
+        self.direct.iter().filter(|direct| **direct).count()
+    }
+
     /// Whether every reader reads it directly, and nothing else matters.
     pub(super) fn is_read_by_all(&self, uses: &[WeightUse], prefer: Objective) -> bool {
-        self.direct == uses.len() && prefer != Objective::Ram
+        self.direct_readers() == uses.len() && prefer != Objective::Ram
     }
 
     /// Whether it is to be used instead of one that would come before it.
     pub(super) fn is_better(&self, than: &Self, prefer: Objective) -> bool {
         match (prefer, self.held, than.held) {
             (Objective::Ram, Some(own), Some(other)) if own != other => own < other,
-            _ => self.direct > than.direct,
+            _ => self.direct_readers() > than.direct_readers(),
         }
     }
 }
@@ -117,7 +121,7 @@ impl Select<'_> {
         let stored = form.stored();
         let readings: Vec<Result<bool, String>> =
             uses.iter().map(|u| self.reads(u, &form)).collect();
-        let direct = readings.iter().filter(|reading| reading.is_ok()).count();
+        let direct = readings.iter().map(Result::is_ok).collect();
         let dequantized = self.dequantized(uses, &readings, tensors);
         let there = self.widened.and_then(|widened| widened.readers(tensor.buffer)).unwrap_or(0);
         if dequantized > 0 && !self.target.dequantize_supports(stored.ty, stored.granularity) {

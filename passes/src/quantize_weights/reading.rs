@@ -108,8 +108,4 @@ impl Select<'_> {
         let slow = self.target.slow(u.operand(self.module), form)?;
         Some(format!("prefer=latency: {slow}"))
     }
-
-    pub(super) fn reads_directly(&self, u: &WeightUse, form: &Form) -> bool {
-        !matches!(form, Form::Float16 { .. }) && self.reads(u, form).is_ok()
-    }
 }

@@ -36,8 +36,9 @@ pub(super) fn select(
     let mut selection = Selection::default();
     for (buffer, uses) in uses {
         let tensors = shown[&buffer].clone();
-        let Some((form, note)) = select.form(&uses, &tensors, session) else { continue };
-        let asymmetric = select.asymmetric(&uses, &form);
+        let Some((plan, note)) = select.plan_of(&uses, &tensors, session) else { continue };
+        let asymmetric = select.asymmetric(&uses, &plan);
+        let form = plan.form;
         if let Some(widened) = widened {
             let ops = uses.iter().map(|u| (u.sg, u.op));
             select.biases.extend(widened.biases_of(module, target, ops));
@@ -204,12 +205,12 @@ impl Select<'_> {
     /// The form that most readers can take directly, among those that make the file smaller; or
     /// the one for which the runtime holds least, where that matters most. With it, why it is not
     /// the one that would have come first.
-    fn form(
+    fn plan_of(
         &self,
         uses: &[WeightUse],
         tensors: &[(SubgraphId, TensorId)],
         session: &Session<'_>,
-    ) -> Option<(Form, Option<String>)> {
+    ) -> Option<(Plan, Option<String>)> {
         let mut best: Option<Plan> = None;
         let mut objections = Vec::new();
         // What speaks against the forms that would have come before it.
@@ -266,7 +267,7 @@ impl Select<'_> {
             objections.iter().find(|objection| matches!(objection, Objection::Spoiled(_)));
         let why = spoiled.map(Objection::to_string).or_else(|| drawbacks.into_iter().next());
         let note = instead.zip(why).map(|(instead, why)| format!("; {instead}: {why}"));
-        Some((best.form, note))
+        Some((best, note))
     }
 
     /// Forms in the order in which the user would like them.
@@ -290,20 +291,24 @@ impl Select<'_> {
         }
     }
 
-    fn asymmetric(&self, uses: &[WeightUse], form: &Form) -> Vec<(SubgraphId, OpId, bool)> {
+    fn asymmetric(&self, uses: &[WeightUse], plan: &Plan) -> Vec<(SubgraphId, OpId, bool)> {
+        if matches!(plan.form, Form::Float16 { .. }) {
+            return Vec::new();
+        }
         let wanted = self.pass.granularity == ScalesPer::Channel;
-        let stored = form.stored();
+        let stored = plan.form.stored();
         // An older runtime may know the kernel with symmetric activations only.
         let value = |u: &WeightUse| {
             wanted && self.target.may_be_asymmetric(u.operand(self.module), &stored)
         };
-        uses.iter()
+        let direct = uses.iter().zip(&plan.direct).filter(|(_, direct)| **direct);
+        direct
+            .map(|(u, _)| u)
             .filter(|u| {
                 let graph = self.module.subgraph(u.sg);
                 let facts = self.target.facts_of(graph, u.op);
                 facts.is_some_and(|facts| facts.asymmetric_attr)
                     && graph.op(u.op).bool("asymmetric_quantize_inputs").is_some()
-                    && self.reads_directly(u, form)
             })
             .map(|u| (u.sg, u.op, value(u)))
             .collect()
