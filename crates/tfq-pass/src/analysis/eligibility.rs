@@ -3,7 +3,7 @@
 
 use super::interface::{Analysis, AnalysisInput, Change};
 use smallvec::SmallVec;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
 use tfq_ir::catalog::ops::DEQUANTIZE;
 use tfq_ir::maps::HashMap;
 use tfq_ir::{Attr, ElementType, Notes, Op, OpId};
@@ -215,7 +215,7 @@ impl Judged {
         let spread = graph.operand(op, slot).filter(|_| by_kernels).and_then(|id| {
             target.spread_refusal(input.weight(op, slot), &WeightForm::of(graph.tensor(id)))
         });
-        Self { verdict: Arc::new(verdict), spread: spread.map(Arc::from) }
+        Self { verdict: shared(verdict), spread: spread.map(Arc::from) }
     }
 
     /// The verdict in view of the others that read the constant through the same tensor.
@@ -239,6 +239,17 @@ impl Judged {
         let by = module.op_place(sg, by);
         let reason = format!("{by} puts several scales in place of the tensor's one, and {why}");
         Arc::new(Eligibility::OwnTensor { reason, delegated: *delegated })
+    }
+}
+
+/// The verdict, which nearly all ops of a model share.
+fn shared(verdict: Eligibility) -> Arc<Eligibility> {
+    static HYBRID: LazyLock<[Arc<Eligibility>; 2]> = LazyLock::new(|| {
+        [false, true].map(|delegated| Arc::new(Eligibility::Hybrid { delegated }))
+    });
+    match verdict {
+        Eligibility::Hybrid { delegated } => HYBRID[usize::from(delegated)].clone(),
+        other => Arc::new(other),
     }
 }
 
