@@ -3,8 +3,9 @@
 //! The graph is bipartite (op nodes and tensor nodes), and this layer closes what petgraph
 //! leaves open:
 //! * edges come back newest first, so every edge carries its role and slot;
-//! * freed indices are reused at once, so handles carry a number of their own that a table maps to
-//!   an index, and a stale one is noticed; so is one of another subgraph, whose number it carries;
+//! * freed indices are reused at once, so no node is ever removed: what is erased loses its edges,
+//!   and its place in the table of nodes says so. So the number in a handle is that of the node, and
+//!   a stale one is noticed; so is one of another subgraph, whose number it carries;
 //! * a topological sort breaks ties by chance, so execution order is data: a linked list with
 //!   sortable keys;
 //! * petgraph's serde changes edge order, so the graph is never serialised;
@@ -24,9 +25,10 @@ use crate::maps::IndexMap;
 use crate::{Oddity, Op, OpId, Operands, Tensor, TensorId, Use};
 use petgraph::Direction::{Incoming, Outgoing};
 use petgraph::stable_graph::{NodeIndex, StableDiGraph};
-use petgraph::visit::{EdgeRef, IntoEdgeReferences};
+use petgraph::visit::EdgeRef;
 use smallvec::SmallVec;
 use std::fmt;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 /// How an op and a tensor hang together.
@@ -37,17 +39,34 @@ pub(crate) enum EdgeRole {
     Intermediate,
 }
 
+/// Role and slot in the four bytes that leave room for petgraph to say that there is no edge.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Edge {
-    pub(crate) role: EdgeRole,
-    pub(crate) slot: u32,
+struct Edge(NonZeroU32);
+
+impl Edge {
+    fn new(role: EdgeRole, slot: u32) -> Self {
+        debug_assert!(slot < 1 << 30, "files have fewer slots");
+        Self(NonZeroU32::MIN.saturating_add(slot << 2 | role as u32))
+    }
+
+    fn role(self) -> EdgeRole {
+        match (self.0.get() - 1) & 3 {
+            0 => EdgeRole::Operand,
+            1 => EdgeRole::Result,
+            _ => EdgeRole::Intermediate,
+        }
+    }
+
+    fn slot(self) -> u32 {
+        (self.0.get() - 1) >> 2
+    }
 }
 
 const NONE: u32 = u32::MAX;
+
 #[derive(Clone, Debug)]
 pub(crate) struct OpNode {
     pub(crate) op: Op,
-    uid: u32,
     pub(crate) operands: u32,
     pub(crate) results: u32,
     pub(crate) intermediates: u32,
@@ -56,17 +75,23 @@ pub(crate) struct OpNode {
     key: u64,
 }
 
-#[derive(Clone, Debug)]
-pub(crate) struct TensorNode {
-    pub(crate) tensor: Tensor,
-    uid: u32,
-}
-
 /// Behind `Arc`, so that a snapshot of the graph shares every node that did not change.
 #[derive(Clone, Debug)]
-pub(crate) enum Node {
+enum Node {
     Op(Arc<OpNode>),
-    Tensor(Arc<TensorNode>),
+    Tensor(Arc<Tensor>),
+    Erased,
+}
+
+/// What hangs together with what, which most patches leave as it is.
+#[derive(Clone, Debug, Default)]
+struct Structure {
+    /// Has a node for every op and tensor that was ever made, at its number. Edges from operands to
+    /// the op, and from the op to results and scratch.
+    graph: StableDiGraph<(), Edge>,
+    /// Numbers of the tensors in file order; may hold those of erased ones until the next
+    /// compaction.
+    tensors: Vec<u32>,
 }
 
 /// A function of the model: tensors, ops in execution order, inputs and outputs.
@@ -79,13 +104,12 @@ pub struct Subgraph {
     /// Index into the debug metadata, -1 for none.
     pub debug_metadata_index: i32,
     origin: u32,
-    graph: StableDiGraph<Node, Edge>,
-    /// The node of each op and tensor by its number, [`NONE`] where it was erased.
-    nodes: Vec<u32>,
+    /// Behind `Arc`, so that snapshots share it.
+    structure: Arc<Structure>,
+    /// By number.
+    nodes: Vec<Node>,
     inputs: Ports,
     outputs: Ports,
-    /// File order; may hold stale ids of erased tensors until the next compaction.
-    tensors: Vec<TensorId>,
     live_tensors: usize,
     live_ops: usize,
     first: u32,
@@ -103,11 +127,10 @@ impl Default for Subgraph {
             name: None,
             debug_metadata_index: -1,
             origin: 0,
-            graph: StableDiGraph::new(),
+            structure: Arc::default(),
             nodes: Vec::new(),
             inputs: Ports::default(),
             outputs: Ports::default(),
-            tensors: Vec::new(),
             live_tensors: 0,
             live_ops: 0,
             first: NONE,
@@ -124,6 +147,16 @@ impl Default for Subgraph {
 struct Ports {
     order: Vec<TensorId>,
     places: Places<u32>,
+}
+
+impl Ports {
+    fn contains(&self, tensor: TensorId) -> bool {
+        // Most subgraphs have one or two, which no table finds sooner.
+        match self.order.len() {
+            0..=4 => self.order.contains(&tensor),
+            _ => self.places.contains(tensor),
+        }
+    }
 }
 
 impl fmt::Debug for Ports {
@@ -148,9 +181,8 @@ impl Subgraph {
     pub fn ops(&self) -> impl Iterator<Item = OpId> + '_ {
         let mut at = self.first;
         std::iter::from_fn(move || {
-            let node = self.op_node_at(at)?;
-            let id = OpId { graph: self.origin, uid: node.uid };
-            at = node.next;
+            let id = OpId { graph: self.origin, uid: at };
+            at = self.op_node_at(at)?.next;
             Some(id)
         })
     }
@@ -162,7 +194,10 @@ impl Subgraph {
 
     /// Tensors in file order.
     pub fn tensors(&self) -> impl Iterator<Item = TensorId> + '_ {
-        self.tensors.iter().copied().filter(|id| self.contains_tensor(*id))
+        let numbers = self.structure.tensors.iter();
+        numbers
+            .map(|uid| TensorId { graph: self.origin, uid: *uid })
+            .filter(|id| self.contains_tensor(*id))
     }
 
     /// Number of tensors.
@@ -172,22 +207,26 @@ impl Subgraph {
 
     /// The number that it had when its module was made, which its handles carry: dropping
     /// subgraphs renumbers the others, and this still finds it in a snapshot from before.
+    #[inline]
     pub fn origin(&self) -> u32 {
         self.origin
     }
 
     /// A change counter that is never reused, also where the model is rolled back: a cache key for
     /// what was found out about the subgraph. Snapshots keep it.
+    #[inline]
     pub fn epoch(&self) -> u64 {
         self.epoch
     }
 
     /// Inputs in order.
+    #[inline]
     pub fn inputs(&self) -> &[TensorId] {
         &self.inputs.order
     }
 
     /// Outputs in order.
+    #[inline]
     pub fn outputs(&self) -> &[TensorId] {
         &self.outputs.order
     }
@@ -196,6 +235,7 @@ impl Subgraph {
     ///
     /// # Panics
     /// If the op has been erased or is of another subgraph; [`Self::contains_op`] tells.
+    #[inline]
     pub fn op(&self, id: OpId) -> &Op {
         &self.op_node(id).op
     }
@@ -204,16 +244,19 @@ impl Subgraph {
     ///
     /// # Panics
     /// If the tensor has been erased or is of another subgraph; [`Self::contains_tensor`] tells.
+    #[inline]
     pub fn tensor(&self, id: TensorId) -> &Tensor {
-        &self.tensor_node(id).tensor
+        self.tensor_node(id)
     }
 
     /// Whether the handle is of this subgraph and its op still exists.
+    #[inline]
     pub fn contains_op(&self, id: OpId) -> bool {
         self.op_node_of(id).is_some()
     }
 
     /// Whether the handle is of this subgraph and its tensor still exists.
+    #[inline]
     pub fn contains_tensor(&self, id: TensorId) -> bool {
         self.tensor_node_of(id).is_some()
     }
@@ -221,37 +264,46 @@ impl Subgraph {
     /// The op's operands by slot.
     pub fn operands(&self, op: OpId) -> Operands {
         let mut operands = SmallVec::from_elem(None, self.op_node(op).operands as usize);
-        self.each_edge(op, Incoming, EdgeRole::Operand, |slot, tensor| {
-            operands[slot as usize] = Some(tensor);
-        });
+        for (edge, tensor) in self.read_by(op) {
+            operands[edge.slot() as usize] = Some(tensor);
+        }
         operands
     }
 
     /// One operand; `None` where it is left out or the op has fewer operands.
     pub fn operand(&self, op: OpId, slot: u32) -> Option<TensorId> {
-        let mut found = None;
-        self.each_edge(op, Incoming, EdgeRole::Operand, |at, tensor| {
-            if at == slot {
-                found = Some(tensor);
-            }
-        });
-        found
+        let mut edges = self.read_by(op);
+        edges.find(|(edge, _)| edge.slot() == slot).map(|(_, tensor)| tensor)
     }
 
     /// The op's results by slot.
     pub fn results(&self, op: OpId) -> SmallVec<[TensorId; 2]> {
-        let mut results: SmallVec<[(u32, TensorId); 2]> = SmallVec::new();
-        self.each_edge(op, Outgoing, EdgeRole::Result, |slot, tensor| results.push((slot, tensor)));
-        results.sort_unstable_by_key(|(slot, _)| *slot);
-        results.into_iter().map(|(_, tensor)| tensor).collect()
+        let mut results: SmallVec<[TensorId; 2]> = SmallVec::new();
+        let mut ordered = true;
+        let mut last = 0;
+        for (edge, tensor) in self.made_by(op, EdgeRole::Result) {
+            ordered &= results.is_empty() || edge.slot() < last;
+            last = edge.slot();
+            results.push(tensor);
+        }
+        if ordered {
+            // Edges come back newest first, and most ops got their results in order.
+            results.reverse();
+            return results;
+        }
+        let mut by_slot: Vec<_> = self.made_by(op, EdgeRole::Result).collect();
+        by_slot.sort_unstable_by_key(|(edge, _)| edge.slot());
+        by_slot.into_iter().map(|(_, tensor)| tensor).collect()
     }
 
     /// Scratch tensors that the op names, by slot.
     pub fn intermediates(&self, op: OpId) -> Operands {
         let mut found = SmallVec::from_elem(None, self.op_node(op).intermediates as usize);
-        self.each_edge(op, Outgoing, EdgeRole::Intermediate, |slot, tensor| {
-            found[slot as usize] = Some(tensor);
-        });
+        if !found.is_empty() {
+            for (edge, tensor) in self.made_by(op, EdgeRole::Intermediate) {
+                found[edge.slot() as usize] = Some(tensor);
+            }
+        }
         found
     }
 
@@ -261,53 +313,53 @@ impl Subgraph {
         if self.oddity(tensor) == Some(Oddity::ComputedTwice) {
             return None;
         }
-        self.graph
-            .edges_directed(self.node_of_tensor(tensor), Incoming)
-            .find(|edge| edge.weight().role == EdgeRole::Result)
-            .map(|edge| (self.op_id(edge.source()), edge.weight().slot))
+        self.producers(tensor).next()
     }
 
     /// Everywhere a tensor is read, in execution order, then by slot.
     pub fn uses(&self, tensor: TensorId) -> SmallVec<[Use; 4]> {
-        let mut uses: SmallVec<[(u64, Use); 4]> = self
-            .graph
-            .edges_directed(self.node_of_tensor(tensor), Outgoing)
-            .filter(|edge| edge.weight().role == EdgeRole::Operand)
-            .map(|edge| {
-                let op = self.op_id(edge.target());
-                (self.op_node(op).key, Use { op, slot: edge.weight().slot })
-            })
-            .collect();
-        uses.sort_unstable_by_key(|(key, u)| (*key, u.slot));
-        uses.into_iter().map(|(_, u)| u).collect()
+        let mut uses: SmallVec<[Use; 4]> = self.readers(tensor).collect();
+        if uses.len() > 1 {
+            uses.sort_by_cached_key(|u| (self.op_node(u.op).key, u.slot));
+        }
+        uses
     }
 
     /// Whether one op reads the tensor, once.
     pub fn is_read_once(&self, tensor: TensorId) -> bool {
-        let edges = self.graph.edges_directed(self.node_of_tensor(tensor), Outgoing);
-        edges.filter(|edge| edge.weight().role == EdgeRole::Operand).take(2).count() == 1
+        let mut readers = self.readers(tensor);
+        readers.next().is_some() && readers.next().is_none()
+    }
+
+    /// Whether an op reads the tensor.
+    pub fn is_read(&self, tensor: TensorId) -> bool {
+        self.readers(tensor).next().is_some()
     }
 
     /// Whether anything hangs on the tensor: an op, or the subgraph's inputs and outputs.
     pub fn is_connected(&self, tensor: TensorId) -> bool {
-        self.graph.neighbors_undirected(self.node_of_tensor(tensor)).next().is_some()
+        let node = self.node_of_tensor(tensor);
+        self.structure.graph.neighbors_undirected(node).next().is_some()
             || self.is_input(tensor)
             || self.is_output(tensor)
     }
 
     /// Whether the subgraph takes the tensor as an input.
+    #[inline]
     pub fn is_input(&self, tensor: TensorId) -> bool {
-        self.inputs.places.contains(tensor)
+        self.inputs.contains(tensor)
     }
 
     /// Whether the subgraph returns the tensor.
+    #[inline]
     pub fn is_output(&self, tensor: TensorId) -> bool {
-        self.outputs.places.contains(tensor)
+        self.outputs.contains(tensor)
     }
 
     /// Why a tensor has no single value, where it has none.
+    #[inline]
     pub fn oddity(&self, tensor: TensorId) -> Option<Oddity> {
-        self.odd.get(&tensor).copied()
+        if self.odd.is_empty() { None } else { self.odd.get(&tensor).copied() }
     }
 
     /// The tensors without a single value.
@@ -318,7 +370,7 @@ impl Subgraph {
 
     /// Total number of edges, for tests and statistics.
     pub fn edge_count(&self) -> usize {
-        self.graph.edge_references().count()
+        self.structure.graph.edge_count()
     }
 
     /// How many operands, results and intermediates the op has, those that are left out too.
@@ -332,18 +384,15 @@ impl Subgraph {
     }
 
     pub(crate) fn producer_count(&self, tensor: TensorId) -> usize {
-        self.graph
-            .edges_directed(self.node_of_tensor(tensor), Incoming)
-            .filter(|edge| edge.weight().role == EdgeRole::Result)
-            .count()
+        self.producers(tensor).count()
     }
 
     /// Ops that name the tensor as scratch.
     pub(crate) fn scratch_of(&self, tensor: TensorId) -> impl Iterator<Item = OpId> + '_ {
-        self.graph
-            .edges_directed(self.node_of_tensor(tensor), Incoming)
-            .filter(|edge| edge.weight().role == EdgeRole::Intermediate)
-            .map(|edge| self.op_id(edge.source()))
+        let edges = self.edges(self.node_of_tensor(tensor), Incoming);
+        edges
+            .filter(|(edge, _)| edge.role() == EdgeRole::Intermediate)
+            .map(|(_, op)| self.op_id(op))
     }
 
     /// How often other tensors name this one in their quantisation.
@@ -356,23 +405,48 @@ impl Subgraph {
         self.links.keys().copied()
     }
 
-    fn each_edge(
-        &self,
-        op: OpId,
-        direction: petgraph::Direction,
-        role: EdgeRole,
-        mut found: impl FnMut(u32, TensorId),
-    ) {
-        for edge in self.graph.edges_directed(self.node_of_op(op), direction) {
-            if edge.weight().role == role {
-                let other = if direction == Incoming { edge.source() } else { edge.target() };
-                found(edge.weight().slot, self.tensor_id(other));
-            }
-        }
+    /// What the op reads, newest first.
+    fn read_by(&self, op: OpId) -> impl Iterator<Item = (Edge, TensorId)> + '_ {
+        self.edges(self.node_of_op(op), Incoming)
+            .map(|(edge, tensor)| (edge, self.tensor_id(tensor)))
     }
 
-    fn op_node_at(&self, node: u32) -> Option<&OpNode> {
-        match self.graph.node_weight(NodeIndex::new(node as usize)) {
+    /// What the op names as results or scratch, newest first.
+    fn made_by(&self, op: OpId, role: EdgeRole) -> impl Iterator<Item = (Edge, TensorId)> + '_ {
+        let edges = self.edges(self.node_of_op(op), Outgoing);
+        edges
+            .filter(move |(edge, _)| edge.role() == role)
+            .map(|(edge, tensor)| (edge, self.tensor_id(tensor)))
+    }
+
+    /// Where a tensor is read, newest first.
+    fn readers(&self, tensor: TensorId) -> impl Iterator<Item = Use> + '_ {
+        let edges = self.edges(self.node_of_tensor(tensor), Outgoing);
+        edges.map(|(edge, op)| Use { op: self.op_id(op), slot: edge.slot() })
+    }
+
+    fn producers(&self, tensor: TensorId) -> impl Iterator<Item = (OpId, u32)> + '_ {
+        let edges = self.edges(self.node_of_tensor(tensor), Incoming);
+        edges
+            .filter(|(edge, _)| edge.role() == EdgeRole::Result)
+            .map(|(edge, op)| (self.op_id(op), edge.slot()))
+    }
+
+    /// The edges at a node, and what is at their other ends.
+    fn edges(
+        &self,
+        at: NodeIndex,
+        direction: petgraph::Direction,
+    ) -> impl Iterator<Item = (Edge, NodeIndex)> + '_ {
+        self.structure.graph.edges_directed(at, direction).map(move |edge| {
+            let other = if direction == Incoming { edge.source() } else { edge.target() };
+            (*edge.weight(), other)
+        })
+    }
+
+    #[inline]
+    fn op_node_at(&self, uid: u32) -> Option<&OpNode> {
+        match self.nodes.get(uid as usize) {
             Some(Node::Op(node)) => Some(node),
             _ => None,
         }
@@ -389,43 +463,47 @@ impl Subgraph {
     }
 
     fn was_erased(&self, graph: u32, uid: u32) -> bool {
-        graph == self.origin && self.nodes.get(uid as usize) == Some(&NONE)
+        graph == self.origin && matches!(self.nodes.get(uid as usize), Some(Node::Erased))
     }
 
-    /// Where an op or tensor of this number is, unless it was erased or is of another subgraph.
-    fn find_node(&self, graph: u32, uid: u32) -> Option<NodeIndex> {
-        let of_this = (graph == self.origin).then_some(uid)?;
-        let node = *self.nodes.get(of_this as usize)?;
-        (node != NONE).then(|| NodeIndex::new(node as usize))
-    }
-
+    #[inline]
     fn op_node_of(&self, id: OpId) -> Option<&OpNode> {
-        self.op_node_at(self.find_node(id.graph, id.uid)?.index() as u32)
+        if id.graph == self.origin { self.op_node_at(id.uid) } else { None }
     }
 
-    fn tensor_node_of(&self, id: TensorId) -> Option<&TensorNode> {
-        match self.graph.node_weight(self.find_node(id.graph, id.uid)?) {
-            Some(Node::Tensor(node)) => Some(node),
+    #[inline]
+    fn tensor_node_of(&self, id: TensorId) -> Option<&Tensor> {
+        match self.nodes.get(id.uid as usize) {
+            Some(Node::Tensor(tensor)) if id.graph == self.origin => Some(tensor),
             _ => None,
         }
     }
 
+    #[inline]
     fn op_node(&self, id: OpId) -> &OpNode {
         self.op_node_of(id).unwrap_or_else(|| self.no_such_op(id))
     }
 
-    fn tensor_node(&self, id: TensorId) -> &TensorNode {
+    #[inline]
+    fn tensor_node(&self, id: TensorId) -> &Tensor {
         self.tensor_node_of(id).unwrap_or_else(|| self.no_such_tensor(id))
     }
 
     fn node_of_op(&self, id: OpId) -> NodeIndex {
-        self.find_node(id.graph, id.uid).unwrap_or_else(|| self.no_such_op(id))
+        match self.contains_op(id) {
+            true => NodeIndex::new(id.uid as usize),
+            false => self.no_such_op(id),
+        }
     }
 
     fn node_of_tensor(&self, id: TensorId) -> NodeIndex {
-        self.find_node(id.graph, id.uid).unwrap_or_else(|| self.no_such_tensor(id))
+        match self.contains_tensor(id) {
+            true => NodeIndex::new(id.uid as usize),
+            false => self.no_such_tensor(id),
+        }
     }
 
+    #[cold]
     fn no_such_op(&self, id: OpId) -> ! {
         match id.graph == self.origin {
             true => panic!("{id:?} is stale: its op has been erased"),
@@ -433,6 +511,7 @@ impl Subgraph {
         }
     }
 
+    #[cold]
     fn no_such_tensor(&self, id: TensorId) -> ! {
         match id.graph == self.origin {
             true => panic!("{id:?} is stale: its tensor has been erased"),
@@ -441,16 +520,10 @@ impl Subgraph {
     }
 
     fn op_id(&self, node: NodeIndex) -> OpId {
-        match self.graph.node_weight(node) {
-            Some(Node::Op(op)) => OpId { graph: self.origin, uid: op.uid },
-            _ => unreachable!("edges join an op and a tensor"),
-        }
+        OpId { graph: self.origin, uid: node.index() as u32 }
     }
 
     fn tensor_id(&self, node: NodeIndex) -> TensorId {
-        match self.graph.node_weight(node) {
-            Some(Node::Tensor(tensor)) => TensorId { graph: self.origin, uid: tensor.uid },
-            _ => unreachable!("edges join an op and a tensor"),
-        }
+        TensorId { graph: self.origin, uid: node.index() as u32 }
     }
 }

@@ -1,10 +1,11 @@
 //! Changes of a subgraph: what only patches and the builder do. Every caller has checked its
 //! handles.
 
-use super::{Edge, EdgeRole, NONE, Node, OpNode, Ports, Subgraph, TensorNode};
+use super::{Edge, EdgeRole, NONE, Node, OpNode, Ports, Structure, Subgraph};
 use crate::maps::{HashMap, HashSet, IndexMap, IndexSet};
 use crate::{Oddity, Op, OpId, Quantization, Tensor, TensorId};
 use petgraph::Direction::{Incoming, Outgoing};
+use petgraph::stable_graph::NodeIndex;
 use petgraph::visit::EdgeRef;
 use smallvec::SmallVec;
 use std::sync::Arc;
@@ -12,18 +13,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 impl Subgraph {
     pub(crate) fn op_mut(&mut self, id: OpId) -> &mut OpNode {
-        let at = self.node_of_op(id);
-        match &mut self.graph[at] {
-            Node::Op(node) => Arc::make_mut(node),
-            Node::Tensor(_) => unreachable!("numbers of ops and tensors are distinct"),
-        }
+        let at = self.node_of_op(id).index();
+        self.op_at_mut(at as u32)
     }
 
     pub(crate) fn tensor_mut(&mut self, id: TensorId) -> &mut Tensor {
-        let at = self.node_of_tensor(id);
-        match &mut self.graph[at] {
-            Node::Tensor(node) => &mut Arc::make_mut(node).tensor,
-            Node::Op(_) => unreachable!("numbers of ops and tensors are distinct"),
+        let at = self.node_of_tensor(id).index();
+        match &mut self.nodes[at] {
+            Node::Tensor(tensor) => Arc::make_mut(tensor),
+            Node::Op(_) | Node::Erased => unreachable!("it has the tensor"),
         }
     }
 
@@ -53,11 +51,9 @@ impl Subgraph {
     }
 
     pub(crate) fn insert_tensor(&mut self, tensor: Tensor) -> TensorId {
-        let uid = self.next_uid();
-        let node = self.graph.add_node(Node::Tensor(Arc::new(TensorNode { tensor, uid })));
-        self.nodes.push(node.index() as u32);
+        let uid = self.add_node(Node::Tensor(Arc::new(tensor)));
         let id = TensorId { graph: self.origin, uid };
-        self.tensors.push(id);
+        Arc::make_mut(&mut self.structure).tensors.push(uid);
         self.live_tensors += 1;
         self.add_links(id);
         id
@@ -99,15 +95,13 @@ impl Subgraph {
 
     /// Inserts an op before `before`, at the end where that is `None`.
     pub(crate) fn insert_op(&mut self, op: Op, before: Option<OpId>) -> OpId {
-        let uid = self.next_uid();
         let (prev, next) = match before {
             Some(before) => (self.op_node(before).prev, self.node_of_op(before).index() as u32),
             None => (self.last, NONE),
         };
         let key = self.key_between(prev, next);
-        let node = self.graph.add_node(Node::Op(Arc::new(OpNode {
+        let at = self.add_node(Node::Op(Arc::new(OpNode {
             op,
-            uid,
             operands: 0,
             results: 0,
             intermediates: 0,
@@ -115,8 +109,6 @@ impl Subgraph {
             next,
             key,
         })));
-        let at = node.index() as u32;
-        self.nodes.push(at);
         match prev {
             NONE => self.first = at,
             prev => self.op_at_mut(prev).next = at,
@@ -126,7 +118,7 @@ impl Subgraph {
             next => self.op_at_mut(next).prev = at,
         }
         self.live_ops += 1;
-        OpId { graph: self.origin, uid }
+        OpId { graph: self.origin, uid: at }
     }
 
     pub(crate) fn remove_op(&mut self, id: OpId) {
@@ -142,21 +134,37 @@ impl Subgraph {
             NONE => self.last = prev,
             next => self.op_at_mut(next).prev = prev,
         }
-        self.graph.remove_node(self.node_of_op(id));
-        self.nodes[id.uid as usize] = NONE;
+        self.erase_node(self.node_of_op(id));
         self.live_ops -= 1;
     }
 
     pub(crate) fn remove_tensor(&mut self, id: TensorId) {
         self.drop_links(id);
-        self.graph.remove_node(self.node_of_tensor(id));
-        self.nodes[id.uid as usize] = NONE;
+        self.erase_node(self.node_of_tensor(id));
         self.live_tensors -= 1;
-        if self.tensors.len() > 2 * self.live_tensors + 16 {
-            let mut tensors = std::mem::take(&mut self.tensors);
-            tensors.retain(|id| self.contains_tensor(*id));
-            self.tensors = tensors;
+        let Structure { tensors, .. } = Arc::make_mut(&mut self.structure);
+        if tensors.len() > 2 * self.live_tensors + 16 {
+            tensors.retain(|uid| matches!(self.nodes[*uid as usize], Node::Tensor(_)));
         }
+    }
+
+    fn add_node(&mut self, node: Node) -> u32 {
+        let uid = self.next_uid();
+        self.nodes.push(node);
+        let at = Arc::make_mut(&mut self.structure).graph.add_node(());
+        debug_assert_eq!(at.index(), uid as usize, "none is ever removed");
+        uid
+    }
+
+    fn erase_node(&mut self, at: NodeIndex) {
+        let Structure { graph, .. } = Arc::make_mut(&mut self.structure);
+        for direction in [Incoming, Outgoing] {
+            while let Some(edge) = graph.edges_directed(at, direction).next().map(|edge| edge.id())
+            {
+                graph.remove_edge(edge);
+            }
+        }
+        self.nodes[at.index()] = Node::Erased;
     }
 
     /// Empties slots of ops, and all slots of the ops that are to be erased.
@@ -171,18 +179,22 @@ impl Subgraph {
         let mut edges = Vec::with_capacity(slots.len());
         for op in ops {
             let at = self.node_of_op(op);
-            let both =
-                [Incoming, Outgoing].map(|direction| self.graph.edges_directed(at, direction));
+            let graph = &self.structure.graph;
+            let both = [Incoming, Outgoing].map(|direction| graph.edges_directed(at, direction));
             let all = erased.contains(&op);
             let named = both.into_iter().flatten().filter(|edge| {
-                all || slots.contains(&(op, edge.weight().role, edge.weight().slot))
+                all || slots.contains(&(op, edge.weight().role(), edge.weight().slot()))
             });
             edges.extend(named.map(|edge| edge.id()));
         }
+        if edges.is_empty() {
+            return;
+        }
         // petgraph looks for an edge from the newest on, at both of its ends.
         edges.sort_unstable_by(|a, b| b.cmp(a));
+        let Structure { graph, .. } = Arc::make_mut(&mut self.structure);
         for edge in edges {
-            self.graph.remove_edge(edge);
+            graph.remove_edge(edge);
         }
     }
 
@@ -206,7 +218,8 @@ impl Subgraph {
         if let Some(tensor) = tensor {
             let other = self.node_of_tensor(tensor);
             let (from, to) = if role == EdgeRole::Operand { (other, at) } else { (at, other) };
-            self.graph.add_edge(from, to, Edge { role, slot });
+            let Structure { graph, .. } = Arc::make_mut(&mut self.structure);
+            graph.add_edge(from, to, Edge::new(role, slot));
         }
     }
 

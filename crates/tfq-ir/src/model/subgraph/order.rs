@@ -1,8 +1,7 @@
 //! The order in which ops run: a linked list with keys that sort, so that an insertion costs O(1).
 
-use super::{Node, OpNode, Subgraph};
+use super::{NONE, Node, OpNode, Subgraph};
 use crate::OpId;
-use petgraph::stable_graph::NodeIndex;
 use std::sync::Arc;
 
 /// Distance of neighbouring order keys, so that an insertion rarely renumbers.
@@ -20,13 +19,13 @@ impl Subgraph {
 
     pub(crate) fn next_op(&self, op: OpId) -> Option<OpId> {
         let next = self.op_node(op).next;
-        self.op_node_at(next).map(|node| OpId { graph: self.origin, uid: node.uid })
+        (next != NONE).then_some(OpId { graph: self.origin, uid: next })
     }
 
     pub(super) fn op_at_mut(&mut self, node: u32) -> &mut OpNode {
-        match self.graph.node_weight_mut(NodeIndex::new(node as usize)) {
-            Some(Node::Op(node)) => Arc::make_mut(node),
-            _ => unreachable!("the order list links ops"),
+        match &mut self.nodes[node as usize] {
+            Node::Op(node) => Arc::make_mut(node),
+            Node::Tensor(_) | Node::Erased => unreachable!("it is an op"),
         }
     }
 

@@ -1,6 +1,6 @@
 //! The same subgraph in another order of making: for tests of determinism.
 
-use super::{NONE, Node, Subgraph};
+use super::{NONE, Node, Structure, Subgraph};
 use crate::maps::{HashMap, IndexMap};
 use crate::{OpId, TensorId};
 use petgraph::stable_graph::{NodeIndex, StableDiGraph};
@@ -16,58 +16,51 @@ pub(crate) struct Moved {
 impl Subgraph {
     /// The same subgraph with its nodes and edges made in another order, and where each went.
     pub(crate) fn shuffled(&self, rng: &mut fastrand::Rng) -> (Self, Moved) {
-        let mut order: Vec<NodeIndex> = self.graph.node_indices().collect();
+        let is_there = |uid: &u32| !matches!(self.nodes[*uid as usize], Node::Erased);
+        let mut order: Vec<u32> = (0..self.nodes.len() as u32).filter(is_there).collect();
         rng.shuffle(&mut order);
+        let mut place = vec![NONE; self.nodes.len()];
         let mut graph = StableDiGraph::new();
-        let mut nodes = Vec::with_capacity(order.len());
-        let mut place: HashMap<u32, (u32, u32)> = HashMap::default();
-        for (uid, old) in (0..).zip(&order) {
-            let mut node = self.graph[*old].clone();
-            match &mut node {
-                Node::Op(op) => Arc::make_mut(op).uid = uid,
-                Node::Tensor(tensor) => Arc::make_mut(tensor).uid = uid,
-            }
-            let new = graph.add_node(node);
-            nodes.push(new.index() as u32);
-            place.insert(old.index() as u32, (uid, new.index() as u32));
+        for (new, old) in (0..).zip(&order) {
+            graph.add_node(());
+            place[*old as usize] = new;
         }
-        let mut edges: Vec<_> = self.graph.edge_references().collect();
+        let uid = |old: u32| if old == NONE { NONE } else { place[old as usize] };
+        let mut edges: Vec<_> = self.structure.graph.edge_references().collect();
         rng.shuffle(&mut edges);
         for edge in edges {
-            let end = |node: NodeIndex| NodeIndex::new(place[&(node.index() as u32)].1 as usize);
+            let end = |node: NodeIndex| NodeIndex::new(uid(node.index() as u32) as usize);
             graph.add_edge(end(edge.source()), end(edge.target()), *edge.weight());
         }
-        let uid = |old: NodeIndex| place[&(old.index() as u32)].0;
-        let tensor =
-            |old: TensorId| TensorId { uid: uid(self.node_of_tensor(old)), graph: self.origin };
+        let tensor = |old: TensorId| TensorId { uid: uid(old.uid), ..old };
+        let op = |old: OpId| OpId { uid: uid(old.uid), ..old };
         let moved = Moved {
             tensors: self.tensors().map(|old| (old, tensor(old))).collect(),
-            ops: self
-                .ops()
-                .map(|old| (old, OpId { uid: uid(self.node_of_op(old)), graph: self.origin }))
-                .collect(),
+            ops: self.ops().map(|old| (old, op(old))).collect(),
         };
-        let node = |old: u32| if old == NONE { NONE } else { place[&old].1 };
-        for at in order.iter().map(|old| NodeIndex::new(node(old.index() as u32) as usize)) {
-            match &mut graph[at] {
+        let mut nodes: Vec<Node> =
+            order.iter().map(|old| self.nodes[*old as usize].clone()).collect();
+        for node in &mut nodes {
+            match node {
                 Node::Op(op) => {
                     let op = Arc::make_mut(op);
-                    (op.prev, op.next) = (node(op.prev), node(op.next));
+                    (op.prev, op.next) = (uid(op.prev), uid(op.next));
                 }
                 Node::Tensor(t) => {
-                    if t.tensor.links().next().is_some() {
-                        Arc::make_mut(t).tensor.each_link(tensor);
+                    if t.links().next().is_some() {
+                        Arc::make_mut(t).each_link(tensor);
                     }
                 }
+                Node::Erased => (),
             }
         }
+        let tensors = self.tensors().map(|old| tensor(old).uid).collect();
         let mut shuffled = Self {
-            graph,
+            structure: Arc::new(Structure { graph, tensors }),
             inputs: self.inputs().iter().copied().map(tensor).collect(),
             outputs: self.outputs().iter().copied().map(tensor).collect(),
-            tensors: self.tensors().map(tensor).collect(),
-            first: node(self.first),
-            last: node(self.last),
+            first: uid(self.first),
+            last: uid(self.last),
             nodes,
             name: self.name.clone(),
             links: IndexMap::default(),
