@@ -260,7 +260,7 @@ impl Summary<'_> {
         let module = &self.optimized.module;
         let by = |patches: &[&Applied]| {
             let name = |patch: &&Applied| {
-                format!("{}: {}", patch.pass.as_deref().unwrap_or("?"), patch.label)
+                format!("{}: {}", patch.pass().map_or("?", |pass| pass), patch.label())
             };
             let mut names: Vec<String> = patches.iter().map(name).collect();
             names.dedup();

@@ -104,7 +104,7 @@ impl Recorder {
         let mut out = String::new();
         let mut labels: IndexMap<&str, usize> = IndexMap::new();
         for applied in &after.journal()[before.journal().len()..] {
-            *labels.entry(&applied.label).or_default() += 1;
+            *labels.entry(applied.label()).or_default() += 1;
         }
         if !labels.is_empty() {
             let labels: Vec<String> = labels
@@ -208,7 +208,7 @@ impl<'m> Names<'m> {
 
 fn note(applied: &Applied, old: &Names<'_>, new: &Names<'_>) -> PatchNote {
     let mut note = PatchNote {
-        label: applied.label.to_string(),
+        label: applied.label().to_owned(),
         ops: Vec::new(),
         subgraph: None,
         tensors: IndexSet::new(),

@@ -8,6 +8,7 @@ mod closest;
 mod dequant_cache;
 mod edit;
 mod extract;
+mod few;
 mod foreign_text;
 mod history;
 mod labels;

@@ -4,7 +4,8 @@
 //! made to withstand attacks, takes longer for than all else. This one is seeded anew in each
 //! process. Nothing may depend on the order of a `HashMap` or `HashSet`, with either hash.
 
-use foldhash::fast::RandomState;
+/// The hash.
+pub use foldhash::fast::RandomState;
 
 /// [`std::collections::HashMap`].
 pub type HashMap<K, V> = std::collections::HashMap<K, V, RandomState>;

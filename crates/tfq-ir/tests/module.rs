@@ -59,7 +59,7 @@ fn unused_buffers_go_and_every_reference_follows() {
     module.verify().unwrap();
 
     let entry = module.journal().last().unwrap();
-    assert_eq!((entry.subgraph, &*entry.label), (None, "drop 4 buffers"));
+    assert_eq!((entry.subgraph, entry.label()), (None, "drop 4 buffers"));
     assert_eq!(entry.bytes_dropped(), dropped);
 }
 
@@ -97,7 +97,7 @@ fn unused_operator_codes_go_and_ops_follow() {
     assert_eq!(module.prune_op_codes(), 2);
     assert_eq!(module.op_codes(), [code(ops::RELU, 1), code(ops::ADD, 3)]);
     assert_eq!(made.map(|op| main(&module).op(op).code), [Some(1), Some(0), None]);
-    assert_eq!(&*module.journal().last().unwrap().label, "drop 2 operator codes");
+    assert_eq!(module.journal().last().unwrap().label(), "drop 2 operator codes");
 }
 
 /// An op with subgraph numbers in these attributes.
@@ -180,7 +180,7 @@ fn unreached_subgraphs_go_and_every_reference_follows() {
     assert_eq!(signed, [0, 5, 5, 77]);
     // What was found out about a subgraph moves and goes with it.
     assert_eq!(module.dequant_cache().as_ref().unwrap().entries, [entry(2, ids[3][0], 2)]);
-    assert_eq!(&*module.journal().last().unwrap().label, "drop 4 subgraphs");
+    assert_eq!(module.journal().last().unwrap().label(), "drop 4 subgraphs");
     module.verify().unwrap();
 }
 

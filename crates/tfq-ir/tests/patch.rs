@@ -526,7 +526,7 @@ fn added_tensors_stand_behind_all_others() {
     });
     let tensors: Vec<TensorId> = main(&module).tensors().collect();
     assert_eq!(tensors[..4], [c.x, c.a, c.b, c.y]);
-    assert_eq!(tensors[4..], applied.tensors);
+    assert_eq!(tensors[4..], applied.tensors[..]);
     assert_eq!((applied.tensors_added(), applied.ops_added()), (2, 0));
     assert!(!main(&module).is_connected(tensors[5]));
 }
@@ -636,7 +636,7 @@ fn a_result_moves_from_one_op_to_another() {
     assert_eq!(graph.results(c.second).to_vec(), [inner]);
     assert_eq!(graph.producer(c.b), Some((added, 0)));
     assert_eq!(graph.operands(c.add), operands(&[c.b, c.a]));
-    assert_eq!(applied.ops, [added, c.second]);
+    assert_eq!(applied.ops[..], [added, c.second]);
 }
 
 #[test]
@@ -684,7 +684,7 @@ fn erased_ops_and_tensors_are_gone_from_every_list() {
     assert_eq!(graph.edge_count(), edges - 2);
     assert_eq!((applied.erased().len(), applied.tensors_erased()), (1, 1));
     // What is gone is not listed as touched.
-    assert_eq!((applied.ops, applied.tensors), (vec![c.add], vec![]));
+    assert_eq!((&applied.ops[..], &applied.tensors[..]), (&[c.add][..], &[][..]));
 }
 
 #[test]
@@ -725,7 +725,7 @@ fn edits_of_a_tensor() {
     assert_eq!((tensor.quantization.as_ref(), tensor.scales()), (Some(&q), 1));
     assert_eq!(tensor.expressed, Some(ElementType::Float32));
     assert_eq!(module.constant(MAIN, weight), Some(&bytes(2)));
-    assert_eq!((applied.ops, applied.tensors), (vec![c.add], vec![weight]));
+    assert_eq!((&applied.ops[..], &applied.tensors[..]), (&[c.add][..], &[weight][..]));
 }
 
 #[test]
@@ -741,7 +741,7 @@ fn attributes_are_set_and_go_back_to_their_defaults() {
         patch.set_attr(c.add, "pot_scale_int16", Attr::Bool(false));
         patch.set_attr(c.add, name, Attr::Int(3));
     });
-    assert_eq!(applied.ops, [c.add]);
+    assert_eq!(applied.ops[..], [c.add]);
     let add = main(&module).op(c.add);
     assert_eq!(set(add), [(name, Attr::Int(3)), ("pot_scale_int16", Attr::Bool(false))]);
     assert_eq!(add.attrs.as_ref().unwrap().enum_name(name), Some("RELU6"));
@@ -780,7 +780,7 @@ fn notes_and_versions_do_not_count_as_touching_an_op() {
     let add = main(&module).op(c.add);
     assert_eq!(add.notes["hybrid"], Attr::Bool(false));
     assert_eq!((add.notes.len(), add.version), (1, 4));
-    assert_eq!((applied.ops, applied.tensors), (vec![], vec![]));
+    assert!(applied.ops.is_empty() && applied.tensors.is_empty());
 }
 
 #[test]
@@ -795,7 +795,7 @@ fn an_op_that_is_changed_and_erased_is_just_erased() {
         patch.erase_op(c.add);
         patch.erase_tensor(c.y);
     });
-    assert_eq!((applied.ops, applied.tensors), (vec![], vec![]));
+    assert!(applied.ops.is_empty() && applied.tensors.is_empty());
 }
 
 #[test]
@@ -808,7 +808,7 @@ fn the_journal_holds_every_patch_in_order_and_no_refused_one() {
         refuse(&mut module, |patch| patch.erase_tensor(x));
     }
     let journal: Vec<_> =
-        module.journal().iter().map(|a| (a.subgraph, &*a.label, a.ops.clone())).collect();
+        module.journal().iter().map(|a| (a.subgraph, a.label(), a.ops.to_vec())).collect();
     let (first, second) = ((Some(MAIN), "first", vec![add]), (Some(MAIN), "second", vec![add]));
     assert_eq!(journal, [first, second]);
 }

@@ -129,7 +129,7 @@ impl<F: FnMut(Event<'_>)> Manager<'_, F> {
                 return Ok(true);
             }
             if let Some(first) = seen.get(&hash) {
-                let rules = module.journal()[*first..].iter().map(|patch| patch.label.to_string());
+                let rules = module.journal()[*first..].iter().map(|patch| patch.label().to_owned());
                 let rules: IndexSet<String> = rules.collect();
                 return Err(RunError::Cycle { rules: rules.into_iter().collect() });
             }
@@ -174,7 +174,7 @@ impl<F: FnMut(Event<'_>)> Manager<'_, F> {
         };
         tracing::info!(pass, patches = report.patches, bytes_saved = report.bytes_saved, "ends");
         for patch in &module.journal()[before.journal().len()..] {
-            tracing::debug!(pass, label = %patch.label, ops = patch.ops.len(), "patch");
+            tracing::debug!(pass, label = %patch.label(), ops = patch.ops.len(), "patch");
         }
         if let Some(history) = &mut self.report.history {
             history.mark(module);
@@ -297,7 +297,7 @@ fn breaking_patch(before: &Module, after: &Module) -> Option<(usize, String)> {
             patches = journal.len() - before.journal().len();
         }
         if state.verify().is_err() {
-            let label = state.journal().last().filter(|_| patches > 0)?.label.to_string();
+            let label = state.journal().last().filter(|_| patches > 0)?.label().to_owned();
             return Some((patches, label));
         }
     }

@@ -57,7 +57,7 @@ fn an_edit_says_what_it_did_and_a_refused_one_does_nothing() {
 
         // Nothing to do is no edit.
         let nothing = session.apply(Patch::new(MAIN, "nothing"))?;
-        assert!(nothing.tensors.is_empty() && nothing.label.is_empty());
+        assert!(nothing.tensors.is_empty() && nothing.label().is_empty());
         assert_eq!(session.apply(Edit::PruneOpCodes)?.op_codes_erased(), 0);
         Ok(())
     });

@@ -11,7 +11,7 @@ use std::sync::Arc;
 pub struct Image {
     pub(crate) skeleton: Bytes,
     /// In order of `at`, not overlapping, all behind the skeleton.
-    pub(crate) pieces: Arc<[Piece]>,
+    pub(crate) pieces: Arc<Vec<Piece>>,
     pub(crate) len: u64,
     /// What it was made from, besides the pieces.
     pub(crate) sources: Vec<Bytes>,
@@ -37,16 +37,16 @@ impl Image {
     pub fn of_file(bytes: Bytes) -> Self {
         let len = bytes.len() as u64;
         let piece = Piece { at: 0, header: None, data: bytes };
-        Self { skeleton: Bytes::new(), pieces: [piece].into(), len, sources: Vec::new() }
+        Self { skeleton: Bytes::new(), pieces: Arc::new(vec![piece]), len, sources: Vec::new() }
     }
 
     /// A file of a beginning and what follows it, each with its offset, in order and less than 64
     /// bytes apart; between them are zeros.
     pub fn of_pieces(start: Vec<u8>, pieces: Vec<(u64, Bytes)>) -> Self {
         let piece = |(at, data)| Piece { at, header: None, data };
-        let pieces: Arc<[Piece]> = pieces.into_iter().map(piece).collect();
+        let pieces: Vec<Piece> = pieces.into_iter().map(piece).collect();
         let len = pieces.last().map_or(start.len() as u64, Piece::end);
-        Self { skeleton: start.into(), pieces, len, sources: Vec::new() }
+        Self { skeleton: start.into(), pieces: Arc::new(pieces), len, sources: Vec::new() }
     }
 
     /// Names the bytes that the model was read from, of which it may hold nothing any more.

@@ -348,7 +348,17 @@ impl<'a> Lift<'a> {
             text(self.file, sg._tab, fb::SubGraph::VT_NAME),
         );
         builder.debug_metadata_index(sg.debug_metadata_index());
-        let mut ids = Vec::new();
+        let slots = |list: Option<Vector<'_, i32>>| list.map_or(0, |list| list.len());
+        let edges = |op: fb::Operator<'_>| {
+            slots(op.inputs()) + slots(op.outputs()) + slots(op.intermediates())
+        };
+        let (tensors, ops) = (sg.tensors(), sg.operators());
+        builder.reserve(
+            tensors.map_or(0, |tensors| tensors.len()),
+            ops.map_or(0, |ops| ops.len()),
+            ops.into_iter().flatten().map(edges).sum(),
+        );
+        let mut ids = Vec::with_capacity(tensors.map_or(0, |tensors| tensors.len()));
         let mut details = Vec::new();
         for (t, tensor) in sg.tensors().into_iter().flatten().enumerate() {
             let id = builder.tensor(self.tensor(n, t, tensor)?);

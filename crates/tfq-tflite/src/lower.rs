@@ -17,9 +17,12 @@ use crate::scan::{field_at, u32_at};
 use crate::trailer;
 use bytes::Bytes;
 use flatbuffers::FlatBufferBuilder;
+use hashbrown::HashTable;
 use plan::FilePlan;
+use std::hash::BuildHasher;
+use std::sync::Arc;
 use tables::{Payloads, Writer};
-use tfq_ir::maps::HashMap;
+use tfq_ir::maps::RandomState;
 use tfq_ir::{Module, counted, relocated_trailer};
 
 /// How a model is lowered.
@@ -126,7 +129,7 @@ pub fn lower_into(module: &Module, fbb: &mut FlatBufferBuilder<'_>) -> Result<()
 
 /// No less than the flatbuffer takes without the constants; an error where that is past the
 /// limit, at which a builder panics.
-fn skeleton_at_most(module: &Module, plan: &FilePlan, limit: u64) -> Result<u64, LowerError> {
+fn skeleton_at_most(module: &Module, plan: &FilePlan<'_>, limit: u64) -> Result<u64, LowerError> {
     let bytes = room::needed(module, plan, limit);
     if bytes > limit { Err(LowerError::SkeletonTooLarge { bytes }) } else { Ok(bytes) }
 }
@@ -134,7 +137,7 @@ fn skeleton_at_most(module: &Module, plan: &FilePlan, limit: u64) -> Result<u64,
 /// Places the constants behind the finished skeleton and puts their offsets into it.
 fn place(
     module: &Module,
-    plan: &FilePlan,
+    plan: &FilePlan<'_>,
     writer: &Writer<'_>,
     (mut built, head): (Vec<u8>, usize),
     limit: u64,
@@ -144,10 +147,9 @@ fn place(
         unreachable!("a builder holds its constants itself")
     };
     let mut layout = Layout::behind(skeleton.len());
+    layout.pieces.reserve_exact(plan.buffers.len());
     let root = u32_at(skeleton, 0);
     let model_slot = |slot| field_at(skeleton, root, slot).map(|at| at + u32_at(skeleton, at));
-    // Offsets to put in, as (position in the skeleton, what).
-    let mut fixups: Vec<(usize, Fixup)> = Vec::new();
     const MODEL_BUFFERS: usize = 4;
     let buffers = model_slot(MODEL_BUFFERS).expect("a model has buffers");
     // What lies inside comes first: it must stay in reach of 32-bit offsets.
@@ -159,14 +161,14 @@ fn place(
             }
             let entry = buffers + 4 + 4 * n;
             let table = entry + u32_at(skeleton, entry);
-            let slot =
-                |slot| field_at(skeleton, table, slot).expect("the writer sets a placeholder");
             let data = layout.add(bytes, inside);
             if inside {
-                fixups.push((slot(0), Fixup::Relative(data - 4)));
+                let at = placeholder(skeleton, table, 0);
+                let distance = (data - 4 - at as u64) as u32;
+                skeleton[at..at + 4].copy_from_slice(&distance.to_le_bytes());
             } else {
-                fixups.push((slot(1), Fixup::Absolute(data)));
-                fixups.push((slot(2), Fixup::Absolute(bytes.len() as u64)));
+                put_number(skeleton, table, 1, data);
+                put_number(skeleton, table, 2, bytes.len() as u64);
             }
         }
         if inside && layout.end > limit {
@@ -174,16 +176,7 @@ fn place(
         }
     }
     let constants_behind = !layout.pieces.is_empty();
-    large_custom_options(module, skeleton, &mut layout, &mut fixups);
-    for (at, fixup) in fixups {
-        match fixup {
-            Fixup::Relative(target) => {
-                let distance = (target - at as u64) as u32;
-                skeleton[at..at + 4].copy_from_slice(&distance.to_le_bytes());
-            }
-            Fixup::Absolute(target) => skeleton[at..at + 8].copy_from_slice(&target.to_le_bytes()),
-        }
-    }
+    large_custom_options(module, skeleton, &mut layout);
     // A trailer is room enough to read past a constant.
     if constants_behind && module.trailer().is_empty() {
         layout.end += OVER_READ;
@@ -191,37 +184,38 @@ fn place(
     Ok(layout.finish(module, Bytes::from(built).slice(head..)))
 }
 
-enum Fixup {
-    Relative(u64),
-    Absolute(u64),
+/// Where the writer left room for a field of a table.
+fn placeholder(skeleton: &[u8], table: usize, slot: usize) -> usize {
+    field_at(skeleton, table, slot).expect("the writer sets a placeholder")
+}
+
+fn put_number(skeleton: &mut [u8], table: usize, slot: usize, number: u64) {
+    let at = placeholder(skeleton, table, slot);
+    skeleton[at..at + 8].copy_from_slice(&number.to_le_bytes());
 }
 
 /// Payloads of custom ops that lay behind the flatbuffer go there again.
-fn large_custom_options(
-    module: &Module,
-    skeleton: &[u8],
-    layout: &mut Layout,
-    fixups: &mut Vec<(usize, Fixup)>,
-) {
+fn large_custom_options(module: &Module, skeleton: &mut [u8], layout: &mut Layout) {
     const MODEL_SUBGRAPHS: usize = 2;
     const SUBGRAPH_OPERATORS: usize = 3;
     const OFFSET: usize = 9;
-    let follow = |at: usize| at + u32_at(skeleton, at);
-    let root = follow(0);
-    let Some(subgraphs) = field_at(skeleton, root, MODEL_SUBGRAPHS).map(follow) else { return };
+    let follow = |skeleton: &[u8], at: usize| at + u32_at(skeleton, at);
+    let vector = |skeleton: &[u8], table, slot| {
+        field_at(skeleton, table, slot).map(|at| follow(skeleton, at))
+    };
+    let root = follow(skeleton, 0);
+    let Some(subgraphs) = vector(skeleton, root, MODEL_SUBGRAPHS) else { return };
     for (id, graph) in module.subgraphs() {
         let mut ops = None;
         for (n, op) in graph.ops().enumerate() {
             let options = &graph.op(op).custom_options;
             let Some(bytes) = options.bytes.as_ref().filter(|_| options.large) else { continue };
             let ops = *ops.get_or_insert_with(|| {
-                let subgraph = follow(subgraphs + 4 + 4 * id.0 as usize);
-                field_at(skeleton, subgraph, SUBGRAPH_OPERATORS).map(follow).expect("it has ops")
+                let subgraph = follow(skeleton, subgraphs + 4 + 4 * id.0 as usize);
+                vector(skeleton, subgraph, SUBGRAPH_OPERATORS).expect("it has ops")
             });
-            let table = follow(ops + 4 + 4 * n);
-            let slot =
-                |slot| field_at(skeleton, table, slot).expect("the writer sets a placeholder");
-            fixups.push((slot(OFFSET), Fixup::Absolute(layout.add(bytes, false))));
+            let table = follow(skeleton, ops + 4 + 4 * n);
+            put_number(skeleton, table, OFFSET, layout.add(bytes, false));
         }
     }
 }
@@ -230,13 +224,15 @@ fn large_custom_options(
 struct Layout {
     end: u64,
     pieces: Vec<Piece>,
-    /// Slices that are placed already: buffers that shared their bytes still do.
-    placed: HashMap<(usize, usize, bool), u64>,
+    /// The pieces by what is in them: buffers that shared their bytes still do.
+    placed: HashTable<u32>,
+    hasher: RandomState,
 }
 
 impl Layout {
     fn behind(skeleton: usize) -> Self {
-        Self { end: skeleton as u64, pieces: Vec::new(), placed: HashMap::default() }
+        let (placed, hasher) = (HashTable::new(), RandomState::default());
+        Self { end: skeleton as u64, pieces: Vec::new(), placed, hasher }
     }
 
     /// Adds what followed the model in its file.
@@ -247,14 +243,20 @@ impl Layout {
             self.end = piece.end();
             self.pieces.push(piece);
         }
-        Image { skeleton, pieces: self.pieces.into(), len: self.end, sources: Vec::new() }
+        Image { skeleton, pieces: Arc::new(self.pieces), len: self.end, sources: Vec::new() }
     }
 
     /// Places bytes, and returns the offset of the first of them.
     fn add(&mut self, bytes: &Bytes, header: bool) -> u64 {
         let key = (bytes.as_ptr() as usize, bytes.len(), header);
-        if let Some(at) = self.placed.get(&key).filter(|_| !bytes.is_empty()) {
-            return *at;
+        let key_of = |piece: &Piece| {
+            (piece.data.as_ptr() as usize, piece.data.len(), piece.header.is_some())
+        };
+        let hash = self.hasher.hash_one(key);
+        let is_same = |n: &u32| key_of(&self.pieces[*n as usize]) == key;
+        if let Some(n) = self.placed.find(hash, is_same).filter(|_| !bytes.is_empty()) {
+            let piece = &self.pieces[*n as usize];
+            return piece.at + if header { 4 } else { 0 };
         }
         // The schema asks for 16. Small constants get what their elements need, at most 8.
         let align = if bytes.len() < SMALL { 8 } else { 16 };
@@ -266,7 +268,9 @@ impl Layout {
             data: bytes.clone(),
         });
         self.end = data + bytes.len() as u64;
-        self.placed.insert(key, data);
+        let placed = self.pieces.len() as u32 - 1;
+        let hash_of = |n: &u32| self.hasher.hash_one(key_of(&self.pieces[*n as usize]));
+        self.placed.insert_unique(hash, placed, hash_of);
         data
     }
 }

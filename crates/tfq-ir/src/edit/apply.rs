@@ -6,11 +6,17 @@ use super::log::{AddedAndDropped, Applied};
 use super::patch::{BufferRef, InsertionPoint, OpChange, OpRef, Patch, TensorChange, TensorRef};
 use super::refused::{Reason, Rejected};
 use crate::dequant_cache::not_dequant_cache;
+use crate::few::{FewMap, once};
 use crate::maps::{HashMap, IndexSet};
 use crate::model::signature::SignaturePorts;
 use crate::model::subgraph::EdgeRole;
-use crate::{BufferId, DEQUANT_CACHE_METADATA, Metadata, Module, OpId, TensorId, is_record_key};
+use crate::{
+    BufferId, DEQUANT_CACHE_METADATA, Metadata, Module, Op, OpId, Subgraph, Tensor, TensorId,
+    is_record_key,
+};
 use bytes::Bytes;
+use smallvec::SmallVec;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 impl Module {
@@ -22,7 +28,10 @@ impl Module {
         let Some(applied) = self.perform(&edit).map_err(refuse)? else {
             return Ok(Arc::default());
         };
-        let mut applied = Applied { pass: self.log.pass.clone(), ..applied };
+        let mut applied = applied;
+        if applied.origin.is_none() && self.log.pass.is_some() {
+            applied = applied.by(self.log.origin(&Cow::Borrowed("")));
+        }
         let outdated = self.outdate_records(&applied);
         applied.release(outdated);
         let applied = Arc::new(applied);
@@ -34,7 +43,6 @@ impl Module {
     fn perform(&mut self, edit: &Edit) -> Result<Option<Applied>, Reason> {
         let quiet = Ok(Some(Applied::default()));
         let quiet_with = |more| Ok(Some(Applied::default().with(more)));
-        let told = Ok(Some(Applied { label: edit.label(), ..Applied::default() }));
         match edit {
             Edit::Patch(patch) => {
                 check::check(self, patch)?;
@@ -85,13 +93,13 @@ impl Module {
                 check::external(self, groups, buffers)?;
                 self.external_buffer_groups.clone_from(groups);
                 self.external_buffers.clone_from(buffers);
-                told
+                Ok(Some(Applied::default().by(self.log.origin(&edit.label()))))
             }
             Edit::Signatures(signatures) => {
                 check::signatures(self, signatures)?;
                 self.signatures.clone_from(signatures);
                 self.signature_ports = SignaturePorts::default();
-                told
+                Ok(Some(Applied::default().by(self.log.origin(&edit.label()))))
             }
             Edit::Record(key, record) => {
                 let is_there = || self.metadata.find(key).is_some();
@@ -205,90 +213,35 @@ impl Module {
 
 /// Applies a checked patch; nothing here can fail.
 fn commit(module: &mut Module, patch: &Patch) -> Applied {
-    let subgraph = patch.subgraph;
-    let mut constants: Vec<BufferId> = Vec::with_capacity(patch.constants.len());
-    for bytes in &patch.constants {
-        constants.push(Arc::make_mut(&mut module.constants).push(bytes.clone()));
-    }
-    let graph = module.subgraph_mut(subgraph);
-    let first = graph.upcoming_tensor(0);
-    let resolve = |link: TensorId| match TensorRef::from(link) {
-        TensorRef::Old(link) => link,
-        TensorRef::New(n) => graph.upcoming_tensor(n),
-    };
-    let new_tensors: Vec<_> = patch
-        .tensors
+    let constants: Vec<BufferId> = patch
+        .constants
         .iter()
-        .cloned()
-        .map(|mut tensor| {
-            tensor.each_link(resolve);
-            tensor
-        })
+        .map(|bytes| Arc::make_mut(&mut module.constants).push(bytes.clone()))
         .collect();
-    let tensors: Vec<TensorId> =
-        new_tensors.into_iter().map(|tensor| graph.insert_tensor(tensor)).collect();
-    debug_assert!(tensors.first().is_none_or(|id| *id == first));
+    let graph = module.subgraph_mut(patch.subgraph);
+    let tensors = add_tensors(graph, patch);
+    let ops = add_ops(graph, patch);
     let place = |tensor: TensorRef| match tensor {
         TensorRef::Old(tensor) => tensor,
         TensorRef::New(n) => tensors[n as usize],
     };
-
-    // Ops after one anchor: each goes behind the one added before it.
-    let mut behind: HashMap<OpId, OpId> = HashMap::default();
-    let mut ops = Vec::with_capacity(patch.ops.len());
-    for (op, place) in &patch.ops {
-        let op = op.clone();
-        ops.push(match *place {
-            InsertionPoint::Before(anchor) => graph.insert_op(op, Some(anchor)),
-            InsertionPoint::After(anchor) => {
-                let last = behind.get(&anchor).copied().unwrap_or(anchor);
-                let next = graph.next_op(last);
-                let id = graph.insert_op(op, next);
-                behind.insert(anchor, id);
-                id
-            }
-            InsertionPoint::End => graph.insert_op(op, None),
-        });
+    let erased = &patch.wiring.erased_ops;
+    // New ones first.
+    let mut touched: SmallVec<[OpId; 4]> = ops.iter().copied().collect();
+    if !patch.wiring.is_none() {
+        connect(graph, patch, &ops, place, &mut touched);
     }
-    let op_of = |op: OpRef| match op {
-        OpRef::Old(op) => op,
-        OpRef::New(n) => ops[n as usize],
-    };
-
-    let mut touched: IndexSet<OpId> = ops.iter().copied().collect();
-    // What is in these slots must leave first, so that a tensor never has two producers; and what
-    // erased ops read, so that it is not looked for behind what others will read.
-    let filled = |(op, slot): &(OpRef, u32), role| match op {
-        OpRef::Old(op) => Some((*op, role, *slot)),
-        OpRef::New(_) => None,
-    };
-    let results = patch.wiring.results.keys().filter_map(|at| filled(at, EdgeRole::Result));
-    let operands = patch.wiring.operands.keys().filter_map(|at| filled(at, EdgeRole::Operand));
-    let scratch =
-        patch.wiring.intermediates.keys().filter_map(|at| filled(at, EdgeRole::Intermediate));
-    graph.disconnect(results.chain(operands).chain(scratch), &patch.wiring.erased_ops);
-    let results =
-        patch.wiring.results.iter().map(|(at, tensor)| (at, EdgeRole::Result, Some(*tensor)));
-    let operands =
-        patch.wiring.operands.iter().map(|(at, tensor)| (at, EdgeRole::Operand, *tensor));
-    let scratch =
-        patch.wiring.intermediates.iter().map(|(at, id)| (at, EdgeRole::Intermediate, *id));
-    for (&(op, slot), role, tensor) in results.chain(operands).chain(scratch) {
-        touched.insert(op_of(op));
-        graph.connect(op_of(op), role, slot, tensor.map(place));
-    }
-
-    let mut changed: IndexSet<TensorId> = tensors.iter().copied().collect();
-    let mut retyped: IndexSet<TensorId> = IndexSet::default();
+    let mut changed: SmallVec<[TensorId; 4]> = tensors.iter().copied().collect();
+    let mut retyped: SmallVec<[TensorId; 4]> = SmallVec::new();
     // Most patches set several things of one tensor.
     let mut told = None;
     for (tensor, change) in &patch.tensor_changes {
         use TensorChange::{Expressed, Name, Quantization, Type};
         let id = place(*tensor);
-        changed.insert(id);
+        changed.push(id);
         let was_there = matches!(tensor, TensorRef::Old(_));
         if was_there && matches!(change, Type(_) | Quantization(_) | Expressed(_)) {
-            retyped.insert(id);
+            retyped.push(id);
         }
         if !matches!(change, Name(_)) && told != Some(id) {
             told = Some(id);
@@ -314,7 +267,7 @@ fn commit(module: &mut Module, patch: &Patch) -> Applied {
     }
     for (id, change) in &patch.op_changes {
         if !change.is_annotation() {
-            touched.insert(*id);
+            touched.push(*id);
         }
         let op = &mut graph.op_mut(*id).op;
         match change {
@@ -329,40 +282,107 @@ fn commit(module: &mut Module, patch: &Patch) -> Applied {
             OpChange::Version(version) => op.version = *version,
         }
     }
-    let moves: HashMap<TensorId, TensorId> =
-        patch.wiring.moved_outputs.iter().map(|(old, new)| (*old, place(*new))).collect();
-    graph.move_outputs(&moves);
-    if let Some(inputs) = &patch.wiring.inputs {
-        graph.set_inputs(inputs.iter().map(|tensor| place(*tensor)));
+    if !patch.wiring.is_none() {
+        let moved = patch.wiring.moved_outputs.iter();
+        let moves: HashMap<TensorId, TensorId> =
+            moved.map(|(old, new)| (*old, place(*new))).collect();
+        graph.move_outputs(&moves);
+        if let Some(inputs) = &patch.wiring.inputs {
+            graph.set_inputs(inputs.iter().map(|tensor| place(*tensor)));
+        }
+        if let Some(outputs) = &patch.wiring.outputs {
+            graph.set_outputs(outputs.iter().map(|tensor| place(*tensor)));
+        }
+        erased.iter().for_each(|op| graph.remove_op(*op));
+        patch.wiring.erased_tensors.iter().for_each(|tensor| graph.remove_tensor(*tensor));
+        module.signature_ports.replace_outputs(&mut module.signatures, &moves);
     }
-    if let Some(outputs) = &patch.wiring.outputs {
-        graph.set_outputs(outputs.iter().map(|tensor| place(*tensor)));
-    }
-    for op in &patch.wiring.erased_ops {
-        graph.remove_op(*op);
-    }
-    touched.retain(|op| !patch.wiring.erased_ops.contains(op));
-    for tensor in &patch.wiring.erased_tensors {
-        graph.remove_tensor(*tensor);
-    }
-    changed.retain(|tensor| !patch.wiring.erased_tensors.contains(tensor));
-    module.signature_ports.replace_outputs(&mut module.signatures, &moves);
 
+    let stays = |tensor: &TensorId| !patch.wiring.erased_tensors.contains(tensor);
     Applied {
-        subgraph: Some(subgraph),
-        label: patch.label.clone(),
-        pass: None,
-        ops: touched.into_iter().collect(),
-        tensors: changed.into_iter().collect(),
-        retyped: retyped.into_iter().collect(),
-        ..Applied::default()
+        subgraph: Some(patch.subgraph),
+        ops: once(touched, |op| !erased.contains(op)),
+        tensors: once(changed, stays),
+        retyped: once(retyped, |_| true),
+        origin: Some(module.log.origin(&patch.label)),
+        more: None,
     }
     .with(AddedAndDropped {
         ops_added: patch.ops.len(),
-        erased: patch.wiring.erased_ops.iter().copied().collect(),
+        erased: erased.iter().copied().collect(),
         tensors_added: patch.tensors.len(),
         tensors_erased: patch.wiring.erased_tensors.len(),
         constants,
         ..AddedAndDropped::default()
     })
+}
+
+fn add_tensors(graph: &mut Subgraph, patch: &Patch) -> Vec<TensorId> {
+    let first = graph.upcoming_tensor(0);
+    let resolve = |link: TensorId| match TensorRef::from(link) {
+        TensorRef::Old(link) => link,
+        TensorRef::New(n) => graph.upcoming_tensor(n),
+    };
+    let linked = |tensor: &Tensor| {
+        let mut tensor = tensor.clone();
+        tensor.each_link(resolve);
+        tensor
+    };
+    let new: Vec<Tensor> = patch.tensors.iter().map(linked).collect();
+    let tensors: Vec<TensorId> =
+        new.into_iter().map(|tensor| graph.insert_tensor(tensor)).collect();
+    debug_assert!(tensors.first().is_none_or(|id| *id == first));
+    tensors
+}
+
+fn add_ops(graph: &mut Subgraph, patch: &Patch) -> Vec<OpId> {
+    // Ops after one anchor: each goes behind the one added before it.
+    let mut behind: FewMap<OpId, OpId> = FewMap::default();
+    let add = |(op, place): &(Op, InsertionPoint)| {
+        let op = op.clone();
+        match *place {
+            InsertionPoint::Before(anchor) => graph.insert_op(op, Some(anchor)),
+            InsertionPoint::After(anchor) => {
+                let last = behind.get(anchor).copied().unwrap_or(anchor);
+                let next = graph.next_op(last);
+                let id = graph.insert_op(op, next);
+                behind.insert(anchor, id);
+                id
+            }
+            InsertionPoint::End => graph.insert_op(op, None),
+        }
+    };
+    patch.ops.iter().map(add).collect()
+}
+
+/// Sets the slots that the patch says something of; tells of which ops.
+fn connect(
+    graph: &mut Subgraph,
+    patch: &Patch,
+    new: &[OpId],
+    place: impl Fn(TensorRef) -> TensorId,
+    touched: &mut SmallVec<[OpId; 4]>,
+) {
+    let wiring = &patch.wiring;
+    let op_of = |op: OpRef| match op {
+        OpRef::Old(op) => op,
+        OpRef::New(n) => new[n as usize],
+    };
+    // What is in these slots must leave first, so that a tensor never has two producers; and what
+    // erased ops read, so that it is not looked for behind what others will read.
+    let filled = |(op, slot): &(OpRef, u32), role| match op {
+        OpRef::Old(op) => Some((*op, role, *slot)),
+        OpRef::New(_) => None,
+    };
+    let results = wiring.results.keys().filter_map(|at| filled(at, EdgeRole::Result));
+    let operands = wiring.operands.keys().filter_map(|at| filled(at, EdgeRole::Operand));
+    let scratch = wiring.intermediates.keys().filter_map(|at| filled(at, EdgeRole::Intermediate));
+    graph.disconnect(results.chain(operands).chain(scratch), &wiring.erased_ops);
+    let results = wiring.results.iter().map(|(at, tensor)| (at, EdgeRole::Result, Some(*tensor)));
+    let operands = wiring.operands.iter().map(|(at, tensor)| (at, EdgeRole::Operand, *tensor));
+    let scratch = wiring.intermediates.iter().map(|(at, id)| (at, EdgeRole::Intermediate, *id));
+    for (&(op, slot), role, tensor) in results.chain(operands).chain(scratch) {
+        touched.push(op_of(op));
+        graph.connect(op_of(op), role, slot, tensor.map(&place));
+    }
 }

@@ -8,8 +8,8 @@ pub(super) use handles::{external, known_ops, record, signatures};
 
 use super::patch::{OpChange, OpRef, Patch, TensorChange, TensorRef};
 use super::refused::Reason;
-use crate::maps::{HashMap, IndexMap, IndexSet};
-use crate::{Attributes, Module, OpId, QuantizationDetails, Tensor, TensorId, TensorLink};
+use crate::maps::{IndexMap, IndexSet};
+use crate::{Module, OpId, QuantizationDetails, Tensor, TensorId, TensorLink};
 use bytes::Bytes;
 use handles::handles;
 use overlay::Overlay;
@@ -29,32 +29,34 @@ pub(super) fn check(module: &Module, patch: &Patch) -> Result<(), Reason> {
 }
 
 impl Overlay<'_> {
-    fn run(&self) -> Result<(), Reason> {
-        self.attributes()?;
+    fn run(mut self) -> Result<(), Reason> {
+        self.set_attributes()?;
         self.quantization()?;
-        self.producers()?;
-        self.order()?;
-        self.erasures()?;
-        self.outputs()?;
+        let wired = !self.patch.wiring.is_none();
+        if wired {
+            self.producers()?;
+            self.order()?;
+            self.erasures()?;
+            self.outputs()?;
+        }
         self.values()?;
         self.ports()?;
         self.bytes()?;
-        meaning::check(self)
+        meaning::check(&self)
     }
 
-    fn attributes(&self) -> Result<(), Reason> {
-        let mut changed: HashMap<OpId, (String, Option<Attributes>)> = HashMap::default();
+    /// Makes the ops what the patch makes of them.
+    fn set_attributes(&mut self) -> Result<(), Reason> {
         for (id, change) in &self.patch.op_changes {
+            if change.is_annotation() {
+                continue;
+            }
+            let op = self.ops.get_or_insert_with(*id, || self.graph.op(*id).clone());
             match change {
-                OpChange::Op(op) => {
-                    changed.insert(*id, (op.kind.to_string(), op.attrs.clone()));
-                }
+                OpChange::Op(new) => op.clone_from(new),
                 OpChange::Attr(name, value) => {
-                    let op = self.graph.op(*id);
-                    let now = || (op.kind.to_string(), op.attrs.clone());
-                    let (kind, attrs) = changed.entry(*id).or_insert_with(now);
-                    let attrs = attrs.as_mut().ok_or_else(|| Reason::NoOptions(kind.clone()))?;
-                    attrs.set(name, value.clone())?;
+                    let none = || Reason::NoOptions(op.kind.to_string());
+                    op.attrs.as_mut().ok_or_else(none)?.set(name, value.clone())?;
                 }
                 OpChange::Note(..) | OpChange::Version(_) => (),
             }
@@ -69,8 +71,8 @@ impl Overlay<'_> {
         };
         let changed = self.patch.tensor_changes.iter().filter(|(_, change)| matters(change));
         let added = (0..).map(TensorRef::New).zip(&self.patch.tensors);
-        let added = added.filter(|(tensor, _)| !self.after.contains_key(tensor));
-        let changed = changed.map(|(of, _)| (*of, &self.after[of]));
+        let added = added.filter(|(tensor, _)| !self.after.contains(*tensor));
+        let changed = changed.map(|(of, _)| (*of, self.tensor_after(*of)));
         for (of, tensor) in changed.chain(added) {
             let Some(q) = &tensor.quantization else { continue };
             if let Some((what, number)) = self.new_dead_link(of, &q.details) {
@@ -121,7 +123,7 @@ impl Overlay<'_> {
         let was_input = |tensor| matches!(tensor, TensorRef::Old(id) if self.graph.is_input(id));
         let was_both = |tensor| was_input(tensor) && self.constant_before(tensor).is_some();
         let inputs = self.patch.wiring.inputs.iter().flatten().copied();
-        let given = self.buffers.keys().copied().filter(|tensor| self.is_input_after(*tensor));
+        let given = self.buffers.keys().filter(|tensor| self.is_input_after(*tensor));
         let mut inputs = inputs.chain(given);
         if let Some(tensor) =
             inputs.find(|tensor| self.is_constant_after(*tensor) && !was_both(*tensor))
@@ -153,7 +155,7 @@ impl Overlay<'_> {
         };
         let came_so =
             |tensor| left_over(self.tensor(tensor), self.constant_before(tensor)).is_some();
-        for (&tensor, after) in &self.after {
+        for (tensor, after) in self.after.iter() {
             if let Some((taken, bytes)) = left_over(after, self.constant_after(tensor))
                 && !came_so(tensor)
             {
@@ -211,7 +213,7 @@ impl Overlay<'_> {
         }
         // A tensor with a new producer may have readers that the patch does not mention.
         let made = self.made.keys().filter_map(|tensor| match tensor {
-            TensorRef::Old(id) => Some(*id),
+            TensorRef::Old(id) => Some(id),
             TensorRef::New(_) => None,
         });
         for tensor in made.chain(self.inputs_lost()) {
@@ -226,8 +228,8 @@ impl Overlay<'_> {
     /// in use and takes a value from. What came in use without one may go on so.
     fn values(&self) -> Result<(), Reason> {
         let operands = self.operands_kept().map(|(_, tensor)| tensor);
-        let connected = operands.chain(self.returned.iter().copied());
-        let changed = self.after.keys().copied().chain(self.inputs_lost().map(TensorRef::Old));
+        let connected = operands.chain(self.returned.iter());
+        let changed = self.after.keys().chain(self.inputs_lost().map(TensorRef::Old));
         let mut changed = changed.filter(|tensor| match *tensor {
             TensorRef::Old(id) => !self.has_value(*tensor) && self.in_use(id),
             // Where it is in use, it was looked at.
@@ -249,7 +251,7 @@ impl Overlay<'_> {
         let p = self.patch;
         for &tensor in &p.wiring.erased_tensors {
             let made = self.graph.producer(tensor).is_some_and(|made| self.keeps_result(made))
-                || self.made.contains_key(&TensorRef::Old(tensor));
+                || self.made.contains(TensorRef::Old(tensor));
             if made || self.in_use(tensor) || self.stays_referred(tensor) {
                 return Err(Reason::ErasedInUse(self.tensor_label(tensor.into())));
             }
@@ -262,7 +264,7 @@ impl Overlay<'_> {
         for op in ops {
             for (slot, tensor) in (0..).zip(self.graph.results(op)) {
                 let valued = self.keeps_result((op, slot))
-                    || self.made.contains_key(&TensorRef::Old(tensor))
+                    || self.made.contains(TensorRef::Old(tensor))
                     || self.is_folded(tensor.into());
                 if !valued && self.in_use(tensor) {
                     let tensor = self.tensor_label(tensor.into());

@@ -2,6 +2,7 @@
 
 use super::Edit;
 use crate::{BufferId, Numbers, OpId, SubgraphId, TensorId};
+use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -11,19 +12,24 @@ use std::sync::Arc;
 pub struct Applied {
     /// The subgraph, `None` for a change of the module's own lists.
     pub subgraph: Option<SubgraphId>,
-    /// What the edit said it does.
-    pub label: Cow<'static, str>,
-    /// The pass that made it, where one was running.
-    pub pass: Option<Arc<str>>,
     /// Ops whose operands, results, attributes or operand types changed; new ones first.
-    pub ops: Vec<OpId>,
+    pub ops: SmallVec<[OpId; 2]>,
     /// Tensors that were changed or added; new ones first.
-    pub tensors: Vec<TensorId>,
+    pub tensors: SmallVec<[TensorId; 2]>,
     /// Tensors whose type or quantisation was set, among those that were there before.
-    pub retyped: Vec<TensorId>,
+    pub retyped: SmallVec<[TensorId; 2]>,
+    /// Shared by what one rule did in a row.
+    pub(super) origin: Option<Arc<Origin>>,
     /// The rest, where there is any: the journal has an entry for each of a great many patches,
     /// most of which add and drop nothing.
     pub(super) more: Option<Box<AddedAndDropped>>,
+}
+
+/// Where an edit came from.
+#[derive(Debug, PartialEq)]
+pub(super) struct Origin {
+    label: Cow<'static, str>,
+    pass: Option<Arc<str>>,
 }
 
 /// What an edit added and what it dropped.
@@ -42,6 +48,16 @@ pub(super) struct AddedAndDropped {
 }
 
 impl Applied {
+    /// What the edit said it does.
+    pub fn label(&self) -> &str {
+        self.origin.as_deref().map_or("", |origin| &origin.label)
+    }
+
+    /// The pass that made it, where one was running.
+    pub fn pass(&self) -> Option<&Arc<str>> {
+        self.origin.as_deref()?.pass.as_ref()
+    }
+
     /// Ops that were added.
     pub fn added_ops(&self) -> &[OpId] {
         &self.ops[..self.ops_added()]
@@ -133,8 +149,8 @@ impl Applied {
         }
     }
 
-    pub(super) fn pruned(what: String, more: AddedAndDropped) -> Self {
-        Self { label: Cow::Owned(format!("drop {what}")), ..Self::default() }.with(more)
+    pub(super) fn by(self, origin: Arc<Origin>) -> Self {
+        Self { origin: Some(origin), ..self }
     }
 }
 
@@ -155,6 +171,8 @@ pub(crate) struct Log {
     /// How many edits came before these, and are not kept.
     pub(super) forgotten: usize,
     pub(super) pass: Option<Arc<str>>,
+    /// Of the last edits: one that adds a constant may come before each of a great many patches.
+    origins: [Option<Arc<Origin>>; 2],
     /// The same for a module and its snapshots since edits were last forgotten or something else
     /// than an edit changed it, and for no other module.
     pub(super) lineage: Arc<()>,
@@ -165,6 +183,18 @@ impl Log {
     /// how.
     pub(crate) fn part(&mut self) {
         self.lineage = Arc::new(());
+    }
+
+    /// Where an edit of this label comes from.
+    pub(super) fn origin(&mut self, label: &Cow<'static, str>) -> Arc<Origin> {
+        let known = self.origins.iter().flatten();
+        let mut known = known.filter(|last| last.label == *label && last.pass == self.pass);
+        if let Some(known) = known.next() {
+            return known.clone();
+        }
+        let origin = Arc::new(Origin { label: label.clone(), pass: self.pass.clone() });
+        self.origins.swap(0, 1);
+        self.origins[0].insert(origin).clone()
     }
 
     pub(super) fn push(&mut self, edit: Edit, applied: &Arc<Applied>) {

@@ -111,6 +111,13 @@ pub(super) struct Wiring {
     pub(super) erased_tensors: IndexSet<TensorId>,
 }
 
+impl LazyWiring {
+    /// Whether the patch says nothing of edges, nor of what goes.
+    pub(super) fn is_none(&self) -> bool {
+        self.0.is_none()
+    }
+}
+
 impl Deref for LazyWiring {
     type Target = Wiring;
 
@@ -251,7 +258,7 @@ impl Patch {
             && self.ops.is_empty()
             && self.tensor_changes.iter().all(|(_, change)| allowed(change))
             && self.op_changes.iter().all(|(_, change)| change.is_annotation())
-            && self.wiring.0.as_deref().is_none_or(|wiring| *wiring == Wiring::default())
+            && (self.wiring.is_none() || *self.wiring == Wiring::default())
     }
 
     /// What would have another number once it is applied, or a number where none was: metadata

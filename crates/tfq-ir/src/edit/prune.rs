@@ -88,7 +88,7 @@ impl Module {
             bytes_dropped: bytes,
             ..AddedAndDropped::default()
         };
-        Some(Applied::pruned(counted(dead.len(), "buffer"), more))
+        Some(self.pruned(&counted(dead.len(), "buffer"), more))
     }
 
     /// Drops operator codes that no op has.
@@ -115,7 +115,7 @@ impl Module {
             }
         }
         let more = AddedAndDropped { op_codes_erased: dropped, ..AddedAndDropped::default() };
-        Some(Applied::pruned(format!("{dropped} operator codes"), more))
+        Some(self.pruned(&format!("{dropped} operator codes"), more))
     }
 
     /// Drops subgraphs that neither the main one nor a signature reaches. All stay where metadata
@@ -160,7 +160,12 @@ impl Module {
             }
         }
         let more = AddedAndDropped { subgraphs_erased: dropped, ..AddedAndDropped::default() };
-        Some(Applied::pruned(counted(dropped, "subgraph"), more))
+        Some(self.pruned(&counted(dropped, "subgraph"), more))
+    }
+
+    fn pruned(&mut self, what: &str, more: AddedAndDropped) -> Applied {
+        let origin = self.log.origin(&format!("drop {what}").into());
+        Applied::default().by(origin).with(more)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::log::Applied;
 use crate::model::numbering::kept_true;
-use crate::{BufferId, Module, Record};
+use crate::{BufferId, Module, Numbers, Record};
 use std::sync::Arc;
 
 impl Module {
@@ -15,6 +15,10 @@ impl Module {
     /// Drops the records that the edit just made leaves untrue. What the file has of a record that
     /// could not be read has nothing but numbers. Gives the constants that were let go with them.
     pub(super) fn outdate_records(&mut self, applied: &Applied) -> Vec<BufferId> {
+        let renumbers = applied.renumbers();
+        if self.records.is_empty() && renumbers == Numbers::default() {
+            return Vec::new();
+        }
         let touched = |record: &Record| {
             let Some(sg) = applied.subgraph else { return false };
             let graph = self.subgraph(sg);
@@ -23,7 +27,6 @@ impl Module {
         };
         let untrue = self.records.iter().filter(|(_, record)| touched(record));
         let mut dropped: Vec<Arc<str>> = untrue.map(|(key, _)| key.clone()).collect();
-        let renumbers = applied.renumbers();
         let outdated = kept_true().filter(|known| known.numbers.common(renumbers).is_some());
         let names = outdated.map(|known| Arc::from(known.name));
         dropped.extend(names.filter(|name: &Arc<str>| {

@@ -86,6 +86,7 @@ impl ConstantPool {
             next += u32::from(kept);
             kept
         });
+        self.entries.shrink_to_fit();
         moved
     }
 }

@@ -107,7 +107,7 @@ pub fn bisect(
     Ok(Bisection {
         pass: ends[pass].0.clone(),
         patch: edits[..=at].iter().filter(|edit| is_patch(edit)).count(),
-        rule: applied.label.to_string(),
+        rule: applied.label().to_owned(),
         ops,
         runs,
         reproducer: around.unwrap_or(start),

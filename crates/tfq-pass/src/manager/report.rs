@@ -119,10 +119,10 @@ pub(super) fn applied_by_label<'a>(
 ) -> IndexMap<String, RuleCount> {
     let mut rules: IndexMap<String, RuleCount> = IndexMap::default();
     for patch in patches {
-        match rules.get_mut(&*patch.label) {
+        match rules.get_mut(patch.label()) {
             Some(count) => count.applied += 1,
             None => {
-                rules.insert(patch.label.to_string(), RuleCount { applied: 1, refused: 0 });
+                rules.insert(patch.label().to_owned(), RuleCount { applied: 1, refused: 0 });
             }
         }
     }

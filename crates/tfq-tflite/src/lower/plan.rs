@@ -4,49 +4,66 @@ use crate::{annotations, records};
 use bytes::Bytes;
 use std::sync::Arc;
 use tfq_ir::maps::{HashMap, HashSet};
-use tfq_ir::{BufferId, DEQUANT_CACHE_METADATA, Metadata, Module, OpCode};
+use tfq_ir::{BufferId, ConstantPool, DEQUANT_CACHE_METADATA, Metadata, Module, OpCode};
 
 /// What is settled before anything is written.
-pub(super) struct FilePlan {
+pub(super) struct FilePlan<'m> {
     pub(super) op_codes: Vec<OpCode>,
     /// Operator code of each op, per subgraph in execution order.
     pub(super) codes: Vec<Vec<u32>>,
-    pub(super) buffers: Vec<Option<Bytes>>,
+    pub(super) buffers: Buffers<'m>,
     pub(super) metadata: Vec<Metadata>,
     /// Buffers that must stay inside: readers of metadata look nowhere else.
     pub(super) inside: Vec<bool>,
 }
 
-impl FilePlan {
-    pub(super) fn new(module: &Module) -> Self {
+/// The constants of the file: those of the model, and records that are still to be written.
+pub(super) struct Buffers<'m> {
+    pool: &'m ConstantPool,
+    replaced: HashMap<usize, Bytes>,
+    /// Behind those of the pool.
+    added: Vec<Option<Bytes>>,
+}
+
+impl Buffers<'_> {
+    pub(super) fn len(&self) -> usize {
+        self.pool.len() + self.added.len()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = Option<&Bytes>> {
+        let pool = self.pool.iter();
+        let pool = pool.map(|(id, bytes)| self.replaced.get(&(id.0 as usize)).or(bytes));
+        pool.chain(self.added.iter().map(Option::as_ref))
+    }
+
+    fn push(&mut self, bytes: Bytes) -> BufferId {
+        if self.len() == 0 {
+            // Number 0 is for what has no data.
+            self.added.push(None);
+        }
+        self.added.push(Some(bytes));
+        BufferId(self.len() as u32 - 1)
+    }
+}
+
+impl<'m> FilePlan<'m> {
+    pub(super) fn new(module: &'m Module) -> Self {
         let (op_codes, codes) = op_codes(module);
-        let mut buffers: Vec<Option<Bytes>> =
-            module.constants().iter().map(|(_, bytes)| bytes.cloned()).collect();
+        let pool = module.constants();
+        let mut buffers = Buffers { pool, replaced: HashMap::default(), added: Vec::new() };
         let mut metadata = module.metadata().to_vec();
         let cache = annotations::outstanding(module);
         let cache = cache.map(|bytes| (DEQUANT_CACHE_METADATA.into(), bytes));
         let outstanding: Vec<_> = cache.into_iter().chain(records::outstanding(module)).collect();
         let places = Places::of(module, outstanding.is_empty());
         for (key, bytes) in outstanding {
-            if buffers.is_empty() {
-                // Number 0 is for what has no data.
-                buffers.push(None);
-            }
-            let bytes = Some(bytes);
             match places.first.get(&key) {
                 // The record of an earlier run, if that is all that its buffer is for.
                 Some(n) if places.is_alone(metadata[*n].buffer) => {
-                    buffers[metadata[*n].buffer.0 as usize] = bytes;
+                    buffers.replaced.insert(metadata[*n].buffer.0 as usize, bytes);
                 }
-                Some(n) => {
-                    metadata[*n].buffer = BufferId(buffers.len() as u32);
-                    buffers.push(bytes);
-                }
-                None => {
-                    let buffer = BufferId(buffers.len() as u32);
-                    buffers.push(bytes);
-                    metadata.push(Metadata { name: Some(key), buffer });
-                }
+                Some(n) => metadata[*n].buffer = buffers.push(bytes),
+                None => metadata.push(Metadata { name: Some(key), buffer: buffers.push(bytes) }),
             }
         }
         let mut inside = vec![false; buffers.len()];

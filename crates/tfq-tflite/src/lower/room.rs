@@ -17,7 +17,7 @@ const FIELD: u64 = 12;
 const BUFFER: u64 = 48;
 
 /// No less than the flatbuffer takes, padding and vtables included.
-pub(super) fn needed(module: &Module, plan: &FilePlan, limit: u64) -> u64 {
+pub(super) fn needed(module: &Module, plan: &FilePlan<'_>, limit: u64) -> u64 {
     // Most models need no look at what is written once for all that share it.
     let bytes = Room::default().model(module, plan);
     if bytes <= limit {
@@ -40,7 +40,7 @@ struct Seen<'m> {
 }
 
 impl<'m> Room<'m> {
-    fn model(&mut self, module: &'m Module, plan: &'m FilePlan) -> u64 {
+    fn model(&mut self, module: &'m Module, plan: &'m FilePlan<'m>) -> u64 {
         let mut bytes = 4 * TABLE + 8 * VECTOR + BUFFER * plan.buffers.len() as u64;
         for (_, graph) in module.subgraphs() {
             bytes += self.subgraph(graph);

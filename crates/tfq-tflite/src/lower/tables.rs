@@ -2,14 +2,17 @@
 
 use super::plan::FilePlan;
 use crate::options;
+use crate::scan::u32_at;
 use bytes::Bytes;
 use flatbuffers::{
     FlatBufferBuilder, ForwardsUOffset, Push, PushAlignment, UnionWIPOffset, Vector, WIPOffset,
 };
+use hashbrown::HashTable;
 use smallvec::SmallVec;
+use std::hash::BuildHasher;
 use std::sync::Arc;
 use tfq_ir::catalog::OptionsUnion;
-use tfq_ir::maps::HashMap;
+use tfq_ir::maps::{HashMap, RandomState};
 use tfq_ir::{
     Module, OpCode, OpId, Quantization, QuantizationDetails, Signature, SparseIndex, Sparsity,
     Subgraph, Tensor, TensorId, TensorLink, bytes_of_text,
@@ -26,28 +29,82 @@ pub(super) enum Payloads {
 
 /// Tensors by their places in the subgraph.
 type Places = SmallVec<[i32; 8]>;
-type Strings<'a> = HashMap<Arc<str>, WIPOffset<&'a str>>;
-type Vectors<'a, T> = HashMap<Box<[T]>, WIPOffset<Vector<'a, T>>>;
+
+/// The places of a subgraph's tensors in the file.
+pub(super) struct Index(Vec<i32>);
+
+impl Index {
+    fn of(graph: &Subgraph) -> Self {
+        let mut index = Vec::new();
+        for (place, tensor) in (0..).zip(graph.tensors()) {
+            let number = tensor.number() as usize;
+            index.resize(index.len().max(number + 1), -1);
+            index[number] = place;
+        }
+        Self(index)
+    }
+}
+
+impl std::ops::Index<&TensorId> for Index {
+    type Output = i32;
+
+    fn index(&self, tensor: &TensorId) -> &i32 {
+        &self.0[tensor.number() as usize]
+    }
+}
+
+/// Vectors or strings that are in the builder, by where they are there.
+#[derive(Default)]
+struct Written {
+    places: HashTable<u32>,
+    hasher: RandomState,
+}
+
+impl Written {
+    /// Where the elements are, whose bytes these are, each so wide; unless they are there, they are
+    /// written.
+    fn place<'a>(
+        &mut self,
+        fbb: &mut FlatBufferBuilder<'a>,
+        bytes: &[u8],
+        width: usize,
+        write: impl FnOnce(&mut FlatBufferBuilder<'a>) -> u32,
+    ) -> u32 {
+        fn written<'b>(fbb: &'b FlatBufferBuilder<'_>, place: u32, width: usize) -> &'b [u8] {
+            let data = fbb.unfinished_data();
+            let first = data.len() - place as usize;
+            &data[first + 4..][..u32_at(data, first) * width]
+        }
+        let hash = self.hasher.hash_one(bytes);
+        if let Some(place) = self.places.find(hash, |place| written(fbb, *place, width) == bytes) {
+            return *place;
+        }
+        let place = write(fbb);
+        let hash_of = |place: &u32| self.hasher.hash_one(written(fbb, *place, width));
+        self.places.insert_unique(hash, place, hash_of);
+        place
+    }
+}
 
 /// Writes tables. Equal strings and equal vectors of numbers are written once: shapes, and
 /// above all the zero points of symmetric quantisation, repeat all over a model.
 pub(super) struct Writer<'m> {
     module: &'m Module,
-    plan: &'m FilePlan,
+    plan: &'m FilePlan<'m>,
     pub(super) payloads: Payloads,
 }
 
 #[derive(Default)]
 struct Shared<'a> {
-    strings: Strings<'a>,
-    ints: Vectors<'a, i32>,
-    longs: Vectors<'a, i64>,
+    strings: Written,
+    ints: Written,
+    longs: Written,
     /// A table without any field set, as old converters give every tensor.
     empty_quantization: Option<WIPOffset<fb::QuantizationParameters<'a>>>,
 }
 
 impl<'m> Writer<'m> {
-    pub(super) fn new(module: &'m Module, plan: &'m FilePlan, payloads: Payloads) -> Self {
+    pub(super) fn new(module: &'m Module, plan: &'m FilePlan<'m>, payloads: Payloads) -> Self {
         Self { module, plan, payloads }
     }
 
@@ -157,8 +214,8 @@ impl<'m> Writer<'m> {
         shared: &mut Shared<'a>,
         n: usize,
         graph: &Subgraph,
-    ) -> (WIPOffset<fb::SubGraph<'a>>, HashMap<TensorId, i32>) {
-        let index: HashMap<TensorId, i32> = graph.tensors().zip(0..).collect();
+    ) -> (WIPOffset<fb::SubGraph<'a>>, Index) {
+        let index = Index::of(graph);
         let tensors: Vec<_> =
             graph.tensors().map(|id| tensor(fbb, shared, graph.tensor(id), &index)).collect();
         let tensors = fbb.create_vector(&tensors);
@@ -194,7 +251,7 @@ impl<'m> Writer<'m> {
         graph: &Subgraph,
         id: OpId,
         opcode_index: u32,
-        index: &HashMap<TensorId, i32>,
+        index: &Index,
     ) -> WIPOffset<fb::Operator<'a>> {
         let op = graph.op(id);
         let place = |tensor: &Option<TensorId>| tensor.map_or(-1, |tensor| index[&tensor]);
@@ -304,7 +361,7 @@ fn signature<'a>(
     fbb: &mut FlatBufferBuilder<'a>,
     shared: &mut Shared<'a>,
     signature: &Signature,
-    indices: &[HashMap<TensorId, i32>],
+    indices: &[Index],
 ) -> WIPOffset<fb::SignatureDef<'a>> {
     let index = indices.get(signature.subgraph as usize);
     let map = |fbb: &mut FlatBufferBuilder<'a>,
@@ -355,7 +412,7 @@ fn tensor<'a>(
     fbb: &mut FlatBufferBuilder<'a>,
     shared: &mut Shared<'a>,
     tensor: &Tensor,
-    index: &HashMap<TensorId, i32>,
+    index: &Index,
 ) -> WIPOffset<fb::Tensor<'a>> {
     let name = tensor.name.as_ref().map(|name| string(fbb, shared, name));
     let shape = Some(ints(fbb, shared, &tensor.shape));
@@ -396,7 +453,7 @@ fn quantization<'a>(
     fbb: &mut FlatBufferBuilder<'a>,
     shared: &mut Shared<'a>,
     q: &Quantization,
-    index: &HashMap<TensorId, i32>,
+    index: &Index,
 ) -> WIPOffset<fb::QuantizationParameters<'a>> {
     if *q == Quantization::default() {
         return *shared.empty_quantization.get_or_insert_with(|| {
@@ -520,14 +577,11 @@ fn sparse_index(
 fn string<'a>(
     fbb: &mut FlatBufferBuilder<'a>,
     shared: &mut Shared<'a>,
-    text: &Arc<str>,
+    text: &str,
 ) -> WIPOffset<&'a str> {
-    if let Some(at) = shared.strings.get(text) {
-        return *at;
-    }
-    let at = WIPOffset::new(fbb.create_byte_string(&bytes_of_text(text)).value());
-    shared.strings.insert(text.clone(), at);
-    at
+    let bytes = bytes_of_text(text);
+    let write = |fbb: &mut FlatBufferBuilder<'a>| fbb.create_byte_string(&bytes).value();
+    WIPOffset::new(shared.strings.place(fbb, &bytes, 1, write))
 }
 
 fn ints<'a>(
@@ -535,12 +589,9 @@ fn ints<'a>(
     shared: &mut Shared<'a>,
     list: &[i32],
 ) -> WIPOffset<Vector<'a, i32>> {
-    if let Some(at) = shared.ints.get(list) {
-        return *at;
-    }
-    let at = fbb.create_vector(list);
-    shared.ints.insert(list.into(), at);
-    at
+    let bytes: SmallVec<[u8; 32]> = list.iter().flat_map(|n| n.to_le_bytes()).collect();
+    let write = |fbb: &mut FlatBufferBuilder<'a>| fbb.create_vector(list).value();
+    WIPOffset::new(shared.ints.place(fbb, &bytes, 4, write))
 }
 
 fn longs<'a>(
@@ -548,12 +599,9 @@ fn longs<'a>(
     shared: &mut Shared<'a>,
     list: &[i64],
 ) -> WIPOffset<Vector<'a, i64>> {
-    if let Some(at) = shared.longs.get(list) {
-        return *at;
-    }
-    let at = fbb.create_vector(list);
-    shared.longs.insert(list.into(), at);
-    at
+    let bytes: SmallVec<[u8; 64]> = list.iter().flat_map(|n| n.to_le_bytes()).collect();
+    let write = |fbb: &mut FlatBufferBuilder<'a>| fbb.create_vector(list).value();
+    WIPOffset::new(shared.longs.place(fbb, &bytes, 8, write))
 }
 
 /// A vector whose first byte is 16-byte aligned, as the schema asks of constants.

@@ -4,21 +4,19 @@
 //! that contradicted before may go on doing so, and may come to where only more is known of its
 //! operands.
 
-use super::super::patch::{OpChange, OpRef, TensorRef};
+use super::super::patch::{OpRef, TensorRef};
 use super::super::refused::Reason;
 use super::overlay::Overlay;
-use crate::maps::{HashMap, IndexSet};
+use crate::few::{FewMap, FewSet};
 use crate::ops::{Contradiction, OpView, OperandFacts, stated};
-use crate::{Op, OpId, TensorId};
+use crate::{OpId, Operands, TensorId};
 
 /// Ops as they are when the patch is applied.
 struct After<'a> {
     check: &'a Overlay<'a>,
-    /// Ops that it makes others, or whose attributes it sets.
-    ops: HashMap<OpId, Op>,
     /// How many operands and results it gives an op, at least.
-    operands: HashMap<OpRef, u32>,
-    results: HashMap<OpRef, u32>,
+    operands: FewMap<OpRef, u32>,
+    results: FewMap<OpRef, u32>,
 }
 
 /// The first op that does not go with its tensors through the fault of the patch.
@@ -27,7 +25,7 @@ pub(super) fn check(check: &Overlay<'_>) -> Result<(), Reason> {
     after.outputs()?;
     let touched = after.touched();
     let mut replaced = None;
-    for &op in &touched {
+    for op in touched.iter() {
         let facts = after.facts(op);
         let found = facts.contradictions(check.module);
         if found.is_empty() {
@@ -59,34 +57,18 @@ pub(super) fn check(check: &Overlay<'_>) -> Result<(), Reason> {
 
 impl<'a> After<'a> {
     fn new(check: &'a Overlay<'a>) -> Self {
-        let (graph, p) = (check.graph, check.patch);
-        let mut ops: HashMap<OpId, Op> = HashMap::default();
-        for (id, change) in p.op_changes.iter().filter(|(_, change)| !change.is_annotation()) {
-            let op = ops.entry(*id).or_insert_with(|| graph.op(*id).clone());
-            match change {
-                OpChange::Op(new) => op.clone_from(new),
-                OpChange::Attr(name, value) => {
-                    // That the op has such an attribute was checked.
-                    _ = op.attrs.as_mut().map(|attrs| attrs.set(name, value.clone()));
-                }
-                OpChange::Note(..) | OpChange::Version(_) => (),
-            }
-        }
-        Self {
-            check,
-            ops,
-            operands: counts(p.wiring.operands.keys()),
-            results: counts(p.wiring.results.keys()),
-        }
+        let wiring = &check.patch.wiring;
+        let (operands, results) = (wiring.operands.keys(), wiring.results.keys());
+        Self { check, operands: counts(operands), results: counts(results) }
     }
 
     /// What the subgraph returns keeps the type that callers expect, however it is stored, unless
     /// the patch says what is returned.
     fn outputs(&self) -> Result<(), Reason> {
-        for (tensor, after) in &self.check.after {
+        for (tensor, after) in self.check.after.iter() {
             let TensorRef::Old(id) = tensor else { continue };
-            let before = self.check.graph.tensor(*id);
-            if stated(after) != stated(before) && self.check.stays_output(*id) {
+            let before = self.check.graph.tensor(id);
+            if stated(after) != stated(before) && self.check.stays_output(id) {
                 return Err(Reason::OutputType {
                     subgraph: self.check.patch.subgraph.0,
                     tensor: before.label().to_owned(),
@@ -100,32 +82,40 @@ impl<'a> After<'a> {
 
     /// Ops that the patch adds, and those of which it changes anything that contradictions depend
     /// on.
-    fn touched(&self) -> IndexSet<OpRef> {
+    fn touched(&self) -> FewSet<OpRef> {
         let (graph, p) = (self.check.graph, self.check.patch);
-        let mut touched: IndexSet<OpRef> = (0..p.ops.len() as u32).map(OpRef::New).collect();
+        let mut touched: FewSet<OpRef> = (0..p.ops.len() as u32).map(OpRef::New).collect();
         // One operand in the place of another that says no less is nothing to look at, which a pass
         // may do to each of a great many operands of one op.
+        let mut read: Option<(OpId, Operands)> = None;
         let says_less = |(&(op, slot), now): (&(OpRef, u32), &Option<TensorRef>)| {
             let OpRef::Old(id) = op else { return Some(op) };
-            let was = graph.operand(id, slot).map(|was| self.operand_before(was));
+            // Operands of one op mostly come one after the other.
+            let read = match &mut read {
+                Some((of, operands)) if *of == id => operands,
+                read => &mut read.insert((id, graph.operands(id))).1,
+            };
+            let was = read.get(slot as usize).copied().flatten();
+            let was = was.map(|was| self.operand_before(was));
             let no_less = was.zip(*now).is_some_and(|(was, now)| self.operand(now).refines(&was));
             (!no_less).then_some(op)
         };
-        touched.extend(p.wiring.operands.iter().filter_map(says_less));
-        touched.extend(p.wiring.results.keys().map(|(op, _)| *op));
-        let changes = p.op_changes.iter().filter(|(_, change)| !change.is_annotation());
-        touched.extend(changes.map(|(op, _)| OpRef::Old(*op)));
+        let stays = |op: &OpRef| !self.check.erases(*op);
+        touched.extend(p.wiring.operands.iter().filter_map(says_less).filter(stays));
+        touched.extend(p.wiring.results.keys().map(|(op, _)| *op).filter(stays));
+        touched.extend(self.check.ops.keys().map(OpRef::Old).filter(stays));
         for tensor in self.check.after.keys() {
             let TensorRef::Old(id) = tensor else { continue };
-            let (before, after) = (self.operand_before(*id), self.operand((*id).into()));
+            let (before, after) = (self.operand_before(id), self.operand(id.into()));
             if after.ty != before.ty || after.shape != before.shape {
-                touched.extend(graph.producer(*id).map(|(op, _)| OpRef::Old(op)));
+                let producer = graph.producer(id).map(|(op, _)| OpRef::Old(op));
+                touched.extend(producer.filter(stays));
             }
             if !after.refines(&before) {
-                touched.extend(graph.uses(*id).iter().map(|r#use| OpRef::Old(r#use.op)));
+                let readers = graph.uses(id).into_iter().map(|r#use| OpRef::Old(r#use.op));
+                touched.extend(readers.filter(stays));
             }
         }
-        touched.retain(|op| !self.check.erases(*op));
         touched
     }
 
@@ -133,13 +123,13 @@ impl<'a> After<'a> {
         let (graph, p) = (self.check.graph, self.check.patch);
         let (node, operands, results) = match op {
             OpRef::Old(id) => {
-                let node = self.ops.get(&id).unwrap_or_else(|| graph.op(id));
+                let node = self.check.ops.get(id).unwrap_or_else(|| graph.op(id));
                 (node, graph.operands(id), graph.results(id))
             }
             OpRef::New(n) => (&p.ops[n as usize].0, Default::default(), Default::default()),
         };
-        let count = |now: usize, made: &HashMap<OpRef, u32>| {
-            (now as u32).max(made.get(&op).copied().unwrap_or(0))
+        let count = |now: usize, made: &FewMap<OpRef, u32>| {
+            (now as u32).max(made.get(op).copied().unwrap_or(0))
         };
         let operand = |slot: u32| match p.wiring.operands.get(&(op, slot)) {
             Some(set) => *set,
@@ -175,14 +165,14 @@ impl<'a> After<'a> {
     }
 
     /// What contradicted at ops that the patch erases or changes.
-    fn replaced(&self, touched: &IndexSet<OpRef>) -> Vec<Contradiction> {
+    fn replaced(&self, touched: &FewSet<OpRef>) -> Vec<Contradiction> {
         let changed = touched.iter().filter_map(|op| match op {
             OpRef::Old(op) => Some(op),
             OpRef::New(_) => None,
         });
-        let all = self.check.patch.wiring.erased_ops.iter().chain(changed);
+        let all = self.check.patch.wiring.erased_ops.iter().copied().chain(changed);
         all.flat_map(|op| {
-            OpView::of(self.check.module, self.check.patch.subgraph, *op)
+            OpView::of(self.check.module, self.check.patch.subgraph, op)
                 .contradictions(self.check.module)
         })
         .collect()
@@ -200,10 +190,10 @@ impl<'a> After<'a> {
     }
 }
 
-fn counts<'k>(slots: impl Iterator<Item = &'k (OpRef, u32)>) -> HashMap<OpRef, u32> {
-    let mut counts = HashMap::default();
+fn counts<'k>(slots: impl Iterator<Item = &'k (OpRef, u32)>) -> FewMap<OpRef, u32> {
+    let mut counts = FewMap::default();
     for (op, slot) in slots {
-        let count: &mut u32 = counts.entry(*op).or_default();
+        let count: &mut u32 = counts.get_or_insert_with(*op, || 0);
         *count = (*count).max(slot + 1);
     }
     counts

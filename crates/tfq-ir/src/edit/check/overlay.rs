@@ -1,8 +1,9 @@
 //! The subgraph as a patch would leave it: the graph as it is, and the patch laid over it.
 
 use super::super::patch::{BufferRef, InsertionPoint, OpRef, Patch, TensorChange, TensorRef};
-use crate::maps::{HashMap, HashSet, IndexMap, IndexSet};
-use crate::{BufferId, Module, OpId, Subgraph, Tensor, TensorId};
+use crate::few::{FewMap, FewSet};
+use crate::maps::{HashMap, IndexMap, IndexSet};
+use crate::{BufferId, Module, Op, OpId, Subgraph, Tensor, TensorId};
 use bytes::Bytes;
 use std::cell::OnceCell;
 
@@ -13,54 +14,63 @@ pub(super) struct Overlay<'a> {
     pub(super) graph: &'a Subgraph,
     pub(super) patch: &'a Patch,
     /// The op that computes a tensor, where the patch says which.
-    pub(super) made: IndexMap<TensorRef, OpRef>,
+    pub(super) made: FewMap<TensorRef, OpRef>,
     /// What the patch lets ops read, those aside that it erases.
-    pub(super) read: HashSet<TensorRef>,
+    pub(super) read: FewSet<TensorRef>,
     /// What the patch lets the subgraph return.
-    pub(super) returned: IndexSet<TensorRef>,
+    pub(super) returned: FewSet<TensorRef>,
     /// What the patch lets signatures return in the place of another.
-    pub(super) followed: HashSet<TensorRef>,
+    pub(super) followed: FewSet<TensorRef>,
     /// What the subgraph takes, where the patch says so.
-    pub(super) taken: Option<HashSet<TensorRef>>,
+    pub(super) taken: Option<FewSet<TensorRef>>,
     /// Constants that the patch gives tensors.
-    pub(super) buffers: HashMap<TensorRef, BufferRef>,
+    pub(super) buffers: FewMap<TensorRef, BufferRef>,
     /// Tensors that quantisation of the patch names.
-    pub(super) links: HashSet<TensorRef>,
+    pub(super) links: FewSet<TensorRef>,
     /// How often quantisation that goes names a tensor, once that is asked.
     pub(super) links_dropped: OnceCell<HashMap<TensorId, u32>>,
     /// Tensors that the patch changes as they are afterwards, but for the numbers of new constants.
-    pub(super) after: IndexMap<TensorRef, Tensor>,
+    pub(super) after: FewMap<TensorRef, Tensor>,
+    /// Ops that it makes others, or whose attributes it sets, as they are afterwards.
+    pub(super) ops: FewMap<OpId, Op>,
 }
 
 impl<'a> Overlay<'a> {
     pub(super) fn new(module: &'a Module, graph: &'a Subgraph, patch: &'a Patch) -> Self {
         let p = patch;
         let links = p.quantizations().flat_map(|q| q.details.links()).map(TensorRef::from);
-        let outputs = &p.wiring.outputs;
-        let replaced = |old| outputs.is_none() && graph.is_output(old);
-        let moved = p.wiring.moved_outputs.iter();
-        let moved = moved.filter(|(old, _)| replaced(**old)).map(|(_, new)| *new);
-        let named = |old| module.references(p.subgraph, old).signature_output;
-        let followed = p.wiring.moved_outputs.iter();
-        let followed = followed.filter(|(old, _)| named(**old)).map(|(_, new)| *new);
         let mut check = Self {
             module,
             graph,
             patch,
-            made: p.wiring.results.iter().map(|((op, _), tensor)| (*tensor, *op)).collect(),
-            read: HashSet::default(),
-            returned: outputs.iter().flatten().copied().chain(moved).collect(),
-            followed: followed.collect(),
-            taken: p.wiring.inputs.as_ref().map(|inputs| inputs.iter().copied().collect()),
-            buffers: HashMap::default(),
+            made: FewMap::default(),
+            read: FewSet::default(),
+            returned: FewSet::default(),
+            followed: FewSet::default(),
+            taken: None,
+            buffers: FewMap::default(),
             links: links.collect(),
             links_dropped: OnceCell::new(),
-            after: IndexMap::default(),
+            after: FewMap::default(),
+            ops: FewMap::default(),
         };
-        check.read = check.operands_kept().map(|(_, tensor)| tensor).collect();
+        if !p.wiring.is_none() {
+            let outputs = &p.wiring.outputs;
+            let replaced = |old| outputs.is_none() && graph.is_output(old);
+            let moved = p.wiring.moved_outputs.iter();
+            let moved = moved.filter(|(old, _)| replaced(**old)).map(|(_, new)| *new);
+            let named = |old| module.references(p.subgraph, old).signature_output;
+            let followed = p.wiring.moved_outputs.iter();
+            let followed = followed.filter(|(old, _)| named(**old)).map(|(_, new)| *new);
+            check.made = p.wiring.results.iter().map(|((op, _), tensor)| (*tensor, *op)).collect();
+            check.returned = outputs.iter().flatten().copied().chain(moved).collect();
+            check.followed = followed.collect();
+            check.taken = p.wiring.inputs.as_ref().map(|inputs| inputs.iter().copied().collect());
+            check.read = check.operands_kept().map(|(_, tensor)| tensor).collect();
+        }
         for (tensor, change) in &p.tensor_changes {
             let before = check.tensor(*tensor);
-            let after = check.after.entry(*tensor).or_insert_with(|| before.clone());
+            let after = check.after.get_or_insert_with(*tensor, || before.clone());
             match change {
                 // Messages call tensors as the model does.
                 TensorChange::Name(_) => (),
@@ -83,18 +93,18 @@ impl<'a> Overlay<'a> {
 
     /// The tensor as it is afterwards.
     pub(super) fn tensor_after(&self, tensor: TensorRef) -> &Tensor {
-        self.after.get(&tensor).unwrap_or_else(|| self.tensor(tensor))
+        self.after.get(tensor).unwrap_or_else(|| self.tensor(tensor))
     }
 
     /// Whether the patch gives the tensor a constant.
     pub(super) fn is_folded(&self, tensor: TensorRef) -> bool {
-        self.buffers.get(&tensor).is_some_and(|to| *to != BufferRef::Old(BufferId::NONE))
+        self.buffers.get(tensor).is_some_and(|to| *to != BufferRef::Old(BufferId::NONE))
     }
 
     /// Whether something gives the tensor a value afterwards.
     pub(super) fn has_value(&self, tensor: TensorRef) -> bool {
         let odd = |id: TensorId| self.graph.oddity(id).is_some();
-        matches!(self.buffers.get(&tensor), Some(BufferRef::New(_)))
+        matches!(self.buffers.get(tensor), Some(BufferRef::New(_)))
             || self.module.holds_value(self.tensor_after(tensor))
             || self.is_input_after(tensor)
             || self.producer_after(tensor).is_some()
@@ -105,7 +115,7 @@ impl<'a> Overlay<'a> {
     pub(super) fn came_without_value(&self, tensor: TensorId) -> bool {
         let graph = self.graph;
         !self.module.has_value(self.patch.subgraph, tensor)
-            && (graph.is_output(tensor) || !graph.uses(tensor).is_empty())
+            && (graph.is_output(tensor) || graph.is_read(tensor))
     }
 
     /// Whether the tensor has bytes in the file afterwards.
@@ -122,7 +132,7 @@ impl<'a> Overlay<'a> {
     /// The bytes of the tensor afterwards, as stored.
     pub(super) fn constant_after(&self, tensor: TensorRef) -> Option<&'a Bytes> {
         let constants = self.module.constants();
-        match self.buffers.get(&tensor) {
+        match self.buffers.get(tensor) {
             Some(BufferRef::New(n)) => self.patch.constants.get(*n as usize),
             Some(BufferRef::Old(buffer)) => constants.constant(*buffer),
             None => constants.constant(self.tensor(tensor).buffer),
@@ -140,7 +150,7 @@ impl<'a> Overlay<'a> {
     pub(super) fn producer_after(&self, tensor: TensorRef) -> Option<OpRef> {
         let kept = |made: &(OpId, u32)| self.keeps_result(*made);
         let old = || self.producer_before(tensor).filter(kept).map(|(op, _)| op.into());
-        self.made.get(&tensor).copied().or_else(old)
+        self.made.get(tensor).copied().or_else(old)
     }
 
     pub(super) fn erases(&self, op: OpRef) -> bool {
@@ -163,7 +173,7 @@ impl<'a> Overlay<'a> {
 
     pub(super) fn is_input_after(&self, tensor: TensorRef) -> bool {
         match (&self.taken, tensor) {
-            (Some(taken), tensor) => taken.contains(&tensor),
+            (Some(taken), tensor) => taken.contains(tensor),
             (None, TensorRef::Old(id)) => self.graph.is_input(id),
             (None, TensorRef::New(_)) => false,
         }
@@ -174,7 +184,7 @@ impl<'a> Overlay<'a> {
         let taken = self.taken.iter();
         taken.flat_map(|taken| {
             let inputs = self.graph.inputs().iter().copied();
-            inputs.filter(|input| !taken.contains(&TensorRef::Old(*input)))
+            inputs.filter(|input| !taken.contains(TensorRef::Old(*input)))
         })
     }
 
@@ -185,7 +195,7 @@ impl<'a> Overlay<'a> {
         let outputs = wiring.outputs.iter().flat_map(|_| self.graph.outputs());
         let stays = |id: TensorId| {
             let moved = wiring.moved_outputs.get(&id).copied();
-            self.returned.contains(&moved.unwrap_or(TensorRef::Old(id)))
+            self.returned.contains(moved.unwrap_or(TensorRef::Old(id)))
         };
         outputs.copied().filter(move |output| !stays(*output))
     }
@@ -220,8 +230,8 @@ impl<'a> Overlay<'a> {
     /// Whether ops read the tensor afterwards, or the subgraph takes or returns it.
     pub(super) fn in_use(&self, tensor: TensorId) -> bool {
         let this = TensorRef::Old(tensor);
-        self.read.contains(&this)
-            || self.returned.contains(&this)
+        self.read.contains(this)
+            || self.returned.contains(this)
             || self.stays_output(tensor)
             || self.is_input_after(this)
             || self.readers_kept(tensor).next().is_some()
@@ -249,11 +259,11 @@ impl<'a> Overlay<'a> {
             || (now.input && signature_input())
             || self.stays_output(tensor)
             || (now.signature_output && !p.wiring.moved_outputs.contains_key(&tensor))
-            || self.followed.contains(&this)
+            || self.followed.contains(this)
             || (now.scratch && self.graph.scratch_of(tensor).any(scratch))
             || self.kept(&p.wiring.intermediates).any(|(_, scratch)| scratch == this)
             || (now.quantization && self.graph.links_to(tensor) > self.links_dropped(tensor))
-            || self.links.contains(&this)
+            || self.links.contains(this)
     }
 
     /// How often tensors that lose their quantisation, or go, name this one in it.

@@ -1,8 +1,9 @@
 //! Building a subgraph.
 
-use super::{EdgeRole, Subgraph};
+use super::{EdgeRole, Structure, Subgraph};
 use crate::maps::IndexMap;
 use crate::{Op, OpId, SubgraphId, Tensor, TensorId};
+use petgraph::stable_graph::StableDiGraph;
 use std::sync::Arc;
 
 /// Builds a subgraph from nothing, as lifting does. Handles that it gives out stay valid.
@@ -20,6 +21,16 @@ impl SubgraphBuilder {
     /// An empty subgraph that is to have this number in its module: its handles carry it.
     pub fn numbered(number: SubgraphId, name: Option<Arc<str>>) -> Self {
         Self { subgraph: Subgraph { name, origin: number.0, ..Subgraph::default() } }
+    }
+
+    /// Makes room for so many tensors, ops and edges between them, in an empty subgraph.
+    pub fn reserve(&mut self, tensors: usize, ops: usize, edges: usize) {
+        if self.subgraph.nodes.is_empty() {
+            let graph = StableDiGraph::with_capacity(tensors + ops, edges);
+            let tensors_of = Vec::with_capacity(tensors);
+            self.subgraph.structure = Arc::new(Structure { graph, tensors: tensors_of });
+            self.subgraph.nodes.reserve_exact(tensors + ops);
+        }
     }
 
     /// Adds a tensor behind those that are there.

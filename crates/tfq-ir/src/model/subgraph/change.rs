@@ -61,9 +61,17 @@ impl Subgraph {
 
     /// Sets how a tensor's stored numbers map to real ones.
     pub(crate) fn set_quantization(&mut self, id: TensorId, q: Option<Arc<Quantization>>) {
-        self.drop_links(id);
+        let names = |q: &Option<Arc<Quantization>>| {
+            q.as_ref().is_some_and(|q| q.details.scales_and_zero_points().is_some())
+        };
+        let (named, named_before) = (names(&q), names(&self.tensor(id).quantization));
+        if named_before {
+            self.drop_links(id);
+        }
         self.tensor_mut(id).quantization = q;
-        self.add_links(id);
+        if named {
+            self.add_links(id);
+        }
     }
 
     fn links_of(&self, id: TensorId) -> SmallVec<[TensorId; 2]> {
