@@ -367,7 +367,8 @@ fn the_first_patches_are_told_of_and_replayed_to_the_same_file() {
     let mut optimizer = Optimizer::default();
     optimizer.run_options.keep_edits = true;
     let whole = optimizer.run(&file[..]).unwrap().module;
-    let labels: Vec<String> = whole.journal().iter().map(|patch| patch.label().to_owned()).collect();
+    let labels: Vec<String> =
+        whole.journal().iter().map(|patch| patch.label().to_owned()).collect();
     let all = labels.len();
     assert_eq!(labels.last().map(String::as_str), Some("drop 1 buffer"));
     let mut buffers = Vec::new();
