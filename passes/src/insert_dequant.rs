@@ -3,7 +3,7 @@ use tfq_ir::catalog::{op_by_code, ops};
 use tfq_ir::maps::{HashMap, IndexMap};
 use tfq_ir::{
     Attr, Attributes, BufferId, ElementType, InsertionPoint, Module, Op, OpId, OpKind, SubgraphId,
-    Tensor, TensorId, TensorRef,
+    Tensor, TensorId, TensorRare, TensorRef,
 };
 use tfq_pass::analysis::HybridVerdicts;
 use tfq_pass::rewrite::{Match, Rule, apply_once, apply_rules, read_of, stored, tensor};
@@ -410,9 +410,11 @@ fn copy_op(shape: &[i32]) -> Op {
 /// The tensor that a Dequantize of `stored` computes.
 fn float_twin(stored: &Tensor, suffix: &str) -> Tensor {
     let name = stored.name.as_ref().map(|name| format!("{name}{suffix}").into());
+    let shape_signature = stored.shape_signature.clone();
+    let rare = TensorRare { shape_signature, ..TensorRare::default() };
     Tensor {
         name: name.or_else(|| (!suffix.is_empty()).then(|| format!("?{suffix}").into())),
-        shape_signature: stored.shape_signature.clone(),
+        rare: rare.into(),
         has_rank: stored.has_rank,
         ..Tensor::new(stored.label(), ElementType::Float32, stored.shape.clone())
     }

@@ -144,13 +144,16 @@ const CASES: [Case; 36] = [
         let buffer = build.bytes(&[0; 16]);
         let tensor = Tensor::new("t", ElementType::Float32, [4]);
         let external_buffer = u32::from(bad);
-        build.builder.tensor(Tensor { buffer, external_buffer, ..tensor });
+        let mut outside = Tensor { buffer, ..tensor };
+        outside.external_buffer = external_buffer;
+        build.builder.tensor(outside);
         build.finish().0
     }),
     ("external-absent", |bad| {
         let mut build = Build::new();
         let tensor = |name| Tensor::new(name, ElementType::Float32, [1, 4]);
-        let outside = Tensor { external_buffer: u32::from(bad), ..tensor("outside") };
+        let mut outside = tensor("outside");
+        outside.external_buffer = u32::from(bad);
         let [outside, result] = [outside, tensor("result")].map(|t| build.builder.tensor(t));
         let read = if bad { outside } else { build.x };
         build.builder.op(op(ops::RELU, &[]), &[Some(read)], &[result]);
@@ -619,7 +622,9 @@ fn densified(sparsity: Sparsity, floats: usize) -> Module {
     let buffer = build.bytes(&vec![0; 4 * floats]);
     let sparsity = Some(sparsity.into());
     let tensor = |name: &str| Tensor::new(name, ElementType::Float32, [2, 4]);
-    let sparse = build.builder.tensor(Tensor { buffer, sparsity, ..tensor("sparse") });
+    let mut sparse = Tensor { buffer, ..tensor("sparse") };
+    sparse.sparsity = sparsity;
+    let sparse = build.builder.tensor(sparse);
     let dense = build.builder.tensor(tensor("dense"));
     let read = build.builder.tensor(tensor("read"));
     build.builder.op(op(ops::DENSIFY, &[]), &[Some(sparse)], &[dense]);

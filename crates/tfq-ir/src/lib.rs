@@ -15,6 +15,7 @@ mod labels;
 pub mod maps;
 mod model;
 pub mod ops;
+mod rare;
 mod trailer;
 mod verify;
 mod visible;
@@ -31,12 +32,13 @@ pub use history::History;
 pub use model::{
     Attr, AttrError, Attributes, BufferId, ConstantPool, CustomOptions, DEQUANT_CACHE_METADATA,
     DimensionMetadata, ElementType, ExternalBuffer, Metadata, Module, ModuleParts, NoHandle, Notes,
-    Numbering, Numbers, Oddity, Op, OpCode, OpId, OpKind, Operands, Quantization,
+    Numbering, Numbers, Oddity, Op, OpCode, OpId, OpKind, OpRare, Operands, Quantization,
     QuantizationDetails, Record, RecordEntry, Recorded, References, SharedLists, Signature,
     SparseIndex, Sparsity, Subgraph, SubgraphBuilder, SubgraphId, Tensor, TensorId, TensorLink,
-    Use, VariantSubType, is_record_key, numbering,
+    TensorRare, Use, VariantSubType, is_record_key, numbering,
 };
 pub use ops::{CallEffects, Effects, aliased_operand, catalog, effects};
+pub use rare::{Rare, Rarely};
 pub use trailer::{is_zip, relocated_trailer};
 pub use verify::{VerifyError, cut_label};
 pub use visible::{

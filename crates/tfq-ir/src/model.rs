@@ -31,7 +31,7 @@ pub use module::{Module, ModuleParts};
 pub use notes::Notes;
 pub use numbering::{DEQUANT_CACHE_METADATA, Numbering, Numbers, numbering};
 pub use oddity::Oddity;
-pub use op::{CustomOptions, Op, OpKind};
+pub use op::{CustomOptions, Op, OpKind, OpRare};
 pub use record::{Record, RecordEntry, Recorded, is_record_key};
 pub use references::References;
 pub use shared_lists::SharedLists;
@@ -39,5 +39,5 @@ pub use signature::Signature;
 pub use subgraph::{Subgraph, SubgraphBuilder};
 pub use tensor::{
     DimensionMetadata, Quantization, QuantizationDetails, SparseIndex, Sparsity, Tensor,
-    TensorLink, VariantSubType,
+    TensorLink, TensorRare, VariantSubType,
 };

@@ -14,8 +14,8 @@ use tfq_ir::{
     Attr, BufferId, BufferRef, ConstantPool, DEQUANT_CACHE_METADATA, Edit, ElementType,
     ExternalBuffer, InsertionPoint, Module, Op, OpChange, OpId, OpKind, Patch, Quantization,
     QuantizationDetails, Reason, Record, RecordEntry, Recorded, Signature, Sparsity,
-    SubgraphBuilder, SubgraphId, Tensor, TensorChange, TensorId, TensorLink, TensorRef, Use,
-    VariantSubType,
+    SubgraphBuilder, SubgraphId, Tensor, TensorChange, TensorId, TensorLink, TensorRare, TensorRef,
+    Use, VariantSubType,
 };
 
 /// All that a module is, internals of the graph included, but for the numbers of its epochs, which
@@ -109,14 +109,17 @@ fn a_patch_sets_all_that_a_tensor_is() {
             }
         }
     });
-    let expected = Tensor {
+    let rare = TensorRare {
         shape_signature: Arc::new([-1, 1]),
-        has_rank: true,
-        is_variable: true,
         external_buffer: 5,
-        quantization: Some(Arc::new(Quantization::symmetric(vec![1.0], 0))),
         sparsity,
         variant_tensors: types,
+    };
+    let expected = Tensor {
+        has_rank: true,
+        is_variable: true,
+        quantization: Some(Arc::new(Quantization::symmetric(vec![1.0], 0))),
+        rare: rare.into(),
         ..Tensor::new("other", ElementType::Int32, [3, 1])
     };
     for tensor in [c.b, applied.tensors[0]] {

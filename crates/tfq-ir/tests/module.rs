@@ -9,7 +9,7 @@ use tfq_ir::{
     Attr, Attributes, BufferId, CacheReason, ConstantPool, DEQUANT_CACHE_METADATA, DequantCache,
     DequantCacheEntry, Edit, ElementType, InsertionPoint, Metadata, Module, Numbers, Op, OpCode,
     OpId, OpKind, Patch, Quantization, QuantizationDetails, Signature, Sparsity, Subgraph,
-    SubgraphBuilder, SubgraphId, Tensor, TensorId, TensorLink,
+    SubgraphBuilder, SubgraphId, Tensor, TensorId, TensorLink, TensorRare,
 };
 
 // Dropping.
@@ -187,7 +187,8 @@ fn unreached_subgraphs_go_and_every_reference_follows() {
 #[test]
 fn references_in_a_second_options_table_count_too() {
     let extra = calling(ops::CALL_ONCE, &[("init_subgraph_index", Attr::Int(2))]);
-    let double = Op { extra_attrs: extra.attrs.map(Box::new), ..op(ops::ADD) };
+    let mut double = op(ops::ADD);
+    double.extra_attrs = extra.attrs.map(Box::new);
     let (first, ids) = graph_of_ops((0, vec![double]));
     let graphs = vec![first, graph_of_ops((1, vec![])).0, graph_of_ops((2, vec![])).0];
     let mut module = Module::new(graphs, ConstantPool::default());
@@ -498,7 +499,8 @@ fn a_constant_has_the_bytes_that_its_shape_asks_for() {
     of_tensor(shaped(ElementType::Float32, &[0, 7]), pool(0)).verify().unwrap();
     of_tensor(shaped(ElementType::String, &[1 << 30]), pool(1)).verify().unwrap();
     let sparsity = Some(Arc::new(Sparsity::default()));
-    of_tensor(Tensor { sparsity, ..matrix() }, pool(1)).verify().unwrap();
+    let rare = TensorRare { sparsity, ..TensorRare::default() };
+    of_tensor(Tensor { rare: rare.into(), ..matrix() }, pool(1)).verify().unwrap();
     of_tensor(Tensor { is_variable: true, ..matrix() }, pool(1)).verify().unwrap();
     of_tensor(Tensor { buffer: BufferId::NONE, ..matrix() }, pool(1)).verify().unwrap();
 }

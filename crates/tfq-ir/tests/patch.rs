@@ -208,7 +208,9 @@ fn what_nothing_gives_a_value() {
         read(p, made);
     });
     apply(&mut module, |p| {
-        let outside = p.add_tensor(Tensor { external_buffer: 1, ..float("outside") });
+        let mut outside = float("outside");
+        outside.external_buffer = 1;
+        let outside = p.add_tensor(outside);
         read(p, outside);
     });
     apply(&mut module, |p| {

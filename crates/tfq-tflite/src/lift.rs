@@ -14,9 +14,9 @@ use tfq_ir::maps::HashSet;
 use tfq_ir::visible;
 use tfq_ir::{
     Attributes, BufferId, ConstantPool, CustomOptions, DimensionMetadata, ElementType,
-    ExternalBuffer, Metadata, Module, ModuleParts, Op, OpCode, OpId, Quantization,
+    ExternalBuffer, Metadata, Module, ModuleParts, Op, OpCode, OpId, OpRare, Quantization,
     QuantizationDetails, SharedLists, Signature, SparseIndex, Sparsity, Subgraph, SubgraphBuilder,
-    SubgraphId, Tensor, TensorId, TensorLink, VariantSubType, counted, text_from_bytes,
+    SubgraphId, Tensor, TensorId, TensorLink, TensorRare, VariantSubType, counted, text_from_bytes,
 };
 use tfq_schema::tflite as fb;
 
@@ -409,16 +409,9 @@ impl<'a> Lift<'a> {
             })
         };
         let variants = tensor.variant_tensors().into_iter().flatten();
-        Ok(Tensor {
-            name,
-            ty: ty(tensor.type_().0)?,
-            shape: self.shape(tensor.shape()),
+        let rare = TensorRare {
             shape_signature: self.shape(tensor.shape_signature()),
-            has_rank: tensor.has_rank(),
-            is_variable: tensor.is_variable(),
-            buffer: BufferId(tensor.buffer()),
             external_buffer: tensor.external_buffer(),
-            quantization: tensor.quantization().map(|q| Arc::new(self.quantization(q))),
             sparsity: tensor.sparsity().map(|s| Arc::new(sparsity(s))),
             variant_tensors: variants
                 .map(|v| {
@@ -429,7 +422,17 @@ impl<'a> Lift<'a> {
                     })
                 })
                 .collect::<Result<_, LiftError>>()?,
+        };
+        Ok(Tensor {
+            name,
+            ty: ty(tensor.type_().0)?,
+            shape: self.shape(tensor.shape()),
+            has_rank: tensor.has_rank(),
+            is_variable: tensor.is_variable(),
+            buffer: BufferId(tensor.buffer()),
+            quantization: tensor.quantization().map(|q| Arc::new(self.quantization(q))),
             expressed: None,
+            rare: rare.into(),
         })
     }
 
@@ -520,8 +523,6 @@ impl<'a> Lift<'a> {
         lifted.version = code.version;
         lifted.code = Some(index);
         lifted.debug_metadata_index = op.debug_metadata_index();
-        lifted.mutating_variable_inputs =
-            op.mutating_variable_inputs().into_iter().flatten().collect();
         let table = |union, tag: u8, table: Option<flatbuffers::Table<'_>>| {
             let Some(options) = options_by_tag(union, tag) else {
                 debug_assert!(tag == 0 || self.drop_unknown, "the scan finds unknown tags");
@@ -539,8 +540,12 @@ impl<'a> Lift<'a> {
         ];
         let mut tables = tables.into_iter().flatten();
         lifted.attrs = tables.next();
-        lifted.extra_attrs = tables.next().map(Box::new);
-        lifted.custom_options = self.custom_options(&place, op, outside_end)?;
+        let rare = OpRare {
+            extra_attrs: tables.next().map(Box::new),
+            custom_options: self.custom_options(&place, op, outside_end)?,
+            mutating_variable_inputs: op.mutating_variable_inputs().into_iter().flatten().collect(),
+        };
+        lifted.rare = rare.into();
 
         let id = builder.op(lifted, &operands, &results);
         builder.intermediates(id, &intermediates);

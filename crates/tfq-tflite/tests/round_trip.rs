@@ -455,9 +455,10 @@ fn custom_options_outside_go_outside_again() {
 #[test]
 fn custom_options_outside_may_be_empty_and_shared() {
     let bytes = Bytes::from(vec![5; 100]);
-    let custom = |bytes: &Bytes, large| Op {
-        custom_options: CustomOptions { bytes: Some(bytes.clone()), format: 0, large },
-        ..Op::new(OpKind::Custom("C".into()))
+    let custom = |bytes: &Bytes, large| {
+        let mut op = Op::new(OpKind::Custom("C".into()));
+        op.custom_options = CustomOptions { bytes: Some(bytes.clone()), format: 0, large };
+        op
     };
     let mut builder = SubgraphBuilder::new(None);
     let x = builder.tensor(float("x", &[1]));

@@ -59,9 +59,8 @@ impl EditReader<'_> {
         read.version = op.version;
         read.code = op.code;
         read.attrs = attrs;
-        read.extra_attrs = extra_attrs;
-        read.custom_options = custom_options;
-        read.mutating_variable_inputs = op.mutates.clone();
+        let mutating_variable_inputs = op.mutates.clone();
+        read.rare = tfq_ir::OpRare { extra_attrs, custom_options, mutating_variable_inputs }.into();
         read.debug_metadata_index = op.debug_metadata_index;
         let notes = at.field("notes");
         for (name, value) in &op.notes.0 {

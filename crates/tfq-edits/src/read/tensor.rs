@@ -51,19 +51,22 @@ impl PatchReader<'_> {
             tfq_ir::BufferRef::Old(id) => id,
             tfq_ir::BufferRef::New(_) => BufferId::NONE,
         };
+        let rare = tfq_ir::TensorRare {
+            shape_signature: tensor.shape_signature.as_slice().into(),
+            external_buffer: tensor.external_buffer,
+            sparsity: tensor.sparsity.as_ref().map(|s| Arc::new(sparsity(s))),
+            variant_tensors: variants(&tensor.variant_tensors),
+        };
         Ok(tfq_ir::Tensor {
             name: shared(&tensor.name),
             ty: tensor.ty.0,
             shape: tensor.shape.as_slice().into(),
-            shape_signature: tensor.shape_signature.as_slice().into(),
             has_rank: tensor.has_rank,
             is_variable: tensor.variable,
             buffer,
-            external_buffer: tensor.external_buffer,
             quantization,
-            sparsity: tensor.sparsity.as_ref().map(|s| Arc::new(sparsity(s))),
-            variant_tensors: variants(&tensor.variant_tensors),
             expressed: tensor.expressed.map(|Type(ty)| ty),
+            rare: rare.into(),
         })
     }
 

@@ -19,7 +19,7 @@ use tfq_ir::{
     Applied, Attr, Attributes, CustomOptions, DEQUANT_CACHE_METADATA, DimensionMetadata, Edit,
     ElementType, ExternalBuffer, InsertionPoint, Module, Op, OpChange, OpKind, Patch, Quantization,
     QuantizationDetails, Rejected, SparseIndex, Sparsity, Tensor, TensorChange, TensorLink,
-    VariantSubType,
+    TensorRare, VariantSubType,
 };
 
 /// All that a module is but for what is inside of its graphs: handles, and the model as text.
@@ -174,13 +174,25 @@ fn full_tensor() -> Tensor {
         array_segments: index[n].clone(),
         array_indices: index[3 - n].clone(),
     };
+    let rare = TensorRare {
+        shape_signature: [-1, 2].into(),
+        external_buffer: u32::MAX,
+        sparsity: Some(Arc::new(Sparsity {
+            traversal_order: vec![1, 0],
+            block_map: vec![0],
+            dim_metadata: (0..4).map(dimension).collect(),
+        })),
+        variant_tensors: vec![VariantSubType {
+            shape: vec![-1, 4],
+            ty: ElementType::Float8E5M2,
+            has_rank: true,
+        }],
+    };
     Tensor {
         name: text("bad \u{10ffff} and \"quoted\"\n"),
-        shape_signature: [-1, 2].into(),
         has_rank: true,
         is_variable: true,
         buffer: tfq_ir::BufferId(2),
-        external_buffer: u32::MAX,
         quantization: Some(Arc::new(Quantization {
             min: vec![f32::NEG_INFINITY, -0.0],
             max: vec![f32::INFINITY, f32::from_bits(0x7fa0_0000)],
@@ -194,16 +206,7 @@ fn full_tensor() -> Tensor {
             },
             quantized_dimension: -2,
         })),
-        sparsity: Some(Arc::new(Sparsity {
-            traversal_order: vec![1, 0],
-            block_map: vec![0],
-            dim_metadata: (0..4).map(dimension).collect(),
-        })),
-        variant_tensors: vec![VariantSubType {
-            shape: vec![-1, 4],
-            ty: ElementType::Float8E5M2,
-            has_rank: true,
-        }],
+        rare: rare.into(),
         expressed: Some(ElementType::Float32),
         ..Tensor::new("", ElementType::Variant, [i32::MIN, 2])
     }
@@ -312,23 +315,23 @@ fn everything_that_a_patch_can_say_comes_back() {
     let full = full_tensor();
     for change in [
         TensorChange::Name(None),
-        TensorChange::Name(full.name),
-        TensorChange::Shape(full.shape),
-        TensorChange::ShapeSignature(full.shape_signature),
+        TensorChange::Name(full.name.clone()),
+        TensorChange::Shape(full.shape.clone()),
+        TensorChange::ShapeSignature(full.shape_signature.clone()),
         TensorChange::HasRank(true),
         TensorChange::Variable(false),
         TensorChange::Buffer(constant),
         TensorChange::Buffer(full.buffer.into()),
         TensorChange::ExternalBuffer(3),
         TensorChange::Quantization(None),
-        TensorChange::Quantization(full.quantization),
+        TensorChange::Quantization(full.quantization.clone()),
         TensorChange::Quantization(Some(Arc::new(Quantization {
             details: QuantizationDetails::Custom(bytes(257)),
             ..Quantization::default()
         }))),
-        TensorChange::Sparsity(full.sparsity),
+        TensorChange::Sparsity(full.sparsity.clone()),
         TensorChange::Sparsity(None),
-        TensorChange::VariantTensors(full.variant_tensors),
+        TensorChange::VariantTensors(full.variant_tensors.clone()),
         TensorChange::Expressed(full.expressed),
         TensorChange::Expressed(None),
     ] {

@@ -172,7 +172,8 @@ impl Module {
 impl Op {
     fn renumber_subgraphs(&mut self, place: impl Fn(i64) -> Option<i64>) {
         use crate::Attr;
-        for attrs in self.attrs.iter_mut().chain(self.extra_attrs.as_deref_mut()) {
+        let extra = self.rare.said_mut().and_then(|rare| rare.extra_attrs.as_deref_mut());
+        for attrs in self.attrs.iter_mut().chain(extra) {
             for info in attrs.options().attrs.iter().filter(|info| info.subgraph) {
                 let new = match attrs.get(info.name) {
                     Some(Attr::Int(old)) => place(old).map(Attr::Int),

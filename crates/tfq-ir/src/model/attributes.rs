@@ -45,7 +45,7 @@ impl PartialEq for Attr {
 pub struct Attributes {
     options: &'static OptionsInfo,
     /// By place in the table, in ascending order.
-    values: Vec<(u16, Attr)>,
+    values: Box<[(u16, Attr)]>,
 }
 
 /// Why an attribute could not be set.
@@ -72,7 +72,7 @@ pub enum AttrError {
 impl Attributes {
     /// An options table with every attribute at its default.
     pub fn new(options: &'static OptionsInfo) -> Self {
-        Self { options, values: Vec::new() }
+        Self { options, values: Box::default() }
     }
 
     /// Which options table this is.
@@ -126,12 +126,18 @@ impl Attributes {
         }
         let is_default = default_of(info).as_ref() == Some(&value);
         match (self.find(at), is_default) {
-            (Ok(n), true) => _ = self.values.remove(n),
             (Ok(n), false) => self.values[n].1 = value,
             (Err(_), true) => (),
-            (Err(n), false) => {
-                self.values.reserve_exact(1);
-                self.values.insert(n, (at as u16, value));
+            (place, _) => {
+                let mut values = std::mem::take(&mut self.values).into_vec();
+                match place {
+                    Ok(n) => _ = values.remove(n),
+                    Err(n) => {
+                        values.reserve_exact(1);
+                        values.insert(n, (at as u16, value));
+                    }
+                }
+                self.values = values.into();
             }
         }
         Ok(())

@@ -3,8 +3,10 @@
 use super::attributes::{Attr, Attributes};
 use super::notes::Notes;
 use crate::catalog::{self, OptionsInfo};
+use crate::rare::{Rare, rarely};
 use bytes::Bytes;
 use std::fmt;
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 /// What an op computes.
@@ -61,17 +63,40 @@ pub struct Op {
     pub code: Option<u32>,
     /// Its options table.
     pub attrs: Option<Attributes>,
-    /// A second options table, where the file fills both unions of the schema: then `attrs` is
-    /// of `builtin_options`, and this of `builtin_options_2`.
+    /// Index into the debug metadata, -1 for none.
+    pub debug_metadata_index: i32,
+    /// Discardable attributes: what passes tell each other about the op. Not written.
+    pub notes: Notes,
+    /// What is said of few ops. Its fields are reached as if they were the op's own.
+    pub rare: Rare<OpRare>,
+}
+
+/// What is said of few ops.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct OpRare {
+    /// A second options table, where the file fills both unions of the schema: then
+    /// [`Op::attrs`] is of `builtin_options`, and this of `builtin_options_2`.
     pub extra_attrs: Option<Box<Attributes>>,
     /// Options of a custom op.
     pub custom_options: CustomOptions,
     /// Which operands the op changes in place; empty where the file does not say.
     pub mutating_variable_inputs: Vec<bool>,
-    /// Index into the debug metadata, -1 for none.
-    pub debug_metadata_index: i32,
-    /// Discardable attributes: what passes tell each other about the op. Not written.
-    pub notes: Notes,
+}
+
+rarely!(OpRare);
+
+impl Deref for Op {
+    type Target = OpRare;
+
+    fn deref(&self) -> &OpRare {
+        &self.rare
+    }
+}
+
+impl DerefMut for Op {
+    fn deref_mut(&mut self) -> &mut OpRare {
+        &mut self.rare
+    }
 }
 
 /// The payload of a custom op.
@@ -93,11 +118,9 @@ impl Op {
             version: 1,
             code: None,
             attrs: None,
-            extra_attrs: None,
-            custom_options: CustomOptions::default(),
-            mutating_variable_inputs: Vec::new(),
             debug_metadata_index: -1,
             notes: Notes::default(),
+            rare: Rare::default(),
         }
     }
 

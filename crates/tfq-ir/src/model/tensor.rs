@@ -1,7 +1,9 @@
 //! Tensors and what the format says of them.
 
+use crate::rare::{Rare, rarely};
 use crate::{BufferId, ElementType, TensorId};
 use bytes::Bytes;
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 /// A tensor of a subgraph.
@@ -13,26 +15,49 @@ pub struct Tensor {
     pub ty: ElementType,
     /// Dimensions; a placeholder (usually 1) stands where `shape_signature` has -1.
     pub shape: Arc<[i32]>,
-    /// Dimensions with -1 for those unknown before run time; empty where all are known.
-    pub shape_signature: Arc<[i32]>,
     /// Tells a scalar (`true`) from a tensor of unknown rank where `shape` is empty.
     pub has_rank: bool,
     /// State that survives from one run to the next.
     pub is_variable: bool,
     /// Where its constant bytes lie, if it is a constant.
     pub buffer: BufferId,
-    /// Identifier of a buffer outside the model's own; 0 for none.
-    pub external_buffer: u32,
     /// How stored numbers map to real ones.
     pub quantization: Option<Arc<Quantization>>,
-    /// How a sparse constant is stored.
-    pub sparsity: Option<Arc<Sparsity>>,
-    /// Types of the elements of a `VARIANT` tensor.
-    pub variant_tensors: Vec<VariantSubType>,
     /// The type its consumers were written for, where storage was quantised and the consumers
     /// have not been looked at since (MLIR's *expressed type*): float32 or nothing. Not part of
     /// the format: `insert-dequant` settles and clears it.
     pub expressed: Option<ElementType>,
+    /// What is said of few tensors. Its fields are reached as if they were the tensor's own.
+    pub rare: Rare<TensorRare>,
+}
+
+/// What is said of few tensors.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TensorRare {
+    /// Dimensions with -1 for those unknown before run time; empty where all are known.
+    pub shape_signature: Arc<[i32]>,
+    /// Identifier of a buffer outside the model's own; 0 for none.
+    pub external_buffer: u32,
+    /// How a sparse constant is stored.
+    pub sparsity: Option<Arc<Sparsity>>,
+    /// Types of the elements of a `VARIANT` tensor.
+    pub variant_tensors: Vec<VariantSubType>,
+}
+
+rarely!(TensorRare);
+
+impl Deref for Tensor {
+    type Target = TensorRare;
+
+    fn deref(&self) -> &TensorRare {
+        &self.rare
+    }
+}
+
+impl DerefMut for Tensor {
+    fn deref_mut(&mut self) -> &mut TensorRare {
+        &mut self.rare
+    }
 }
 
 impl Tensor {
@@ -55,15 +80,12 @@ impl Tensor {
             name: Some(name.into()),
             ty,
             shape: shape.into(),
-            shape_signature: Arc::new([]),
             has_rank: false,
             is_variable: false,
             buffer: BufferId::NONE,
-            external_buffer: 0,
             quantization: None,
-            sparsity: None,
-            variant_tensors: Vec::new(),
             expressed: None,
+            rare: Rare::default(),
         }
     }
 
@@ -91,13 +113,17 @@ impl Tensor {
 
     /// Whether every dimension is known before run time.
     pub fn is_static(&self) -> bool {
-        self.is_ranked() && self.shape.iter().chain(self.shape_signature.iter()).all(|d| *d >= 0)
+        self.is_ranked() && self.shape.iter().chain(self.signature()).all(|d| *d >= 0)
     }
 
     /// A dimension, where it is known before run time.
     pub fn known_dim(&self, n: usize) -> Option<i32> {
-        let signature = self.shape_signature.get(n).copied().unwrap_or(0);
+        let signature = self.signature().get(n).copied().unwrap_or(0);
         self.shape.get(n).copied().filter(|dim| *dim >= 0 && signature >= 0)
+    }
+
+    fn signature(&self) -> &[i32] {
+        self.rare.said().map_or(&[], |rare| &rare.shape_signature)
     }
 
     /// The name for messages: `?` where there is none.

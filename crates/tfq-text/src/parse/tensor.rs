@@ -94,7 +94,9 @@ impl Parser<'_> {
         tensor.ty = self.element_type()?;
         let (shape, signature, ranked) = self.dims()?;
         tensor.shape = shape.into();
-        tensor.shape_signature = signature.into();
+        if !signature.is_empty() {
+            tensor.shape_signature = signature.into();
+        }
         let mut links = None;
         let mut once = Once::default();
         while self.is_extra() {
