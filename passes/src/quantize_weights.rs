@@ -225,7 +225,7 @@ impl QuantizeWeights {
                 }
             }
             let applied = session.apply(patch)?;
-            buffer = buffer.or_else(|| applied.constants().first().copied());
+            buffer = buffer.or_else(|| applied.constants().next());
         }
         if let Some(widened) = widened {
             let ops = group.uses.iter().map(|u| (u.sg, u.op)).collect();

@@ -67,8 +67,11 @@ impl Pass for TriggerFailure {
             FailureKind::None => Ok(()),
             FailureKind::Panic => panic!("as it was told to"),
             FailureKind::Verify => {
-                let buffer =
-                    session.apply(Edit::Constant(Bytes::from_static(&[0])))?.constants()[0];
+                let buffer = session
+                    .apply(Edit::Constant(Bytes::from_static(&[0])))?
+                    .constants()
+                    .next()
+                    .expect("it was added");
                 let mut patch = Patch::new(MAIN, "add a constant that is too short");
                 let tensor = Tensor::new("short", ElementType::Float32, [1]);
                 patch.add_tensor(Tensor { buffer, ..tensor });

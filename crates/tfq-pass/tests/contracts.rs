@@ -159,7 +159,7 @@ fn an_exact_pass_keeps_the_values_of_what_is_read() {
 
     // In two steps, one of which is none.
     let twice: Work = |session| {
-        let buffer = session.apply(Edit::Constant(floats([0.0; 4])))?.constants()[0];
+        let buffer = session.apply(Edit::Constant(floats([0.0; 4])))?.constants().next().unwrap();
         patch(session, |p, m| p.set_name(tensor(m, "w"), Some("weights".into())))?;
         let id = tensor(session.model(), "weights");
         patch(session, |p, _| p.set_buffer(id, buffer))

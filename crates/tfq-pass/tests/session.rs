@@ -41,7 +41,7 @@ fn an_edit_says_what_it_did_and_a_refused_one_does_nothing() {
         let done = session.apply(patch)?;
         let [added] = done.added_tensors()[..] else { panic!("{done:?}") };
         let shown = session.model().subgraph(MAIN).tensor(added);
-        assert_eq!((shown.label(), shown.buffer), ("c", done.constants()[0]));
+        assert_eq!((shown.label(), shown.buffer), ("c", done.constants().next().unwrap()));
 
         let (buffers, uses) =
             (session.model().constants().len(), session.analysis::<UseLists>(MAIN));

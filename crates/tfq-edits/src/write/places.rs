@@ -31,8 +31,8 @@ impl ConstantPlaces {
             *self = Self::of(module);
             return;
         }
-        for id in applied.released().iter().chain(applied.constants()) {
-            self.set(*id, module.constants().get(*id));
+        for id in applied.released().iter().copied().chain(applied.constants()) {
+            self.set(id, module.constants().get(id));
         }
     }
 

@@ -17,6 +17,7 @@ use crate::{
 use bytes::Bytes;
 use smallvec::SmallVec;
 use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::Arc;
 
 impl Module {
@@ -56,7 +57,7 @@ impl Module {
             }
             Edit::Constant(bytes) => {
                 let added = Arc::make_mut(&mut self.constants).push(bytes.clone());
-                quiet_with(AddedAndDropped { constants: vec![added], ..AddedAndDropped::default() })
+                Ok(Some(Applied::of_constant(added)))
             }
             Edit::Release(ids) => {
                 let is_there = |id: &BufferId| (id.0 as usize) < self.constants.len();
@@ -68,7 +69,7 @@ impl Module {
             Edit::Metadata(name, _) if self.records.contains_key(name) => {
                 Err(Reason::MetadataOfRecord(name.clone()))
             }
-            Edit::Metadata(name, Some(bytes)) => quiet_with(self.put_metadata(name, bytes.clone())),
+            Edit::Metadata(name, Some(bytes)) => Ok(Some(self.put_metadata(name, bytes.clone()))),
             Edit::Metadata(name, None) => {
                 let before = self.metadata.len();
                 let released = self.drop_metadata(name);
@@ -152,20 +153,20 @@ impl Module {
     }
 
     /// The bytes take the place of the old ones unless something else refers to those.
-    fn put_metadata(&mut self, name: &str, bytes: Bytes) -> AddedAndDropped {
+    fn put_metadata(&mut self, name: &str, bytes: Bytes) -> Applied {
         let at = self.metadata.find(name);
         let old = at.map_or(BufferId::NONE, |at| self.metadata[at].buffer);
         if old != BufferId::NONE && self.buffer_uses(old) == 1 {
             Arc::make_mut(&mut self.constants).replace(old, bytes);
-            let (constants, released) = (vec![old], vec![old]);
-            return AddedAndDropped { constants, released, ..AddedAndDropped::default() };
+            let released = AddedAndDropped { released: vec![old], ..AddedAndDropped::default() };
+            return Applied::of_constant(old).with(released);
         }
         let buffer = Arc::make_mut(&mut self.constants).push(bytes);
         match at {
             Some(at) => self.metadata.set_buffer(at, buffer),
             None => self.metadata.push(Metadata { name: Some(name.into()), buffer }),
         }
-        AddedAndDropped { constants: vec![buffer], ..AddedAndDropped::default() }
+        Applied::of_constant(buffer)
     }
 
     /// Which constants were let go with the entries of this name.
@@ -187,7 +188,7 @@ impl Module {
 impl Module {
     /// Adds a constant: [`Edit::Constant`].
     pub fn add_constant(&mut self, bytes: Bytes) -> BufferId {
-        self.must(Edit::Constant(bytes)).constants()[0]
+        self.must(Edit::Constant(bytes)).constants().next().expect("it was added")
     }
 
     /// Drops unused buffers, and returns how many and their bytes: [`Edit::PruneBuffers`].
@@ -213,11 +214,7 @@ impl Module {
 
 /// Applies a checked patch; nothing here can fail.
 fn commit(module: &mut Module, patch: &Patch) -> Applied {
-    let constants: Vec<BufferId> = patch
-        .constants
-        .iter()
-        .map(|bytes| Arc::make_mut(&mut module.constants).push(bytes.clone()))
-        .collect();
+    let constants = add_constants(module, patch);
     let graph = module.subgraph_mut(patch.subgraph);
     let tensors = add_tensors(graph, patch);
     let ops = add_ops(graph, patch);
@@ -250,7 +247,7 @@ fn commit(module: &mut Module, patch: &Patch) -> Applied {
         }
         match change {
             TensorChange::Buffer(BufferRef::New(n)) => {
-                graph.tensor_mut(id).buffer = constants[*n as usize];
+                graph.tensor_mut(id).buffer = BufferId(constants.start + n);
             }
             Quantization(q) => {
                 let mut q = q.clone();
@@ -304,6 +301,7 @@ fn commit(module: &mut Module, patch: &Patch) -> Applied {
         ops: once(touched, |op| !erased.contains(op)),
         tensors: once(changed, stays),
         retyped: once(retyped, |_| true),
+        constants,
         origin: Some(module.log.origin(&patch.label)),
         more: None,
     }
@@ -312,9 +310,20 @@ fn commit(module: &mut Module, patch: &Patch) -> Applied {
         erased: erased.iter().copied().collect(),
         tensors_added: patch.tensors.len(),
         tensors_erased: patch.wiring.erased_tensors.len(),
-        constants,
         ..AddedAndDropped::default()
     })
+}
+
+/// Their numbers.
+fn add_constants(module: &mut Module, patch: &Patch) -> Range<u32> {
+    if patch.constants.is_empty() {
+        return 0..0;
+    }
+    let pool = Arc::make_mut(&mut module.constants);
+    let add = |bytes: &Bytes| pool.push(bytes.clone()).0;
+    let numbers: SmallVec<[u32; 4]> = patch.constants.iter().map(add).collect();
+    // The first of a pool has number 0 in front of it.
+    numbers[0]..numbers[0] + numbers.len() as u32
 }
 
 fn add_tensors(graph: &mut Subgraph, patch: &Patch) -> Vec<TensorId> {

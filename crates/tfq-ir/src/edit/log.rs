@@ -4,6 +4,7 @@ use super::Edit;
 use crate::{BufferId, Numbers, OpId, SubgraphId, TensorId};
 use smallvec::SmallVec;
 use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// What an edit did. The journal keeps this of every edit that changed what is computed, a
@@ -18,6 +19,8 @@ pub struct Applied {
     pub tensors: SmallVec<[TensorId; 2]>,
     /// Tensors whose type or quantisation was set, among those that were there before.
     pub retyped: SmallVec<[TensorId; 2]>,
+    /// Numbers of constants that were added, or have other bytes.
+    pub(super) constants: Range<u32>,
     /// Shared by what one rule did in a row.
     pub(super) origin: Option<Arc<Origin>>,
     /// The rest, where there is any: the journal has an entry for each of a great many patches,
@@ -43,7 +46,6 @@ pub(super) struct AddedAndDropped {
     pub(super) buffers_erased: usize,
     pub(super) op_codes_erased: usize,
     pub(super) bytes_dropped: u64,
-    pub(super) constants: Vec<BufferId>,
     pub(super) released: Vec<BufferId>,
 }
 
@@ -109,8 +111,8 @@ impl Applied {
     }
 
     /// Constants that were added, or have other bytes.
-    pub fn constants(&self) -> &[BufferId] {
-        self.list(|more| &more.constants)
+    pub fn constants(&self) -> impl ExactSizeIterator<Item = BufferId> + Clone + use<> {
+        self.constants.clone().map(BufferId)
     }
 
     /// Constants whose bytes were let go, be it with the record or metadata entry that had them.
@@ -147,6 +149,11 @@ impl Applied {
         if !constants.is_empty() {
             self.more.get_or_insert_default().released.extend(constants);
         }
+    }
+
+    /// What added this constant, or gave it other bytes.
+    pub(super) fn of_constant(id: BufferId) -> Self {
+        Self { constants: id.0..id.0 + 1, ..Self::default() }
     }
 
     pub(super) fn by(self, origin: Arc<Origin>) -> Self {

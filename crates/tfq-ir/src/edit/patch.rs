@@ -298,7 +298,7 @@ impl Patch {
 
     /// Adds constant bytes behind all others.
     pub fn add_constant(&mut self, bytes: Bytes) -> BufferRef {
-        self.constants.push(bytes);
+        push_one(&mut self.constants, bytes);
         BufferRef::New(self.constants.len() as u32 - 1)
     }
 
@@ -392,12 +392,12 @@ impl Patch {
 
     /// Lets an op be another one with the same operands and results.
     pub fn set_op(&mut self, op: OpId, new: Op) {
-        self.op_changes.push((op, OpChange::Op(Box::new(new))));
+        push_one(&mut self.op_changes, (op, OpChange::Op(Box::new(new))));
     }
 
     /// Sets an attribute by schema name.
     pub fn set_attr(&mut self, op: OpId, name: impl Into<Cow<'static, str>>, value: Attr) {
-        self.op_changes.push((op, OpChange::Attr(name.into(), value)));
+        push_one(&mut self.op_changes, (op, OpChange::Attr(name.into(), value)));
     }
 
     /// The ops that it leaves notes on.
@@ -408,12 +408,12 @@ impl Patch {
 
     /// Leaves a note for later passes on an op.
     pub fn set_note(&mut self, op: OpId, name: impl Into<Cow<'static, str>>, value: Attr) {
-        self.op_changes.push((op, OpChange::Note(name.into(), value)));
+        push_one(&mut self.op_changes, (op, OpChange::Note(name.into(), value)));
     }
 
     /// Sets the operator version that an op needs.
     pub fn set_version(&mut self, op: OpId, version: i32) {
-        self.op_changes.push((op, OpChange::Version(version)));
+        push_one(&mut self.op_changes, (op, OpChange::Version(version)));
     }
 
     /// Erases an op. Its results must be erased, computed otherwise, made constants or unused.
@@ -430,6 +430,14 @@ impl Patch {
     pub fn erase_tensor(&mut self, tensor: TensorId) {
         self.wiring.erased_tensors.insert(tensor);
     }
+}
+
+/// Most patches have one, and are kept until the pass ends: room for four would be most of them.
+fn push_one<T>(list: &mut Vec<T>, one: T) {
+    if list.is_empty() {
+        list.reserve_exact(1);
+    }
+    list.push(one);
 }
 
 /// Words for what many rewrites do.
