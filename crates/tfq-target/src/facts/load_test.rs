@@ -31,32 +31,60 @@
 //! | `string-data` | a constant of type STRING, read or returned where subgraphs are run, whose table of strings leads outside of it or has not one for each element |
 //! | `recursive-call` | an op that runs a subgraph which comes back to that of the op; one that only tells a kernel what to compute, as of STABLEHLO_SCATTER, is not run |
 
-/// Tests by name, and what `read.rs` makes of them.
-const TESTS: [(&str, LoadTest); 23] = [
-    ("custom-without-name", LoadTest::CustomWithoutName),
-    ("operator-unregistered", LoadTest::Unregistered),
-    ("signature-without-key", LoadTest::SignatureWithoutKey),
-    ("uncountable-shape", LoadTest::UncountableShape),
-    ("quantized-dimension-misfit", LoadTest::QuantizedDimension),
-    ("several-axes-misfit", LoadTest::SeveralAxes),
-    ("variable-with-data", LoadTest::VariableWithData),
-    ("string-variable", LoadTest::StringVariable),
-    ("sparsity-incomplete", LoadTest::SparsityIncomplete),
-    ("sparse-dimension-incomplete", LoadTest::SparseDimension),
-    ("sparse-dimension-format", LoadTest::SparseFormat),
-    ("sparse-order", LoadTest::SparseOrder),
-    ("sparse-indices", LoadTest::SparseIndices),
-    ("sparse-data", LoadTest::SparseData),
-    ("signature-without-subgraph", LoadTest::SignatureSubgraph),
-    ("signature-input-constant", LoadTest::SignatureConstant),
-    ("signature-inputs-missing", LoadTest::SignatureInputs),
-    ("no-value", LoadTest::NoValue),
-    ("blockwise-misfit", LoadTest::Blockwise),
-    ("external-with-data", LoadTest::ExternalWithData),
-    ("external-absent", LoadTest::ExternalAbsent),
-    ("string-data", LoadTest::StringData),
-    ("recursive-call", LoadTest::RecursiveCall),
+/// Tests by name, and what each is about. `read.rs` reads names.
+const TESTS: [(&str, LoadTest, Subject); 23] = [
+    ("custom-without-name", LoadTest::CustomWithoutName, Subject::OpCode),
+    ("operator-unregistered", LoadTest::Unregistered, Subject::OpCode),
+    ("signature-without-key", LoadTest::SignatureWithoutKey, Subject::Signature),
+    ("uncountable-shape", LoadTest::UncountableShape, Subject::Tensor(traits::UNCOUNTABLE)),
+    ("quantized-dimension-misfit", LoadTest::QuantizedDimension, Subject::Tensor(traits::SCALES)),
+    ("several-axes-misfit", LoadTest::SeveralAxes, Subject::Tensor(traits::LINKS)),
+    ("variable-with-data", LoadTest::VariableWithData, Subject::Tensor(traits::VARIABLE)),
+    ("string-variable", LoadTest::StringVariable, Subject::Tensor(traits::VARIABLE)),
+    ("sparsity-incomplete", LoadTest::SparsityIncomplete, Subject::Tensor(traits::SPARSE)),
+    ("sparse-dimension-incomplete", LoadTest::SparseDimension, Subject::Tensor(traits::SPARSE)),
+    ("sparse-dimension-format", LoadTest::SparseFormat, Subject::Tensor(traits::SPARSE)),
+    ("sparse-order", LoadTest::SparseOrder, Subject::Tensor(traits::SPARSE)),
+    ("sparse-indices", LoadTest::SparseIndices, Subject::Tensor(traits::SPARSE)),
+    ("sparse-data", LoadTest::SparseData, Subject::Tensor(traits::SPARSE)),
+    ("signature-without-subgraph", LoadTest::SignatureSubgraph, Subject::Signature),
+    ("signature-input-constant", LoadTest::SignatureConstant, Subject::Signature),
+    ("signature-inputs-missing", LoadTest::SignatureInputs, Subject::Signature),
+    ("no-value", LoadTest::NoValue, Subject::Tensor(traits::NO_VALUE)),
+    ("blockwise-misfit", LoadTest::Blockwise, Subject::Tensor(traits::LINKS)),
+    ("external-with-data", LoadTest::ExternalWithData, Subject::Tensor(traits::EXTERNAL)),
+    ("external-absent", LoadTest::ExternalAbsent, Subject::Tensor(traits::EXTERNAL)),
+    ("string-data", LoadTest::StringData, Subject::Tensor(traits::STRING)),
+    ("recursive-call", LoadTest::RecursiveCall, Subject::Call),
 ];
+
+/// What a test is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Subject {
+    OpCode,
+    Signature,
+    /// A tensor with this trait. The test holds for no other, so that it is not asked about the
+    /// plain tensors that a model has a great many of.
+    Tensor(u8),
+    /// An op that runs a subgraph.
+    Call,
+}
+
+/// Sets of what is out of the ordinary about a tensor.
+pub(crate) mod traits {
+    /// Its elements cannot be counted, or have more bytes than there are addresses.
+    pub(crate) const UNCOUNTABLE: u8 = 1;
+    pub(crate) const SCALES: u8 = 2;
+    /// Other tensors have its scales.
+    pub(crate) const LINKS: u8 = 4;
+    pub(crate) const VARIABLE: u8 = 8;
+    pub(crate) const SPARSE: u8 = 16;
+    /// Its bytes are in another file.
+    pub(crate) const EXTERNAL: u8 = 32;
+    pub(crate) const STRING: u8 = 64;
+    /// Neither the file nor a caller, an op or the runtime gives it a value.
+    pub(crate) const NO_VALUE: u8 = 128;
+}
 
 /// What a row without ops asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,11 +116,29 @@ pub(crate) enum LoadTest {
 
 impl LoadTest {
     pub(crate) fn named(name: &str) -> Option<Self> {
-        TESTS.iter().find(|(known, _)| *known == name).map(|(_, test)| *test)
+        TESTS.iter().find(|(known, ..)| *known == name).map(|(_, test, _)| *test)
     }
 
     /// Names for suggestions where one is misspelt.
     pub(crate) fn names() -> impl Iterator<Item = &'static str> {
-        TESTS.iter().map(|(name, _)| *name)
+        TESTS.iter().map(|(name, ..)| *name)
+    }
+
+    pub(crate) fn subject(self) -> Subject {
+        let of_test = TESTS.iter().find(|(_, test, _)| *test == self);
+        of_test.map(|(.., subject)| *subject).expect("every test has a name")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_test_has_a_subject() {
+        for (name, test, subject) in TESTS {
+            assert_eq!(LoadTest::named(name), Some(test));
+            assert_eq!(test.subject(), subject, "{name}");
+        }
     }
 }

@@ -1,17 +1,20 @@
 //! What a runtime refuses of a model whatever its kernels can do.
 
-use crate::facts::condition::Site;
-use crate::facts::load_test::LoadTest;
+mod tensor;
+
+use crate::facts::condition::{Condition, Site};
+use crate::facts::load_test::{LoadTest, Subject};
 use crate::facts::rows::{Asks, Load, Outcome};
 use crate::facts::versions;
 use crate::target::Target;
 use std::cell::OnceCell;
 use std::sync::Arc;
+use tensor::{tensor, traits_of};
 use tfq_ir::catalog::ops;
 use tfq_ir::maps::{HashMap, HashSet, IndexSet};
 use tfq_ir::{
-    Module, Op, OpCode, OpId, OpKind, QuantizationDetails, Signature, SparseIndex, Sparsity,
-    Subgraph, SubgraphId, Tensor, TensorId, TensorLink, Use, counted, grouped,
+    Module, Op, OpCode, OpId, OpKind, QuantizationDetails, Signature, Subgraph, SubgraphId, Tensor,
+    TensorId, TensorLink, Use, counted, grouped,
 };
 
 /// So many inputs that a signature lacks are told of by name.
@@ -88,9 +91,11 @@ impl Target {
         if self.load.is_empty() {
             return found;
         }
+        let mut rows = Rows::of(&self.load);
         for (n, code) in module.op_codes().iter().enumerate() {
             let part = || Part::OpCode(code.kind(), code.version);
-            self.each(&mut found, About::OpCode(n), part, |test| self.op_code(test, code));
+            let holds = |test| self.op_code(test, code);
+            self.each(&mut found, rows.about(Subject::OpCode), About::OpCode(n), part, holds);
             found.extend(
                 self.absent(About::OpCode(n), code).map(|refusal| Found { part: part(), refusal }),
             );
@@ -100,45 +105,58 @@ impl Target {
         for (n, one) in module.signatures().iter().enumerate() {
             let same = keys.entry(one.key.as_deref()).or_default();
             let part = || Part::Signature(one.key.clone(), *same);
-            self.each(&mut found, About::Signature(n), part, |test| whole.signature(test, one));
+            let holds = |test| whole.signature(test, one);
+            self.each(&mut found, rows.about(Subject::Signature), About::Signature(n), part, holds);
             *same += 1;
         }
         let mut made = HashSet::default();
         for (sg, graph) in module.subgraphs() {
             for id in graph.tensors() {
-                let loaded = |test| tensor(test, module, graph, id);
-                let run = |test| whole.tensor(test, sg, id);
-                let holds = |test| loaded(test).or_else(|| run(test));
-                self.each(&mut found, About::Tensor(sg, id), || Part::Tensor(id), holds);
+                let own = traits_of(module, sg, id);
+                let holds =
+                    |test| tensor(test, module, graph, id).or_else(|| whole.tensor(test, sg, id));
+                debug_assert!(
+                    rows.of_tensors(!own).all(|row| holds(row.test).is_none()),
+                    "a test holds for a tensor without its trait"
+                );
+                if own != 0 {
+                    let asked = rows.of_tensors(own);
+                    self.each(&mut found, asked, About::Tensor(sg, id), || Part::Tensor(id), holds);
+                }
             }
             let reached = whole.reaches(sg);
             for op in graph.ops() {
                 let node = graph.op(op);
                 let about = About::Op(sg, op);
-                let code = code_to_be(module, node);
-                if let Some(code) = code.filter(|_| made.insert((&node.kind, node.version))) {
+                if !has_code(module, node) && made.insert((&node.kind, node.version)) {
+                    let code = code_to_be(module, node);
                     let part = || Part::OpCode(code.kind(), code.version);
-                    self.each(&mut found, about, part, |test| self.op_code(test, &code));
+                    let holds = |test| self.op_code(test, &code);
+                    self.each(&mut found, rows.about(Subject::OpCode), about, part, holds);
                 }
-                self.refused_op(&mut found, module, sg, op, reached);
-                self.each(&mut found, about, || Part::Op(op), |test| whole.op(test, sg, op));
+                if let OpKind::Builtin(code) = node.kind {
+                    self.refused_op(&mut found, rows.of_op(code), (module, sg, op), reached);
+                }
+                if node.kind.runs_subgraphs() {
+                    let holds = |test| whole.call(test, sg, op);
+                    self.each(&mut found, rows.about(Subject::Call), about, || Part::Op(op), holds);
+                }
             }
         }
         found
     }
 
-    fn each(
+    fn each<'a>(
         &self,
         found: &mut Vec<Found>,
+        rows: impl Iterator<Item = &'a TestRow>,
         about: About,
         part: impl Fn() -> Part,
         holds: impl Fn(LoadTest) -> Option<String>,
     ) {
-        found.extend(self.load.iter().enumerate().filter_map(|(n, row)| {
-            let Asks::Test(test) = row.asks else { return None };
-            let what = format!("{}: {}", holds(test)?, self.effect_of(|_| row.fails));
-            let by_signature_only =
-                matches!(about, About::Signature(_)) && row.fails != Outcome::Load;
+        found.extend(rows.filter_map(|&TestRow { n, test, fails, .. }| {
+            let what = format!("{}: {}", holds(test)?, self.effect_of(|_| fails));
+            let by_signature_only = matches!(about, About::Signature(_)) && fails != Outcome::Load;
             let refusal = Refusal { about, what, row: n, by_signature_only };
             Some(Found { part: part(), refusal })
         }));
@@ -176,36 +194,78 @@ impl Target {
         Some(Refusal { about, what, row: n, by_signature_only: false })
     }
 
+    /// `rows` are those about ops of its code.
     fn refused_op(
         &self,
         found: &mut Vec<Found>,
-        module: &Module,
-        sg: SubgraphId,
-        op: OpId,
+        rows: &[(usize, &Load, &[Condition])],
+        (module, sg, op): (&Module, SubgraphId, OpId),
         reached: bool,
     ) {
-        let graph = module.subgraph(sg);
-        let OpKind::Builtin(code) = graph.op(op).kind else { return };
-        let about = |(_, row): &(usize, &Load)| match &row.asks {
-            // A subgraph that nothing runs is loaded, and its tensors are never allocated.
-            Asks::Ops(ops, _) => ops.contains(&code) && (reached || row.fails == Outcome::Load),
-            Asks::Test(_) => false,
-        };
-        let mut rows = self.load.iter().enumerate().filter(about).peekable();
-        if rows.peek().is_none() {
+        if rows.is_empty() {
             return;
         }
         let site = Site::new(module, sg, op);
-        let refused = rows.filter(|(_, row)| match &row.asks {
-            Asks::Ops(_, when) => when.iter().all(|condition| condition.holds(&site)),
-            Asks::Test(_) => false,
+        for (n, row, when) in rows {
+            // A subgraph that nothing runs is loaded, and its tensors are never allocated.
+            let asked = reached || row.fails == Outcome::Load;
+            if asked && when.iter().all(|condition| condition.holds(&site)) {
+                let what = format!("{}: {}", row.reason, self.effect_of(|_| row.fails));
+                let about = About::Op(sg, op);
+                let refusal = Refusal { about, what, row: *n, by_signature_only: false };
+                found.push(Found { part: Part::Op(op), refusal });
+            }
+        }
+    }
+}
+
+/// Rows by what they are about: a model has a great many ops and tensors.
+struct Rows<'a> {
+    tests: Vec<TestRow>,
+    load: &'a [Load],
+    /// By operator code, as far as ops of it were met.
+    of_ops: HashMap<i32, Vec<(usize, &'a Load, &'a [Condition])>>,
+}
+
+/// A row with a test, and its number.
+struct TestRow {
+    n: usize,
+    test: LoadTest,
+    subject: Subject,
+    fails: Outcome,
+}
+
+impl<'a> Rows<'a> {
+    fn of(load: &'a [Load]) -> Self {
+        let tests = load.iter().enumerate().filter_map(|(n, row)| match row.asks {
+            Asks::Test(test) => {
+                Some(TestRow { n, test, subject: test.subject(), fails: row.fails })
+            }
+            Asks::Ops(..) => None,
         });
-        found.extend(refused.map(|(n, row)| {
-            let what = format!("{}: {}", row.reason, self.effect_of(|_| row.fails));
-            let about = About::Op(sg, op);
-            let refusal = Refusal { about, what, row: n, by_signature_only: false };
-            Found { part: Part::Op(op), refusal }
-        }));
+        Self { tests: tests.collect(), load, of_ops: HashMap::default() }
+    }
+
+    fn about(&self, subject: Subject) -> impl Iterator<Item = &TestRow> {
+        self.tests.iter().filter(move |row| row.subject == subject)
+    }
+
+    /// Those about tensors with one of these traits.
+    fn of_tensors(&self, traits: u8) -> impl Iterator<Item = &TestRow> {
+        let asked = move |row: &&TestRow| matches!(row.subject, Subject::Tensor(needed) if needed & traits != 0);
+        self.tests.iter().filter(asked)
+    }
+
+    fn of_op(&mut self, code: i32) -> &[(usize, &'a Load, &'a [Condition])] {
+        let load = self.load;
+        let find = || {
+            let rows = load.iter().enumerate().filter_map(|(n, row)| match &row.asks {
+                Asks::Ops(ops, when) if ops.contains(&code) => Some((n, row, &when[..])),
+                Asks::Ops(..) | Asks::Test(_) => None,
+            });
+            rows.collect()
+        };
+        self.of_ops.entry(code).or_insert_with(find)
     }
 }
 
@@ -216,79 +276,19 @@ fn once(found: Vec<Found>) -> Vec<Refusal> {
     refusals.filter(|refusal| told.insert(refusal.about)).collect()
 }
 
-/// The operator code that lowering makes for an op which has none, or which needs a higher version
-/// than its own has.
-fn code_to_be(module: &Module, op: &Op) -> Option<OpCode> {
+/// Whether the model has the operator code that lowering gives an op.
+fn has_code(module: &Module, op: &Op) -> bool {
     let own = op.code.and_then(|n| module.op_codes().get(n as usize));
-    match own.filter(|code| code.kind() == op.kind) {
-        Some(own) if own.version >= op.version => None,
-        Some(own) => Some(OpCode { version: op.version, ..own.clone() }),
-        None => Some(OpCode::for_kind(&op.kind, op.version)),
-    }
+    own.is_some_and(|own| own.version >= op.version && own.kind() == op.kind)
 }
 
-fn tensor(test: LoadTest, module: &Module, graph: &Subgraph, id: TensorId) -> Option<String> {
-    let tensor = graph.tensor(id);
-    let bytes = module.constants().constant(tensor.buffer);
-    let sparse = || bytes.and(tensor.sparsity.as_deref());
-    let sparse_and_read = || sparse().filter(|_| !graph.uses(id).is_empty());
-    match test {
-        LoadTest::UncountableShape => {
-            let free = tensor.ty.bits().is_none() || sparse().is_some();
-            (!free && is_uncountable(tensor))
-                .then(|| format!("its shape {:?} has no number of elements", tensor.shape))
-        }
-        LoadTest::QuantizedDimension => quantized_dimension(tensor),
-        LoadTest::SeveralAxes => several_axes(tensor),
-        LoadTest::VariableWithData => (tensor.is_variable && bytes.is_some())
-            .then(|| "it is a variable and has bytes in the file".to_owned()),
-        LoadTest::StringVariable => {
-            let is_string = tensor.ty == tfq_ir::ElementType::String;
-            (tensor.is_variable && is_string && bytes.is_none())
-                .then(|| "it is a variable of type STRING".to_owned())
-        }
-        LoadTest::SparsityIncomplete => {
-            let sparsity = sparse_and_read()?;
-            (sparsity.traversal_order.is_empty() || sparsity.dim_metadata.is_empty())
-                .then(|| "its sparsity has no traversal order or no dimensions".to_owned())
-        }
-        LoadTest::SparseDimension => {
-            let absent = |index: &SparseIndex| matches!(index, SparseIndex::None);
-            let mut dims = sparse()?.dim_metadata.iter();
-            let n = dims.position(|dim| {
-                dim.format == COMPRESSED
-                    && (absent(&dim.array_segments) || absent(&dim.array_indices))
-            })?;
-            Some(format!("dimension {n} of its sparsity has no segments or no indices"))
-        }
-        LoadTest::SparseFormat => {
-            let mut dims = sparse()?.dim_metadata.iter().enumerate();
-            let (n, dim) = dims.find(|(_, dim)| !matches!(dim.format, DENSE | COMPRESSED))?;
-            Some(format!("dimension {n} of its sparsity has the unknown format {}", dim.format))
-        }
-        LoadTest::SparseOrder => sparse_order(sparse_and_read()?, tensor),
-        LoadTest::SparseIndices => match stored_elements(sparse_and_read()?, tensor) {
-            Stored::Beyond(what) => Some(what),
-            Stored::Elements(_) => None,
-        },
-        LoadTest::SparseData => {
-            let Stored::Elements(elements) = stored_elements(sparse_and_read()?, tensor) else {
-                return None;
-            };
-            let there = bytes.map_or(0, |bytes| bytes.len() as u64);
-            let needed = tensor.ty.bytes_for(elements)?;
-            (needed > there).then(|| {
-                format!(
-                    "its indices tell of {} in {}, and its buffer has {}",
-                    counted(elements, "element"),
-                    counted(needed, "byte"),
-                    grouped(there)
-                )
-            })
-        }
-        LoadTest::ExternalWithData => (tensor.external_buffer != 0 && bytes.is_some())
-            .then(|| "it has bytes in the file and in an external buffer".to_owned()),
-        _ => None,
+/// The operator code that lowering makes for an op which has none, or which needs a higher version
+/// than its own has.
+fn code_to_be(module: &Module, op: &Op) -> OpCode {
+    let own = op.code.and_then(|n| module.op_codes().get(n as usize));
+    match own.filter(|code| code.kind() == op.kind) {
+        Some(own) => OpCode { version: op.version, ..own.clone() },
+        None => OpCode::for_kind(&op.kind, op.version),
     }
 }
 
@@ -382,16 +382,13 @@ impl<'a> Whole<'a> {
         self.wanted[sg.0 as usize].get_or_init(find)
     }
 
-    fn op(&self, test: LoadTest, sg: SubgraphId, op: OpId) -> Option<String> {
+    /// Of an op that runs subgraphs.
+    fn call(&self, test: LoadTest, sg: SubgraphId, op: OpId) -> Option<String> {
         if test != LoadTest::RecursiveCall || !self.reaches(sg) {
             return None;
         }
-        let node = self.module.subgraph(sg).op(op);
-        if !node.kind.runs_subgraphs() {
-            return None;
-        }
         let circle = self.circles[sg.0 as usize];
-        let called = node.subgraph_refs();
+        let called = self.module.subgraph(sg).op(op).subgraph_refs();
         let comes_back = |callee: i64| {
             let callee = usize::try_from(callee).ok().and_then(|at| self.circles.get(at));
             callee == Some(&circle)
@@ -407,7 +404,7 @@ impl<'a> Whole<'a> {
         let used = || self.reaches(sg) && (!graph.uses(id).is_empty() || graph.is_output(id));
         match test {
             LoadTest::NoValue => {
-                if module.has_value(sg, id) || !self.reaches(sg) {
+                if !self.reaches(sg) || module.has_value(sg, id) {
                     return None;
                 }
                 let reader = graph.uses(id).into_iter().find(|of| wants_values(graph, tensor, of));
@@ -504,134 +501,4 @@ fn strings(bytes: &[u8], elements: Option<u64>) -> Option<String> {
     let inside = |at: &i64| (0..=bytes.len() as i64).contains(at);
     let sound = ends.len() as u64 == count + 1 && ends.iter().all(inside) && ends.is_sorted();
     (!sound).then(|| format!("its {} lead outside of its bytes", counted(count, "string")))
-}
-
-/// The runtime multiplies in 64 bits and refuses negative dimensions, other factors of 0 or not.
-fn is_uncountable(tensor: &Tensor) -> bool {
-    let elements =
-        tensor.shape.iter().try_fold(1_u64, |n, dim| n.checked_mul(u64::try_from(*dim).ok()?));
-    let bits = u64::from(tensor.ty.bits().unwrap_or(0));
-    elements.and_then(|n| n.checked_mul(bits.div_ceil(8))).is_none()
-}
-
-fn quantized_dimension(tensor: &Tensor) -> Option<String> {
-    let q = tensor.quantization.as_deref()?;
-    let affine = matches!(q.details, QuantizationDetails::None | QuantizationDetails::Custom(_));
-    if !affine || q.scale.is_empty() {
-        return None;
-    }
-    let (dimension, rank, scales) = (q.quantized_dimension, tensor.shape.len(), q.scale.len());
-    let at = usize::try_from(dimension).ok().filter(|at| rank == 0 || *at < rank);
-    let Some(at) = at else {
-        return Some(format!(
-            "its quantised dimension is {dimension}, of {}",
-            counted(rank, "dimension")
-        ));
-    };
-    let indices = *tensor.shape.get(at)?;
-    (scales != 1 && usize::try_from(indices) != Ok(scales)).then(|| {
-        let (scales, indices) = (counted(scales, "scale"), counted(i64::from(indices), "element"));
-        format!("it has {scales} for dimension {at} of {indices}")
-    })
-}
-
-fn several_axes(tensor: &Tensor) -> Option<String> {
-    let q = tensor.quantization.as_deref()?;
-    let QuantizationDetails::MultiAxis { scales, zero_points, block_size, quantized_dimensions } =
-        &q.details
-    else {
-        return None;
-    };
-    let rank = tensor.shape.len();
-    let beyond = |axis: &&i32| usize::try_from(**axis).map_or(true, |axis| axis >= rank);
-    if quantized_dimensions.is_empty() {
-        return Some("it has scales along several axes, and names none".to_owned());
-    }
-    if let Some(axis) = quantized_dimensions.iter().find(beyond) {
-        return Some(format!("it has scales along axis {axis}, of {rank} dimensions"));
-    }
-    if *block_size < 0 {
-        return Some(format!("its block size is {block_size}"));
-    }
-    match (scales, zero_points) {
-        (TensorLink::Raw(number), _) => Some(format!("its scales are in tensor {number}")),
-        (_, TensorLink::Raw(number)) if *number != -1 => {
-            Some(format!("its zero points are in tensor {number}"))
-        }
-        _ => None,
-    }
-}
-
-const DENSE: i8 = 0;
-const COMPRESSED: i8 = 1;
-
-fn sparse_order(sparsity: &Sparsity, tensor: &Tensor) -> Option<String> {
-    let levels = sparsity.traversal_order.len();
-    if sparsity.dim_metadata.len() < levels {
-        let dims = sparsity.dim_metadata.len();
-        return Some(format!("its sparsity has {dims} of the {levels} dimensions of its order"));
-    }
-    let dims = tensor.shape.len() + sparsity.block_map.len();
-    let beyond = |at: &&i32| usize::try_from(**at).map_or(true, |at| at >= dims);
-    let at = sparsity.traversal_order.iter().find(beyond)?;
-    Some(format!("its traversal order names dimension {at}, of {dims} with those of blocks"))
-}
-
-enum Stored {
-    /// How many elements kernels read.
-    Elements(u64),
-    /// What lies beyond its list or the shape.
-    Beyond(String),
-}
-
-/// Follows the levels as kernels do.
-fn stored_elements(sparsity: &Sparsity, tensor: &Tensor) -> Stored {
-    let mut elements = 1_u64;
-    for (level, dim) in
-        sparsity.dim_metadata.iter().take(sparsity.traversal_order.len()).enumerate()
-    {
-        if dim.format == DENSE {
-            let size = u64::try_from(dim.dense_size).unwrap_or(0);
-            elements = elements.saturating_mul(size);
-            continue;
-        }
-        let (segments, indices) = (numbers(&dim.array_segments), numbers(&dim.array_indices));
-        let beyond = |what: &str| Stored::Beyond(format!("{what} of its dimension {level}"));
-        let used = usize::try_from(elements).ok().and_then(|n| segments.get(..n.checked_add(1)?));
-        let Some(used) = used else { return beyond("there are too few segments") };
-        let there = indices.len() as i64;
-        if used.iter().any(|at| *at < 0 || *at > there) {
-            return beyond("a segment lies beyond the indices");
-        }
-        if let Some(size) = indices_of(sparsity, tensor, level)
-            && indices.iter().any(|at| *at < 0 || *at >= size)
-        {
-            return beyond(&format!("an index lies beyond the {size}"));
-        }
-        elements = used.last().map_or(0, |last| *last as u64);
-    }
-    Stored::Elements(elements)
-}
-
-/// How many indices the dimension of a level has, blocks taken for one; `None` for a dimension
-/// of blocks, or one that is not there.
-fn indices_of(sparsity: &Sparsity, tensor: &Tensor, level: usize) -> Option<i64> {
-    let rank = tensor.shape.len();
-    let at = usize::try_from(*sparsity.traversal_order.get(level)?).ok()?;
-    let size = i64::from(*tensor.shape.get(at)?);
-    let block = sparsity.block_map.iter().position(|dim| usize::try_from(*dim) == Ok(at));
-    let Some(block) = block else { return Some(size) };
-    let of_block = |dim: &i32| usize::try_from(*dim) == Ok(rank + block);
-    let level = sparsity.traversal_order.iter().position(of_block)?;
-    let block = i64::from(sparsity.dim_metadata.get(level)?.dense_size);
-    (block > 0).then(|| size / block)
-}
-
-fn numbers(index: &SparseIndex) -> Vec<i64> {
-    match index {
-        SparseIndex::None => Vec::new(),
-        SparseIndex::Int32(list) => list.iter().map(|n| i64::from(*n)).collect(),
-        SparseIndex::Uint16(list) => list.iter().map(|n| i64::from(*n)).collect(),
-        SparseIndex::Uint8(list) => list.iter().map(|n| i64::from(*n)).collect(),
-    }
 }
