@@ -17,13 +17,14 @@
 //! it is read ([`crate::Oddity`]); these rules hold for all others.
 
 use crate::catalog::{self, OptionsUnion};
-use crate::maps::{HashMap, HashSet};
+use crate::maps::HashMap;
 use crate::visible;
 use crate::words::{counted, grouped};
 use crate::{
-    Attributes, ElementType, Module, OpId, OpKind, Quantization, Subgraph, SubgraphId, TensorId,
-    TensorLink,
+    Attributes, Edit, ElementType, Module, Op, OpId, OpKind, Quantization, Subgraph, SubgraphId,
+    TensorId, TensorLink,
 };
+use std::cell::OnceCell;
 
 /// A damaged model may break a rule as often as it has bytes; the first ones tell enough.
 const MOST_ERRORS: usize = 100;
@@ -48,7 +49,7 @@ impl Module {
             errors.push(error("the model", "it has no subgraph"));
         }
         for (id, graph) in self.subgraphs() {
-            Verify { module: self, id, graph, errors: &mut errors }.run();
+            Verify { module: self, id, graph, makers: OnceCell::new(), errors: &mut errors }.run();
         }
         self.verify_signatures(&mut errors);
         for (n, code) in self.op_codes.iter().enumerate() {
@@ -66,6 +67,31 @@ impl Module {
         }
         errors.truncate(MOST_ERRORS);
         if errors.is_empty() { Ok(()) } else { Err(errors) }
+    }
+
+    /// Whether nothing was done to the module since it was this one that a rule is about: names,
+    /// notes, operator versions, records and texts are in none. Where this holds, the rules do if
+    /// they did.
+    pub fn is_only_annotated_since(&self, before: &Self) -> bool {
+        let annotates = |edit: &Edit| match edit {
+            Edit::Patch(patch) => patch.only_annotates(),
+            Edit::Versions(..)
+            | Edit::Description(_)
+            | Edit::Trailer(_)
+            | Edit::Record(_, Some(_)) => true,
+            Edit::Constant(_)
+            | Edit::Release(_)
+            | Edit::Metadata(..)
+            | Edit::MetadataBuffers(_)
+            | Edit::External(..)
+            | Edit::Signatures(_)
+            | Edit::Record(_, None)
+            | Edit::PruneBuffers
+            | Edit::PruneOpCodes
+            | Edit::PruneSubgraphs => false,
+        };
+        self.continues(before)
+            && self.edits()[before.edits().len()..].iter().all(|logged| annotates(&logged.edit))
     }
 
     fn verify_signatures(&self, errors: &mut Vec<VerifyError>) {
@@ -123,28 +149,25 @@ struct Verify<'a> {
     module: &'a Module,
     id: SubgraphId,
     graph: &'a Subgraph,
+    /// Which op computes a tensor, the first where several do, and as what number. Nothing asks
+    /// where no op reads what was not computed before it.
+    makers: OnceCell<HashMap<TensorId, (usize, OpId)>>,
     errors: &'a mut Vec<VerifyError>,
 }
 
 impl Verify<'_> {
     fn run(&mut self) {
         let subgraphs = self.module.subgraphs().len() as i64;
-        // Looked up once: asking the graph for each operand is O(operands × inputs), or × the ops
-        // that name a tensor.
-        let inputs: HashSet<TensorId> = self.graph.inputs().iter().copied().collect();
-        let mut made = HashMap::default();
-        for (n, op) in self.graph.ops().enumerate() {
-            for tensor in self.graph.results(op) {
-                made.entry(tensor).or_insert((n, op));
-            }
-        }
-        let odd = |tensor: &TensorId| self.graph.oddity(*tensor).is_some();
-        made.retain(|tensor, _| !inputs.contains(tensor) && !odd(tensor));
+        let early = self.graph.early_readers();
+        let mut early = early.into_iter().peekable();
+        let mut last_known = None;
         for (n, op) in self.graph.ops().enumerate() {
             if self.errors.len() >= MOST_ERRORS {
                 return;
             }
-            for (name, value) in self.graph.op(op).subgraph_refs() {
+            let node = self.graph.op(op);
+            let refs = if names_subgraphs(node) { node.subgraph_refs() } else { Vec::new() };
+            for (name, value) in refs {
                 if value < -1 || value >= subgraphs {
                     self.op(
                         n,
@@ -153,20 +176,26 @@ impl Verify<'_> {
                     );
                 }
             }
-            if let OpKind::Builtin(builtin) = self.graph.op(op).kind {
+            if let OpKind::Builtin(builtin) = node.kind
+                && last_known != Some(builtin)
+            {
                 if builtin == catalog::ops::CUSTOM {
                     self.op(n, op, "it is a custom op, and has no name that the runtime knows");
                 } else if catalog::op_by_code(builtin).is_none() {
                     self.op(n, op, format!("there is no builtin operator {builtin}"));
+                } else {
+                    last_known = Some(builtin);
                 }
             }
-            if self.graph.results(op).len() != self.graph.result_slots(op) {
+            if self.graph.result_count(op) != self.graph.result_slots(op) {
                 self.op(n, op, "its results have a gap");
             }
-            if !self.tables_fit(op) {
+            if !tables_fit(node) {
                 self.op(n, op, "its two options tables are not one of each union, in order");
             }
-            self.operands(n, op, &made);
+            if early.next_if_eq(&op).is_some() {
+                self.late_operands(n, op);
+            }
         }
         for (n, tensor) in self.graph.tensors().enumerate() {
             if self.errors.len() >= MOST_ERRORS {
@@ -182,26 +211,30 @@ impl Verify<'_> {
         }
     }
 
-    fn tables_fit(&self, op: OpId) -> bool {
-        let op = self.graph.op(op);
-        let union = |attrs: &Attributes| attrs.options().union;
-        let Some(second) = op.extra_attrs.as_deref() else { return true };
-        op.attrs.as_ref().map(union) == Some(OptionsUnion::BuiltinOptions)
-            && union(second) == OptionsUnion::BuiltinOptions2
-    }
-
-    /// `made` tells who computes a tensor, as what number. Inputs are not among them: they
-    /// have a value from the start, even where an op writes to them later.
-    fn operands(&mut self, n: usize, op: OpId, made: &HashMap<TensorId, (usize, OpId)>) {
-        for (slot, tensor) in self.graph.operands(op).into_iter().enumerate() {
+    /// Operands that are computed later or by the op itself. Inputs have a value from the start, even
+    /// where an op writes to them later.
+    fn late_operands(&mut self, n: usize, op: OpId) {
+        let graph = self.graph;
+        let find = || {
+            let mut makers = HashMap::default();
+            for (n, op) in graph.ops().enumerate() {
+                for tensor in graph.results(op) {
+                    makers.entry(tensor).or_insert((n, op));
+                }
+            }
+            makers
+        };
+        for (slot, tensor) in graph.operands(op).into_iter().enumerate() {
             let Some(tensor) = tensor else { continue };
-            let Some(&(at, producer)) = made.get(&tensor) else { continue };
-            if at >= n {
+            let Some(&(at, producer)) = self.makers.get_or_init(find).get(&tensor) else {
+                continue;
+            };
+            if at >= n && !graph.is_input(tensor) && graph.oddity(tensor).is_none() {
                 if self.errors.len() >= MOST_ERRORS {
                     return;
                 }
-                let label = cut_label(self.graph.tensor(tensor).label());
-                let by = kind(&self.graph.op(producer).kind);
+                let label = cut_label(graph.tensor(tensor).label());
+                let by = kind(&graph.op(producer).kind);
                 self.op(n, op, format!("operand {slot} (`{label}`) is computed later, by {by}"));
             }
         }
@@ -209,13 +242,14 @@ impl Verify<'_> {
 
     fn tensor(&mut self, n: usize, id: TensorId) {
         let tensor = self.graph.tensor(id);
-        let odd = self.graph.oddity(id).is_some();
-        if self.graph.producer_count(id) > 1 && !odd {
+        let makers = self.graph.producer_count(id);
+        let odd = || self.graph.oddity(id).is_some();
+        if makers > 1 && !odd() {
             self.broken(n, id, "two ops compute it");
         }
         let bytes = self.module.constants().constant(tensor.buffer);
         if let Some(bytes) = bytes.filter(|_| !tensor.is_variable) {
-            if self.graph.producer(id).is_some() && !odd {
+            if makers > 0 && !odd() {
                 self.broken(n, id, "it is a constant and computed by an op");
             }
             // Sparse tensors hold fewer elements than their shape says.
@@ -285,6 +319,19 @@ impl Verify<'_> {
         let place = format!("subgraph {}, tensor {n} (`{label}`)", self.id.0);
         self.errors.push(error(place, what));
     }
+}
+
+fn names_subgraphs(op: &Op) -> bool {
+    let some = |attrs: &Attributes| attrs.options().attrs.iter().any(|info| info.subgraph);
+    op.attrs.as_ref().is_some_and(some) || op.extra_attrs.as_deref().is_some_and(some)
+}
+
+/// Whether two options tables are one of each union.
+fn tables_fit(op: &Op) -> bool {
+    let union = |attrs: &Attributes| attrs.options().union;
+    let Some(second) = op.extra_attrs.as_deref() else { return true };
+    op.attrs.as_ref().map(union) == Some(OptionsUnion::BuiltinOptions)
+        && union(second) == OptionsUnion::BuiltinOptions2
 }
 
 /// The number in a link that named no tensor when it was read, where one has it by now.

@@ -1,14 +1,16 @@
 //! What a pass may do to the numbers that a model computes, and whether it kept to that. Edits tell
 //! what it did; nothing looks at what they did not touch.
 
+use crate::touched::Marks;
 use serde::{Deserialize, Serialize};
+use std::cell::OnceCell;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use tfq_ir::maps::HashSet;
 use tfq_ir::{
-    Applied, Edit, ElementType, LoggedEdit, Module, Op, OpChange, OpId, OpKind, Quantization,
-    Signature, Subgraph, SubgraphId, Tensor, TensorId, TensorLink, visible,
+    Applied, Edit, ElementType, LoggedEdit, Module, Op, OpChange, OpId, OpKind, Patch,
+    Quantization, Signature, Subgraph, SubgraphId, Tensor, TensorId, TensorLink, visible,
 };
 
 tfq_json::closed!(NumericContract);
@@ -93,17 +95,21 @@ pub(crate) fn breach(
     if edits.is_empty() {
         return None;
     }
-    let did = Did { before, after, edits, patches: &after.journal()[before.journal().len()..] };
+    let patches = &after.journal()[before.journal().len()..];
+    let did = Did { before, after, edits, patches, known: OnceCell::new() };
     if let Some(kind) = did.undeclared_op(writes) {
         return Some(format!("it adds {kind}, which is not among the ops that it declares"));
     }
-    let forbidden = |least, what: &dyn Fn() -> Option<String>| {
-        if allowed < least { what() } else { None }
-    };
-    let what = forbidden(NumericContract::Exact, &|| did.more_than_annotations())
-        .or_else(|| forbidden(NumericContract::Reassociating, &|| did.other_values()))
-        .or_else(|| forbidden(NumericContract::Quantizing, &|| did.narrow_types()))
-        .or_else(|| forbidden(NumericContract::ChangesSignature, &|| did.other_signature()))?;
+    let forbidden = |least| allowed < least;
+    let annotates = || did.more_than_annotations();
+    let what = forbidden(NumericContract::Exact).then(annotates).flatten();
+    let what = what.or_else(|| {
+        let values = forbidden(NumericContract::Reassociating);
+        forbidden(NumericContract::Quantizing).then(|| did.other_constants(values)).flatten()
+    });
+    let signature = || did.other_signature();
+    let what =
+        what.or_else(|| forbidden(NumericContract::ChangesSignature).then(signature).flatten())?;
     Some(format!("it is declared {}, and {what}", allowed.declared()))
 }
 
@@ -113,6 +119,8 @@ struct Did<'a> {
     after: &'a Module,
     edits: &'a [LoggedEdit],
     patches: &'a [Arc<Applied>],
+    /// Hashes of the narrow forms that tensors had before, once a form may be new.
+    known: OnceCell<HashSet<u64>>,
 }
 
 /// A tensor before and after, with its subgraphs.
@@ -120,6 +128,14 @@ struct Twin<'a> {
     id: TensorId,
     before: Option<(SubgraphId, &'a Tensor)>,
     after: (SubgraphId, &'a Tensor),
+}
+
+impl Twin<'_> {
+    /// Whether it has a narrow form, and had not the same before.
+    fn has_other_narrow_form(&self) -> bool {
+        let form = narrow_form(self.after.1);
+        form.is_some() && self.before.is_none_or(|(_, old)| narrow_form(old) != form)
+    }
 }
 
 impl<'a> Did<'a> {
@@ -163,60 +179,84 @@ impl<'a> Did<'a> {
     /// Tensors that patches changed or added, and that are still there.
     fn tensors(&self) -> impl Iterator<Item = Twin<'a>> + use<'a> {
         let (before, after) = (self.before, self.after);
-        let mut seen: HashSet<TensorId> = HashSet::default();
+        let mut seen = Marks::default();
         let touched = self.patches.iter().flat_map(|patch| patch.tensors.iter().copied());
-        touched.filter(move |id| seen.insert(*id)).filter_map(move |id| {
+        touched.filter_map(move |id| {
             let twin = |module: &'a Module| {
                 let (sg, graph) = graph_of(module, id.origin())?;
                 graph.contains_tensor(id).then(|| (sg, graph.tensor(id)))
             };
-            Some(Twin { id, before: twin(before), after: twin(after)? })
+            let after = twin(after).filter(|(sg, _)| seen.insert(*sg, id.number()))?;
+            Some(Twin { id, before: twin(before), after })
         })
     }
 
-    /// A constant that ops read with other values than before.
-    fn other_values(&self) -> Option<String> {
-        let outside = self.edits.iter().any(|l| matches!(&*l.edit, Edit::External(..)));
-        if outside {
+    /// A constant that ops read with other values than before, where that is forbidden, and a narrow
+    /// or quantised form of a tensor that the model had nowhere before.
+    fn other_constants(&self, values: bool) -> Option<String> {
+        let outside = || self.edits.iter().any(|l| matches!(&*l.edit, Edit::External(..)));
+        if values && outside() {
             return Some("changed the constants outside of the model".to_owned());
         }
-        let of_tensor = self.tensors().find_map(|twin| {
-            let (old_sg, old) = twin.before?;
-            let (sg, new) = twin.after;
-            let graph = self.after.subgraph(sg);
-            let is_read = graph.is_output(twin.id) || !graph.uses(twin.id).is_empty();
-            let bytes = self.before.constant(old_sg, twin.id)?;
-            let differs = match self.after.constant(sg, twin.id) {
-                Some(now) => differ((old, bytes), (new, now)),
-                None => graph.producer(twin.id).is_none(),
-            };
-            let differs = differs || old.external_buffer != new.external_buffer;
-            (is_read && differs).then(|| format!("gave `{}` other values", visible(old.label())))
-        });
-        of_tensor.or_else(|| self.other_operand())
+        let mut narrow = None;
+        for twin in self.tensors() {
+            if values && self.has_other_values(&twin) {
+                let label = twin.before.map_or("", |(_, old)| old.label());
+                return Some(format!("gave `{}` other values", visible(label)));
+            }
+            if narrow.is_none() && twin.has_other_narrow_form() {
+                narrow = self.narrow_type(&twin);
+            }
+        }
+        let operand = || values.then(|| self.other_operand()).flatten();
+        operand().or(narrow)
+    }
+
+    /// Whether ops read other values of a constant than before.
+    fn has_other_values(&self, twin: &Twin<'a>) -> bool {
+        let Some((old_sg, old)) = twin.before else { return false };
+        let Some(bytes) = self.before.constant(old_sg, twin.id) else { return false };
+        let (sg, new) = twin.after;
+        let graph = self.after.subgraph(sg);
+        let differs = match self.after.constant(sg, twin.id) {
+            Some(now) => differ((old, bytes), (new, now)),
+            None => graph.producer(twin.id).is_none(),
+        };
+        (differs || old.external_buffer != new.external_buffer)
+            && (graph.is_output(twin.id) || !graph.uses(twin.id).is_empty())
     }
 
     /// An op that is what it was, and reads one constant in the place of another with other values.
     /// Where more of it changed, the values may have to.
     fn other_operand(&self) -> Option<String> {
-        let mut seen: HashSet<OpId> = HashSet::default();
-        let ops = self.patches.iter().flat_map(|patch| patch.ops.iter().copied());
-        ops.filter(|op| seen.insert(*op)).find_map(|id| {
+        let mut patches = self.edits.iter().filter_map(|logged| logged.edit.patch());
+        if !patches.any(Patch::sets_operands) {
+            return None;
+        }
+        let mut seen = Marks::default();
+        let mut ops = self.patches.iter().flat_map(|patch| patch.ops.iter().copied());
+        ops.find_map(|id| {
+            let (sg, graph) = graph_of(self.after, id.origin())?;
+            if !graph.contains_op(id) || !seen.insert(sg, id.number()) {
+                return None;
+            }
             let (old_graph, old) = self.op_before(id)?;
-            let (_, graph) = graph_of(self.after, id.origin())?;
-            let op = graph.contains_op(id).then(|| graph.op(id))?;
-            let computes_alike = old.kind == op.kind
-                && (&old.attrs, &old.extra_attrs) == (&op.attrs, &op.extra_attrs)
-                && old.custom_options == op.custom_options
-                && old_graph.results(id) == graph.results(id);
             let (reads, now) = (old_graph.operands(id), graph.operands(id));
-            if !computes_alike || reads.len() != now.len() {
+            if reads.len() != now.len() {
                 return None;
             }
             let mut changed = reads.iter().zip(&now).filter(|(old, new)| old != new);
             let (&(Some(was), Some(is)), None) = (&pair(changed.next()?), changed.next()) else {
                 return None;
             };
+            let op = graph.op(id);
+            let computes_alike = old.kind == op.kind
+                && (&old.attrs, &old.extra_attrs) == (&op.attrs, &op.extra_attrs)
+                && old.custom_options == op.custom_options
+                && old_graph.results(id) == graph.results(id);
+            if !computes_alike {
+                return None;
+            }
             let constant = |module: &'a Module, id: TensorId| {
                 let (sg, graph) = graph_of(module, id.origin())?;
                 Some((graph.tensor(id), &module.constant(sg, id)?[..]))
@@ -229,23 +269,17 @@ impl<'a> Did<'a> {
         })
     }
 
-    /// A narrow or quantised form of a tensor that the model had nowhere before.
-    fn narrow_types(&self) -> Option<String> {
-        let mut known: Option<HashSet<u64>> = None;
-        self.tensors().find_map(|Twin { before, after: (_, tensor), .. }| {
-            let form = narrow_form(tensor)?;
-            if before.is_some_and(|(_, old)| narrow_form(old) == Some(form)) {
-                return None;
-            }
-            let known = known.get_or_insert_with(|| {
-                let graphs = self.before.subgraphs().map(|(_, graph)| graph);
-                let tensors = graphs.flat_map(|graph| graph.tensors().map(|id| graph.tensor(id)));
-                tensors.filter_map(|tensor| Some(hash(narrow_form(tensor)?))).collect()
-            });
-            (!known.contains(&hash(form))).then(|| {
-                let label = visible(tensor.label());
-                format!("brought in a quantised type: `{label}` is {}", tensor.ty)
-            })
+    /// The narrow form of a tensor, where the model had it nowhere before.
+    fn narrow_type(&self, twin: &Twin<'a>) -> Option<String> {
+        let (_, tensor) = twin.after;
+        let known = self.known.get_or_init(|| {
+            let graphs = self.before.subgraphs().map(|(_, graph)| graph);
+            let tensors = graphs.flat_map(|graph| graph.tensors().map(|id| graph.tensor(id)));
+            tensors.filter_map(|tensor| Some(hash(narrow_form(tensor)?))).collect()
+        });
+        (!known.contains(&hash(narrow_form(tensor)?))).then(|| {
+            let label = visible(tensor.label());
+            format!("brought in a quantised type: `{label}` is {}", tensor.ty)
         })
     }
 
@@ -348,17 +382,17 @@ fn differ((a, old): (&Tensor, &[u8]), (b, new): (&Tensor, &[u8])) -> bool {
 }
 
 fn same_quantization(a: &Tensor, b: &Tensor) -> bool {
-    let numbers = |tensor: &Tensor| tensor.quantization.clone().filter(|q| !q.scale.is_empty());
+    let [a, b] = [a, b].map(|tensor| tensor.quantization.as_ref().filter(|q| !q.scale.is_empty()));
+    let (Some(a), Some(b)) = (a, b) else { return a.is_none() == b.is_none() };
     // A scale that is no number is itself all the same.
-    let bits = |q: &Quantization| q.scale.iter().map(|scale| scale.to_bits()).collect::<Vec<_>>();
-    match (numbers(a), numbers(b)) {
-        (Some(a), Some(b)) => {
-            bits(&a) == bits(&b)
-                && a.zero_point == b.zero_point
-                && (a.scale.len() == 1 || a.quantized_dimension == b.quantized_dimension)
-        }
-        (a, b) => a.is_none() == b.is_none(),
-    }
+    let same_scales = || {
+        let mut pairs = a.scale.iter().zip(&b.scale);
+        a.scale.len() == b.scale.len() && pairs.all(|(a, b)| a.to_bits() == b.to_bits())
+    };
+    Arc::ptr_eq(a, b)
+        || same_scales()
+            && a.zero_point == b.zero_point
+            && (a.scale.len() == 1 || a.quantized_dimension == b.quantized_dimension)
 }
 
 /// Type and quantisation, where these can hold less than float32 does.

@@ -19,6 +19,7 @@ pub mod rewrite;
 mod runnable;
 mod session;
 mod timeline;
+mod touched;
 
 pub use analysis::eligibility::{
     Cost, Eligibility, HYBRID_NOTE, REASON_NOTE, SLOTS_NOTE, Verdicts, cost,

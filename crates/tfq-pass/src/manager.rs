@@ -48,6 +48,7 @@ pub fn run(
         timeline: Timeline::default(),
         count: pipeline.len(),
         begun: 0,
+        verified: false,
     };
     manager.report.history = options.keep_history.then(|| History::new(&start));
     let whole = manager.timeline.begin(SpanKind::Pipeline, "passes");
@@ -71,6 +72,8 @@ struct Manager<'a, F> {
     /// Passes in the text of the pipeline.
     count: usize,
     begun: usize,
+    /// Whether the model was found well-formed as it is, or but for annotations.
+    verified: bool,
 }
 
 impl<F: FnMut(Event<'_>)> Manager<'_, F> {
@@ -246,7 +249,11 @@ impl<F: FnMut(Event<'_>)> Manager<'_, F> {
             verify_time: Duration::ZERO,
         };
         // What no edit touched is as it was before the pass.
-        if !self.options.skip_verifier && !module.is_untouched_since(before) {
+        let well_formed = match self.verified {
+            true => module.is_only_annotated_since(before),
+            false => module.is_untouched_since(before),
+        };
+        if !self.options.skip_verifier && !well_formed {
             let span = self.timeline.begin(SpanKind::Verifier, "verifier");
             let verified = module.verify();
             report.verify_time = self.timeline.end(span);
@@ -255,6 +262,7 @@ impl<F: FnMut(Event<'_>)> Manager<'_, F> {
                 let error = errors.swap_remove(0);
                 return Err(RunError::Verify { pass: pass(), patch, error });
             }
+            self.verified = true;
         }
         let span = self.timeline.begin(SpanKind::Contract, "contract");
         let breach = info

@@ -4,9 +4,10 @@
 use crate::analysis::AnalysisInput;
 use crate::analysis::eligibility::{Eligibility, Verdicts};
 use crate::invariant::{Invariant, SETTLED};
+use crate::touched::{Marks, Touched};
+use std::cell::{LazyCell, RefCell};
 use std::mem::{Discriminant, discriminant};
 use std::sync::Arc;
-use tfq_ir::maps::{IndexMap, IndexSet};
 use tfq_ir::{Module, Numbers, OpId, SubgraphId, TensorId};
 use tfq_target::{Target, WeightForm};
 
@@ -34,13 +35,15 @@ pub struct RunCheck<'a> {
     module: &'a Module,
     target: &'a Target,
     verdicts: Vec<Verdicts>,
+    /// Ops whose constants were all found in order, whoever quantised them.
+    sound: RefCell<Marks>,
 }
 
 impl<'a> RunCheck<'a> {
     /// Nothing is asked yet.
     pub fn new(module: &'a Module, target: &'a Target) -> Self {
         let verdicts = module.subgraphs().map(|_| Verdicts::default()).collect();
-        Self { module, target, verdicts }
+        Self { module, target, verdicts, sound: RefCell::default() }
     }
 
     /// Like [`check_runnable`], without what was so in the model that the passes began with, unless
@@ -55,40 +58,43 @@ impl<'a> RunCheck<'a> {
     pub fn quantized(&self) -> Vec<Unrunnable> {
         let subgraphs = self.module.subgraphs();
         let ops = subgraphs.flat_map(|(sg, graph)| graph.ops().map(move |op| (sg, op)));
-        let unchanged = IndexSet::default();
+        let unchanged = Marks::default();
         ops.flat_map(|op| self.quantized_of(op, &unchanged)).map(|fault| fault.what).collect()
     }
 
     fn check(&self, start: Option<&Module>) -> Vec<Unrunnable> {
         let Self { module, target, .. } = *self;
-        let patches = module.journal().iter();
-        let changed = patches.flat_map(|patch| patch.added_tensors().iter().chain(&patch.retyped));
-        let changed: IndexSet<TensorId> = changed.copied().collect();
-        let touched = touched_ops(module, 0);
-        let mut faults: IndexMap<OpId, Vec<Fault>> = IndexMap::default();
-        for &(sg, op) in &touched {
-            faults.entry(op).or_default().extend(self.faults((sg, op), &changed));
-        }
-        for (sg, op) in fellow_readers(module, &touched) {
-            faults.entry(op).or_default().extend(self.weights_of_its_own((sg, op)));
-        }
+        let touched = Touched::since(module, 0);
+        let (fellows, _) = fellow_readers(module, &touched);
+        let of_touched = touched.ops.iter().map(|op| (op.1, self.faults(*op, &touched.retyped)));
+        let of_fellows = fellows.into_iter().map(|op| (op.1, self.weights_of_its_own(op)));
+        let mut faults: Vec<(OpId, Vec<Fault>)> =
+            of_touched.chain(of_fellows).filter(|(_, faults)| !faults.is_empty()).collect();
         if let Some(start) = start {
-            // Patches before the run are no excuse for what an op reads.
-            let mut patched = touched_ops(start, 0);
-            patched.extend(fellow_readers(start, &patched));
-            let patched: IndexSet<OpId> = patched.into_iter().map(|(_, op)| op).collect();
-            let (before, unchanged) = (RunCheck::new(start, target), IndexSet::default());
-            for (op, faults) in faults.iter_mut().filter(|(_, faults)| !faults.is_empty()) {
+            let (before, unchanged) = (RunCheck::new(start, target), Marks::default());
+            let patched = LazyCell::new(|| {
+                let touched = Touched::since(start, 0);
+                let (_, fellows) = fellow_readers(start, &touched);
+                (touched.marked, fellows)
+            });
+            for (op, faults) in &mut faults {
                 let there = before.place_of(*op);
                 let came = there.map_or(Vec::new(), |op| before.faults(op, &unchanged));
-                let excused = |fault: &Fault| fault.operand.is_none() || !patched.contains(op);
+                // Patches before the run are no excuse for what an op reads.
+                let is_patched = || {
+                    let among = |marks: &Marks| {
+                        there.is_some_and(|(sg, op)| marks.contains(sg, op.number()))
+                    };
+                    among(&patched.0) || among(&patched.1)
+                };
+                let excused = |fault: &Fault| fault.operand.is_none() || !is_patched();
                 faults
                     .retain(|fault| !excused(fault) || !came.iter().any(|one| one.is_like(fault)));
             }
         }
-        let faults = faults.into_values().flatten();
+        let faults = faults.into_iter().flat_map(|(_, faults)| faults);
         let mut found: Vec<Unrunnable> = faults.map(|fault| fault.what).collect();
-        found.extend(stale_metadata(module));
+        found.extend(stale_metadata(module, touched.moved));
         for (sg, graph) in module.subgraphs() {
             for &output in graph.outputs() {
                 let tensor = graph.tensor(output);
@@ -105,39 +111,29 @@ impl<'a> RunCheck<'a> {
     }
 }
 
-/// The ops that patches touched from this place of the journal on, as far as they are there still.
-pub(crate) fn touched_ops(module: &Module, from: usize) -> IndexSet<(SubgraphId, OpId)> {
-    let mut touched = IndexSet::default();
-    for patch in &module.journal()[from..] {
-        // Subgraphs may have been dropped since, and ops erased.
-        let there = |sg: &SubgraphId| (sg.0 as usize) < module.subgraphs().len();
-        let Some(sg) = patch.subgraph.filter(there) else { continue };
-        let graph = module.subgraph(sg);
-        touched.extend(patch.ops.iter().filter(|op| graph.contains_op(**op)).map(|op| (sg, *op)));
-    }
-    touched
-}
-
-/// The other ops that read a constant through the same tensor as one of these.
-fn fellow_readers(
-    module: &Module,
-    ops: &IndexSet<(SubgraphId, OpId)>,
-) -> IndexSet<(SubgraphId, OpId)> {
-    let mut fellows = IndexSet::default();
+/// The other ops that read a constant through the same tensor as one that was touched.
+fn fellow_readers(module: &Module, touched: &Touched) -> (Vec<(SubgraphId, OpId)>, Marks) {
+    let (mut fellows, mut marked) = (Vec::new(), Marks::default());
     // One constant may have a great many readers.
-    let mut seen = IndexSet::default();
-    for &(sg, op) in ops {
+    let mut seen = Marks::default();
+    for &(sg, op) in &touched.ops {
         let graph = module.subgraph(sg);
-        let operands = graph.operands(op).into_iter().flatten();
-        for id in operands.filter(|id| module.constant(sg, *id).is_some()) {
-            if !seen.insert((sg, id)) {
+        for id in graph.operands(op).into_iter().flatten() {
+            if graph.is_read_once(id)
+                || module.constant(sg, id).is_none()
+                || !seen.insert(sg, id.number())
+            {
                 continue;
             }
-            let readers = graph.uses(id).into_iter().map(|u| (sg, u.op));
-            fellows.extend(readers.filter(|reader| !ops.contains(reader)));
+            for reader in graph.uses(id) {
+                let number = reader.op.number();
+                if !touched.marked.contains(sg, number) && marked.insert(sg, number) {
+                    fellows.push((sg, reader.op));
+                }
+            }
         }
     }
-    fellows
+    (fellows, marked)
 }
 
 fn shares(module: &Module, sg: SubgraphId, op: OpId, id: TensorId, reason: &str) -> Unrunnable {
@@ -149,9 +145,7 @@ fn shares(module: &Module, sg: SubgraphId, op: OpId, id: TensorId, reason: &str)
 
 /// Metadata that refers to parts of the model by number, in a format that is not ours, is wrong
 /// once a pass has added or removed some.
-fn stale_metadata(module: &Module) -> Option<Unrunnable> {
-    let journal = module.journal().iter();
-    let moved = journal.fold(Numbers::default(), |all, patch| all.or(patch.renumbers()));
+fn stale_metadata(module: &Module, moved: Numbers) -> Option<Unrunnable> {
     let (metadata, what) = module.numbered_by_metadata(moved)?;
     let what = format!("it names {what} by number, and passes added or removed some");
     Some(Unrunnable { place: format!("metadata `{}`", metadata.name), what, unmet: None })
@@ -177,28 +171,28 @@ impl Fault {
 }
 
 /// What is wrong with single ops, where patches made some tensors or gave them another type:
-/// `changed`.
+/// `retyped`.
 impl RunCheck<'_> {
-    fn faults(&self, (sg, op): (SubgraphId, OpId), changed: &IndexSet<TensorId>) -> Vec<Fault> {
+    fn faults(&self, (sg, op): (SubgraphId, OpId), retyped: &Marks) -> Vec<Fault> {
         let lacks = self.target.lacks_op(self.module, sg, op);
         let place = || self.module.op_place(sg, op).to_string();
         let mut found: Vec<Fault> =
             lacks.map(|what| Fault::of_op(place(), what)).into_iter().collect();
-        found.extend(self.quantized_of((sg, op), changed));
+        found.extend(self.quantized_of((sg, op), retyped));
         found
     }
 
     /// What is wrong with the quantised constants that it reads.
-    fn quantized_of(
-        &self,
-        (sg, op): (SubgraphId, OpId),
-        changed: &IndexSet<TensorId>,
-    ) -> Vec<Fault> {
+    fn quantized_of(&self, (sg, op): (SubgraphId, OpId), retyped: &Marks) -> Vec<Fault> {
+        if self.sound.borrow().contains(sg, op.number()) {
+            return Vec::new();
+        }
         let Self { module, target, .. } = *self;
         let input = self.input(sg);
         let graph = module.subgraph(sg);
         let place = || module.op_place(sg, op).to_string();
         let mut found = Vec::new();
+        let mut sound = true;
         if graph.op(op).kind.is(tfq_ir::catalog::ops::DEQUANTIZE) {
             let what = graph.operand(op, 0).and_then(|from| {
                 let form = WeightForm::of(graph.tensor(from));
@@ -209,18 +203,22 @@ impl RunCheck<'_> {
             return found;
         }
         for (slot, verdict) in self.verdicts((sg, op)) {
+            if matches!(*verdict, Eligibility::Hybrid { .. }) {
+                continue;
+            }
+            sound = false;
             let operand = graph.operand(op, slot).expect("it has a verdict");
             let tensor = graph.tensor(operand);
             let form = WeightForm::of(tensor);
             let came_so = || {
                 tensor.expressed.is_none()
-                    && !changed.contains(&operand)
+                    && !retyped.contains(sg, operand.number())
                     && target.computes(input.weight(op, slot), &form)
             };
             let label = tensor.label();
             let kind = discriminant(&*verdict);
             let what = match &*verdict {
-                Eligibility::Hybrid { .. } => continue,
+                Eligibility::Hybrid { .. } => unreachable!("it is in order"),
                 Eligibility::OwnTensor { reason, .. } => shares(module, sg, op, operand, reason),
                 // A model keeps what it computed with a weight that came in so, right or wrong.
                 _ if came_so() => continue,
@@ -237,6 +235,9 @@ impl RunCheck<'_> {
             };
             found.push(Fault { operand: Some((slot, form, kind)), what });
         }
+        if sound {
+            self.sound.borrow_mut().insert(sg, op.number());
+        }
         found
     }
 
@@ -249,11 +250,17 @@ impl RunCheck<'_> {
             let operand = Some((slot, WeightForm::of(graph.tensor(id)), discriminant(&*verdict)));
             Some(Fault { operand, what: shares(self.module, sg, op, id, reason) })
         };
-        self.verdicts((sg, op)).into_iter().filter_map(own).collect()
+        self.verdicts((sg, op)).filter_map(own).collect()
     }
 
-    fn verdicts(&self, (sg, op): (SubgraphId, OpId)) -> Vec<(u32, Arc<Eligibility>)> {
-        self.verdicts[sg.0 as usize].of_op(self.input(sg), op)
+    fn verdicts(
+        &self,
+        (sg, op): (SubgraphId, OpId),
+    ) -> impl Iterator<Item = (u32, Arc<Eligibility>)> {
+        let input = self.input(sg);
+        let slots = self.module.subgraph(sg).operands(op).len() as u32;
+        let verdicts = &self.verdicts[sg.0 as usize];
+        (0..slots).filter_map(move |slot| Some((slot, verdicts.of(input, op, slot)?)))
     }
 
     fn input(&self, subgraph: SubgraphId) -> AnalysisInput<'_> {

@@ -49,8 +49,9 @@ struct ByOp {
     code: i32,
     /// Those of the op table.
     entries: Vec<usize>,
-    /// Those of the kernel rules, and those about every op.
-    rules: Vec<usize>,
+    /// Those of the kernel rules, and those about every op, with the types and granularities that
+    /// they are about.
+    rules: Vec<(u32, u8, usize)>,
 }
 
 impl Target {
@@ -140,10 +141,14 @@ impl Target {
 
     fn sort_by_op(&mut self) {
         let codes: BTreeSet<i32> = self.ops.iter().map(|entry| entry.code).collect();
-        let rows_of = |code| ByOp {
-            code,
-            entries: (0..self.ops.len()).filter(|n| self.ops[*n].code == code).collect(),
-            rules: (0..self.rules.len()).filter(|n| self.rules[*n].scope.is_about(code)).collect(),
+        let rows_of = |code| {
+            let rules = self.rules.iter().enumerate().map(|(n, rule)| (n, &rule.scope));
+            let about = rules.filter(|(_, scope)| scope.is_about(code));
+            ByOp {
+                code,
+                entries: (0..self.ops.len()).filter(|n| self.ops[*n].code == code).collect(),
+                rules: about.map(|(n, scope)| (scope.types, scope.grains, n)).collect(),
+            }
         };
         self.by_op = codes.into_iter().map(rows_of).collect();
     }
@@ -159,10 +164,16 @@ impl Target {
         places.iter().map(|n| &self.ops[*n])
     }
 
-    /// The kernel rules about an op of the op table, in order of precedence.
-    pub(crate) fn rules_of(&self, code: i32) -> impl Iterator<Item = &KernelRule> {
+    /// The kernel rules about weights of an op of the op table, in order of precedence: those about
+    /// one of these types and of these granularities.
+    pub(crate) fn rules_of(
+        &self,
+        code: i32,
+        (types, grains): (u32, u8),
+    ) -> impl Iterator<Item = &KernelRule> {
         let places = self.of_op(code).map_or(&[][..], |rows| &rows.rules);
-        places.iter().map(|n| &self.rules[*n])
+        let about = move |row: &&(u32, u8, usize)| row.0 & types != 0 && row.1 & grains != 0;
+        places.iter().filter(about).map(|(.., n)| &self.rules[*n])
     }
 
     fn find_hybrid_ops(&mut self) {

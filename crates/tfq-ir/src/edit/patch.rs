@@ -501,6 +501,11 @@ impl Patch {
         &self.op_changes
     }
 
+    /// Whether it sets what ops read, those that it adds among them.
+    pub fn sets_operands(&self) -> bool {
+        !self.wiring.operands.is_empty()
+    }
+
     /// Whether it sets what the subgraph takes or returns.
     pub fn sets_inputs_or_outputs(&self) -> bool {
         self.wiring.inputs.is_some() || self.wiring.outputs.is_some()

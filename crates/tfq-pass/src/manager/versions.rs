@@ -1,9 +1,9 @@
 //! Operator versions and the minimum runtime of what passes made.
 
-use crate::runnable::touched_ops;
+use crate::touched::Touched;
 use bytes::Bytes;
 use tfq_ir::maps::IndexMap;
-use tfq_ir::{Edit, Module, OpId, Subgraph, SubgraphId};
+use tfq_ir::{Edit, Module, OpId, Subgraph, SubgraphId, TensorId};
 use tfq_target::{Target, max_runtime};
 
 /// Raises the versions of ops that need a higher one than they did in `start`, a snapshot of
@@ -11,19 +11,24 @@ use tfq_target::{Target, max_runtime};
 /// with them. An op that only happens to have a lower version than the rules ask for keeps it.
 /// [`crate::run`] does this at its end.
 pub fn update_versions(module: &mut Module, start: &Module, target: &Target) {
+    let has_minimum = module.metadata_bytes(MIN_RUNTIME).is_some();
     let mut changed = false;
     let mut raised: IndexMap<SubgraphId, Vec<(OpId, i32)>> = IndexMap::default();
-    for (sg, op) in touched_ops(module, start.journal().len()) {
+    for (sg, op) in Touched::since(module, start.journal().len()).ops {
+        let graph = module.subgraph(sg);
+        let higher =
+            target.version(module, sg, op).filter(|version| *version > graph.op(op).version);
+        if higher.is_none() && !has_minimum {
+            continue;
+        }
         let before = start.by_origin(op.origin()).filter(|sg| start.subgraph(*sg).contains_op(op));
-        let anew =
-            before.is_none_or(|before| reads_anew(module.subgraph(sg), start.subgraph(before), op));
+        let anew = before.is_none_or(|before| reads_anew(graph, start.subgraph(before), op));
         changed |= anew;
-        let Some(version) = target.version(module, sg, op) else { continue };
-        let of_start = before.and_then(|before| target.version(start, before, op));
+        let Some(version) = higher else { continue };
         // Rules that stop at something else (an operand left out) give the same version for float32
         // and for codes.
-        let grew = anew || of_start.is_none_or(|before| version > before);
-        if grew && version > module.subgraph(sg).op(op).version {
+        let of_start = || before.and_then(|before| target.version(start, before, op));
+        if anew || of_start().is_none_or(|before| version > before) {
             raised.entry(sg).or_default().push((op, version));
             changed = true;
         }
@@ -38,11 +43,13 @@ pub fn update_versions(module: &mut Module, start: &Module, target: &Target) {
 
 /// Whether an operand of the op has another type or other scales than before.
 fn reads_anew(now: &Subgraph, before: &Subgraph, op: OpId) -> bool {
-    let stored = |graph: &Subgraph| -> Vec<_> {
-        let operands = graph.operands(op).into_iter();
-        operands.map(|id| id.map(|id| (graph.tensor(id).ty, graph.tensor(id).scales()))).collect()
+    let (operands, of_before) = (now.operands(op), before.operands(op));
+    let stored = |graph: &Subgraph, id: Option<TensorId>| {
+        id.map(|id| (graph.tensor(id).ty, graph.tensor(id).scales()))
     };
-    stored(now) != stored(before)
+    let mut pairs = operands.iter().zip(&of_before);
+    operands.len() != of_before.len()
+        || pairs.any(|(id, old)| stored(now, *id) != stored(before, *old))
 }
 
 const MIN_RUNTIME: &str = "min_runtime_version";

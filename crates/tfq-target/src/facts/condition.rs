@@ -332,8 +332,9 @@ pub(crate) struct Site<'a> {
     graph: &'a Subgraph,
     id: OpId,
     op: &'a Op,
-    /// Looked up when the first condition asks.
+    /// Looked up when the first condition asks, as results are.
     operands: OnceCell<Operands>,
+    results: OnceCell<SmallVec<[TensorId; 2]>>,
     weight: Option<Weight<'a>>,
     supposed: Supposed,
 }
@@ -350,6 +351,8 @@ struct Weight<'a> {
     id: TensorId,
     tensor: &'a Tensor,
     form: WeightForm,
+    /// Whether the tensor has that form already.
+    settled: bool,
     facts: &'a OpFacts,
 }
 
@@ -367,6 +370,7 @@ impl<'a> Site<'a> {
             id,
             op: graph.op(id),
             operands: OnceCell::new(),
+            results: OnceCell::new(),
             weight: None,
             supposed: Supposed::default(),
         }
@@ -379,7 +383,9 @@ impl<'a> Site<'a> {
         form: WeightForm,
         facts: &'a OpFacts,
     ) -> Self {
-        self.weight = Some(Weight { id, tensor: self.graph.tensor(id), form, facts });
+        let tensor = self.graph.tensor(id);
+        let settled = WeightForm::of(tensor) == form;
+        self.weight = Some(Weight { id, tensor, form, settled, facts });
         self
     }
 
@@ -407,6 +413,10 @@ impl<'a> Site<'a> {
         self.operands.get_or_init(|| self.graph.operands(self.id))
     }
 
+    fn results(&self) -> &[TensorId] {
+        self.results.get_or_init(|| self.graph.results(self.id))
+    }
+
     fn port(&self, port: Port) -> Option<&Tensor> {
         let id = self.port_id(port)?;
         let supposed = self.supposed.stored.iter().find(|(of, _)| *of == id);
@@ -416,7 +426,7 @@ impl<'a> Site<'a> {
     fn port_id(&self, port: Port) -> Option<TensorId> {
         match port {
             Port::In(slot) => self.operands().get(slot).copied().flatten(),
-            Port::Out(slot) => self.graph.results(self.id).get(slot).copied(),
+            Port::Out(slot) => self.results().get(slot).copied(),
         }
     }
 
@@ -520,8 +530,7 @@ impl<'a> Site<'a> {
                 own.is_some_and(|own| there != Some(own.name))
             }
             Test::InPlace => {
-                let results = self.graph.results(self.id);
-                self.operands().iter().flatten().any(|id| results.contains(id))
+                self.operands().iter().flatten().any(|id| self.results().contains(id))
             }
             Test::Grouped => match (self.port(Port::In(0)), self.port(Port::In(1))) {
                 (Some(data), Some(filter)) => {
@@ -542,7 +551,7 @@ impl<'a> Site<'a> {
     fn calls_amiss(&self, skipped: usize) -> bool {
         let Some((module, _)) = self.module else { return false };
         let taken = self.operands().len().saturating_sub(skipped);
-        let results = self.graph.results(self.id).len();
+        let results = self.results().len();
         self.op.subgraph_refs().into_iter().any(|(name, value)| {
             let there = |callee: &u32| (*callee as usize) < module.subgraphs().len();
             let Some(callee) = u32::try_from(value).ok().filter(there) else { return false };
@@ -556,10 +565,7 @@ impl<'a> Site<'a> {
         let tensor = weight.tensor;
         // Parameters say something about the form in question only where the tensor has that form
         // already.
-        let parameters = || {
-            let settled = WeightForm::of(tensor) == weight.form;
-            tensor.quantization.as_deref().filter(|_| settled)
-        };
+        let parameters = || tensor.quantization.as_deref().filter(|_| weight.settled);
         let mut biases = weight.facts.biases.iter().filter_map(|slot| self.operand(*slot));
         match test {
             WeightTest::Computed => !self.is_constant(weight.id),

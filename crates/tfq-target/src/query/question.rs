@@ -100,13 +100,9 @@ impl Target {
 
     /// The rule that decides.
     pub(crate) fn rule(&self, question: &Question<'_>) -> Option<&KernelRule> {
-        let grains = question.grains();
+        let about = (type_bit(question.form.ty), question.grains());
         let site = question.site();
-        self.rules_of(question.code).find(|rule| {
-            rule.scope.types & type_bit(question.form.ty) != 0
-                && rule.scope.grains & grains != 0
-                && all_hold(&rule.scope.when, &site)
-        })
+        self.rules_of(question.code, about).find(|rule| all_hold(&rule.scope.when, &site))
     }
 }
 

@@ -1,7 +1,9 @@
 //! The order in which ops run: a linked list with keys that sort, so that an insertion costs O(1).
 
-use super::{NONE, Node, OpNode, Subgraph};
-use crate::OpId;
+use super::{EdgeRole, NONE, Node, OpNode, Subgraph};
+use crate::maps::HashSet;
+use crate::{OpId, TensorId};
+use fixedbitset::FixedBitSet;
 use std::sync::Arc;
 
 /// Distance of neighbouring order keys, so that an insertion rarely renumbers.
@@ -11,6 +13,33 @@ impl Subgraph {
     /// Whether `first` runs before `second`.
     pub fn runs_before(&self, first: OpId, second: OpId) -> bool {
         self.op_node(first).key < self.op_node(second).key
+    }
+
+    /// The ops that read what no op before them computes, and they or a later one do, in order. Most
+    /// often there are none: next to inputs that an op writes to and tensors without a single value
+    /// only a graph that is not well-formed has some.
+    pub(crate) fn early_readers(&self) -> Vec<OpId> {
+        // Tensors that an op before computes or that none does, and those that a later one does: a
+        // great many ops may name one, so that it is found out once.
+        let mut made = FixedBitSet::with_capacity(self.nodes.len());
+        let mut late: HashSet<TensorId> = HashSet::default();
+        let mut is_late = |id: TensorId, made: &mut FixedBitSet| {
+            if made.contains(id.uid as usize) {
+                return false;
+            }
+            let is_late = late.contains(&id) || self.producers(id).next().is_some();
+            match is_late {
+                true => _ = late.insert(id),
+                false => made.insert(id.uid as usize),
+            }
+            is_late
+        };
+        let reads_late = |op: &OpId| {
+            let early = self.read_by(*op).any(|(_, id)| is_late(id, &mut made));
+            made.extend(self.made_by(*op, EdgeRole::Result).map(|(_, id)| id.uid as usize));
+            early
+        };
+        self.ops().filter(reads_late).collect()
     }
 
     pub(crate) fn key(&self, op: OpId) -> u64 {
