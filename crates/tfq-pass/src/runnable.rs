@@ -260,7 +260,7 @@ impl RunCheck<'_> {
         let input = self.input(sg);
         let slots = self.module.subgraph(sg).operands(op).len() as u32;
         let verdicts = &self.verdicts[sg.0 as usize];
-        (0..slots).filter_map(move |slot| Some((slot, verdicts.of(input, op, slot)?)))
+        (0..slots).filter_map(move |slot| Some((slot, verdicts.once(input, op, slot)?)))
     }
 
     fn input(&self, subgraph: SubgraphId) -> AnalysisInput<'_> {

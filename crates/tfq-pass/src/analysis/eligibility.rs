@@ -167,6 +167,17 @@ impl Verdicts {
         Some(judged.among_others(input, op, slot, &self.spreaders))
     }
 
+    /// As [`Self::of`], of who asks about each operand once: it is not kept.
+    pub(crate) fn once(
+        &self,
+        input: AnalysisInput<'_>,
+        op: OpId,
+        slot: u32,
+    ) -> Option<Arc<Eligibility>> {
+        let judge = || Judged::new(input, op, slot).among_others(input, op, slot, &self.spreaders);
+        is_quantised_beside_float(input, op, slot).then(judge)
+    }
+
     /// The operands of an op that have a verdict, by slot.
     pub fn of_op(&self, input: AnalysisInput<'_>, op: OpId) -> Vec<(u32, Arc<Eligibility>)> {
         let slots = input.module.subgraph(input.subgraph).operands(op).len() as u32;
