@@ -97,6 +97,7 @@ pub mod describe;
 mod load;
 mod optimizer;
 mod size;
+mod start;
 
 pub use builtin::{quantize_weights, quantize_weights_into};
 pub use load::{LoadOptions, is_text, load};

@@ -1,6 +1,7 @@
 //! Lift, run a pipeline, check, lower: the whole way of a model.
 
-use crate::size;
+use crate::size::{self, Bounded};
+use crate::start::Start;
 use bytes::Bytes;
 use flatbuffers::FlatBufferBuilder;
 use std::collections::BTreeSet;
@@ -398,14 +399,22 @@ impl Optimizer {
     ) -> Result<Optimized, Error> {
         let Done { start, mut module, mut report, kept, input } = done;
         let span = timeline.begin(SpanKind::File, "check that it runs");
+        let untouched = module.is_untouched_since(&start);
+        let start = self.start(start, input.as_ref());
         let checked = module.clone();
-        let check = RunCheck::new(&checked, &self.target);
-        let mut wrong = check.since(&start).into_iter();
+        // With what the passes found out goes its memory.
+        let verdicts = std::mem::take(&mut report.verdicts);
+        let check = RunCheck::knowing(&checked, &self.target, &verdicts);
+        let mut wrong = match check.all() {
+            none if none.is_empty() => none,
+            _ => check.since(start.get()?),
+        };
         let mut unrunnable = check.quantized();
-        drop(check);
+        drop((check, verdicts));
         timeline.end(span);
         report.timeline = timeline;
-        if let Some(first) = wrong.next() {
+        if !wrong.is_empty() {
+            let first = wrong.swap_remove(0);
             let (target, more) = (self.target.name().to_owned(), and_more(wrong.len()));
             let mended_by = first.unmet.as_ref().map_or(Vec::new(), |unmet| {
                 self.registry.ensuring(unmet.name()).map(|info| info.name.to_string()).collect()
@@ -416,16 +425,20 @@ impl Optimizer {
         // Where another layout is asked for, or less than all that is there, the input is no
         // measure.
         let comparable = !self.lift.drop_unknown && self.lower.placement == Placement::Auto;
+        let mut as_it_was = comparable && untouched;
         let mut lowered = None;
-        if let Some(input) = input.as_ref().filter(|_| comparable && bounded) {
-            (module, lowered) =
-                size::bounded(&start, module, &mut report, &self.lower, input.len() as u64)?;
+        if let Some(input) = input.as_ref().filter(|_| comparable && bounded && !untouched) {
+            let limit = input.len() as u64;
+            match size::bounded(&module, start.record(), &mut report, &self.lower, limit)? {
+                Bounded::Whole(image) => lowered = Some(image),
+                Bounded::Bare(bare, image) => (module, lowered) = (*bare, Some(image)),
+                Bounded::Undone => (module, as_it_was) = (start.get()?.clone(), true),
+            }
         }
         if !module.is_untouched_since(&checked) {
             unrunnable = RunCheck::new(&module, &self.target).quantized();
         }
-        size::tell_of_record(&module, &start, &mut report);
-        let as_it_was = comparable && module.is_untouched_since(&start);
+        size::tell_of_record(&module, start.record(), &mut report);
         let unloadable = self.unloadable(&start, &module)?;
         Ok(Optimized {
             made: module.clone(),
@@ -435,20 +448,30 @@ impl Optimizer {
             unloadable,
             unrunnable,
             lower: self.lower,
-            start: self.run_options.keep_edits.then_some(start),
+            start: start.into_kept().filter(|_| self.run_options.keep_edits),
             input,
             as_it_was,
             lowered,
         })
     }
 
+    /// The model that came, which is let go of where its file has it.
+    fn start(&self, module: Module, input: Option<&Bytes>) -> Start {
+        let RunOptions { keep_edits, keep_history, .. } = self.run_options;
+        // What was shuffled has other handles than its file.
+        match input.filter(|_| self.shuffle.is_none() && !keep_edits && !keep_history) {
+            Some(file) => Start::of_file(&module, file.clone(), self.lift),
+            None => Start::kept(module),
+        }
+    }
+
     /// For what the target refuses the result: nothing, unless it is in the input as well, and
     /// allowed there or met by callers of a signature only.
-    fn unloadable(&self, start: &Module, end: &Module) -> Result<Vec<Unloadable>, Error> {
-        let (came, made) = tfq_pass::check_loadable_since(end, start, &self.target);
-        if came.is_empty() && made.is_empty() {
-            return Ok(came);
+    fn unloadable(&self, start: &Start, end: &Module) -> Result<Vec<Unloadable>, Error> {
+        if tfq_pass::check_loadable(end, &self.target).is_empty() {
+            return Ok(Vec::new());
         }
+        let (came, made) = tfq_pass::check_loadable_since(end, start.get()?, &self.target);
         let came_so = made.is_empty();
         let refused = if came_so { &came } else { &made };
         let is_error =

@@ -3,7 +3,7 @@
 //! Passes weigh what a change saves against what it costs, but only the lowered file tells: it
 //! aligns constants that another writer packed, and shares what that one wrote twice.
 
-use tfq_ir::{DEQUANT_CACHE_METADATA, Edit, Module, counted, grouped};
+use tfq_ir::{DEQUANT_CACHE_METADATA, DequantCache, Edit, Module, counted, grouped};
 use tfq_pass::{Remark, RemarkKind, Report};
 use tfq_tflite::{Image, LowerError, LowerOptions};
 
@@ -13,41 +13,47 @@ const RECORDER: &str = "annotate-dequant-cache";
 /// The rule by which something is undone.
 const LARGER: &str = "larger";
 
-/// What a run made of `start`, or as much of it as takes no more than `limit` bytes: without a
-/// record in the metadata, or nothing. Where it was lowered to be measured, its image comes with
-/// it.
+/// As much of what a run made as takes no more than a limit, with its image, which was made to be
+/// measured.
+pub(crate) enum Bounded {
+    /// All of it.
+    Whole(Image),
+    /// It without the record that the run put into its metadata.
+    Bare(Box<Module>, Image),
+    /// Nothing: the model stays as it came.
+    Undone,
+}
+
+/// Holds a result to `limit` bytes; `record` is that of the model that the run began with.
 pub(crate) fn bounded(
-    start: &Module,
-    result: Module,
+    result: &Module,
+    record: Option<&DequantCache>,
     report: &mut Report,
     lower: &LowerOptions,
     limit: u64,
-) -> Result<(Module, Option<Image>), LowerError> {
-    if result.is_untouched_since(start) {
-        return Ok((result, None));
-    }
-    let image = tfq_tflite::lower(&result, lower)?;
+) -> Result<Bounded, LowerError> {
+    let image = tfq_tflite::lower(result, lower)?;
     let full = image.len();
     if full <= limit {
-        return Ok((result, Some(image)));
+        return Ok(Bounded::Whole(image));
     }
-    if result.dequant_cache().is_some() && start.dequant_cache().is_none() {
+    if result.dequant_cache().is_some() && record.is_none() {
         let mut bare = result.clone();
         bare.apply(Edit::dequant_cache(None)).expect("it can be done to every module");
         let image = tfq_tflite::lower(&bare, lower)?;
         if image.len() <= limit {
             let why = format!("with it the file would take {}", more(full, limit));
             forget_record(report, why);
-            return Ok((bare, Some(image)));
+            return Ok(Bounded::Bare(Box::new(bare), image));
         }
     }
     undo(report, full, limit);
-    Ok((start.clone(), None))
+    Ok(Bounded::Undone)
 }
 
 /// Says what the record of cached Dequantize results costs, where the run brought it.
-pub(crate) fn tell_of_record(module: &Module, start: &Module, report: &mut Report) {
-    if module.dequant_cache() == start.dequant_cache() {
+pub(crate) fn tell_of_record(module: &Module, before: Option<&DequantCache>, report: &mut Report) {
+    if module.dequant_cache().as_ref() == before {
         return;
     }
     let Some(bytes) = tfq_tflite::dequant_cache_bytes(module) else { return };

@@ -38,7 +38,7 @@ pub use pass::{Pass, pass_fn};
 pub use pipeline::{Node, Pipeline, PipelineError, Step};
 pub use registry::{NamedPipeline, Registry, RegistryError};
 pub use remarks::{Answer, NearMiss, Remark, RemarkKind};
-pub use runnable::{RunCheck, Unrunnable, check_runnable};
+pub use runnable::{HeldVerdicts, RunCheck, Unrunnable, check_runnable};
 pub use session::Session;
 pub use timeline::{Span, SpanKind, Timeline};
 

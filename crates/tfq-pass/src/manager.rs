@@ -11,6 +11,7 @@ pub use options::{Event, RunOptions, Why};
 pub use report::{PassReport, Report, RuleCount};
 pub use versions::update_versions;
 
+use crate::HeldVerdicts;
 use crate::analysis::Analyses;
 use crate::contract;
 use crate::invariant::Invariant;
@@ -56,9 +57,13 @@ pub fn run(
     module.set_pass(None);
     outcome?;
     manager.timeline.end(whole);
-    let Manager { mut report, timeline, .. } = manager;
+    let Manager { mut report, timeline, analyses, .. } = manager;
     report.timeline = timeline;
+    let verdicts = HeldVerdicts::of(&analyses, module);
+    drop(analyses);
     update_versions(module, &start, target);
+    // A verdict asks for the version that an op needs, and never for the one that it has.
+    report.verdicts = verdicts.holding_for(module);
     Ok(report)
 }
 

@@ -1,14 +1,15 @@
 //! Whether the target runs what the passes made: the second level of verification, asked
 //! before a model is lowered.
 
-use crate::analysis::AnalysisInput;
 use crate::analysis::eligibility::{Eligibility, Verdicts};
+use crate::analysis::{Analyses, AnalysisInput, HybridVerdicts};
 use crate::invariant::{Invariant, SETTLED};
 use crate::touched::{Marks, Touched};
 use std::cell::{LazyCell, RefCell};
+use std::fmt;
 use std::mem::{Discriminant, discriminant};
 use std::sync::Arc;
-use tfq_ir::{Module, Numbers, OpId, SubgraphId, TensorId};
+use tfq_ir::{Module, Numbers, OpId, Subgraph, SubgraphId, TensorId};
 use tfq_target::{Target, WeightForm};
 
 /// Something that the target would refuse or compute wrongly, and the pass that mends it.
@@ -26,7 +27,46 @@ pub struct Unrunnable {
 /// Checks every op that a patch touched, itself or a tensor of it, and that they get on with
 /// those that read a constant through the same tensor.
 pub fn check_runnable(module: &Module, target: &Target) -> Vec<Unrunnable> {
-    RunCheck::new(module, target).check(None)
+    RunCheck::new(module, target).all()
+}
+
+/// Verdicts that passes found out, and that hold for what a run made: checks need not find them out
+/// again.
+#[derive(Clone, Default)]
+pub struct HeldVerdicts {
+    /// By subgraph.
+    found: Vec<Option<Arc<Verdicts>>>,
+    /// The states of the subgraphs that they hold for.
+    epochs: Vec<u64>,
+}
+
+impl fmt::Debug for HeldVerdicts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HeldVerdicts").finish_non_exhaustive()
+    }
+}
+
+impl HeldVerdicts {
+    /// Those on the weights of a module as it is now.
+    pub(crate) fn of(analyses: &Analyses, module: &Module) -> Self {
+        let held = |sg| analyses.held::<HybridVerdicts>(module, sg);
+        let found = module.subgraph_ids().map(held).collect();
+        Self { found, epochs: epochs(module) }
+    }
+
+    /// The same once the module was changed in a way that no verdict depends on.
+    pub(crate) fn holding_for(self, module: &Module) -> Self {
+        Self { epochs: epochs(module), ..self }
+    }
+
+    fn get(&self, sg: SubgraphId, epoch: u64) -> Option<Arc<Verdicts>> {
+        let at = sg.0 as usize;
+        self.found.get(at)?.clone().filter(|_| self.epochs.get(at) == Some(&epoch))
+    }
+}
+
+fn epochs(module: &Module) -> Vec<u64> {
+    module.subgraphs().map(|(_, graph)| graph.epoch()).collect()
 }
 
 /// Both checks of a model, which ask about each weight once.
@@ -34,19 +74,32 @@ pub fn check_runnable(module: &Module, target: &Target) -> Vec<Unrunnable> {
 pub struct RunCheck<'a> {
     module: &'a Module,
     target: &'a Target,
-    verdicts: Vec<Verdicts>,
+    verdicts: Vec<Arc<Verdicts>>,
     /// Ops whose constants were all found in order, whoever quantised them.
     sound: RefCell<Marks>,
 }
 
 impl<'a> RunCheck<'a> {
-    /// Nothing is asked yet.
+    /// Nothing is known yet.
     pub fn new(module: &'a Module, target: &'a Target) -> Self {
-        let verdicts = module.subgraphs().map(|_| Verdicts::default()).collect();
+        Self::knowing(module, target, &HeldVerdicts::default())
+    }
+
+    /// Some is known from the run that made the model. What is held for other states, or found out
+    /// for another target, is not of use; the latter is the caller's to see to.
+    pub fn knowing(module: &'a Module, target: &'a Target, held: &HeldVerdicts) -> Self {
+        let known =
+            |(sg, graph): (SubgraphId, &Subgraph)| held.get(sg, graph.epoch()).unwrap_or_default();
+        let verdicts = module.subgraphs().map(known).collect();
         Self { module, target, verdicts, sound: RefCell::default() }
     }
 
-    /// Like [`check_runnable`], without what was so in the model that the passes began with, unless
+    /// As [`check_runnable`].
+    pub fn all(&self) -> Vec<Unrunnable> {
+        self.check(None)
+    }
+
+    /// Like [`Self::all`], without what was so in the model that the passes began with, unless
     /// patches had made it so before. What came in like this is the input's own affair: a model is
     /// handed back as it was, however odd.
     pub fn since(&self, start: &Module) -> Vec<Unrunnable> {

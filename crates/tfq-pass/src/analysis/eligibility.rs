@@ -154,12 +154,7 @@ impl Verdicts {
         if !is_quantised_beside_float(input, op, slot) {
             return None;
         }
-        let known = self.shard(op).get(&op).and_then(|slots| {
-            slots.iter().find(|(known, _)| *known == slot).map(|(_, judged)| judged.clone())
-        });
-        let is_fresh = |known: &Judged| *known.verdict == judge(input, op, slot);
-        debug_assert!(known.as_ref().is_none_or(is_fresh), "a patch changed a verdict unnoticed");
-        let judged = known.unwrap_or_else(|| {
+        let judged = self.known(input, op, slot).unwrap_or_else(|| {
             let judged = Judged::new(input, op, slot);
             self.shard(op).entry(op).or_default().push((slot, judged.clone()));
             judged
@@ -167,15 +162,28 @@ impl Verdicts {
         Some(judged.among_others(input, op, slot, &self.spreaders))
     }
 
-    /// As [`Self::of`], of who asks about each operand once: it is not kept.
+    /// As [`Self::of`], for who asks about each operand once: what is not known is not kept.
     pub(crate) fn once(
         &self,
         input: AnalysisInput<'_>,
         op: OpId,
         slot: u32,
     ) -> Option<Arc<Eligibility>> {
-        let judge = || Judged::new(input, op, slot).among_others(input, op, slot, &self.spreaders);
-        is_quantised_beside_float(input, op, slot).then(judge)
+        if !is_quantised_beside_float(input, op, slot) {
+            return None;
+        }
+        let known = self.known(input, op, slot);
+        let judged = known.unwrap_or_else(|| Judged::new(input, op, slot));
+        Some(judged.among_others(input, op, slot, &self.spreaders))
+    }
+
+    fn known(&self, input: AnalysisInput<'_>, op: OpId, slot: u32) -> Option<Judged> {
+        let known = self.shard(op).get(&op).and_then(|slots| {
+            slots.iter().find(|(known, _)| *known == slot).map(|(_, judged)| judged.clone())
+        });
+        let is_fresh = |known: &Judged| *known.verdict == judge(input, op, slot);
+        debug_assert!(known.as_ref().is_none_or(is_fresh), "a patch changed a verdict unnoticed");
+        known
     }
 
     /// The operands of an op that have a verdict, by slot.

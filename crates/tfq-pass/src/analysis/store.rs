@@ -49,6 +49,16 @@ impl Analyses {
         result
     }
 
+    /// What is known of a subgraph as it is now.
+    pub(crate) fn held<A: Analysis>(
+        &self,
+        module: &Module,
+        subgraph: SubgraphId,
+    ) -> Option<Arc<A::Result>> {
+        let entry = self.results.get(&subgraph)?.get(&TypeId::of::<A>())?;
+        (entry.state == state::<A>(module, subgraph)).then(|| cast::<A>(&entry.result))
+    }
+
     /// After a patch, lets those results that held before it hold on that the pass preserves, or
     /// that can follow.
     pub(crate) fn after_patch(

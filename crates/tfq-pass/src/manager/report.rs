@@ -1,5 +1,6 @@
 //! What a run tells.
 
+use crate::HeldVerdicts;
 use crate::remarks::{Answer, NearMiss, Remark, RemarkKind};
 use crate::timeline::Timeline;
 use std::borrow::Cow;
@@ -18,6 +19,8 @@ pub struct Report {
     pub timeline: Timeline,
     /// The states between passes, where [`crate::RunOptions::keep_history`] asks for them.
     pub history: Option<History>,
+    /// What was found out of the weights of the result, for [`crate::RunCheck::knowing`].
+    pub verdicts: HeldVerdicts,
 }
 
 impl Report {
