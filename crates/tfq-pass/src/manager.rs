@@ -28,10 +28,10 @@ use tfq_target::Target;
 
 /// Runs every pass of a pipeline in order.
 ///
-/// After each pass the model is verified. At the end, ops that a patch touched get the operator
-/// version that they need as they stand then, and where a version rose, so does the
-/// `min_runtime_version` metadata. Neither is ever lowered, which is why versions wait for the
-/// end: a weight that one pass quantises and another hides behind a Dequantize needs none.
+/// After each pass that did more than annotate, the model is verified. At the end, ops that a patch
+/// touched get the operator version that they need as they stand then, and where a version rose, so
+/// does the `min_runtime_version` metadata. Neither is ever lowered, which is why versions wait for
+/// the end: a weight that one pass quantises and another hides behind a Dequantize needs none.
 pub fn run(
     module: &mut Module,
     pipeline: &Pipeline,
