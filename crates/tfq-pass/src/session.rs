@@ -115,7 +115,7 @@ impl<'a> Session<'a> {
     /// Changes the model, or refuses to and leaves it as it was. An empty patch does nothing.
     pub fn apply(&mut self, edit: impl Into<Edit>) -> Result<Arc<Applied>, PassError> {
         let edit = edit.into();
-        let Edit::Patch(patch) = &edit else { return Ok(self.module.apply(edit)?) };
+        let Edit::Patch(patch) = &edit else { return self.apply_to_all(edit) };
         if patch.is_empty() {
             return Ok(Arc::default());
         }
@@ -127,6 +127,24 @@ impl<'a> Session<'a> {
         let input = AnalysisInput { module: self.module, subgraph: sg, target: self.target };
         let change = Change { applied: &applied, noted: &noted, only_marks };
         self.analyses.get_mut().after_patch(&self.preserved, before, input, change);
+        Ok(applied)
+    }
+
+    /// Applies an edit that is no patch of a subgraph.
+    fn apply_to_all(&mut self, edit: Edit) -> Result<Arc<Applied>, PassError> {
+        // Constants and operators stay what they are under another number.
+        let only_marks =
+            matches!(edit, Edit::PruneBuffers | Edit::PruneOpCodes | Edit::Versions(..));
+        let epochs: Vec<u64> = self.module.subgraphs().map(|(_, graph)| graph.epoch()).collect();
+        let applied = self.module.apply(edit)?;
+        if only_marks {
+            let change = Change { applied: &applied, noted: &[], only_marks };
+            for (sg, before) in self.module.subgraph_ids().zip(epochs) {
+                let input =
+                    AnalysisInput { module: self.module, subgraph: sg, target: self.target };
+                self.analyses.get_mut().after_patch(&[], before, input, change);
+            }
+        }
         Ok(applied)
     }
 

@@ -32,15 +32,15 @@ pub trait Analysis: Any {
     }
 }
 
-/// A patch that was applied, for [`Analysis::follow`].
+/// An edit that was applied, for [`Analysis::follow`].
 #[derive(Clone, Copy, Debug)]
 pub struct Change<'a> {
     /// What it did.
     pub applied: &'a Applied,
     /// Ops that it left notes on, which counts as no change of them.
     pub noted: &'a [OpId],
-    /// Whether nothing but names, notes, operator versions and what readers were written for is
-    /// another now.
+    /// Whether nothing but names, notes, operator versions, numbers of constants and operator codes,
+    /// and what readers were written for is another now.
     pub only_marks: bool,
 }
 
