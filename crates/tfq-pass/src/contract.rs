@@ -223,7 +223,7 @@ impl<'a> Did<'a> {
             None => graph.producer(twin.id).is_none(),
         };
         (differs || old.external_buffer != new.external_buffer)
-            && (graph.is_output(twin.id) || !graph.uses(twin.id).is_empty())
+            && (graph.is_output(twin.id) || graph.is_read(twin.id))
     }
 
     /// An op that is what it was, and reads one constant in the place of another with other values.
