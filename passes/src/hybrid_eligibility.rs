@@ -52,39 +52,37 @@ impl Pass for HybridEligibility {
     fn run(&self, session: &mut Session<'_>) -> Result<(), PassError> {
         // The notes that are left here bind nobody.
         session.preserve::<HybridVerdicts>();
-        // Most ops get the same note as the one before.
-        let mut noted = None;
         for sg in session.subgraphs() {
             let verdicts = session.analysis::<HybridVerdicts>(sg);
-            let ops: Vec<OpId> = session.model().subgraph(sg).ops().collect();
-            for op in ops {
+            let mut patch = Patch::new(sg, "note the verdicts on weights");
+            // Most ops get the same note as the one before.
+            let mut noted = None;
+            for op in session.model().subgraph(sg).ops() {
                 self.judge_version(session, sg, op);
                 for (slot, verdict) in verdicts.of_op(session.input(sg), op) {
-                    self.judge(session, sg, op, slot, &verdict, &mut noted)?;
+                    let note = self.judge(session, (sg, op, slot), &verdict, &mut noted);
+                    patch.set_note(op, VERDICT_NOTE, Attr::String(note));
                 }
             }
+            session.apply(patch)?;
         }
         Ok(())
     }
 }
 
 impl HybridEligibility {
+    /// Tells of the verdict, and returns it as a note.
     fn judge(
         &self,
-        session: &mut Session<'_>,
-        sg: SubgraphId,
-        op: OpId,
-        slot: u32,
+        session: &Session<'_>,
+        (sg, op, slot): (SubgraphId, OpId, u32),
         verdict: &Arc<Eligibility>,
         noted: &mut Option<(Arc<Eligibility>, Arc<str>)>,
-    ) -> Result<(), PassError> {
+    ) -> Arc<str> {
         let (rule, text) = told(verdict);
         let known = noted.take().filter(|(of, _)| of == verdict);
         let note = known.map_or_else(|| format!("{rule}: {text}").into(), |(_, note)| note);
-        let mut patch = Patch::new(sg, "note the verdict on a weight");
-        patch.set_note(op, VERDICT_NOTE, Attr::String(Arc::clone(&note)));
-        *noted = Some((Arc::clone(verdict), note));
-        session.apply(patch)?;
+        *noted = Some((Arc::clone(verdict), Arc::clone(&note)));
         let module = session.model();
         let costs = fmt::from_fn(|f| {
             let cost = cost(session.input(sg).weight(op, slot), session.target(), verdict);
@@ -92,7 +90,7 @@ impl HybridEligibility {
         });
         let message = format_args!("operand {slot}: {text}{costs}");
         session.note(rule, module.op_place(sg, op), message);
-        Ok(())
+        note
     }
 
     /// Tells of an op that the target's last release does not load, as it came.

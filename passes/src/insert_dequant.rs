@@ -6,7 +6,7 @@ use tfq_ir::{
     Tensor, TensorId, TensorRare, TensorRef,
 };
 use tfq_pass::analysis::HybridVerdicts;
-use tfq_pass::rewrite::{Match, Rule, apply_once, apply_rules, read_of, stored, tensor};
+use tfq_pass::rewrite::{Match, Rule, apply_rules, apply_together, read_of, stored, tensor};
 use tfq_pass::{Eligibility, Pass, PassError, Session, declare_pass};
 use tfq_target::WeightForm;
 
@@ -57,7 +57,7 @@ impl Pass for InsertDequant {
     fn run(&self, session: &mut Session<'_>) -> Result<(), PassError> {
         for sg in session.subgraphs() {
             // Next to all constants need no more than this.
-            let left = apply_once(session, sg, &leave())?;
+            let left = apply_together(session, sg, &leave())?;
             let asked = session.explains() || session.is_asked();
             if left > 0 && !asked && is_served(session, sg) {
                 continue;

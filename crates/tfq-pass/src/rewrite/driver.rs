@@ -58,13 +58,11 @@ pub fn apply_rules(
             // One place is done before the next is begun: what a rule puts in for it, such as
             // an op before it, then serves those that follow.
             while is_alive(session.model(), sg, at) {
-                let Some((rule, change)) = rewrite(session, sg, at, &by_benefit)? else {
-                    break;
-                };
+                let Some(change) = rewrite(session, sg, at, &by_benefit)? else { break };
                 work.revisit(&change, session.model(), sg);
                 applied += 1;
                 if applied > limit {
-                    endless.check(session.model(), rule.name.clone())?;
+                    endless.check(session.model(), change.label())?;
                 }
             }
         }
@@ -75,13 +73,13 @@ pub fn apply_rules(
     }
 }
 
-/// Rewrites each place where the rule matches, in the order of the model, and does not come back to
-/// what that brought about: for what is mostly done once, before other rules look at what is left.
-/// Returns how often it was. Where it does not match, others tell.
+/// Rewrites all places where the rule matches in one patch, and does not come back to what that
+/// brought about: for what has nothing to do with each other, and is mostly done before other rules
+/// look at what is left. Returns how many there were. Where the rule does not match, others tell.
 ///
 /// # Errors
-/// Where a rewrite is refused.
-pub fn apply_once(
+/// Where the patch is refused.
+pub fn apply_together(
     session: &mut Session<'_>,
     sg: SubgraphId,
     rule: &Rule,
@@ -89,13 +87,13 @@ pub fn apply_once(
     let rules = &[rule];
     let answers = answers(session, sg, rules);
     let (matches, _) = sweep(session.input(sg), rules, &answers, false);
-    let mut applied = 0;
-    for at in matches {
-        if is_alive(session.model(), sg, at) {
-            applied += usize::from(rewrite(session, sg, at, rules)?.is_some());
-        }
-    }
-    Ok(applied)
+    let mut patch = None;
+    let propose = |at| propose(session, sg, at, rules, &answers, &mut patch);
+    let proposed: Vec<Proposed<'_>> = matches.into_iter().filter_map(propose).collect();
+    session.apply(patch.unwrap_or_else(|| Patch::new(sg, rule.name.clone())))?;
+    let count = proposed.len();
+    proposed.into_iter().for_each(|one| one.tell(session));
+    Ok(count)
 }
 
 /// Where rules nearly matched, in the order of the model: all of them where that is asked for, and
@@ -217,24 +215,53 @@ fn candidates<'r, 's>(
 }
 
 /// Rewrites the place by the first rule that matches there.
-fn rewrite<'r>(
+fn rewrite(
     session: &mut Session<'_>,
     sg: SubgraphId,
     at: Anchor,
+    rules: &[&Rule],
+) -> Result<Option<Arc<Applied>>, PassError> {
+    let answers = answers(session, sg, rules);
+    let mut patch = None;
+    let proposed = propose(session, sg, at, rules, &answers, &mut patch);
+    let Some((proposed, patch)) = proposed.zip(patch).filter(|(_, patch)| !patch.is_empty()) else {
+        return Ok(None);
+    };
+    let change = session.apply(patch)?;
+    proposed.tell(session);
+    Ok(Some(change))
+}
+
+/// What a rule would do at a place, to be told once it is done.
+struct Proposed<'r> {
+    rule: &'r Rule,
+    /// Whether the user asked about a tensor of the place.
+    mentions: bool,
+    /// In words, where they are read: the patch may take the place away.
+    place: Option<String>,
+    message: Option<(Cow<'static, str>, String)>,
+}
+
+/// Lets the patch rewrite the place by the first rule that matches there.
+fn propose<'r>(
+    session: &Session<'_>,
+    sg: SubgraphId,
+    at: Anchor,
     rules: &[&'r Rule],
-) -> Result<Option<(&'r Rule, Arc<Applied>)>, PassError> {
-    let answers = &answers(session, sg, rules);
+    answers: &Answers,
+    patch: &mut Option<Patch>,
+) -> Option<Proposed<'r>> {
     let known = &KnownVerdicts::default();
     let input = session.input(sg);
     let module = input.module;
-    let chosen = candidates(module, sg, at, rules)
-        .find_map(|rule| Some((rule, rule.at(MatchSite { input, at, answers, known }).ok()?)));
-    let Some((rule, found)) = chosen else { return Ok(None) };
-    let mut patch = Patch::new(sg, rule.name.clone());
+    let (rule, found) = candidates(module, sg, at, rules)
+        .find_map(|rule| Some((rule, rule.at(MatchSite { input, at, answers, known }).ok()?)))?;
+    let anew = || Patch::new(sg, rule.name.clone());
     match &rule.rewrite {
-        Rewrite::Patch(replace) => replace(&found, &mut patch),
+        Rewrite::Patch(replace) => replace(&found, patch.get_or_insert_with(anew)),
         Rewrite::Fold(compute) => {
-            let Some(bytes) = compute(&found) else { return Ok(None) };
+            let bytes = compute(&found)?;
+            let patch = patch.get_or_insert_with(anew);
             let constant = patch.add_constant(bytes);
             patch.set_buffer(found.id(RESULT), constant);
             patch.erase_op(found.root());
@@ -246,24 +273,25 @@ fn rewrite<'r>(
         (heading.clone(), if read { message(&found) } else { String::new() })
     });
     let mentions = session.is_asked_about(sg, mentioned(module, sg, at));
-    // Asked for now, since the patch may take it away.
     let told = mentions || (read && (message.is_some() || session.explains()));
-    let place = told.then(|| place(module, sg, at));
-    if patch.is_empty() {
-        return Ok(None);
+    Some(Proposed { rule, mentions, place: told.then(|| place(module, sg, at)), message })
+}
+
+impl Proposed<'_> {
+    /// That it was done.
+    fn tell(self, session: &Session<'_>) {
+        let Self { rule, mentions, place, message } = self;
+        let place = place.unwrap_or_default();
+        if mentions {
+            session.answer(rule.name.clone(), place.clone(), "applied".to_owned());
+        }
+        match message {
+            Some((heading, message)) => session.applied(heading, place, message),
+            None if session.explains() => session.applied(rule.name.clone(), place, "applied"),
+            None => (),
+        }
+        session.count(rule.count.clone().unwrap_or(Cow::Borrowed("rules-applied")), 1);
     }
-    let change = session.apply(patch)?;
-    let place = place.unwrap_or_default();
-    if mentions {
-        session.answer(rule.name.clone(), place.clone(), "applied".to_owned());
-    }
-    match message {
-        Some((heading, message)) => session.applied(heading, place, message),
-        None if session.explains() => session.applied(rule.name.clone(), place, "applied"),
-        None => (),
-    }
-    session.count(rule.count.clone().unwrap_or(Cow::Borrowed("rules-applied")), 1);
-    Ok(Some((rule, change)))
 }
 
 fn place(module: &Module, sg: SubgraphId, at: Anchor) -> String {
@@ -341,12 +369,12 @@ impl Worklist {
 #[derive(Default)]
 struct Endless {
     states: IndexMap<u64, usize>,
-    rules: Vec<Cow<'static, str>>,
+    rules: Vec<String>,
 }
 
 impl Endless {
-    fn check(&mut self, module: &Module, rule: Cow<'static, str>) -> Result<(), PassError> {
-        self.rules.push(rule);
+    fn check(&mut self, module: &Module, rule: &str) -> Result<(), PassError> {
+        self.rules.push(rule.to_owned());
         let hash = module.state_hash();
         if let Some(first) = self.states.get(&hash) {
             let cycle: IndexSet<&str> = self.rules[*first..].iter().map(|rule| &**rule).collect();
