@@ -158,8 +158,8 @@ struct Verify<'a> {
 impl Verify<'_> {
     fn run(&mut self) {
         let subgraphs = self.module.subgraphs().len() as i64;
-        let early = self.graph.early_readers();
-        let mut early = early.into_iter().peekable();
+        let flow = self.graph.flow();
+        let mut early = flow.early.iter().map(|place| *place as usize).peekable();
         let mut last_known = None;
         for (n, op) in self.graph.ops().enumerate() {
             if self.errors.len() >= MOST_ERRORS {
@@ -187,13 +187,13 @@ impl Verify<'_> {
                     last_known = Some(builtin);
                 }
             }
-            if self.graph.result_count(op) != self.graph.result_slots(op) {
+            if flow.results(op) != self.graph.result_slots(op) {
                 self.op(n, op, "its results have a gap");
             }
             if !tables_fit(node) {
                 self.op(n, op, "its two options tables are not one of each union, in order");
             }
-            if early.next_if_eq(&op).is_some() {
+            if early.next_if_eq(&n).is_some() {
                 self.late_operands(n, op);
             }
         }
@@ -201,7 +201,7 @@ impl Verify<'_> {
             if self.errors.len() >= MOST_ERRORS {
                 return;
             }
-            self.tensor(n, tensor);
+            self.tensor(n, tensor, flow.makers(tensor));
         }
         for &tensor in self.graph.inputs().iter().chain(self.graph.outputs()) {
             if !self.graph.contains_tensor(tensor) {
@@ -240,9 +240,9 @@ impl Verify<'_> {
         }
     }
 
-    fn tensor(&mut self, n: usize, id: TensorId) {
+    /// `makers` is how many ops compute it.
+    fn tensor(&mut self, n: usize, id: TensorId, makers: usize) {
         let tensor = self.graph.tensor(id);
-        let makers = self.graph.producer_count(id);
         let odd = || self.graph.oddity(id).is_some();
         if makers > 1 && !odd() {
             self.broken(n, id, "two ops compute it");

@@ -383,15 +383,6 @@ impl Subgraph {
         self.op_node(op).results as usize
     }
 
-    /// How many results the op has that are there: with gaps they are fewer than the slots.
-    pub(crate) fn result_count(&self, op: OpId) -> usize {
-        self.made_by(op, EdgeRole::Result).count()
-    }
-
-    pub(crate) fn producer_count(&self, tensor: TensorId) -> usize {
-        self.producers(tensor).count()
-    }
-
     /// Ops that name the tensor as scratch.
     pub(crate) fn scratch_of(&self, tensor: TensorId) -> impl Iterator<Item = OpId> + '_ {
         let edges = self.edges(self.node_of_tensor(tensor), Incoming);

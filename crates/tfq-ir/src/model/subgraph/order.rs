@@ -1,13 +1,36 @@
 //! The order in which ops run: a linked list with keys that sort, so that an insertion costs O(1).
 
 use super::{EdgeRole, NONE, Node, OpNode, Subgraph};
-use crate::maps::HashSet;
 use crate::{OpId, TensorId};
-use fixedbitset::FixedBitSet;
+use petgraph::stable_graph::NodeIndex;
+use petgraph::visit::{EdgeRef, IntoEdgeReferences};
 use std::sync::Arc;
 
 /// Distance of neighbouring order keys, so that an insertion rarely renumbers.
 const KEY_STEP: u64 = 1 << 24;
+
+/// What the order and the edges of a subgraph say of all its ops and tensors, for who asks about
+/// each.
+pub(crate) struct Flow {
+    /// By number.
+    counts: Vec<u32>,
+    /// The places of ops that read what no op before them computes, and they or a later one do, in
+    /// order. There are none most often: next to inputs that an op writes to and tensors without a
+    /// single value only a graph that is not well-formed has some.
+    pub(crate) early: Vec<u32>,
+}
+
+impl Flow {
+    /// How many results the op has that are there: with gaps they are fewer than its slots.
+    pub(crate) fn results(&self, op: OpId) -> usize {
+        self.counts[op.uid as usize] as usize
+    }
+
+    /// How many ops compute the tensor.
+    pub(crate) fn makers(&self, tensor: TensorId) -> usize {
+        self.counts[tensor.uid as usize] as usize
+    }
+}
 
 impl Subgraph {
     /// Whether `first` runs before `second`.
@@ -15,31 +38,28 @@ impl Subgraph {
         self.op_node(first).key < self.op_node(second).key
     }
 
-    /// The ops that read what no op before them computes, and they or a later one do, in order. Most
-    /// often there are none: next to inputs that an op writes to and tensors without a single value
-    /// only a graph that is not well-formed has some.
-    pub(crate) fn early_readers(&self) -> Vec<OpId> {
-        // Tensors that an op before computes or that none does, and those that a later one does: a
-        // great many ops may name one, so that it is found out once.
-        let mut made = FixedBitSet::with_capacity(self.nodes.len());
-        let mut late: HashSet<TensorId> = HashSet::default();
-        let mut is_late = |id: TensorId, made: &mut FixedBitSet| {
-            if made.contains(id.uid as usize) {
-                return false;
-            }
-            let is_late = late.contains(&id) || self.producers(id).next().is_some();
-            match is_late {
-                true => _ = late.insert(id),
-                false => made.insert(id.uid as usize),
-            }
-            is_late
-        };
-        let reads_late = |op: &OpId| {
-            let early = self.read_by(*op).any(|(_, id)| is_late(id, &mut made));
-            made.extend(self.made_by(*op, EdgeRole::Result).map(|(_, id)| id.uid as usize));
-            early
-        };
-        self.ops().filter(reads_late).collect()
+    /// What the order and the edges say of all ops and tensors.
+    pub(crate) fn flow(&self) -> Flow {
+        let edges = || self.structure.graph.edge_references();
+        let number = |node: NodeIndex| node.index();
+        let (mut places, mut counts) = (vec![NONE; self.nodes.len()], vec![0; self.nodes.len()]);
+        for (place, op) in (0..).zip(self.ops()) {
+            places[op.uid as usize] = place;
+        }
+        for edge in edges().filter(|edge| edge.weight().role() == EdgeRole::Result) {
+            let (op, tensor) = (number(edge.source()), number(edge.target()));
+            places[tensor] = places[tensor].min(places[op]);
+            counts[op] += 1;
+            counts[tensor] += 1;
+        }
+        let operands = edges().filter(|edge| edge.weight().role() == EdgeRole::Operand);
+        let read = operands.map(|edge| (number(edge.source()), number(edge.target())));
+        let early =
+            read.filter(|(tensor, op)| places[*tensor] != NONE && places[*tensor] >= places[*op]);
+        let mut early: Vec<u32> = early.map(|(_, op)| places[op]).collect();
+        early.sort_unstable();
+        early.dedup();
+        Flow { counts, early }
     }
 
     pub(crate) fn key(&self, op: OpId) -> u64 {
