@@ -511,11 +511,11 @@ impl<'a> Lift<'a> {
                 -1 => Ok(None),
                 index => find(role, slot, index).map(Some),
             })
-            .collect::<Result<Vec<_>, _>>()
+            .collect::<Result<SmallVec<[_; 8]>, _>>()
         };
         let operands = optional("operand", op.inputs())?;
         let results = op.outputs().into_iter().flatten().enumerate();
-        let results: Vec<TensorId> =
+        let results: SmallVec<[TensorId; 4]> =
             results.map(|(slot, index)| find("result", slot, index)).collect::<Result<_, _>>()?;
         let intermediates = optional("intermediate", op.intermediates())?;
 

@@ -66,9 +66,14 @@ impl Tensor {
         self.quantization.iter().flat_map(|q| q.details.links())
     }
 
+    /// Whether its quantisation names any.
+    pub(crate) fn has_links(&self) -> bool {
+        self.quantization.as_ref().is_some_and(|q| q.details.links().next().is_some())
+    }
+
     pub(crate) fn each_link(&mut self, change: impl Fn(TensorId) -> TensorId) {
-        if let Some(quantization) = &mut self.quantization
-            && quantization.details.links().next().is_some()
+        if self.has_links()
+            && let Some(quantization) = &mut self.quantization
         {
             Arc::make_mut(quantization).details.each_link(|id| *id = change(*id));
         }

@@ -589,7 +589,8 @@ fn ints<'a>(
     shared: &mut Shared<'a>,
     list: &[i32],
 ) -> WIPOffset<Vector<'a, i32>> {
-    let bytes: SmallVec<[u8; 32]> = list.iter().flat_map(|n| n.to_le_bytes()).collect();
+    let mut bytes: SmallVec<[u8; 32]> = SmallVec::with_capacity(4 * list.len());
+    list.iter().for_each(|n| bytes.extend_from_slice(&n.to_le_bytes()));
     let write = |fbb: &mut FlatBufferBuilder<'a>| fbb.create_vector(list).value();
     WIPOffset::new(shared.ints.place(fbb, &bytes, 4, write))
 }
@@ -599,7 +600,8 @@ fn longs<'a>(
     shared: &mut Shared<'a>,
     list: &[i64],
 ) -> WIPOffset<Vector<'a, i64>> {
-    let bytes: SmallVec<[u8; 64]> = list.iter().flat_map(|n| n.to_le_bytes()).collect();
+    let mut bytes: SmallVec<[u8; 64]> = SmallVec::with_capacity(8 * list.len());
+    list.iter().for_each(|n| bytes.extend_from_slice(&n.to_le_bytes()));
     let write = |fbb: &mut FlatBufferBuilder<'a>| fbb.create_vector(list).value();
     WIPOffset::new(shared.longs.place(fbb, &bytes, 8, write))
 }

@@ -51,25 +51,25 @@ impl Subgraph {
     }
 
     pub(crate) fn insert_tensor(&mut self, tensor: Tensor) -> TensorId {
+        let has_links = tensor.has_links();
         let uid = self.add_node(Node::Tensor(Arc::new(tensor)));
         let id = TensorId { graph: self.origin, uid };
         Arc::make_mut(&mut self.structure).tensors.push(uid);
         self.live_tensors += 1;
-        self.add_links(id);
+        if has_links {
+            self.add_links(id);
+        }
         id
     }
 
     /// Sets how a tensor's stored numbers map to real ones.
     pub(crate) fn set_quantization(&mut self, id: TensorId, q: Option<Arc<Quantization>>) {
-        let names = |q: &Option<Arc<Quantization>>| {
-            q.as_ref().is_some_and(|q| q.details.scales_and_zero_points().is_some())
-        };
-        let (named, named_before) = (names(&q), names(&self.tensor(id).quantization));
-        if named_before {
+        if self.tensor(id).has_links() {
             self.drop_links(id);
         }
-        self.tensor_mut(id).quantization = q;
-        if named {
+        let tensor = self.tensor_mut(id);
+        tensor.quantization = q;
+        if tensor.has_links() {
             self.add_links(id);
         }
     }
@@ -97,7 +97,8 @@ impl Subgraph {
     /// Counts anew what all tensors name.
     pub(super) fn count_links(&mut self) {
         self.links.clear();
-        let tensors: Vec<TensorId> = self.tensors().collect();
+        let tensors: Vec<TensorId> =
+            self.tensors().filter(|id| self.tensor(*id).has_links()).collect();
         tensors.into_iter().for_each(|id| self.add_links(id));
     }
 

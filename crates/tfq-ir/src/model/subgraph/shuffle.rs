@@ -47,7 +47,7 @@ impl Subgraph {
                     (op.prev, op.next) = (uid(op.prev), uid(op.next));
                 }
                 Node::Tensor(t) => {
-                    if t.links().next().is_some() {
+                    if t.has_links() {
                         Arc::make_mut(t).each_link(tensor);
                     }
                 }
