@@ -202,5 +202,7 @@ const MAIN: SubgraphId = SubgraphId(0);
 
 /// The quantisation that stated ranges come with.
 fn stated(min: &[f32], max: &[f32]) -> Arc<Quantization> {
-    Arc::new(Quantization { min: min.to_vec(), max: max.to_vec(), ..Quantization::default() })
+    let mut q = Quantization::default();
+    (q.min, q.max) = (min.to_vec(), max.to_vec());
+    Arc::new(q)
 }

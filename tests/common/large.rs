@@ -149,7 +149,8 @@ impl Large {
                         block_size: 32,
                         block_shape: Vec::new(),
                     };
-                    let quantization = Quantization { details, ..Quantization::default() };
+                    let quantization =
+                        Quantization { rare: details.into(), ..Quantization::default() };
                     make.main.tensor_mut(*id).quantization = Some(Arc::new(quantization));
                 }
                 make.main.op(op(ops::RELU), &[Some(x)], &[ring[0]]);

@@ -9,8 +9,8 @@ use tfq_ir::catalog::{self, AttrType, ListType, ops};
 use tfq_ir::{
     Attr, Attributes, BufferId, ConstantPool, CustomOptions, DimensionMetadata, ElementType,
     ExternalBuffer, Metadata, Module, ModuleParts, Op, OpCode, OpKind, Quantization,
-    QuantizationDetails, Signature, SparseIndex, Sparsity, Subgraph, SubgraphBuilder, SubgraphId,
-    Tensor, TensorId, TensorLink, VariantSubType,
+    QuantizationDetails, QuantizationRare, Signature, SparseIndex, Sparsity, Subgraph,
+    SubgraphBuilder, SubgraphId, Tensor, TensorId, TensorLink, VariantSubType,
 };
 
 /// The module that these bytes make. Where they end, all the rest is 0 or nothing.
@@ -241,7 +241,8 @@ impl Make<'_, '_> {
             },
             _ => QuantizationDetails::None,
         };
-        Ok(Quantization { min, max, scale, zero_point, details, quantized_dimension })
+        let rare = QuantizationRare { min, max, details }.into();
+        Ok(Quantization { scale, zero_point, quantized_dimension, rare })
     }
 
     fn sparsity(&mut self) -> Result<Sparsity> {

@@ -33,9 +33,9 @@ pub use model::{
     Attr, AttrError, Attributes, BufferId, ConstantPool, CustomOptions, DEQUANT_CACHE_METADATA,
     DimensionMetadata, ElementType, ExternalBuffer, Metadata, Module, ModuleParts, NoHandle, Notes,
     Numbering, Numbers, Oddity, Op, OpCode, OpId, OpKind, OpRare, Operands, Quantization,
-    QuantizationDetails, Record, RecordEntry, Recorded, References, SharedLists, Signature,
-    SparseIndex, Sparsity, Subgraph, SubgraphBuilder, SubgraphId, Tensor, TensorId, TensorLink,
-    TensorRare, Use, VariantSubType, is_record_key, numbering,
+    QuantizationDetails, QuantizationRare, Record, RecordEntry, Recorded, References, SharedLists,
+    Signature, SparseIndex, Sparsity, Subgraph, SubgraphBuilder, SubgraphId, Tensor, TensorId,
+    TensorLink, TensorRare, Use, VariantSubType, is_record_key, numbering,
 };
 pub use ops::{CallEffects, Effects, aliased_operand, catalog, effects};
 pub use rare::{Rare, Rarely};

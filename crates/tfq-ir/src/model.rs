@@ -38,6 +38,6 @@ pub use shared_lists::SharedLists;
 pub use signature::Signature;
 pub use subgraph::{Subgraph, SubgraphBuilder};
 pub use tensor::{
-    DimensionMetadata, Quantization, QuantizationDetails, SparseIndex, Sparsity, Tensor,
-    TensorLink, TensorRare, VariantSubType,
+    DimensionMetadata, Quantization, QuantizationDetails, QuantizationRare, SparseIndex, Sparsity,
+    Tensor, TensorLink, TensorRare, VariantSubType,
 };

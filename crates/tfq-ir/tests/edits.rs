@@ -577,7 +577,7 @@ fn scales_are_in_a_tensor_that_is_there() {
             block_size: 2,
             block_shape: Vec::new(),
         };
-        Some(Arc::new(Quantization { details, ..Quantization::default() }))
+        Some(Arc::new(Quantization { rare: details.into(), ..Quantization::default() }))
     };
     let link = TensorLink::Tensor(c.b);
     let raw = TensorLink::Raw;

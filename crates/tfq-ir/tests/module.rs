@@ -8,8 +8,8 @@ use tfq_ir::catalog::{self, ops};
 use tfq_ir::{
     Attr, Attributes, BufferId, CacheReason, ConstantPool, DEQUANT_CACHE_METADATA, DequantCache,
     DequantCacheEntry, Edit, ElementType, InsertionPoint, Metadata, Module, Numbers, Op, OpCode,
-    OpId, OpKind, Patch, Quantization, QuantizationDetails, Signature, Sparsity, Subgraph,
-    SubgraphBuilder, SubgraphId, Tensor, TensorId, TensorLink, TensorRare,
+    OpId, OpKind, Patch, Quantization, QuantizationDetails, QuantizationRare, Signature, Sparsity,
+    Subgraph, SubgraphBuilder, SubgraphId, Tensor, TensorId, TensorLink, TensorRare,
 };
 
 // Dropping.
@@ -544,6 +544,7 @@ fn scales_are_as_many_as_the_loader_wants() {
         check(shape, q).unwrap_err();
     }
 
+    let min = QuantizationRare { min: vec![0.0], ..QuantizationRare::default() };
     let custom = QuantizationDetails::Custom(bytes(1));
     let axes = QuantizationDetails::MultiAxis {
         scales: TensorLink::Raw(-1),
@@ -560,10 +561,10 @@ fn scales_are_as_many_as_the_loader_wants() {
         // Old converters gave a bias the dimension of its filter.
         (&[3], scales(3, 3)),
         (&[], scales(5, 0)),
-        (&[2, 3], Quantization { zero_point: vec![1; 9].into(), min: vec![0.0], ..scales(0, 0) }),
-        (&[2, 3], Quantization { details: custom, ..scales(2, 0) }),
+        (&[2, 3], Quantization { zero_point: vec![1; 9].into(), rare: min.into(), ..scales(0, 0) }),
+        (&[2, 3], Quantization { rare: custom.into(), ..scales(2, 0) }),
         // With scales elsewhere the ones here do not count.
-        (&[2, 3], Quantization { details: axes, ..scales(9, 0) }),
+        (&[2, 3], Quantization { rare: axes.into(), ..scales(9, 0) }),
     ] {
         check(shape, q.clone()).unwrap_or_else(|error| panic!("{shape:?} {q:?}: {error:?}"));
     }
@@ -581,7 +582,7 @@ fn quantisation_names_tensors_that_are_there() {
             block_size: 2,
             block_shape: vec![],
         };
-        Some(Arc::new(Quantization { details, ..Quantization::default() }))
+        Some(Arc::new(Quantization { rare: details.into(), ..Quantization::default() }))
     };
     // A patch refuses this; a builder does not know better.
     let mut builder = SubgraphBuilder::new(None);

@@ -39,7 +39,7 @@ fn blockwise(scales: TensorLink) -> Arc<Quantization> {
         block_size: 2,
         block_shape: Vec::new(),
     };
-    Arc::new(Quantization { details, ..Quantization::default() })
+    Arc::new(Quantization { rare: details.into(), ..Quantization::default() })
 }
 
 // Refusals. `refuse` proves for each that nothing changed.

@@ -385,7 +385,10 @@ fn a_handle_of_another_subgraph_is_refused_and_never_another_tensor() {
             block_size: 32,
             block_shape: Vec::new(),
         };
-        p.set_quantization(y, Some(Quantization { details, ..Quantization::default() }.into()));
+        p.set_quantization(
+            y,
+            Some(Quantization { rare: details.into(), ..Quantization::default() }.into()),
+        );
     };
     assert_eq!(refused(&scales), Reason::ForeignTensor);
     module.verify().unwrap();

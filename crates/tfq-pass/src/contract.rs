@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tfq_ir::maps::HashSet;
 use tfq_ir::{
     Applied, Edit, ElementType, LoggedEdit, Module, Op, OpChange, OpId, OpKind, Patch,
-    Quantization, Signature, Subgraph, SubgraphId, Tensor, TensorId, TensorLink, visible,
+    Quantization, QuantizationRare, Signature, Subgraph, SubgraphId, Tensor, TensorId, TensorLink, visible,
 };
 
 tfq_json::closed!(NumericContract);
@@ -408,9 +408,8 @@ fn narrow_form(tensor: &Tensor) -> Option<(ElementType, Option<&Quantization>)> 
 fn hash((ty, quantization): (ElementType, Option<&Quantization>)) -> u64 {
     let mut hasher = DefaultHasher::new();
     ty.hash(&mut hasher);
-    if let Some(Quantization { min, max, scale, zero_point, details, quantized_dimension }) =
-        quantization
-    {
+    if let Some(Quantization { scale, zero_point, quantized_dimension, rare }) = quantization {
+        let QuantizationRare { min, max, details } = &**rare;
         for floats in [min, max, scale] {
             floats.len().hash(&mut hasher);
             floats.iter().for_each(|float| float.to_bits().hash(&mut hasher));

@@ -15,8 +15,9 @@ use tfq_ir::visible;
 use tfq_ir::{
     Attributes, BufferId, ConstantPool, CustomOptions, DimensionMetadata, ElementType,
     ExternalBuffer, Metadata, Module, ModuleParts, Op, OpCode, OpId, OpRare, Quantization,
-    QuantizationDetails, SharedLists, Signature, SparseIndex, Sparsity, Subgraph, SubgraphBuilder,
-    SubgraphId, Tensor, TensorId, TensorLink, TensorRare, VariantSubType, counted, text_from_bytes,
+    QuantizationDetails, QuantizationRare, SharedLists, Signature, SparseIndex, Sparsity, Subgraph,
+    SubgraphBuilder, SubgraphId, Tensor, TensorId, TensorLink, TensorRare, VariantSubType, counted,
+    text_from_bytes,
 };
 use tfq_schema::tflite as fb;
 
@@ -443,12 +444,15 @@ impl<'a> Lift<'a> {
 
     fn quantization(&self, q: fb::QuantizationParameters<'_>) -> Quantization {
         let zero_point: SmallVec<[i64; 8]> = q.zero_point().into_iter().flatten().collect();
-        Quantization {
+        let rare = QuantizationRare {
             min: q.min().into_iter().flatten().collect(),
             max: q.max().into_iter().flatten().collect(),
+            details: QuantizationDetails::None,
+        };
+        Quantization {
             scale: q.scale().into_iter().flatten().collect(),
             zero_point: self.longs.borrow_mut().share(&zero_point),
-            details: QuantizationDetails::None,
+            rare: rare.into(),
             quantized_dimension: q.quantized_dimension(),
         }
     }

@@ -106,13 +106,12 @@ impl PatchReader<'_> {
                 }
             }
         };
+        let rare = tfq_ir::QuantizationRare { min: floats(&q.min), max: floats(&q.max), details };
         Ok(tfq_ir::Quantization {
-            min: floats(&q.min),
-            max: floats(&q.max),
             scale: floats(&q.scale),
             zero_point: q.zero_point.iter().map(|v| v.0).collect(),
-            details,
             quantized_dimension: q.axis,
+            rare: rare.into(),
         })
     }
 }

@@ -18,8 +18,8 @@ use tfq_ir::catalog::{self, AttrType, ListType, ops};
 use tfq_ir::{
     Applied, Attr, Attributes, CustomOptions, DEQUANT_CACHE_METADATA, DimensionMetadata, Edit,
     ElementType, ExternalBuffer, InsertionPoint, Module, Op, OpChange, OpKind, Patch, Quantization,
-    QuantizationDetails, Rejected, SparseIndex, Sparsity, Tensor, TensorChange, TensorLink,
-    TensorRare, VariantSubType,
+    QuantizationDetails, QuantizationRare, Rejected, SparseIndex, Sparsity, Tensor, TensorChange,
+    TensorLink, TensorRare, VariantSubType,
 };
 
 /// All that a module is but for what is inside of its graphs: handles, and the model as text.
@@ -194,16 +194,19 @@ fn full_tensor() -> Tensor {
         is_variable: true,
         buffer: tfq_ir::BufferId(2),
         quantization: Some(Arc::new(Quantization {
-            min: vec![f32::NEG_INFINITY, -0.0],
-            max: vec![f32::INFINITY, f32::from_bits(0x7fa0_0000)],
             scale: vec![0.1, 1e-45, f32::NAN, 16_777_217.0],
             zero_point: [i64::MIN, (1 << 53) + 1, -1].into(),
-            details: QuantizationDetails::MultiAxis {
-                scales: TensorLink::Raw(-1),
-                zero_points: TensorLink::Raw(i32::MIN),
-                block_size: 32,
-                quantized_dimensions: vec![0, 1],
-            },
+            rare: QuantizationRare {
+                min: vec![f32::NEG_INFINITY, -0.0],
+                max: vec![f32::INFINITY, f32::from_bits(0x7fa0_0000)],
+                details: QuantizationDetails::MultiAxis {
+                    scales: TensorLink::Raw(-1),
+                    zero_points: TensorLink::Raw(i32::MIN),
+                    block_size: 32,
+                    quantized_dimensions: vec![0, 1],
+                },
+            }
+            .into(),
             quantized_dimension: -2,
         })),
         rare: rare.into(),
@@ -264,12 +267,13 @@ fn everything_that_a_patch_can_say_comes_back() {
     let tensor = patch.add_tensor(full_tensor());
     let mut link = full_tensor();
     link.quantization = Some(Arc::new(Quantization {
-        details: QuantizationDetails::Blockwise {
+        rare: QuantizationDetails::Blockwise {
             scales: TensorLink::Tensor(tensor.id()),
             zero_points: TensorLink::Tensor(old),
             block_size: 2,
             block_shape: vec![7],
-        },
+        }
+        .into(),
         ..Quantization::default()
     }));
     let link = patch.add_tensor(link);
@@ -326,7 +330,7 @@ fn everything_that_a_patch_can_say_comes_back() {
         TensorChange::Quantization(None),
         TensorChange::Quantization(full.quantization.clone()),
         TensorChange::Quantization(Some(Arc::new(Quantization {
-            details: QuantizationDetails::Custom(bytes(257)),
+            rare: QuantizationDetails::Custom(bytes(257)).into(),
             ..Quantization::default()
         }))),
         TensorChange::Sparsity(full.sparsity.clone()),

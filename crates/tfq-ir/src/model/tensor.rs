@@ -153,27 +153,63 @@ impl Tensor {
 #[derive(Clone, Debug, Default)]
 #[allow(missing_docs)]
 pub struct Quantization {
-    pub min: Vec<f32>,
-    pub max: Vec<f32>,
     pub scale: Vec<f32>,
     pub zero_point: Arc<[i64]>,
-    pub details: QuantizationDetails,
     pub quantized_dimension: i32,
+    /// What is said by few. Its fields are reached as if they were of the quantisation.
+    pub rare: Rare<QuantizationRare>,
+}
+
+/// What few quantisations say.
+#[derive(Clone, Debug, Default)]
+#[allow(missing_docs)]
+pub struct QuantizationRare {
+    pub min: Vec<f32>,
+    pub max: Vec<f32>,
+    pub details: QuantizationDetails,
+}
+
+rarely!(QuantizationRare);
+
+impl From<QuantizationDetails> for Rare<QuantizationRare> {
+    fn from(details: QuantizationDetails) -> Self {
+        QuantizationRare { details, ..QuantizationRare::default() }.into()
+    }
+}
+
+impl Deref for Quantization {
+    type Target = QuantizationRare;
+
+    fn deref(&self) -> &QuantizationRare {
+        &self.rare
+    }
+}
+
+impl DerefMut for Quantization {
+    fn deref_mut(&mut self) -> &mut QuantizationRare {
+        &mut self.rare
+    }
+}
+
+/// Floats compare by their bits, as in [`crate::Attr`]: a NaN is what it was.
+fn same(a: &[f32], b: &[f32]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits())
+}
+
+impl PartialEq for QuantizationRare {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { min, max, details } = self;
+        same(min, &other.min) && same(max, &other.max) && *details == other.details
+    }
 }
 
 impl PartialEq for Quantization {
-    /// Floats compare by their bits, as in [`crate::Attr`]: a NaN is what it was.
     fn eq(&self, other: &Self) -> bool {
-        let same = |a: &[f32], b: &[f32]| {
-            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits())
-        };
-        let Self { min, max, scale, zero_point, details, quantized_dimension } = self;
-        same(min, &other.min)
-            && same(max, &other.max)
-            && same(scale, &other.scale)
+        let Self { scale, zero_point, quantized_dimension, rare } = self;
+        same(scale, &other.scale)
             && *zero_point == other.zero_point
-            && *details == other.details
             && *quantized_dimension == other.quantized_dimension
+            && *rare == other.rare
     }
 }
 

@@ -28,7 +28,7 @@ pub(crate) fn blockwise(scales: TensorId) -> Option<Arc<Quantization>> {
         block_size: 2,
         block_shape: Vec::new(),
     };
-    Some(Arc::new(Quantization { details, ..Quantization::default() }))
+    Some(Arc::new(Quantization { rare: details.into(), ..Quantization::default() }))
 }
 
 pub(crate) fn record_of(op: OpId) -> Record {

@@ -233,12 +233,13 @@ pub(crate) fn blockwise_module(
     let mut weight = Tensor::new("w", ty, shape);
     weight.buffer = pool.push(Bytes::from_static(&[1]));
     weight.quantization = Some(Arc::new(Quantization {
-        details: QuantizationDetails::Blockwise {
+        rare: QuantizationDetails::Blockwise {
             scales: TensorLink::Tensor(scale),
             zero_points: TensorLink::Raw(-1),
             block_size: block,
             block_shape: Vec::new(),
-        },
+        }
+        .into(),
         ..Quantization::default()
     }));
     let form = WeightForm::of(&weight);

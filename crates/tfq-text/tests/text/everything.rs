@@ -8,7 +8,7 @@ use tfq_ir::catalog::{self, ops};
 use tfq_ir::{
     Attr, Attributes, BufferId, CacheReason, ConstantPool, DequantCache, DequantCacheEntry,
     DimensionMetadata, ElementType, ExternalBuffer, Metadata, Module, Op, OpCode, OpKind,
-    Quantization, QuantizationDetails, Record, RecordEntry, Recorded, Signature, SparseIndex,
+    Quantization, QuantizationDetails, QuantizationRare, Record, RecordEntry, Recorded, Signature, SparseIndex,
     Sparsity, Subgraph, SubgraphBuilder, SubgraphId, Tensor, TensorId, TensorLink, VariantSubType,
 };
 use tfq_text as text;
@@ -118,7 +118,15 @@ pub(crate) fn everything() -> Module {
     let quantised = [
         Quantization::default(),
         Quantization { scale: vec![0.5], zero_point: vec![-3].into(), ..Quantization::default() },
-        Quantization { min: vec![-1.0], max: vec![f32::NAN], ..Quantization::default() },
+        Quantization {
+            rare: QuantizationRare {
+                min: vec![-1.0],
+                max: vec![f32::NAN],
+                ..QuantizationRare::default()
+            }
+            .into(),
+            ..Quantization::default()
+        },
         Quantization { quantized_dimension: 2, ..Quantization::default() },
         Quantization { zero_point: vec![1].into(), ..Quantization::default() },
         Quantization::symmetric((1..=40).map(|v| v as f32 / 7.0).collect(), 1),
@@ -127,29 +135,35 @@ pub(crate) fn everything() -> Module {
             scale: vec![0.1; 3],
             zero_point: vec![4, -4, 0].into(),
             quantized_dimension: 1,
-            min: (0..20).map(|v| v as f32).collect(),
+            rare: QuantizationRare {
+                min: (0..20).map(|v| v as f32).collect(),
+                ..QuantizationRare::default()
+            }
+            .into(),
             ..Quantization::default()
         },
         Quantization {
-            details: QuantizationDetails::Custom(random_bytes(80, 5)),
+            rare: QuantizationDetails::Custom(random_bytes(80, 5)).into(),
             ..Quantization::default()
         },
         Quantization {
-            details: QuantizationDetails::Blockwise {
+            rare: QuantizationDetails::Blockwise {
                 scales: TensorLink::Tensor(constants[0]),
                 zero_points: TensorLink::Raw(-1),
                 block_size: 32,
                 block_shape: vec![1, 32],
-            },
+            }
+            .into(),
             ..Quantization::default()
         },
         Quantization {
-            details: QuantizationDetails::MultiAxis {
+            rare: QuantizationDetails::MultiAxis {
                 scales: TensorLink::Tensor(constants[1]),
                 zero_points: TensorLink::Raw(9999),
                 block_size: 0,
                 quantized_dimensions: vec![0, 1],
-            },
+            }
+            .into(),
             ..Quantization::default()
         },
     ];

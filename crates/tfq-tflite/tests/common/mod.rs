@@ -8,8 +8,8 @@ use std::collections::HashMap;
 use std::fmt::{Debug, Write};
 use std::path::{Path, PathBuf};
 use tfq_ir::{
-    Attributes, ElementType, Module, Op, OpKind, Quantization, QuantizationDetails, Subgraph,
-    Tensor, TensorId, TensorLink,
+    Attributes, ElementType, Module, Op, OpKind, Quantization, QuantizationDetails,
+    QuantizationRare, Subgraph, Tensor, TensorId, TensorLink,
 };
 use tfq_tflite::{LiftError, LiftOptions, LowerOptions, Placement, lift, lower};
 
@@ -142,7 +142,8 @@ impl Describe {
         self.line("variants", &tensor.variant_tensors);
         self.line("expressed", tensor.expressed);
         let Some(q) = &tensor.quantization else { return };
-        let Quantization { min, max, scale, zero_point, details, quantized_dimension } = &**q;
+        let Quantization { scale, zero_point, quantized_dimension, rare } = &**q;
+        let QuantizationRare { min, max, details } = &**rare;
         self.line("quantization", (min, max, scale, zero_point, quantized_dimension));
         match details {
             QuantizationDetails::None => (),
