@@ -56,7 +56,8 @@ const CASES: [Case; 36] = [
             block_size: 0,
             quantized_dimensions: vec![0, if bad { 2 } else { 1 }],
         };
-        let quantization = Some(Quantization { details, ..Quantization::default() }.into());
+        let quantization =
+            Some(Quantization { rare: details.into(), ..Quantization::default() }.into());
         let tensor = Tensor::new("t", ElementType::Int8, [2, 4]);
         build.builder.tensor(Tensor { quantization, ..tensor });
         build.finish().0
@@ -127,7 +128,8 @@ const CASES: [Case; 36] = [
             block_size: 64,
             block_shape: Vec::new(),
         };
-        let quantization = Some(Quantization { details, ..Quantization::default() }.into());
+        let quantization =
+            Some(Quantization { rare: details.into(), ..Quantization::default() }.into());
         let table = Tensor { buffer, quantization, ..Tensor::new("table", int4, [4, 64]) };
         let table = build.builder.tensor(table);
         let buffer = build.bytes(&[0; 4]);
