@@ -10,7 +10,8 @@ use std::sync::Arc;
 use tfq_ir::maps::HashSet;
 use tfq_ir::{
     Applied, Edit, ElementType, LoggedEdit, Module, Op, OpChange, OpId, OpKind, Patch,
-    Quantization, QuantizationRare, Signature, Subgraph, SubgraphId, Tensor, TensorId, TensorLink, visible,
+    Quantization, QuantizationRare, Signature, Subgraph, SubgraphId, Tensor, TensorId, TensorLink,
+    visible,
 };
 
 tfq_json::closed!(NumericContract);

@@ -8,8 +8,9 @@ use tfq_ir::catalog::{self, ops};
 use tfq_ir::{
     Attr, Attributes, BufferId, CacheReason, ConstantPool, DequantCache, DequantCacheEntry,
     DimensionMetadata, ElementType, ExternalBuffer, Metadata, Module, Op, OpCode, OpKind,
-    Quantization, QuantizationDetails, QuantizationRare, Record, RecordEntry, Recorded, Signature, SparseIndex,
-    Sparsity, Subgraph, SubgraphBuilder, SubgraphId, Tensor, TensorId, TensorLink, VariantSubType,
+    Quantization, QuantizationDetails, QuantizationRare, Record, RecordEntry, Recorded, Signature,
+    SparseIndex, Sparsity, Subgraph, SubgraphBuilder, SubgraphId, Tensor, TensorId, TensorLink,
+    VariantSubType,
 };
 use tfq_text as text;
 
