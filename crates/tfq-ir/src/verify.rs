@@ -157,7 +157,6 @@ struct Verify<'a> {
 
 impl Verify<'_> {
     fn run(&mut self) {
-        let subgraphs = self.module.subgraphs().len() as i64;
         let flow = self.graph.flow();
         let mut early = flow.early.iter().map(|place| *place as usize).peekable();
         let mut last_known = None;
@@ -166,15 +165,8 @@ impl Verify<'_> {
                 return;
             }
             let node = self.graph.op(op);
-            let refs = if names_subgraphs(node) { node.subgraph_refs() } else { Vec::new() };
-            for (name, value) in refs {
-                if value < -1 || value >= subgraphs {
-                    self.op(
-                        n,
-                        op,
-                        format!("{name} is {value}, of {}", counted(subgraphs, "subgraph")),
-                    );
-                }
+            if names_subgraphs(node) {
+                self.subgraph_refs(n, op, node);
             }
             if let OpKind::Builtin(builtin) = node.kind
                 && last_known != Some(builtin)
@@ -207,6 +199,16 @@ impl Verify<'_> {
             if !self.graph.contains_tensor(tensor) {
                 let place = format!("subgraph {}", self.id.0);
                 self.errors.push(error(place, "an input or output has been erased"));
+            }
+        }
+    }
+
+    fn subgraph_refs(&mut self, n: usize, op: OpId, node: &Op) {
+        let subgraphs = self.module.subgraphs().len() as i64;
+        for (name, value) in node.subgraph_refs() {
+            if value < -1 || value >= subgraphs {
+                let there = counted(subgraphs, "subgraph");
+                self.op(n, op, format!("{name} is {value}, of {there}"));
             }
         }
     }

@@ -412,13 +412,14 @@ pub mod ir {
 /// ```
 pub mod pass {
     pub use tfq_pass::{
-        Answer, Built, Declared, Eligibility, Event, Example, Invariant, NamedPipeline, NearMiss,
-        Node, NumericContract, OptionArg, OptionError, OptionInfo, OptionKind, OptionValue,
-        OptionValues, Pass, PassDescriptor, PassError, PassInfo, PassReport, PassScope, Pipeline,
-        PipelineError, Registry, RegistryError, Remark, RemarkKind, Report, RuleCount, RunError,
-        RunOptions, Session, Span, SpanKind, Step, Timeline, Unloadable, Unrunnable, Why, analysis,
-        check_loadable, check_loadable_since, check_runnable, declare_pass, invariant, option_enum,
-        pass_fn, rewrite, run,
+        Answer, Built, Declared, Eligibility, Event, Example, HeldVerdicts, Invariant,
+        NamedPipeline, NearMiss, Node, NumericContract, OptionArg, OptionError, OptionInfo,
+        OptionKind, OptionValue, OptionValues, Pass, PassDescriptor, PassError, PassInfo,
+        PassReport, PassScope, Pipeline, PipelineError, Registry, RegistryError, Remark,
+        RemarkKind, Report, RuleCount, RunCheck, RunError, RunOptions, Session, Span, SpanKind,
+        Step, Timeline, Unloadable, Unrunnable, Why, analysis, check_loadable,
+        check_loadable_since, check_runnable, declare_pass, invariant, option_enum, pass_fn,
+        rewrite, run,
     };
 }
 

@@ -198,7 +198,7 @@ impl Target {
     fn refused_op(
         &self,
         found: &mut Vec<Found>,
-        rows: &[(usize, &Load, &[Condition])],
+        rows: &[OpRow<'_>],
         (module, sg, op): (&Module, SubgraphId, OpId),
         reached: bool,
     ) {
@@ -224,8 +224,11 @@ struct Rows<'a> {
     tests: Vec<TestRow>,
     load: &'a [Load],
     /// By operator code, as far as ops of it were met.
-    of_ops: HashMap<i32, Vec<(usize, &'a Load, &'a [Condition])>>,
+    of_ops: HashMap<i32, Vec<OpRow<'a>>>,
 }
+
+/// A row about ops with its number and its conditions.
+type OpRow<'a> = (usize, &'a Load, &'a [Condition]);
 
 /// A row with a test, and its number.
 struct TestRow {
@@ -256,7 +259,7 @@ impl<'a> Rows<'a> {
         self.tests.iter().filter(asked)
     }
 
-    fn of_op(&mut self, code: i32) -> &[(usize, &'a Load, &'a [Condition])] {
+    fn of_op(&mut self, code: i32) -> &[OpRow<'a>] {
         let load = self.load;
         let find = || {
             let rows = load.iter().enumerate().filter_map(|(n, row)| match &row.asks {

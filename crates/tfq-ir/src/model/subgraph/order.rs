@@ -2,7 +2,6 @@
 
 use super::{EdgeRole, NONE, Node, OpNode, Subgraph};
 use crate::{OpId, TensorId};
-use petgraph::stable_graph::NodeIndex;
 use petgraph::visit::{EdgeRef, IntoEdgeReferences};
 use std::sync::Arc;
 
@@ -40,23 +39,29 @@ impl Subgraph {
 
     /// What the order and the edges say of all ops and tensors.
     pub(crate) fn flow(&self) -> Flow {
-        let edges = || self.structure.graph.edge_references();
-        let number = |node: NodeIndex| node.index();
         let (mut places, mut counts) = (vec![NONE; self.nodes.len()], vec![0; self.nodes.len()]);
         for (place, op) in (0..).zip(self.ops()) {
             places[op.uid as usize] = place;
         }
-        for edge in edges().filter(|edge| edge.weight().role() == EdgeRole::Result) {
-            let (op, tensor) = (number(edge.source()), number(edge.target()));
-            places[tensor] = places[tensor].min(places[op]);
-            counts[op] += 1;
-            counts[tensor] += 1;
+        let mut read = Vec::with_capacity(self.structure.graph.edge_count());
+        for edge in self.structure.graph.edge_references() {
+            let (from, to) = (edge.source().index(), edge.target().index());
+            match edge.weight().role() {
+                EdgeRole::Operand => read.push((from as u32, to as u32)),
+                EdgeRole::Result => {
+                    places[to] = places[to].min(places[from]);
+                    counts[from] += 1;
+                    counts[to] += 1;
+                }
+                EdgeRole::Intermediate => (),
+            }
         }
-        let operands = edges().filter(|edge| edge.weight().role() == EdgeRole::Operand);
-        let read = operands.map(|edge| (number(edge.source()), number(edge.target())));
-        let early =
-            read.filter(|(tensor, op)| places[*tensor] != NONE && places[*tensor] >= places[*op]);
-        let mut early: Vec<u32> = early.map(|(_, op)| places[op]).collect();
+        let place = |number: u32| places[number as usize];
+        let early = read.iter().filter(|(tensor, op)| {
+            let made = place(*tensor);
+            made != NONE && made >= place(*op)
+        });
+        let mut early: Vec<u32> = early.map(|(_, op)| place(*op)).collect();
         early.sort_unstable();
         early.dedup();
         Flow { counts, early }
