@@ -118,14 +118,16 @@ impl Pass for QuantizeWeights {
             }
             Compat::Toco => (legacy::select(self, session), None),
         };
-        self.note_verdicts(&selection, session)?;
+        let Selection { groups, verdicts } = selection;
+        self.note_verdicts(&verdicts, session)?;
         let mut replaced = Vec::new();
         let mut zeros = SharedLists::default();
-        for group in &selection.groups {
+        // Each is let go of once it is done, so that what becomes of it takes its place.
+        for group in groups {
             if self.compat == Compat::Toco {
-                self.tell_of_growth(group, &selection, session);
+                self.tell_of_growth(&group, &verdicts, session);
             }
-            replaced.extend(self.quantize(group, widened.as_ref(), &mut zeros, session)?);
+            replaced.extend(self.quantize(&group, widened.as_ref(), &mut zeros, session)?);
         }
         session.apply(Edit::Release(replaced))?;
         rest::tell(self, session);
@@ -144,10 +146,10 @@ impl QuantizeWeights {
     /// Tells later passes what the user or the legacy rules decided against the target.
     fn note_verdicts(
         &self,
-        selection: &Selection,
+        verdicts: &[NotedVerdict],
         session: &mut Session<'_>,
     ) -> Result<(), PassError> {
-        for verdict in &selection.verdicts {
+        for verdict in verdicts {
             let mut patch = Patch::new(verdict.sg, "note how an op reads its weights");
             let text = |text: &str| Attr::String(text.into());
             patch.set_note(verdict.op, HYBRID_NOTE, text(verdict.kind));
@@ -162,12 +164,12 @@ impl QuantizeWeights {
     }
 
     /// The legacy tool asks nobody whether the file gets smaller.
-    fn tell_of_growth(&self, group: &Group, selection: &Selection, session: &Session<'_>) {
+    fn tell_of_growth(&self, group: &Group, verdicts: &[NotedVerdict], session: &Session<'_>) {
         let module = session.model();
         let (sg, first) = group.tensors[0];
         let reads_codes = |u: &WeightUse| {
             let of_op = |verdict: &&NotedVerdict| (verdict.sg, verdict.op) == (u.sg, u.op);
-            selection.verdicts.iter().find(of_op).is_some_and(|verdict| verdict.kind == "hybrid")
+            verdicts.iter().find(of_op).is_some_and(|verdict| verdict.kind == "hybrid")
         };
         let dequantized = u64::from(!group.uses.iter().all(reads_codes));
         let tensor = module.subgraph(sg).tensor(first);

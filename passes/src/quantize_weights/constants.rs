@@ -16,7 +16,8 @@ pub(super) fn shown(module: &Module) -> TensorsByBuffer {
         for tensor in graph.tensors() {
             let buffer = graph.tensor(tensor).buffer;
             if buffer != BufferId::NONE {
-                shown.entry(buffer).or_default().push((sg, tensor));
+                let tensors = shown.entry(buffer).or_insert_with(|| Vec::with_capacity(1));
+                tensors.push((sg, tensor));
             }
         }
     }

@@ -111,7 +111,8 @@ impl Select<'_> {
                     && weights.iter().any(|u| elements(u) >= self.pass.min_elements);
                 for u in weights {
                     if family || elements(&u) >= self.pass.min_elements {
-                        found.entry(graph.tensor(u.tensor).buffer).or_default().push(u);
+                        let buffer = graph.tensor(u.tensor).buffer;
+                        found.entry(buffer).or_insert_with(just_one).push(u);
                         continue;
                     }
                     let place = self.module.tensor_place(sg, u.tensor);
@@ -301,17 +302,17 @@ impl Select<'_> {
         let value = |u: &WeightUse| {
             wanted && self.target.may_be_asymmetric(u.operand(self.module), &stored)
         };
+        let has_attr = |u: &&WeightUse| {
+            let graph = self.module.subgraph(u.sg);
+            let facts = self.target.facts_of(graph, u.op);
+            facts.is_some_and(|facts| facts.asymmetric_attr)
+                && graph.op(u.op).bool("asymmetric_quantize_inputs").is_some()
+        };
         let direct = uses.iter().zip(&plan.direct).filter(|(_, direct)| **direct);
-        direct
-            .map(|(u, _)| u)
-            .filter(|u| {
-                let graph = self.module.subgraph(u.sg);
-                let facts = self.target.facts_of(graph, u.op);
-                facts.is_some_and(|facts| facts.asymmetric_attr)
-                    && graph.op(u.op).bool("asymmetric_quantize_inputs").is_some()
-            })
-            .map(|u| (u.sg, u.op, value(u)))
-            .collect()
+        let flagged = direct.map(|(u, _)| u).filter(has_attr);
+        let mut found = just_one();
+        found.extend(flagged.map(|u| (u.sg, u.op, value(u))));
+        found
     }
 
     /// What the user said against the target, for the ops that it concerns.
@@ -350,4 +351,9 @@ impl Select<'_> {
             tfq_target::Verdict::Dequantize { .. } => None,
         }
     }
+}
+
+/// Most constants have one reader, and there may be a great many constants.
+fn just_one<T>() -> Vec<T> {
+    Vec::with_capacity(1)
 }
