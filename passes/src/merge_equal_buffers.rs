@@ -1,7 +1,7 @@
 use crate::numbered::tell_numbered;
 use bytes::Bytes;
-use std::collections::BTreeMap;
-use tfq_ir::maps::{IndexMap, IndexSet};
+use std::hash::BuildHasher;
+use tfq_ir::maps::{IndexMap, IndexSet, RandomState};
 use tfq_ir::{BufferId, Edit, Module, Numbers, OpId, Patch, Subgraph, SubgraphId, TensorId};
 use tfq_pass::{Pass, PassError, Session, declare_pass};
 
@@ -113,8 +113,8 @@ struct ShownConstant<'a> {
     own: Option<&'static str>,
 }
 
-fn constants(module: &Module) -> BTreeMap<BufferId, ShownConstant<'_>> {
-    let mut found: BTreeMap<BufferId, ShownConstant<'_>> = BTreeMap::new();
+fn constants(module: &Module) -> IndexMap<BufferId, ShownConstant<'_>> {
+    let mut found: IndexMap<BufferId, ShownConstant<'_>> = IndexMap::default();
     for (sg, graph) in module.subgraphs() {
         let referred = module.all_references(sg);
         let changed: IndexSet<TensorId> = graph.ops().flat_map(|op| changed(graph, op)).collect();
@@ -151,21 +151,21 @@ fn changed(graph: &Subgraph, op: OpId) -> Vec<TensorId> {
 }
 
 /// Sets of two and more buffers of equal bytes, in order of their first.
-fn equal_bytes(constants: &BTreeMap<BufferId, ShownConstant<'_>>) -> Vec<Vec<BufferId>> {
+fn equal_bytes(constants: &IndexMap<BufferId, ShownConstant<'_>>) -> Vec<Vec<BufferId>> {
     // Length and ends tell nearly all apart, so that few need to be hashed whole.
-    fn ends(bytes: &[u8]) -> (usize, &[u8], &[u8]) {
+    let seed = RandomState::default();
+    let ends = |bytes: &[u8]| {
         let some = bytes.len().min(64);
-        (bytes.len(), &bytes[..some], &bytes[bytes.len() - some..])
-    }
-    let mut candidates: IndexMap<_, Vec<BufferId>> = IndexMap::default();
-    for (id, constant) in constants {
-        candidates.entry(ends(constant.bytes)).or_default().push(*id);
-    }
+        seed.hash_one((bytes.len(), &bytes[..some], &bytes[bytes.len() - some..]))
+    };
+    let ids = constants.iter().map(|(id, constant)| (ends(constant.bytes), *id));
+    let mut candidates: Vec<(u64, BufferId)> = ids.collect();
+    candidates.sort_unstable();
     let mut found: Vec<Vec<BufferId>> = Vec::new();
-    for candidates in candidates.into_values().filter(|ids| ids.len() > 1) {
+    for candidates in candidates.chunk_by(|a, b| a.0 == b.0).filter(|ids| ids.len() > 1) {
         let mut alike: IndexMap<&Bytes, Vec<BufferId>> = IndexMap::default();
-        for id in candidates {
-            alike.entry(constants[&id].bytes).or_default().push(id);
+        for (_, id) in candidates {
+            alike.entry(constants[id].bytes).or_default().push(*id);
         }
         found.extend(alike.into_values().filter(|ids| ids.len() > 1));
     }
