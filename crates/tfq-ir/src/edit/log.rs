@@ -193,6 +193,8 @@ impl Log {
     }
 
     /// Where an edit of this label comes from.
+    // As a `str`, a label that is borrowed for ever would be copied.
+    #[allow(clippy::ptr_arg)]
     pub(super) fn origin(&mut self, label: &Cow<'static, str>) -> Arc<Origin> {
         let known = self.origins.iter().flatten();
         let mut known = known.filter(|last| last.label == *label && last.pass == self.pass);
