@@ -141,7 +141,6 @@ pub(crate) fn everything() -> Module {
                 ..QuantizationRare::default()
             }
             .into(),
-            ..Quantization::default()
         },
         Quantization {
             rare: QuantizationDetails::Custom(random_bytes(80, 5)).into(),
