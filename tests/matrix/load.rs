@@ -479,6 +479,9 @@ impl Check {
                 .and_then(|_| runner::written(&build(true)))
                 .and_then(|file| runner::on(runtime, Engine::Python, &file, kernels));
             let outcome = outcome.map_err(|error| error.stage);
+            if self.fails == "crash" {
+                runner::end_workers();
+            }
             // The C API loads and prepares in one, so that it does not tell which of the two failed.
             let right = match &self.fails[..] {
                 "load" | "prepare" => matches!(outcome, Err(Stage::Load | Stage::Prepare)),

@@ -70,6 +70,12 @@ pub(crate) fn on(
     })
 }
 
+/// Lets go of the workers of this thread: the model before may have written where it had no right
+/// to, and what runs next in the same process would pay for it.
+pub(crate) fn end_workers() {
+    WORKERS.with_borrow_mut(|workers| workers.fill_with(|| None));
+}
+
 fn start(runtime: &Runtime, engine: Engine) -> Result<Worker, RuntimeError> {
     match engine {
         Engine::Python => Worker::python(&runtime.python, None),

@@ -1,10 +1,9 @@
 //! The model that a run began with, for the few who ask about it once the run is over.
 
-use crate::Error;
 use bytes::Bytes;
 use std::cell::OnceCell;
 use tfq_ir::{DequantCache, Module};
-use tfq_tflite::LiftOptions;
+use tfq_tflite::{LiftError, LiftOptions};
 
 /// A model as it came. Where that was in a file, it is read again when somebody asks, which is
 /// where something is wrong with the result: at hand, it holds once more each node that the run
@@ -28,7 +27,7 @@ impl Start {
         Self { module: OnceCell::new(), file: Some((file, options)), record }
     }
 
-    pub(crate) fn get(&self) -> Result<&Module, Error> {
+    pub(crate) fn get(&self) -> Result<&Module, LiftError> {
         if let (None, Some((file, options))) = (self.module.get(), &self.file) {
             let module = tfq_tflite::lift(file, options)?;
             return Ok(self.module.get_or_init(|| module));
