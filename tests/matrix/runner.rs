@@ -14,7 +14,7 @@ const MODELS_OF_A_WORKER: u32 = 2_000;
 
 thread_local! {
     /// With how many models each has loaded.
-    static WORKERS: RefCell<[Option<(Worker, u32)>; 2]> = const { RefCell::new([None, None]) };
+    pub(crate) static WORKERS: RefCell<[Option<(Worker, u32)>; 2]> = const { RefCell::new([None, None]) };
 }
 
 /// What the outputs of a model are on these kernels, for made-up inputs.
@@ -68,12 +68,6 @@ pub(crate) fn on(
         }
         result
     })
-}
-
-/// Lets go of the workers of this thread: the model before may have written where it had no right
-/// to, and what runs next in the same process would pay for it.
-pub(crate) fn end_workers() {
-    WORKERS.with_borrow_mut(|workers| workers.fill_with(|| None));
 }
 
 fn start(runtime: &Runtime, engine: Engine) -> Result<Worker, RuntimeError> {
