@@ -58,8 +58,7 @@ impl Pass for InsertDequant {
         for sg in session.subgraphs() {
             // Next to all constants need no more than this.
             let left = apply_together(session, sg, &leave())?;
-            let asked = session.explains() || session.is_asked();
-            if left > 0 && !asked && is_served(session, sg) {
+            if left > 0 && !session.tells_of_misses() && is_served(session, sg) {
                 continue;
             }
             let rules = rules(Arc::new(Views::new(session.model(), sg)));

@@ -63,8 +63,26 @@ impl<T: Rarely + fmt::Debug> fmt::Debug for Rare<T> {
     }
 }
 
-/// Makes a type [`Rarely`] said.
+/// Makes a type [`Rarely`] said, and its fields reached as if they were those of the type that has it
+/// in its field `rare`, where one is named.
 macro_rules! rarely {
+    ($of:ty, of $owner:ty) => {
+        crate::rare::rarely!($of);
+
+        impl std::ops::Deref for $owner {
+            type Target = $of;
+
+            fn deref(&self) -> &$of {
+                &self.rare
+            }
+        }
+
+        impl std::ops::DerefMut for $owner {
+            fn deref_mut(&mut self) -> &mut $of {
+                &mut self.rare
+            }
+        }
+    };
     ($of:ty) => {
         impl crate::rare::Rarely for $of {
             fn nothing() -> &'static Self {

@@ -15,7 +15,8 @@
 //!
 //! A rule matches at an op ([`op`], [`op_of`]), at an op that reads a tensor in any slot
 //! ([`read_of`]), or at a tensor ([`tensor`]). Beside [`apply_rules`] there are
-//! [`apply_together`], and [`canonicalize`] and its parts, for a pass that wants to leave the graph tidy.
+//! [`apply_together`], and [`canonicalize`] and its parts, for a pass that wants to leave the graph
+//! tidy.
 
 mod answers;
 mod cleanup;

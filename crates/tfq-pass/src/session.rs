@@ -135,15 +135,15 @@ impl<'a> Session<'a> {
         // Constants and operators stay what they are under another number.
         let only_marks =
             matches!(edit, Edit::PruneBuffers | Edit::PruneOpCodes | Edit::Versions(..));
+        if !only_marks {
+            return Ok(self.module.apply(edit)?);
+        }
         let epochs: Vec<u64> = self.module.subgraphs().map(|(_, graph)| graph.epoch()).collect();
         let applied = self.module.apply(edit)?;
-        if only_marks {
-            let change = Change { applied: &applied, noted: &[], only_marks };
-            for (sg, before) in self.module.subgraph_ids().zip(epochs) {
-                let input =
-                    AnalysisInput { module: self.module, subgraph: sg, target: self.target };
-                self.analyses.get_mut().after_patch(&[], before, input, change);
-            }
+        let change = Change { applied: &applied, noted: &[], only_marks };
+        for (sg, before) in self.module.subgraph_ids().zip(epochs) {
+            let input = AnalysisInput { module: self.module, subgraph: sg, target: self.target };
+            self.analyses.get_mut().after_patch(&[], before, input, change);
         }
         Ok(applied)
     }
@@ -270,9 +270,9 @@ impl Session<'_> {
         self.told.borrow().keeps_all()
     }
 
-    /// Whether the user asked about a tensor: what rules do and do not do there is told.
-    pub fn is_asked(&self) -> bool {
-        self.why.is_some()
+    /// Whether it is told too where rules do not match.
+    pub fn tells_of_misses(&self) -> bool {
+        self.explain || self.why.is_some()
     }
 
     /// Whether the user asked about one of these tensors.

@@ -16,12 +16,17 @@ pub(super) fn shown(module: &Module) -> TensorsByBuffer {
         for tensor in graph.tensors() {
             let buffer = graph.tensor(tensor).buffer;
             if buffer != BufferId::NONE {
-                let tensors = shown.entry(buffer).or_insert_with(|| Vec::with_capacity(1));
+                let tensors = shown.entry(buffer).or_insert_with(just_one);
                 tensors.push((sg, tensor));
             }
         }
     }
     shown
+}
+
+/// Most constants have one reader and one tensor, and there may be a great many constants.
+pub(super) fn just_one<T>() -> Vec<T> {
+    Vec::with_capacity(1)
 }
 
 /// The operands of an op that are read as weights. As float16, whose Dequantize serves any op,

@@ -1,7 +1,7 @@
 //! Which constants are quantised, and in which form.
 
 use super::QuantizeWeights;
-use super::constants::{held_as_float, is_float_constant, shown, weight_below};
+use super::constants::{held_as_float, is_float_constant, just_one, shown, weight_below};
 use super::float16::Widened;
 use super::form::{Form, Group, NotedVerdict, Selection, WeightUse};
 use super::options::{ScalesPer, WeightType};
@@ -203,9 +203,9 @@ impl Select<'_> {
         })
     }
 
-    /// The form that most readers can take directly, among those that make the file smaller; or
-    /// the one for which the runtime holds least, where that matters most. With it, why it is not
-    /// the one that would have come first.
+    /// The plan for the form that most readers can take directly, among those that make the file
+    /// smaller; or the one for which the runtime holds least, where that matters most. With it, why
+    /// its form is not the one that would have come first.
     fn plan_of(
         &self,
         uses: &[WeightUse],
@@ -351,9 +351,4 @@ impl Select<'_> {
             tfq_target::Verdict::Dequantize { .. } => None,
         }
     }
-}
-
-/// Most constants have one reader, and there may be a great many constants.
-fn just_one<T>() -> Vec<T> {
-    Vec::with_capacity(1)
 }

@@ -26,10 +26,9 @@ impl Module {
     pub fn apply(&mut self, edit: impl Into<Edit>) -> Result<Arc<Applied>, Rejected> {
         let edit = edit.into();
         let refuse = |reason| Rejected { label: edit.label(), reason };
-        let Some(applied) = self.perform(&edit).map_err(refuse)? else {
+        let Some(mut applied) = self.perform(&edit).map_err(refuse)? else {
             return Ok(Arc::default());
         };
-        let mut applied = applied;
         if applied.origin.is_none() && self.log.pass.is_some() {
             applied = applied.by(self.log.origin(&Cow::Borrowed("")));
         }

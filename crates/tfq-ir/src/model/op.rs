@@ -6,7 +6,6 @@ use crate::catalog::{self, OptionsInfo};
 use crate::rare::{Rare, rarely};
 use bytes::Bytes;
 use std::fmt;
-use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 /// What an op computes.
@@ -83,21 +82,7 @@ pub struct OpRare {
     pub mutating_variable_inputs: Vec<bool>,
 }
 
-rarely!(OpRare);
-
-impl Deref for Op {
-    type Target = OpRare;
-
-    fn deref(&self) -> &OpRare {
-        &self.rare
-    }
-}
-
-impl DerefMut for Op {
-    fn deref_mut(&mut self) -> &mut OpRare {
-        &mut self.rare
-    }
-}
+rarely!(OpRare, of Op);
 
 /// The payload of a custom op.
 #[derive(Clone, Debug, Default, PartialEq)]

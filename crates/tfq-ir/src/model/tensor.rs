@@ -3,7 +3,6 @@
 use crate::rare::{Rare, rarely};
 use crate::{BufferId, ElementType, TensorId};
 use bytes::Bytes;
-use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 /// A tensor of a subgraph.
@@ -44,21 +43,7 @@ pub struct TensorRare {
     pub variant_tensors: Vec<VariantSubType>,
 }
 
-rarely!(TensorRare);
-
-impl Deref for Tensor {
-    type Target = TensorRare;
-
-    fn deref(&self) -> &TensorRare {
-        &self.rare
-    }
-}
-
-impl DerefMut for Tensor {
-    fn deref_mut(&mut self) -> &mut TensorRare {
-        &mut self.rare
-    }
-}
+rarely!(TensorRare, of Tensor);
 
 impl Tensor {
     /// The tensors that its quantisation names.
@@ -169,25 +154,11 @@ pub struct QuantizationRare {
     pub details: QuantizationDetails,
 }
 
-rarely!(QuantizationRare);
+rarely!(QuantizationRare, of Quantization);
 
 impl From<QuantizationDetails> for Rare<QuantizationRare> {
     fn from(details: QuantizationDetails) -> Self {
         QuantizationRare { details, ..QuantizationRare::default() }.into()
-    }
-}
-
-impl Deref for Quantization {
-    type Target = QuantizationRare;
-
-    fn deref(&self) -> &QuantizationRare {
-        &self.rare
-    }
-}
-
-impl DerefMut for Quantization {
-    fn deref_mut(&mut self) -> &mut QuantizationRare {
-        &mut self.rare
     }
 }
 

@@ -133,8 +133,8 @@ impl Analysis for HybridVerdicts {
 }
 
 /// The verdicts on the quantised constants next to float that the ops of a subgraph read: constants
-/// whose readers were written for float32, and integer weights beside a float32 activation. Each is found out when it is first asked for, and holds until a patch changes the op
-/// or what it reads.
+/// whose readers were written for float32, and integer weights beside a float32 activation. Each is
+/// found out when it is first asked for, and holds until a patch changes the op or what it reads.
 #[derive(Debug, Default)]
 pub struct Verdicts {
     known: [Mutex<Known>; SHARDS],
@@ -151,15 +151,7 @@ impl Verdicts {
     /// The verdict on an operand in the form that it has now; `None` where it is no quantised
     /// constant next to float.
     pub fn of(&self, input: AnalysisInput<'_>, op: OpId, slot: u32) -> Option<Arc<Eligibility>> {
-        if !is_quantised_beside_float(input, op, slot) {
-            return None;
-        }
-        let judged = self.known(input, op, slot).unwrap_or_else(|| {
-            let judged = Judged::new(input, op, slot);
-            self.shard(op).entry(op).or_default().push((slot, judged.clone()));
-            judged
-        });
-        Some(judged.among_others(input, op, slot, &self.spreaders))
+        self.find(input, op, slot, true)
     }
 
     /// As [`Self::of`], for who asks about each operand once: what is not known is not kept.
@@ -169,11 +161,26 @@ impl Verdicts {
         op: OpId,
         slot: u32,
     ) -> Option<Arc<Eligibility>> {
+        self.find(input, op, slot, false)
+    }
+
+    fn find(
+        &self,
+        input: AnalysisInput<'_>,
+        op: OpId,
+        slot: u32,
+        keep: bool,
+    ) -> Option<Arc<Eligibility>> {
         if !is_quantised_beside_float(input, op, slot) {
             return None;
         }
-        let known = self.known(input, op, slot);
-        let judged = known.unwrap_or_else(|| Judged::new(input, op, slot));
+        let judged = self.known(input, op, slot).unwrap_or_else(|| {
+            let judged = Judged::new(input, op, slot);
+            if keep {
+                self.shard(op).entry(op).or_default().push((slot, judged.clone()));
+            }
+            judged
+        });
         Some(judged.among_others(input, op, slot, &self.spreaders))
     }
 

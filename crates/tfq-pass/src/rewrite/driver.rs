@@ -45,7 +45,7 @@ pub fn apply_rules(
     let mut applied = 0;
     let mut endless = Endless::default();
     loop {
-        let all = session.explains() || session.is_asked();
+        let all = session.tells_of_misses();
         let answers = answers(session, sg, &by_benefit);
         let (matches, misses) = sweep(session.input(sg), &by_benefit, &answers, all);
         if matches.is_empty() {
