@@ -12,12 +12,14 @@ mod prune;
 mod records;
 mod refused;
 mod replay;
+mod summary;
 
 pub(crate) use log::Log;
 pub use log::{Applied, LoggedEdit};
 pub use parts::PatchParts;
 pub use patch::{BufferRef, InsertionPoint, OpChange, OpRef, Patch, TensorChange, TensorRef};
 pub use refused::{Reason, Rejected};
+pub use summary::EditSummary;
 
 use crate::{BufferId, ExternalBuffer, OpId, Record, Signature, SubgraphId};
 use bytes::Bytes;

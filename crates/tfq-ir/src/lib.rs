@@ -24,8 +24,8 @@ mod words;
 pub use closest::{closest, did_you_mean};
 pub use dequant_cache::{CacheReason, DequantCache, DequantCacheEntry};
 pub use edit::{
-    Applied, BufferRef, Edit, InsertionPoint, LoggedEdit, OpChange, OpRef, Patch, PatchParts,
-    Reason, Rejected, TensorChange, TensorRef,
+    Applied, BufferRef, Edit, EditSummary, InsertionPoint, LoggedEdit, OpChange, OpRef, Patch,
+    PatchParts, Reason, Rejected, TensorChange, TensorRef,
 };
 pub use foreign_text::{bytes_of_text, foreign_byte, foreign_char, text_from_bytes};
 pub use history::History;

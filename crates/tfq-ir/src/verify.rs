@@ -21,7 +21,7 @@ use crate::maps::HashMap;
 use crate::visible;
 use crate::words::{counted, grouped};
 use crate::{
-    Attributes, Edit, ElementType, Module, Op, OpId, OpKind, Quantization, Subgraph, SubgraphId,
+    Attributes, ElementType, Module, Op, OpId, OpKind, Quantization, Subgraph, SubgraphId,
     TensorId, TensorLink,
 };
 use std::cell::OnceCell;
@@ -73,25 +73,7 @@ impl Module {
     /// notes, operator versions, records and texts are in none. Where this holds, the rules do if
     /// they did.
     pub fn is_only_annotated_since(&self, before: &Self) -> bool {
-        let annotates = |edit: &Edit| match edit {
-            Edit::Patch(patch) => patch.only_annotates(),
-            Edit::Versions(..)
-            | Edit::Description(_)
-            | Edit::Trailer(_)
-            | Edit::Record(_, Some(_)) => true,
-            Edit::Constant(_)
-            | Edit::Release(_)
-            | Edit::Metadata(..)
-            | Edit::MetadataBuffers(_)
-            | Edit::External(..)
-            | Edit::Signatures(_)
-            | Edit::Record(_, None)
-            | Edit::PruneBuffers
-            | Edit::PruneOpCodes
-            | Edit::PruneSubgraphs => false,
-        };
-        self.continues(before)
-            && self.edits()[before.edits().len()..].iter().all(|logged| annotates(&logged.edit))
+        self.summary_since(before).is_some_and(|summary| !summary.breakable)
     }
 
     fn verify_signatures(&self, errors: &mut Vec<VerifyError>) {

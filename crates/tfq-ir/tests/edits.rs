@@ -736,7 +736,34 @@ fn a_module_is_known_by_its_edits() {
     ] {
         assert!(!other.continues(&start) && !other.is_untouched_since(&one));
         assert!(!other.is_untouched_since(&start) && other.is_untouched_since(&other));
+        let mut changed = other.clone();
+        changed.apply(Edit::MetadataBuffers(vec![7])).unwrap();
+        assert!(changed.continues(&other) && !changed.continues(&start));
     }
+}
+
+#[test]
+fn edits_that_are_summed_up_are_known_only_from_where_that_began() {
+    let (start, c) = chain();
+    let rename = |module: &mut Module, name| apply(module, |p| p.set_name(c.a, text(name)));
+    let mut module = start.clone();
+    rename(&mut module, "kept");
+    module.sum_edits();
+    let begun = module.clone();
+    rename(&mut module, "one");
+    let (half, mut other) = (module.clone(), module.clone());
+    rename(&mut module, "two");
+    rename(&mut other, "two");
+    assert!(module.edits().is_empty() && module.edit_count() == 3);
+    assert!(module.continues(&begun) && module.is_only_annotated_since(&begun));
+    // Both may have come from there, and nobody kept how.
+    assert!(!module.continues(&half) && module.summary_since(&half).is_none());
+    assert!(!module.is_untouched_since(&other) && !module.continues(&start));
+    module.apply(Edit::MetadataBuffers(vec![])).unwrap();
+    assert!(!module.is_only_annotated_since(&begun));
+    module.forget_edits();
+    rename(&mut module, "kept again");
+    assert_eq!((module.edits().len(), module.edit_count()), (1, 5));
 }
 
 /// Applies random edits, and tells which kinds were taken.
@@ -783,6 +810,13 @@ proptest! {
         again.replay(rest).expect("they were applied once");
         prop_assert_eq!(state(&again), state(&module));
         prop_assert!(again.continues(&start) && module.continues(&half));
+        let mut summed = half.clone();
+        summed.sum_edits();
+        let begun = summed.clone();
+        summed.replay(rest).expect("they were applied once");
+        let [kept, summed] = [(&module, &half), (&summed, &begun)]
+            .map(|(after, before)| format!("{:?}", after.summary_since(before).unwrap()));
+        prop_assert_eq!(kept, summed);
     }
 }
 

@@ -9,9 +9,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use tfq_ir::maps::HashSet;
 use tfq_ir::{
-    Applied, Edit, ElementType, LoggedEdit, Module, Op, OpChange, OpId, OpKind, Patch,
-    Quantization, QuantizationRare, Signature, Subgraph, SubgraphId, Tensor, TensorId, TensorLink,
-    visible,
+    Applied, EditSummary, ElementType, Module, Op, OpId, OpKind, Quantization, QuantizationRare,
+    Signature, Subgraph, SubgraphId, Tensor, TensorId, TensorLink, visible,
 };
 
 tfq_json::closed!(NumericContract);
@@ -92,18 +91,20 @@ pub(crate) fn breach(
     before: &Module,
     after: &Module,
 ) -> Option<String> {
-    let edits = &after.edits()[before.edits().len()..];
-    if edits.is_empty() {
+    if after.is_untouched_since(before) {
         return None;
     }
+    let Some(summary) = after.summary_since(before) else {
+        return Some("it put another model in the place of the one that it was given".to_owned());
+    };
     let patches = &after.journal()[before.journal().len()..];
-    let did = Did { before, after, edits, patches, known: OnceCell::new() };
+    let did = Did { before, after, summary: &summary, patches, known: OnceCell::new() };
     if let Some(kind) = did.undeclared_op(writes) {
         return Some(format!("it adds {kind}, which is not among the ops that it declares"));
     }
     let forbidden = |least| allowed < least;
-    let annotates = || did.more_than_annotations();
-    let what = forbidden(NumericContract::Exact).then(annotates).flatten();
+    let beyond = || summary.beyond_annotations.clone();
+    let what = forbidden(NumericContract::Exact).then(beyond).flatten();
     let what = what.or_else(|| {
         let values = forbidden(NumericContract::Reassociating);
         forbidden(NumericContract::Quantizing).then(|| did.other_constants(values)).flatten()
@@ -118,7 +119,7 @@ pub(crate) fn breach(
 struct Did<'a> {
     before: &'a Module,
     after: &'a Module,
-    edits: &'a [LoggedEdit],
+    summary: &'a EditSummary,
     patches: &'a [Arc<Applied>],
     /// Hashes of the narrow forms that tensors had before, once a form may be new.
     known: OnceCell<HashSet<u64>>,
@@ -142,12 +143,8 @@ impl Twin<'_> {
 impl<'a> Did<'a> {
     /// An op that was added or made of another one, and that the pass does not declare.
     fn undeclared_op(&self, writes: &[OpKind]) -> Option<OpKind> {
-        let made = self.edits.iter().filter_map(|logged| logged.edit.patch());
-        let made =
-            made.flat_map(|patch| patch.op_changes()).filter_map(|(id, change)| match change {
-                OpChange::Op(_) => self.op_before(*id).map(|(_, op)| (*id, Some(&op.kind))),
-                _ => None,
-            });
+        let made = self.summary.made_of_others.iter();
+        let made = made.filter_map(|op| self.op_before(*op).map(|(_, was)| (*op, Some(&was.kind))));
         let added = self.patches.iter().flat_map(|patch| patch.added_ops());
         let mut all = added.map(|op| (*op, None)).chain(made);
         all.find_map(|(op, was)| {
@@ -161,20 +158,6 @@ impl<'a> Did<'a> {
     fn op_before(&self, op: OpId) -> Option<(&'a Subgraph, &'a Op)> {
         let (_, graph) = graph_of(self.before, op.origin())?;
         graph.contains_op(op).then(|| (graph, graph.op(op)))
-    }
-
-    fn more_than_annotations(&self) -> Option<String> {
-        self.edits.iter().find_map(|logged| match &*logged.edit {
-            Edit::Patch(patch) => (!patch.only_annotates()).then(|| "changed ops".to_owned()),
-            Edit::Versions(..)
-            | Edit::Constant(_)
-            | Edit::Release(_)
-            | Edit::Metadata(..)
-            | Edit::MetadataBuffers(_)
-            | Edit::Description(_)
-            | Edit::Record(..) => None,
-            edit => Some(format!("did this: {}", visible(&edit.label()))),
-        })
     }
 
     /// Tensors that patches changed or added, and that are still there.
@@ -195,8 +178,7 @@ impl<'a> Did<'a> {
     /// A constant that ops read with other values than before, where that is forbidden, and a narrow
     /// or quantised form of a tensor that the model had nowhere before.
     fn other_constants(&self, values: bool) -> Option<String> {
-        let outside = || self.edits.iter().any(|l| matches!(&*l.edit, Edit::External(..)));
-        if values && outside() {
+        if values && self.summary.sets_external {
             return Some("changed the constants outside of the model".to_owned());
         }
         let mut narrow = None;
@@ -230,8 +212,7 @@ impl<'a> Did<'a> {
     /// An op that is what it was, and reads one constant in the place of another with other values.
     /// Where more of it changed, the values may have to.
     fn other_operand(&self) -> Option<String> {
-        let mut patches = self.edits.iter().filter_map(|logged| logged.edit.patch());
-        if !patches.any(Patch::sets_operands) {
+        if !self.summary.sets_operands {
             return None;
         }
         let mut seen = Marks::default();

@@ -39,6 +39,9 @@ pub fn run(
     options: &RunOptions,
     observe: impl FnMut(Event<'_>),
 ) -> Result<Report, RunError> {
+    if options.keeps_edits() && module.sums_edits() {
+        module.forget_edits();
+    }
     let start = module.clone();
     let mut manager = Manager {
         target,
@@ -55,6 +58,9 @@ pub fn run(
     let whole = manager.timeline.begin(SpanKind::Pipeline, "passes");
     let outcome = manager.nodes(module, pipeline, None);
     module.set_pass(None);
+    if module.sums_edits() {
+        module.forget_edits();
+    }
     outcome?;
     manager.timeline.end(whole);
     let Manager { mut report, timeline, analyses, .. } = manager;
@@ -160,6 +166,10 @@ impl<F: FnMut(Event<'_>)> Manager<'_, F> {
             observe(Event::Begin { pass, index, count, module });
         });
         tracing::debug!(pass, "begins");
+        let as_it_was = module.clone();
+        if !self.options.keeps_edits() {
+            module.sum_edits();
+        }
         let before = self.timeline.span(SpanKind::Snapshot, "snapshot", || module.clone());
         let outcome = self.attempt(module, step, &before, only);
         let report = match outcome {
@@ -176,7 +186,7 @@ impl<F: FnMut(Event<'_>)> Manager<'_, F> {
                     left: module,
                     error: &error,
                 });
-                *module = before;
+                *module = as_it_was;
                 return Err(error);
             }
         };
@@ -192,9 +202,6 @@ impl<F: FnMut(Event<'_>)> Manager<'_, F> {
             observe(Event::End { before: &before, module, report: &report });
         });
         self.report.passes.push(report);
-        if !self.options.keep_edits && !self.options.keep_history {
-            module.forget_edits();
-        }
         Ok(())
     }
 
@@ -263,7 +270,10 @@ impl<F: FnMut(Event<'_>)> Manager<'_, F> {
             let verified = module.verify();
             report.verify_time = self.timeline.end(span);
             if let Err(mut errors) = verified {
-                let patch = breaking_patch(before, module);
+                let patch = match self.options.keeps_edits() {
+                    true => breaking_patch(before, module),
+                    false => self.run_again(step, before, only),
+                };
                 let error = errors.swap_remove(0);
                 return Err(RunError::Verify { pass: pass(), patch, error });
             }
@@ -285,6 +295,33 @@ impl<F: FnMut(Event<'_>)> Manager<'_, F> {
             report.rules.entry(rule.into_owned()).or_default().refused = count;
         }
         Ok(report)
+    }
+}
+
+impl<F> Manager<'_, F> {
+    /// Runs a pass that broke the model once more and keeps its edits: [`breaking_patch`].
+    fn run_again(
+        &mut self,
+        step: &Step,
+        before: &Module,
+        only: Option<SubgraphId>,
+    ) -> Option<(usize, String)> {
+        let mut module = before.clone();
+        module.forget_edits();
+        let start = module.clone();
+        let mut analyses = Analyses::default();
+        let mut session = Session::new(
+            &mut module,
+            self.target,
+            &mut analyses,
+            only,
+            false,
+            None,
+            Told::new(true),
+        );
+        // It need not get as far as before: what it did until then is what counts.
+        let _ = catch_unwind(AssertUnwindSafe(|| step.pass.run(&mut session)));
+        breaking_patch(&start, &module)
     }
 }
 

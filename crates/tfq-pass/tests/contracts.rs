@@ -63,12 +63,24 @@ fn declared(contract: NumericContract, work: Work) -> Result<Module, RunError> {
     in_pipeline(&pipeline).map(|(module, _)| module)
 }
 
+/// Whether edits are kept or only summed up makes no difference to what a run finds.
 fn in_pipeline(pipeline: &Pipeline) -> Result<(Module, Report), RunError> {
+    let kept = run_with(pipeline, &RunOptions { keep_edits: true, ..RunOptions::default() });
+    let summed = run_with(pipeline, &RunOptions::default());
+    let shown = |outcome: &Result<(Module, Report), RunError>| match outcome {
+        Ok((module, _)) => print(module, Level::Full),
+        Err(error) => error.to_string(),
+    };
+    assert_eq!(shown(&kept), shown(&summed));
+    summed
+}
+
+fn run_with(pipeline: &Pipeline, options: &RunOptions) -> Result<(Module, Report), RunError> {
     let mut module = model();
     let start = module.clone();
     let target = Target::named("litert").unwrap();
     let mut failed = 0;
-    let outcome = run(&mut module, pipeline, &target, &RunOptions::default(), |event| {
+    let outcome = run(&mut module, pipeline, &target, options, |event| {
         failed += usize::from(matches!(event, Event::Failed { .. }));
     });
     match outcome {
@@ -371,6 +383,27 @@ fn a_pass_that_panics_in_the_middle_leaves_nothing_behind() {
     };
     let error = in_pipeline(&Pipeline::new().then("test", pass_fn(panics))).unwrap_err();
     assert_eq!(error.to_string(), "pass `test` panicked: half done");
+}
+
+#[test]
+fn a_run_that_fails_leaves_the_edits_of_its_caller() {
+    let mut module = model();
+    let mut rename = Patch::new(MAIN, "rename");
+    rename.set_name(tensor(&module, "a"), Some("mine".into()));
+    module.apply(rename).unwrap();
+    let own = module.clone();
+    let target = Target::named("litert").unwrap();
+    let fails: Work = |_| panic!("half done");
+    for pipeline in [Pipeline::new(), Pipeline::new().then("test", pass_fn(fails))] {
+        _ = run(&mut module, &pipeline, &target, &RunOptions::default(), |_| ());
+        assert!(module.edits().len() == 1 && module.is_untouched_since(&own));
+    }
+    module.sum_edits();
+    let options = RunOptions { keep_edits: true, ..RunOptions::default() };
+    let rename: Work = |session| patch(session, |p, m| p.set_name(tensor(m, "b"), None));
+    let pipeline = Pipeline::new().then("test", pass_fn(rename));
+    run(&mut module, &pipeline, &target, &options, |_| ()).unwrap();
+    assert_eq!(module.edits().len(), 1);
 }
 
 #[test]

@@ -214,6 +214,7 @@ impl Module {
 /// Applies a checked patch; nothing here can fail.
 fn commit(module: &mut Module, patch: &Patch) -> Applied {
     let constants = add_constants(module, patch);
+    let mut last_set = std::mem::take(&mut module.log.last_set);
     let graph = module.subgraph_mut(patch.subgraph);
     let tensors = add_tensors(graph, patch);
     let ops = add_ops(graph, patch);
@@ -261,7 +262,8 @@ fn commit(module: &mut Module, patch: &Patch) -> Applied {
             change => change.set(graph.tensor_mut(id)),
         }
     }
-    for (id, change) in &patch.op_changes {
+    let mut op_changes = patch.op_changes.iter().peekable();
+    while let Some((id, change)) = op_changes.next() {
         if !change.is_annotation() {
             touched.push(*id);
         }
@@ -276,6 +278,10 @@ fn commit(module: &mut Module, patch: &Patch) -> Applied {
                 op.notes.insert(name.clone(), value.clone());
             }
             OpChange::Version(version) => op.version = *version,
+        }
+        if op_changes.peek().is_none_or(|(next, _)| next != id) {
+            op.attrs.iter_mut().for_each(|attrs| share(&mut last_set.0, attrs));
+            share(&mut last_set.1, &mut op.notes);
         }
     }
     if !patch.wiring.is_none() {
@@ -294,6 +300,7 @@ fn commit(module: &mut Module, patch: &Patch) -> Applied {
         module.signature_ports.replace_outputs(&mut module.signatures, &moves);
     }
 
+    module.log.last_set = last_set;
     let stays = |tensor: &TensorId| !patch.wiring.erased_tensors.contains(tensor);
     Applied {
         subgraph: Some(patch.subgraph),
@@ -311,6 +318,15 @@ fn commit(module: &mut Module, patch: &Patch) -> Applied {
         tensors_erased: patch.wiring.erased_tensors.len(),
         ..AddedAndDropped::default()
     })
+}
+
+/// What is equal to the last of its kind takes no memory of its own: a pass does the same to a great
+/// many ops.
+fn share<T: Clone + PartialEq>(last: &mut Option<T>, new: &mut T) {
+    match last {
+        Some(last) if last == new => new.clone_from(last),
+        _ => *last = Some(new.clone()),
+    }
 }
 
 /// Their numbers.

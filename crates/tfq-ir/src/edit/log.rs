@@ -1,11 +1,14 @@
 //! What was done to a module.
 
 use super::Edit;
-use crate::{BufferId, Numbers, OpId, SubgraphId, TensorId};
+use super::summary::EditSummary;
+use crate::{Attributes, BufferId, Notes, Numbers, OpId, SubgraphId, TensorId};
 use smallvec::SmallVec;
 use std::borrow::Cow;
+use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// What an edit did. The journal keeps this of every edit that changed what is computed, a
 /// caller's view of it, or numbers.
@@ -171,18 +174,68 @@ pub struct LoggedEdit {
 }
 
 /// Edits and what they did. Snapshots share it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Log {
     pub(super) journal: Arc<Vec<Arc<Applied>>>,
-    pub(super) edits: Arc<Vec<LoggedEdit>>,
-    /// How many edits came before these, and are not kept.
+    pub(super) edits: Edits,
+    /// The state from which the edits lead to this one, and how many came before it.
+    pub(super) base: State,
     pub(super) forgotten: usize,
+    /// The state of the module.
+    pub(super) now: State,
+    pub(super) count: usize,
     pub(super) pass: Option<Arc<str>>,
     /// Of the last edits: one that adds a constant may come before each of a great many patches.
     origins: [Option<Arc<Origin>>; 2],
-    /// The same for a module and its snapshots since edits were last forgotten or something else
-    /// than an edit changed it, and for no other module.
+    /// What was last set of an op.
+    pub(super) last_set: (Option<Attributes>, Option<Notes>),
+    /// The same for a module and its snapshots since something else than an edit changed it, and
+    /// for no other module.
     pub(super) lineage: Arc<()>,
+}
+
+/// The edits since the base.
+#[derive(Clone, Debug)]
+pub(super) enum Edits {
+    Kept(Arc<Vec<LoggedEdit>>),
+    /// Kept, a great many take more memory than the graph that they change.
+    Summed(Arc<EditSummary>),
+}
+
+/// A state of some module. No other state of any module is the same.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct State(u64);
+
+/// The number depends on what else was done in the process.
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("State")
+    }
+}
+
+impl State {
+    fn new() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self(NEXT.fetch_add(1, Relaxed))
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        let start = State::new();
+        Self {
+            journal: Arc::default(),
+            edits: Edits::Kept(Arc::default()),
+            base: start,
+            forgotten: 0,
+            now: start,
+            count: 0,
+            pass: None,
+            origins: [None, None],
+            last_set: (None, None),
+            lineage: Arc::default(),
+        }
+    }
 }
 
 impl Log {
@@ -190,6 +243,10 @@ impl Log {
     /// how.
     pub(crate) fn part(&mut self) {
         self.lineage = Arc::new(());
+        self.now = State::new();
+        if self.count == self.forgotten {
+            self.base = self.now;
+        }
     }
 
     /// Where an edit of this label comes from.
@@ -210,7 +267,20 @@ impl Log {
         if edit.is_journalled() {
             Arc::make_mut(&mut self.journal).push(applied.clone());
         }
-        let logged = LoggedEdit { edit: Arc::new(edit), pass: self.pass.clone() };
-        Arc::make_mut(&mut self.edits).push(logged);
+        self.now = State::new();
+        self.count += 1;
+        match &mut self.edits {
+            Edits::Kept(edits) => {
+                let logged = LoggedEdit { edit: Arc::new(edit), pass: self.pass.clone() };
+                Arc::make_mut(edits).push(logged);
+            }
+            Edits::Summed(summary) => Arc::make_mut(summary).add(&edit),
+        }
+    }
+
+    /// What comes is done to the module as it is.
+    pub(super) fn begin(&mut self, edits: Edits) {
+        (self.base, self.forgotten) = (self.now, self.count);
+        self.edits = edits;
     }
 }

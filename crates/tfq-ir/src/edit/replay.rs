@@ -1,10 +1,12 @@
 //! What was done to a module: the log asked, and replayed.
 
 use super::Edit;
-use super::log::{Applied, LoggedEdit};
+use super::log::{Applied, Edits, LoggedEdit};
 use super::refused::Rejected;
+use super::summary::EditSummary;
 use crate::maps::IndexMap;
 use crate::{Module, OpId, SubgraphId, TensorId};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 impl Module {
@@ -15,24 +17,50 @@ impl Module {
     }
 
     /// Everything that was done to the module since it was made, in order, or since
-    /// [`Self::forget_edits`].
+    /// [`Self::forget_edits`]; nothing where they are only [summed up](Self::sum_edits).
     pub fn edits(&self) -> &[LoggedEdit] {
-        &self.log.edits
+        match &self.log.edits {
+            Edits::Kept(edits) => edits,
+            Edits::Summed(_) => &[],
+        }
     }
 
     /// How much was done to the module since it was made, forgotten or not.
     pub fn edit_count(&self) -> usize {
-        self.log.forgotten + self.log.edits.len()
+        self.log.count
     }
 
     /// Lets go of the edits so far and of the constants that only they hold. The journal still
-    /// tells what they did; they can no longer be replayed.
+    /// tells what they did; they can no longer be replayed. Those to come are kept.
     pub fn forget_edits(&mut self) {
-        if !self.log.edits.is_empty() {
-            self.log.forgotten = self.edit_count();
-            self.log.edits = Arc::default();
-            self.log.part();
+        self.log.begin(Edits::Kept(Arc::default()));
+    }
+
+    /// As [`Self::forget_edits`], but those to come are not kept either: [`Self::summary_since`]
+    /// tells of them.
+    pub fn sum_edits(&mut self) {
+        self.log.begin(Edits::Summed(Arc::default()));
+    }
+
+    /// Whether edits are summed up and not kept.
+    pub fn sums_edits(&self) -> bool {
+        matches!(self.log.edits, Edits::Summed(_))
+    }
+
+    /// What was done since the module was this one, where it is what edits made of it and they
+    /// are kept or summed up since.
+    pub fn summary_since(&self, before: &Self) -> Option<Cow<'_, EditSummary>> {
+        if !self.continues(before) {
+            return None;
         }
+        Some(match &self.log.edits {
+            Edits::Summed(summary) if self.log.base == before.log.now => Cow::Borrowed(summary),
+            Edits::Summed(_) => Cow::Owned(EditSummary::default()),
+            Edits::Kept(edits) => {
+                let since = &edits[before.edit_count() - self.log.forgotten..];
+                Cow::Owned(EditSummary::of(since.iter().map(|logged| &*logged.edit)))
+            }
+        })
     }
 
     /// Says which pass the edits to come are from; the log keeps it with each.
@@ -42,16 +70,22 @@ impl Module {
 
     /// Whether nothing was done to the module since it was this one.
     pub fn is_untouched_since(&self, before: &Self) -> bool {
-        self.edit_count() == before.edit_count() && self.continues(before)
+        self.log.now == before.log.now
     }
 
     /// Whether the module is what edits made of this one: not another module, nor one that was
-    /// taken back and changed otherwise. Where edits were forgotten since, nobody can tell.
+    /// taken back and changed otherwise. Where edits were forgotten or summed up since, nobody can
+    /// tell, but for the module with which that began.
     pub fn continues(&self, before: &Self) -> bool {
-        let last = |edits: &[LoggedEdit]| edits.last().map(|logged| Arc::as_ptr(&logged.edit));
-        let shared = self.edits().get(..before.edits().len());
-        Arc::ptr_eq(&self.log.lineage, &before.log.lineage)
-            && shared.is_some_and(|shared| last(shared) == last(before.edits()))
+        let (log, old) = (&self.log, &before.log);
+        // Both have what came last before then.
+        let shared = || {
+            let n = old.count.checked_sub(log.forgotten + 1)?;
+            let (own, its) = (self.edits().get(n)?, before.edits().last()?);
+            Some(Arc::ptr_eq(&own.edit, &its.edit))
+        };
+        Arc::ptr_eq(&log.lineage, &old.lineage)
+            && ([log.now, log.base].contains(&old.now) || shared() == Some(true))
     }
 
     /// Does to this module what was done to one like it.

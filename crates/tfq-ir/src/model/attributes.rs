@@ -44,8 +44,8 @@ impl PartialEq for Attr {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Attributes {
     options: &'static OptionsInfo,
-    /// By place in the table, in ascending order.
-    values: Box<[(u16, Attr)]>,
+    /// By place in the table, in ascending order. Many ops have the same.
+    values: Arc<[(u16, Attr)]>,
 }
 
 /// Why an attribute could not be set.
@@ -72,7 +72,7 @@ pub enum AttrError {
 impl Attributes {
     /// An options table with every attribute at its default.
     pub fn new(options: &'static OptionsInfo) -> Self {
-        Self { options, values: Box::default() }
+        Self { options, values: Arc::default() }
     }
 
     /// Which options table this is.
@@ -126,18 +126,17 @@ impl Attributes {
         }
         let is_default = default_of(info).as_ref() == Some(&value);
         match (self.find(at), is_default) {
-            (Ok(n), false) => self.values[n].1 = value,
+            (Ok(n), false) => Arc::make_mut(&mut self.values)[n].1 = value,
             (Err(_), true) => (),
-            (place, _) => {
-                let mut values = std::mem::take(&mut self.values).into_vec();
-                match place {
-                    Ok(n) => _ = values.remove(n),
-                    Err(n) => {
-                        values.reserve_exact(1);
-                        values.insert(n, (at as u16, value));
-                    }
-                }
-                self.values = values.into();
+            (Ok(n), true) => {
+                let (before, behind) = (&self.values[..n], &self.values[n + 1..]);
+                self.values = before.iter().chain(behind).cloned().collect();
+            }
+            (Err(n), false) => {
+                let (before, behind) = self.values.split_at(n);
+                let new = std::iter::once((at as u16, value));
+                self.values =
+                    before.iter().cloned().chain(new).chain(behind.iter().cloned()).collect();
             }
         }
         Ok(())

@@ -2,17 +2,21 @@
 
 use super::attributes::Attr;
 use std::borrow::Cow;
+use std::fmt;
 use std::ops::Index;
+use std::sync::Arc;
 
 /// Discardable attributes of an op, by name, in the order in which they were added: what passes
-/// tell each other about it. Most ops have none and some have two, so it is a list.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Notes(Vec<(Cow<'static, str>, Attr)>);
+/// tell each other about it. Most ops have none, and others the same few.
+#[derive(Clone, Default, PartialEq)]
+pub struct Notes(Option<Arc<Vec<Note>>>);
+
+type Note = (Cow<'static, str>, Attr);
 
 impl Notes {
     /// The note of this name.
     pub fn get(&self, name: &str) -> Option<&Attr> {
-        self.0.iter().find(|(of, _)| of == name).map(|(_, value)| value)
+        self.list().iter().find(|(of, _)| of == name).map(|(_, value)| value)
     }
 
     /// Whether there is a note of this name.
@@ -22,29 +26,40 @@ impl Notes {
 
     /// Adds a note, or puts another value in its place.
     pub fn insert(&mut self, name: Cow<'static, str>, value: Attr) {
-        match self.0.iter_mut().find(|(of, _)| *of == name) {
+        let notes = Arc::make_mut(self.0.get_or_insert_default());
+        match notes.iter_mut().find(|(of, _)| *of == name) {
             Some((_, known)) => *known = value,
             None => {
                 // Room for four would be more than all else that is held of an op.
-                self.0.reserve_exact(1);
-                self.0.push((name, value));
+                notes.reserve_exact(1);
+                notes.push((name, value));
             }
         }
     }
 
     /// The notes in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Attr)> {
-        self.0.iter().map(|(name, value)| (&**name, value))
+        self.list().iter().map(|(name, value)| (&**name, value))
     }
 
     /// How many notes there are.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.list().len()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.0.is_none()
+    }
+
+    fn list(&self) -> &[Note] {
+        self.0.as_deref().map_or(&[], Vec::as_slice)
+    }
+}
+
+impl fmt::Debug for Notes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
     }
 }
 

@@ -19,9 +19,16 @@ pub struct RunOptions {
     /// Keep the states between passes.
     pub keep_history: bool,
     /// Keep what passes did, so that it can be replayed: [`Module::edits`] of the result. They
-    /// take more memory than the graph that they change, and are let go of after each pass
-    /// otherwise. A history keeps them too.
+    /// take more memory than the graph that they change, and are only summed up otherwise, and
+    /// with them goes what was done to the module before. A history keeps them too. A pass that
+    /// leaves a broken model is run once more to name the patch where they were not kept.
     pub keep_edits: bool,
+}
+
+impl RunOptions {
+    pub(super) fn keeps_edits(&self) -> bool {
+        self.keep_edits || self.keep_history
+    }
 }
 
 /// A question about a pass and a tensor.
