@@ -11,7 +11,7 @@ mod rest;
 mod select;
 mod spoil;
 
-use encode::{Encoded, encode};
+use encode::{Encoded, code_bytes, encode};
 use float16::Widened;
 use form::{Group, NotedVerdict, Selection, WeightUse};
 pub use options::{
@@ -23,6 +23,7 @@ use tfq_ir::{
     Attr, BufferId, BufferRef, Edit, ElementType, Patch, SharedLists, SubgraphId, TensorId,
     counted, grouped,
 };
+use tfq_numeric::Room;
 use tfq_pass::{HYBRID_NOTE, Pass, PassError, REASON_NOTE, SLOTS_NOTE, Session, declare_pass};
 
 declare_pass! {
@@ -122,12 +123,20 @@ impl Pass for QuantizeWeights {
         self.note_verdicts(&verdicts, session)?;
         let mut replaced = Vec::new();
         let mut zeros = SharedLists::default();
+        let shown = widened.as_ref().map_or(session.model(), |widened| &widened.module);
+        let mut room = Room::for_results(groups.iter().map(|group| code_bytes(shown, group)));
         // Each is let go of once it is done, so that what becomes of it takes its place.
         for group in groups {
             if self.compat == Compat::Toco {
                 self.tell_of_growth(&group, &verdicts, session);
             }
-            replaced.extend(self.quantize(&group, widened.as_ref(), &mut zeros, session)?);
+            replaced.extend(self.quantize(
+                &group,
+                widened.as_ref(),
+                &mut zeros,
+                &mut room,
+                session,
+            )?);
         }
         session.apply(Edit::Release(replaced))?;
         rest::tell(self, session);
@@ -192,6 +201,7 @@ impl QuantizeWeights {
         group: &Group,
         widened: Option<&Widened>,
         zeros: &mut SharedLists<i64>,
+        room: &mut Room,
         session: &mut Session<'_>,
     ) -> Result<Option<BufferId>, PassError> {
         let module = session.model();
@@ -199,7 +209,7 @@ impl QuantizeWeights {
         let seen = widened.map_or(module, |widened| &widened.module);
         let shown = seen.subgraph(sg).tensor(first).buffer;
         let widened = widened.filter(|widened| widened.readers(shown).is_some());
-        let encoded = match encode(seen, group, zeros) {
+        let encoded = match encode(seen, group, zeros, room) {
             Ok(encoded) => encoded,
             Err(reason) => {
                 session.missed(reason.rule, module.tensor_place(sg, first), reason.message);

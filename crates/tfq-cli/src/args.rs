@@ -95,7 +95,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) verify: super::verify::Verify,
 
-    /// How many threads compute [default: one per core]
+    /// How many threads compute [default: one per core, one alone for models below 32 MiB]
     #[arg(long, value_name = "N", value_parser = threads)]
     pub(crate) threads: Option<usize>,
 }

@@ -32,6 +32,10 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let mut inputs = inputs(args);
     let Job { input, optimizer, target, source, bytes_in, model, form, output } =
         Job::new(args, &mut inputs, &mut timeline)?;
+    if args.threads.is_none() && bytes_in < WORTH_THREADS {
+        // Where threads are at work already, they stay.
+        _ = start_threads(1);
+    }
     debug::log(args.debug.verbose);
     let verification = args.verify.prepare(&input, &source, &args.reading)?;
     let progress = progress::Progress::new(bytes_in, args.quiet);
@@ -45,8 +49,10 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let (outcome, panicked_at) = debug::catching(run);
     watcher.finish()?;
     let optimized = outcome.map_err(|error| {
+        // One that breaks the model is run again, and may panic then.
+        let panicked = matches!(&error, tfq_opt::Error::Run(tfq_opt::pass::RunError::Panic { .. }));
         let failure = Failure::model(&input, error);
-        let failure = match panicked_at {
+        let failure = match panicked_at.filter(|_| panicked) {
             Some(place) => failure.with_note(&format!("it panicked at {place}")),
             None => failure,
         };
@@ -255,7 +261,12 @@ fn check_outputs(
 }
 
 fn optimizer(args: &Args, pipeline: Pipeline, target: &OsStr) -> Result<Optimizer, Failure> {
-    set_threads(args.threads)?;
+    if let Some(threads) = args.threads {
+        start_threads(threads).map_err(|error| {
+            let threads = counted(threads, "thread");
+            Failure::usage(&format!("{threads} cannot be started"), &error.to_string())
+        })?;
+    }
     args.debug.check_passes(&pipeline, args.remarks.as_deref())?;
     let mut optimizer =
         Optimizer::in_registry(tool::registry(), pipeline).for_target(model::target(target)?);
@@ -286,12 +297,11 @@ fn pipeline(args: &Args) -> Result<Pipeline, Failure> {
     model::pipeline(&place, &text)
 }
 
-fn set_threads(threads: Option<usize>) -> Result<(), Failure> {
-    let Some(threads) = threads else { return Ok(()) };
-    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().map_err(|error| {
-        let threads = counted(threads, "thread");
-        Failure::usage(&format!("{threads} cannot be started"), &error.to_string())
-    })
+/// Below this many bytes of a model, starting and waking threads takes longer than they save.
+const WORTH_THREADS: u64 = 32 << 20;
+
+fn start_threads(threads: usize) -> Result<(), rayon::ThreadPoolBuildError> {
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()
 }
 
 /// Passes and writing look at every constant.

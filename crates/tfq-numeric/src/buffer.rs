@@ -1,20 +1,91 @@
 //! Memory for results.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use std::mem::MaybeUninit;
 use std::ops::{Deref, DerefMut};
 
-/// From this many bytes on, results live in memory of their own.
+/// From this many bytes on, a result lives in memory of its own.
+const OWN: usize = 4 << 20;
+
+/// Memory that smaller results share: room for a few large pages.
+const CHUNK: usize = 8 << 20;
+
+/// What is zeroed at once where one byte of it is written.
+const LARGE_PAGE: usize = 2 << 20;
+
+/// Room for the results of many constants.
 ///
-/// The kernel hands out ordinary memory 4 KiB at a time, one page fault each; in large pages the
-/// same memory takes a five-hundredth of the faults. Where the system grants large pages only on
-/// request, an allocator's memory does not get them.
+/// The system hands out ordinary memory 4 KiB at a time, one page fault each, and in large pages
+/// takes a five-hundredth of the faults; where it grants them only on request, what an allocator
+/// gives for one constant does not get them. So constants share memory that is asked for in
+/// chunks. It is given back once nobody has any of the results in it.
+#[derive(Debug, Default)]
+pub struct Room {
+    /// Bytes that are expected still.
+    expected: usize,
+    has_large_pages: bool,
+    chunk: BytesMut,
+}
+
+impl Room {
+    /// Room for results of about so many bytes each.
+    pub fn for_results(bytes: impl Iterator<Item = usize>) -> Self {
+        // Larger ones have memory of their own.
+        let shared = bytes.filter(|len| *len < OWN);
+        let expected = shared.fold(0, usize::saturating_add);
+        let has_large_pages = expected >= LARGE_PAGE;
+        Self { expected, has_large_pages, chunk: BytesMut::new() }
+    }
+
+    /// Zeroed memory for a result.
+    pub(crate) fn take(&mut self, len: usize) -> Buffer {
+        if len >= OWN {
+            return Buffer::zeroed(len);
+        }
+        let expected = self.expected.max(self.chunk.capacity());
+        self.expected = self.expected.saturating_sub(len);
+        if expected < len {
+            return Buffer::zeroed(len);
+        }
+        if self.chunk.capacity() < len {
+            self.chunk = self.new_chunk(expected);
+        }
+        self.chunk.resize(len, 0);
+        Buffer::Part(self.chunk.split())
+    }
+
+    fn new_chunk(&self, expected: usize) -> BytesMut {
+        if !self.has_large_pages {
+            return BytesMut::with_capacity(expected.min(CHUNK));
+        }
+        // A large page begins at a multiple of its size.
+        let mut chunk = BytesMut::with_capacity(CHUNK.min(expected + LARGE_PAGE));
+        ask_for_large_pages(chunk.spare_capacity_mut());
+        chunk
+    }
+}
+
+/// Only a hint: without large pages results are the same, a little later.
 #[cfg(target_os = "linux")]
-const LARGE: usize = 4 << 20;
+#[allow(unsafe_code)]
+fn ask_for_large_pages(memory: &mut [MaybeUninit<u8>]) {
+    use rustix::mm::{Advice, madvise};
+    let page = rustix::param::page_size();
+    let start = memory.as_ptr().addr().next_multiple_of(page) - memory.as_ptr().addr();
+    let len = memory.len().saturating_sub(start) / page * page;
+    let start = memory[start..].as_mut_ptr().cast();
+    // SAFETY: the pages lie within the slice, and the advice leaves their contents as they are.
+    _ = unsafe { madvise(start, len, Advice::LinuxHugepage) };
+}
+
+#[cfg(not(target_os = "linux"))]
+fn ask_for_large_pages(_: &mut [MaybeUninit<u8>]) {}
 
 /// A zeroed byte buffer that becomes [`Bytes`] without being copied.
 #[derive(Debug)]
 pub(crate) enum Buffer {
     Heap(Vec<u8>),
+    Part(BytesMut),
     #[cfg(target_os = "linux")]
     Pages(memmap2::MmapMut),
 }
@@ -22,11 +93,10 @@ pub(crate) enum Buffer {
 impl Buffer {
     pub(crate) fn zeroed(len: usize) -> Self {
         #[cfg(target_os = "linux")]
-        if len >= LARGE
+        if len >= OWN
             && let Ok(pages) = memmap2::MmapMut::map_anon(len)
         {
-            // Only a hint: without large pages the result is the same, a little later.
-            let _ = pages.advise(memmap2::Advice::HugePage);
+            _ = pages.advise(memmap2::Advice::HugePage);
             return Self::Pages(pages);
         }
         Self::Heap(vec![0; len])
@@ -35,6 +105,7 @@ impl Buffer {
     pub(crate) fn into_bytes(self) -> Bytes {
         match self {
             Self::Heap(bytes) => bytes.into(),
+            Self::Part(bytes) => bytes.freeze(),
             #[cfg(target_os = "linux")]
             Self::Pages(pages) => Bytes::from_owner(pages),
         }
@@ -47,6 +118,7 @@ impl Deref for Buffer {
     fn deref(&self) -> &[u8] {
         match self {
             Self::Heap(bytes) => bytes,
+            Self::Part(bytes) => bytes,
             #[cfg(target_os = "linux")]
             Self::Pages(pages) => pages,
         }
@@ -57,6 +129,7 @@ impl DerefMut for Buffer {
     fn deref_mut(&mut self) -> &mut [u8] {
         match self {
             Self::Heap(bytes) => bytes,
+            Self::Part(bytes) => bytes,
             #[cfg(target_os = "linux")]
             Self::Pages(pages) => pages,
         }
@@ -68,14 +141,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn small_and_large_buffers_keep_what_is_written() {
-        for len in [0, 1, 5 << 20] {
-            let mut buffer = Buffer::zeroed(len);
-            assert!(buffer.iter().all(|byte| *byte == 0));
-            buffer.fill(7);
-            let bytes = buffer.into_bytes();
-            assert_eq!(bytes.len(), len);
-            assert!(bytes.iter().all(|byte| *byte == 7));
+    fn buffers_keep_what_is_written_wherever_they_lie() {
+        for (expected, each) in [(0, 0), (1, 200_000), (1, 3 << 20), (20, 2 << 20), (9, 5 << 20)] {
+            let mut room = Room::for_results(std::iter::repeat_n(each, expected));
+            let lens = [0, 1, 70_000, 100, 5 << 20, 3 << 20, 3 << 20, 3 << 20, 65];
+            let buffers = lens.map(|len| {
+                let mut buffer = room.take(len);
+                assert!(buffer.len() == len && buffer.iter().all(|byte| *byte == 0));
+                buffer.fill(len as u8 | 1);
+                buffer.into_bytes()
+            });
+            for (len, bytes) in lens.into_iter().zip(buffers) {
+                assert!(bytes.len() == len && bytes.iter().all(|byte| *byte == len as u8 | 1));
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Float16.
 
-use crate::buffer::Buffer;
+use crate::buffer::{Buffer, Room};
 use crate::kernels::{INFINITY_BITS, dispatched};
 use crate::{F32View, NotFinite, pieces};
 use bytes::Bytes;
@@ -22,7 +22,16 @@ pub enum NonFinite {
 ///
 /// With [`NonFinite::Refuse`], when a value is NaN or infinite.
 pub fn to_f16(view: F32View<'_>, non_finite: NonFinite) -> Result<Bytes, NotFinite> {
-    let mut data = Buffer::zeroed(2 * view.len());
+    to_f16_in(&mut Room::default(), view, non_finite)
+}
+
+/// [`to_f16`] with the result in this room.
+pub fn to_f16_in(
+    room: &mut Room,
+    view: F32View<'_>,
+    non_finite: NonFinite,
+) -> Result<Bytes, NotFinite> {
+    let mut data = room.take(2 * view.len());
     let maxima = pieces::map_into(view.values(), pieces::PIECE, &mut data, 2, |_, values, out| {
         dispatched::f16(values, out.as_chunks_mut().0)
     });

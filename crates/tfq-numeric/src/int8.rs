@@ -1,6 +1,6 @@
 //! Symmetric int8: zero point 0, narrow range.
 
-use crate::buffer::Buffer;
+use crate::buffer::{Buffer, Room};
 use crate::kernels::{INFINITY_BITS, dispatched};
 use crate::range::magnitude;
 use crate::{ChannelLayout, F32View, MinMax, NotFinite, pieces, range};
@@ -176,6 +176,16 @@ pub fn quantize_symmetric_i8(
     quantize_symmetric(view, layout, rule, QMAX_INT8)
 }
 
+/// [`quantize_symmetric_i8`] with the codes in this room.
+pub fn quantize_symmetric_i8_in(
+    room: &mut Room,
+    view: F32View<'_>,
+    layout: ChannelLayout,
+    rule: ScaleRule,
+) -> Result<Quantized, NotFinite> {
+    quantize_into(room.take(view.len()), view, layout, rule, QMAX_INT8)
+}
+
 /// [`quantize_symmetric_i8`] with codes in [-`qmax`, `qmax`], still a byte each.
 pub fn quantize_symmetric(
     view: F32View<'_>,
@@ -183,8 +193,17 @@ pub fn quantize_symmetric(
     rule: ScaleRule,
     qmax: u8,
 ) -> Result<Quantized, NotFinite> {
+    quantize_into(Buffer::zeroed(view.len()), view, layout, rule, qmax)
+}
+
+fn quantize_into(
+    mut data: Buffer,
+    view: F32View<'_>,
+    layout: ChannelLayout,
+    rule: ScaleRule,
+    qmax: u8,
+) -> Result<Quantized, NotFinite> {
     layout.check(view.len());
-    let mut data = Buffer::zeroed(view.len());
     let params = if layout.outer == 1 && (1..=pieces::PIECE).contains(&layout.inner) {
         quantize_rows(view, layout, rule, qmax, &mut data)?
     } else {

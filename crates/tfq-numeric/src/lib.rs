@@ -18,11 +18,12 @@ mod range;
 mod runtime;
 mod view;
 
+pub use buffer::Room;
 pub use error::{ErrorStats, dequantize_i8, quantization_error};
-pub use float16::{NonFinite, f16_snr_db, from_f16, to_f16};
+pub use float16::{NonFinite, f16_snr_db, from_f16, to_f16, to_f16_in};
 pub use int8::{
     QMAX_INT2, QMAX_INT4, QMAX_INT8, QuantParams, Quantized, ScaleRule, quantize_i8_into,
-    quantize_symmetric, quantize_symmetric_i8,
+    quantize_symmetric, quantize_symmetric_i8, quantize_symmetric_i8_in,
 };
 pub use layout::ChannelLayout;
 pub use range::{MinMax, NotFinite, Ranges, min_max_per_channel, range};

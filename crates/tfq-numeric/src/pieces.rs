@@ -14,7 +14,8 @@ pub(crate) const PIECE: usize = 64 * 1024;
 const MIN_PARALLEL: usize = PIECE;
 
 pub(crate) fn worth_threads(elements: usize) -> bool {
-    elements > MIN_PARALLEL
+    // A single worker would do it later than this thread does.
+    elements > MIN_PARALLEL && rayon::current_num_threads() > 1
 }
 
 /// The largest multiple of `unit` elements that a piece can hold, at least one.

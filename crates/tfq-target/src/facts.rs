@@ -1,6 +1,7 @@
 //! What the data files say: rows, their conditions, and how they are read.
 
 pub(crate) mod condition;
+pub(crate) mod file;
 pub(crate) mod load_test;
 pub(crate) mod op;
 pub(crate) mod read;

@@ -1,22 +1,16 @@
 //! Targets: what they are made of. `query` has what they are asked.
 
 use crate::error::TargetError;
-use crate::facts::read::{self, CapRow};
+use crate::facts::read::{self, CapRow, Parsed};
 use crate::facts::rows::{
     Dequantize, KernelRule, KernelSet, Load, Memory, Objective, OpEntry, Since, Unwritten,
 };
 use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
-/// Shipped targets: name and data file. The version caps of `data/tflite.toml` come on top.
-const FILES: [(&str, &str); 6] = [
-    ("litert", include_str!("../data/litert.toml")),
-    ("litert-cpu", include_str!("../data/litert-cpu.toml")),
-    ("litert-xnnpack", include_str!("../data/litert-xnnpack.toml")),
-    ("tflm", include_str!("../data/tflm.toml")),
-    ("gpu", include_str!("../data/gpu.toml")),
-    ("float-only", include_str!("../data/float-only.toml")),
-];
+/// Shipped targets: name and data file, in the form that the build script gives it. The version
+/// caps of `data/tflite.toml` come on top.
+const FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/targets.rs"));
 
 /// A runtime, as far as this project must know it: which kernels read which weights, and which
 /// versions of operators there are.
@@ -59,11 +53,12 @@ impl Target {
     pub fn named(name: &str) -> Option<Arc<Self>> {
         static TARGETS: [OnceLock<Arc<Target>>; FILES.len()] =
             [const { OnceLock::new() }; FILES.len()];
+        let is_target = |base: &str| Self::named(base).is_some();
         let Some(n) = FILES.iter().position(|(shipped, _)| *shipped == name) else {
             return caps().iter().find(|target| target.name == name).cloned();
         };
-        let (name, text) = FILES[n];
-        let read = || Arc::new(Self::parse(name, text).expect("a test reads every shipped target"));
+        let (name, bytes) = FILES[n];
+        let read = || Arc::new(Self::new(name, read::shipped(name, bytes, is_target)));
         Some(Arc::clone(TARGETS[n].get_or_init(read)))
     }
 
@@ -76,6 +71,10 @@ impl Target {
     /// Reads a target from its data file. `data/litert.toml` explains the format.
     pub fn parse(name: &str, text: &str) -> Result<Self, TargetError> {
         let parsed = read::parse(name, text, |base| Self::named(base).is_some())?;
+        Ok(Self::new(name, parsed))
+    }
+
+    fn new(name: &str, parsed: Parsed) -> Self {
         let mut target = Self {
             name: name.to_owned(),
             summary: parsed.summary,
@@ -122,7 +121,7 @@ impl Target {
         target.rules.sort_by_key(|rule| !rule.scope.is_general());
         target.sort_by_op();
         target.find_hybrid_ops();
-        Ok(target)
+        target
     }
 
     /// The target up to a release of the runtime.

@@ -431,3 +431,17 @@ fn results_that_are_not_written() {
     let described = |target: &str| describe(&named(target)).unwritten.len();
     assert_eq!((described("litert"), described("litert-cpu")), (1, 0));
 }
+
+#[test]
+fn shipped_targets_say_what_their_files_do() {
+    let data = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("data");
+    let mut compared = 0;
+    for name in Target::names() {
+        // Caps have a file in common.
+        let Ok(text) = std::fs::read_to_string(data.join(format!("{name}.toml"))) else { continue };
+        compared += 1;
+        let read = Target::parse(name, &text).unwrap();
+        assert_eq!(format!("{:?}", named(name)), format!("{:?}", Arc::new(read)), "{name}");
+    }
+    assert!(compared >= 6, "{compared}");
+}

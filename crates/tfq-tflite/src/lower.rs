@@ -95,7 +95,8 @@ fn lower_within(module: &Module, how: &LowerOptions, limit: u64) -> Result<Image
         return Ok(layout.finish(module, Bytes::from(built).slice(head..)));
     }
     let placed = |outside| {
-        let mut fbb = FlatBufferBuilder::with_capacity(skeleton as usize);
+        // Most take less than half of what is enough for each; others grow once.
+        let mut fbb = FlatBufferBuilder::with_capacity(skeleton.div_ceil(2) as usize);
         let mut writer = Writer::new(module, &plan, Payloads::Behind { outside });
         writer.model(&mut fbb);
         place(module, &plan, &writer, fbb.collapse(), limit)

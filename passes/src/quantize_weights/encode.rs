@@ -6,8 +6,8 @@ use std::fmt;
 use std::sync::Arc;
 use tfq_ir::{ElementType, Module, Quantization, SharedLists, counted};
 use tfq_numeric::{
-    ChannelLayout, F32View, MinMax, NonFinite, QuantParams, ScaleRule, f16_snr_db,
-    quantize_i8_into, quantize_symmetric_i8, to_f16,
+    ChannelLayout, F32View, MinMax, NonFinite, QuantParams, Room, ScaleRule, f16_snr_db,
+    quantize_i8_into, quantize_symmetric_i8_in, to_f16_in,
 };
 
 /// A constant in its new form.
@@ -49,10 +49,22 @@ pub(super) struct NotEncoded {
     pub(super) message: String,
 }
 
+/// How many bytes the codes of a group take of the room.
+pub(super) fn code_bytes(module: &Module, group: &Group) -> usize {
+    let (sg, id) = group.tensors[0];
+    let elements = module.subgraph(sg).tensor(id).elements().unwrap_or(0) as usize;
+    match group.form {
+        Form::Float16 { .. } => 2 * elements,
+        Form::PerTensor { .. } | Form::PerChannel { .. } => elements,
+        Form::StatedRanges { .. } => 0,
+    }
+}
+
 pub(super) fn encode(
     module: &Module,
     group: &Group,
     zeros: &mut SharedLists<i64>,
+    room: &mut Room,
 ) -> Result<Encoded, NotEncoded> {
     let (sg, id) = group.tensors[0];
     let tensor = module.subgraph(sg).tensor(id);
@@ -75,7 +87,8 @@ pub(super) fn encode(
     };
     match &group.form {
         Form::Float16 { non_finite } => {
-            let data = to_f16(view, *non_finite).map_err(|error| not_finite(error.index))?;
+            let data =
+                to_f16_in(room, view, *non_finite).map_err(|error| not_finite(error.index))?;
             if *non_finite == NonFinite::Refuse {
                 check_float16(view, &data)?;
             }
@@ -84,13 +97,13 @@ pub(super) fn encode(
         }
         Form::PerTensor { rule } => {
             let all = ChannelLayout::per_tensor(elements);
-            let quantized =
-                quantize_symmetric_i8(view, all, *rule).map_err(|error| not_finite(error.index))?;
+            let quantized = quantize_symmetric_i8_in(room, view, all, *rule)
+                .map_err(|error| not_finite(error.index))?;
             check_scales(*rule, &quantized.scales)?;
             Ok(int8(quantized.data, symmetric(quantized.scales, 0), old_bytes, What::OneScale))
         }
         Form::PerChannel { axis, rule } => {
-            let quantized = quantize_symmetric_i8(view, layout(*axis), *rule)
+            let quantized = quantize_symmetric_i8_in(room, view, layout(*axis), *rule)
                 .map_err(|error| not_finite(error.index))?;
             check_scales(*rule, &quantized.scales)?;
             let count = quantized.scales.len();

@@ -3,11 +3,15 @@
 
 use crate::error::{Problem, TargetError};
 use crate::facts::condition::{Condition, op_named, type_bit};
+use crate::facts::file::{
+    DequantizeRow, File, Grain, LoadRow, MemoryRow, OpRow, RuleRow, SinceRow, Spanned,
+    UnwrittenRow, XnnOutcome, line_ends,
+};
 use crate::facts::load_test::LoadTest;
 use crate::facts::op::OpFacts;
 use crate::facts::rows::{
     Asks, Dequantize, KernelRule, KernelSet, Load, Memory, Objective, OpEntry, Origin, Outcome,
-    Reading, Scope, Since, Unwritten,
+    Scope, Since, Unwritten,
 };
 use crate::facts::versions;
 use crate::form::grain;
@@ -15,152 +19,6 @@ use serde::Deserialize;
 use std::ops::Range;
 use tfq_ir::ElementType;
 use tfq_ir::catalog::OpInfo;
-use toml::Spanned;
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    extends: Option<Spanned<String>>,
-    summary: String,
-    kernels: Option<Vec<KernelSet>>,
-    max_runtime: Option<Spanned<String>>,
-    prefer: Option<Objective>,
-    keeps_dequantized: Option<bool>,
-    #[serde(default)]
-    op: Vec<Spanned<OpRow>>,
-    #[serde(default)]
-    rule: Vec<Spanned<RuleRow>>,
-    dequantize: Option<Vec<Spanned<DequantizeRow>>>,
-    #[serde(default)]
-    since: Vec<Spanned<SinceRow>>,
-    memory: Option<Vec<Spanned<MemoryRow>>>,
-    load: Option<Vec<Spanned<LoadRow>>>,
-    unwritten: Option<Vec<Spanned<UnwrittenRow>>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct OpRow {
-    name: Spanned<String>,
-    #[serde(default)]
-    when: Vec<Spanned<String>>,
-    weights: Vec<u32>,
-    activation: Option<u32>,
-    #[serde(default)]
-    biases: Vec<u32>,
-    channel_axis: Option<i32>,
-    channel_axis_adj_y: Option<i32>,
-    #[serde(default)]
-    all_or_none: bool,
-    #[serde(default)]
-    asymmetric: bool,
-    #[serde(default)]
-    pass_through: bool,
-    #[serde(default)]
-    spreads_scale: Vec<KernelSet>,
-    delegated_as_float: Option<Vec<Spanned<String>>>,
-    source: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RuleRow {
-    #[serde(default)]
-    ops: Vec<Spanned<String>>,
-    #[serde(default)]
-    types: Vec<Spanned<String>>,
-    #[serde(default)]
-    granularity: Vec<Grain>,
-    #[serde(default)]
-    when: Vec<Spanned<String>>,
-    optimized: Outcome,
-    reference: Option<Outcome>,
-    xnnpack: Option<XnnOutcome>,
-    slow: Option<String>,
-    reason: Option<String>,
-    source: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct DequantizeRow {
-    types: Vec<Spanned<String>>,
-    granularity: Vec<Grain>,
-    source: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SinceRow {
-    ops: Vec<Spanned<String>>,
-    #[serde(default)]
-    types: Vec<Spanned<String>>,
-    #[serde(default)]
-    granularity: Vec<Grain>,
-    #[serde(default)]
-    when: Vec<Spanned<String>>,
-    runtime: Spanned<String>,
-    source: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct MemoryRow {
-    #[serde(default)]
-    ops: Vec<Spanned<String>>,
-    read: Reading,
-    #[serde(default)]
-    types: Vec<Spanned<String>>,
-    #[serde(default)]
-    kernels: Vec<KernelSet>,
-    bytes: f64,
-    source: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct LoadRow {
-    #[serde(default)]
-    ops: Vec<Spanned<String>>,
-    #[serde(default)]
-    when: Vec<Spanned<String>>,
-    fails: Outcome,
-    reason: Option<String>,
-    source: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct UnwrittenRow {
-    ops: Vec<Spanned<String>>,
-    #[serde(default)]
-    when: Vec<Spanned<String>>,
-    #[serde(default)]
-    kernels: Vec<KernelSet>,
-    reason: String,
-    source: String,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum XnnOutcome {
-    Delegated,
-    Cpu,
-    Prepare,
-    Silent,
-    Untested,
-}
-
-#[derive(Clone, Copy, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Grain {
-    Tensor,
-    Channel,
-    Axis,
-    Block,
-    Unscaled,
-    Other,
-}
 
 /// The part of a target that its file says.
 #[derive(Clone, Debug)]
@@ -194,16 +52,25 @@ pub(crate) fn parse(
         let span = error.span().unwrap_or(text.len()..text.len());
         TargetError::new(name, text, span, Problem::Syntax(error.message().to_owned()))
     })?;
-    let line_ends = text.match_indices('\n').map(|(at, _)| at).collect();
+    let line_ends = line_ends(text);
     Reader { name, line_ends }
         .read(file, is_target)
         .map_err(|(span, problem)| TargetError::new(name, text, span, problem))
 }
 
+/// A shipped file, as the build script left it: where its lines end, and what it says.
+pub(crate) fn shipped(name: &str, bytes: &[u8], is_target: impl Fn(&str) -> bool) -> Parsed {
+    let read = || {
+        let (line_ends, file) = postcard::from_bytes(bytes).ok()?;
+        Reader { name, line_ends }.read(file, is_target).ok()
+    };
+    read().expect("a test reads every shipped target")
+}
+
 struct Reader<'a> {
     name: &'a str,
     /// Where lines end, to number them: every row asks for its own.
-    line_ends: Vec<usize>,
+    line_ends: Vec<u32>,
 }
 
 impl Reader<'_> {
@@ -252,7 +119,7 @@ impl Reader<'_> {
     }
 
     fn origin(&self, span: &Range<usize>, source: String) -> Origin {
-        let line = 1 + self.line_ends.partition_point(|end| *end < span.start);
+        let line = 1 + self.line_ends.partition_point(|end| (*end as usize) < span.start);
         Origin { target: self.name.to_owned(), line, source }
     }
 

@@ -1,56 +1,10 @@
 //! The rows of a target.
 
 use crate::facts::condition::Condition;
+pub(crate) use crate::facts::file::{KernelSet, Outcome};
+pub use crate::facts::file::{Objective, Reading};
 use crate::facts::load_test::LoadTest;
 use crate::facts::op::OpFacts;
-use serde::{Deserialize, Serialize};
-
-/// An implementation of the ops.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum KernelSet {
-    Reference,
-    Optimized,
-    Xnnpack,
-}
-
-/// What kernels do with an op and a weight.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Outcome {
-    Ok,
-    Load,
-    Prepare,
-    Invoke,
-    Silent,
-    Crash,
-    Unsupported,
-    Untested,
-}
-
-/// What matters most to who runs a model.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Objective {
-    /// A small file.
-    Size,
-    /// Little memory that the runtime holds for itself.
-    Ram,
-    /// Quick answers.
-    Latency,
-}
-
-/// How an op gets the numbers of a weight.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Reading {
-    /// They are stored as float32.
-    Float32,
-    /// It reads the codes.
-    Hybrid,
-    /// A Dequantize makes them float32.
-    Dequantize,
-}
 
 /// Where a row stands and where it is from.
 #[derive(Clone, Debug)]
