@@ -40,19 +40,42 @@ def private_memory(pid, stop, peak):
 
 
 def measure(command):
-    """CPU seconds, wall seconds and peak private bytes of one run."""
+    """CPU seconds and wall seconds of one run."""
     start = time.monotonic()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    wall = time.monotonic() - start
+    if status:
+        sys.exit(f"{command[0]} failed")
+    return usage.ru_utime + usage.ru_stime, wall
+
+
+def peak_memory(command):
+    """Peak private bytes of one run. Watching takes time of it, so that it is not timed."""
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     peak, stop = [0], threading.Event()
     watcher = threading.Thread(target=private_memory, args=(process.pid, stop, peak))
     watcher.start()
-    _, status, usage = os.wait4(process.pid, 0)
-    wall = time.monotonic() - start
+    status = process.wait()
     stop.set()
     watcher.join()
     if status:
         sys.exit(f"{command[0]} failed")
-    return usage.ru_utime + usage.ru_stime, wall, peak[0]
+    return peak[0]
+
+
+def measure_in_turn(commands, runs):
+    """Medians of CPU and wall seconds, and peak private bytes, of each command by name."""
+    rows = {name: [] for name in commands}
+    peaks = {name: peak_memory(command) for name, command in commands.items()}
+    for _ in range(runs):
+        for name, command in commands.items():
+            rows[name].append(measure(command))
+    return {name: (*map(statistics.median, zip(*rows[name])), peaks[name]) for name in commands}
+
+
+def show(name, cpu, wall, peak):
+    print(f"  {name:18} {1e3 * cpu:10.1f} CPU-ms {1e3 * wall:10.1f} ms {peak / 2**20:8.1f} MiB private")
 
 
 def compare(model, runs):
@@ -61,19 +84,13 @@ def compare(model, runs):
     aeq = [VENV / "bin" / "aeq", "--model_file", model, "--recipe", "dynamic_wi8_afp32"]
     aeq += ["--output_dir", OUT / "aeq", "--overwrite_outputs"]
     (OUT / "aeq").mkdir(parents=True, exist_ok=True)
-    rows = {"tfq-opt": [], "ai-edge-quantizer": []}
-    for command in (ours, aeq):
-        measure(command)
-    for _ in range(runs):
-        rows["tfq-opt"].append(measure(ours))
-        rows["ai-edge-quantizer"].append(measure(aeq))
+    commands = {"tfq-opt": ours, "ai-edge-quantizer": aeq}
+    medians = measure_in_turn(commands, runs)
     print(f"{model}: {os.path.getsize(model)} bytes, {runs} runs each in turn, medians")
-    medians = {}
-    for name, runs_of in rows.items():
-        cpu, wall, peak = (statistics.median(column) for column in zip(*runs_of))
-        medians[name] = cpu
-        print(f"  {name:18} {cpu:8.3f} CPU-s {wall:8.3f} s {peak / 2**20:8.1f} MiB private")
-    print(f"  {medians['ai-edge-quantizer'] / medians['tfq-opt']:.1f} times less CPU; our file has {os.path.getsize(ours_out)} bytes")
+    for name, row in medians.items():
+        show(name, *row)
+    ratio = medians["ai-edge-quantizer"][0] / medians["tfq-opt"][0]
+    print(f"  {ratio:.1f} times less CPU; our file has {os.path.getsize(ours_out)} bytes")
 
 
 def main():

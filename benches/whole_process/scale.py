@@ -8,12 +8,11 @@ numpy and ai-edge-litert for those. Run it on a quiet machine; build with `cargo
 
 import argparse
 import os
-import statistics
 import subprocess
 import sys
 from pathlib import Path
 
-from compare import OUT, ROOT, measure
+from compare import OUT, ROOT, measure_in_turn, show
 
 TOOL = ROOT / "target" / "release" / "tfq-opt"
 
@@ -30,11 +29,6 @@ def chain(layers, size):
     return made
 
 
-def medians(command, runs):
-    rows = [measure(command) for _ in range(runs)]
-    return [statistics.median(column) for column in zip(*rows)]
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=3)
@@ -44,21 +38,21 @@ def main():
     args = parser.parse_args()
     OUT.mkdir(parents=True, exist_ok=True)
     models = [(path, None) for path in args.models] or [(chain(ops, args.size), ops) for ops in args.ops]
-    out = OUT / "out.tflite"
+    # Each has a file of its own: what is written over takes time too.
+    copied, written, out = (OUT / f"{name}.tflite" for name in ("copied", "written", "out"))
     for model, ops in models:
         commands = {
-            "cp": ["cp", model, out],
-            "read and write": [TOOL, "-q", model, "--passes=", "-o", out],
+            "cp": ["cp", model, copied],
+            "read and write": [TOOL, "-q", model, "--passes=", "-o", written],
             "default": [TOOL, "-q", model, "-o", out],
         }
-        print(f"{model.name}: {os.path.getsize(model)} bytes, {args.runs} runs each, medians")
-        cpu = {}
-        for name, command in commands.items():
-            measure(command)
-            cpu[name], wall, peak = medians(command, args.runs)
-            print(f"  {name:15} {cpu[name]:8.3f} CPU-s {wall:8.3f} s {peak / 2**20:8.1f} MiB private")
-        beyond = cpu["default"] - cpu["read and write"]
-        print(f"  default: {cpu['default'] / max(cpu['cp'], 1e-3):.2f} times cp, {beyond:.3f} CPU-s beyond reading and writing")
+        medians = measure_in_turn(commands, args.runs)
+        print(f"{model.name}: {os.path.getsize(model)} bytes, {args.runs} runs each in turn, medians")
+        for name, row in medians.items():
+            show(name, *row)
+        (cp, *_), (read_and_write, *_), (default, _, peak) = medians.values()
+        beyond = default - read_and_write
+        print(f"  default: {default / cp:.2f} times cp, {beyond:.3f} CPU-s beyond reading and writing")
         if ops:
             held = (peak - os.path.getsize(out)) / ops
             print(f"  {1e6 * beyond / ops:.1f} us and {held:.0f} private bytes an op beyond the result")
