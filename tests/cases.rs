@@ -111,7 +111,7 @@ fn int64_parameters_are_read_like_int32_ones() {
 
 #[test]
 fn a_hybrid_op_without_a_bias_gets_the_version_that_has_it() {
-    let passes = "--passes=quantize-weights{granularity=tensor}";
+    let passes = "--passes=quantize-weights{granularity=tensor exact-activations=off}";
     let bytes = made("fc_two_inputs_hybrid_v1.tfg", &[passes]);
     let module = lifted(&bytes);
     assert_eq!(ops(&module), [("FULLY_CONNECTED".to_owned(), 6)]);
@@ -121,9 +121,10 @@ fn a_hybrid_op_without_a_bias_gets_the_version_that_has_it() {
 
 #[test]
 fn readers_of_one_weight_get_forms_that_each_of_them_runs() {
+    let passes = "--passes=quantize-weights{exact-activations=off},default";
     for target in ["litert", "litert-cpu", "tflite-2.14", "tflite-2.5"] {
         let option = format!("--target={target}");
-        let bytes = made("fc_then_bmm_shared_weight.tfg", &[&option]);
+        let bytes = made("fc_then_bmm_shared_weight.tfg", &[&option, passes]);
         let module = lifted(&bytes);
         let (_, graph) = module.subgraphs().next().expect("there is one");
         let weight = |name: &str| {

@@ -41,6 +41,9 @@ fn quantised<'a>(source: impl Into<Source<'a>>, options: &str) -> Out {
     Out { module: lifted(&bytes), bytes, report: result.report }
 }
 
+/// For what is about ops that read codes, first layers too.
+const HYBRID: &str = "exact-activations=off";
+
 /// As [`quantised`], of a model under `tests/models`.
 fn of(name: &str, options: &str) -> Out {
     quantised(model(name), options)

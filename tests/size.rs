@@ -48,7 +48,9 @@ fn a_quantize_of_weights_is_done_beforehand() {
 #[test]
 fn equal_weights_are_stored_once() {
     let text = String::from_utf8(input("two_equal_weights.tfg")).unwrap();
-    let (_, output) = by_default(&from_text(&text));
+    let passes = "quantize-weights{exact-activations=off},default";
+    let optimized = Optimizer::parse(passes).unwrap().run(&from_text(&text)[..]).unwrap();
+    let output = optimized.to_vec().unwrap();
     assert!(output.len() <= 5_712, "{} bytes", output.len());
 }
 

@@ -186,7 +186,8 @@ fn weights_that_came_in_without_a_kernel_are_told_of() {
 /// The check before writing: what a pass made is refused where the target ends before it.
 #[test]
 fn what_a_patch_made_too_new_is_refused() {
-    let optimizer = Optimizer::parse("quantize-weights,insert-dequant").unwrap();
+    let passes = "quantize-weights{exact-activations=off},insert-dequant";
+    let optimizer = Optimizer::parse(passes).unwrap();
     let per_channel = optimizer.run(&model("ops/fc_bias")[..]).unwrap().module;
     let wrong = |name: &str| check_runnable(&per_channel, &Target::named(name).unwrap());
     assert_eq!(wrong("litert"), []);
@@ -256,7 +257,8 @@ subgraph @main {
 }
 ";
     let run = |granularity: &str| {
-        let passes = format!("quantize-weights{{granularity={granularity}}},insert-dequant");
+        let options = format!("granularity={granularity} exact-activations=off");
+        let passes = format!("quantize-weights{{{options}}},insert-dequant");
         let result = Optimizer::parse(&passes).unwrap().run(tfq_opt::Source::from(read(text)));
         let module = result.unwrap().module;
         let version = module.ops_of_kind(ops::FULLY_CONNECTED).next().unwrap().2.version;

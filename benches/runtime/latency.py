@@ -22,7 +22,7 @@ TAIL = "insert-dequant,eliminate-dead-buffers"
 # As they stand in the table: what is done to the float model.
 FORMS = {
     "float": None,
-    "hybrid int8": f"quantize-weights,{TAIL}",
+    "hybrid int8": f"quantize-weights{{prefer=size exact-activations=off}},{TAIL}",
     "int8 + Dequantize": f"quantize-weights{{hybrid=off}},{TAIL}",
     "float16 + Dequantize": f"quantize-weights{{type=float16}},{TAIL}",
 }

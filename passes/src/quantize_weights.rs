@@ -1,8 +1,11 @@
+mod afford;
 mod constants;
 mod encode;
 mod families;
+mod fast;
 mod float16;
 mod form;
+mod front;
 mod legacy;
 mod options;
 mod plan;
@@ -54,8 +57,19 @@ declare_pass! {
     /// cost more bytes than they save, or ask for a newer runtime; unless one scale would leave
     /// little of many channels: then it is float16, or float32.
     ///
+    /// Hybrid kernels round activations to 8 bits at each run, which some ops do not bear. Those
+    /// that the target names (`[[activations]]` rows) read their weights behind a Dequantize
+    /// instead: filter banks, convolutions along a signal, first dense layers of few inputs (of
+    /// any number with `prefer=size`), and depthwise convolutions that XNNPACK takes. They stay
+    /// hybrid with `exact-activations=off`, where metadata forbids new ops, and where the target
+    /// has no Dequantize for the scales. With `prefer=balanced`, the default of most targets, ops
+    /// with a slow hybrid kernel get a Dequantize too: those first that compute most for the
+    /// bytes it takes, as long as all of these together take at most 1.5 % of the file, or 2 kB.
+    ///
     /// ## When it is safe
-    /// Results change by the rounding of the weights and, in hybrid ops, of the activations.
+    /// Results change by the rounding of the weights and, in hybrid ops, of the activations. The
+    /// rules about activations are made without data: to know what a model loses, compare it on
+    /// inputs of your own.
     /// Run `insert-dequant` after it: until then a consumer without a kernel for the new type
     /// would misread it, and the model is refused when it is to be written.
     ///
@@ -63,8 +77,8 @@ declare_pass! {
     /// ```tfg
     /// tfg 1 quant
     /// subgraph @main {
-    ///   %x = input : f32[1,64]
-    ///   %w = const : f32[2,64] fill const(127)
+    ///   %x = input : f32[1,256]
+    ///   %w = const : f32[2,256] fill const(127)
     ///   %y = FULLY_CONNECTED(%x, %w, _) : f32[1,2]
     ///   output %y
     /// }
@@ -73,8 +87,8 @@ declare_pass! {
     /// ```tfg
     /// tfg 1 quant
     /// subgraph @main {
-    ///   %x = input : f32[1,64]
-    ///   %w = const : i8[2,64] q([2 * 1.0], axis = 0)
+    ///   %x = input : f32[1,256]
+    ///   %w = const : i8[2,256] q([2 * 1.0], axis = 0)
     ///   %y = FULLY_CONNECTED.v12(%x, %w, _) {asymmetric_quantize_inputs = true} : f32[1,2]
     ///   output %y
     /// }
@@ -96,8 +110,12 @@ declare_pass! {
         /// What to weigh against the size of the file. `ram` leaves a weight float32 where the
         /// runtime would hold more memory for it (behind a Dequantize, as a rule), `latency`
         /// puts a Dequantize before ops that XNNPACK or a fast kernel takes with float32 weights
-        /// only, and `target` does what suits the target best. Not looked at with `compat=toco`.
+        /// only, `balanced` does so as far as the file is at most 1.5 % or 2 kB larger for it, and
+        /// `target` does what suits the target best. Not looked at with `compat=toco`.
         pub prefer: Priority = Priority::Target,
+        /// Whether ops whose activations had better not be rounded to 8 bits read their weights
+        /// behind a Dequantize, by the rules of the target. Not looked at with `compat=toco`.
+        pub exact_activations: bool = true,
         /// Which operands are quantised: weights, or all constants but biases, such as those of an
         /// ADD, which get a Dequantize. With `type=float16` it is all. Not looked at with
         /// `compat=toco`.

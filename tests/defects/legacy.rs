@@ -99,7 +99,7 @@ fn every_reader_of_a_constant_is_asked() {
     g.op(ops::BATCH_MATMUL, &[Some(x), Some(weights)], z, &[]);
     g.output(y);
     g.output(z);
-    let out = quantised(g.model(), "");
+    let out = quantised(g.model(), HYBRID);
     assert!(symmetric(out.quantization("weights"), 1, 0));
     assert_eq!(out.dequantize(), 0);
 }

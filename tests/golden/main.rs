@@ -127,6 +127,9 @@ fn with_other_weight() -> Vec<u8> {
     with_value(&model("ops/fc_bias"), "weights", 3, 0.01)
 }
 
+/// For a test that needs an op which reads codes.
+const HYBRID: &str = "--passes=quantize-weights{exact-activations=off},default";
+
 /// Two goldens that are not met.
 fn two_that_differ() -> Sandbox {
     let sandbox = Sandbox::with_golden(&["--passes=quantize-weights,insert-dequant"]);

@@ -1,14 +1,14 @@
 //! What is told of each way in which a result can move.
 
 use crate::common::{lifted, lowered, model, root, tensor, with_value};
-use crate::{Sandbox, texts, with_other_weight};
+use crate::{HYBRID, Sandbox, texts, with_other_weight};
 use serde_json::Value;
 use std::fs;
 
 #[test]
 fn another_pipeline_moves_the_structure() {
-    let sandbox = Sandbox::with_golden(&["--passes=quantize-weights,insert-dequant"]);
-    sandbox.edit("goldens/index.toml", "quantize-weights,", "quantize-weights{hybrid=off},");
+    let sandbox = Sandbox::with_golden(&[HYBRID]);
+    sandbox.edit("goldens/index.toml", "{exact-activations=off}", "{hybrid=off}");
     let report = sandbox.check(1);
     let golden = &report["goldens"][0];
     assert_eq!(golden["status"], "differs");
@@ -91,7 +91,7 @@ fn another_model_with_the_same_result_is_met() {
 
 #[test]
 fn another_tool_is_told_only_where_something_moved() {
-    let sandbox = Sandbox::with_golden(&[]);
+    let sandbox = Sandbox::with_golden(&[HYBRID]);
     sandbox.edit("goldens/model.golden", "tfq-opt 0", "tfq-opt 99");
     assert_eq!(sandbox.kinds(0), [""; 0]);
     sandbox.edit("goldens/model.golden", "FULLY_CONNECTED.v", "FULLY_CONNECTED.v9");
@@ -102,7 +102,7 @@ fn another_tool_is_told_only_where_something_moved() {
 
 #[test]
 fn another_layout_is_no_difference() {
-    let sandbox = Sandbox::with_golden(&["--level=hash"]);
+    let sandbox = Sandbox::with_golden(&["--level=hash", HYBRID]);
     sandbox.edit(
         "goldens/model.golden",
         "(%input, %weights, %bias)",
@@ -151,7 +151,7 @@ fn with_other_names() -> Vec<u8> {
 #[test]
 fn other_names_are_names_at_every_level() {
     for level in ["topology", "types", "quant", "stats", "hash", "full"] {
-        let sandbox = Sandbox::with_golden(&["--level", level]);
+        let sandbox = Sandbox::with_golden(&["--level", level, HYBRID]);
         sandbox.put("model.tflite", &with_other_names());
         let report = sandbox.check(1);
         let golden = &report["goldens"][0];

@@ -1,7 +1,7 @@
 //! `golden review`, `prune` and `bisect`: what becomes of results that differ.
 
 use crate::common::{model, root};
-use crate::{Sandbox, two_that_differ, with_other_weight};
+use crate::{HYBRID, Sandbox, two_that_differ, with_other_weight};
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -102,8 +102,8 @@ fn what_changed_after_a_check_is_said_when_it_is_accepted() {
 
 #[test]
 fn bisect_names_pass_and_patch() {
-    let sandbox = Sandbox::with_golden(&["--passes=quantize-weights,insert-dequant"]);
-    sandbox.edit("goldens/index.toml", "quantize-weights,", "quantize-weights{hybrid=off},");
+    let sandbox = Sandbox::with_golden(&[HYBRID]);
+    sandbox.edit("goldens/index.toml", "{exact-activations=off}", "{hybrid=off}");
     let said = sandbox.succeeds(&["bisect", "model"]);
     assert!(said.starts_with("first differing pass:  1. quantize-weights (of "), "{said}");
     assert!(said.contains("\nfirst differing patch: 2, quantise a constant\n"), "{said}");
@@ -114,7 +114,7 @@ fn bisect_names_pass_and_patch() {
     assert!(said.contains("first differing patch: none of this run; one is missing\n"), "{said}");
     assert!(said.contains("  %weights is not touched any more\n"), "{said}");
     // A golden that is met has nothing to find.
-    sandbox.edit("goldens/index.toml", "{min-elements=100000}", "");
+    sandbox.edit("goldens/index.toml", "{min-elements=100000}", "{exact-activations=off}");
     assert_eq!(sandbox.run(&["bisect", "model"]).status.code(), Some(1));
 }
 

@@ -12,6 +12,7 @@ pub(crate) const TESTS: &[(&str, fn())] = crate::named![
     a_result_that_only_python_can_run_is_compared_there,
     equal_models_are_equal_and_quantised_ones_are_not,
     real_inputs_show_what_random_ones_hide,
+    a_first_layer_reads_raw_columns_as_they_are,
     samples_come_from_folders_and_archives,
     state_starts_anew_with_each_sample,
     another_interface_is_no_replacement,
@@ -63,7 +64,8 @@ fn equal_models_are_equal_and_quantised_ones_are_not() {
 fn real_inputs_show_what_random_ones_hide() {
     let folder = folder();
     let out = folder.path().join("small.tflite");
-    let summary = run(&[RAW, "-o", text(&out), "--verify-run"]);
+    let hybrid = "--passes=quantize-weights{exact-activations=off},default";
+    let summary = run(&[RAW, "-o", text(&out), hybrid, "--verify-run"]);
     let summary = String::from_utf8(summary.stderr).unwrap();
     let verified = "verified: at least 49.7 dB on reference, optimized, xnnpack; \
                     inputs: random from seed 0\n";
@@ -76,13 +78,13 @@ fn real_inputs_show_what_random_ones_hide() {
     let bad = folder.path().join("bad.tflite");
     let data = format!("--data={RAW_DATA}");
     for given in [&data, &format!("--input=keras_tensor_6={RAW_DATA}")] {
-        let error = fails(&[RAW, "-o", text(&bad), "--verify-run", given]);
+        let error = fails(&[RAW, "-o", text(&bad), hybrid, "--verify-run", given]);
         assert!(error.contains("output `output_0`: 18.0 dB, at least 20 are wanted"), "{error}");
         assert_eq!(error.contains("; sample 29 has 3.1 dB"), *given == data, "{error}");
         assert!(!error.contains("random"), "{error}");
         assert!(!bad.exists(), "nothing is written");
     }
-    let found = json(&[RAW, "--dry-run", "--verify-run=10", &data, "--json"]);
+    let found = json(&[RAW, "--dry-run", hybrid, "--verify-run=10", &data, "--json"]);
     let verified = &found["verified"];
     assert_eq!(verified["wanted_db"], 10.0);
     assert_eq!(verified["data"]["samples"], 100);
@@ -100,6 +102,14 @@ fn real_inputs_show_what_random_ones_hide() {
     let snr = |found: &serde_json::Value| found["cases"][0]["outputs"][0]["snr_db"].as_f64();
     assert!((snr(&rows).unwrap() - snr(&whole).unwrap()).abs() < 1e-3);
     assert_eq!(whole["data"]["samples"], 1);
+}
+
+/// Columns of very different sizes, which the default does not round to 8 bits.
+fn a_first_layer_reads_raw_columns_as_they_are() {
+    let data = format!("--data={RAW_DATA}");
+    let found = json(&[RAW, "--dry-run", "--verify-run", &data, "--json"]);
+    let least = found["verified"]["least_snr_db"].as_f64().unwrap();
+    assert!(least > 23.0, "{least}");
 }
 
 /// Two inputs, of which one is added to each row of the other's.

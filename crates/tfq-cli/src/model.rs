@@ -336,6 +336,8 @@ pub(crate) enum PreferArg {
     Ram,
     /// Quick answers
     Latency,
+    /// Quick answers as far as the file is at most 1.5 % or 2 kB larger for them
+    Balanced,
 }
 
 impl PreferArg {
@@ -344,6 +346,7 @@ impl PreferArg {
             Self::Size => "size",
             Self::Ram => "ram",
             Self::Latency => "latency",
+            Self::Balanced => "balanced",
         }
     }
 }

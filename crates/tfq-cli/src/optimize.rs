@@ -235,7 +235,8 @@ fn hints(args: &Args, target: &Target) -> Vec<(&'static str, String)> {
     let smaller = || "--prefer=size weighs the file alone".to_owned();
     let dequantizes = |ty| target.dequantize_supports(ty, Granularity::PerTensor);
     let takes_halves = dequantizes(ElementType::Float16) && !dequantizes(ElementType::Int8);
-    let is_for_size = args.prefer.is_some() || target.prefer() == Objective::Size;
+    let is_for_size =
+        args.prefer.is_some() || matches!(target.prefer(), Objective::Size | Objective::Balanced);
     let halves = takes_halves.then(|| ("no kernel", halves()));
     let smaller = (!is_for_size).then(|| ("better float32", smaller()));
     halves.into_iter().chain(smaller).collect()

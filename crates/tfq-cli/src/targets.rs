@@ -77,6 +77,8 @@ fn keep_op(description: &mut Description, op: &str) -> Result<(), Failure> {
     description.since.retain(|row| row.ops.contains(&op));
     description.load.retain(|row| row.ops.contains(&op));
     description.unwritten.retain(|row| row.ops.contains(&op));
+    let rounds = description.ops.iter().any(|op| op.activation.is_some() && !op.all_or_none);
+    description.activations.retain(|row| (row.ops.is_empty() && rounds) || row.ops.contains(&op));
     description.memory.retain(|row| row.ops.is_empty() || row.ops.contains(&op));
     Ok(())
 }
@@ -138,6 +140,22 @@ fn explanation(target: &Description) -> String {
             let _ = write!(what, ", {}", row.kernels.join(", "));
         }
         let _ = writeln!(out, "  {what}: {}", row.bytes_per_element);
+        out += &source_text(&row.origin);
+    }
+    if !target.activations.is_empty() {
+        out += "\nread behind a Dequantize, so that activations are not rounded\n";
+    }
+    for row in &target.activations {
+        let ops = if row.ops.is_empty() { "any op".to_owned() } else { row.ops.join(", ") };
+        let mut what = format!("{}: {ops}", row.rule);
+        if !row.when.is_empty() {
+            let _ = write!(what, " if {}", row.when.join(" and "));
+        }
+        if !row.prefer.is_empty() {
+            let names: Vec<&str> = row.prefer.iter().map(|prefer| prefer.name()).collect();
+            let _ = write!(what, ", with prefer={}", names.join(" or "));
+        }
+        let _ = writeln!(out, "  {what}\n      {}", row.reason);
         out += &source_text(&row.origin);
     }
     if !target.unwritten.is_empty() {

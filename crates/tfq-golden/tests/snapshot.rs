@@ -71,7 +71,12 @@ fn all_differences_are_told_at_once() {
 #[test]
 fn another_layout_passes_and_another_model_does_not() {
     let folder = copied();
-    edit(folder.path(), "final", "(%input, %weights, _)", "( %input, // the op\n    %weights, _ )");
+    edit(
+        folder.path(),
+        "final",
+        "(%input, %weights_dequantize)",
+        "( %input, // the sum\n    %weights_dequantize )",
+    );
     assert_eq!(assertion(folder.path()), None);
     edit(folder.path(), "final", "DEQUANTIZE.v5", "DEQUANTIZE.v6");
     assert!(assertion(folder.path()).expect("a version differs").contains("@final"));

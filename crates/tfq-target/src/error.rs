@@ -64,6 +64,9 @@ pub enum Problem {
     /// No test of loading has this name.
     #[error("unknown test {0:?} of what is loaded")]
     UnknownLoadTest(String),
+    /// No test of activations has this name.
+    #[error("unknown test {0:?} of activations")]
+    UnknownActivationTest(String),
     /// A row about loading has no ops, and not one test.
     #[error("a row without ops has one test in `when`")]
     OneLoadTest,

@@ -1,5 +1,6 @@
 //! What the data files say: rows, their conditions, and how they are read.
 
+pub(crate) mod activation_test;
 pub(crate) mod condition;
 pub(crate) mod file;
 pub(crate) mod load_test;

@@ -1,6 +1,7 @@
 //! What to do about a data file that cannot be used.
 
 use crate::error::{Problem, TargetError};
+use crate::facts::activation_test::ActivationTest;
 use crate::facts::condition;
 use crate::facts::load_test::LoadTest;
 use crate::target::Target;
@@ -31,6 +32,8 @@ impl TargetError {
                     .or_else(|| Some("docs/targets.md lists the conditions".to_owned()))
             }
             Problem::UnknownLoadTest(name) => did_you_mean(name, LoadTest::names())
+                .or_else(|| Some("docs/targets.md lists the tests".to_owned())),
+            Problem::UnknownActivationTest(name) => did_you_mean(name, ActivationTest::names())
                 .or_else(|| Some("docs/targets.md lists the tests".to_owned())),
             Problem::Syntax(message) => unknown_field(message),
             _ => None,

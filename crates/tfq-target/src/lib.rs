@@ -17,10 +17,11 @@ pub use facts::op::OpFacts;
 pub use facts::rows::{Objective, Reading};
 pub use facts::versions::max_runtime;
 pub use form::{Granularity, WeightForm};
+pub use query::activations::ActivationRule;
 pub use query::describe::{
-    DequantizeDescription, Description, LoadDescription, MemoryDescription, OpDescription,
-    OriginDescription, RowDescription, SinceDescription, UnwrittenDescription, VersionDescription,
-    describe,
+    ActivationsDescription, DequantizeDescription, Description, LoadDescription, MemoryDescription,
+    OpDescription, OriginDescription, RowDescription, SinceDescription, UnwrittenDescription,
+    VersionDescription, describe,
 };
 pub use query::legacy::LegacyOp;
 pub use query::load::{About, Refusal};

@@ -1,6 +1,7 @@
 //! What targets are asked.
 
-pub(crate) mod cost;
+pub(crate) mod activations;
+mod cost;
 pub(crate) mod describe;
 pub(crate) mod legacy;
 pub(crate) mod load;

@@ -3,7 +3,8 @@
 use crate::error::TargetError;
 use crate::facts::read::{self, CapRow, Parsed};
 use crate::facts::rows::{
-    Dequantize, KernelRule, KernelSet, Load, Memory, Objective, OpEntry, Since, Unwritten,
+    Activations, Dequantize, KernelRule, KernelSet, Load, Memory, Objective, OpEntry, Since,
+    Unwritten,
 };
 use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
@@ -34,6 +35,7 @@ pub struct Target {
     pub(crate) memory: Vec<Memory>,
     pub(crate) load: Vec<Load>,
     pub(crate) unwritten: Vec<Unwritten>,
+    pub(crate) activations: Vec<Activations>,
     by_op: Vec<ByOp>,
 }
 
@@ -90,6 +92,7 @@ impl Target {
             memory: parsed.memory.clone().unwrap_or_default(),
             load: parsed.load.clone().unwrap_or_default(),
             unwritten: parsed.unwritten.clone().unwrap_or_default(),
+            activations: parsed.activations.clone().unwrap_or_default(),
             by_op: Vec::new(),
         };
         if let Some(base) = parsed.base.as_deref().and_then(Self::named) {
@@ -116,6 +119,9 @@ impl Target {
             }
             if parsed.unwritten.is_none() {
                 target.unwritten.clone_from(&base.unwritten);
+            }
+            if parsed.activations.is_none() {
+                target.activations.clone_from(&base.activations);
             }
         }
         target.rules.sort_by_key(|rule| !rule.scope.is_general());

@@ -297,7 +297,7 @@ fn nothing_is_hybrid_without_hybrid_kernels() {
     on_cpu(ask("tflm", &embedding(), 1, Int8, TENSOR));
     refused(ask("tflm", &embedding(), 1, Int8, channel(0)), "one scale");
     refused(ask("gpu", &embedding(), 1, Int8, TENSOR), "GPU");
-    assert_eq!((named("tflm").prefer(), litert().prefer()), (Objective::Ram, Objective::Size));
+    assert_eq!((named("tflm").prefer(), litert().prefer()), (Objective::Ram, Objective::Balanced));
     assert!(!named("tflm").keeps_dequantized() && litert().keeps_dequantized());
 }
 
@@ -371,6 +371,180 @@ fn what_xnnpack_takes_as_float32() {
     }
     assert!(!takes("litert", &rnn()) && !takes("litert", &embedding()));
     assert!(!takes("litert", &conv(4).int("fused_activation_function", 4)));
+}
+
+/// The rule by which weight 1 of the op had better stand behind a Dequantize.
+fn exact(
+    target: &Target,
+    case: &Case,
+    prefer: Objective,
+    first: bool,
+) -> Option<std::string::String> {
+    let Built { module, op } = case.build();
+    let weight = tfq_target::WeightOperand { module: &module, sg: MAIN, op, slot: 1 };
+    target.exact_activations(weight, prefer, || first).map(|rule| rule.name.to_owned())
+}
+
+/// No weight of it is 0, and every other one is negative.
+fn mixed(shape: &[i32]) -> T {
+    constant(shape).holding(|n| if n % 2 == 0 { 1.0 } else { -1.0 })
+}
+
+fn dense_of(weights: T) -> Case {
+    case(FULLY_CONNECTED, vec![Some(data(&[1, 64])), Some(weights)])
+}
+
+fn conv_of(weights: T) -> Case {
+    case(CONV_2D, vec![Some(data(&[1, 8, 8, 4])), Some(weights), Some(constant(&[16]))])
+}
+
+const OBJECTIVES: [Objective; 4] =
+    [Objective::Size, Objective::Ram, Objective::Latency, Objective::Balanced];
+
+#[test]
+fn filter_banks_read_exact_activations() {
+    let bank = |value: fn(usize) -> f32| {
+        exact(&litert(), &dense_of(constant(&[16, 64]).holding(value)), Objective::Size, false)
+    };
+    let sparse = |n: usize| (n % 2) as f32;
+    assert_eq!(bank(sparse).as_deref(), Some("bank"));
+    assert_eq!(bank(|n| if n % 2 == 0 { -0.0 } else { 1.0 }).as_deref(), Some("bank"));
+    assert_eq!(bank(|n| if n == 9 { 1.0 } else { (n % 2) as f32 }).as_deref(), Some("bank"));
+    assert_eq!(bank(|n| if n == 8 { 1.0 } else { (n % 2) as f32 }), None, "one 0 less");
+    assert_eq!(bank(|n| if n == 9 { -1.0 } else { (n % 2) as f32 }), None, "one is negative");
+    assert_eq!(bank(|n| if n == 9 { f32::NAN } else { (n % 2) as f32 }), None);
+    for prefer in OBJECTIVES {
+        let product = matmul(&[2, 8]).operand(1, Some(constant(&[8, 16]).holding(sparse)));
+        assert_eq!(exact(&litert(), &product, prefer, false).as_deref(), Some("bank"));
+        let conv = conv_of(constant(&[16, 3, 3, 4]).holding(sparse));
+        assert_eq!(exact(&named("litert-cpu"), &conv, prefer, false).as_deref(), Some("bank"));
+    }
+    // These have no activations that they round, or no rule of their own.
+    let table = embedding().operand(1, Some(constant(&[10, 8]).holding(sparse)));
+    assert_eq!(exact(&litert(), &table, Objective::Size, true), None);
+    let rnn = rnn().operand(1, Some(constant(&[4, 8]).holding(sparse)));
+    assert_eq!(exact(&litert(), &rnn, Objective::Size, true), None);
+    let float = case(ADD, vec![Some(data(&[8])), Some(constant(&[8]).holding(sparse))]);
+    assert_eq!(exact(&litert(), &float, Objective::Size, true), None);
+}
+
+#[test]
+fn convolutions_along_a_signal_read_exact_activations() {
+    let conv =
+        |shape: &[i32], first| exact(&litert(), &conv_of(mixed(shape)), Objective::Balanced, first);
+    let signal = Some("signal".to_owned());
+    for shape in [[16, 1, 64, 1], [16, 64, 1, 1]] {
+        assert_eq!(conv(&shape, false), signal);
+    }
+    assert_eq!(conv(&[16, 1, 63, 1], true), None, "short");
+    assert_eq!(conv(&[16, 8, 8, 1], true), None, "an image");
+    assert_eq!(conv(&[16, 1, 16, 4], true), signal);
+    assert_eq!(conv(&[16, 1, 16, 4], false), None, "of several channels, behind another layer");
+    assert_eq!(conv(&[16, 1, 15, 4], true), None);
+    let up = transpose_conv().operand(1, Some(mixed(&[16, 1, 64, 1])));
+    assert_eq!(exact(&litert(), &up, Objective::Balanced, true), None, "CONV_2D alone");
+}
+
+#[test]
+fn depthwise_convolutions_read_exact_activations_where_xnnpack_takes_them() {
+    let conv = depthwise().operand(1, Some(mixed(&[1, 3, 3, 8])));
+    for prefer in OBJECTIVES {
+        assert_eq!(exact(&litert(), &conv, prefer, false).as_deref(), Some("depthwise"));
+        assert_eq!(exact(&named("litert-cpu"), &conv, prefer, true), None);
+    }
+    let tanh = conv.int("fused_activation_function", 4);
+    assert_eq!(exact(&litert(), &tanh, Objective::Balanced, true), None, "XNNPACK leaves it");
+}
+
+#[test]
+fn first_dense_layers_read_exact_activations() {
+    let front = |case: &Case, first| {
+        OBJECTIVES.map(|prefer| exact(&litert(), case, prefer, first).is_some())
+    };
+    let few = dense_of(mixed(&[16, 128]));
+    assert_eq!(front(&few, true), [true; 4]);
+    assert_eq!(front(&few, false), [false; 4]);
+    let many = dense_of(mixed(&[16, 129]));
+    assert_eq!(front(&many, true), [true, false, false, false]);
+    assert_eq!(front(&many, false), [false; 4]);
+    assert_eq!(exact(&litert(), &many, Objective::Size, true).as_deref(), Some("front"));
+    // The rows of a product are its columns, unless it is transposed.
+    let product =
+        |weights: &[i32]| case(BATCH_MATMUL, vec![Some(data(&[2, 8])), Some(mixed(weights))]);
+    assert_eq!(front(&product(&[128, 200]), true), [true; 4]);
+    assert_eq!(front(&product(&[200, 128]), true), [true, false, false, false]);
+    assert_eq!(front(&product(&[3, 128, 200]), true), [true; 4]);
+    assert_eq!(front(&product(&[200, 128]).flag("adj_y"), true), [true; 4]);
+}
+
+#[test]
+fn rules_about_activations_are_replaced_by_those_of_a_target_of_ones_own() {
+    let own = |rows: &str| {
+        Target::parse("mine", &format!("extends = \"litert\"\nsummary = \"x\"\n{rows}"))
+    };
+    let bank = dense_of(constant(&[16, 64]).holding(|n| (n % 2) as f32));
+    let few = dense_of(mixed(&[16, 64]));
+    let none = own("activations = []").unwrap();
+    for case in [&bank, &few] {
+        assert_eq!(exact(&none, case, Objective::Size, true), None);
+        assert!(exact(&own("").unwrap(), case, Objective::Size, true).is_some(), "inherited");
+    }
+    assert!(describe(&none).activations.is_empty());
+    assert_eq!(describe(&litert()).activations.len(), 6);
+    let row = |when: &str| {
+        let rest = "reason = \"because\"\nsource = \"here\"";
+        own(&format!("[[activations]]\nrule = \"wide\"\nwhen = [{when}]\n{rest}"))
+    };
+    let wide = row("\"row-at-most=64\"").unwrap();
+    assert_eq!(exact(&wide, &bank, Objective::Ram, false).as_deref(), Some("wide"));
+    assert_eq!(exact(&wide, &dense_of(mixed(&[16, 65])), Objective::Ram, false), None);
+    for name in ["tflm", "gpu", "float-only"] {
+        assert!(describe(&named(name)).activations.is_empty(), "{name}");
+    }
+
+    let says = |when: &str| {
+        let error = row(when).unwrap_err();
+        (error.to_string(), error.help().unwrap_or_default())
+    };
+    for (wrong, right) in [
+        ("never-negativ", "never-negative"),
+        ("half_zero", "half-zero"),
+        ("along-tim=64", "along-time=64"),
+        ("one-chanel", "one-channel"),
+        ("frist", "first"),
+        ("row-at-mots=128", "row-at-most=128"),
+        ("delegated-as-flaot", "delegated-as-float"),
+    ] {
+        let (error, help) = says(&format!("\"{wrong}\""));
+        assert!(error.contains(&format!("unknown test \"{wrong}\" of activations")), "{error}");
+        assert!(help.contains(&format!("did you mean `{right}`?")), "{help}");
+    }
+    let (_, help) = says("\"grouped\"");
+    assert!(help.contains("docs/targets.md lists the tests"), "{help}");
+    for wrong in ["along-time", "along-time=long", "row-at-most=-1"] {
+        assert!(row(&format!("\"{wrong}\"")).is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn targets_say_what_matters_most() {
+    for name in Target::names() {
+        let wanted = match name {
+            "tflm" => Objective::Ram,
+            "gpu" | "float-only" => Objective::Size,
+            _ => Objective::Balanced,
+        };
+        assert_eq!(named(name).prefer(), wanted, "{name}");
+    }
+    let own = |prefer: &str| {
+        let text = format!("extends = \"litert\"\nsummary = \"x\"\nprefer = \"{prefer}\"");
+        Target::parse("mine", &text).map(|target| target.prefer())
+    };
+    for prefer in OBJECTIVES {
+        assert_eq!(own(prefer.name()).unwrap(), prefer);
+    }
+    assert_eq!(Objective::Balanced.name(), "balanced");
+    assert!(own("beauty").is_err());
 }
 
 #[test]

@@ -55,6 +55,8 @@ tfq_pass::option_enum! {
         Ram = "ram",
         /// Quick answers.
         Latency = "latency",
+        /// Quick answers as far as the file is at most 1.5 % or 2 kB larger for them.
+        Balanced = "balanced",
     }
 }
 
@@ -66,6 +68,7 @@ impl Priority {
             Self::Size => tfq_target::Objective::Size,
             Self::Ram => tfq_target::Objective::Ram,
             Self::Latency => tfq_target::Objective::Latency,
+            Self::Balanced => tfq_target::Objective::Balanced,
         }
     }
 }

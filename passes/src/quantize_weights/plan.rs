@@ -152,7 +152,7 @@ impl Select<'_> {
         }
         let held = match self.prefer {
             Objective::Ram => self.held(uses, &readings, &stored),
-            Objective::Size | Objective::Latency => None,
+            Objective::Size | Objective::Latency | Objective::Balanced => None,
         };
         self.refuse_costly(uses, dequantized > 0, held, &readings)?;
         let obstacle = obstacle(&readings).map(str::to_owned);
@@ -249,7 +249,7 @@ impl Select<'_> {
             None => String::new(),
         };
         match self.prefer {
-            Objective::Size => Ok(()),
+            Objective::Size | Objective::Balanced => Ok(()),
             Objective::Latency if dequantized && !self.target.keeps_dequantized() => {
                 let cost = "the runtime would dequantise it in every invocation";
                 Err(Objection::Preferred(format!("prefer=latency: {cost}{}", told())))

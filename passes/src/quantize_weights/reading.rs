@@ -2,12 +2,14 @@
 
 use super::QuantizeWeights;
 use super::constants::slots;
+use super::fast::Fast;
 use super::float16::Widened;
 use super::form::{Form, WeightUse};
+use super::front::Behind;
 use super::options::WeightType;
 use tfq_ir::maps::IndexSet;
 use tfq_ir::{Module, OpId, SubgraphId, TensorId};
-use tfq_target::{Granularity, Objective, Target, WeightForm};
+use tfq_target::{ActivationRule, Granularity, Objective, Target, WeightForm};
 
 /// What a choice is made from.
 pub(super) struct Select<'a> {
@@ -18,6 +20,11 @@ pub(super) struct Select<'a> {
     pub(super) prefer: Objective,
     /// Ops with a hybrid kernel for all of their weights or none, where it cannot be all.
     pub(super) broken: IndexSet<(SubgraphId, OpId)>,
+    /// Ops that get float32 weights where these are quicker.
+    pub(super) fast: Fast,
+    pub(super) behind: Behind,
+    /// Whether metadata leaves room for a Dequantize.
+    pub(super) takes_ops: bool,
     /// Float16 biases that become float32 for what was selected so far, which later ones get for
     /// nothing.
     pub(super) biases: IndexSet<(SubgraphId, TensorId)>,
@@ -80,7 +87,7 @@ impl Select<'_> {
             self.target.hybrid(u.operand(self.module), &form)
         };
         match verdict {
-            tfq_target::Verdict::Hybrid { delegated } => match self.too_slow(u, &form, delegated) {
+            tfq_target::Verdict::Hybrid { delegated } => match self.declined(u, &form, delegated) {
                 Some(reason) => Err(reason),
                 None => Ok(delegated),
             },
@@ -88,24 +95,57 @@ impl Select<'_> {
         }
     }
 
-    /// Why float32 kernels answer sooner than the one that reads the codes, if they do and that
-    /// matters most.
-    pub(super) fn too_slow(
+    /// Why the op is not to read the codes, though it can.
+    pub(super) fn declined(
         &self,
         u: &WeightUse,
         form: &WeightForm,
         delegated: bool,
     ) -> Option<String> {
-        if self.prefer != Objective::Latency || delegated {
+        let rule = self.exact_activations(u, form);
+        let rule = rule.map(|rule| format!("{}: {}", rule.name, rule.reason));
+        rule.or_else(|| self.too_slow(u, form, delegated))
+    }
+
+    /// The rule by which the op had better not round its activations.
+    fn exact_activations(&self, u: &WeightUse, form: &WeightForm) -> Option<ActivationRule<'_>> {
+        if !self.pass.exact_activations || !self.may_be_dequantized(form) {
             return None;
         }
-        let graph = self.module.subgraph(u.sg);
-        if self.target.takes_as_float(graph, u.op) {
-            return Some(
-                "prefer=latency: XNNPACK takes the op with float32 weights only".to_owned(),
-            );
+        let is_first = || self.behind.is_first(self.module, self.target, u.sg, u.op);
+        self.target.exact_activations(u.operand(self.module), self.prefer, is_first)
+    }
+
+    /// Whether the op would read the codes, and be quicker with float32 weights.
+    pub(super) fn would_be_slow(&self, u: &WeightUse, form: &Form) -> bool {
+        let stored = form.stored();
+        let delegated = self.reads(u, form).ok().filter(|_| self.may_be_dequantized(&stored));
+        delegated.is_some_and(|delegated| self.slowness(u, &stored, delegated).is_some())
+    }
+
+    /// Whether an op may be spared the codes without another form for the constant.
+    fn may_be_dequantized(&self, form: &WeightForm) -> bool {
+        self.takes_ops && self.target.dequantize_supports(form.ty, form.granularity)
+    }
+
+    /// Why float32 kernels answer sooner than the one that reads the codes, if they do and that
+    /// matters.
+    fn too_slow(&self, u: &WeightUse, form: &WeightForm, delegated: bool) -> Option<String> {
+        let at_any_price = self.prefer == Objective::Latency;
+        if !self.fast.has(u.sg, u.op) || !(at_any_price || self.may_be_dequantized(form)) {
+            return None;
         }
-        let slow = self.target.slow(u.operand(self.module), form)?;
-        Some(format!("prefer=latency: {slow}"))
+        Some(format!("prefer={}: {}", self.prefer.name(), self.slowness(u, form, delegated)?))
+    }
+
+    fn slowness(&self, u: &WeightUse, form: &WeightForm, delegated: bool) -> Option<&str> {
+        let graph = self.module.subgraph(u.sg);
+        if delegated {
+            None
+        } else if self.target.takes_as_float(graph, u.op) {
+            Some("XNNPACK takes the op with float32 weights only")
+        } else {
+            self.target.slow(u.operand(self.module), form)
+        }
     }
 }

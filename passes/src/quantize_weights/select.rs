@@ -5,7 +5,7 @@ use super::constants::{held_as_float, is_float_constant, just_one, shown, weight
 use super::float16::Widened;
 use super::form::{Form, Group, NotedVerdict, Selection, WeightUse};
 use super::options::{ScalesPer, WeightType};
-use super::plan::{Objection, Plan};
+use super::plan::{Objection, Plan, no_more_ops};
 use super::reading::Select;
 use std::collections::VecDeque;
 use tfq_ir::catalog::ops;
@@ -13,7 +13,6 @@ use tfq_ir::maps::{IndexMap, IndexSet};
 use tfq_ir::{BufferId, ElementType, OpId, OpKind, SubgraphId, TensorId, counted};
 use tfq_numeric::{NonFinite, ScaleRule};
 use tfq_pass::Session;
-use tfq_target::Objective;
 
 /// Selects in the model, or in what is seen as it.
 pub(super) fn select(
@@ -25,13 +24,17 @@ pub(super) fn select(
     let prefer = pass.prefer.or(target.prefer());
     let module = widened.map_or(session.model(), |widened| &widened.module);
     let (broken, biases) = (IndexSet::default(), IndexSet::default());
-    let mut select = Select { pass, module, widened, target, prefer, broken, biases };
+    let takes_ops = no_more_ops(session.model()).is_none();
+    let (fast, behind) = Default::default();
+    let mut select =
+        Select { pass, module, widened, target, prefer, broken, fast, behind, takes_ops, biases };
     select.tell_of_absent_ops(session);
     select.tell_of_absent_operands(session);
     let mut uses = select.uses(session);
     let shown = shown(module);
     uses.retain(|buffer, uses| select.convertible(*buffer, uses, &shown[buffer], session));
     select.break_families(&mut uses, session);
+    select.fast = select.fast(&uses, &shown);
 
     let mut selection = Selection::default();
     for (buffer, uses) in uses {
@@ -272,7 +275,7 @@ impl Select<'_> {
     }
 
     /// Forms in the order in which the user would like them.
-    fn candidates(&self, uses: &[WeightUse]) -> Vec<Form> {
+    pub(super) fn candidates(&self, uses: &[WeightUse]) -> Vec<Form> {
         let mut axes: IndexSet<usize> = IndexSet::default();
         for u in uses {
             let graph = self.module.subgraph(u.sg);
@@ -331,7 +334,7 @@ impl Select<'_> {
                 ("dequantize", "the op is denied".to_owned(), Vec::new())
             } else if let Some(custom) = custom {
                 ("hybrid", "custom-ops says so".to_owned(), custom.weights.clone())
-            } else if let Some(reason) = self.slow_reader(u, form) {
+            } else if let Some(reason) = self.declining_reader(u, form) {
                 ("dequantize", reason, Vec::new())
             } else {
                 continue;
@@ -341,13 +344,10 @@ impl Select<'_> {
         found
     }
 
-    fn slow_reader(&self, u: &WeightUse, form: &Form) -> Option<String> {
-        if self.prefer != Objective::Latency {
-            return None;
-        }
+    fn declining_reader(&self, u: &WeightUse, form: &Form) -> Option<String> {
         let stored = form.stored();
         match self.target.hybrid(u.operand(self.module), &stored) {
-            tfq_target::Verdict::Hybrid { delegated } => self.too_slow(u, &stored, delegated),
+            tfq_target::Verdict::Hybrid { delegated } => self.declined(u, &stored, delegated),
             tfq_target::Verdict::Dequantize { .. } => None,
         }
     }

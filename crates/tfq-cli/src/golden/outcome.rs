@@ -81,7 +81,7 @@ fn pipeline(folder: &Folder, entry: &Entry) -> Result<Pipeline, Failure> {
             let name = entry.prefer.as_deref().unwrap_or_default();
             let prefer = PreferArg::from_str(name, false).map_err(|_| {
                 let message = format!("golden `{}`: `{name}` is nothing to prefer", entry.name);
-                Failure::usage(&message, "prefer size, ram or latency")
+                Failure::usage(&message, "prefer size, ram, latency or balanced")
             })?;
             model::pipeline("--prefer", &model::default_pipeline(Some(prefer)))
         }

@@ -23,6 +23,7 @@ pub(crate) struct File {
     pub(crate) memory: Option<Vec<Spanned<MemoryRow>>>,
     pub(crate) load: Option<Vec<Spanned<LoadRow>>>,
     pub(crate) unwritten: Option<Vec<Spanned<UnwrittenRow>>>,
+    pub(crate) activations: Option<Vec<Spanned<ActivationsRow>>>,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -128,6 +129,19 @@ pub(crate) struct UnwrittenRow {
     pub(crate) source: String,
 }
 
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ActivationsRow {
+    pub(crate) rule: String,
+    #[serde(default)]
+    pub(crate) ops: Vec<Spanned<String>>,
+    pub(crate) when: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(crate) prefer: Vec<Objective>,
+    pub(crate) reason: String,
+    pub(crate) source: String,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum XnnOutcome {
@@ -182,6 +196,20 @@ pub enum Objective {
     Ram,
     /// Quick answers.
     Latency,
+    /// Quick answers as far as they cost next to no bytes of the file.
+    Balanced,
+}
+
+impl Objective {
+    /// What it is called in options and data files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Size => "size",
+            Self::Ram => "ram",
+            Self::Latency => "latency",
+            Self::Balanced => "balanced",
+        }
+    }
 }
 
 /// How an op gets the numbers of a weight.

@@ -2,16 +2,17 @@
 //! `data/litert.toml`.
 
 use crate::error::{Problem, TargetError};
+use crate::facts::activation_test::ActivationTest;
 use crate::facts::condition::{Condition, op_named, type_bit};
 use crate::facts::file::{
-    DequantizeRow, File, Grain, LoadRow, MemoryRow, OpRow, RuleRow, SinceRow, Spanned,
-    UnwrittenRow, XnnOutcome, line_ends,
+    ActivationsRow, DequantizeRow, File, Grain, LoadRow, MemoryRow, OpRow, RuleRow, SinceRow,
+    Spanned, UnwrittenRow, XnnOutcome, line_ends,
 };
 use crate::facts::load_test::LoadTest;
 use crate::facts::op::OpFacts;
 use crate::facts::rows::{
-    Asks, Dequantize, KernelRule, KernelSet, Load, Memory, Objective, OpEntry, Origin, Outcome,
-    Scope, Since, Unwritten,
+    Activations, Asks, Dequantize, KernelRule, KernelSet, Load, Memory, Objective, OpEntry, Origin,
+    Outcome, Scope, Since, Unwritten,
 };
 use crate::facts::versions;
 use crate::form::grain;
@@ -35,6 +36,7 @@ pub(crate) struct Parsed {
     pub(crate) memory: Option<Vec<Memory>>,
     pub(crate) load: Option<Vec<Load>>,
     pub(crate) unwritten: Option<Vec<Unwritten>>,
+    pub(crate) activations: Option<Vec<Activations>>,
     /// The name of a target that is there.
     pub(crate) base: Option<String>,
 }
@@ -101,6 +103,9 @@ impl Reader<'_> {
         let unwritten = file
             .unwritten
             .map(|rows| rows.into_iter().map(|row| self.unwritten(row)).collect::<Result<_, At>>());
+        let activations = file.activations.map(|rows| {
+            rows.into_iter().map(|row| self.activations(row)).collect::<Result<_, At>>()
+        });
         Ok(Parsed {
             summary: file.summary,
             kernels: file.kernels,
@@ -114,6 +119,7 @@ impl Reader<'_> {
             memory: memory.transpose()?,
             load: load.transpose()?,
             unwritten: unwritten.transpose()?,
+            activations: activations.transpose()?,
             base,
         })
     }
@@ -267,6 +273,24 @@ impl Reader<'_> {
         }
         let origin = self.origin(&span, row.source);
         Ok(Load { asks, texts, fails: row.fails, reason: row.reason.unwrap_or_default(), origin })
+    }
+
+    fn activations(&self, row: Spanned<ActivationsRow>) -> Result<Activations, At> {
+        let span = row.span();
+        let row = row.into_inner();
+        let infos = row.ops.iter().map(op_at).collect::<Result<Vec<_>, _>>()?;
+        let parse = |text: &Spanned<String>| {
+            ActivationTest::parse(text.get_ref()).map_err(|problem| (text.span(), problem))
+        };
+        Ok(Activations {
+            rule: row.rule,
+            ops: infos.iter().map(|info| info.code).collect(),
+            when: row.when.iter().map(parse).collect::<Result<_, _>>()?,
+            texts: row.when.into_iter().map(Spanned::into_inner).collect(),
+            prefer: row.prefer,
+            reason: row.reason,
+            origin: self.origin(&span, row.source),
+        })
     }
 
     fn unwritten(&self, row: Spanned<UnwrittenRow>) -> Result<Unwritten, At> {

@@ -1,5 +1,6 @@
 //! The rows of a target.
 
+use crate::facts::activation_test::ActivationTest;
 use crate::facts::condition::Condition;
 pub(crate) use crate::facts::file::{KernelSet, Outcome};
 pub use crate::facts::file::{Objective, Reading};
@@ -140,6 +141,22 @@ pub(crate) struct Unwritten {
     pub(crate) texts: Vec<String>,
     /// All where empty.
     pub(crate) kernels: Vec<KernelSet>,
+    pub(crate) reason: String,
+    pub(crate) origin: Origin,
+}
+
+/// Ops whose kernel had better not round its activations, though it can read the codes.
+#[derive(Clone, Debug)]
+pub(crate) struct Activations {
+    /// What it is called where it is told of.
+    pub(crate) rule: String,
+    /// Any where empty.
+    pub(crate) ops: Vec<i32>,
+    pub(crate) when: Vec<ActivationTest>,
+    /// The tests as they are written.
+    pub(crate) texts: Vec<String>,
+    /// What must matter most for it to count; anything where empty.
+    pub(crate) prefer: Vec<Objective>,
     pub(crate) reason: String,
     pub(crate) origin: Origin,
 }

@@ -38,6 +38,7 @@ pub struct Description {
     pub load: Vec<LoadDescription>,
     /// Ops whose result is not written where the model returns it.
     pub unwritten: Vec<UnwrittenDescription>,
+    pub activations: Vec<ActivationsDescription>,
 }
 
 /// What the target knows of an op, and the rows that decide about its weights: the first that fits.
@@ -171,6 +172,21 @@ pub struct UnwrittenDescription {
     pub origin: OriginDescription,
 }
 
+/// Ops that read their activations as they are.
+#[derive(Clone, Debug, Serialize)]
+#[allow(missing_docs)]
+pub struct ActivationsDescription {
+    pub rule: String,
+    /// Any where empty.
+    pub ops: Vec<&'static str>,
+    pub when: Vec<String>,
+    /// What must matter most; anything where empty.
+    pub prefer: Vec<Objective>,
+    pub reason: String,
+    #[serde(flatten)]
+    pub origin: OriginDescription,
+}
+
 /// Where a row stands and where it is from.
 #[derive(Clone, Debug, Serialize)]
 #[allow(missing_docs)]
@@ -245,6 +261,7 @@ pub fn describe(target: &Target) -> Description {
         memory: memory(target),
         load: load(target),
         unwritten: unwritten(target),
+        activations: activations(target),
     }
 }
 
@@ -316,6 +333,18 @@ fn unwritten(target: &Target) -> Vec<UnwrittenDescription> {
         ops: op_names(&row.ops),
         when: row.texts.clone(),
         kernels: row.kernels.iter().map(|kernels| kernels_name(*kernels)).collect(),
+        reason: row.reason.clone(),
+        origin: origin(&row.origin),
+    });
+    described.collect()
+}
+
+fn activations(target: &Target) -> Vec<ActivationsDescription> {
+    let described = target.activations.iter().map(|row| ActivationsDescription {
+        rule: row.rule.clone(),
+        ops: op_names(&row.ops),
+        when: row.texts.clone(),
+        prefer: row.prefer.clone(),
         reason: row.reason.clone(),
         origin: origin(&row.origin),
     });

@@ -28,13 +28,20 @@ pub(crate) fn litert() -> Arc<Target> {
 pub(crate) struct T {
     tensor: Tensor,
     constant: bool,
+    /// What it holds, where that matters.
+    values: Vec<f32>,
     /// Comes out of a Dequantize of a constant of this type.
     dequantized: Option<ElementType>,
 }
 
 /// A float32 activation.
 pub(crate) fn data(shape: &[i32]) -> T {
-    T { tensor: Tensor::new("t", Float32, shape), constant: false, dequantized: None }
+    T {
+        tensor: Tensor::new("t", Float32, shape),
+        constant: false,
+        values: Vec::new(),
+        dequantized: None,
+    }
 }
 
 /// A float32 constant.
@@ -45,6 +52,13 @@ pub(crate) fn constant(shape: &[i32]) -> T {
 impl T {
     pub(crate) fn ty(mut self, ty: ElementType) -> Self {
         self.tensor.ty = ty;
+        self
+    }
+
+    /// The value of each element, by its number.
+    pub(crate) fn holding(mut self, value: impl Fn(usize) -> f32) -> Self {
+        let elements = self.tensor.elements().unwrap() as usize;
+        self.values = (0..elements).map(value).collect();
         self
     }
 
@@ -154,8 +168,9 @@ impl Case {
                 sg.op(Op::new(OpKind::Builtin(ops::DEQUANTIZE)), &[Some(source)], &[id]);
                 return id;
             }
-            tensor.buffer =
-                if t.constant { pool.push(Bytes::from_static(&[1])) } else { BufferId::NONE };
+            let bytes: Vec<u8> = t.values.iter().flat_map(|value| value.to_le_bytes()).collect();
+            let bytes = if bytes.is_empty() { Bytes::from_static(&[1]) } else { bytes.into() };
+            tensor.buffer = if t.constant { pool.push(bytes) } else { BufferId::NONE };
             let id = sg.tensor(tensor);
             if !t.constant {
                 inputs.push(id);

@@ -1,0 +1,76 @@
+//! Ops that had better read their activations as they are.
+
+use crate::facts::activation_test::ActivationTest;
+use crate::facts::rows::{Activations, Objective};
+use crate::query::question::WeightOperand;
+use crate::target::Target;
+use tfq_ir::{OpKind, Tensor};
+
+/// Why an op had better not round its activations to 8 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ActivationRule<'t> {
+    /// What the rule is called.
+    pub name: &'t str,
+    /// Why, for a person.
+    pub reason: &'t str,
+}
+
+impl Target {
+    /// The rule by which an op that could read this float32 weight as codes had better have a
+    /// Dequantize before it, so that its activations are not rounded; `None` where rounding does
+    /// no harm as a rule, or the op rounds none. `is_first` says whether no op with weights lies
+    /// between the inputs of the model and this one; it is asked last.
+    ///
+    /// The rules are found without data, from 2 231 ops of 96 models, each measured alone.
+    pub fn exact_activations(
+        &self,
+        weight: WeightOperand<'_>,
+        prefer: Objective,
+        is_first: impl Fn() -> bool,
+    ) -> Option<ActivationRule<'_>> {
+        let WeightOperand { module, sg, op, slot } = weight;
+        let graph = module.subgraph(sg);
+        let OpKind::Builtin(code) = graph.op(op).kind else { return None };
+        let facts = self.facts_of(graph, op)?;
+        let rounds = facts.activation.is_some() && !facts.pass_through && !facts.all_or_none;
+        let id = graph.operand(op, slot).filter(|_| rounds && facts.weights.contains(&slot))?;
+        let (tensor, bytes) = (graph.tensor(id), module.constant(sg, id)?);
+        let holds = |test: &ActivationTest| match *test {
+            ActivationTest::NeverNegative => floats(bytes).all(|value| value >= 0.0),
+            ActivationTest::HalfZero => {
+                2 * floats(bytes).filter(|value| *value == 0.0).count() >= bytes.len() / 4
+            }
+            ActivationTest::AlongTime(least) => is_along_time(tensor, least),
+            ActivationTest::OneChannel => tensor.shape.last() == Some(&1),
+            ActivationTest::First => is_first(),
+            ActivationTest::RowAtMost(most) => {
+                row(tensor, self.channel_axis(graph, op, slot)).is_some_and(|row| row <= most)
+            }
+            ActivationTest::DelegatedAsFloat => self.takes_as_float(graph, op),
+        };
+        let applies = |row: &&Activations| {
+            (row.ops.is_empty() || row.ops.contains(&code))
+                && (row.prefer.is_empty() || row.prefer.contains(&prefer))
+                && row.when.iter().all(holds)
+        };
+        let row = self.activations.iter().find(applies)?;
+        Some(ActivationRule { name: &row.rule, reason: &row.reason })
+    }
+}
+
+fn floats(bytes: &[u8]) -> impl Iterator<Item = f32> {
+    bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes))
+}
+
+/// Filters are OHWI.
+fn is_along_time(filter: &Tensor, least: u64) -> bool {
+    let [_, height, width, channels] = *filter.shape else { return false };
+    height.min(width) == 1 && i64::from(height.max(width)) * i64::from(channels) >= least as i64
+}
+
+/// How many elements of a matrix, or of a batch of them, give one number.
+fn row(weight: &Tensor, channel_axis: Option<usize>) -> Option<u64> {
+    let matrix = weight.shape.len().checked_sub(2)?;
+    let axis = channel_axis.filter(|axis| *axis >= matrix)?;
+    u64::try_from(weight.shape[2 * matrix + 1 - axis]).ok()
+}

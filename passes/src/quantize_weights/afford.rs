@@ -1,0 +1,87 @@
+//! Which ops get float32 weights where that is quicker, with `prefer=balanced`.
+
+use super::constants::TensorsByBuffer;
+use super::fast::Fast;
+use super::form::WeightUse;
+use super::reading::Select;
+use crate::costs::PER_DEQUANTIZE;
+use tfq_ir::maps::{IndexMap, IndexSet};
+use tfq_ir::{BufferId, ElementType, OpId, SubgraphId};
+use tfq_target::Objective;
+
+/// The part of the smallest file, in thousandths, by which it may be larger for the sake of speed.
+const PER_MILLE: u64 = 15;
+/// So many bytes may be in any case.
+const ALWAYS: u64 = 2 << 10;
+
+impl Select<'_> {
+    /// Which ops get a Dequantize for speed.
+    pub(super) fn fast(
+        &self,
+        uses: &IndexMap<BufferId, Vec<WeightUse>>,
+        shown: &TensorsByBuffer,
+    ) -> Fast {
+        match self.prefer {
+            Objective::Size | Objective::Ram => Fast::None,
+            Objective::Latency => Fast::All,
+            // What is dequantised at each run makes nothing quicker.
+            Objective::Balanced if !self.target.keeps_dequantized() || !self.takes_ops => {
+                Fast::None
+            }
+            Objective::Balanced => Fast::Some(self.affordable(uses, shown)),
+        }
+    }
+
+    /// Those that save most work for a byte, as many as the file may grow for. Ops that get a
+    /// Dequantize in any case cost nothing here.
+    fn affordable(
+        &self,
+        uses: &IndexMap<BufferId, Vec<WeightUse>>,
+        shown: &TensorsByBuffer,
+    ) -> IndexSet<(SubgraphId, OpId)> {
+        let mut slow: Vec<(u64, u64, (SubgraphId, OpId))> = Vec::new();
+        for (buffer, uses) in uses {
+            let candidates = self.candidates(uses);
+            for u in uses {
+                if candidates.iter().any(|form| self.would_be_slow(u, form)) {
+                    let label = self.module.subgraph(u.sg).tensor(u.tensor).label().len() as u64;
+                    let copies = shown.get(buffer).map_or(1, Vec::len) as u64;
+                    let cost = (PER_DEQUANTIZE + 2 * label) * copies;
+                    slow.push((self.work(u), cost, (u.sg, u.op)));
+                }
+            }
+        }
+        let mut budget = (self.smallest(uses, shown) * PER_MILLE / 1000).max(ALWAYS);
+        slow.sort_by_key(|(work, cost, _)| std::cmp::Reverse(work / cost));
+        let mut chosen = IndexSet::default();
+        for (_, cost, op) in slow {
+            if let Some(left) = budget.checked_sub(cost) {
+                budget = left;
+                chosen.insert(op);
+            }
+        }
+        chosen
+    }
+
+    /// About how many bytes the constants take once all that can be is int8.
+    fn smallest(&self, uses: &IndexMap<BufferId, Vec<WeightUse>>, shown: &TensorsByBuffer) -> u64 {
+        let bytes = |buffer: &BufferId, tensors: &Vec<(SubgraphId, tfq_ir::TensorId)>| {
+            let (sg, id) = tensors[0];
+            let held = self.module.constant(sg, id).map_or(0, |bytes| bytes.len() as u64);
+            if uses.contains_key(buffer) { held / 4 } else { held }
+        };
+        shown.iter().map(|(buffer, tensors)| bytes(buffer, tensors)).sum()
+    }
+
+    /// Multiplications of the op at one run, where shapes tell.
+    fn work(&self, u: &WeightUse) -> u64 {
+        let graph = self.module.subgraph(u.sg);
+        let weight = graph.tensor(u.tensor);
+        let axis = self.target.channel_axis(graph, u.op, u.slot);
+        let channels = axis.and_then(|axis| weight.shape.get(axis)).map_or(1, |dim| (*dim).max(1));
+        let results = graph.results(u.op).first().map(|id| graph.tensor(*id));
+        let results = results.filter(|result| result.ty == ElementType::Float32);
+        let results = results.and_then(|result| result.elements()).unwrap_or(1);
+        weight.elements().unwrap_or(1) / channels as u64 * results
+    }
+}

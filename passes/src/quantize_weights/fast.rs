@@ -1,0 +1,26 @@
+//! Which ops are worth a Dequantize for the sake of speed.
+
+use tfq_ir::maps::IndexSet;
+use tfq_ir::{OpId, SubgraphId};
+
+/// Ops that are worth a Dequantize for the sake of speed.
+#[derive(Debug, Default)]
+pub(super) enum Fast {
+    /// None: something else matters.
+    #[default]
+    None,
+    /// All that it makes quicker.
+    All,
+    /// These: others would make the file too large.
+    Some(IndexSet<(SubgraphId, OpId)>),
+}
+
+impl Fast {
+    pub(super) fn has(&self, sg: SubgraphId, op: OpId) -> bool {
+        match self {
+            Self::None => false,
+            Self::All => true,
+            Self::Some(ops) => ops.contains(&(sg, op)),
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! What lies between the inputs of a model and an op.
+
+use std::cell::OnceCell;
+use tfq_ir::catalog::ops;
+use tfq_ir::maps::HashSet;
+use tfq_ir::{Module, OpId, Subgraph, SubgraphId, TensorId};
+use tfq_target::Target;
+
+/// Tensors that hold what an op with weights computed, or that may: found when first asked for.
+#[derive(Debug, Default)]
+pub(super) struct Behind(OnceCell<HashSet<(SubgraphId, TensorId)>>);
+
+impl Behind {
+    /// Whether the op reads nothing that an op with weights computed, and no state.
+    pub(super) fn is_first(
+        &self,
+        module: &Module,
+        target: &Target,
+        sg: SubgraphId,
+        op: OpId,
+    ) -> bool {
+        let behind = self.0.get_or_init(|| behind_weights(module, target));
+        let graph = module.subgraph(sg);
+        let read = graph.operands(op).into_iter().flatten();
+        read.filter(|id| module.constant(sg, *id).is_none())
+            .all(|id| !behind.contains(&(sg, id)) && !graph.tensor(id).is_variable)
+    }
+}
+
+fn behind_weights(module: &Module, target: &Target) -> HashSet<(SubgraphId, TensorId)> {
+    let mut behind = HashSet::default();
+    let called: HashSet<SubgraphId> = module
+        .subgraphs()
+        .flat_map(|(_, graph)| graph.ops().flat_map(|op| graph.op(op).subgraph_refs()))
+        .filter_map(|(_, number)| u32::try_from(number).ok().map(SubgraphId))
+        .collect();
+    for (sg, graph) in module.subgraphs() {
+        // Nobody looks at what callers hand over.
+        let unknown =
+            graph.inputs().iter().filter(|id| called.contains(&sg) || is_state(graph, **id));
+        behind.extend(unknown.map(|id| (sg, *id)));
+        for op in graph.ops() {
+            let is_weight = |slot: &u32| {
+                let id = graph.operand(op, *slot);
+                id.is_some_and(|id| module.constant(sg, dequantized(graph, id)).is_some())
+            };
+            let has_weights = target.weight_slots(graph, op).iter().any(is_weight);
+            let reads_behind =
+                || graph.operands(op).into_iter().flatten().any(|id| behind.contains(&(sg, id)));
+            if has_weights || reads_behind() || !graph.op(op).subgraph_refs().is_empty() {
+                behind.extend(graph.results(op).into_iter().map(|id| (sg, id)));
+            }
+        }
+    }
+    behind
+}
+
+/// What a Dequantize makes the tensor of, or the tensor itself.
+fn dequantized(graph: &Subgraph, id: TensorId) -> TensorId {
+    let producer = graph.producer(id).map(|(op, _)| op);
+    let dequantize = producer.filter(|op| graph.op(*op).kind.is(ops::DEQUANTIZE));
+    dequantize.and_then(|op| graph.operand(op, 0)).unwrap_or(id)
+}
+
+/// What a streaming model returns to get it back with the next input: an input of several that an
+/// output has the type and shape of.
+fn is_state(graph: &Subgraph, input: TensorId) -> bool {
+    let (tensor, several) = (graph.tensor(input), graph.inputs().len() > 1);
+    let alike = |output: &TensorId| {
+        let output = graph.tensor(*output);
+        output.ty == tensor.ty && output.shape == tensor.shape
+    };
+    several && graph.outputs().iter().any(alike)
+}
