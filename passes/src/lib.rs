@@ -55,8 +55,9 @@ pub use hybrid_eligibility::HybridEligibility;
 pub use insert_dequant::InsertDequant;
 pub use merge_equal_buffers::MergeEqualBuffers;
 pub use quantize_weights::{
-    Compat, CustomOp, CustomOps, OpList, Priority, QuantizeWeights, QuantizedOperands, ScalesPer,
-    WeightType,
+    Alternative, Compat, CustomOp, CustomOps, Globs, OpList, PlannedConstant, PlannedReader,
+    PlannedTensor, Priority, QuantizeWeights, QuantizedOperands, Reads, ScalesPer, WantsPlan,
+    WeightPlan, WeightType,
 };
 pub use remove_identities::RemoveIdentities;
 pub use trigger_failure::{FailureKind, TriggerFailure};

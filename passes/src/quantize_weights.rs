@@ -1,4 +1,5 @@
 mod afford;
+mod candidate;
 mod constants;
 mod encode;
 mod families;
@@ -8,18 +9,21 @@ mod form;
 mod front;
 mod legacy;
 mod options;
-mod plan;
 mod reading;
+mod record;
+mod replay;
 mod rest;
 mod select;
 mod spoil;
+mod weight_plan;
 
 use encode::{Encoded, code_bytes, encode};
 use float16::Widened;
 use form::{Group, NotedVerdict, Selection, WeightUse};
 pub use options::{
-    Compat, CustomOp, CustomOps, OpList, Priority, QuantizedOperands, ScalesPer, WeightType,
+    Compat, CustomOp, CustomOps, Globs, OpList, Priority, QuantizedOperands, ScalesPer, WeightType,
 };
+use reading::Select;
 use std::fmt;
 use tfq_ir::maps::IndexSet;
 use tfq_ir::{
@@ -28,6 +32,9 @@ use tfq_ir::{
 };
 use tfq_numeric::Room;
 use tfq_pass::{HYBRID_NOTE, Pass, PassError, REASON_NOTE, SLOTS_NOTE, Session, declare_pass};
+pub use weight_plan::{
+    Alternative, PlannedConstant, PlannedReader, PlannedTensor, Reads, WantsPlan, WeightPlan,
+};
 
 declare_pass! {
     contract: Quantizing, scope: Module;
@@ -104,6 +111,9 @@ declare_pass! {
         pub hybrid: bool = true,
         /// Ops, by their names in the schema, that get a Dequantize instead of reading int8.
         pub deny: OpList = OpList::default(),
+        /// Names of tensors that stay as they are, and kinds or names of results of ops whose
+        /// weights do; `*` stands for any text. Not looked at with `compat=toco`.
+        pub keep: Globs = Globs::default(),
         /// Custom ops with weights: their names, operand indices of the weights, and `hybrid`
         /// where they read int8 themselves. For example `MyOp:1:2:hybrid,Other:0`.
         pub custom_ops: CustomOps = CustomOps::default(),
@@ -130,36 +140,48 @@ declare_pass! {
 
 impl Pass for QuantizeWeights {
     fn run(&self, session: &mut Session<'_>) -> Result<(), PassError> {
-        let (selection, widened) = match self.compat {
-            Compat::None => {
-                let widened = self.widened(session);
-                (select::select(self, session, widened.as_ref()), widened)
-            }
-            Compat::Toco => (legacy::select(self, session), None),
+        let widened = match self.compat {
+            Compat::None => self.widened(session),
+            Compat::Toco => None,
         };
-        let Selection { groups, verdicts } = selection;
+        let selection = match (session.resource::<WeightPlan>(), self.compat) {
+            (Some(plan), _) => replay::select(self, session, widened.as_ref(), plan)?,
+            (None, Compat::None) => select::select(self, session, widened.as_ref()),
+            (None, Compat::Toco) => legacy::select(self, session),
+        };
+        let mut plan = session
+            .resource::<WantsPlan>()
+            .map(|_| Select::new(self, session, widened.as_ref()).plan_of_all(&selection));
+        let Selection { groups, verdicts, .. } = selection;
         self.note_verdicts(&verdicts, session)?;
         let mut replaced = Vec::new();
         let mut zeros = SharedLists::default();
         let shown = widened.as_ref().map_or(session.model(), |widened| &widened.module);
         let mut room = Room::for_results(groups.iter().map(|group| code_bytes(shown, group)));
         // Each is let go of once it is done, so that what becomes of it takes its place.
-        for group in groups {
+        for (n, group) in groups.into_iter().enumerate() {
+            let planned = plan.as_mut().map(|plan| &mut plan.constants[n]);
             if self.compat == Compat::Toco {
                 self.tell_of_growth(&group, &verdicts, session);
             }
-            replaced.extend(self.quantize(
-                &group,
-                widened.as_ref(),
-                &mut zeros,
-                &mut room,
-                session,
-            )?);
+            let mut encoder =
+                Encoder { widened: widened.as_ref(), zeros: &mut zeros, room: &mut room, planned };
+            replaced.extend(self.quantize(&group, &mut encoder, session)?);
         }
+        plan.into_iter().for_each(|plan| session.produce(plan));
         session.apply(Edit::Release(replaced))?;
         rest::tell(self, session);
         Ok(())
     }
+}
+
+/// What the codes of all constants are made with.
+struct Encoder<'a> {
+    widened: Option<&'a Widened>,
+    zeros: &'a mut SharedLists<i64>,
+    room: &'a mut Room,
+    /// Where the plan tells of the constant.
+    planned: Option<&'a mut PlannedConstant>,
 }
 
 impl QuantizeWeights {
@@ -200,7 +222,8 @@ impl QuantizeWeights {
         };
         let dequantized = u64::from(!group.uses.iter().all(reads_codes));
         let tensor = module.subgraph(sg).tensor(first);
-        let (saved, cost) = plan::balance(&group.form, tensor, group.tensors.len(), dequantized);
+        let (saved, cost) =
+            candidate::balance(&group.form, tensor, group.tensors.len(), dequantized);
         if saved <= cost {
             let place = module.tensor_place(sg, first);
             let told = format!(
@@ -217,23 +240,28 @@ impl QuantizeWeights {
     fn quantize(
         &self,
         group: &Group,
-        widened: Option<&Widened>,
-        zeros: &mut SharedLists<i64>,
-        room: &mut Room,
+        encoder: &mut Encoder<'_>,
         session: &mut Session<'_>,
     ) -> Result<Option<BufferId>, PassError> {
+        let widened = encoder.widened;
         let module = session.model();
         let (sg, first) = group.tensors[0];
         let seen = widened.map_or(module, |widened| &widened.module);
         let shown = seen.subgraph(sg).tensor(first).buffer;
         let widened = widened.filter(|widened| widened.readers(shown).is_some());
-        let encoded = match encode(seen, group, zeros, room) {
+        let encoded = match encode(seen, group, encoder.zeros, encoder.room) {
             Ok(encoded) => encoded,
             Err(reason) => {
+                if let Some(planned) = &mut encoder.planned {
+                    planned.refused(reason.rule, &reason.message);
+                }
                 session.missed(reason.rule, module.tensor_place(sg, first), reason.message);
                 return Ok(None);
             }
         };
+        if let Some(planned) = &mut encoder.planned {
+            planned.encoded(seen, group, &encoded);
+        }
         let (old, new) = match widened {
             Some(_) => (encoded.old_bytes / 2, encoded.data.len() as u64),
             None => (encoded.old_bytes, encoded.data.len() as u64),

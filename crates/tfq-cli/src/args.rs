@@ -2,7 +2,7 @@
 
 use super::debug::Debug;
 use super::emit::Emit;
-use super::model::{Constants, PreferArg, ReadArgs};
+use super::model::{Constants, ReadArgs, Ways};
 use super::tool;
 use clap::builder::StyledStr;
 use clap::{CommandFactory, Parser, Subcommand};
@@ -39,9 +39,13 @@ pub(crate) struct Args {
     #[arg(long, default_value = "litert", value_name = "TARGET")]
     pub(crate) target: OsString,
 
-    /// What to weigh against size, in the default pipeline [default: what suits the target]
-    #[arg(long, value_enum, value_name = "WHAT", conflicts_with_all = ["passes", "pipeline"])]
-    pub(crate) prefer: Option<PreferArg>,
+    #[command(flatten)]
+    pub(crate) ways: Ways,
+
+    /// Print what is decided about each weight and why, as a table or as --plan=json or --plan=toml;
+    /// or do what the plan in a file says
+    #[arg(long, value_name = "FORM|FILE", num_args = 0..=1, require_equals = true, default_missing_value = "table")]
+    pub(crate) plan: Option<OsString>,
 
     #[command(flatten)]
     pub(crate) overwrite: super::outputs::Overwrite,

@@ -51,6 +51,7 @@ mod misspelt;
 mod model;
 mod optimize;
 mod outputs;
+mod plan;
 mod print;
 mod progress;
 mod reduce;

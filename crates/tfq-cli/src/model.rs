@@ -351,13 +351,52 @@ impl PreferArg {
     }
 }
 
-/// The default pipeline, told what to prefer if the user says so.
-pub(crate) fn default_pipeline(prefer: Option<PreferArg>) -> String {
-    let Some(prefer) = prefer else { return "default".to_owned() };
+/// How the default pipeline is to store weights.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct Ways {
+    /// What to weigh against size, in the default pipeline [default: what suits the target]
+    #[arg(long, value_enum, value_name = "WHAT", conflicts_with_all = ["passes", "pipeline"])]
+    pub(crate) prefer: Option<PreferArg>,
+
+    /// Store weights as float16 and not as int8, in the default pipeline
+    #[arg(long, conflicts_with_all = ["passes", "pipeline"])]
+    pub(crate) float16: bool,
+
+    /// Let no op read int8 weights itself: each gets a Dequantize, in the default pipeline
+    #[arg(long, conflicts_with_all = ["passes", "pipeline", "float16"])]
+    pub(crate) weight_only: bool,
+
+    /// Leave tensors of this name as they are, and weights of ops of this kind or with a result of
+    /// this name, in the default pipeline; * stands for any text
+    #[arg(long, value_name = "GLOB", conflicts_with_all = ["passes", "pipeline"])]
+    pub(crate) keep: Vec<String>,
+}
+
+impl Ways {
+    /// As options of `quantize-weights`.
+    fn options(&self) -> Vec<String> {
+        let mut options = Vec::new();
+        options.extend(self.prefer.map(|prefer| format!("prefer={}", prefer.name())));
+        options.extend(self.float16.then(|| "type=float16".to_owned()));
+        options.extend(self.weight_only.then(|| "hybrid=off".to_owned()));
+        if !self.keep.is_empty() {
+            let names = self.keep.join(",").replace('\\', "\\\\").replace('"', "\\\"");
+            options.push(format!("keep=\"{names}\""));
+        }
+        options
+    }
+}
+
+/// The default pipeline, told how to store weights if the user says so.
+pub(crate) fn default_pipeline(ways: &Ways) -> String {
+    let options = ways.options();
+    if options.is_empty() {
+        return "default".to_owned();
+    }
     let default = tool::registry().pipeline("default");
     let steps = default.into_iter().flat_map(|default| &default.steps);
     let steps = steps.map(|(pass, _)| match &**pass {
-        "quantize-weights" => format!("{pass}{{prefer={}}}", prefer.name()),
+        "quantize-weights" => format!("{pass}{{{}}}", options.join(" ")),
         _ => pass.to_string(),
     });
     steps.collect::<Vec<_>>().join(",")

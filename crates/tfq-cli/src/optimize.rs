@@ -7,6 +7,7 @@ use super::diagnostics::{Failure, named};
 use super::emit::Form;
 use super::model::Files;
 use super::outputs::{self, Inputs, Outputs};
+use super::plan::{self, PlanArg};
 use super::shown::Shown;
 use super::{list, misspelt, model, progress, replay, summary, timing, tool};
 use std::ffi::{OsStr, OsString};
@@ -115,6 +116,9 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         edits,
     };
     let told = report(args, &summary).map_err(output_failure);
+    if let Some(form) = args.plan.as_deref().and_then(|plan| PlanArg::of(plan).form()) {
+        plan::print(form, &optimized.report)?.map_err(output_failure)?;
+    }
     // The command ends here. To take a large graph apart node by node takes longer than to write
     // it.
     std::mem::forget(optimized);
@@ -149,6 +153,13 @@ impl<'a> Job<'a> {
             let other = if args.json { "--json" } else { "the model" };
             let message = format!("the edits and {other} would both go to standard output");
             return Err(Failure::usage(&message, "give --edits the name of a file"));
+        }
+        if args.plan.as_deref().and_then(|plan| PlanArg::of(plan).form()).is_some()
+            && (args.json || output.is_some_and(model::is_standard_output))
+        {
+            let other = if args.json { "--json" } else { "the model" };
+            let message = format!("the plan and {other} would both go to standard output");
+            return Err(Failure::usage(&message, "leave out one of them"));
         }
         if let Some(pass) = args.remarks.as_deref().filter(|pass| !pass.is_empty()) {
             list::find(pass)?;
@@ -217,7 +228,8 @@ fn reproducer(file: &Path) -> Result<(Reproducer, Pipeline), Failure> {
 fn inputs(args: &Args) -> Inputs {
     let model = args.input.as_ref().map(|input| args.reading.files(input)).unwrap_or_default();
     let target = model::file_of_target(&args.target);
-    let others = [args.pipeline.clone(), args.debug.run_reproducer.clone(), target];
+    let plan = args.plan.as_deref().and_then(|plan| PlanArg::of(plan).file().map(PathBuf::from));
+    let others = [args.pipeline.clone(), args.debug.run_reproducer.clone(), target, plan];
     let others = others.into_iter().flatten().chain(args.verify.files()).collect();
     Inputs { model, others, ..Inputs::default() }
 }
@@ -235,8 +247,8 @@ fn hints(args: &Args, target: &Target) -> Vec<(&'static str, String)> {
     let smaller = || "--prefer=size weighs the file alone".to_owned();
     let dequantizes = |ty| target.dequantize_supports(ty, Granularity::PerTensor);
     let takes_halves = dequantizes(ElementType::Float16) && !dequantizes(ElementType::Int8);
-    let is_for_size =
-        args.prefer.is_some() || matches!(target.prefer(), Objective::Size | Objective::Balanced);
+    let is_for_size = args.ways.prefer.is_some()
+        || matches!(target.prefer(), Objective::Size | Objective::Balanced);
     let halves = takes_halves.then(|| ("no kernel", halves()));
     let smaller = (!is_for_size).then(|| ("better float32", smaller()));
     halves.into_iter().chain(smaller).collect()
@@ -275,6 +287,9 @@ fn optimizer(args: &Args, pipeline: Pipeline, target: &OsStr) -> Result<Optimize
     optimizer.allow_unloadable = args.allow_unloadable;
     optimizer.lower.placement = args.constants.into();
     optimizer.run_options.keep_edits = args.edits().is_some();
+    if let Some(plan) = &args.plan {
+        PlanArg::of(plan).prepare(&mut optimizer)?;
+    }
     optimizer.run_options.explain = args.remarks.is_some();
     optimizer.run_options.why.clone_from(&args.debug.why);
     optimizer.run_options.missed_only = args.remarks.is_none() && args.debug.why.is_none();
@@ -292,7 +307,7 @@ fn pipeline(args: &Args) -> Result<Pipeline, Failure> {
         Some(file) => (named(file), model::read_settings(file)?),
         None => (
             "--passes".to_owned(),
-            args.passes.clone().unwrap_or_else(|| model::default_pipeline(args.prefer)),
+            args.passes.clone().unwrap_or_else(|| model::default_pipeline(&args.ways)),
         ),
     };
     model::pipeline(&place, &text)

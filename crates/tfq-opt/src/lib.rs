@@ -417,7 +417,7 @@ pub mod pass {
         OptionKind, OptionValue, OptionValues, Pass, PassDescriptor, PassError, PassInfo,
         PassReport, PassScope, Pipeline, PipelineError, Registry, RegistryError, Remark,
         RemarkKind, Report, RuleCount, RunCheck, RunError, RunOptions, Session, Span, SpanKind,
-        Step, Timeline, Unloadable, Unrunnable, Why, analysis, check_loadable,
+        Step, Timeline, Unloadable, Unrunnable, Values, Why, analysis, check_loadable,
         check_loadable_since, check_runnable, declare_pass, invariant, option_enum, pass_fn,
         rewrite, run,
     };
@@ -442,16 +442,33 @@ pub mod pass {
 ///     .with(EliminateDeadOps {})
 ///     .with(EliminateDeadBuffers {})
 ///     .with(AnnotateDequantCache::default());
-/// assert!(Optimizer::new(pipeline).run(&file[..])?.to_vec()?.len() < file.len());
+/// let mut optimizer = Optimizer::new(pipeline);
+/// // The plan says how each weight is stored and read, and why.
+/// optimizer.run_options.resources.insert(WantsPlan);
+/// let optimized = optimizer.run(&file[..])?;
+/// assert!(optimized.to_vec()?.len() < file.len());
+/// let plan = optimized.report.products.get::<WeightPlan>().expect("a pass planned weights");
+/// let weight: &PlannedConstant = &plan.constants[0];
+/// let tensor: &PlannedTensor = &weight.tensors[0];
+/// let reader: &PlannedReader = &weight.readers[0];
+/// assert_eq!((tensor.subgraph, reader.reads), (0, Reads::Dequantize));
+/// let why_not: Vec<&Alternative> = weight.alternatives.iter().collect();
+/// assert!(why_not.is_empty());
+///
+/// // A plan that was kept is followed to the same bytes.
+/// let mut again = optimizer.clone();
+/// again.run_options.resources.insert(plan.clone());
+/// assert_eq!(again.run(&file[..])?.to_vec()?, optimized.to_vec()?);
 /// # Ok(())
 /// # }
 /// ```
 pub mod passes {
     pub use tfq_passes::{
-        AnnotateDequantCache, CancelQuantizeDequantize, Compat, CustomOp, CustomOps,
-        EliminateDeadBuffers, EliminateDeadOps, FoldConstants, HybridEligibility, InsertDequant,
-        MergeEqualBuffers, OpList, Priority, QuantizeWeights, QuantizedOperands, RemoveIdentities,
-        ScalesPer, WeightType, all, builtin, pipelines,
+        Alternative, AnnotateDequantCache, CancelQuantizeDequantize, Compat, CustomOp, CustomOps,
+        EliminateDeadBuffers, EliminateDeadOps, FoldConstants, Globs, HybridEligibility,
+        InsertDequant, MergeEqualBuffers, OpList, PlannedConstant, PlannedReader, PlannedTensor,
+        Priority, QuantizeWeights, QuantizedOperands, Reads, RemoveIdentities, ScalesPer,
+        WantsPlan, WeightPlan, WeightType, all, builtin, pipelines,
     };
 }
 

@@ -20,6 +20,7 @@ mod runnable;
 mod session;
 mod timeline;
 mod touched;
+mod values;
 
 pub use analysis::eligibility::{
     Cost, Eligibility, HYBRID_NOTE, REASON_NOTE, SLOTS_NOTE, Verdicts, cost,
@@ -41,6 +42,7 @@ pub use remarks::{Answer, NearMiss, Remark, RemarkKind};
 pub use runnable::{HeldVerdicts, RunCheck, Unrunnable, check_runnable};
 pub use session::Session;
 pub use timeline::{Span, SpanKind, Timeline};
+pub use values::Values;
 
 /// For `declare_pass!` only.
 #[doc(hidden)]

@@ -17,7 +17,7 @@ use crate::contract;
 use crate::invariant::Invariant;
 use crate::pipeline::{Node, Pipeline, Step};
 use crate::remarks::Told;
-use crate::session::Session;
+use crate::session::{Asked, Session};
 use crate::timeline::{SpanKind, Timeline};
 use report::{applied_by_label, constant_bytes};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -225,14 +225,24 @@ impl<F: FnMut(Event<'_>)> Manager<'_, F> {
         let tensor = why.map(|why| why.tensor.as_str());
         module.set_pass(Some(step.name.as_str().into()));
         let span = self.timeline.begin(SpanKind::Pass, step.name.clone());
-        let (analyses, explain) = (&mut self.analyses, self.options.explain);
+        let (explain, resources) = (self.options.explain, &self.options.resources);
+        let asked = Asked { explain, why: tensor, resources };
         let told = Told::new(self.options.missed_only);
-        let mut session = Session::new(module, self.target, analyses, only, explain, tensor, told);
+        let mut session = Session::new(module, self.target, &mut self.analyses, only, asked, told);
         // The module is put back to what it was where the pass fails, so that nothing half
         // done is ever seen.
         let outcome = catch_unwind(AssertUnwindSafe(|| step.pass.run(&mut session)));
-        let Told { remarks, unkept, statistics, candidates, nearest, answers, refusals, .. } =
-            session.into_told();
+        let Told {
+            remarks,
+            unkept,
+            statistics,
+            candidates,
+            nearest,
+            answers,
+            refusals,
+            products,
+            ..
+        } = session.into_told();
         for computed in self.analyses.computed.drain(..) {
             self.timeline.add(SpanKind::Analysis, computed.name, computed.start, computed.time);
         }
@@ -244,6 +254,7 @@ impl<F: FnMut(Event<'_>)> Manager<'_, F> {
             Ok(Err(source)) => return Err(RunError::Pass { pass: pass(), source }),
             Ok(Ok(())) => (),
         }
+        self.report.products.extend(products);
         let mut report = PassReport {
             name: pass(),
             patches: module.journal().len() - before.journal().len(),
@@ -310,15 +321,9 @@ impl<F> Manager<'_, F> {
         module.forget_edits();
         let start = module.clone();
         let mut analyses = Analyses::default();
-        let mut session = Session::new(
-            &mut module,
-            self.target,
-            &mut analyses,
-            only,
-            false,
-            None,
-            Told::new(true),
-        );
+        let asked = Asked { explain: false, why: None, resources: &self.options.resources };
+        let told = Told::new(true);
+        let mut session = Session::new(&mut module, self.target, &mut analyses, only, asked, told);
         // It need not get as far as before: what it did until then is what counts.
         let _ = catch_unwind(AssertUnwindSafe(|| step.pass.run(&mut session)));
         breaking_patch(&start, &module)

@@ -1,5 +1,6 @@
 //! What passes tell: what they did at a place, what they left, and why.
 
+use crate::values::Values;
 use std::borrow::Cow;
 use tfq_ir::maps::{IndexMap, IndexSet};
 use tfq_ir::visible;
@@ -66,6 +67,7 @@ pub(crate) struct Told {
     pub(crate) candidates: u64,
     pub(crate) refusals: IndexMap<Cow<'static, str>, usize>,
     pub(crate) answers: IndexSet<Answer>,
+    pub(crate) products: Values,
 }
 
 /// What is told names tensors and ops as the file does; none of that may act on a terminal.

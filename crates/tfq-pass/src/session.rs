@@ -3,7 +3,8 @@
 use crate::analysis::{Analyses, Analysis, AnalysisInput, Change};
 use crate::error::PassError;
 use crate::remarks::{Remark, RemarkKind, Told};
-use std::any::TypeId;
+use crate::values::Values;
+use std::any::{Any, TypeId};
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::fmt::Display;
@@ -72,12 +73,20 @@ pub struct Session<'a> {
     module: &'a mut Module,
     target: &'a Target,
     only: Option<SubgraphId>,
-    explain: bool,
-    why: Option<&'a str>,
+    asked: Asked<'a>,
     analyses: RefCell<&'a mut Analyses>,
     preserved: Vec<TypeId>,
     calls: RefCell<Option<Calls>>,
     told: RefCell<Told>,
+}
+
+/// What the caller wants to know of a pass, and has for it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked<'a> {
+    pub(crate) explain: bool,
+    /// The tensor that the user asked about.
+    pub(crate) why: Option<&'a str>,
+    pub(crate) resources: &'a Values,
 }
 
 impl<'a> Session<'a> {
@@ -86,16 +95,14 @@ impl<'a> Session<'a> {
         target: &'a Target,
         analyses: &'a mut Analyses,
         only: Option<SubgraphId>,
-        explain: bool,
-        why: Option<&'a str>,
+        asked: Asked<'a>,
         told: Told,
     ) -> Self {
         Self {
             module,
             target,
             only,
-            explain,
-            why,
+            asked,
             analyses: RefCell::new(analyses),
             preserved: Vec::new(),
             calls: RefCell::default(),
@@ -239,7 +246,17 @@ impl<'a> Session<'a> {
 
     /// Whether remarks on every rule and op are wanted, which cost more than the rules.
     pub fn explains(&self) -> bool {
-        self.explain
+        self.asked.explain
+    }
+
+    /// What the caller gives to passes of this type: data, measurements, decisions.
+    pub fn resource<T: Any>(&self) -> Option<&'a T> {
+        self.asked.resources.get()
+    }
+
+    /// Hands something to the caller, in the place of what passes before handed over of this type.
+    pub fn produce<T: Any + Send + Sync>(&self, value: T) {
+        self.told.borrow_mut().products.insert(value);
     }
 }
 
@@ -272,7 +289,7 @@ impl Session<'_> {
 
     /// Whether it is told too where rules do not match.
     pub fn tells_of_misses(&self) -> bool {
-        self.explain || self.why.is_some()
+        self.asked.explain || self.asked.why.is_some()
     }
 
     /// Whether the user asked about one of these tensors.
@@ -282,7 +299,7 @@ impl Session<'_> {
         mut tensors: impl Iterator<Item = TensorId>,
     ) -> bool {
         let graph = self.module.subgraph(sg);
-        self.why.is_some_and(|name| tensors.any(|id| graph.tensor(id).is_called(name)))
+        self.asked.why.is_some_and(|name| tensors.any(|id| graph.tensor(id).is_called(name)))
     }
 
     pub(crate) fn answer(&self, rule: Cow<'static, str>, place: String, outcome: String) {

@@ -1,5 +1,6 @@
 //! What is chosen: which constants get which form, and how ops are to read them.
 
+use super::weight_plan::Alternative;
 use tfq_ir::{ElementType, Module, OpId, SubgraphId, TensorId};
 use tfq_numeric::{NonFinite, ScaleRule};
 use tfq_target::{Granularity, WeightForm, WeightOperand};
@@ -9,6 +10,18 @@ use tfq_target::{Granularity, WeightForm, WeightOperand};
 pub(super) struct Selection {
     pub(super) groups: Vec<Group>,
     pub(super) verdicts: Vec<NotedVerdict>,
+    /// What stays as it is, where somebody wants the plan.
+    pub(super) left: Vec<Left>,
+}
+
+/// A constant that stays as it is.
+#[derive(Debug)]
+pub(super) struct Left {
+    pub(super) tensors: Vec<(SubgraphId, TensorId)>,
+    pub(super) uses: Vec<WeightUse>,
+    pub(super) rule: &'static str,
+    pub(super) message: String,
+    pub(super) alternatives: Vec<Alternative>,
 }
 
 /// A constant to be quantised: every tensor that shows it, and how.
@@ -21,6 +34,8 @@ pub(super) struct Group {
     pub(super) note: Option<String>,
     /// What `asymmetric_quantize_inputs` becomes on the ops that read it directly.
     pub(super) asymmetric: Vec<(SubgraphId, OpId, bool)>,
+    /// Forms that it did not get, where somebody wants the plan.
+    pub(super) alternatives: Vec<Alternative>,
 }
 
 /// The form that a constant gets.
@@ -61,6 +76,14 @@ impl WeightUse {
 }
 
 impl Form {
+    /// The axis that has a scale for each index.
+    pub(super) fn axis(&self) -> Option<usize> {
+        match self {
+            Self::PerChannel { axis, .. } | Self::StatedRanges { axis, .. } => Some(*axis),
+            Self::Float16 { .. } | Self::PerTensor { .. } => None,
+        }
+    }
+
     pub(super) fn bytes_per_element(&self) -> u64 {
         match self {
             Self::Float16 { .. } => 2,

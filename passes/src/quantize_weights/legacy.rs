@@ -8,10 +8,10 @@
 //! that are not finite or sparse stay float32; inputs and outputs keep their names and types.
 
 use super::QuantizeWeights;
+use super::candidate::no_more_ops;
 use super::constants::{held_as_float, is_float_constant, shown};
 use super::form::{Form, Group, NotedVerdict, Selection, WeightUse};
 use super::options::{ScalesPer, WeightType};
-use super::plan::no_more_ops;
 use std::sync::Arc;
 use tfq_ir::maps::{HashMap, HashSet, IndexMap, IndexSet};
 use tfq_ir::{BufferId, ElementType, Module, OpId, OpKind, SubgraphId, Tensor, TensorId, counted};
@@ -50,7 +50,7 @@ pub(super) fn select(pass: &QuantizeWeights, session: &Session<'_>) -> Selection
             group
         })
         .collect();
-    Selection { groups, verdicts }
+    Selection { groups, verdicts, left: Vec::new() }
 }
 
 fn hybrid_ops(verdicts: &[NotedVerdict]) -> HashSet<(SubgraphId, OpId)> {
@@ -153,7 +153,8 @@ impl Legacy<'_> {
             };
             let tensors = shown[&buffer].iter().copied().filter(same);
             let tensors = tensors.collect();
-            Group { tensors, form: form(&first), uses, note: None, asymmetric: Vec::new() }
+            let (asymmetric, alternatives) = Default::default();
+            Group { tensors, form: form(&first), uses, note: None, asymmetric, alternatives }
         };
         found.into_iter().map(group).collect()
     }

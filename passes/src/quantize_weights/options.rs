@@ -1,5 +1,6 @@
 //! The types of the options.
 
+use globset::{Glob, GlobSet, GlobSetBuilder};
 use tfq_ir::OpKind;
 use tfq_ir::catalog::op_by_name;
 use tfq_pass::{OptionKind, OptionValue};
@@ -100,6 +101,38 @@ impl OptionValue for OpList {
 
     fn text(&self) -> String {
         self.0.iter().map(OpKind::name).collect::<Vec<_>>().join(",")
+    }
+}
+
+/// Patterns of names, separated by commas; `*` stands for any text and `?` for one character.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Globs(pub Vec<String>);
+
+impl Globs {
+    /// Which of the patterns the name is one of.
+    pub(super) fn matcher(&self) -> GlobSet {
+        let mut all = GlobSetBuilder::new();
+        self.0.iter().filter_map(|glob| Glob::new(glob).ok()).for_each(|glob| _ = all.add(glob));
+        all.build().unwrap_or_default()
+    }
+}
+
+impl OptionValue for Globs {
+    fn kind() -> OptionKind {
+        OptionKind::Text("GLOB,...".into())
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let globs = text.split(',').map(str::trim).filter(|glob| !glob.is_empty());
+        let checked = globs.map(|glob| match Glob::new(glob) {
+            Ok(_) => Ok(glob.to_owned()),
+            Err(error) => Err(format!("`{glob}` is no pattern: {}", error.kind())),
+        });
+        checked.collect::<Result<_, _>>().map(Self)
+    }
+
+    fn text(&self) -> String {
+        self.0.join(",")
     }
 }
 

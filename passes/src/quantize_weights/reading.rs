@@ -4,9 +4,10 @@ use super::QuantizeWeights;
 use super::constants::slots;
 use super::fast::Fast;
 use super::float16::Widened;
-use super::form::{Form, WeightUse};
+use super::form::{Form, Left, WeightUse};
 use super::front::Behind;
 use super::options::WeightType;
+use std::cell::RefCell;
 use tfq_ir::maps::IndexSet;
 use tfq_ir::{Module, OpId, SubgraphId, TensorId};
 use tfq_target::{ActivationRule, Granularity, Objective, Target, WeightForm};
@@ -28,6 +29,9 @@ pub(super) struct Select<'a> {
     /// Float16 biases that become float32 for what was selected so far, which later ones get for
     /// nothing.
     pub(super) biases: IndexSet<(SubgraphId, TensorId)>,
+    /// What stays as it is, where somebody wants the plan.
+    pub(super) left: RefCell<Vec<Left>>,
+    pub(super) wants_plan: bool,
 }
 
 impl Select<'_> {
@@ -59,6 +63,17 @@ impl Select<'_> {
     /// How the op would read the constant in this form: without a Dequantize in front, and then
     /// whether XNNPACK takes the op; or why not.
     pub(super) fn reads(&self, u: &WeightUse, form: &Form) -> Result<bool, String> {
+        let delegated = self.runs(u, form)?;
+        let graph = self.module.subgraph(u.sg);
+        let copies = self.target.facts_of(graph, u.op).is_none_or(|facts| facts.pass_through);
+        match self.declined(u, &form.stored(), delegated).filter(|_| !copies) {
+            Some(reason) => Err(reason),
+            None => Ok(delegated),
+        }
+    }
+
+    /// The same, where nothing but what kernels can do counts.
+    pub(super) fn runs(&self, u: &WeightUse, form: &Form) -> Result<bool, String> {
         let graph = self.module.subgraph(u.sg);
         if !self.may_be_hybrid(u.sg, u.op) {
             return Err(String::new());
@@ -87,10 +102,7 @@ impl Select<'_> {
             self.target.hybrid(u.operand(self.module), &form)
         };
         match verdict {
-            tfq_target::Verdict::Hybrid { delegated } => match self.declined(u, &form, delegated) {
-                Some(reason) => Err(reason),
-                None => Ok(delegated),
-            },
+            tfq_target::Verdict::Hybrid { delegated } => Ok(delegated),
             tfq_target::Verdict::Dequantize { reason } => Err(reason),
         }
     }

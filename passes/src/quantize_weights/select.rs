@@ -1,13 +1,19 @@
 //! Which constants are quantised, and in which form.
 
 use super::QuantizeWeights;
+use super::afford::Fast;
+use super::candidate::{Candidate, Objection, no_more_ops};
 use super::constants::{held_as_float, is_float_constant, just_one, shown, weight_below};
 use super::float16::Widened;
-use super::form::{Form, Group, NotedVerdict, Selection, WeightUse};
+use super::form::{Form, Group, Left, NotedVerdict, Selection, WeightUse};
+use super::front::Behind;
 use super::options::{ScalesPer, WeightType};
-use super::plan::{Objection, Plan, no_more_ops};
 use super::reading::Select;
+use super::weight_plan::{Alternative, WantsPlan};
+use globset::GlobSet;
+use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::fmt;
 use tfq_ir::catalog::ops;
 use tfq_ir::maps::{IndexMap, IndexSet};
 use tfq_ir::{BufferId, ElementType, OpId, OpKind, SubgraphId, TensorId, counted};
@@ -20,14 +26,8 @@ pub(super) fn select(
     session: &Session<'_>,
     widened: Option<&Widened>,
 ) -> Selection {
-    let target = session.target();
-    let prefer = pass.prefer.or(target.prefer());
-    let module = widened.map_or(session.model(), |widened| &widened.module);
-    let (broken, biases) = (IndexSet::default(), IndexSet::default());
-    let takes_ops = no_more_ops(session.model()).is_none();
-    let (fast, behind) = Default::default();
-    let mut select =
-        Select { pass, module, widened, target, prefer, broken, fast, behind, takes_ops, biases };
+    let mut select = Select::new(pass, session, widened);
+    let (module, target) = (select.module, select.target);
     select.tell_of_absent_ops(session);
     select.tell_of_absent_operands(session);
     let mut uses = select.uses(session);
@@ -39,17 +39,62 @@ pub(super) fn select(
     let mut selection = Selection::default();
     for (buffer, uses) in uses {
         let tensors = shown[&buffer].clone();
-        let Some((plan, note)) = select.plan_of(&uses, &tensors, session) else { continue };
+        let Some((plan, note, alternatives)) = select.best(&uses, &tensors, session) else {
+            continue;
+        };
         let asymmetric = select.asymmetric(&uses, &plan);
         let form = plan.form;
         if let Some(widened) = widened {
             let ops = uses.iter().map(|u| (u.sg, u.op));
             select.biases.extend(widened.biases_of(module, target, ops));
         }
-        selection.groups.push(Group { tensors, uses, form, note, asymmetric });
+        selection.groups.push(Group { tensors, uses, form, note, asymmetric, alternatives });
     }
     selection.verdicts = select.verdicts(&selection.groups);
+    selection.left = select.left.take();
     selection
+}
+
+impl<'a> Select<'a> {
+    pub(super) fn new(
+        pass: &'a QuantizeWeights,
+        session: &'a Session<'_>,
+        widened: Option<&'a Widened>,
+    ) -> Self {
+        let target = session.target();
+        Self {
+            pass,
+            module: widened.map_or(session.model(), |widened| &widened.module),
+            widened,
+            target,
+            prefer: pass.prefer.or(target.prefer()),
+            broken: IndexSet::default(),
+            fast: Fast::default(),
+            behind: Behind::default(),
+            takes_ops: no_more_ops(session.model()).is_none(),
+            biases: IndexSet::default(),
+            left: RefCell::default(),
+            wants_plan: session.resource::<WantsPlan>().is_some(),
+        }
+    }
+
+    /// Tells why a constant stays as it is.
+    pub(super) fn leave(
+        &self,
+        session: &Session<'_>,
+        uses: &[WeightUse],
+        rule: &'static str,
+        message: String,
+        alternatives: Vec<Alternative>,
+    ) {
+        let place = self.module.tensor_place(uses[0].sg, uses[0].tensor);
+        session.missed(rule, place, &message);
+        if self.wants_plan {
+            let tensors: IndexSet<_> = uses.iter().map(|u| (u.sg, u.tensor)).collect();
+            let (tensors, uses) = (tensors.into_iter().collect(), uses.to_vec());
+            self.left.borrow_mut().push(Left { tensors, uses, rule, message, alternatives });
+        }
+    }
 }
 
 impl Select<'_> {
@@ -96,6 +141,7 @@ impl Select<'_> {
     /// Every place where an op reads a float32 constant as a weight, by buffer.
     fn uses(&self, session: &Session<'_>) -> IndexMap<BufferId, Vec<WeightUse>> {
         let mut found: IndexMap<BufferId, Vec<WeightUse>> = IndexMap::default();
+        let keep = self.pass.keep.matcher();
         for (sg, graph) in self.module.subgraphs() {
             for op in graph.ops() {
                 self.tell_of_quantised(sg, op, session);
@@ -113,22 +159,37 @@ impl Select<'_> {
                 let family = self.is_family(sg, op)
                     && weights.iter().any(|u| elements(u) >= self.pass.min_elements);
                 for u in weights {
+                    if let Some(glob) = self.kept(&u, &keep) {
+                        let message = format!("keep={glob} names it");
+                        self.leave(session, &[u], "kept", message, Vec::new());
+                        continue;
+                    }
                     if family || elements(&u) >= self.pass.min_elements {
                         let buffer = graph.tensor(u.tensor).buffer;
                         found.entry(buffer).or_insert_with(just_one).push(u);
                         continue;
                     }
-                    let place = self.module.tensor_place(sg, u.tensor);
                     let (n, min) = (elements(&u), self.pass.min_elements);
-                    session.missed(
-                        "too small",
-                        place,
-                        format!("{}, min-elements is {min}", counted(n, "element")),
-                    );
+                    let message = format!("{}, min-elements is {min}", counted(n, "element"));
+                    self.leave(session, &[u], "too small", message, Vec::new());
                 }
             }
         }
         found
+    }
+
+    /// The pattern by which the user keeps a weight as it is.
+    fn kept(&self, u: &WeightUse, keep: &GlobSet) -> Option<&str> {
+        if keep.is_empty() {
+            return None;
+        }
+        let graph = self.module.subgraph(u.sg);
+        let results = graph.results(u.op);
+        let results = results.iter().map(|id| graph.tensor(*id).label());
+        let names = [graph.tensor(u.tensor).label(), graph.op(u.op).kind.name()];
+        let found =
+            names.into_iter().chain(results).find_map(|name| keep.matches(name).first().copied());
+        found.map(|glob| self.pass.keep.0[glob].as_str())
     }
 
     /// Tells of weights that are small already, so that nobody wonders why they stay.
@@ -144,9 +205,10 @@ impl Select<'_> {
             if ty == ElementType::Float32 || self.module.constant(sg, stored).is_none() {
                 continue;
             }
-            let place = self.module.tensor_place(sg, stored);
             let how = if behind.is_some() { ", behind a Dequantize" } else { "" };
-            session.missed("already quantised", place, format!("it is {ty} in the input{how}"));
+            let message = format!("it is {ty} in the input{how}");
+            let read = WeightUse { sg, op, slot, tensor: stored };
+            self.leave(session, &[read], "already quantised", message, Vec::new());
         }
     }
 
@@ -164,8 +226,7 @@ impl Select<'_> {
             .then_some(("shared", "metadata refers to its buffer".to_owned()))
             .or_else(|| shown.iter().find_map(|(sg, id)| self.obstacle(*sg, *id, uses[0])));
         let Some((rule, message)) = reason else { return true };
-        let place = self.module.tensor_place(uses[0].sg, uses[0].tensor);
-        session.missed(rule, place, message);
+        self.leave(session, uses, rule, message, Vec::new());
         false
     }
 
@@ -209,23 +270,31 @@ impl Select<'_> {
     /// The plan for the form that most readers can take directly, among those that make the file
     /// smaller; or the one for which the runtime holds least, where that matters most. With it, why
     /// its form is not the one that would have come first.
-    fn plan_of(
+    fn best(
         &self,
         uses: &[WeightUse],
         tensors: &[(SubgraphId, TensorId)],
         session: &Session<'_>,
-    ) -> Option<(Plan, Option<String>)> {
-        let mut best: Option<Plan> = None;
+    ) -> Option<(Candidate, Option<String>, Vec<Alternative>)> {
+        let mut best: Option<Candidate> = None;
         let mut objections = Vec::new();
         // What speaks against the forms that would have come before it.
         let mut drawbacks = Vec::new();
+        let mut alternatives = Vec::new();
+        let mut passed_over = |form: &Form, why_not: &dyn fmt::Display| {
+            if self.wants_plan {
+                let (form, why_not) = (form.stored().to_string(), why_not.to_string());
+                alternatives.push(Alternative { form, why_not });
+            }
+        };
         let mut candidates: VecDeque<Form> = self.candidates(uses).into();
         while let Some(form) = candidates.pop_front() {
             // No form is read by more readers, and the first of those that are is the best.
             if best.as_ref().is_some_and(|best| best.is_read_by_all(uses, self.prefer)) {
                 break;
             }
-            let plan = match self.plan(uses, tensors, form) {
+            let looked_at = form.clone();
+            let plan = match self.candidate(uses, tensors, form) {
                 Ok(plan) if best.as_ref().is_none_or(|best| plan.is_better(best, self.prefer)) => {
                     match self.spoiled(uses, tensors, &plan.form) {
                         Some(reason) => {
@@ -240,13 +309,20 @@ impl Select<'_> {
             };
             match plan {
                 Ok(plan) => match &best {
-                    Some(best) if !plan.is_better(best, self.prefer) => (),
+                    Some(best) if !plan.is_better(best, self.prefer) => {
+                        passed_over(&looked_at, &"no reader takes it better");
+                    }
                     _ => {
                         let worse = best.replace(plan);
+                        if let Some(worse) = &worse {
+                            let why = worse.drawback().unwrap_or("another costs less memory");
+                            passed_over(&worse.form, &why);
+                        }
                         drawbacks.extend(worse.and_then(|plan| plan.drawback().map(str::to_owned)));
                     }
                 },
                 Err(objection) => {
+                    passed_over(&looked_at, &objection);
                     if best.is_none() {
                         drawbacks.push(objection.to_string());
                     }
@@ -257,8 +333,7 @@ impl Select<'_> {
         let Some(best) = best else {
             // What is least a matter of course says most.
             let objection = objections.into_iter().max_by_key(Objection::weight)?;
-            let place = self.module.tensor_place(uses[0].sg, uses[0].tensor);
-            session.missed(objection.rule(), place, objection.to_string());
+            self.leave(session, uses, objection.rule(), objection.to_string(), alternatives);
             return None;
         };
         let per_channel = self.pass.granularity == ScalesPer::Channel;
@@ -271,7 +346,7 @@ impl Select<'_> {
             objections.iter().find(|objection| matches!(objection, Objection::Spoiled(_)));
         let why = spoiled.map(Objection::to_string).or_else(|| drawbacks.into_iter().next());
         let note = instead.zip(why).map(|(instead, why)| format!("; {instead}: {why}"));
-        Some((best, note))
+        Some((best, note, alternatives))
     }
 
     /// Forms in the order in which the user would like them.
@@ -295,7 +370,11 @@ impl Select<'_> {
         }
     }
 
-    fn asymmetric(&self, uses: &[WeightUse], plan: &Plan) -> Vec<(SubgraphId, OpId, bool)> {
+    pub(super) fn asymmetric(
+        &self,
+        uses: &[WeightUse],
+        plan: &Candidate,
+    ) -> Vec<(SubgraphId, OpId, bool)> {
         if matches!(plan.form, Form::Float16 { .. }) {
             return Vec::new();
         }

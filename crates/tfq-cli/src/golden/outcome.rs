@@ -2,7 +2,7 @@
 
 use super::place::{shortened, shown};
 use crate::diagnostics::{Failure, named};
-use crate::model::{self, PreferArg, ReadArgs};
+use crate::model::{self, PreferArg, ReadArgs, Ways};
 use crate::tool;
 use bytes::Bytes;
 use clap::ValueEnum;
@@ -83,7 +83,10 @@ fn pipeline(folder: &Folder, entry: &Entry) -> Result<Pipeline, Failure> {
                 let message = format!("golden `{}`: `{name}` is nothing to prefer", entry.name);
                 Failure::usage(&message, "prefer size, ram, latency or balanced")
             })?;
-            model::pipeline("--prefer", &model::default_pipeline(Some(prefer)))
+            model::pipeline(
+                "--prefer",
+                &model::default_pipeline(&Ways { prefer: Some(prefer), ..Ways::default() }),
+            )
         }
         (Some(passes), None) => {
             model::pipeline(&format!("passes of golden `{}`", entry.name), passes)

@@ -2,6 +2,7 @@
 
 use super::error::RunError;
 use super::report::PassReport;
+use crate::values::Values;
 use tfq_ir::Module;
 
 /// How a pipeline is run.
@@ -23,6 +24,8 @@ pub struct RunOptions {
     /// with them goes what was done to the module before. A history keeps them too. A pass that
     /// leaves a broken model is run once more to name the patch where they were not kept.
     pub keep_edits: bool,
+    /// What passes may ask for by its type: data, measurements, decisions.
+    pub resources: Values,
 }
 
 impl RunOptions {

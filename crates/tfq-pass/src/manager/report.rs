@@ -3,6 +3,7 @@
 use crate::HeldVerdicts;
 use crate::remarks::{Answer, NearMiss, Remark, RemarkKind};
 use crate::timeline::Timeline;
+use crate::values::Values;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,6 +22,8 @@ pub struct Report {
     pub history: Option<History>,
     /// What was found out of the weights of the result, for [`crate::RunCheck::knowing`].
     pub verdicts: HeldVerdicts,
+    /// What passes handed over, by its type; of two of one type the later one.
+    pub products: Values,
 }
 
 impl Report {

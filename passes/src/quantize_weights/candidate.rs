@@ -1,4 +1,4 @@
-//! What a form of a constant would mean: who reads it, what it costs.
+//! Forms that a constant could get: who would read each, and what it would cost.
 
 use super::form::{Form, WeightUse};
 use super::reading::Select;
@@ -10,7 +10,7 @@ use tfq_pass::rewrite::FORBIDDEN;
 use tfq_target::{Granularity, Objective, Reading, Spreaders, WeightForm};
 
 /// A form that can be used.
-pub(super) struct Plan {
+pub(super) struct Candidate {
     pub(super) form: Form,
     /// Which readers need no Dequantize in front, in their order.
     pub(super) direct: Vec<bool>,
@@ -35,8 +35,13 @@ pub(super) enum Objection {
     Spoiled(String),
 }
 
-impl Plan {
-    /// Why a plan in which fewer readers need a Dequantize is better.
+impl Candidate {
+    /// One that somebody else chose.
+    pub(super) fn chosen(form: Form, direct: Vec<bool>) -> Self {
+        Self { form, direct, obstacle: None, held: None }
+    }
+
+    /// Why one in which fewer readers need a Dequantize is better.
     pub(super) fn drawback(&self) -> Option<&str> {
         self.obstacle.as_deref()
     }
@@ -110,12 +115,12 @@ impl fmt::Display for Objection {
 
 impl Select<'_> {
     /// What the form would mean for the readers, or why it is not used.
-    pub(super) fn plan(
+    pub(super) fn candidate(
         &self,
         uses: &[WeightUse],
         tensors: &[(SubgraphId, TensorId)],
         form: Form,
-    ) -> Result<Plan, Objection> {
+    ) -> Result<Candidate, Objection> {
         let (sg, id) = tensors[0];
         let tensor = self.module.subgraph(sg).tensor(id);
         let stored = form.stored();
@@ -156,7 +161,7 @@ impl Select<'_> {
         };
         self.refuse_costly(uses, dequantized > 0, held, &readings)?;
         let obstacle = obstacle(&readings).map(str::to_owned);
-        Ok(Plan { form, direct, obstacle, held })
+        Ok(Candidate { form, direct, obstacle, held })
     }
 
     /// How many bytes of a constant the file saves where elements take so many.

@@ -1,0 +1,214 @@
+//! Follows a plan that was made before.
+
+use super::QuantizeWeights;
+use super::candidate::Candidate;
+use super::float16::Widened;
+use super::form::{Form, Group, NotedVerdict, Selection, WeightUse};
+use super::legacy;
+use super::options::Compat;
+use super::reading::Select;
+use super::weight_plan::{PlannedConstant, PlannedReader, Reads, WeightPlan};
+use tfq_ir::maps::IndexSet;
+use tfq_ir::{BufferId, ElementType, Module, OpId, SubgraphId, TensorId, visible};
+use tfq_numeric::{NonFinite, ScaleRule};
+use tfq_pass::{OptionValue, PassError, Session};
+
+/// What the plan says, for the model that it was made for.
+pub(super) fn select(
+    pass: &QuantizeWeights,
+    session: &Session<'_>,
+    widened: Option<&Widened>,
+    plan: &WeightPlan,
+) -> Result<Selection, PassError> {
+    let misfit = |what| PassError::Unsupported(format!("the plan cannot be followed: {what}"));
+    if let Some(what) = plan.misfit() {
+        return Err(misfit(what));
+    }
+    let (made, own) = (&plan.compat, pass.compat.text());
+    if *made != own {
+        return Err(misfit(format!("it was made with compat={made}, and this is compat={own}")));
+    }
+    let select = Select::new(pass, session, widened);
+    let follow = Follow { tensors: tensors(select.module), ops: ops(select.module), select };
+    match pass.compat {
+        Compat::None => follow.all(plan).map_err(misfit),
+        Compat::Toco => follow.of_legacy(legacy::select(pass, session), plan).map_err(misfit),
+    }
+}
+
+fn tensors(module: &Module) -> Vec<Vec<TensorId>> {
+    module.subgraphs().map(|(_, graph)| graph.tensors().collect()).collect()
+}
+
+fn ops(module: &Module) -> Vec<Vec<OpId>> {
+    module.subgraphs().map(|(_, graph)| graph.ops().collect()).collect()
+}
+
+/// A plan and the model that it is followed in.
+struct Follow<'a> {
+    select: Select<'a>,
+    /// By subgraph, in the order of their numbers.
+    tensors: Vec<Vec<TensorId>>,
+    ops: Vec<Vec<OpId>>,
+}
+
+impl Follow<'_> {
+    fn all(mut self, plan: &WeightPlan) -> Result<Selection, String> {
+        let mut selection = Selection::default();
+        for constant in &plan.constants {
+            let Some((group, verdicts)) = self.group(constant)? else { continue };
+            if let Some(widened) = self.select.widened {
+                let ops = group.uses.iter().map(|u| (u.sg, u.op));
+                let biases = widened.biases_of(self.select.module, self.select.target, ops);
+                self.select.biases.extend(biases);
+            }
+            selection.groups.push(group);
+            selection.verdicts.extend(verdicts);
+        }
+        // What is noted is about all weights of an op.
+        let readers = plan.constants.iter().flat_map(|constant| &constant.readers);
+        let hybrid = readers.filter(|reader| reader.reads == Reads::Hybrid);
+        let hybrid: IndexSet<_> = hybrid.filter_map(|reader| self.op_of(reader)).collect();
+        let mut seen = IndexSet::default();
+        selection.verdicts.retain(|noted| {
+            let op = (noted.sg, noted.op);
+            !hybrid.contains(&op) && seen.insert(op)
+        });
+        Ok(selection)
+    }
+
+    /// The choices of the legacy tool depend on nothing but the model; a plan can leave constants
+    /// out.
+    fn of_legacy(self, mut selection: Selection, plan: &WeightPlan) -> Result<Selection, String> {
+        let mut planned: IndexSet<BufferId> = IndexSet::default();
+        for constant in plan.constants.iter().filter(|constant| constant.is_narrowed()) {
+            let (sg, id) = self.tensors_of(constant)?[0];
+            planned.insert(self.select.module.subgraph(sg).tensor(id).buffer);
+        }
+        let buffer = |group: &Group| {
+            let (sg, id) = group.tensors[0];
+            self.select.module.subgraph(sg).tensor(id).buffer
+        };
+        selection.groups.retain(|group| planned.contains(&buffer(group)));
+        Ok(selection)
+    }
+
+    fn group(
+        &self,
+        constant: &PlannedConstant,
+    ) -> Result<Option<(Group, Vec<NotedVerdict>)>, String> {
+        let tensors = self.tensors_of(constant)?;
+        let (sg, id) = tensors[0];
+        let module = self.select.module;
+        let tensor = module.subgraph(sg).tensor(id);
+        if !constant.is_narrowed() || tensor.ty != ElementType::Float32 {
+            return Ok(None);
+        }
+        let name = visible(&constant.name);
+        let form = match (&*constant.r#type, constant.axis) {
+            ("INT8", None) => Form::PerTensor { rule: ScaleRule::Divide },
+            ("INT8", Some(axis)) if axis < tensor.shape.len() => {
+                Form::PerChannel { axis, rule: ScaleRule::Divide }
+            }
+            ("FLOAT16", None) => Form::Float16 { non_finite: NonFinite::Refuse },
+            _ => return Err(format!("`{name}` cannot be {}", constant.form())),
+        };
+        let shown = |other: BufferId| other == tensor.buffer;
+        let all = module.subgraphs().flat_map(|(sg, graph)| {
+            graph
+                .tensors()
+                .filter(move |id| shown(graph.tensor(*id).buffer))
+                .map(move |id| (sg, id))
+        });
+        if all.collect::<IndexSet<_>>() != tensors.iter().copied().collect::<IndexSet<_>>() {
+            return Err(format!("other tensors show the bytes of `{name}`"));
+        }
+        let mut uses = Vec::new();
+        let mut direct = Vec::new();
+        let mut verdicts = Vec::new();
+        for reader in &constant.readers {
+            let u = self.reader(reader, constant, &tensors)?;
+            match reader.reads {
+                Reads::Hybrid => {
+                    if let Err(why) = self.select.runs(&u, &form) {
+                        let place = module.op_place(u.sg, u.op);
+                        return Err(format!("{place} cannot read `{name}` as it is stored: {why}"));
+                    }
+                }
+                // Whoever inserts it asks what the kernels can do where nobody says otherwise.
+                Reads::Dequantize => {
+                    let reason = reader.why.clone().unwrap_or_else(|| "the plan says so".into());
+                    let (kind, slots) = ("dequantize", Vec::new());
+                    verdicts.push(NotedVerdict { sg: u.sg, op: u.op, kind, reason, slots });
+                }
+                Reads::Float32 => {
+                    let what = "reads it as float32, and it is not to be stored so";
+                    return Err(format!("an op of `{name}` {what}"));
+                }
+            }
+            direct.push(reader.reads == Reads::Hybrid);
+            uses.push(u);
+        }
+        let candidate = Candidate::chosen(form, direct);
+        let asymmetric = self.select.asymmetric(&uses, &candidate);
+        let (form, note) = (candidate.form, constant.why.as_ref().map(|why| format!("; {why}")));
+        let alternatives = constant.alternatives.clone();
+        Ok(Some((Group { tensors, uses, form, note, asymmetric, alternatives }, verdicts)))
+    }
+
+    fn reader(
+        &self,
+        reader: &PlannedReader,
+        constant: &PlannedConstant,
+        tensors: &[(SubgraphId, TensorId)],
+    ) -> Result<WeightUse, String> {
+        let read = self.op_of(reader).and_then(|(sg, op)| {
+            let graph = self.select.module.subgraph(sg);
+            let is_so = graph.op(op).kind.name() == reader.kind;
+            let tensor = graph.operand(op, reader.operand).filter(|_| is_so)?;
+            tensors.contains(&(sg, tensor)).then_some(WeightUse {
+                sg,
+                op,
+                slot: reader.operand,
+                tensor,
+            })
+        });
+        read.ok_or_else(|| {
+            let (subgraph, op, kind) = (reader.subgraph, reader.op, visible(&reader.kind));
+            let name = visible(&constant.name);
+            let operand = reader.operand;
+            format!(
+                "op {op} of subgraph {subgraph} is no {kind} that reads `{name}` as operand {operand}"
+            )
+        })
+    }
+
+    fn op_of(&self, reader: &PlannedReader) -> Option<(SubgraphId, OpId)> {
+        let op = self.ops.get(reader.subgraph as usize)?.get(reader.op as usize)?;
+        Some((SubgraphId(reader.subgraph), *op))
+    }
+
+    /// Those that the plan names, of this name and shape.
+    fn tensors_of(
+        &self,
+        constant: &PlannedConstant,
+    ) -> Result<Vec<(SubgraphId, TensorId)>, String> {
+        let find = |at: &super::weight_plan::PlannedTensor| {
+            let id = self.tensors.get(at.subgraph as usize)?.get(at.tensor as usize)?;
+            Some((SubgraphId(at.subgraph), *id))
+        };
+        let found: Option<Vec<_>> = constant.tensors.iter().map(find).collect();
+        let fits = |found: &Vec<(SubgraphId, TensorId)>| {
+            let (sg, id) = *found.first()?;
+            let module = self.select.module;
+            let tensor = module.subgraph(sg).tensor(id);
+            let same = tensor.label() == constant.name && *tensor.shape == *constant.shape;
+            let is_there = module.constant(sg, id).is_some();
+            (same && is_there).then_some(())
+        };
+        found.filter(|found| fits(found).is_some()).ok_or_else(|| {
+            let (name, shape) = (visible(&constant.name), &constant.shape);
+            format!("the model has no constant `{name}` {shape:?} in its place: it is another one")
+        })
+    }
+}

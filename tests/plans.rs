@@ -1,0 +1,216 @@
+//! What is decided about weights as a value: it tells all, and is followed to the same bytes.
+
+mod common;
+
+use common::{lowered, root};
+use tfq_opt::ir::text::{ParseOptions, parse};
+use tfq_opt::pass::Pipeline;
+use tfq_opt::passes::{PlannedConstant, Reads, WantsPlan, WeightPlan};
+use tfq_opt::{Optimized, Optimizer};
+
+const MODELS: [&str; 6] = [
+    "digits/digits_cnn.tflite",
+    "digits/digits_depthwise.tflite",
+    "ops/fc_bias.tflite",
+    "ops/shared_fc_and_add.tflite",
+    "ops/two_subgraphs_shared_buffer.tflite",
+    "ops/lstm_full.tflite",
+];
+
+fn model(name: &str) -> Vec<u8> {
+    let path = root().join("tests/models").join(name);
+    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn optimizer(pipeline: &str) -> Optimizer {
+    let registry = tfq_opt::builtin();
+    let pipeline = Pipeline::parse(&registry, pipeline).unwrap_or_else(|error| panic!("{error}"));
+    Optimizer::in_registry(&registry, pipeline)
+}
+
+fn planned(pipeline: &str, input: &[u8]) -> (Optimized, WeightPlan) {
+    let mut optimizer = optimizer(pipeline);
+    optimizer.run_options.resources.insert(WantsPlan);
+    let optimized = optimizer.run(input).unwrap_or_else(|error| panic!("{error}"));
+    let plan = optimized.report.products.get::<WeightPlan>().expect("weights are planned").clone();
+    (optimized, plan)
+}
+
+fn followed(pipeline: &str, plan: &WeightPlan, input: &[u8]) -> Result<Vec<u8>, String> {
+    let mut optimizer = optimizer(pipeline);
+    optimizer.run_options.resources.insert(plan.clone());
+    let optimized = optimizer.run(input).map_err(|error| error.to_string())?;
+    optimized.to_vec().map_err(|error| error.to_string())
+}
+
+fn with(options: &str) -> String {
+    format!(
+        "fold-constants,quantize-weights{{{options}}},merge-equal-buffers,hybrid-eligibility,\
+         insert-dequant,eliminate-dead-buffers"
+    )
+}
+
+/// Two layers: the first reads few inputs, and something else reads its weight too.
+const TEXT: &str = "\
+tfg 1 quant
+subgraph @main {
+  %x = input : f32[4,64]
+  %first = const : f32[64,64] fill gaussian(seed = 1, std = 0.1)
+  %second = const : f32[64,64] fill gaussian(seed = 2, std = 0.1)
+  %small = const : f32[2,64] fill gaussian(seed = 3, std = 0.1)
+  %a = FULLY_CONNECTED(%x, %first, _) : f32[4,64]
+  %b = FULLY_CONNECTED(%a, %second, _) : f32[4,64]
+  %c = FULLY_CONNECTED(%b, %small, _) : f32[4,2]
+  %d = MUL(%second, %second) : f32[64,64]
+  output %c
+  output %d
+}
+";
+
+fn text() -> Vec<u8> {
+    let options = ParseOptions { fills: true, ..ParseOptions::default() };
+    lowered(&parse(TEXT, &options).unwrap_or_else(|error| panic!("{error}")))
+}
+
+fn constant<'p>(plan: &'p WeightPlan, name: &str) -> &'p PlannedConstant {
+    plan.constants.iter().find(|constant| constant.name == name).expect("it is planned")
+}
+
+#[test]
+fn a_plan_is_followed_to_the_same_bytes_whatever_made_it() {
+    let ways = [
+        "",
+        "prefer=size",
+        "prefer=latency",
+        "prefer=ram",
+        "hybrid=off",
+        "type=float16",
+        "granularity=tensor",
+        "exact-activations=off",
+        "min-elements=1",
+        "deny=FULLY_CONNECTED",
+        "keep=\"*conv*\"",
+    ];
+    let mut inputs: Vec<Vec<u8>> = MODELS.iter().map(|name| model(name)).collect();
+    inputs.push(text());
+    for input in &inputs {
+        for way in ways {
+            let (optimized, plan) = planned(&with(way), input);
+            let wanted = optimized.to_vec().unwrap();
+            for pipeline in [with(way), with("")] {
+                // What the option says against asymmetric activations is no part of a plan.
+                if way == "granularity=tensor" && pipeline == with("") {
+                    continue;
+                }
+                let bytes = followed(&pipeline, &plan, input).unwrap();
+                assert!(bytes == wanted, "{way}, followed by {pipeline}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_plan_of_the_legacy_arithmetic_asks_for_it() {
+    let input = model("digits/digits_cnn.tflite");
+    let (optimized, plan) = planned(&with("compat=toco"), &input);
+    assert_eq!(followed(&with("compat=toco"), &plan, &input), Ok(optimized.to_vec().unwrap()));
+    let error = followed(&with(""), &plan, &input).unwrap_err();
+    assert!(error.contains("it was made with compat=toco, and this is compat=none"), "{error}");
+}
+
+#[test]
+fn a_plan_says_how_each_reader_gets_the_numbers_and_why() {
+    let (_, plan) = planned("default", &text());
+    assert_eq!((&*plan.target, &*plan.prefer, &*plan.compat), ("litert", "balanced", "none"));
+    let first = constant(&plan, "first");
+    assert_eq!((&*first.r#type, first.axis), ("INT8", Some(0)));
+    assert_eq!((first.bytes_before, first.bytes), (16_384, 4_096));
+    assert!(first.snr_db.is_some_and(|snr| (35.0..50.0).contains(&snr)), "{first:?}");
+    let [reader] = &first.readers[..] else { panic!("{first:?}") };
+    assert_eq!(
+        (&*reader.kind, reader.operand, reader.reads),
+        ("FULLY_CONNECTED", 1, Reads::Dequantize)
+    );
+    let why = reader.why.as_deref().unwrap_or_default();
+    assert!(why.starts_with("front: it is the first layer and reads few inputs"), "{why}");
+
+    let second = constant(&plan, "second");
+    let [reader] = &second.readers[..] else { panic!("{second:?}") };
+    assert_eq!(
+        (reader.op, reader.reads, reader.runs_on.as_deref()),
+        (1, Reads::Hybrid, Some("xnnpack"))
+    );
+
+    let small = constant(&plan, "small");
+    assert_eq!((&*small.r#type, &*small.rule), ("FLOAT32", "too small"));
+    assert_eq!(small.why.as_deref(), Some("128 elements, min-elements is 1024"));
+    assert_eq!(small.readers[0].reads, Reads::Float32);
+}
+
+#[test]
+fn a_plan_that_was_edited_is_followed() {
+    let input = text();
+    let (_, mut plan) = planned("default", &input);
+    let change = |plan: &mut WeightPlan, name: &str, change: &dyn Fn(&mut PlannedConstant)| {
+        change(plan.constants.iter_mut().find(|one| one.name == name).expect("it is planned"));
+    };
+    change(&mut plan, "first", &|one| {
+        (one.r#type, one.axis) = ("FLOAT32".to_owned(), None);
+        one.readers[0].reads = Reads::Float32;
+    });
+    change(&mut plan, "second", &|one| one.readers[0].reads = Reads::Dequantize);
+    let bytes = followed("default", &plan, &input).unwrap();
+    let again = planned("default", &bytes).1;
+    assert_eq!(&*constant(&again, "first").r#type, "INT8", "it was left float32");
+    let (_, of_result) = planned(&with("keep=*"), &bytes);
+    let second = constant(&of_result, "second");
+    assert_eq!((&*second.r#type, &*second.rule), ("INT8", "already quantised"));
+    assert!(second.why.as_deref().is_some_and(|why| why.ends_with("behind a Dequantize")));
+}
+
+#[test]
+fn a_plan_that_does_not_fit_says_where() {
+    let input = text();
+    let (_, plan) = planned("default", &input);
+    let refused = |change: &dyn Fn(&mut WeightPlan)| {
+        let mut plan = plan.clone();
+        change(&mut plan);
+        followed("default", &plan, &input).unwrap_err()
+    };
+    let first = |plan: &mut WeightPlan| {
+        plan.constants.iter().position(|one| one.name == "first").expect("it is planned")
+    };
+    for (wanted, change) in [
+        (
+            "its form has version 7, and this is 1",
+            &(|plan: &mut WeightPlan| plan.tfq_plan = 7) as &dyn Fn(&mut WeightPlan),
+        ),
+        ("the model has no constant `other` [64, 64] in its place", &|plan| {
+            let n = first(plan);
+            plan.constants[n].name = "other".to_owned();
+        }),
+        ("in its place: it is another one", &|plan| {
+            let n = first(plan);
+            plan.constants[n].tensors[0].tensor = 1_000;
+        }),
+        ("`first` cannot be INT8 per channel (axis 9)", &|plan| {
+            let n = first(plan);
+            plan.constants[n].axis = Some(9);
+        }),
+        ("op 7 of subgraph 0 is no FULLY_CONNECTED that reads `first` as operand 1", &|plan| {
+            let n = first(plan);
+            plan.constants[n].readers[0].op = 7;
+        }),
+        ("cannot read `first` as it is stored", &|plan| {
+            let n = first(plan);
+            (plan.constants[n].r#type, plan.constants[n].axis) = ("INT8".to_owned(), Some(1));
+            plan.constants[n].readers[0].reads = Reads::Hybrid;
+        }),
+    ] {
+        let error = refused(change);
+        assert!(error.contains("the plan cannot be followed: "), "{error}");
+        assert!(error.contains(wanted), "{error}\n{wanted}");
+    }
+    let error = followed("default", &plan, &model("ops/fc_bias.tflite")).unwrap_err();
+    assert!(error.contains("it is another one"), "{error}");
+}
