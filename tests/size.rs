@@ -176,3 +176,26 @@ fn no_large_float_constant_stays_without_a_remark() {
     }
     assert!(checked > 5, "only {checked} constants stay");
 }
+
+#[test]
+fn weights_that_were_dequantised_get_their_codes_back() {
+    for name in ["digits/digits_cnn.tflite", "digits/digits_depthwise.tflite"] {
+        let path = root().join("tests/models").join(name);
+        let (_, quantised) = by_default(&std::fs::read(path).expect("it is there"));
+        let registry = tfq_opt::builtin();
+        let back = "dequantize-weights,eliminate-dead-buffers";
+        let back = tfq_opt::pass::Pipeline::parse(&registry, back).expect("these passes exist");
+        let float = Optimizer::in_registry(&registry, back).run(&quantised[..]).expect("it runs");
+        assert!(float.report.statistic("constants-dequantized") > 0, "{name}");
+        assert!(float.module.ops_of_kind(tfq_opt::ir::catalog::ops::DEQUANTIZE).next().is_none());
+        let (_, again) = by_default(&float.to_vec().expect("it is written"));
+        let constants = |file: &[u8]| {
+            let module = lifted(file);
+            let bytes = module.constants().iter().filter_map(|(_, bytes)| bytes.cloned());
+            let mut bytes: Vec<_> = bytes.filter(|bytes| bytes.len() > 500).collect();
+            bytes.sort();
+            bytes
+        };
+        assert!(constants(&quantised) == constants(&again), "{name}");
+    }
+}

@@ -6,6 +6,7 @@
 mod annotate_dequant_cache;
 mod cancel_quantize_dequantize;
 mod costs;
+mod dequantize_weights;
 mod eliminate_dead_buffers;
 mod eliminate_dead_ops;
 mod fold_constants;
@@ -33,6 +34,7 @@ pub fn all() -> Vec<PassInfo> {
     vec![
         annotate_dequant_cache::AnnotateDequantCache::info(),
         cancel_quantize_dequantize::CancelQuantizeDequantize::info(),
+        dequantize_weights::DequantizeWeights::info(),
         eliminate_dead_buffers::EliminateDeadBuffers::info(),
         eliminate_dead_ops::EliminateDeadOps::info(),
         fold_constants::FoldConstants::info(),
@@ -48,6 +50,7 @@ pub fn all() -> Vec<PassInfo> {
 /// The passes as types, for code that sets their options directly.
 pub use annotate_dequant_cache::AnnotateDequantCache;
 pub use cancel_quantize_dequantize::CancelQuantizeDequantize;
+pub use dequantize_weights::DequantizeWeights;
 pub use eliminate_dead_buffers::EliminateDeadBuffers;
 pub use eliminate_dead_ops::EliminateDeadOps;
 pub use fold_constants::FoldConstants;

@@ -27,5 +27,5 @@ pub use int8::{
 };
 pub use layout::ChannelLayout;
 pub use range::{MinMax, NotFinite, Ranges, min_max_per_channel, range};
-pub use runtime::{FakeQuantizer, affine_codes};
+pub use runtime::{FakeQuantizer, affine_codes, affine_values};
 pub use view::F32View;

@@ -36,6 +36,32 @@ pub fn affine_codes(
     Some(codes)
 }
 
+/// The little-endian float32 values of codes, as DEQUANTIZE computes them: `scale * (code -
+/// zero_point)`.
+///
+/// # Panics
+///
+/// When `layout`, `scales` and `zero_points` do not fit `codes`.
+pub fn affine_values(
+    codes: &[i32],
+    layout: ChannelLayout,
+    scales: &[f32],
+    zero_points: &[i64],
+) -> Vec<u8> {
+    layout.check(codes.len());
+    assert_eq!(scales.len(), layout.channels, "one scale per channel");
+    assert_eq!(zero_points.len(), layout.channels, "one zero point per channel");
+    let mut values = vec![0; 4 * codes.len()];
+    let (out, _) = values.as_chunks_mut::<4>();
+    for (channel, run) in layout.runs(0, codes.len()) {
+        let (scale, zero_point) = (f64::from(scales[channel]), zero_points[channel]);
+        for (code, value) in codes[run.clone()].iter().zip(&mut out[run]) {
+            *value = ((scale * (i64::from(*code) - zero_point) as f64) as f32).to_le_bytes();
+        }
+    }
+    values
+}
+
 /// What FAKE_QUANT rounds to: a grid between two ends, moved so that 0 is on it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FakeQuantizer {

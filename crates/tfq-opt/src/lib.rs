@@ -435,6 +435,7 @@ pub mod pass {
 ///     .with(FoldConstants::default())
 ///     .with(RemoveIdentities {})
 ///     .with(CancelQuantizeDequantize::default())
+///     .with(DequantizeWeights {})
 ///     .with(halves)
 ///     .with(MergeEqualBuffers {})
 ///     .with(HybridEligibility {})
@@ -465,10 +466,10 @@ pub mod pass {
 pub mod passes {
     pub use tfq_passes::{
         Alternative, AnnotateDequantCache, CancelQuantizeDequantize, Compat, CustomOp, CustomOps,
-        EliminateDeadBuffers, EliminateDeadOps, FoldConstants, Globs, HybridEligibility,
-        InsertDequant, MergeEqualBuffers, OpList, PlannedConstant, PlannedReader, PlannedTensor,
-        Priority, QuantizeWeights, QuantizedOperands, Reads, RemoveIdentities, ScalesPer,
-        WantsPlan, WeightPlan, WeightType, all, builtin, pipelines,
+        DequantizeWeights, EliminateDeadBuffers, EliminateDeadOps, FoldConstants, Globs,
+        HybridEligibility, InsertDequant, MergeEqualBuffers, OpList, PlannedConstant,
+        PlannedReader, PlannedTensor, Priority, QuantizeWeights, QuantizedOperands, Reads,
+        RemoveIdentities, ScalesPer, WantsPlan, WeightPlan, WeightType, all, builtin, pipelines,
     };
 }
 

@@ -1,9 +1,9 @@
 //! Which constants are quantised, and in which form.
 
 use super::QuantizeWeights;
-use super::afford::Fast;
 use super::candidate::{Candidate, Objection, no_more_ops};
 use super::constants::{held_as_float, is_float_constant, just_one, shown, weight_below};
+use super::fast::Fast;
 use super::float16::Widened;
 use super::form::{Form, Group, Left, NotedVerdict, Selection, WeightUse};
 use super::front::Behind;

@@ -1,0 +1,295 @@
+use bytes::Bytes;
+use tfq_ir::catalog::ops::DEQUANTIZE;
+use tfq_ir::maps::{IndexMap, IndexSet};
+use tfq_ir::{
+    Attr, ElementType, Module, OpId, Patch, QuantizationDetails, SubgraphId, Tensor, TensorId,
+    counted, grouped,
+};
+use tfq_numeric::{ChannelLayout, affine_values, from_f16};
+use tfq_pass::analysis::HybridVerdicts;
+use tfq_pass::{Pass, PassError, Session, declare_pass};
+
+declare_pass! {
+    contract: Quantizing, scope: Subgraph;
+    /// Stores quantised weights as float32 again.
+    ///
+    /// ## What it does
+    /// A quantised or float16 constant that a DEQUANTIZE makes float32, or that an op reads as a
+    /// weight next to float activations, gives way to a float32 constant of the values that it
+    /// stands for. The DEQUANTIZE goes, also one behind a lookup that copies codes. So a model of
+    /// another tool can be quantised anew, or run where there are no quantised weights. The
+    /// integer constants go with `eliminate-dead-buffers`. With
+    /// `quantize-weights{type=float16},insert-dequant` behind it, weights are float16 then.
+    ///
+    /// Left alone, each with a remark: sparse constants, those with scales for blocks, and those
+    /// that something else than ops refers to. Models whose activations are integers too stay as
+    /// they are.
+    ///
+    /// ## When it is safe
+    /// What a DEQUANTIZE computed keeps its bits. An op that read the codes rounded its
+    /// activations, and does not any longer: its results are closer to those of the float model.
+    ///
+    /// ## Example
+    /// ```tfg
+    /// tfg 1 quant
+    /// subgraph @main {
+    ///   %x = input : f32[1,4]
+    ///   %w = const : i8[2,4] q(0.5) = [1, 2, 3, 4, 5, 6, 7, 8]
+    ///   %y = FULLY_CONNECTED.v3(%x, %w, _) : f32[1,2]
+    ///   output %y
+    /// }
+    /// ```
+    /// becomes with `dequantize-weights,eliminate-dead-buffers`
+    /// ```tfg
+    /// tfg 1 quant
+    /// subgraph @main {
+    ///   %x = input : f32[1,4]
+    ///   %w = const : f32[2,4] = [0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0]
+    ///   %y = FULLY_CONNECTED.v3(%x, %w, _) : f32[1,2]
+    ///   output %y
+    /// }
+    /// ```
+    pub struct DequantizeWeights {}
+}
+
+impl Pass for DequantizeWeights {
+    fn run(&self, session: &mut Session<'_>) -> Result<(), PassError> {
+        for sg in session.subgraphs() {
+            for (id, readers) in match_quantised(session, sg) {
+                widen(session, sg, id, &readers)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How float32 numbers come from a quantised constant.
+#[derive(Clone, Copy, Debug)]
+enum Reader {
+    /// An op reads it as a weight.
+    Weight(OpId, u32),
+    /// A DEQUANTIZE computes them.
+    Dequantize(OpId),
+    /// An op copies codes from it, which a DEQUANTIZE makes float32.
+    Lookup(OpId, u32, OpId),
+}
+
+fn match_quantised(session: &Session<'_>, sg: SubgraphId) -> IndexMap<TensorId, Vec<Reader>> {
+    let (input, graph) = (session.input(sg), session.model().subgraph(sg));
+    let verdicts = session.analysis::<HybridVerdicts>(sg);
+    let mut found: IndexMap<TensorId, Vec<Reader>> = IndexMap::default();
+    let is_constant = |id: TensorId| {
+        let narrow = graph.tensor(id).ty != ElementType::Float32;
+        narrow && session.model().constant(sg, id).is_some()
+    };
+    for op in graph.ops() {
+        if !graph.op(op).kind.is(DEQUANTIZE) {
+            for (slot, _) in verdicts.of_op(input, op) {
+                let id = graph.operand(op, slot).expect("it has a verdict");
+                found.entry(id).or_default().push(Reader::Weight(op, slot));
+            }
+            for (id, slot) in tables(session, sg, op).filter(|(id, _)| is_constant(*id)) {
+                let known = found.entry(id).or_default();
+                if !known.iter().any(|reader| reader.is(op, slot)) {
+                    known.push(Reader::Weight(op, slot));
+                }
+            }
+            continue;
+        }
+        let Some(id) = graph.operand(op, 0) else { continue };
+        let is_float = |id: &TensorId| graph.tensor(*id).ty == ElementType::Float32;
+        if !graph.results(op).iter().all(is_float) {
+            continue;
+        }
+        if is_constant(id) {
+            found.entry(id).or_default().push(Reader::Dequantize(op));
+        } else if let Some((lookup, slot)) = lookup_in_front(session, sg, op) {
+            let table = graph.operand(lookup, slot).filter(|id| is_constant(*id));
+            let reader = Reader::Lookup(lookup, slot, op);
+            table.into_iter().for_each(|id| found.entry(id).or_default().push(reader));
+        }
+    }
+    found
+}
+
+impl Reader {
+    fn is(&self, op: OpId, slot: u32) -> bool {
+        matches!(self, Self::Weight(known, of) if (*known, *of) == (op, slot))
+    }
+}
+
+/// What an op without activations looks float32 numbers up in.
+fn tables(
+    session: &Session<'_>,
+    sg: SubgraphId,
+    op: OpId,
+) -> impl Iterator<Item = (TensorId, u32)> {
+    let graph = session.model().subgraph(sg);
+    let is_float = |id: &TensorId| graph.tensor(*id).ty == ElementType::Float32;
+    let facts = session.target().facts_of(graph, op);
+    let looks_up = facts.filter(|facts| facts.activation.is_none() && !facts.pass_through);
+    let slots = looks_up.filter(|_| graph.results(op).iter().all(is_float));
+    let slots = slots.map_or(&[][..], |facts| &facts.weights).iter();
+    slots.filter_map(move |slot| Some((graph.operand(op, *slot)?, *slot)))
+}
+
+/// The op that copies codes for this DEQUANTIZE and for nobody else, and where it reads its table.
+fn lookup_in_front(session: &Session<'_>, sg: SubgraphId, dequantize: OpId) -> Option<(OpId, u32)> {
+    let graph = session.model().subgraph(sg);
+    let codes = graph.operand(dequantize, 0)?;
+    let (lookup, _) = graph.producer(codes)?;
+    let facts = session.target().facts_of(graph, lookup).filter(|facts| facts.pass_through)?;
+    let alone = graph.uses(codes).len() == 1 && !session.model().references(sg, codes).any();
+    alone.then_some((lookup, *facts.weights.first()?))
+}
+
+fn widen(
+    session: &mut Session<'_>,
+    sg: SubgraphId,
+    id: TensorId,
+    readers: &[Reader],
+) -> Result<(), PassError> {
+    let module = session.model();
+    let place = module.tensor_place(sg, id).to_string();
+    let values = match values(module, sg, id) {
+        Ok(values) => values,
+        Err((rule, message)) => {
+            session.missed(rule, place, message);
+            return Ok(());
+        }
+    };
+    let graph = module.subgraph(sg);
+    let (old, was) = (graph.tensor(id), module.constant(sg, id).map_or(0, Bytes::len));
+    let shown = |op: &OpId| graph.results(*op).iter().any(|id| module.references(sg, *id).any());
+    let named = readers.iter().find_map(|reader| match reader {
+        Reader::Dequantize(op) => Some(*op).filter(shown),
+        Reader::Weight(..) | Reader::Lookup(..) => None,
+    });
+    if let Some(op) = named {
+        let message = format!("{} computes an output of it", module.op_place(sg, op));
+        session.missed("output", place, message);
+        return Ok(());
+    }
+    let mut patch = Patch::new(sg, "store a weight as float32");
+    let (now, ty) = (values.len(), old.ty);
+    let float = patch.new_constant(
+        Tensor {
+            name: old.name.clone(),
+            has_rank: old.has_rank,
+            ..Tensor::new(old.label(), ElementType::Float32, old.shape.clone())
+        },
+        values,
+    );
+    let mut read: IndexSet<(OpId, u32)> = IndexSet::default();
+    for reader in readers {
+        match *reader {
+            Reader::Weight(op, slot) => {
+                patch.set_operand(op, slot, float);
+                if graph.op(op).bool(ASYMMETRIC) == Some(true) {
+                    patch.set_attr(op, ASYMMETRIC, Attr::Bool(false));
+                }
+                read.insert((op, slot));
+            }
+            Reader::Dequantize(op) => {
+                for result in graph.results(op) {
+                    patch.replace_uses(graph, result, float);
+                    patch.erase_tensor(result);
+                }
+                patch.erase_op(op);
+                read.insert((op, 0));
+            }
+            Reader::Lookup(lookup, slot, op) => {
+                patch.set_operand(lookup, slot, float);
+                patch.erase_op(op);
+                let result = graph.results(op)[0];
+                patch.set_result(lookup, 0, result);
+                patch.erase_tensor(graph.operand(op, 0).expect("it was matched"));
+                read.insert((lookup, slot));
+            }
+        }
+    }
+    let all_read = graph.uses(id).iter().all(|r#use| read.contains(&(r#use.op, r#use.slot)));
+    if all_read && !module.references(sg, id).any() {
+        patch.erase_tensor(id);
+    }
+    if let Some(forbidden) = session.forbidden(&patch) {
+        session.missed(tfq_pass::rewrite::FORBIDDEN, place, forbidden);
+        return Ok(());
+    }
+    session.apply(patch)?;
+    let told =
+        format!("{ty} to FLOAT32, {} to {}", grouped(was as u64), counted(now as u64, "byte"));
+    session.applied("dequantised", place, told);
+    session.count("constants-dequantized", 1);
+    Ok(())
+}
+
+/// The attribute that makes a kernel round activations asymmetrically.
+const ASYMMETRIC: &str = "asymmetric_quantize_inputs";
+
+/// The float32 values of a constant, or why they are not to be had.
+fn values(module: &Module, sg: SubgraphId, id: TensorId) -> Result<Bytes, (&'static str, String)> {
+    let tensor = module.subgraph(sg).tensor(id);
+    let other = |what: &str| Err(("other form", format!("it is stored {what}")));
+    if tensor.sparsity.is_some() {
+        return other("sparse");
+    }
+    let needed = tensor.byte_len().and_then(|len| usize::try_from(len).ok());
+    let bytes = module.constant(sg, id).zip(needed).and_then(|(bytes, len)| bytes.get(..len));
+    let Some(bytes) = bytes else { return other("in fewer bytes than its shape asks for") };
+    let elements = tensor.elements().unwrap_or(0) as usize;
+    let Some(codes) = codes(tensor.ty, bytes, elements) else {
+        return match tensor.ty {
+            ElementType::Float16 => Ok(from_f16(bytes)),
+            ElementType::BFloat16 => {
+                Ok(bytes.as_chunks().0.iter().flat_map(|[a, b]| [0, 0, *a, *b]).collect())
+            }
+            ty => other(&format!("as {ty}")),
+        };
+    };
+    let Some(q) = tensor.quantization.as_deref().filter(|q| !q.scale.is_empty()) else {
+        return other("without a scale");
+    };
+    if q.details != QuantizationDetails::None {
+        return other("with scales of another kind");
+    }
+    let shape: Option<Vec<usize>> =
+        tensor.shape.iter().map(|dim| usize::try_from(*dim).ok()).collect();
+    let layout = match q.scale.len() {
+        1 => Some(ChannelLayout::per_tensor(elements)),
+        scales => {
+            shape.zip(usize::try_from(q.quantized_dimension).ok()).and_then(|(shape, axis)| {
+                ChannelLayout::new(&shape, axis).filter(|layout| layout.channels == scales)
+            })
+        }
+    };
+    let zero_points = match &q.zero_point[..] {
+        [] => vec![0; q.scale.len()],
+        points => points.to_vec(),
+    };
+    let Some(layout) = layout.filter(|_| zero_points.len() == q.scale.len()) else {
+        return other("with scales that do not fit its shape");
+    };
+    Ok(affine_values(&codes, layout, &q.scale, &zero_points).into())
+}
+
+/// The integers that a constant holds; those of less than a byte are packed from the lowest bits on.
+fn codes(ty: ElementType, bytes: &[u8], elements: usize) -> Option<Vec<i32>> {
+    let packed = |bits: u32| {
+        let each = 8 / bits;
+        let of_byte = |byte: u8| {
+            (0..each).map(move |n| i32::from((byte << (8 - bits * (n + 1))) as i8 >> (8 - bits)))
+        };
+        bytes.iter().flat_map(move |byte| of_byte(*byte)).take(elements).collect()
+    };
+    Some(match ty {
+        ElementType::Int8 => bytes.iter().map(|byte| i32::from(*byte as i8)).collect(),
+        ElementType::UInt8 => bytes.iter().map(|byte| i32::from(*byte)).collect(),
+        ElementType::Int16 => {
+            bytes.as_chunks().0.iter().map(|two| i32::from(i16::from_le_bytes(*two))).collect()
+        }
+        ElementType::Int4 => packed(4),
+        ElementType::Int2 => packed(2),
+        _ => return None,
+    })
+}
