@@ -66,6 +66,13 @@ fn value(option: &OptionInfo) -> BoxedStrategy<String> {
             });
             vec(entry, 0..3).prop_map(|entries| entries.join(",")).boxed()
         }
+        "GLOB,..." => {
+            let name = odd_name().prop_filter_map("a name without our separators", |name| {
+                let name = name.replace([',', '[', ']', '{', '}', '\\'], "");
+                (!name.trim().is_empty()).then(|| name.trim().to_owned())
+            });
+            vec(name, 0..3).prop_map(|globs| globs.join(",")).boxed()
+        }
         choice if choice.contains('|') => {
             let values: Vec<String> = choice.split('|').map(str::to_owned).collect();
             select(values).boxed()

@@ -10,7 +10,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use tfq_ir::{Applied, counted, grouped};
 use tfq_opt::Optimized;
-use tfq_opt::pass::{PassReport, Remark, RemarkKind, RuleCount, Timeline, Why};
+use tfq_opt::pass::{PassReport, RaisedRuntime, Remark, RemarkKind, RuleCount, Timeline, Why};
+use tfq_opt::target::Target;
 use tfq_text::{visible, visible_quoted};
 
 /// What the user asked for, as far as it is told again or says what to tell.
@@ -123,6 +124,16 @@ impl Summary<'_> {
                 out,
                 "  the record of what the runtime keeps takes {bytes} bytes of the file"
             )?;
+        }
+        if let Some(RaisedRuntime { from, to }) = &report.raised_runtime {
+            let cap = Target::up_to(from);
+            let kept = match cap.max_runtime() {
+                Some(end) if cap.ends_before(to) => {
+                    format!("; --target={} keeps to {end}", cap.name())
+                }
+                _ => String::new(),
+            };
+            writeln!(out, "  needs TensorFlow Lite {to}, and {from} as it came{kept}")?;
         }
         if self.bytes_out > self.bytes_in && count("constants-grown") > 0 {
             let by = grouped(self.bytes_out - self.bytes_in);
@@ -326,6 +337,9 @@ impl Summary<'_> {
         if let Some(Written { edits, side_file }) = &self.edits {
             object["edits"] =
                 json!({ "file": named(edits), "side_file": side_file.as_ref().map(named) });
+        }
+        if let Some(RaisedRuntime { from, to }) = &report.raised_runtime {
+            object["min_runtime"] = json!({ "before": from, "after": to });
         }
         if let Some(verified) = self.verified {
             object["verified"] = verified.json();

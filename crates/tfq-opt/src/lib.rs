@@ -415,9 +415,9 @@ pub mod pass {
         Answer, Built, Declared, Eligibility, Event, Example, HeldVerdicts, Invariant,
         NamedPipeline, NearMiss, Node, NumericContract, OptionArg, OptionError, OptionInfo,
         OptionKind, OptionValue, OptionValues, Pass, PassDescriptor, PassError, PassInfo,
-        PassReport, PassScope, Pipeline, PipelineError, Registry, RegistryError, Remark,
-        RemarkKind, Report, RuleCount, RunCheck, RunError, RunOptions, Session, Span, SpanKind,
-        Step, Timeline, Unloadable, Unrunnable, Values, Why, analysis, check_loadable,
+        PassReport, PassScope, Pipeline, PipelineError, RaisedRuntime, Registry, RegistryError,
+        Remark, RemarkKind, Report, RuleCount, RunCheck, RunError, RunOptions, Session, Span,
+        SpanKind, Step, Timeline, Unloadable, Unrunnable, Values, Why, analysis, check_loadable,
         check_loadable_since, check_runnable, declare_pass, invariant, option_enum, pass_fn,
         rewrite, run,
     };
@@ -457,9 +457,8 @@ pub mod pass {
 /// assert!(why_not.is_empty());
 ///
 /// // A plan that was kept is followed to the same bytes.
-/// let mut again = optimizer.clone();
-/// again.run_options.resources.insert(plan.clone());
-/// assert_eq!(again.run(&file[..])?.to_vec()?, optimized.to_vec()?);
+/// optimizer.run_options.resources.insert(plan.clone());
+/// assert_eq!(optimizer.run(&file[..])?.to_vec()?, optimized.to_vec()?);
 /// # Ok(())
 /// # }
 /// ```

@@ -32,7 +32,8 @@ pub use info::{Built, Example, PassDescriptor, PassInfo, PassScope};
 pub use invariant::Invariant;
 pub use loadable::{Unloadable, check_loadable, check_loadable_since};
 pub use manager::{
-    Event, PassReport, Report, RuleCount, RunError, RunOptions, Why, run, update_versions,
+    Event, PassReport, RaisedRuntime, Report, RuleCount, RunError, RunOptions, Why, run,
+    update_versions,
 };
 pub use options::{OptionArg, OptionError, OptionInfo, OptionKind, OptionValue, OptionValues};
 pub use pass::{Pass, pass_fn};

@@ -9,7 +9,7 @@ mod versions;
 pub use error::RunError;
 pub use options::{Event, RunOptions, Why};
 pub use report::{PassReport, Report, RuleCount};
-pub use versions::update_versions;
+pub use versions::{RaisedRuntime, update_versions};
 
 use crate::HeldVerdicts;
 use crate::analysis::Analyses;
@@ -67,7 +67,7 @@ pub fn run(
     report.timeline = timeline;
     let verdicts = HeldVerdicts::of(&analyses, module);
     drop(analyses);
-    update_versions(module, &start, target);
+    report.raised_runtime = update_versions(module, &start, target);
     // A verdict asks for the version that an op needs, and never for the one that it has.
     report.verdicts = verdicts.holding_for(module);
     Ok(report)

@@ -6,6 +6,8 @@ use crate::facts::rows::{
     Activations, Dequantize, KernelRule, KernelSet, Load, Memory, Objective, OpEntry, Since,
     Unwritten,
 };
+use crate::facts::versions::{compare_releases, reaches};
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
@@ -68,6 +70,22 @@ impl Target {
     pub fn names() -> impl Iterator<Item = &'static str> {
         let files = FILES.iter().map(|(name, _)| *name);
         files.chain(caps().iter().map(|target| target.name.as_str()))
+    }
+
+    /// The shipped target that ends with the latest release up to this one; where all end later, the
+    /// one that ends first.
+    pub fn up_to(release: &str) -> &'static Self {
+        let caps = || caps().iter().filter(|target| target.max_runtime.is_some());
+        let of = |target: &Arc<Self>| target.max_runtime.clone().unwrap_or_default();
+        let earlier = caps().filter(|cap| compare_releases(&of(cap), release) != Ordering::Greater);
+        let last = earlier.max_by(|a, b| compare_releases(&of(a), &of(b)));
+        let first = || caps().min_by(|a, b| compare_releases(&of(a), &of(b)));
+        last.or_else(first).expect("there are caps")
+    }
+
+    /// Whether it ends with a release before this one.
+    pub fn ends_before(&self, release: &str) -> bool {
+        self.max_runtime.as_deref().is_some_and(|cap| !reaches(cap, release))
     }
 
     /// Reads a target from its data file. `data/litert.toml` explains the format.

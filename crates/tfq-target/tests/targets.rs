@@ -619,3 +619,17 @@ fn shipped_targets_say_what_their_files_do() {
     }
     assert!(compared >= 6, "{compared}");
 }
+
+#[test]
+fn a_release_has_the_target_that_ends_last_before_it() {
+    for (release, name) in [
+        ("2.3.0", "tflite-2.3"),
+        ("2.4.1", "tflite-2.4"),
+        ("2.6.0", "tflite-2.5"),
+        ("1.15.0", "tflite-1.15"),
+        ("1.5.0", "tflite-1.14"),
+    ] {
+        let target = Target::up_to(release);
+        assert_eq!((target.name(), target.ends_before("2.9.0")), (name, true), "{release}");
+    }
+}

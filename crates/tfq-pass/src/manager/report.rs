@@ -1,5 +1,6 @@
 //! What a run tells.
 
+use super::versions::RaisedRuntime;
 use crate::HeldVerdicts;
 use crate::remarks::{Answer, NearMiss, Remark, RemarkKind};
 use crate::timeline::Timeline;
@@ -22,6 +23,8 @@ pub struct Report {
     pub history: Option<History>,
     /// What was found out of the weights of the result, for [`crate::RunCheck::knowing`].
     pub verdicts: HeldVerdicts,
+    /// The release of the runtime that the result needs, where the input needed an earlier one.
+    pub raised_runtime: Option<RaisedRuntime>,
     /// What passes handed over, by its type; of two of one type the later one.
     pub products: Values,
 }

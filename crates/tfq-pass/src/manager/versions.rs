@@ -2,15 +2,20 @@
 
 use crate::touched::Touched;
 use bytes::Bytes;
-use tfq_ir::maps::IndexMap;
-use tfq_ir::{Edit, Module, OpId, Subgraph, SubgraphId, TensorId};
+use tfq_ir::maps::{IndexMap, IndexSet};
+use tfq_ir::{Edit, Module, OpId, OpKind, Subgraph, SubgraphId, TensorId};
 use tfq_target::{Target, max_runtime};
 
 /// Raises the versions of ops that need a higher one than they did in `start`, a snapshot of
 /// the module from before, or that read something else than they did, and `min_runtime_version`
 /// with them. An op that only happens to have a lower version than the rules ask for keeps it.
-/// [`crate::run`] does this at its end.
-pub fn update_versions(module: &mut Module, start: &Module, target: &Target) {
+/// [`crate::run`] does this at its end. Tells of the release that the ops' versions ask for where
+/// that is a later one than before.
+pub fn update_versions(
+    module: &mut Module,
+    start: &Module,
+    target: &Target,
+) -> Option<RaisedRuntime> {
     let has_minimum = module.metadata_bytes(MIN_RUNTIME).is_some();
     let mut changed = false;
     let mut raised: IndexMap<SubgraphId, Vec<(OpId, i32)>> = IndexMap::default();
@@ -33,12 +38,36 @@ pub fn update_versions(module: &mut Module, start: &Module, target: &Target) {
             changed = true;
         }
     }
+    let rises = !raised.is_empty();
     for (sg, versions) in raised {
         module.apply(Edit::Versions(sg, versions)).expect("these ops are there");
     }
     if changed {
         update_min_runtime(module, target);
     }
+    if !rises {
+        return None;
+    }
+    let (from, to) = (first_release(start, target)?, first_release(module, target)?);
+    let later = max_runtime([from, to].into_iter()) == Some(to) && from != to;
+    later.then(|| RaisedRuntime { from: from.to_owned(), to: to.to_owned() })
+}
+
+/// A model that asks for a later release of the runtime than it did, by TensorFlow's numbering.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RaisedRuntime {
+    /// The first release that has all operator versions of the model as it came.
+    pub from: String,
+    /// That of the result.
+    pub to: String,
+}
+
+/// The first release that has every operator version of the model.
+fn first_release(module: &Module, target: &Target) -> Option<&'static str> {
+    let ops = module.subgraphs().flat_map(|(_, graph)| graph.ops().map(|op| graph.op(op)));
+    let versions: IndexSet<(&OpKind, i32)> = ops.map(|op| (&op.kind, op.version)).collect();
+    let releases = versions.into_iter().filter_map(|(kind, n)| target.min_runtime(kind, n));
+    max_runtime(releases)
 }
 
 /// Whether an operand of the op has another type or other scales than before.
