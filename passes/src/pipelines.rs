@@ -11,6 +11,10 @@ pub fn all() -> Vec<NamedPipeline> {
 pub fn default() -> NamedPipeline {
     let steps = [
         ("fold-constants", "shows weights that a converter left behind ops to what comes next"),
+        (
+            "eliminate-dead-ops",
+            "what nobody reads decides nothing about a weight, and goes with it",
+        ),
         ("quantize-weights", "makes the int8 constants that everything below is about"),
         (
             "merge-equal-buffers",
