@@ -140,7 +140,15 @@ fn lookup_in_front(session: &Session<'_>, sg: SubgraphId, dequantize: OpId) -> O
     let (lookup, _) = graph.producer(codes)?;
     let facts = session.target().facts_of(graph, lookup).filter(|facts| facts.pass_through)?;
     let alone = graph.uses(codes).len() == 1 && !session.model().references(sg, codes).any();
-    alone.then_some((lookup, *facts.weights.first()?))
+    let slot = *facts.weights.first()?;
+    // What it copies is read with the scale of its result.
+    let [table, copied] = [graph.operand(lookup, slot)?, codes].map(|id| graph.tensor(id));
+    let (of_table, of_copied) = (table.quantization.as_deref()?, copied.quantization.as_deref()?);
+    let alike = table.ty == copied.ty
+        && of_table.scale.len() == 1
+        && of_table.scale == of_copied.scale
+        && of_table.zero_point == of_copied.zero_point;
+    (alone && alike).then_some((lookup, slot))
 }
 
 fn widen(
@@ -267,6 +275,10 @@ fn values(module: &Module, sg: SubgraphId, id: TensorId) -> Result<Bytes, (&'sta
         [] => vec![0; q.scale.len()],
         points => points.to_vec(),
     };
+    let small = |zero_point: &i64| i16::try_from(*zero_point).is_ok();
+    if !q.scale.iter().all(|scale| scale.is_finite()) || !zero_points.iter().all(small) {
+        return other("with a scale or zero point that is none");
+    }
     let Some(layout) = layout.filter(|_| zero_points.len() == q.scale.len()) else {
         return other("with scales that do not fit its shape");
     };

@@ -7,7 +7,7 @@ use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::path::Path;
-use tfq_ir::{grouped, line_and_column, visible};
+use tfq_ir::{grouped, line_and_column, visible, visible_json};
 use tfq_opt::Optimizer;
 use tfq_opt::pass::Report;
 use tfq_opt::passes::{PlannedConstant, Reads, WantsPlan, WeightPlan};
@@ -90,12 +90,14 @@ pub(crate) fn print(form: Form, report: &Report) -> Result<io::Result<()>, Failu
             "quantize-weights makes one",
         ));
     };
+    let mut out = io::stdout().lock();
+    // What hides in a name is escaped as both forms escape it.
     let text = match form {
-        Form::Table => table(plan),
+        Form::Table => return Ok(Shown(out).write_all(table(plan).as_bytes())),
         Form::Json => serde_json::to_string_pretty(plan).expect("it has no maps") + "\n",
         Form::Toml => toml::to_string(plan).expect("tables come last"),
     };
-    Ok(Shown(io::stdout().lock()).write_all(text.as_bytes()))
+    Ok(out.write_all(visible_json(&text).as_bytes()))
 }
 
 /// Rows of a constant each, and below each what explains it.

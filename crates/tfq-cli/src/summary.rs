@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use tfq_ir::{Applied, counted, grouped};
 use tfq_opt::Optimized;
 use tfq_opt::pass::{PassReport, RaisedRuntime, Remark, RemarkKind, RuleCount, Timeline, Why};
-use tfq_opt::target::Target;
+use tfq_opt::target::{Target, max_runtime};
 use tfq_text::{visible, visible_quoted};
 
 /// What the user asked for, as far as it is told again or says what to tell.
@@ -125,14 +125,12 @@ impl Summary<'_> {
                 "  the record of what the runtime keeps takes {bytes} bytes of the file"
             )?;
         }
-        if let Some(RaisedRuntime { from, to }) = &report.raised_runtime {
-            let cap = Target::up_to(from);
-            let kept = match cap.max_runtime() {
-                Some(end) if cap.ends_before(to) => {
-                    format!("; --target={} keeps to {end}", cap.name())
-                }
-                _ => String::new(),
-            };
+        if let Some((from, to)) = self.raised_runtime() {
+            let cap = Target::with_release(&from).filter(|cap| cap.ends_before(&to));
+            let of_family = self.run.target == "litert" || self.run.target.starts_with("litert-");
+            let kept = cap.filter(|_| of_family).map_or(String::new(), |cap| {
+                format!("; --target={} keeps to {}", cap.name(), cap.max_runtime().unwrap_or(""))
+            });
             writeln!(out, "  needs TensorFlow Lite {to}, and {from} as it came{kept}")?;
         }
         if self.bytes_out > self.bytes_in && count("constants-grown") > 0 {
@@ -159,6 +157,17 @@ impl Summary<'_> {
         }
         self.idle_passes(out)?;
         self.whereabouts(out)
+    }
+
+    /// The first release that ran the input, and the one that runs the result, where that is later.
+    fn raised_runtime(&self) -> Option<(String, String)> {
+        let RaisedRuntime { from, to } = self.optimized.report.raised_runtime.clone()?;
+        // Some kernels came later than their versions say.
+        let litert = Target::named("litert").expect("it is shipped");
+        let needed = litert.model_min_runtime(&self.optimized.module);
+        let releases = [to.as_str(), needed.as_str()].into_iter().filter(|text| !text.is_empty());
+        let latest = max_runtime(releases).unwrap_or_default().to_owned();
+        Some((from, latest))
     }
 
     fn whereabouts(&self, out: &mut impl Write) -> io::Result<()> {
@@ -338,7 +347,7 @@ impl Summary<'_> {
             object["edits"] =
                 json!({ "file": named(edits), "side_file": side_file.as_ref().map(named) });
         }
-        if let Some(RaisedRuntime { from, to }) = &report.raised_runtime {
+        if let Some((from, to)) = self.raised_runtime() {
             object["min_runtime"] = json!({ "before": from, "after": to });
         }
         if let Some(verified) = self.verified {

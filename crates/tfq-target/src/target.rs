@@ -7,7 +7,6 @@ use crate::facts::rows::{
     Unwritten,
 };
 use crate::facts::versions::{compare_releases, reaches};
-use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
@@ -72,15 +71,11 @@ impl Target {
         files.chain(caps().iter().map(|target| target.name.as_str()))
     }
 
-    /// The shipped target that ends with the latest release up to this one; where all end later, the
-    /// one that ends first.
-    pub fn up_to(release: &str) -> &'static Self {
-        let caps = || caps().iter().filter(|target| target.max_runtime.is_some());
-        let of = |target: &Arc<Self>| target.max_runtime.clone().unwrap_or_default();
-        let earlier = caps().filter(|cap| compare_releases(&of(cap), release) != Ordering::Greater);
-        let last = earlier.max_by(|a, b| compare_releases(&of(a), &of(b)));
-        let first = || caps().min_by(|a, b| compare_releases(&of(a), &of(b)));
-        last.or_else(first).expect("there are caps")
+    /// The shipped target that ends first of those that have this release.
+    pub fn with_release(release: &str) -> Option<&'static Self> {
+        let of = |target: &&Arc<Self>| target.max_runtime.clone().unwrap_or_default();
+        let with = caps().iter().filter(|cap| !cap.ends_before(release));
+        with.min_by(|a, b| compare_releases(&of(a), &of(b))).map(|target| &**target)
     }
 
     /// Whether it ends with a release before this one.

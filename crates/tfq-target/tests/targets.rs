@@ -621,15 +621,16 @@ fn shipped_targets_say_what_their_files_do() {
 }
 
 #[test]
-fn a_release_has_the_target_that_ends_last_before_it() {
+fn a_release_has_the_target_that_ends_first_with_it() {
     for (release, name) in [
         ("2.3.0", "tflite-2.3"),
         ("2.4.1", "tflite-2.4"),
-        ("2.6.0", "tflite-2.5"),
+        ("2.6.0", "tflite-2.7"),
         ("1.15.0", "tflite-1.15"),
         ("1.5.0", "tflite-1.14"),
     ] {
-        let target = Target::up_to(release);
+        let target = Target::with_release(release).expect("one has it");
         assert_eq!((target.name(), target.ends_before("2.9.0")), (name, true), "{release}");
     }
+    assert!(Target::with_release("99.0").is_none());
 }

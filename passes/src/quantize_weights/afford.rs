@@ -43,7 +43,7 @@ impl Select<'_> {
         for (buffer, uses) in uses {
             let candidates = self.candidates(uses);
             for u in uses {
-                if candidates.iter().any(|form| self.would_be_slow(u, form)) {
+                if self.would_be_slow(u, &candidates) {
                     let label = self.module.subgraph(u.sg).tensor(u.tensor).label().len() as u64;
                     let copies = shown.get(buffer).map_or(1, Vec::len) as u64;
                     let cost = (PER_DEQUANTIZE + 2 * label) * copies;

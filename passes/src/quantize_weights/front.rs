@@ -8,7 +8,31 @@ use tfq_target::Target;
 
 /// Tensors that hold what an op with weights computed, or that may: found when first asked for.
 #[derive(Debug, Default)]
-pub(super) struct Behind(OnceCell<HashSet<(SubgraphId, TensorId)>>);
+pub(super) struct Behind(OnceCell<Tensors>);
+
+/// Some tensors of a model, by the numbers of their subgraphs and their own: there may be a great
+/// many.
+#[derive(Debug, Default)]
+struct Tensors(Vec<Vec<bool>>);
+
+impl Tensors {
+    fn insert(&mut self, sg: SubgraphId, id: TensorId) {
+        let (sg, number) = (sg.0 as usize, id.number() as usize);
+        if sg >= self.0.len() {
+            self.0.resize_with(sg + 1, Vec::new);
+        }
+        let of_graph = &mut self.0[sg];
+        if number >= of_graph.len() {
+            of_graph.resize(number + 1, false);
+        }
+        of_graph[number] = true;
+    }
+
+    fn contains(&self, sg: SubgraphId, id: TensorId) -> bool {
+        let of_graph = self.0.get(sg.0 as usize);
+        of_graph.and_then(|of| of.get(id.number() as usize)).is_some_and(|is_in| *is_in)
+    }
+}
 
 impl Behind {
     /// Whether the op reads nothing that an op with weights computed, and no state.
@@ -23,12 +47,12 @@ impl Behind {
         let graph = module.subgraph(sg);
         let read = graph.operands(op).into_iter().flatten();
         read.filter(|id| module.constant(sg, *id).is_none())
-            .all(|id| !behind.contains(&(sg, id)) && !graph.tensor(id).is_variable)
+            .all(|id| !behind.contains(sg, id) && !graph.tensor(id).is_variable)
     }
 }
 
-fn behind_weights(module: &Module, target: &Target) -> HashSet<(SubgraphId, TensorId)> {
-    let mut behind = HashSet::default();
+fn behind_weights(module: &Module, target: &Target) -> Tensors {
+    let mut behind = Tensors::default();
     let called: HashSet<SubgraphId> = module
         .subgraphs()
         .flat_map(|(_, graph)| graph.ops().flat_map(|op| graph.op(op).subgraph_refs()))
@@ -38,7 +62,7 @@ fn behind_weights(module: &Module, target: &Target) -> HashSet<(SubgraphId, Tens
         // Nobody looks at what callers hand over.
         let unknown =
             graph.inputs().iter().filter(|id| called.contains(&sg) || is_state(graph, **id));
-        behind.extend(unknown.map(|id| (sg, *id)));
+        unknown.for_each(|id| behind.insert(sg, *id));
         for op in graph.ops() {
             let is_weight = |slot: &u32| {
                 let id = graph.operand(op, *slot);
@@ -46,9 +70,9 @@ fn behind_weights(module: &Module, target: &Target) -> HashSet<(SubgraphId, Tens
             };
             let has_weights = target.weight_slots(graph, op).iter().any(is_weight);
             let reads_behind =
-                || graph.operands(op).into_iter().flatten().any(|id| behind.contains(&(sg, id)));
+                || graph.operands(op).into_iter().flatten().any(|id| behind.contains(sg, id));
             if has_weights || reads_behind() || !graph.op(op).subgraph_refs().is_empty() {
-                behind.extend(graph.results(op).into_iter().map(|id| (sg, id)));
+                graph.results(op).into_iter().for_each(|id| behind.insert(sg, id));
             }
         }
     }

@@ -120,7 +120,11 @@ impl Select<'_> {
     }
 
     /// The rule by which the op had better not round its activations.
-    fn exact_activations(&self, u: &WeightUse, form: &WeightForm) -> Option<ActivationRule<'_>> {
+    pub(super) fn exact_activations(
+        &self,
+        u: &WeightUse,
+        form: &WeightForm,
+    ) -> Option<ActivationRule<'_>> {
         if !self.pass.exact_activations || !self.may_be_dequantized(form) {
             return None;
         }
@@ -128,11 +132,15 @@ impl Select<'_> {
         self.target.exact_activations(u.operand(self.module), self.prefer, is_first)
     }
 
-    /// Whether the op would read the codes, and be quicker with float32 weights.
-    pub(super) fn would_be_slow(&self, u: &WeightUse, form: &Form) -> bool {
+    /// Whether the op would read the codes in the first of these forms that it can, and be quicker
+    /// with float32 weights.
+    pub(super) fn would_be_slow(&self, u: &WeightUse, forms: &[Form]) -> bool {
+        let mut read = forms.iter().filter_map(|form| Some((form, self.runs(u, form).ok()?)));
+        let Some((form, delegated)) = read.next() else { return false };
         let stored = form.stored();
-        let delegated = self.reads(u, form).ok().filter(|_| self.may_be_dequantized(&stored));
-        delegated.is_some_and(|delegated| self.slowness(u, &stored, delegated).is_some())
+        self.slowness(u, &stored, delegated).is_some()
+            && self.may_be_dequantized(&stored)
+            && self.reads(u, form).is_ok()
     }
 
     /// Whether an op may be spared the codes without another form for the constant.

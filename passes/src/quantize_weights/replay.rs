@@ -55,12 +55,17 @@ struct Follow<'a> {
 impl Follow<'_> {
     fn all(mut self, plan: &WeightPlan) -> Result<Selection, String> {
         let mut selection = Selection::default();
+        let mut planned = IndexSet::default();
         for constant in &plan.constants {
             let Some((group, verdicts)) = self.group(constant)? else { continue };
             if let Some(widened) = self.select.widened {
                 let ops = group.uses.iter().map(|u| (u.sg, u.op));
                 let biases = widened.biases_of(self.select.module, self.select.target, ops);
                 self.select.biases.extend(biases);
+            }
+            let (sg, id) = group.tensors[0];
+            if !planned.insert(self.select.module.subgraph(sg).tensor(id).buffer) {
+                return Err(format!("`{}` is planned twice", visible(&constant.name)));
             }
             selection.groups.push(group);
             selection.verdicts.extend(verdicts);
@@ -105,6 +110,15 @@ impl Follow<'_> {
             return Ok(None);
         }
         let name = visible(&constant.name);
+        let Some(first) = constant.readers.first() else { return Ok(None) };
+        let first = self.reader(first, constant, &tensors)?;
+        let obstacle = tensors.iter().find_map(|(sg, id)| self.select.obstacle(*sg, *id, first));
+        if let Some((_, why)) = obstacle {
+            return Err(format!("`{name}` stays as it is: {why}"));
+        }
+        if module.metadata_uses(tensor.buffer) > 0 {
+            return Err(format!("`{name}` stays as it is: metadata refers to its buffer"));
+        }
         let form = match (&*constant.r#type, constant.axis) {
             ("INT8", None) => Form::PerTensor { rule: ScaleRule::Divide },
             ("INT8", Some(axis)) if axis < tensor.shape.len() => {
@@ -131,6 +145,8 @@ impl Follow<'_> {
             match reader.reads {
                 Reads::Hybrid => {
                     if let Err(why) = self.select.runs(&u, &form) {
+                        let other = "an option of the run is against it";
+                        let why = if why.is_empty() { other } else { &why };
                         let place = module.op_place(u.sg, u.op);
                         return Err(format!("{place} cannot read `{name}` as it is stored: {why}"));
                     }

@@ -2,7 +2,9 @@
 
 use super::QuantizeWeights;
 use super::candidate::{Candidate, Objection, no_more_ops};
-use super::constants::{held_as_float, is_float_constant, just_one, shown, weight_below};
+use super::constants::{
+    TensorsByBuffer, held_as_float, is_float_constant, just_one, shown, weight_below,
+};
 use super::fast::Fast;
 use super::float16::Widened;
 use super::form::{Form, Group, Left, NotedVerdict, Selection, WeightUse};
@@ -10,7 +12,6 @@ use super::front::Behind;
 use super::options::{ScalesPer, WeightType};
 use super::reading::Select;
 use super::weight_plan::{Alternative, WantsPlan};
-use globset::GlobSet;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fmt;
@@ -32,6 +33,7 @@ pub(super) fn select(
     select.tell_of_absent_operands(session);
     let mut uses = select.uses(session);
     let shown = shown(module);
+    select.keep(&mut uses, &shown, session);
     uses.retain(|buffer, uses| select.convertible(*buffer, uses, &shown[buffer], session));
     select.break_families(&mut uses, session);
     select.fast = select.fast(&uses, &shown);
@@ -141,7 +143,6 @@ impl Select<'_> {
     /// Every place where an op reads a float32 constant as a weight, by buffer.
     fn uses(&self, session: &Session<'_>) -> IndexMap<BufferId, Vec<WeightUse>> {
         let mut found: IndexMap<BufferId, Vec<WeightUse>> = IndexMap::default();
-        let keep = self.pass.keep.matcher();
         for (sg, graph) in self.module.subgraphs() {
             for op in graph.ops() {
                 self.tell_of_quantised(sg, op, session);
@@ -159,11 +160,6 @@ impl Select<'_> {
                 let family = self.is_family(sg, op)
                     && weights.iter().any(|u| elements(u) >= self.pass.min_elements);
                 for u in weights {
-                    if let Some(glob) = self.kept(&u, &keep) {
-                        let message = format!("keep={glob} names it");
-                        self.leave(session, &[u], "kept", message, Vec::new());
-                        continue;
-                    }
                     if family || elements(&u) >= self.pass.min_elements {
                         let buffer = graph.tensor(u.tensor).buffer;
                         found.entry(buffer).or_insert_with(just_one).push(u);
@@ -178,18 +174,32 @@ impl Select<'_> {
         found
     }
 
-    /// The pattern by which the user keeps a weight as it is.
-    fn kept(&self, u: &WeightUse, keep: &GlobSet) -> Option<&str> {
+    /// Leaves what the user keeps: a constant with all tensors that show it and all of its readers.
+    fn keep(
+        &self,
+        uses: &mut IndexMap<BufferId, Vec<WeightUse>>,
+        shown: &TensorsByBuffer,
+        session: &Session<'_>,
+    ) {
+        let keep = self.pass.keep.matcher();
         if keep.is_empty() {
-            return None;
+            return;
         }
-        let graph = self.module.subgraph(u.sg);
-        let results = graph.results(u.op);
-        let results = results.iter().map(|id| graph.tensor(*id).label());
-        let names = [graph.tensor(u.tensor).label(), graph.op(u.op).kind.name()];
-        let found =
-            names.into_iter().chain(results).find_map(|name| keep.matches(name).first().copied());
-        found.map(|glob| self.pass.keep.0[glob].as_str())
+        uses.retain(|buffer, uses| {
+            let tensors = shown[buffer].iter().map(|(sg, id)| (*sg, *id));
+            let results = uses.iter().flat_map(|u| {
+                self.module.subgraph(u.sg).results(u.op).into_iter().map(|id| (u.sg, id))
+            });
+            let labels = tensors.chain(results);
+            let labels = labels.map(|(sg, id)| self.module.subgraph(sg).tensor(id).label());
+            let kinds = uses.iter().map(|u| self.module.subgraph(u.sg).op(u.op).kind.name());
+            let found = labels.chain(kinds).find_map(|name| keep.matches(name).first().copied());
+            if let Some(glob) = found {
+                let message = format!("keep={} names it", self.pass.keep.0[glob]);
+                self.leave(session, uses, "kept", message, Vec::new());
+            }
+            found.is_none()
+        });
     }
 
     /// Tells of weights that are small already, so that nobody wonders why they stay.
@@ -230,7 +240,7 @@ impl Select<'_> {
         false
     }
 
-    fn obstacle(
+    pub(super) fn obstacle(
         &self,
         sg: SubgraphId,
         id: TensorId,
@@ -425,6 +435,10 @@ impl Select<'_> {
 
     fn declining_reader(&self, u: &WeightUse, form: &Form) -> Option<String> {
         let stored = form.stored();
+        // What kernels can do takes longer to find out than that nobody is against it.
+        if !self.fast.has(u.sg, u.op) && self.exact_activations(u, &stored).is_none() {
+            return None;
+        }
         match self.target.hybrid(u.operand(self.module), &stored) {
             tfq_target::Verdict::Hybrid { delegated } => self.declined(u, &stored, delegated),
             tfq_target::Verdict::Dequantize { .. } => None,
