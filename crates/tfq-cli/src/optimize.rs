@@ -33,10 +33,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let mut inputs = inputs(args);
     let Job { input, optimizer, target, source, bytes_in, model, form, output } =
         Job::new(args, &mut inputs, &mut timeline)?;
-    if args.threads.is_none() && bytes_in < WORTH_THREADS {
-        // Where threads are at work already, they stay.
-        _ = start_threads(1);
-    }
+    let _alone = (args.threads.is_none() && bytes_in < WORTH_THREADS).then(work_alone);
     debug::log(args.debug.verbose);
     let verification = args.verify.prepare(&input, &source, &args.reading)?;
     let progress = progress::Progress::new(bytes_in, args.quiet);
@@ -315,6 +312,13 @@ fn pipeline(args: &Args) -> Result<Pipeline, Failure> {
 
 /// Below this many bytes of a model, starting and waking threads takes longer than they save.
 const WORTH_THREADS: u64 = 32 << 20;
+
+/// While the result lives, this thread shares its work with no other. The pool is no global one: a
+/// thread that a pass starts would wait there for this thread, which may wait for it.
+fn work_alone() -> Option<rayon::ThreadPool> {
+    // Where this thread is at work in a pool already, it stays there.
+    rayon::ThreadPoolBuilder::new().num_threads(1).use_current_thread().build().ok()
+}
 
 fn start_threads(threads: usize) -> Result<(), rayon::ThreadPoolBuildError> {
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()

@@ -59,8 +59,13 @@ impl Room {
             return BytesMut::with_capacity(expected.min(CHUNK));
         }
         // A large page begins at a multiple of its size.
-        let mut chunk = BytesMut::with_capacity(CHUNK.min(expected + LARGE_PAGE));
-        ask_for_large_pages(chunk.spare_capacity_mut());
+        let mut chunk = BytesMut::with_capacity(expected.min(CHUNK) + LARGE_PAGE);
+        let address = chunk.as_ptr().addr();
+        let mut chunk = chunk.split_off(address.next_multiple_of(LARGE_PAGE) - address);
+        // The last page is zeroed whole, so it has to be needed for the most part.
+        let pages = (expected.min(CHUNK) + LARGE_PAGE / 2) / LARGE_PAGE;
+        let len = (pages * LARGE_PAGE).min(chunk.capacity());
+        ask_for_large_pages(&mut chunk.spare_capacity_mut()[..len]);
         chunk
     }
 }
@@ -70,12 +75,9 @@ impl Room {
 #[allow(unsafe_code)]
 fn ask_for_large_pages(memory: &mut [MaybeUninit<u8>]) {
     use rustix::mm::{Advice, madvise};
-    let page = rustix::param::page_size();
-    let start = memory.as_ptr().addr().next_multiple_of(page) - memory.as_ptr().addr();
-    let len = memory.len().saturating_sub(start) / page * page;
-    let start = memory[start..].as_mut_ptr().cast();
+    let len = memory.len() / LARGE_PAGE * LARGE_PAGE;
     // SAFETY: the pages lie within the slice, and the advice leaves their contents as they are.
-    _ = unsafe { madvise(start, len, Advice::LinuxHugepage) };
+    _ = unsafe { madvise(memory.as_mut_ptr().cast(), len, Advice::LinuxHugepage) };
 }
 
 #[cfg(not(target_os = "linux"))]
