@@ -4,6 +4,7 @@
 #[path = "src/facts/file.rs"]
 mod file;
 
+use serde::de::DeserializeOwned;
 use std::fmt::Write;
 use std::{env, fs, path::PathBuf};
 
@@ -15,10 +16,7 @@ fn main() {
     let mut list = "&[\n".to_owned();
     for name in TARGETS {
         let path = format!("data/{name}.toml");
-        println!("cargo::rerun-if-changed={path}");
-        let text = fs::read_to_string(&path).expect(&path);
-        let file: file::File =
-            toml::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error}"));
+        let (text, file) = read::<file::File>(&path);
         let bytes = postcard::to_allocvec(&(file::line_ends(&text), file)).expect(&path);
         let binary = out.join(format!("{name}.bin"));
         fs::write(&binary, bytes).expect(&path);
@@ -26,4 +24,16 @@ fn main() {
     }
     list.push(']');
     fs::write(out.join("targets.rs"), list).expect("cargo made the folder");
+
+    let (_, caps) = read::<file::Caps>("data/tflite.toml");
+    let bytes = postcard::to_allocvec(&caps).expect("rows have a binary form");
+    fs::write(out.join("caps.bin"), bytes).expect("cargo made the folder");
+}
+
+/// The text of a data file, and its rows.
+fn read<T: DeserializeOwned>(path: &str) -> (String, T) {
+    println!("cargo::rerun-if-changed={path}");
+    let text = fs::read_to_string(path).expect(path);
+    let rows = toml::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error}"));
+    (text, rows)
 }

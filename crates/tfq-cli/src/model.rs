@@ -1,7 +1,7 @@
 //! What the commands share: models in, models out, pipelines and targets by name.
 
 use super::diagnostics::{Failure, named};
-use super::shown::Shown;
+use super::shown::{Shown, standard_error};
 use super::tool;
 use bytes::Bytes;
 use clap::ValueEnum;
@@ -93,7 +93,7 @@ pub(crate) fn is_standard_output(name: &Path) -> bool {
 /// Where a report goes beside an output: standard error where that is on standard output.
 pub(crate) fn beside(output: Option<&Path>) -> Box<dyn Write> {
     match output {
-        Some(output) if is_standard_output(output) => Box::new(Shown(io::stderr())),
+        Some(output) if is_standard_output(output) => Box::new(standard_error()),
         _ => Box::new(Shown(io::stdout().lock())),
     }
 }

@@ -8,7 +8,7 @@ use super::emit::Form;
 use super::model::Files;
 use super::outputs::{self, Inputs, Outputs};
 use super::plan::{self, PlanArg};
-use super::shown::Shown;
+use super::shown::{Shown, standard_error};
 use super::{list, misspelt, model, progress, replay, summary, timing, tool};
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
@@ -333,7 +333,7 @@ fn access(args: &Args) -> Access {
 
 fn report(args: &Args, summary: &summary::Summary<'_>) -> io::Result<()> {
     if !args.json {
-        let mut out = Shown(io::stderr().lock());
+        let mut out = standard_error();
         if let Some(pass) = &args.remarks {
             summary.remarks(&mut out, pass)?;
         }

@@ -1,12 +1,18 @@
 //! What people are shown.
 
-use std::io::{self, Write};
+use std::io::{self, LineWriter, StderrLock, Write};
 use tfq_text::visible_lines;
 
 /// Writes text for people: what comes from a file and a terminal would obey, or would not show, is
 /// escaped, whoever put it into the text. Lines stay lines. Colours are put around it, not through
 /// it.
 pub(crate) struct Shown<W>(pub(crate) W);
+
+/// Standard error, locked, for a report of many lines. It has no buffer of its own, and whoever
+/// reads it would be woken for every piece of a line.
+pub(crate) fn standard_error() -> Shown<LineWriter<StderrLock<'static>>> {
+    Shown(LineWriter::new(io::stderr().lock()))
+}
 
 impl<W: Write> Write for Shown<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

@@ -2,7 +2,7 @@
 
 use super::diagnostics::named;
 use super::model::is_standard;
-use super::shown::Shown;
+use super::shown::standard_error;
 use super::verify::Verified;
 use serde_json::{Map, Value, json};
 use std::fmt;
@@ -72,7 +72,7 @@ impl Summary<'_> {
         match (json, quiet) {
             (true, _) => self.json(&mut io::stdout().lock()),
             (false, true) => Ok(()),
-            (false, false) => self.text(&mut Shown(io::stderr().lock())),
+            (false, false) => self.text(&mut standard_error()),
         }
     }
 
@@ -126,11 +126,11 @@ impl Summary<'_> {
             )?;
         }
         if let Some((from, to)) = self.raised_runtime() {
-            let cap = Target::with_release(&from).filter(|cap| cap.ends_before(&to));
+            let cap = Target::keeping_to(&from, &to);
             let of_family = self.run.target == "litert" || self.run.target.starts_with("litert-");
-            let kept = cap.filter(|_| of_family).map_or(String::new(), |cap| {
-                format!("; --target={} keeps to {}", cap.name(), cap.max_runtime().unwrap_or(""))
-            });
+            let kept = cap
+                .filter(|_| of_family)
+                .map_or(String::new(), |(cap, last)| format!("; --target={cap} keeps to {last}"));
             writeln!(out, "  needs TensorFlow Lite {to}, and {from} as it came{kept}")?;
         }
         if self.bytes_out > self.bytes_in && count("constants-grown") > 0 {

@@ -1,7 +1,8 @@
 //! Targets: what they are made of. `query` has what they are asked.
 
 use crate::error::TargetError;
-use crate::facts::read::{self, CapRow, Parsed};
+use crate::facts::file::{CapRow, Caps};
+use crate::facts::read::{self, Parsed};
 use crate::facts::rows::{
     Activations, Dequantize, KernelRule, KernelSet, Load, Memory, Objective, OpEntry, Since,
     Unwritten,
@@ -58,7 +59,7 @@ impl Target {
             [const { OnceLock::new() }; FILES.len()];
         let is_target = |base: &str| Self::named(base).is_some();
         let Some(n) = FILES.iter().position(|(shipped, _)| *shipped == name) else {
-            return caps().iter().find(|target| target.name == name).cloned();
+            return caps().iter().find(|cap| cap.name == name).map(Cap::target);
         };
         let (name, bytes) = FILES[n];
         let read = || Arc::new(Self::new(name, read::shipped(name, bytes, is_target)));
@@ -68,19 +69,16 @@ impl Target {
     /// Names of the shipped targets.
     pub fn names() -> impl Iterator<Item = &'static str> {
         let files = FILES.iter().map(|(name, _)| *name);
-        files.chain(caps().iter().map(|target| target.name.as_str()))
+        files.chain(caps().iter().map(|cap| cap.name.as_str()))
     }
 
-    /// The shipped target that ends first of those that have this release.
-    pub fn with_release(release: &str) -> Option<&'static Self> {
-        let of = |target: &&Arc<Self>| target.max_runtime.clone().unwrap_or_default();
-        let with = caps().iter().filter(|cap| !cap.ends_before(release));
-        with.min_by(|a, b| compare_releases(&of(a), &of(b))).map(|target| &**target)
-    }
-
-    /// Whether it ends with a release before this one.
-    pub fn ends_before(&self, release: &str) -> bool {
-        self.max_runtime.as_deref().is_some_and(|cap| !reaches(cap, release))
+    /// The shipped target that ends first of those that have release `from`, and its last release;
+    /// `None` where it does not end before `to`.
+    pub fn keeping_to(from: &str, to: &str) -> Option<(&'static str, &'static str)> {
+        let releases = caps().iter().map(|cap| (cap.name.as_str(), cap.row.max_runtime.as_str()));
+        let with = releases.filter(|(_, last)| reaches(last, from));
+        let first = with.min_by(|(_, a), (_, b)| compare_releases(a, b));
+        first.filter(|(_, last)| !reaches(last, to))
     }
 
     /// Reads a target from its data file. `data/litert.toml` explains the format.
@@ -144,13 +142,13 @@ impl Target {
     }
 
     /// The target up to a release of the runtime.
-    fn capped(&self, row: CapRow, kernels: &[KernelSet]) -> Self {
+    fn capped(&self, cap: &Cap) -> Self {
         let mut target = Self {
-            name: format!("tflite-{}", row.max_runtime),
-            summary: row.summary,
+            name: cap.name.clone(),
+            summary: cap.row.summary.clone(),
             base: Some(self.name.clone()),
-            kernels: kernels.to_vec(),
-            max_runtime: Some(row.max_runtime),
+            kernels: cap.kernels.clone(),
+            max_runtime: Some(cap.row.max_runtime.clone()),
             ..self.clone()
         };
         target.find_hybrid_ops();
@@ -235,14 +233,34 @@ impl Target {
     }
 }
 
-/// The shipped version caps.
-fn caps() -> &'static [Arc<Target>] {
-    static CAPS: OnceLock<Vec<Arc<Target>>> = OnceLock::new();
+/// A shipped target that is another one up to a release. Most runs want no more than its name.
+struct Cap {
+    name: String,
+    row: CapRow,
+    extends: String,
+    kernels: Vec<KernelSet>,
+    target: OnceLock<Arc<Target>>,
+}
+
+impl Cap {
+    fn target(&self) -> Arc<Target> {
+        let base = || Target::named(&self.extends).expect("a test reads every shipped target");
+        Arc::clone(self.target.get_or_init(|| Arc::new(base().capped(self))))
+    }
+}
+
+fn caps() -> &'static [Cap] {
+    static CAPS: OnceLock<Vec<Cap>> = OnceLock::new();
     CAPS.get_or_init(|| {
-        let caps = read::caps();
-        let base = Target::named(&caps.extends).expect("a test reads every shipped target");
-        let capped = |row| Arc::new(base.capped(row, &caps.kernels));
-        caps.cap.into_iter().map(capped).collect()
+        let Caps { extends, kernels, cap } = read::caps();
+        let of_row = |row: CapRow| Cap {
+            name: format!("tflite-{}", row.max_runtime),
+            row,
+            extends: extends.clone(),
+            kernels: kernels.clone(),
+            target: OnceLock::new(),
+        };
+        cap.into_iter().map(of_row).collect()
     })
 }
 

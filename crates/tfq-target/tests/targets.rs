@@ -629,8 +629,9 @@ fn a_release_has_the_target_that_ends_first_with_it() {
         ("1.15.0", "tflite-1.15"),
         ("1.5.0", "tflite-1.14"),
     ] {
-        let target = Target::with_release(release).expect("one has it");
-        assert_eq!((target.name(), target.ends_before("2.9.0")), (name, true), "{release}");
+        let (found, last) = Target::keeping_to(release, "2.9.0").expect("one has it");
+        assert_eq!((found, Some(last)), (name, Target::named(name).unwrap().max_runtime()));
     }
-    assert!(Target::with_release("99.0").is_none());
+    assert!(Target::keeping_to("99.0", "99.1").is_none());
+    assert!(Target::keeping_to("2.3.0", "2.3.1").is_none());
 }

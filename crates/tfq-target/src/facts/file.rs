@@ -26,6 +26,23 @@ pub(crate) struct File {
     pub(crate) activations: Option<Vec<Spanned<ActivationsRow>>>,
 }
 
+/// The file of version caps: one row for each target.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Caps {
+    pub(crate) extends: String,
+    pub(crate) kernels: Vec<KernelSet>,
+    pub(crate) cap: Vec<CapRow>,
+}
+
+/// A shipped target that is another one, up to a release of the runtime.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CapRow {
+    pub(crate) max_runtime: String,
+    pub(crate) summary: String,
+}
+
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct OpRow {

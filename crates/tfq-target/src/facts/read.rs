@@ -5,7 +5,7 @@ use crate::error::{Problem, TargetError};
 use crate::facts::activation_test::ActivationTest;
 use crate::facts::condition::{Condition, op_named, type_bit};
 use crate::facts::file::{
-    ActivationsRow, DequantizeRow, File, Grain, LoadRow, MemoryRow, OpRow, RuleRow, SinceRow,
+    ActivationsRow, Caps, DequantizeRow, File, Grain, LoadRow, MemoryRow, OpRow, RuleRow, SinceRow,
     Spanned, UnwrittenRow, XnnOutcome, line_ends,
 };
 use crate::facts::load_test::LoadTest;
@@ -16,7 +16,6 @@ use crate::facts::rows::{
 };
 use crate::facts::versions;
 use crate::form::grain;
-use serde::Deserialize;
 use std::ops::Range;
 use tfq_ir::ElementType;
 use tfq_ir::catalog::OpInfo;
@@ -378,25 +377,8 @@ fn grain_set(grains: &[Grain]) -> u8 {
     })
 }
 
-/// The file of version caps: one row for each target.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Caps {
-    pub(crate) extends: String,
-    pub(crate) kernels: Vec<KernelSet>,
-    pub(crate) cap: Vec<CapRow>,
-}
-
-/// A shipped target that is another one, up to a release of the runtime.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct CapRow {
-    pub(crate) max_runtime: String,
-    pub(crate) summary: String,
-}
-
-/// The shipped version caps.
+/// The shipped version caps, as the build script left them.
 pub(crate) fn caps() -> Caps {
-    toml::from_str(include_str!("../../data/tflite.toml"))
-        .expect("a test reads every shipped target")
+    const CAPS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/caps.bin"));
+    postcard::from_bytes(CAPS).expect("a test reads every shipped target")
 }
