@@ -189,7 +189,7 @@ fn a_plan_that_does_not_fit_says_where() {
             let n = first(plan);
             plan.constants[n].name = "other".to_owned();
         }),
-        ("in its place: it is another one", &|plan| {
+        ("in its place: the plan is of another model", &|plan| {
             let n = first(plan);
             plan.constants[n].tensors[0].tensor = 1_000;
         }),
@@ -206,11 +206,27 @@ fn a_plan_that_does_not_fit_says_where() {
             (plan.constants[n].r#type, plan.constants[n].axis) = ("INT8".to_owned(), Some(1));
             plan.constants[n].readers[0].reads = Reads::Hybrid;
         }),
+        ("`first` cannot be INT3", &|plan| {
+            let n = first(plan);
+            (plan.constants[n].r#type, plan.constants[n].axis) = ("INT3".to_owned(), None);
+        }),
+        ("an op of `first` reads it as float32, and it is not to be stored so", &|plan| {
+            let n = first(plan);
+            plan.constants[n].readers.iter_mut().for_each(|one| one.reads = Reads::Float32);
+        }),
+        ("no op reads `first`, which is to be INT8 per channel (axis 0)", &|plan| {
+            let n = first(plan);
+            plan.constants[n].readers.clear();
+        }),
+        ("`first` stays FLOAT32: it has no axis, and all ops read float32", &|plan| {
+            let n = first(plan);
+            plan.constants[n].r#type = "FLOAT32".to_owned();
+        }),
     ] {
         let error = refused(change);
         assert!(error.contains("the plan cannot be followed: "), "{error}");
         assert!(error.contains(wanted), "{error}\n{wanted}");
     }
     let error = followed("default", &plan, &model("ops/fc_bias.tflite")).unwrap_err();
-    assert!(error.contains("it is another one"), "{error}");
+    assert!(error.contains("the plan is of another model"), "{error}");
 }

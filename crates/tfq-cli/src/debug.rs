@@ -154,13 +154,12 @@ impl Debug {
     }
 
     /// What is asked about a pass is asked about one that runs.
-    pub(crate) fn check_passes(
-        &self,
+    pub(crate) fn check_passes<'a>(
+        &'a self,
         pipeline: &Pipeline,
-        remarks: Option<&str>,
+        others: impl IntoIterator<Item = (&'static str, &'a str)>,
     ) -> Result<(), Failure> {
-        let remarks = remarks.filter(|pass| !pass.is_empty()).map(|pass| ("--remarks", pass));
-        match self.asked().chain(remarks).find(|(_, pass)| !pipeline.runs(pass)) {
+        match self.asked().chain(others).find(|(_, pass)| !pipeline.runs(pass)) {
             None => Ok(()),
             Some((option, pass)) => {
                 let message = format!("{option}: the pipeline does not run `{pass}`");

@@ -373,6 +373,11 @@ pub(crate) struct Ways {
 }
 
 impl Ways {
+    /// Whether the user says anything about it.
+    pub(crate) fn is_told(&self) -> bool {
+        !self.options().is_empty()
+    }
+
     /// As options of `quantize-weights`.
     fn options(&self) -> Vec<String> {
         let mut options = Vec::new();

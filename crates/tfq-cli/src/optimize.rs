@@ -144,19 +144,26 @@ impl<'a> Job<'a> {
         if args.json {
             outputs::check_json(output)?;
         }
-        if args.edits().is_some_and(model::is_standard_output)
-            && (args.json || output.is_some_and(model::is_standard_output))
-        {
-            let other = if args.json { "--json" } else { "the model" };
-            let message = format!("the edits and {other} would both go to standard output");
-            return Err(Failure::usage(&message, "give --edits the name of a file"));
+        let plan = args.plan.as_deref().map(PlanArg::of);
+        let followed = plan.as_ref().is_some_and(|plan| plan.file().is_some());
+        if followed && args.ways.is_told() {
+            return Err(Failure::usage(
+                "--plan=FILE says what becomes of every weight, and so do --prefer, --float16, \
+                 --weight-only and --keep",
+                "leave out one of them, or change the plan",
+            ));
         }
-        if args.plan.as_deref().and_then(|plan| PlanArg::of(plan).form()).is_some()
-            && (args.json || output.is_some_and(model::is_standard_output))
-        {
-            let other = if args.json { "--json" } else { "the model" };
-            let message = format!("the plan and {other} would both go to standard output");
-            return Err(Failure::usage(&message, "leave out one of them"));
+        let printed = plan.is_some() && !followed;
+        let to_standard_output = [
+            ("the edits", args.edits().is_some_and(model::is_standard_output)),
+            ("the plan", printed),
+            ("--json", args.json),
+            ("the model", output.is_some_and(model::is_standard_output)),
+        ];
+        let mut there = to_standard_output.iter().filter(|(_, is_there)| *is_there);
+        if let (Some((one, _)), Some((other, _))) = (there.next(), there.next()) {
+            let message = format!("{one} and {other} would both go to standard output");
+            return Err(Failure::usage(&message, "leave out one of them, or name a file"));
         }
         if let Some(pass) = args.remarks.as_deref().filter(|pass| !pass.is_empty()) {
             list::find(pass)?;
@@ -237,10 +244,7 @@ fn hints(args: &Args, target: &Target) -> Vec<(&'static str, String)> {
     if named || args.pipeline.is_some() || args.debug.run_reproducer.is_some() {
         return Vec::new();
     }
-    let halves = || {
-        let passes = "quantize-weights{type=float16},insert-dequant";
-        format!("--passes='{passes}' stores them in half the bytes")
-    };
+    let halves = || "--float16 stores them in half the bytes".to_owned();
     let smaller = || "--prefer=size weighs the file alone".to_owned();
     let dequantizes = |ty| target.dequantize_supports(ty, Granularity::PerTensor);
     let takes_halves = dequantizes(ElementType::Float16) && !dequantizes(ElementType::Int8);
@@ -248,7 +252,9 @@ fn hints(args: &Args, target: &Target) -> Vec<(&'static str, String)> {
         || matches!(target.prefer(), Objective::Size | Objective::Balanced);
     let halves = takes_halves.then(|| ("no kernel", halves()));
     let smaller = (!is_for_size).then(|| ("better float32", smaller()));
-    halves.into_iter().chain(smaller).collect()
+    let misnamed = || "--remarks shows which pattern of --keep fits no weight".to_owned();
+    let misnamed = (!args.ways.keep.is_empty()).then(|| ("no such name", misnamed()));
+    halves.into_iter().chain(smaller).chain(misnamed).collect()
 }
 
 /// Whatever is written can be written, and is none of the files that are read.
@@ -277,7 +283,12 @@ fn optimizer(args: &Args, pipeline: Pipeline, target: &OsStr) -> Result<Optimize
             Failure::usage(&format!("{threads} cannot be started"), &error.to_string())
         })?;
     }
-    args.debug.check_passes(&pipeline, args.remarks.as_deref())?;
+    let remarks = args.remarks.as_deref().filter(|pass| !pass.is_empty());
+    let planner = args.plan.as_ref().map(|_| ("--plan", "quantize-weights"));
+    args.debug.check_passes(
+        &pipeline,
+        remarks.map(|pass| ("--remarks", pass)).into_iter().chain(planner),
+    )?;
     let mut optimizer =
         Optimizer::in_registry(tool::registry(), pipeline).for_target(model::target(target)?);
     optimizer.lift.drop_unknown = args.reading.drop_unknown;

@@ -106,11 +106,23 @@ impl Follow<'_> {
         let (sg, id) = tensors[0];
         let module = self.select.module;
         let tensor = module.subgraph(sg).tensor(id);
-        if !constant.is_narrowed() || tensor.ty != ElementType::Float32 {
-            return Ok(None);
-        }
         let name = visible(&constant.name);
-        let Some(first) = constant.readers.first() else { return Ok(None) };
+        if constant.r#type == tensor.ty.name() {
+            // A constant that came in another type is read however the kernels can.
+            let stays = tensor.ty != ElementType::Float32
+                || constant.axis.is_none()
+                    && constant.readers.iter().all(|reader| reader.reads == Reads::Float32);
+            let misread = || {
+                format!("`{name}` stays {}: it has no axis, and all ops read float32", tensor.ty)
+            };
+            return if stays { Ok(None) } else { Err(misread()) };
+        }
+        if tensor.ty != ElementType::Float32 {
+            return Err(format!("`{name}` is {} and cannot be {}", tensor.ty, constant.form()));
+        }
+        let Some(first) = constant.readers.first() else {
+            return Err(format!("no op reads `{name}`, which is to be {}", constant.form()));
+        };
         let first = self.reader(first, constant, &tensors)?;
         let obstacle = tensors.iter().find_map(|(sg, id)| self.select.obstacle(*sg, *id, first));
         if let Some((_, why)) = obstacle {
@@ -224,7 +236,7 @@ impl Follow<'_> {
         };
         found.filter(|found| fits(found).is_some()).ok_or_else(|| {
             let (name, shape) = (visible(&constant.name), &constant.shape);
-            format!("the model has no constant `{name}` {shape:?} in its place: it is another one")
+            format!("the model has no constant `{name}` {shape:?} in its place: the plan is of another model")
         })
     }
 }

@@ -185,6 +185,7 @@ impl Select<'_> {
         if keep.is_empty() {
             return;
         }
+        let mut idle: IndexSet<usize> = (0..keep.len()).collect();
         uses.retain(|buffer, uses| {
             let tensors = shown[buffer].iter().map(|(sg, id)| (*sg, *id));
             let results = uses.iter().flat_map(|u| {
@@ -193,13 +194,22 @@ impl Select<'_> {
             let labels = tensors.chain(results);
             let labels = labels.map(|(sg, id)| self.module.subgraph(sg).tensor(id).label());
             let kinds = uses.iter().map(|u| self.module.subgraph(u.sg).op(u.op).kind.name());
-            let found = labels.chain(kinds).find_map(|name| keep.matches(name).first().copied());
+            let globs = labels.chain(kinds).flat_map(|name| keep.matches(name));
+            let globs: IndexSet<usize> = globs.collect();
+            idle.retain(|glob| !globs.contains(glob));
+            let found = globs.first().copied();
             if let Some(glob) = found {
                 let message = format!("keep={} names it", self.pass.keep.0[glob]);
                 self.leave(session, uses, "kept", message, Vec::new());
             }
             found.is_none()
         });
+        for glob in idle {
+            let place = format!("keep={}", self.pass.keep.0[glob]);
+            let message =
+                "no weight that would be quantised has the name, and no op that reads one";
+            session.missed("no such name", place, message);
+        }
     }
 
     /// Tells of weights that are small already, so that nobody wonders why they stay.
