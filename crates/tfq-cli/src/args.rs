@@ -3,6 +3,7 @@
 use super::debug::Debug;
 use super::emit::Emit;
 use super::model::{Constants, ReadArgs, Ways};
+use super::plan::PlanArg;
 use super::tool;
 use clap::builder::StyledStr;
 use clap::{CommandFactory, Parser, Subcommand};
@@ -44,8 +45,8 @@ pub(crate) struct Args {
 
     /// Print what is decided about each weight and why, as a table or as --plan=json or --plan=toml;
     /// or do what the plan in a file says
-    #[arg(long, value_name = "FORM|FILE", num_args = 0..=1, require_equals = true, default_missing_value = "table")]
-    pub(crate) plan: Option<OsString>,
+    #[arg(long, value_name = "FORM|FILE", num_args = 0..=1, require_equals = true, default_missing_value = "table", value_parser = PlanArg::parser())]
+    pub(crate) plan: Option<PlanArg>,
 
     #[command(flatten)]
     pub(crate) overwrite: super::outputs::Overwrite,

@@ -113,7 +113,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         edits,
     };
     let told = report(args, &summary).map_err(output_failure);
-    if let Some(form) = args.plan.as_deref().and_then(|plan| PlanArg::of(plan).form()) {
+    if let Some(form) = args.plan.as_ref().and_then(PlanArg::form) {
         plan::print(form, &optimized.report)?.map_err(output_failure)?;
     }
     // The command ends here. To take a large graph apart node by node takes longer than to write
@@ -144,8 +144,7 @@ impl<'a> Job<'a> {
         if args.json {
             outputs::check_json(output)?;
         }
-        let plan = args.plan.as_deref().map(PlanArg::of);
-        let followed = plan.as_ref().is_some_and(|plan| plan.file().is_some());
+        let followed = args.plan.as_ref().is_some_and(|plan| plan.file().is_some());
         if followed && args.ways.is_told() {
             return Err(Failure::usage(
                 "--plan=FILE says what becomes of every weight, and so do --prefer, --float16, \
@@ -153,10 +152,9 @@ impl<'a> Job<'a> {
                 "leave out one of them, or change the plan",
             ));
         }
-        let printed = plan.is_some() && !followed;
         let to_standard_output = [
             ("the edits", args.edits().is_some_and(model::is_standard_output)),
-            ("the plan", printed),
+            ("the plan", args.plan.as_ref().is_some_and(|plan| plan.form().is_some())),
             ("--json", args.json),
             ("the model", output.is_some_and(model::is_standard_output)),
         ];
@@ -232,7 +230,7 @@ fn reproducer(file: &Path) -> Result<(Reproducer, Pipeline), Failure> {
 fn inputs(args: &Args) -> Inputs {
     let model = args.input.as_ref().map(|input| args.reading.files(input)).unwrap_or_default();
     let target = model::file_of_target(&args.target);
-    let plan = args.plan.as_deref().and_then(|plan| PlanArg::of(plan).file().map(PathBuf::from));
+    let plan = args.plan.as_ref().and_then(PlanArg::file).map(PathBuf::from);
     let others = [args.pipeline.clone(), args.debug.run_reproducer.clone(), target, plan];
     let others = others.into_iter().flatten().chain(args.verify.files()).collect();
     Inputs { model, others, ..Inputs::default() }
@@ -296,7 +294,7 @@ fn optimizer(args: &Args, pipeline: Pipeline, target: &OsStr) -> Result<Optimize
     optimizer.lower.placement = args.constants.into();
     optimizer.run_options.keep_edits = args.edits().is_some();
     if let Some(plan) = &args.plan {
-        PlanArg::of(plan).prepare(&mut optimizer)?;
+        plan.prepare(&mut optimizer)?;
     }
     optimizer.run_options.explain = args.remarks.is_some();
     optimizer.run_options.why.clone_from(&args.debug.why);

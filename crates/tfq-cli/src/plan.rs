@@ -3,6 +3,7 @@
 use super::diagnostics::{Failure, named};
 use super::model;
 use super::shown::Shown;
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
@@ -29,8 +30,12 @@ pub(crate) enum Form {
 }
 
 impl PlanArg {
+    pub(crate) fn parser() -> impl TypedValueParser<Value = Self> {
+        OsStringValueParser::new().map(|text| Self::of(&text))
+    }
+
     /// A file of the name of a form is one with a folder: `./json`.
-    pub(crate) fn of(text: &OsStr) -> Self {
+    fn of(text: &OsStr) -> Self {
         match text.to_str() {
             Some("table") => Self::Print(Form::Table),
             Some("json") => Self::Print(Form::Json),

@@ -112,10 +112,9 @@ impl Follow<'_> {
             let stays = tensor.ty != ElementType::Float32
                 || constant.axis.is_none()
                     && constant.readers.iter().all(|reader| reader.reads == Reads::Float32);
-            let misread = || {
+            return stays.then_some(None).ok_or_else(|| {
                 format!("`{name}` stays {}: it has no axis, and all ops read float32", tensor.ty)
-            };
-            return if stays { Ok(None) } else { Err(misread()) };
+            });
         }
         if tensor.ty != ElementType::Float32 {
             return Err(format!("`{name}` is {} and cannot be {}", tensor.ty, constant.form()));
@@ -236,7 +235,10 @@ impl Follow<'_> {
         };
         found.filter(|found| fits(found).is_some()).ok_or_else(|| {
             let (name, shape) = (visible(&constant.name), &constant.shape);
-            format!("the model has no constant `{name}` {shape:?} in its place: the plan is of another model")
+            format!(
+                "the model has no constant `{name}` {shape:?} in its place: the plan is of another \
+                 model"
+            )
         })
     }
 }

@@ -35,7 +35,7 @@ impl Select<'_> {
         }
         match form {
             Form::PerTensor { .. } => {
-                let lost = self.small_channels(uses, tensors);
+                let lost = self.lost_channels(uses, tensors);
                 lost.or_else(|| self.lost_columns(uses, tensors, true))
             }
             Form::PerChannel { axis: 0, .. } => self.lost_columns(uses, tensors, false),
@@ -68,14 +68,14 @@ impl Select<'_> {
             return None;
         }
         let bytes = self.module.constant(sg, id)?.get(..4 * rows * columns)?;
-        let values: Vec<f32> = F32View::new(bytes)?.iter().collect();
-        let scale = |of: &[f32]| of.iter().fold(0.0_f32, |most, w| most.max(w.abs())) / 127.0;
-        let of_all = scale(&values);
+        let scale = |of: &F32View<'_>| of.iter().fold(0.0_f32, |most, w| most.max(w.abs())) / 127.0;
+        let of_all = one_scale.then(|| F32View::new(bytes).map(|all| scale(&all))).flatten();
         let mut sums = vec![(0.0_f64, 0.0_f64); columns];
-        for row in values.chunks_exact(columns) {
-            let scale = f64::from(if one_scale { of_all } else { scale(row) });
+        for row in bytes.chunks_exact(4 * columns) {
+            let row = F32View::new(row)?;
+            let scale = f64::from(of_all.unwrap_or_else(|| scale(&row)));
             for (w, (squares, errors)) in row.iter().zip(&mut sums) {
-                let w = f64::from(*w);
+                let w = f64::from(w);
                 let error = if scale > 0.0 { w - (w / scale).round() * scale } else { 0.0 };
                 *squares += w * w;
                 *errors += error * error;
@@ -96,7 +96,7 @@ impl Select<'_> {
 
     /// Why the constant does not get one scale where the user asked for a scale per channel, if too
     /// little would be left.
-    fn small_channels(
+    fn lost_channels(
         &self,
         uses: &[WeightUse],
         tensors: &[(SubgraphId, TensorId)],
