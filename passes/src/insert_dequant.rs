@@ -6,7 +6,7 @@ use tfq_ir::{
     Tensor, TensorId, TensorRare, TensorRef,
 };
 use tfq_pass::analysis::HybridVerdicts;
-use tfq_pass::rewrite::{Match, Rule, apply_rules, apply_together, read_of, stored, tensor};
+use tfq_pass::rewrite::{Match, Rule, apply_rules, apply_together, expressed, unserved};
 use tfq_pass::{Eligibility, Pass, PassError, Session, declare_pass};
 use tfq_target::WeightForm;
 
@@ -202,8 +202,7 @@ fn rules(views: Arc<Views>) -> Vec<Rule> {
 /// A constant is what it seems to be where every op that reads it can: be it in a form that no
 /// Dequantize takes.
 fn leave() -> Rule {
-    Rule::new("leave a constant to its readers", tensor(stored("w")))
-        .when(WAITING, is_waiting)
+    Rule::new("leave a constant to its readers", expressed("w"))
         .guard("every op that reads it can", |m| {
             let graph = m.graph();
             graph.uses(m.id("w")).iter().all(|u| {
@@ -224,26 +223,15 @@ fn read(name: &'static str) -> Rule {
 }
 
 fn read_of_quantised(name: &'static str) -> Rule {
-    Rule::new(name, read_of(stored("w")))
-        .when("the constant is quantised", |m| {
-            let w = m.tensor("w");
-            let stored = matches!(w.ty, ElementType::Int8 | ElementType::Int4 | ElementType::Int2);
-            w.expressed.is_some() || (stored && w.scales() > 0)
-        })
-        .when("the op is no Dequantize", |m| !m.graph().op(m.root()).kind.is(ops::DEQUANTIZE))
+    Rule::new(name, unserved("w")).when("the constant has a scale or was float32", |m| {
+        let w = m.tensor("w");
+        w.expressed.is_some() || w.scales() > 0
+    })
 }
 
 /// A rule for a constant whose readers were written for float32.
 fn waiting(name: &'static str) -> Rule {
-    Rule::new(name, tensor(stored("w")))
-        .when(WAITING, is_waiting)
-        .guard("a Dequantize can read it", is_readable)
-}
-
-const WAITING: &str = "its readers were written for float32";
-
-fn is_waiting(m: &Match<'_>) -> bool {
-    m.tensor("w").expressed.is_some()
+    Rule::new(name, expressed("w")).guard("a Dequantize can read it", is_readable)
 }
 
 fn is_readable(m: &Match<'_>) -> bool {

@@ -14,7 +14,7 @@
 //! ```
 //!
 //! A rule matches at an op ([`op`], [`op_of`]), at an op that reads a tensor in any slot
-//! ([`read_of`]), or at a tensor ([`tensor`]). Beside [`apply_rules`] there are
+//! ([`read_of`], [`unserved`]), or at a tensor ([`tensor`], [`expressed`]). Beside [`apply_rules`] there are
 //! [`apply_together`], and [`canonicalize`] and its parts, for a pass that wants to leave the graph
 //! tidy.
 
@@ -29,6 +29,7 @@ pub use cleanup::{canonicalize, erase_dead_ops, merge_equal_ops};
 pub use driver::{apply_rules, apply_together};
 pub use matching::Match;
 pub use pattern::{
-    OpPattern, Pattern, Root, any, constant, custom_op, op, op_of, read_of, stored, tensor,
+    OpPattern, Pattern, Root, any, constant, custom_op, expressed, op, op_of, read_of, stored,
+    tensor, unserved,
 };
 pub use rule::{FORBIDDEN, Rule};

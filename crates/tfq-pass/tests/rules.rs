@@ -10,7 +10,7 @@ use tfq_ir::{Module, SubgraphId};
 use tfq_pass::analysis::UseLists;
 use tfq_pass::rewrite::{
     OpPattern, Root, Rule, any, apply_rules, canonicalize, constant, custom_op, erase_dead_ops,
-    merge_equal_ops, op, op_of, read_of, tensor,
+    expressed, merge_equal_ops, op, op_of, read_of, tensor, unserved,
 };
 use tfq_pass::{PassError, Report, RunOptions, Session, Why};
 use tfq_text::{Level, ParseOptions, parse, print};
@@ -415,6 +415,30 @@ fn a_rule_that_could_not_be_as_it_says_is_refused_when_it_is_built() {
         let said = std::panic::catch_unwind(build).unwrap_err();
         assert_eq!(said.downcast_ref::<String>().unwrap(), what);
     }
+}
+
+#[test]
+fn rules_match_at_constants_that_no_kernel_reads_and_at_those_that_stand_for_others() {
+    let mut module = read(
+        "%x = input : f32[4]
+         %c = const : i8[4] q(0.5) expressed f32 = [1, 2, 3, 4]
+         %w = const : i8[4,4] q(0.5) = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16]
+         %a = ADD(%x, %c) : f32[4]
+         %y = FULLY_CONNECTED(%a, %w, _) : f32[1,4]
+         output %y",
+    );
+    let work: Work = |session| {
+        let read_x = Rule::new("read the input", unserved("w"))
+            .replace(|m, patch| patch.set_operand(m.root(), m.slot(), m.graph().inputs()[0]));
+        let plain = Rule::new("take it as it is", expressed("w"))
+            .replace(|m, patch| patch.set_expressed(m.id("w"), None));
+        apply_rules(session, MAIN, &[read_x, plain])
+    };
+    let report = apply(&mut module, work, &RunOptions::default());
+    assert_eq!(ops(&module), "%a = ADD(%x, %x)\n%y = FULLY_CONNECTED(%a, %w, _)\n");
+    let graph = module.subgraph(MAIN);
+    assert!(graph.tensors().all(|id| graph.tensor(id).expressed.is_none()));
+    assert_eq!(report.passes[0].patches, 2);
 }
 
 /// Puts a copy in the place of the second read of a constant, until each is read once.

@@ -17,7 +17,7 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use tfq_ir::maps::{IndexMap, IndexSet};
-use tfq_ir::{Applied, Module, OpId, Patch, SubgraphId};
+use tfq_ir::{Applied, Module, OpId, Patch, SubgraphId, TensorId};
 
 /// Patches for each place that a rule can be about, an op, an operand or a tensor, after which a
 /// run looks endless. Rules that come to an end take a place or two each, and stay far below it.
@@ -175,9 +175,8 @@ fn sweep<'r>(
     let graph = module.subgraph(sg);
     let starts = |op: &OpId| rules.iter().any(|rule| rule.root.starts_with(graph.op(*op)));
     let mut places: Vec<Anchor> = graph.ops().filter(starts).map(Anchor::Op).collect();
-    if rules.iter().any(|rule| rule.root.is_tensor()) {
-        places.extend(graph.tensors().map(Anchor::Tensor));
-    }
+    let starts_at = |id: &TensorId| rules.iter().any(|rule| rule.root.starts_at(graph.tensor(*id)));
+    places.extend(graph.tensors().filter(starts_at).map(Anchor::Tensor));
     let look = |(mut matches, mut misses): (Vec<Anchor>, Misses<'r>), at: &Anchor| {
         let known = &KnownVerdicts::default();
         for rule in candidates(module, sg, *at, rules) {
@@ -210,7 +209,7 @@ fn candidates<'r, 's>(
     let graph = module.subgraph(sg);
     rules.iter().copied().filter(move |rule| match at {
         Anchor::Op(op) => rule.root.starts_with(graph.op(op)),
-        Anchor::Tensor(_) => rule.root.is_tensor(),
+        Anchor::Tensor(tensor) => rule.root.starts_at(graph.tensor(tensor)),
     })
 }
 
@@ -306,7 +305,7 @@ fn mentioned(
     module: &Module,
     sg: SubgraphId,
     at: Anchor,
-) -> impl Iterator<Item = tfq_ir::TensorId> + use<'_> {
+) -> impl Iterator<Item = TensorId> + use<'_> {
     let graph = module.subgraph(sg);
     let (op, tensor) = match at {
         Anchor::Op(op) => (Some(op), None),

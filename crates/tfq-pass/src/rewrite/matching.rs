@@ -7,7 +7,7 @@ use crate::analysis::{Analysis, AnalysisInput, HybridVerdicts};
 use bytes::Bytes;
 use smallvec::SmallVec;
 use std::borrow::Cow;
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::sync::Arc;
 use tfq_ir::ops::{OperandRole, semantics_of};
 use tfq_ir::{
@@ -57,7 +57,14 @@ impl Root {
                     attempt(slot, &|found| pattern.try_at(id, found))
                 })
             }
-            (Self::Tensor(pattern), Anchor::Tensor(id)) => {
+            (Self::Unserved(pattern), Anchor::Op(op)) => {
+                let graph = site.input.module.subgraph(site.input.subgraph);
+                site.unserved(op).iter().find_map(|slot| {
+                    let id = graph.operand(op, *slot)?;
+                    attempt(*slot, &|found| pattern.try_at(id, found))
+                })
+            }
+            (Self::Tensor(pattern) | Self::Expressed(pattern), Anchor::Tensor(id)) => {
                 attempt(0, &|found| pattern.try_at(id, found))
             }
             _ => None,
@@ -145,6 +152,7 @@ pub(super) enum PatternMismatch {
     NoRole(OpId, OperandRole),
     NoResult,
     NoSuchOperand,
+    Served,
     NoConstant(TensorId),
     MayBeSet(TensorId),
     NotComputed(TensorId),
@@ -166,6 +174,7 @@ impl PatternMismatch {
             }
             Self::NoResult => "the op has no result".to_owned(),
             Self::NoSuchOperand => "it reads no such tensor".to_owned(),
+            Self::Served => "a kernel reads every quantised constant of it".to_owned(),
             Self::NoConstant(id) => format!("`{}` is no constant", label(id)),
             Self::MayBeSet(id) => format!("the constant `{}` may be set by a caller", label(id)),
             Self::NotComputed(id) => {
@@ -189,9 +198,37 @@ pub(super) struct MatchSite<'a> {
     pub(super) known: &'a KnownVerdicts,
 }
 
-/// The verdicts that were asked for at a place: several rules ask for the same.
+impl<'a> MatchSite<'a> {
+    fn verdict(&self, op: OpId, slot: u32) -> Option<Arc<Eligibility>> {
+        let asked = |(of, at, _): &&KnownVerdict| (*of, *at) == (op, slot);
+        if let Some((.., verdict)) = self.known.verdicts.borrow().iter().find(asked) {
+            return verdict.clone();
+        }
+        let verdicts = self.answers.get::<HybridVerdicts>().expect("every rule may ask for them");
+        let verdict = verdicts.of(self.input, op, slot);
+        self.known.verdicts.borrow_mut().push((op, slot, verdict.clone()));
+        verdict
+    }
+
+    /// The operands of the op at the place that it cannot read as they are.
+    fn unserved(&self, op: OpId) -> &'a [u32] {
+        self.known.unserved.get_or_init(|| {
+            let slots = self.input.module.subgraph(self.input.subgraph).operands(op).len() as u32;
+            let is_unserved = |slot: &u32| {
+                let verdict = self.verdict(op, *slot);
+                verdict.is_some_and(|verdict| !matches!(*verdict, Eligibility::Hybrid { .. }))
+            };
+            (0..slots).filter(is_unserved).collect()
+        })
+    }
+}
+
+/// What was asked about operands at a place: several rules ask for the same.
 #[derive(Debug, Default)]
-pub(super) struct KnownVerdicts(RefCell<SmallVec<[KnownVerdict; 2]>>);
+pub(super) struct KnownVerdicts {
+    verdicts: RefCell<SmallVec<[KnownVerdict; 4]>>,
+    unserved: OnceCell<SmallVec<[u32; 2]>>,
+}
 
 /// Of an op and an operand.
 type KnownVerdict = (OpId, u32, Option<Arc<Eligibility>>);
@@ -259,23 +296,15 @@ impl<'a> Match<'a> {
         self.site.input.target
     }
 
-    /// The verdict on the tensor of [`super::read_of`] as an operand of the root; `None` where it
-    /// is no quantised constant next to float.
+    /// The verdict on the tensor of [`super::read_of`] or [`super::unserved`] as an operand of the
+    /// root; `None` where it is no quantised constant next to float.
     pub fn verdict(&self) -> Option<Arc<Eligibility>> {
         self.verdict_of(self.root(), self.slot)
     }
 
     /// The verdict on an operand of an op.
     pub fn verdict_of(&self, op: OpId, slot: u32) -> Option<Arc<Eligibility>> {
-        let MatchSite { input, answers, known, .. } = self.site;
-        let asked = |(of, at, _): &&KnownVerdict| (*of, *at) == (op, slot);
-        if let Some((.., verdict)) = known.0.borrow().iter().find(asked) {
-            return verdict.clone();
-        }
-        let verdicts = answers.get::<HybridVerdicts>().expect("every rule may ask for them");
-        let verdict = verdicts.of(input, op, slot);
-        known.0.borrow_mut().push((op, slot, verdict.clone()));
-        verdict
+        self.site.verdict(op, slot)
     }
 
     /// What an analysis found out about the subgraph as it is.

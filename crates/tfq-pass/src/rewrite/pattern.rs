@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use tfq_ir::catalog::op_by_code;
 use tfq_ir::ops::{OperandRole, semantics};
-use tfq_ir::{Op, OpKind};
+use tfq_ir::{Op, OpKind, Tensor};
 
 /// What an operand must be.
 #[derive(Clone, Debug)]
@@ -82,13 +82,29 @@ pub enum Root {
     Op(OpPattern),
     /// At an op of any kind that reads such a tensor; each of its operands is tried.
     Read(Pattern),
+    /// The same, of operands that the op cannot read as they are.
+    Unserved(Pattern),
     /// At a tensor.
     Tensor(Pattern),
+    /// At a tensor whose readers were written for another type.
+    Expressed(Pattern),
 }
 
 /// An op of any kind that reads such a tensor. [`super::Match::slot`] tells as which operand.
 pub fn read_of(pattern: impl Into<Pattern>) -> Root {
     Root::Read(pattern.into())
+}
+
+/// A quantised constant next to float, by this name, at an op of any kind that cannot read it as it
+/// is: the verdict on it ([`super::Match::verdict`]) is none of [`crate::Eligibility::Hybrid`].
+pub fn unserved(name: impl Into<Cow<'static, str>>) -> Root {
+    Root::Unserved(stored(name))
+}
+
+/// A constant, by this name, whose readers were written for another type
+/// ([`tfq_ir::Tensor::expressed`]).
+pub fn expressed(name: impl Into<Cow<'static, str>>) -> Root {
+    Root::Expressed(stored(name))
 }
 
 /// A tensor, whoever reads it.
@@ -113,13 +129,18 @@ impl Root {
     pub(super) fn starts_with(&self, op: &Op) -> bool {
         match self {
             Self::Op(pattern) => pattern.starts_with(op),
-            Self::Read(_) => true,
-            Self::Tensor(_) => false,
+            Self::Read(_) | Self::Unserved(_) => true,
+            Self::Tensor(_) | Self::Expressed(_) => false,
         }
     }
 
-    pub(super) fn is_tensor(&self) -> bool {
-        matches!(self, Self::Tensor(_))
+    /// Whether the rule could begin at this tensor.
+    pub(super) fn starts_at(&self, tensor: &Tensor) -> bool {
+        match self {
+            Self::Tensor(_) => true,
+            Self::Expressed(_) => tensor.expressed.is_some(),
+            Self::Op(_) | Self::Read(_) | Self::Unserved(_) => false,
+        }
     }
 
     /// What is wrong with it: it could never match, or not as it says.
@@ -165,7 +186,10 @@ impl Root {
     fn each_pattern<'a>(&'a self, look: &mut dyn FnMut(&'a Pattern)) {
         match self {
             Self::Op(op) => op.operands.iter().for_each(|(_, pattern)| pattern.each(look)),
-            Self::Read(pattern) | Self::Tensor(pattern) => pattern.each(look),
+            Self::Read(pattern)
+            | Self::Unserved(pattern)
+            | Self::Tensor(pattern)
+            | Self::Expressed(pattern) => pattern.each(look),
         }
     }
 }

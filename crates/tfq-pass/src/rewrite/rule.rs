@@ -202,9 +202,12 @@ impl Rule {
             }
             false
         });
-        let nothing =
-            || Miss { nodes: 0, cause: MissCause::Pattern(PatternMismatch::NoSuchOperand) };
-        whole.ok_or_else(|| nearest.unwrap_or_else(nothing))
+        let nothing = || match self.root {
+            Root::Unserved(_) => PatternMismatch::Served,
+            _ => PatternMismatch::NoSuchOperand,
+        };
+        let none = || Miss { nodes: 0, cause: MissCause::Pattern(nothing()) };
+        whole.ok_or_else(|| nearest.unwrap_or_else(none))
     }
 }
 
