@@ -7,4 +7,5 @@ pub(crate) mod load_test;
 pub(crate) mod op;
 pub(crate) mod read;
 pub(crate) mod rows;
+pub(crate) mod table;
 pub(crate) mod versions;

@@ -2,12 +2,13 @@
 
 use crate::error::{Problem, TargetError};
 use crate::facts::condition::{Condition, Site, op_named};
+use crate::facts::table::Table;
 use std::cmp::Ordering;
 use std::sync::OnceLock;
 
-const RULES: &str = include_str!("../../data/op_versions.csv");
-const RUNTIMES: &str = include_str!("../../data/op_runtime_versions.csv");
-const REFERENCE: &str = include_str!("../../data/op_reference_versions.csv");
+const RULES: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/op_versions.bin"));
+const RUNTIMES: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/op_runtime_versions.bin"));
+const REFERENCE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/op_reference_versions.bin"));
 
 /// The version rules, in order of op and then of the file.
 pub(crate) struct VersionRules {
@@ -28,47 +29,35 @@ pub(crate) struct RuntimeVersions {
 pub(crate) fn rules() -> &'static VersionRules {
     static SHIPPED: OnceLock<VersionRules> = OnceLock::new();
     SHIPPED
-        .get_or_init(|| VersionRules::parse(RULES).expect("a test reads the shipped version rules"))
+        .get_or_init(|| VersionRules::of(&shipped(RULES)).expect("a test reads the shipped rules"))
 }
 
 /// The shipped releases and ranges.
 pub(crate) fn runtimes() -> &'static RuntimeVersions {
     static SHIPPED: OnceLock<RuntimeVersions> = OnceLock::new();
     SHIPPED.get_or_init(|| {
-        RuntimeVersions::parse(RUNTIMES, REFERENCE)
+        RuntimeVersions::of(&shipped(RUNTIMES), &shipped(REFERENCE))
             .expect("a test reads the shipped runtime versions")
     })
 }
 
+fn shipped(table: &'static [u8]) -> Table<&'static str> {
+    postcard::from_bytes(table).expect("the build made it of the same rows")
+}
+
 /// Shows the rows of a table with this header, with their line numbers.
-fn each_row<const N: usize>(
-    table: &'static str,
-    text: &str,
+fn each_row<'t, const N: usize>(
+    name: &'static str,
+    table: &Table<&'t str>,
     header: [&'static str; N],
-    mut row: impl FnMut(usize, [&str; N]) -> Result<(), TargetError>,
+    mut row: impl FnMut(usize, [&'t str; N]) -> Result<(), TargetError>,
 ) -> Result<(), TargetError> {
-    let mut reader = csv::ReaderBuilder::new()
-        .comment(Some(b'#'))
-        .has_headers(false)
-        .flexible(true)
-        .from_reader(text.as_bytes());
-    let mut record = csv::StringRecord::new();
-    let mut is_header = true;
-    while reader.read_record(&mut record).expect("text in memory is UTF-8 and read without fail") {
-        let line = record.position().map_or(0, |position| position.line() as usize);
-        let misfit = || at_line(table, line, Problem::Columns(N));
-        if record.len() != N {
-            return Err(misfit());
-        }
-        let columns = std::array::from_fn(|n| &record[n]);
-        if !is_header {
-            row(line, columns)?;
-        } else if columns != header {
-            return Err(misfit());
-        }
-        is_header = false;
+    let (rows, _) = table.cells.as_chunks();
+    let mut rows = table.lines.iter().zip(rows);
+    if table.columns != N || rows.next().is_none_or(|(_, columns)| *columns != header) {
+        return Err(at_line(name, table.lines.first().copied().unwrap_or(0), Problem::Columns(N)));
     }
-    Ok(())
+    rows.try_for_each(|(line, columns)| row(*line, *columns))
 }
 
 fn at_line(table: &str, line: usize, problem: Problem) -> TargetError {
@@ -80,12 +69,12 @@ fn number(text: &str) -> Result<i32, Problem> {
 }
 
 impl VersionRules {
-    fn parse(text: &str) -> Result<Self, TargetError> {
+    fn of(rules: &Table<&str>) -> Result<Self, TargetError> {
         let table = "op_versions.csv";
         let mut found: Vec<(i32, Vec<Condition>, i32)> = Vec::new();
         let mut lines: Vec<usize> = Vec::new();
         let header = ["op", "conditions", "version"];
-        each_row(table, text, header, |line, [op, conditions, version]| {
+        each_row(table, rules, header, |line, [op, conditions, version]| {
             let at = |problem| at_line(table, line, problem);
             let info = op_named(op).map_err(at)?;
             let mut when = Vec::new();
@@ -131,13 +120,13 @@ impl VersionRules {
 }
 
 impl RuntimeVersions {
-    fn parse(text: &str, reference: &str) -> Result<Self, TargetError> {
+    fn of(versions: &Table<&str>, reference: &Table<&str>) -> Result<Self, TargetError> {
         let table = "op_runtime_versions.csv";
         let mut releases = Vec::new();
         let mut registered = Vec::new();
         let mut last = (String::new(), 0);
         let header = ["op", "version", "min_runtime", "registered_min", "registered_max"];
-        each_row(table, text, header, |line, [op, version, release, min, max]| {
+        each_row(table, versions, header, |line, [op, version, release, min, max]| {
             let at = |problem| at_line(table, line, problem);
             if op != last.0 {
                 last = (op.to_owned(), op_named(op).map_err(at)?.code);
@@ -244,8 +233,8 @@ mod tests {
 
     #[test]
     fn shipped_tables_are_read() {
-        assert!(VersionRules::parse(RULES).unwrap().rows.len() > 100);
-        let runtimes = RuntimeVersions::parse(RUNTIMES, REFERENCE).unwrap();
+        assert!(rules().rows.len() > 100);
+        let runtimes = runtimes();
         assert_eq!(runtimes.releases.len(), 441);
         assert!(
             runtimes
@@ -272,17 +261,24 @@ mod tests {
 
     #[test]
     fn malformed_tables_are_refused_with_their_line() {
-        let line_of = |text: &str| match VersionRules::parse(text) {
-            Err(error) => (error.line, error.problem),
-            Ok(_) => panic!("{text:?} was read"),
+        let header = ["op", "conditions", "version"];
+        let refused = |rows: &[[&'static str; 3]]| {
+            let cells = [header].iter().chain(rows).flatten().copied().collect();
+            let table = Table { columns: 3, lines: (2..).take(rows.len() + 1).collect(), cells };
+            match VersionRules::of(&table) {
+                Err(error) => (error.line, error.problem),
+                Ok(_) => panic!("{rows:?} were read"),
+            }
         };
-        let row = |row: &str| line_of(&format!("# comment\nop,conditions,version\n{row}\n"));
-        assert_eq!(row("CONV_2D,1"), (3, Problem::Columns(3)));
-        assert_eq!(row("CONV_4D,,1"), (3, Problem::UnknownOp("CONV_4D".into())));
-        assert_eq!(row("CONV_2D,,x"), (3, Problem::Number("x".into())));
-        assert_eq!(row("CONV_2D,zero-point,1"), (3, Problem::NeedsWeight("zero-point".into())));
-        assert_eq!(row("CONV_2D,,1\nCONV_2D,grouped,6"), (4, Problem::Unreachable(3)));
-        assert_eq!(line_of("op,version\n"), (1, Problem::Columns(3)));
+        assert_eq!(refused(&[["CONV_4D", "", "1"]]), (3, Problem::UnknownOp("CONV_4D".into())));
+        assert_eq!(refused(&[["CONV_2D", "", "x"]]), (3, Problem::Number("x".into())));
+        let with_weight = refused(&[["CONV_2D", "zero-point", "1"]]);
+        assert_eq!(with_weight, (3, Problem::NeedsWeight("zero-point".into())));
+        let hidden = refused(&[["CONV_2D", "", "1"], ["CONV_2D", "grouped", "6"]]);
+        assert_eq!(hidden, (4, Problem::Unreachable(3)));
+        let short = Table { columns: 2, lines: vec![1], cells: vec!["op", "version"] };
+        let short = VersionRules::of(&short).err().map(|error| (error.line, error.problem));
+        assert_eq!(short, Some((1, Problem::Columns(3))));
     }
 
     #[test]
