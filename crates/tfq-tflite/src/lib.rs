@@ -13,6 +13,8 @@ mod metadata;
 mod options;
 mod records;
 mod scan;
+#[cfg(unix)]
+mod signals;
 mod trailer;
 
 pub use annotations::dequant_cache_bytes;

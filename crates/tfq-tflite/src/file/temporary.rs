@@ -3,6 +3,8 @@
 //! that works in the same folder.
 
 use super::destination::folder_of;
+#[cfg(unix)]
+use crate::signals;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -291,9 +293,10 @@ pub(crate) fn remove_all() -> impl Sized {
 /// beyond the limit on the size of files is an error and no signal. For programs; a library
 /// leaves signals to the program that it is part of.
 #[cfg(unix)]
+#[allow(unsafe_code)]
 pub fn remove_temporaries_on_signals() -> io::Result<()> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXCPU, SIGXFSZ};
-    use signal_hook::{flag, iterator::Signals, low_level};
+    use signal_hook::{flag, low_level};
     use std::sync::{Arc, atomic::AtomicBool};
     // A handler that does nothing: an ignored signal would be ignored in child processes too.
     flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)))?;
@@ -301,14 +304,17 @@ pub fn remove_temporaries_on_signals() -> io::Result<()> {
     let ending = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXCPU];
     // `nohup` wants hang-ups to be ignored, and shells ignore interrupts for background jobs.
     let ending = ending.into_iter().filter(|signal| ignored & (1 << (signal - 1)) == 0);
-    let mut signals = Signals::new(ending)?;
-    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        for signal in signals.forever() {
-            // Held to the end, so that nothing is made or named any more.
-            let _live = remove_all();
-            _ = low_level::emulate_default_handler(signal);
-        }
-    })?;
+    let ending: Vec<i32> = ending.collect();
+    let answer = |signal, _| {
+        // Held to the end, so that nothing is made or named any more.
+        let _live = remove_all();
+        _ = low_level::emulate_default_handler(signal);
+    };
+    signals::answer(ending.clone(), Box::new(answer))?;
+    for signal in ending {
+        // SAFETY: what it calls is made for handlers.
+        unsafe { low_level::register(signal, move || signals::hand_over(signal, 0)) }?;
+    }
     Ok(())
 }
 

@@ -32,30 +32,27 @@ mod unix {
     use super::super::{How, live};
     use super::Changed;
     use crate::file::remove_temporaries;
+    use crate::signals;
     use signal_hook::consts::SIGBUS;
     use signal_hook::low_level::emulate_default_handler;
-    use std::io::{self, PipeWriter, Read};
-    use std::os::fd::AsRawFd;
+    use std::io;
     use std::ptr::null_mut;
-    use std::sync::OnceLock;
-
-    /// Addresses that could not be read go in here.
-    static ADDRESSES: OnceLock<PipeWriter> = OnceLock::new();
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     pub(super) fn end_on_lost_bytes(
         tell: impl FnOnce(&Changed) -> i32 + Send + 'static,
     ) -> io::Result<()> {
-        let (mut addresses, to) = io::pipe()?;
-        if ADDRESSES.set(to).is_err() {
+        static CALLED: AtomicBool = AtomicBool::new(false);
+        if CALLED.swap(true, Ordering::Relaxed) {
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, "it was called before"));
         }
-        let wait = move || {
-            let mut address = [0; size_of::<usize>()];
-            if addresses.read_exact(&mut address).is_ok() {
-                end(usize::from_ne_bytes(address), tell);
+        let mut tell = Some(tell);
+        let answer = move |_, address| {
+            if let Some(tell) = tell.take() {
+                end(address, tell);
             }
         };
-        std::thread::Builder::new().name("lost bytes".to_owned()).spawn(wait)?;
+        signals::answer(vec![SIGBUS], Box::new(answer))?;
         install()
     }
 
@@ -93,13 +90,8 @@ mod unix {
     extern "C" fn on_bus_error(_: libc::c_int, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
         // SAFETY: with `SA_SIGINFO` the kernel passes one. Where another process sent the signal,
         // the address is none of a mapping.
-        let address = unsafe { (*info).si_addr() as usize }.to_ne_bytes();
-        // To get what is set takes one load.
-        let to = ADDRESSES.get().map_or(-1, AsRawFd::as_raw_fd);
-        // SAFETY: the buffer is as long as is said, and the descriptor is open for ever. A write
-        // this short is whole or not done at all; where the pipe is full there are addresses
-        // enough in it.
-        unsafe { libc::write(to, address.as_ptr().cast(), address.len()) };
+        let address = unsafe { (*info).si_addr() as usize };
+        signals::hand_over(SIGBUS, address);
         loop {
             // SAFETY: it has no conditions. All signals are blocked, so it does not end.
             unsafe { libc::pause() };
