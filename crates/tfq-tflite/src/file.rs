@@ -47,8 +47,8 @@ pub fn read(path: &Path, access: Access) -> io::Result<Bytes> {
         return read_all(file);
     }
     // What is no model need not be read to the end to see that.
-    let populate = access == Access::Whole && begins_as_model(&mut file)?;
-    mapped::map(path, file, &meta, populate)
+    let whole = access == Access::Whole && begins_as_model(&mut file)?;
+    mapped::map(path, file, &meta, whole)
 }
 
 /// Reads a file into memory of its own, so that nobody else can change the bytes.

@@ -130,19 +130,24 @@ impl Stamp {
     }
 }
 
-/// Maps a file that is not empty; `populate` reads all of it right away.
+/// Maps a file that is not empty; `whole` says that all of it will be read.
 #[allow(unsafe_code)]
-pub(crate) fn map(path: &Path, file: File, meta: &Metadata, populate: bool) -> io::Result<Bytes> {
-    let mut options = memmap2::MmapOptions::new();
-    if populate {
-        options.populate();
-    }
+pub(crate) fn map(path: &Path, file: File, meta: &Metadata, whole: bool) -> io::Result<Bytes> {
     // SAFETY: a mapping is sound as long as nobody truncates or rewrites the file under it.
     // Our own output goes to a temporary file that replaces its target by renaming, which
     // leaves the mapped inode alone even where input and output are the same path. Others may do
     // it all the same: `read` says so, offers a copy to those who cannot rule it out, what is
     // written from here is checked by `check`, and programs have `end_on_lost_bytes`.
-    let map = unsafe { options.map(&file)? };
+    let map = unsafe { memmap2::Mmap::map(&file)? };
+    // The system then reads large pieces ahead where it has to ask the disk. To populate the mapping
+    // would walk its pages one by one, which costs more than faults that bring 16 of them each.
+    #[cfg(target_os = "linux")]
+    if whole {
+        // A wish: systems may know nothing of it.
+        _ = map.advise(memmap2::Advice::HugePage);
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = whole;
     let stamp = Stamp::of(meta);
     let mapped = Arc::new(Mapped { map, file, stamp, path: path.to_owned() });
     let mut live = LIVE.lock().unwrap_or_else(PoisonError::into_inner);
