@@ -1,18 +1,21 @@
 //! What operators are: which there are and with what attributes ([`catalog`]), what they mean
 //! ([`OpSemantics`]), what results they give ([`infer()`]), what they do besides ([`effects()`]),
-//! and whether their tensors go with all that ([`Contradiction`]).
+//! what they apply to their own results ([`Activation`]), and whether their tensors go with all that
+//! ([`Contradiction`]).
 
 pub mod catalog;
 mod check;
 mod effects;
+mod fused_activation;
 mod infer;
 mod semantics;
 
 pub use check::Contradiction;
 pub use effects::{CallEffects, Effects, aliased_operand, effects};
+pub use fused_activation::Activation;
 pub use infer::{Dim, InferError, OperandFacts, ResultFacts, Shape, infer, infer_op};
 pub(crate) use infer::{OpView, stated};
 pub use semantics::{
-    Activation, AxisRule, OpClass, OpSemantics, OperandInfo, OperandRole, Provenance,
-    QuantizationRule, ResultInfo, ShapeRule, TypeRule, semantics, semantics_of,
+    AxisRule, OpClass, OpSemantics, OperandInfo, OperandRole, Provenance, QuantizationRule,
+    ResultInfo, ShapeRule, TypeRule, semantics, semantics_of,
 };

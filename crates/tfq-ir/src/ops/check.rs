@@ -1,8 +1,9 @@
 //! Whether an op and its tensors go together: what patches are held to, and what a file is told
 //! about.
 
+use super::fused_activation::{Activation, instead_of_it, not_applied};
 use super::infer::{InferError, OpView, OperandFacts, Shape, stated};
-use super::semantics::{Activation, semantics_of};
+use super::semantics::semantics_of;
 use crate::catalog::op_by_code;
 use crate::verify::cut_label;
 use crate::{ElementType, Module, Op, OpId, OpKind, SubgraphId};
@@ -21,7 +22,7 @@ pub enum Contradiction {
     ResultShape { slot: usize, tensor: String, has: Shape, gives: Shape },
     #[error("it has {has}, and {}", takes_options(*takes))]
     Options { has: &'static str, takes: Option<&'static str> },
-    #[error("it cannot apply the activation {has}, {}", applies(can))]
+    #[error("it cannot apply the activation {has}, {}", instead_of_it(can))]
     Activation { has: String, can: &'static [Activation] },
 }
 
@@ -124,15 +125,9 @@ fn options(op: &Op) -> Option<Contradiction> {
     (takes != Some(has)).then_some(Contradiction::Options { has, takes })
 }
 
-/// An activation that no kernel of the op applies: some refuse it, others pass over it.
 fn activation(op: &Op) -> Option<Contradiction> {
     let can = semantics_of(op)?.activations?;
-    let code = op.int(Activation::ATTRIBUTE)?;
-    let has = Activation::from_code(code);
-    if has == Some(Activation::None) || has.is_some_and(|has| can.contains(&has)) {
-        return None;
-    }
-    let has = has.map_or_else(|| code.to_string(), |has| has.name().to_owned());
+    let has = not_applied(op, can)?;
     Some(Contradiction::Activation { has, can })
 }
 
@@ -142,12 +137,4 @@ fn one_of(types: &[ElementType]) -> String {
 
 fn takes_options(options: Option<&'static str>) -> String {
     options.map_or("takes no options".to_owned(), |options| format!("takes {options}"))
-}
-
-fn applies(can: &[Activation]) -> String {
-    if can.is_empty() {
-        return "nor any other".to_owned();
-    }
-    let names: Vec<_> = can.iter().map(|activation| activation.name()).collect();
-    format!("only {}", names.join(", "))
 }

@@ -5,6 +5,7 @@ use super::row::*;
 use crate::ElementType::*;
 use crate::ops::catalog::ops;
 use crate::ops::effects::Effects;
+use crate::ops::fused_activation::Activation;
 
 /// In the order of the catalogue.
 pub(super) static SEMANTICS: [OpSemantics; 209] = [

@@ -1,6 +1,7 @@
 //! What a row says of an operator.
 
 use crate::ops::effects::Effects;
+use crate::ops::fused_activation::Activation;
 use crate::{ElementType, Op};
 
 /// What is known of an operator of the format.
@@ -280,18 +281,6 @@ pub enum AxisRule {
     Table(u8),
 }
 
-/// What an op can apply to its results, with the numbers of the schema.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs)]
-pub enum Activation {
-    None = 0,
-    Relu = 1,
-    ReluN1To1 = 2,
-    Relu6 = 3,
-    Tanh = 4,
-    SignBit = 5,
-}
-
 /// Where a row is from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Provenance {
@@ -345,37 +334,6 @@ impl OpSemantics {
         self.except.is_some_and(|(name, value)| {
             op.attrs.as_ref().and_then(|attrs| attrs.enum_name(name)) == Some(value)
         })
-    }
-}
-
-impl Activation {
-    /// The name of the attribute that says which one an op applies.
-    pub const ATTRIBUTE: &'static str = "fused_activation_function";
-
-    /// All of them, in the schema's order.
-    pub const ALL: [Self; 6] =
-        [Self::None, Self::Relu, Self::ReluN1To1, Self::Relu6, Self::Tanh, Self::SignBit];
-
-    /// The one with this number in the schema.
-    pub fn from_code(code: i64) -> Option<Self> {
-        Self::ALL.into_iter().find(|activation| *activation as i64 == code)
-    }
-
-    /// The one with this name in the schema.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|activation| activation.name() == name)
-    }
-
-    /// Its name in the schema: `RELU6`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::None => "NONE",
-            Self::Relu => "RELU",
-            Self::ReluN1To1 => "RELU_N1_TO_1",
-            Self::Relu6 => "RELU6",
-            Self::Tanh => "TANH",
-            Self::SignBit => "SIGN_BIT",
-        }
     }
 }
 

@@ -54,6 +54,7 @@ pub(crate) fn emit(schema: &Schema, ops: &str) -> Result<String, String> {
          use crate::ElementType::*;\n\
          use crate::ops::catalog::ops;\n\
          use crate::ops::effects::Effects;\n\
+         use crate::ops::fused_activation::Activation;\n\
          \n\
          /// In the order of the catalogue.\n\
          pub(super) static SEMANTICS: [OpSemantics; {}] = [\n",
