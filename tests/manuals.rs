@@ -4,6 +4,9 @@ use tfq_opt::ir::Module;
 use tfq_opt::ir::text::{Level, ParseOptions, parse, print};
 use tfq_opt::{Optimizer, builtin};
 
+const GUIDE: &str = include_str!("../docs/adding-a-pass.md");
+const EXAMPLE: &str = include_str!("../examples/my-tfq-opt/src/main.rs");
+
 fn read(text: &str) -> Module {
     let options = ParseOptions { fills: true, ..ParseOptions::default() };
     parse(text, &options).unwrap_or_else(|error| panic!("{error}\n{text}"))
@@ -34,4 +37,11 @@ fn every_manual_says_what_the_pass_does_and_when_it_is_safe() {
         }
         assert!(info.summary().ends_with('.'), "{}", info.name);
     }
+}
+
+/// Other code of the guide is a doc-test of `passes`, which has no command line.
+#[test]
+fn the_guide_shows_the_main_of_the_example() {
+    let main = &EXAMPLE[EXAMPLE.find("fn main()").unwrap()..];
+    assert!(GUIDE.contains(&format!("```rust,ignore\n{main}```")));
 }

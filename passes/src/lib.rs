@@ -64,3 +64,8 @@ pub use quantize_weights::{
 };
 pub use remove_identities::RemoveIdentities;
 pub use trigger_failure::{FailureKind, TriggerFailure};
+
+/// The code of the guide compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/adding-a-pass.md")]
+struct AddingAPass;

@@ -196,6 +196,27 @@ pub use tfq_schema::tflite;
 /// let model = Module::new(vec![builder.finish(vec![x], vec![y])], ConstantPool::default());
 /// assert!(model.verify().is_ok());
 /// ```
+///
+/// A [`Record`](ir::Record) says something of ops and tensors to later passes, and to readers of the
+/// file:
+///
+/// ```
+/// use tfq_opt::ir::{Edit, Record, RecordEntry, Recorded, is_record_key};
+/// # let text = "tfg 1 quant\nsubgraph @main {\n  %x = input : f32[2]\n  %y = NEG(%x) : f32[2]\n  output %y\n}\n";
+/// let mut model = tfq_opt::ir::text::parse(text, &Default::default())?;
+/// let (_, graph) = model.subgraphs().next().expect("the text has one");
+/// let of = Recorded::Tensor(graph.inputs()[0]);
+/// let entries = vec![RecordEntry { of, bytes: "from 0 to 6".into() }];
+/// // Whose it is stands in front.
+/// assert!(is_record_key("acme.ranges") && !is_record_key("ranges"));
+/// let record = Record { entries, about: Vec::new() };
+/// model.apply(Edit::Record("acme.ranges".into(), Some(record.into())))?;
+///
+/// let record = model.record("acme.ranges").expect("it was made");
+/// let (_, entry) = model.recorded(record).next().expect("the input is still there");
+/// assert_eq!((entry.of, &entry.bytes[..]), (of, &b"from 0 to 6"[..]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub mod ir {
     /// Which operators there are, and their attributes by the names of the schema.
     ///
@@ -250,7 +271,7 @@ pub mod ir {
         Operands, Patch, Quantization, QuantizationDetails, Reason, Record, RecordEntry, Recorded,
         References, Rejected, Signature, SparseIndex, Sparsity, Subgraph, SubgraphBuilder,
         SubgraphId, Tensor, TensorChange, TensorId, TensorLink, TensorRef, Use, VariantSubType,
-        VerifyError, effects,
+        VerifyError, effects, is_record_key,
     };
 
     /// Models as text, one line for each op.
