@@ -14,7 +14,7 @@ mod hybrid_eligibility;
 mod insert_dequant;
 mod merge_equal_buffers;
 mod numbered;
-pub mod pipelines;
+mod pipelines;
 mod quantize_weights;
 mod remove_identities;
 mod trigger_failure;

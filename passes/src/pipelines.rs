@@ -3,12 +3,12 @@
 use tfq_pass::NamedPipeline;
 
 /// Every named pipeline.
-pub fn all() -> Vec<NamedPipeline> {
+pub(crate) fn all() -> Vec<NamedPipeline> {
     vec![default()]
 }
 
 /// What `tfq-opt` runs where no passes are named.
-pub fn default() -> NamedPipeline {
+fn default() -> NamedPipeline {
     let steps = [
         ("fold-constants", "shows weights that a converter left behind ops to what comes next"),
         (

@@ -217,6 +217,28 @@ pub use tfq_schema::tflite;
 /// assert_eq!((entry.of, &entry.bytes[..]), (of, &b"from 0 to 6"[..]));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// What was done since can be asked for, and before it is, whether metadata that nobody writes anew
+/// would be wrong then:
+///
+/// ```
+/// use tfq_opt::ir::{Edit, EditSummary, Numbering, Patch};
+/// # let text = "tfg 1 quant\nsubgraph @main {\n  %x = input : f32[2]\n  %y = NEG(%x) : f32[2]\n  %z = ABS(%x) : f32[2]\n  output %y\n}\n";
+/// let mut model = tfq_opt::ir::text::parse(text, &Default::default())?;
+/// let (sg, graph) = model.subgraphs().next().expect("the text has one");
+/// let last = graph.ops().last().expect("it has ops");
+/// let mut patch = Patch::new(sg, "drop what nobody reads");
+/// patch.erase_op(last);
+///
+/// let before = model.clone();
+/// model.apply(Edit::Metadata("model_control_dependencies".into(), Some("0 1".into())))?;
+/// let (entry, kind): (&Numbering, _) = model.numbered_by_metadata(patch.renumbers()).unwrap();
+/// assert_eq!((entry.name, kind), ("model_control_dependencies", "ops"));
+///
+/// let annotated: EditSummary = model.summary_since(&before).unwrap().into_owned();
+/// assert_eq!(annotated.beyond_annotations, None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub mod ir {
     /// Which operators there are, and their attributes by the names of the schema.
     ///
@@ -265,9 +287,9 @@ pub mod ir {
     pub use tfq_ir::ops;
     pub use tfq_ir::{
         Applied, Attr, AttrError, Attributes, BufferId, BufferRef, CacheReason, ConstantPool,
-        CustomOptions, DequantCache, DequantCacheEntry, DimensionMetadata, Edit, Effects,
-        ElementType, ExternalBuffer, History, InsertionPoint, LoggedEdit, Metadata, Module,
-        ModuleParts, Numbering, Numbers, Oddity, Op, OpChange, OpCode, OpId, OpKind, OpRef,
+        CustomOptions, DequantCache, DequantCacheEntry, DimensionMetadata, Edit, EditSummary,
+        Effects, ElementType, ExternalBuffer, History, InsertionPoint, LoggedEdit, Metadata,
+        Module, ModuleParts, Numbering, Numbers, Oddity, Op, OpChange, OpCode, OpId, OpKind, OpRef,
         Operands, Patch, Quantization, QuantizationDetails, Reason, Record, RecordEntry, Recorded,
         References, Rejected, Signature, SparseIndex, Sparsity, Subgraph, SubgraphBuilder,
         SubgraphId, Tensor, TensorChange, TensorId, TensorLink, TensorRef, Use, VariantSubType,
@@ -394,6 +416,31 @@ pub mod ir {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
+/// An [`Optimizer`] asks of every result what the target would not run or not load. Whoever runs
+/// pipelines without one asks as well:
+///
+/// ```
+/// use tfq_opt::pass::{Pipeline, RunCheck, RunOptions, check_loadable, check_loadable_since, run};
+/// use tfq_opt::{passes::QuantizeWeights, target::Target};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/models/digits/digits_cnn.tflite");
+/// # let file = std::fs::read(path)?.into();
+/// let start = tfq_opt::load(&file, &Default::default())?;
+/// let target = Target::named("litert").ok_or("it is no target")?;
+/// assert!(check_loadable(&start, &target).is_empty());
+///
+/// let mut model = start.clone();
+/// let pipeline = Pipeline::new().with(QuantizeWeights { min_elements: 512, ..Default::default() });
+/// let report = run(&mut model, &pipeline, &target, &RunOptions::default(), |_| ())?;
+/// // What came in is told apart from what was made of it, and what passes found out is not asked again.
+/// let wrong = RunCheck::knowing(&model, &target, &report.verdicts).since(&start);
+/// assert!(wrong.iter().all(|one| one.unmet.is_some()), "insert-dequant mends it");
+/// let (_came, made) = check_loadable_since(&model, &start, &target);
+/// assert!(made.is_empty());
+/// # Ok(())
+/// # }
+/// ```
+///
 /// [Analyses](pass::analysis) are kept until their subgraph changes; [invariants](pass::invariant)
 /// say what passes need of a model and what they leave it with:
 ///
@@ -489,14 +536,14 @@ pub mod passes {
         DequantizeWeights, EliminateDeadBuffers, EliminateDeadOps, FoldConstants, Globs,
         HybridEligibility, InsertDequant, MergeEqualBuffers, OpList, PlannedConstant,
         PlannedReader, PlannedTensor, Priority, QuantizeWeights, QuantizedOperands, Reads,
-        RemoveIdentities, ScalesPer, WantsPlan, WeightPlan, WeightType, all, builtin, pipelines,
+        RemoveIdentities, ScalesPer, WantsPlan, WeightPlan, WeightType, all, builtin,
     };
 }
 
 /// What runtimes can do.
 ///
 /// ```
-/// use tfq_opt::target::{Granularity, Target, WeightForm, describe};
+/// use tfq_opt::target::{Target, describe, max_runtime};
 /// let file = r#"
 ///     summary = "The phones that our app runs on."
 ///     extends = "litert"
@@ -506,7 +553,33 @@ pub mod passes {
 /// assert_eq!(phones.name(), "phones");
 /// assert!(Target::names().any(|shipped| shipped == "tflm"));
 /// assert!(describe(&phones).ops.iter().any(|op| op.name == "CONV_2D"));
+/// // Releases are numbers with dots between them, and no decimal fractions.
+/// assert_eq!(max_runtime(["2.9", "2.14"].into_iter()), Some("2.14"));
 /// # Ok::<(), tfq_opt::target::TargetError>(())
+/// ```
+///
+/// It answers for each weight of a model, in the form that it has or could get:
+///
+/// ```
+/// use tfq_opt::ir::{ElementType, catalog::ops::FULLY_CONNECTED};
+/// use tfq_opt::target::{Granularity, Spreaders, Target, WeightForm, WeightOperand};
+/// let model = tfq_opt::ir::text::parse("tfg 1 types
+/// subgraph @main {
+///   %x = input : f32[1,2]
+///   %w = const : f32[3,2]
+///   %y = FULLY_CONNECTED(%x, %w, _) : f32[1,3]
+///   output %y
+/// }
+/// ", &tfq_opt::ir::text::ParseOptions { fills: true, ..Default::default() })?;
+/// let (sg, op, _) = model.ops_of_kind(FULLY_CONNECTED).next().expect("the text has one");
+/// let weight = WeightOperand { module: &model, sg, op, slot: 1 };
+/// let int8 = WeightForm::new(ElementType::Int8, Granularity::PerTensor);
+/// let target = Target::named("litert").ok_or("it is no target")?;
+/// assert!(target.hybrid(weight, &int8).is_hybrid());
+/// // No other op reads the weight, whose kernel could change the scale that this one sees. One value
+/// // remembers for all questions about a model which ops are such.
+/// assert!(!target.is_disturbed(weight, &int8, &Spreaders::default()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub mod target {
     pub use tfq_target::{

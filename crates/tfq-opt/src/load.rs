@@ -72,6 +72,23 @@ pub fn is_text(input: &[u8]) -> bool {
 
 impl crate::Source<'_> {
     /// The bytes as they are where they are a `.tflite` file, and the model where they are text.
+    ///
+    /// ```
+    /// use tfq_opt::{LoadOptions, Optimizer, Source, bytes::Bytes};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/models/digits/digits_cnn.tflite");
+    /// let file = Bytes::from(std::fs::read(path)?);
+    /// let text = tfq_opt::ir::text::print_skeleton(&tfq_opt::load(&file, &LoadOptions::default())?);
+    /// let options = LoadOptions { fills: true, ..LoadOptions::default() };
+    /// for input in [file, text.into()] {
+    ///     Optimizer::default().run(Source::from_either(input, &options)?)?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// If it is text, and not as it should be. What is wrong with a file is found when it is read.
     pub fn from_either(input: Bytes, options: &LoadOptions) -> Result<Self, Error> {
         if is_text(&input) { Ok(load(&input, options)?.into()) } else { Ok(input.into()) }
     }

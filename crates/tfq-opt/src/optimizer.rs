@@ -245,7 +245,26 @@ pub struct Optimizer {
 }
 
 impl Optimizer {
-    /// Runs this pipeline, of passes of the registry or others, for the target `litert`.
+    /// Runs this pipeline, of passes of the registry or others, for the target `litert`. In the
+    /// registry it looks for passes that the pipeline does not name.
+    ///
+    /// ```
+    /// use tfq_opt::pass::{Pipeline, Registry};
+    /// use tfq_opt::passes::{QuantizeWeights, WeightType};
+    /// use tfq_opt::{Optimizer, builtin};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/models/digits/digits_cnn.tflite");
+    /// # let file = std::fs::read(path)?;
+    /// let help = |registry: &Registry| {
+    ///     let halve = QuantizeWeights { r#type: WeightType::Float16, ..Default::default() };
+    ///     let optimizer = Optimizer::in_registry(registry, Pipeline::new().with(halve));
+    ///     optimizer.run(&file[..]).expect_err("ops read no float16").help()
+    /// };
+    /// assert_eq!(help(&builtin()).as_deref(), Some("run `insert-dequant` after the other passes"));
+    /// assert_eq!(help(&Registry::default()), None);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn in_registry(registry: &Registry, pipeline: Pipeline) -> Self {
         let target = Target::named("litert").expect("it is shipped");
         Self {
@@ -621,6 +640,23 @@ impl Optimized {
 
     /// Builds and finishes the flatbuffer in `builder`. What followed the flatbuffer in its
     /// file has no place there and is left out.
+    ///
+    /// ```
+    /// use tfq_opt::{Optimizer, flatbuffers::FlatBufferBuilder};
+    /// # fn main() -> Result<(), tfq_opt::Error> {
+    /// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/models/digits/digits_cnn.tflite");
+    /// # let file = std::fs::read(path).unwrap();
+    /// let result = Optimizer::default().run(file)?;
+    /// let mut builder = FlatBufferBuilder::new();
+    /// result.write_into(&mut builder)?;
+    /// assert!(tfq_opt::tflite::root_as_model(builder.finished_data()).is_ok());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// If that takes more than a flatbuffer can, 2 GiB: [`Self::image`] can have constants behind
+    /// it.
     pub fn write_into(&self, builder: &mut FlatBufferBuilder<'_>) -> Result<(), Error> {
         Ok(tfq_tflite::lower_into(&self.module, builder)?)
     }
