@@ -8,9 +8,10 @@ use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use tfq_ir::maps::HashSet;
+use tfq_ir::ops::{OpClass, semantics_of};
 use tfq_ir::{
-    Applied, EditSummary, ElementType, Module, Op, OpId, OpKind, Quantization, QuantizationRare,
-    Signature, Subgraph, SubgraphId, Tensor, TensorId, TensorLink, visible,
+    Applied, EditSummary, ElementType, Module, Op, OpId, OpKind, Operands, Quantization,
+    QuantizationRare, Signature, Subgraph, SubgraphId, Tensor, TensorId, TensorLink, visible,
 };
 
 tfq_json::closed!(NumericContract);
@@ -209,8 +210,9 @@ impl<'a> Did<'a> {
             && (graph.is_output(twin.id) || graph.is_read(twin.id))
     }
 
-    /// An op that is what it was, and reads one constant in the place of another with other values.
-    /// Where more of it changed, the values may have to.
+    /// An op that is what it was, and reads a constant in the place of another with other values.
+    /// Where other operands changed too, the values may have to, unless the op [`rounds`] what
+    /// it makes of them.
     fn other_operand(&self) -> Option<String> {
         if !self.summary.sets_operands {
             return None;
@@ -227,27 +229,29 @@ impl<'a> Did<'a> {
             if reads.len() != now.len() {
                 return None;
             }
-            let mut changed = reads.iter().zip(&now).filter(|(old, new)| old != new);
-            let (&(Some(was), Some(is)), None) = (&pair(changed.next()?), changed.next()) else {
-                return None;
-            };
             let op = graph.op(id);
             let computes_alike = old.kind == op.kind
                 && (&old.attrs, &old.extra_attrs) == (&op.attrs, &op.extra_attrs)
                 && old.custom_options == op.custom_options
                 && old_graph.results(id) == graph.results(id);
-            if !computes_alike {
+            if !computes_alike || commute(op, &reads, &now) {
                 return None;
             }
             let constant = |module: &'a Module, id: TensorId| {
                 let (sg, graph) = graph_of(module, id.origin())?;
                 Some((graph.tensor(id), &module.constant(sg, id)?[..]))
             };
-            let (was, is) = (constant(self.before, was)?, constant(self.after, is)?);
-            differ(was, is).then(|| {
-                let was = visible(was.0.label());
-                format!("lets {} read other values than those of `{was}`", op.kind)
-            })
+            let changed = reads.iter().zip(&now).filter(|(old, new)| old != new);
+            let constants = changed.map(|(old, new)| {
+                Some((constant(self.before, (*old)?)?, constant(self.after, (*new)?)?))
+            });
+            let differs = |twins: &Option<(_, _)>| twins.is_none_or(|(was, is)| differ(was, is));
+            let others: Vec<_> = constants.filter(differs).collect();
+            let is_alone = others.len() == 1;
+            let mut twins = others.into_iter().flatten();
+            let ((was, _), _) = twins.find(|((was, _), _)| is_alone || rounds(op, was))?;
+            let label = visible(was.label());
+            Some(format!("lets {} read other values than those of `{label}`", op.kind))
         })
     }
 
@@ -351,8 +355,27 @@ fn graph_of(module: &Module, origin: u32) -> Option<(SubgraphId, &Subgraph)> {
     Some((sg, module.subgraph(sg)))
 }
 
-fn pair<T: Copy>((a, b): (&T, &T)) -> (T, T) {
-    (*a, *b)
+/// Whether the op rounds what it makes of this constant, so that nothing in another operand makes up
+/// for other values. What moves or looks up values may find the same ones elsewhere, and integers
+/// are counted with exactly.
+fn rounds(op: &Op, constant: &Tensor) -> bool {
+    use OpClass::*;
+    let is_real = constant.ty.is_float() || constant.scales() > 0;
+    let computes = |class| {
+        let elementwise = matches!(class, ElementwiseUnary | ElementwiseBinary | ElementwiseNary);
+        elementwise || matches!(class, AlongAxis | Window | Matmul | Recurrent)
+    };
+    is_real && semantics_of(op).is_some_and(|what| !what.moves_values && computes(what.class))
+}
+
+/// Whether the op reads the same in another order, which is all the same to it.
+fn commute(op: &Op, reads: &Operands, now: &Operands) -> bool {
+    let sorted = |operands: &Operands| {
+        let mut operands = operands.clone();
+        operands.sort_unstable();
+        operands
+    };
+    semantics_of(op).is_some_and(|what| what.commutative) && sorted(reads) == sorted(now)
 }
 
 /// Whether two constants that are stored alike have other bytes, or those of one are read

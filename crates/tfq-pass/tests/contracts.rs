@@ -29,6 +29,11 @@ subgraph @main {
   %c = SUB(%b, %other) : f32[2,2]
   %d = DEQUANTIZE(%codes) : f32[2,2]
   %y = ADD(%c, %d) : f32[2,2]
+  %e = ADD(%w, %other) : f32[2,2]
+  %below = const : i32[2,2] = [0, 1, 0, 0]
+  %above = const : i32[2,2] = [1, 0, 0, 0]
+  %f = PAD(%x, %below) : f32[3,2]
+  %g = PAD(%f, %above) : f32[4,2]
   output %y
 }
 ";
@@ -160,6 +165,26 @@ fn an_exact_pass_keeps_the_values_of_what_is_read() {
     );
     assert_eq!(needs(moved), NumericContract::Reassociating);
 
+    // Next to another operand, whatever that is, or to a twin of one.
+    let beside: Work = |session| {
+        patch(session, |p, m| {
+            p.set_operand(op_of(m, "c"), 0, tensor(m, "a"));
+            p.set_operand(op_of(m, "c"), 1, tensor(m, "w"));
+        })
+    };
+    assert_eq!(
+        breach(NumericContract::Exact, beside),
+        "it is declared exact, and lets SUB read other values than those of `other`"
+    );
+    assert_eq!(needs(beside), NumericContract::Reassociating);
+    let beside_a_twin: Work = |session| {
+        patch(session, |p, m| {
+            p.set_operand(op_of(m, "e"), 0, tensor(m, "twin"));
+            p.set_operand(op_of(m, "e"), 1, tensor(m, "w"));
+        })
+    };
+    assert!(breach(NumericContract::Exact, beside_a_twin).ends_with("than those of `other`"));
+
     // Other scales are other values.
     let scaled: Work = |session| {
         patch(session, |p, m| {
@@ -181,7 +206,7 @@ fn an_exact_pass_keeps_the_values_of_what_is_read() {
 
 #[test]
 fn an_exact_pass_may_do_what_changes_no_value() {
-    let harmless: [Work; 5] = [
+    let harmless: [Work; 7] = [
         // The same bytes in another place, and a twin of a tensor.
         |session| {
             patch(session, |p, m| {
@@ -207,6 +232,24 @@ fn an_exact_pass_may_do_what_changes_no_value() {
                 );
                 p.set_operand(op_of(m, "c"), 0, minus);
                 p.set_operand(op_of(m, "c"), 1, tensor(m, "b"));
+            })
+        },
+        // Two that change places where that is all the same.
+        |session| {
+            patch(session, |p, m| {
+                p.set_operand(op_of(m, "e"), 0, tensor(m, "other"));
+                p.set_operand(op_of(m, "e"), 1, tensor(m, "w"));
+            })
+        },
+        // One PAD for two.
+        |session| {
+            patch(session, |p, m| {
+                let both = p.new_constant(
+                    Tensor::new("both", ElementType::Int32, [2, 2]),
+                    [1_i32, 1, 0, 0].map(i32::to_le_bytes).concat().into(),
+                );
+                p.set_operand(op_of(m, "g"), 0, tensor(m, "x"));
+                p.set_operand(op_of(m, "g"), 1, both);
             })
         },
         // A constant that nothing reads any more.
