@@ -1,7 +1,8 @@
+use tfq_ir::catalog::all_ops;
 use tfq_ir::catalog::ops::{
-    BROADCAST_TO, CAST, CONCATENATION, MIRROR_PAD, PAD, PADV2, RESHAPE, SLICE, STRIDED_SLICE, TILE,
-    TRANSPOSE,
+    BROADCAST_TO, CAST, CONCATENATION, RESHAPE, SLICE, STRIDED_SLICE, TILE, TRANSPOSE,
 };
+use tfq_ir::ops::{OpSemantics, ShapeRule, semantics};
 use tfq_ir::{Attr, ElementType};
 use tfq_pass::rewrite::{Match, Rule, any, apply_rules, op, op_of};
 use tfq_pass::{Pass, PassError, Session, declare_pass};
@@ -73,7 +74,7 @@ fn rules() -> Vec<Rule> {
         identity("transpose that keeps the order", op(TRANSPOSE).operand(0, x()))
             .guard("the order is a constant 0, 1, 2, ...", |m| every(m, 1, |n, v| v == n as i64))
             .forward("x"),
-        identity("pad by nothing", op_of(&[PAD, PADV2, MIRROR_PAD]).operand(0, x()))
+        identity("pad by nothing", op_of(&pads()).operand(0, x()))
             .guard("every amount is a constant 0", |m| every(m, 1, |_, v| v == 0))
             .forward("x"),
         identity("tile once", op(TILE).operand(0, x()))
@@ -105,6 +106,12 @@ fn rules() -> Vec<Rule> {
             .guard("no activation is fused", |m| flag(m, "fused_activation_function") == 0)
             .forward("x"),
     ]
+}
+
+/// Operators that put something around their first operand, as much as the second says.
+fn pads() -> Vec<i32> {
+    let is_pad = |what: &OpSemantics| what.moves_values && what.shape == ShapeRule::Pad;
+    all_ops().iter().map(|op| op.code).filter(|code| semantics(*code).is_some_and(is_pad)).collect()
 }
 
 /// A rule for an op whose result has the type and shape of its operand `x`.
