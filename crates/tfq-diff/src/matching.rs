@@ -5,8 +5,8 @@ use crate::pairing::Pairing;
 use crate::twins::twins;
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use tfq_ir::catalog::ops;
-use tfq_ir::{Op, OpKind};
+use tfq_ir::Op;
+use tfq_ir::ops::{OpClass, semantics_of};
 
 pub(crate) struct Matching {
     pub(crate) ops: Pairing,
@@ -517,12 +517,12 @@ impl Matcher<'_, '_> {
 
 /// The constant that an operand is made from by ops that only convert it, or the operand.
 fn stored(graph: &Graph<'_>, operand: u32) -> u32 {
-    let converts = [ops::DEQUANTIZE, ops::DENSIFY].map(OpKind::Builtin);
+    let converts = |op: &Op| semantics_of(op).is_some_and(|what| what.class == OpClass::Convert);
     let mut at = operand;
     // A sparse one may be stored in half precision too.
     for _ in 0..2 {
         if let Some(op) = graph.producers[at as usize]
-            && converts.contains(&graph.ops[op as usize].op.kind)
+            && converts(graph.ops[op as usize].op)
             && let Some(Some(from)) = graph.ops[op as usize].operands.first()
         {
             at = *from;

@@ -2052,7 +2052,7 @@ pub(super) static SEMANTICS: [OpSemantics; 209] = [
         results: &[result("output", false, false)],
         types: &[TypeRule::Same(0)],
         shape: ShapeRule::Same(0),
-        class: OpClass::Movement,
+        class: OpClass::Convert,
         moves_values: true,
         quantization: QuantizationRule::Same(&[0]),
         source: Provenance::Measured,
