@@ -680,6 +680,23 @@ subgraph @main {
     assert!(refusal.what.starts_with(told), "{}", refusal.what);
 }
 
+#[test]
+fn a_shape_that_is_no_list_needs_no_value() {
+    let target = Target::named("litert").unwrap();
+    let refused = |shape: &str| {
+        let text = "tfg 1 quant
+subgraph @main {
+  %x = input : f32[1,4]
+  %shape = tensor : i32[]
+  %y = RESHAPE(%x, %shape) {new_shape = [4]} : f32[4]
+  output %y
+}
+";
+        target.refusals(&parsed(&text.replace("i32[]", shape))).len()
+    };
+    assert_eq!([refused("i32[]"), refused("i32[1,1]"), refused("i32[1]")], [0, 0, 1]);
+}
+
 /// An op with two faults is told of once, and a circle is one of ops that run what they name.
 #[test]
 fn calls_are_told_of_once_and_where_they_are_run() {

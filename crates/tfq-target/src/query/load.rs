@@ -10,8 +10,8 @@ use crate::target::Target;
 use std::cell::OnceCell;
 use std::sync::Arc;
 use tensor::{tensor, traits_of};
-use tfq_ir::catalog::ops;
 use tfq_ir::maps::{HashMap, HashSet, IndexSet};
+use tfq_ir::ops::{ShapeRule, semantics_of};
 use tfq_ir::{
     Module, Op, OpCode, OpId, OpKind, QuantizationDetails, Signature, Subgraph, SubgraphId, Tensor,
     TensorId, TensorLink, Use, counted, grouped,
@@ -446,12 +446,13 @@ impl<'a> Whole<'a> {
     }
 }
 
-/// Custom ops know what they read, and RESHAPE passes over a second operand that is no list.
+/// Custom ops know what they read. Those that give another shape pass over a second operand that is
+/// no list of its dimensions.
 fn wants_values(graph: &Subgraph, tensor: &Tensor, r#use: &Use) -> bool {
-    match graph.op(r#use.op).kind {
-        OpKind::Custom(_) => false,
-        OpKind::Builtin(code) => code != ops::RESHAPE || r#use.slot != 1 || tensor.shape.len() == 1,
-    }
+    let op = graph.op(r#use.op);
+    let reshapes = || semantics_of(op).is_some_and(|what| what.shape == ShapeRule::Reshape);
+    let is_passed_over = || r#use.slot == 1 && tensor.shape.len() != 1 && reshapes();
+    matches!(op.kind, OpKind::Builtin(_)) && !is_passed_over()
 }
 
 /// Kernels read a float16 scale for each block, whatever is there.
