@@ -75,7 +75,7 @@ fn default_pipeline(bencher: Bencher, layers: usize) {
 }
 
 /// The default pipeline on one weight that many ops read, each beside an activation.
-#[divan::bench(args = [5_000, 10_000, 20_000], sample_count = 3, sample_size = 1)]
+#[divan::bench(args = [20_000, 40_000, 80_000], sample_count = 3, sample_size = 1)]
 fn readers_of_one_weight(bencher: Bencher, readers: usize) {
     let file = products(readers);
     let optimizer = Optimizer::parse("default").expect("it is a pipeline");

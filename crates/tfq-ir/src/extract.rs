@@ -38,12 +38,12 @@ impl Module {
             let placed = cut.builder.op(node, &operands, &results);
             cut.builder.intermediates(placed, &intermediates);
         }
-        let read_inside = |id: TensorId| graph.uses(id).iter().all(|u| ops.contains(&u.op));
+        let read_inside = |id: TensorId| graph.all_uses(id, |u| ops.contains(&u.op));
         let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
         for (&old, &new) in &cut.placed {
             let tensor = graph.tensor(old);
             if computed.contains(&old) {
-                let kept = graph.uses(old).is_empty() || graph.is_output(old) || !read_inside(old);
+                let kept = !graph.is_read(old) || graph.is_output(old) || !read_inside(old);
                 if kept {
                     outputs.push(new);
                 }

@@ -17,5 +17,5 @@ pub use infer::{Dim, InferError, OperandFacts, ResultFacts, Shape, infer, infer_
 pub(crate) use infer::{OpView, stated};
 pub use semantics::{
     AxisRule, OpClass, OpSemantics, OperandInfo, OperandRole, Provenance, QuantizationRule,
-    ResultInfo, ShapeRule, TypeRule, semantics, semantics_of,
+    ResultInfo, ShapeRule, TypeRule, operators_that, semantics, semantics_of,
 };

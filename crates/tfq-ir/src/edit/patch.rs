@@ -478,7 +478,7 @@ impl Patch {
         let between = graph.operand(op, slot)?;
         let (producer, from) = graph.producer(between)?;
         let [result] = graph.results(op)[..] else { return None };
-        let single = graph.uses(between).iter().all(|r#use| r#use.op == op);
+        let single = graph.all_uses(between, |u| u.op == op);
         if !single || graph.is_output(between) {
             return None;
         }

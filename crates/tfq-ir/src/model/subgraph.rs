@@ -13,54 +13,24 @@
 
 mod build;
 mod change;
+mod edges;
 mod hash;
 mod order;
 mod shuffle;
 
 pub use build::SubgraphBuilder;
+pub(crate) use edges::EdgeRole;
 pub(crate) use shuffle::Moved;
 
+use self::edges::{Edge, Edges};
 use super::places::Places;
 use crate::maps::IndexMap;
 use crate::{Oddity, Op, OpId, Operands, Tensor, TensorId, Use};
 use petgraph::Direction::{Incoming, Outgoing};
-use petgraph::stable_graph::{NodeIndex, StableDiGraph};
-use petgraph::visit::EdgeRef;
+use petgraph::stable_graph::NodeIndex;
 use smallvec::SmallVec;
 use std::fmt;
-use std::num::NonZeroU32;
 use std::sync::Arc;
-
-/// How an op and a tensor hang together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum EdgeRole {
-    Operand,
-    Result,
-    Intermediate,
-}
-
-/// Role and slot in the four bytes that leave room for petgraph to say that there is no edge.
-#[derive(Clone, Copy, Debug)]
-struct Edge(NonZeroU32);
-
-impl Edge {
-    fn new(role: EdgeRole, slot: u32) -> Self {
-        debug_assert!(slot < 1 << 30, "files have fewer slots");
-        Self(NonZeroU32::MIN.saturating_add(slot << 2 | role as u32))
-    }
-
-    fn role(self) -> EdgeRole {
-        match (self.0.get() - 1) & 3 {
-            0 => EdgeRole::Operand,
-            1 => EdgeRole::Result,
-            _ => EdgeRole::Intermediate,
-        }
-    }
-
-    fn slot(self) -> u32 {
-        (self.0.get() - 1) >> 2
-    }
-}
 
 const NONE: u32 = u32::MAX;
 
@@ -86,9 +56,8 @@ enum Node {
 /// What hangs together with what, which most patches leave as it is.
 #[derive(Clone, Debug, Default)]
 struct Structure {
-    /// Has a node for every op and tensor that was ever made, at its number. Edges from operands to
-    /// the op, and from the op to results and scratch.
-    graph: StableDiGraph<(), Edge>,
+    /// Has a node for every op and tensor that was ever made, at its number.
+    edges: Edges,
     /// Numbers of the tensors in file order; may hold those of erased ones until the next
     /// compaction.
     tensors: Vec<u32>,
@@ -272,8 +241,8 @@ impl Subgraph {
 
     /// One operand; `None` where it is left out or the op has fewer operands.
     pub fn operand(&self, op: OpId, slot: u32) -> Option<TensorId> {
-        let mut edges = self.read_by(op);
-        edges.find(|(edge, _)| edge.slot() == slot).map(|(_, tensor)| tensor)
+        let node = self.structure.edges.operand(self.node_of_op(op), slot);
+        node.map(|tensor| self.tensor_id(tensor))
     }
 
     /// The op's results by slot.
@@ -325,6 +294,16 @@ impl Subgraph {
         uses
     }
 
+    /// How often a tensor is read.
+    pub fn use_count(&self, tensor: TensorId) -> usize {
+        self.readers(tensor).count()
+    }
+
+    /// Whether this is true of everywhere a tensor is read, which is looked at in no order.
+    pub fn all_uses(&self, tensor: TensorId, is: impl FnMut(Use) -> bool) -> bool {
+        self.readers(tensor).all(is)
+    }
+
     /// Whether one op reads the tensor, once.
     pub fn is_read_once(&self, tensor: TensorId) -> bool {
         let mut readers = self.readers(tensor);
@@ -339,9 +318,8 @@ impl Subgraph {
     /// Whether anything hangs on the tensor: an op, or the subgraph's inputs and outputs.
     pub fn is_connected(&self, tensor: TensorId) -> bool {
         let node = self.node_of_tensor(tensor);
-        self.structure.graph.neighbors_undirected(node).next().is_some()
-            || self.is_input(tensor)
-            || self.is_output(tensor)
+        let has = |direction| self.structure.edges.at(node, direction).next().is_some();
+        has(Incoming) || has(Outgoing) || self.is_input(tensor) || self.is_output(tensor)
     }
 
     /// Whether the subgraph takes the tensor as an input.
@@ -370,7 +348,7 @@ impl Subgraph {
 
     /// Total number of edges, for tests and statistics.
     pub fn edge_count(&self) -> usize {
-        self.structure.graph.edge_count()
+        self.structure.edges.count()
     }
 
     /// How many operands, results and intermediates the op has, those that are left out too.
@@ -385,7 +363,7 @@ impl Subgraph {
 
     /// Ops that name the tensor as scratch.
     pub(crate) fn scratch_of(&self, tensor: TensorId) -> impl Iterator<Item = OpId> + '_ {
-        let edges = self.edges(self.node_of_tensor(tensor), Incoming);
+        let edges = self.structure.edges.at(self.node_of_tensor(tensor), Incoming);
         edges
             .filter(|(edge, _)| edge.role() == EdgeRole::Intermediate)
             .map(|(_, op)| self.op_id(op))
@@ -403,13 +381,15 @@ impl Subgraph {
 
     /// What the op reads, newest first.
     fn read_by(&self, op: OpId) -> impl Iterator<Item = (Edge, TensorId)> + '_ {
-        self.edges(self.node_of_op(op), Incoming)
+        self.structure
+            .edges
+            .at(self.node_of_op(op), Incoming)
             .map(|(edge, tensor)| (edge, self.tensor_id(tensor)))
     }
 
     /// What the op names as results or scratch, newest first.
     fn made_by(&self, op: OpId, role: EdgeRole) -> impl Iterator<Item = (Edge, TensorId)> + '_ {
-        let edges = self.edges(self.node_of_op(op), Outgoing);
+        let edges = self.structure.edges.at(self.node_of_op(op), Outgoing);
         edges
             .filter(move |(edge, _)| edge.role() == role)
             .map(|(edge, tensor)| (edge, self.tensor_id(tensor)))
@@ -417,27 +397,15 @@ impl Subgraph {
 
     /// Where a tensor is read, newest first.
     fn readers(&self, tensor: TensorId) -> impl Iterator<Item = Use> + '_ {
-        let edges = self.edges(self.node_of_tensor(tensor), Outgoing);
+        let edges = self.structure.edges.at(self.node_of_tensor(tensor), Outgoing);
         edges.map(|(edge, op)| Use { op: self.op_id(op), slot: edge.slot() })
     }
 
     fn producers(&self, tensor: TensorId) -> impl Iterator<Item = (OpId, u32)> + '_ {
-        let edges = self.edges(self.node_of_tensor(tensor), Incoming);
+        let edges = self.structure.edges.at(self.node_of_tensor(tensor), Incoming);
         edges
             .filter(|(edge, _)| edge.role() == EdgeRole::Result)
             .map(|(edge, op)| (self.op_id(op), edge.slot()))
-    }
-
-    /// The edges at a node, and what is at their other ends.
-    fn edges(
-        &self,
-        at: NodeIndex,
-        direction: petgraph::Direction,
-    ) -> impl Iterator<Item = (Edge, NodeIndex)> + '_ {
-        self.structure.graph.edges_directed(at, direction).map(move |edge| {
-            let other = if direction == Incoming { edge.source() } else { edge.target() };
-            (*edge.weight(), other)
-        })
     }
 
     #[inline]

@@ -1,9 +1,9 @@
 //! Building a subgraph.
 
+use super::edges::Edges;
 use super::{EdgeRole, Structure, Subgraph};
 use crate::maps::IndexMap;
 use crate::{Op, OpId, SubgraphId, Tensor, TensorId};
-use petgraph::stable_graph::StableDiGraph;
 use std::sync::Arc;
 
 /// Builds a subgraph from nothing, as lifting does. Handles that it gives out stay valid.
@@ -26,9 +26,9 @@ impl SubgraphBuilder {
     /// Makes room for so many tensors, ops and edges between them, in an empty subgraph.
     pub fn reserve(&mut self, tensors: usize, ops: usize, edges: usize) {
         if self.subgraph.nodes.is_empty() {
-            let graph = StableDiGraph::with_capacity(tensors + ops, edges);
+            let edges = Edges::with_capacity(tensors + ops, edges);
             let tensors_of = Vec::with_capacity(tensors);
-            self.subgraph.structure = Arc::new(Structure { graph, tensors: tensors_of });
+            self.subgraph.structure = Arc::new(Structure { edges, tensors: tensors_of });
             self.subgraph.nodes.reserve_exact(tensors + ops);
         }
     }

@@ -2,11 +2,9 @@
 //! handles.
 
 use super::{Edge, EdgeRole, NONE, Node, OpNode, Ports, Structure, Subgraph};
-use crate::maps::{HashMap, HashSet, IndexMap, IndexSet};
+use crate::maps::{HashMap, IndexMap, IndexSet};
 use crate::{Oddity, Op, OpId, Quantization, Tensor, TensorId};
-use petgraph::Direction::{Incoming, Outgoing};
 use petgraph::stable_graph::NodeIndex;
-use petgraph::visit::EdgeRef;
 use smallvec::SmallVec;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -160,19 +158,13 @@ impl Subgraph {
     fn add_node(&mut self, node: Node) -> u32 {
         let uid = self.next_uid();
         self.nodes.push(node);
-        let at = Arc::make_mut(&mut self.structure).graph.add_node(());
+        let at = Arc::make_mut(&mut self.structure).edges.add_node();
         debug_assert_eq!(at.index(), uid as usize, "none is ever removed");
         uid
     }
 
     fn erase_node(&mut self, at: NodeIndex) {
-        let Structure { graph, .. } = Arc::make_mut(&mut self.structure);
-        for direction in [Incoming, Outgoing] {
-            while let Some(edge) = graph.edges_directed(at, direction).next().map(|edge| edge.id())
-            {
-                graph.remove_edge(edge);
-            }
-        }
+        Arc::make_mut(&mut self.structure).edges.isolate(at);
         self.nodes[at.index()] = Node::Erased;
     }
 
@@ -182,28 +174,27 @@ impl Subgraph {
         slots: impl IntoIterator<Item = (OpId, EdgeRole, u32)>,
         erased: &IndexSet<OpId>,
     ) {
-        let slots: HashSet<(OpId, EdgeRole, u32)> = slots.into_iter().collect();
-        let ops: IndexSet<OpId> =
-            slots.iter().map(|(op, ..)| *op).chain(erased.iter().copied()).collect();
-        let mut edges = Vec::with_capacity(slots.len());
-        for op in ops {
-            let at = self.node_of_op(op);
-            let graph = &self.structure.graph;
-            let both = [Incoming, Outgoing].map(|direction| graph.edges_directed(at, direction));
-            let all = erased.contains(&op);
-            let named = both.into_iter().flatten().filter(|edge| {
-                all || slots.contains(&(op, edge.weight().role(), edge.weight().slot()))
+        let slots: IndexSet<(OpId, EdgeRole, u32)> = slots.into_iter().collect();
+        let mut operands: IndexMap<OpId, Vec<u32>> =
+            erased.iter().map(|op| (*op, Vec::new())).collect();
+        for (op, role, slot) in &slots {
+            let of_op = operands.entry(*op).or_default();
+            if *role == EdgeRole::Operand {
+                of_op.push(*slot);
+            }
+        }
+        let mut removed = Vec::with_capacity(slots.len());
+        for (op, operands) in &operands {
+            let (edges, at) = (&self.structure.edges, self.node_of_op(*op));
+            removed.extend(match erased.contains(op) {
+                true => edges.of_op(at, None, |_| true),
+                false => edges.of_op(at, Some(operands), |edge| {
+                    slots.contains(&(*op, edge.role(), edge.slot()))
+                }),
             });
-            edges.extend(named.map(|edge| edge.id()));
         }
-        if edges.is_empty() {
-            return;
-        }
-        // petgraph looks for an edge from the newest on, at both of its ends.
-        edges.sort_unstable_by(|a, b| b.cmp(a));
-        let Structure { graph, .. } = Arc::make_mut(&mut self.structure);
-        for edge in edges {
-            graph.remove_edge(edge);
+        if !removed.is_empty() {
+            Arc::make_mut(&mut self.structure).edges.remove(removed);
         }
     }
 
@@ -225,10 +216,9 @@ impl Subgraph {
         };
         *arity = (*arity).max(slot + 1);
         if let Some(tensor) = tensor {
-            let other = self.node_of_tensor(tensor);
-            let (from, to) = if role == EdgeRole::Operand { (other, at) } else { (at, other) };
-            let Structure { graph, .. } = Arc::make_mut(&mut self.structure);
-            graph.add_edge(from, to, Edge::new(role, slot));
+            let tensor = self.node_of_tensor(tensor);
+            let Structure { edges, .. } = Arc::make_mut(&mut self.structure);
+            edges.add(at, tensor, Edge::new(role, slot));
         }
     }
 

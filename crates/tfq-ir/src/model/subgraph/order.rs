@@ -2,7 +2,6 @@
 
 use super::{EdgeRole, NONE, Node, OpNode, Subgraph};
 use crate::{OpId, TensorId};
-use petgraph::visit::{EdgeRef, IntoEdgeReferences};
 use std::sync::Arc;
 
 /// Distance of neighbouring order keys, so that an insertion rarely renumbers.
@@ -43,10 +42,10 @@ impl Subgraph {
         for (place, op) in (0..).zip(self.ops()) {
             places[op.uid as usize] = place;
         }
-        let mut read = Vec::with_capacity(self.structure.graph.edge_count());
-        for edge in self.structure.graph.edge_references() {
-            let (from, to) = (edge.source().index(), edge.target().index());
-            match edge.weight().role() {
+        let mut read = Vec::with_capacity(self.structure.edges.count());
+        for (from, to, edge) in self.structure.edges.all() {
+            let (from, to) = (from.index(), to.index());
+            match edge.role() {
                 EdgeRole::Operand => read.push((from as u32, to as u32)),
                 EdgeRole::Result => {
                     places[to] = places[to].min(places[from]);

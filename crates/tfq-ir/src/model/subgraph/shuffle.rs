@@ -1,10 +1,10 @@
 //! The same subgraph in another order of making: for tests of determinism.
 
-use super::{NONE, Node, Structure, Subgraph};
+use super::edges::Edges;
+use super::{EdgeRole, NONE, Node, Structure, Subgraph};
 use crate::maps::{HashMap, IndexMap};
 use crate::{OpId, TensorId};
-use petgraph::stable_graph::{NodeIndex, StableDiGraph};
-use petgraph::visit::{EdgeRef, IntoEdgeReferences};
+use petgraph::stable_graph::NodeIndex;
 use std::sync::Arc;
 
 /// Where tensors and ops of a subgraph went.
@@ -20,17 +20,20 @@ impl Subgraph {
         let mut order: Vec<u32> = (0..self.nodes.len() as u32).filter(is_there).collect();
         rng.shuffle(&mut order);
         let mut place = vec![NONE; self.nodes.len()];
-        let mut graph = StableDiGraph::new();
+        let mut edges = Edges::default();
         for (new, old) in (0..).zip(&order) {
-            graph.add_node(());
+            edges.add_node();
             place[*old as usize] = new;
         }
         let uid = |old: u32| if old == NONE { NONE } else { place[old as usize] };
-        let mut edges: Vec<_> = self.structure.graph.edge_references().collect();
-        rng.shuffle(&mut edges);
-        for edge in edges {
-            let end = |node: NodeIndex| NodeIndex::new(uid(node.index() as u32) as usize);
-            graph.add_edge(end(edge.source()), end(edge.target()), *edge.weight());
+        let mut all: Vec<_> = self.structure.edges.all().collect();
+        rng.shuffle(&mut all);
+        for (from, to, edge) in all {
+            let [from, to] = [from, to].map(|end| NodeIndex::new(uid(end.index() as u32) as usize));
+            match edge.role() {
+                EdgeRole::Operand => edges.add(to, from, edge),
+                _ => edges.add(from, to, edge),
+            }
         }
         let tensor = |old: TensorId| TensorId { uid: uid(old.uid), ..old };
         let op = |old: OpId| OpId { uid: uid(old.uid), ..old };
@@ -56,7 +59,7 @@ impl Subgraph {
         }
         let tensors = self.tensors().map(|old| tensor(old).uid).collect();
         let mut shuffled = Self {
-            structure: Arc::new(Structure { graph, tensors }),
+            structure: Arc::new(Structure { edges, tensors }),
             inputs: self.inputs().iter().copied().map(tensor).collect(),
             outputs: self.outputs().iter().copied().map(tensor).collect(),
             first: uid(self.first),

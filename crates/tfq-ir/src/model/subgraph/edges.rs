@@ -1,0 +1,371 @@
+//! What hangs together with what: the graph of petgraph, with edges that can be removed and looked
+//! up at a node that has a great many.
+//!
+//! petgraph keeps the edges of a node in a list, and removes one by looking for it from the newest
+//! on, at both of its ends. So a constant with many readers that get another tensor one by one would
+//! take the square of their number; and so would an operand of an op with many.
+
+use crate::maps::HashMap;
+use petgraph::Direction::{self, Incoming, Outgoing};
+use petgraph::stable_graph::{EdgeIndex, EdgeReference, NodeIndex, StableDiGraph};
+use petgraph::visit::{EdgeRef, IntoEdgeReferences};
+use std::num::NonZeroU32;
+
+/// How an op and a tensor hang together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum EdgeRole {
+    Operand,
+    Result,
+    Intermediate,
+}
+
+/// Role and slot in the four bytes that leave room for petgraph to say that there is no edge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Edge(NonZeroU32);
+
+impl Edge {
+    /// One that was removed, and is still in the lists of its ends.
+    const STALE: Self = Self(NonZeroU32::MIN.saturating_add(3));
+
+    pub(super) fn new(role: EdgeRole, slot: u32) -> Self {
+        debug_assert!(slot < 1 << 30, "files have fewer slots");
+        Self(NonZeroU32::MIN.saturating_add(slot << 2 | role as u32))
+    }
+
+    pub(super) fn role(self) -> EdgeRole {
+        match (self.0.get() - 1) & 3 {
+            0 => EdgeRole::Operand,
+            1 => EdgeRole::Result,
+            _ => EdgeRole::Intermediate,
+        }
+    }
+
+    pub(super) fn slot(self) -> u32 {
+        (self.0.get() - 1) >> 2
+    }
+}
+
+/// How far an edge is looked for in a list. Next to all nodes have fewer.
+const NEAR: usize = 32;
+
+/// Edges from operands to ops, and from ops to results and scratch. Each node has the number of its
+/// op or tensor.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Edges {
+    graph: StableDiGraph<(), Edge>,
+    /// Nodes with stale edges.
+    crowds: HashMap<NodeIndex, Crowd>,
+    /// All stale edges.
+    stale: usize,
+    /// For ops with an operand beyond [`NEAR`], the edge at each operand slot.
+    wide: HashMap<NodeIndex, Vec<Option<EdgeIndex>>>,
+}
+
+/// The numbers of edges in the lists of a node.
+#[derive(Clone, Copy, Debug, Default)]
+struct Crowd {
+    stale: usize,
+    live: usize,
+}
+
+impl Edges {
+    pub(super) fn with_capacity(nodes: usize, edges: usize) -> Self {
+        Self { graph: StableDiGraph::with_capacity(nodes, edges), ..Self::default() }
+    }
+
+    pub(super) fn add_node(&mut self) -> NodeIndex {
+        self.graph.add_node(())
+    }
+
+    /// Number of edges.
+    pub(super) fn count(&self) -> usize {
+        self.graph.edge_count() - self.stale
+    }
+
+    /// All edges, with both ends.
+    pub(super) fn all(&self) -> impl Iterator<Item = (NodeIndex, NodeIndex, Edge)> + '_ {
+        let all = self.graph.edge_references();
+        all.filter(|edge| *edge.weight() != Edge::STALE)
+            .map(|edge| (edge.source(), edge.target(), *edge.weight()))
+    }
+
+    /// The edges at a node, and what is at their other ends.
+    pub(super) fn at(
+        &self,
+        node: NodeIndex,
+        direction: Direction,
+    ) -> impl Iterator<Item = (Edge, NodeIndex)> + '_ {
+        self.found(node, direction).map(|(_, edge, other)| (edge, other))
+    }
+
+    fn found(
+        &self,
+        node: NodeIndex,
+        direction: Direction,
+    ) -> impl Iterator<Item = (EdgeIndex, Edge, NodeIndex)> + '_ {
+        let edges = self.listed(node, direction);
+        edges.filter(|edge| *edge.weight() != Edge::STALE).map(move |edge| {
+            let other = if direction == Incoming { edge.source() } else { edge.target() };
+            (edge.id(), *edge.weight(), other)
+        })
+    }
+
+    /// The list of a node, stale edges too.
+    fn listed(
+        &self,
+        node: NodeIndex,
+        direction: Direction,
+    ) -> impl Iterator<Item = EdgeReference<'_, Edge>> {
+        let edges = self.graph.edges_directed(node, direction);
+        #[cfg(test)]
+        let edges = edges.inspect(|_| tests::STEPS.set(tests::STEPS.get() + 1));
+        edges
+    }
+
+    /// What an op reads as this operand.
+    pub(super) fn operand(&self, op: NodeIndex, slot: u32) -> Option<NodeIndex> {
+        let wanted = Edge::new(EdgeRole::Operand, slot);
+        match self.wide_slots(op) {
+            Some(slots) => self.graph.edge_endpoints((*slots.get(slot as usize)?)?).map(|e| e.0),
+            None => self.at(op, Incoming).find(|(edge, _)| *edge == wanted).map(|(_, at)| at),
+        }
+    }
+
+    fn wide_slots(&self, op: NodeIndex) -> Option<&Vec<Option<EdgeIndex>>> {
+        if self.wide.is_empty() { None } else { self.wide.get(&op) }
+    }
+
+    /// Adds what an op and a tensor, which has not got one like it, hang together by.
+    pub(super) fn add(&mut self, op: NodeIndex, tensor: NodeIndex, edge: Edge) {
+        let is_operand = edge.role() == EdgeRole::Operand;
+        let (from, to) = if is_operand { (tensor, op) } else { (op, tensor) };
+        self.link(from, to, edge);
+        for node in [from, to] {
+            if let Some(crowd) = self.crowds.get_mut(&node) {
+                crowd.live += 1;
+            }
+        }
+        if is_operand && edge.slot() as usize >= NEAR && !self.wide.contains_key(&op) {
+            self.wide.insert(op, Vec::new());
+            let read: Vec<_> = self.found(op, Incoming).collect();
+            read.into_iter().for_each(|(id, edge, _)| self.note(op, edge, Some(id)));
+        }
+    }
+
+    fn link(&mut self, from: NodeIndex, to: NodeIndex, edge: Edge) {
+        let id = self.graph.add_edge(from, to, edge);
+        self.note(to, edge, Some(id));
+    }
+
+    /// Notes what is at a slot of an op with many operands.
+    fn note(&mut self, to: NodeIndex, edge: Edge, id: Option<EdgeIndex>) {
+        if self.wide.is_empty() || edge.role() != EdgeRole::Operand {
+            return;
+        }
+        if let Some(slots) = self.wide.get_mut(&to) {
+            let slot = edge.slot() as usize;
+            slots.resize(slots.len().max(slot + 1), None);
+            slots[slot] = id;
+        }
+    }
+
+    /// The edges of an op that `named` is true of, all of them where there are no slots to say so.
+    pub(super) fn of_op(
+        &self,
+        op: NodeIndex,
+        operands: Option<&[u32]>,
+        named: impl Fn(Edge) -> bool,
+    ) -> Vec<EdgeIndex> {
+        let wide = self.wide_slots(op).zip(operands);
+        let Some((slots, operands)) = wide else {
+            let both = [Incoming, Outgoing].map(|direction| self.found(op, direction));
+            let edges = both.into_iter().flatten().filter(|(_, edge, _)| named(*edge));
+            return edges.map(|(id, ..)| id).collect();
+        };
+        let read = operands.iter().filter_map(|slot| *slots.get(*slot as usize)?);
+        let made = self.found(op, Outgoing).filter(|(_, edge, _)| named(*edge));
+        read.chain(made.map(|(id, ..)| id)).collect()
+    }
+
+    /// Removes these edges.
+    pub(super) fn remove(&mut self, mut edges: Vec<EdgeIndex>) {
+        // The newest are found soonest.
+        edges.sort_unstable_by(|a, b| b.cmp(a));
+        let mut crowded = Vec::new();
+        for id in edges {
+            let (from, to) = self.graph.edge_endpoints(id).expect("it is there");
+            self.note(to, self.graph[id], None);
+            if self.is_near(from, Outgoing, id) && self.is_near(to, Incoming, id) {
+                self.graph.remove_edge(id);
+            } else {
+                for node in [from, to] {
+                    if !self.crowds.contains_key(&node) {
+                        let live = [Incoming, Outgoing].map(|side| self.found(node, side).count());
+                        self.crowds.insert(node, Crowd { stale: 0, live: live.iter().sum() });
+                    }
+                    self.crowds.entry(node).and_modify(|crowd| crowd.stale += 1);
+                }
+                self.graph[id] = Edge::STALE;
+                self.stale += 1;
+            }
+            for node in [from, to] {
+                if let Some(crowd) = self.crowds.get_mut(&node) {
+                    crowd.live -= 1;
+                    crowded.push(node);
+                }
+            }
+        }
+        // Only now, since it gives other edges other numbers.
+        for node in crowded {
+            if self.crowds.get(&node).is_some_and(|crowd| crowd.stale > crowd.live + NEAR) {
+                self.clear_stale(node);
+            }
+        }
+    }
+
+    fn is_near(&self, node: NodeIndex, direction: Direction, id: EdgeIndex) -> bool {
+        self.listed(node, direction).take(NEAR).any(|edge| edge.id() == id)
+    }
+
+    /// Takes the stale edges out of the lists of a node.
+    fn clear_stale(&mut self, node: NodeIndex) {
+        let mut live = Vec::new();
+        for direction in [Incoming, Outgoing] {
+            let mut removed = Vec::new();
+            // From the newest on, so that each is found at once.
+            while let Some(edge) = self.graph.edges_directed(node, direction).next() {
+                removed.push((edge.source(), edge.target(), *edge.weight()));
+                let id = edge.id();
+                self.graph.remove_edge(id);
+            }
+            for (from, to, edge) in removed.into_iter().rev() {
+                if edge != Edge::STALE {
+                    live.push((from, to, edge));
+                    continue;
+                }
+                self.stale -= 1;
+                let other = if direction == Incoming { from } else { to };
+                if let Some(crowd) = self.crowds.get_mut(&other) {
+                    crowd.stale -= 1;
+                }
+            }
+        }
+        self.crowds.remove(&node);
+        live.into_iter().for_each(|(from, to, edge)| self.link(from, to, edge));
+    }
+
+    /// Removes all edges of a node.
+    pub(super) fn isolate(&mut self, node: NodeIndex) {
+        self.remove(self.of_op(node, None, |_| true));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+    use std::collections::BTreeMap;
+
+    thread_local! {
+        /// Edges of lists that were looked at.
+        pub(super) static STEPS: Cell<usize> = const { Cell::new(0) };
+    }
+
+    /// A few ops and tensors, first the ops.
+    fn nodes(edges: &mut Edges, ops: usize, tensors: usize) -> (Vec<NodeIndex>, Vec<NodeIndex>) {
+        let mut made = |count| (0..count).map(|_| edges.add_node()).collect();
+        (made(ops), made(tensors))
+    }
+
+    fn operand(edges: &Edges, op: NodeIndex, slot: u32) -> Vec<EdgeIndex> {
+        let wanted = Edge::new(EdgeRole::Operand, slot);
+        edges.of_op(op, Some(&[slot]), |edge| edge == wanted)
+    }
+
+    /// Random changes, after which the edges are those of a map from slots to tensors.
+    #[test]
+    fn edges_are_where_they_were_put() {
+        let mut rng = fastrand::Rng::with_seed(1);
+        for _ in 0..20 {
+            let mut edges = Edges::default();
+            let (ops, tensors) = nodes(&mut edges, 6, 3);
+            let slots = [2, 40, 300][rng.usize(..3)];
+            let mut wanted: BTreeMap<(NodeIndex, u32), NodeIndex> = BTreeMap::new();
+            for _ in 0..3000 {
+                let (op, slot) = (rng.choice(&ops).unwrap(), rng.u32(..slots));
+                let tensor = rng.choice(&tensors).unwrap();
+                if wanted.remove(&(*op, slot)).is_some() {
+                    let removed = operand(&edges, *op, slot);
+                    assert_eq!(removed.len(), 1);
+                    edges.remove(removed);
+                }
+                match rng.u32(..1000) {
+                    0 => {
+                        edges.isolate(*op);
+                        wanted.retain(|(of, _), _| of != op);
+                    }
+                    1 => {
+                        edges.isolate(*tensor);
+                        wanted.retain(|_, read| read != tensor);
+                    }
+                    2..700 => {
+                        edges.add(*op, *tensor, Edge::new(EdgeRole::Operand, slot));
+                        wanted.insert((*op, slot), *tensor);
+                    }
+                    _ => (),
+                }
+            }
+            assert_eq!(edges.count(), wanted.len());
+            assert_eq!(edges.all().count(), wanted.len());
+            for (from, to, edge) in edges.all() {
+                assert_eq!(wanted.get(&(to, edge.slot())), Some(&from));
+            }
+            for op in &ops {
+                assert!(
+                    (0..slots).all(|s| edges.operand(*op, s) == wanted.get(&(*op, s)).copied())
+                );
+                let read = wanted.keys().filter(|(of, _)| of == op).count();
+                assert_eq!(edges.at(*op, Incoming).count(), read);
+            }
+            for tensor in &tensors {
+                let readers = wanted.values().filter(|read| *read == tensor).count();
+                assert_eq!(edges.at(*tensor, Outgoing).count(), readers);
+            }
+        }
+    }
+
+    /// The oldest first, which petgraph finds last, the newest first, and by chance.
+    #[test]
+    fn many_readers_and_many_operands_get_another_tensor_in_steps_of_their_number() {
+        let orders: [fn(&mut Vec<u32>); 3] =
+            [|_| (), |slots| slots.reverse(), |slots| fastrand::Rng::with_seed(1).shuffle(slots)];
+        for (is_one_op, order) in [true, false].into_iter().flat_map(|one| orders.map(|o| (one, o)))
+        {
+            let steps_of = |count: u32| {
+                let mut edges = Edges::default();
+                let (ops, tensors) =
+                    nodes(&mut edges, if is_one_op { 1 } else { count as usize }, 2);
+                let place = |n: u32| match is_one_op {
+                    true => (ops[0], n),
+                    false => (ops[n as usize], 0),
+                };
+                let mut slots: Vec<u32> = (0..count).collect();
+                for (op, slot) in slots.iter().map(|n| place(*n)) {
+                    edges.add(op, tensors[0], Edge::new(EdgeRole::Operand, slot));
+                }
+                order(&mut slots);
+                STEPS.set(0);
+                for (op, slot) in slots.iter().map(|n| place(*n)) {
+                    assert_eq!(edges.operand(op, slot), Some(tensors[0]));
+                    edges.remove(operand(&edges, op, slot));
+                    edges.add(op, tensors[1], Edge::new(EdgeRole::Operand, slot));
+                }
+                assert_eq!(edges.at(tensors[0], Outgoing).count(), 0);
+                assert_eq!(edges.at(tensors[1], Outgoing).count(), count as usize);
+                STEPS.get()
+            };
+            let (few, many) = (steps_of(1000), steps_of(8000));
+            assert!(many < 10 * few, "{few} steps for 1000 and {many} for 8000");
+        }
+    }
+}
