@@ -139,7 +139,7 @@ fn lookup_in_front(session: &Session<'_>, sg: SubgraphId, dequantize: OpId) -> O
     let codes = graph.operand(dequantize, 0)?;
     let (lookup, _) = graph.producer(codes)?;
     let facts = session.target().facts_of(graph, lookup).filter(|facts| facts.pass_through)?;
-    let alone = graph.uses(codes).len() == 1 && !session.model().references(sg, codes).any();
+    let alone = graph.is_read_once(codes) && !session.model().references(sg, codes).any();
     let slot = *facts.weights.first()?;
     // What it copies is read with the scale of its result.
     let [table, copied] = [graph.operand(lookup, slot)?, codes].map(|id| graph.tensor(id));
@@ -216,7 +216,7 @@ fn widen(
             }
         }
     }
-    let all_read = graph.uses(id).iter().all(|r#use| read.contains(&(r#use.op, r#use.slot)));
+    let all_read = graph.all_uses(id, |u| read.contains(&(u.op, u.slot)));
     if all_read && !module.references(sg, id).any() {
         patch.erase_tensor(id);
     }

@@ -1,17 +1,18 @@
 use crate::costs::FEW;
 use crate::remove_identities::new_shape;
 use bytes::Bytes;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use tfq_ir::catalog::ops::{
     DEQUANTIZE, EXPAND_DIMS, FAKE_QUANT, QUANTIZE, RESHAPE, SQUEEZE, TRANSPOSE,
 };
 use tfq_ir::maps::HashMap;
+use tfq_ir::ops::semantics_of;
 use tfq_ir::{
     Attr, BufferId, ElementType, InsertionPoint, Module, Notes, Numbers, Op, OpKind,
     QuantizationDetails, Tensor, TensorId,
 };
 use tfq_numeric::{ChannelLayout, F32View, FakeQuantizer, affine_codes, from_f16};
-use tfq_pass::rewrite::{Match, OpPattern, Rule, apply_rules, constant, op, op_of};
+use tfq_pass::rewrite::{Match, OpPattern, Rule, apply_rules, constant, op, op_that};
 use tfq_pass::{Pass, PassError, Session, declare_pass};
 use tfq_target::WeightForm;
 
@@ -89,12 +90,9 @@ fn rules(shown: &Arc<SharedBytes>) -> Vec<Rule> {
         told(fold("quantise beforehand", op(QUANTIZE).operand(0, w())).fold(quantized)),
         told(fold("round beforehand", op(FAKE_QUANT).operand(0, w())).fold(fake_quantized)),
         told(
-            fold(
-                "change a shape beforehand",
-                op_of(&[RESHAPE, SQUEEZE, EXPAND_DIMS]).operand(0, w()),
-            )
-            .guard("operand and result are of one type", same_type)
-            .fold(reshaped),
+            fold("change a shape beforehand", op_that(|what| what.view).operand(0, w()))
+                .guard("operand and result are of one type", same_type)
+                .fold(reshaped),
         ),
         told(
             transposed(
@@ -119,7 +117,7 @@ fn rules(shown: &Arc<SharedBytes>) -> Vec<Rule> {
         })
         .guard("only the TRANSPOSE reads what is dequantised", |m| {
             let float = dequantized(m);
-            m.graph().uses(float).len() == 1 && !m.module().references(m.subgraph(), float).any()
+            m.graph().is_read_once(float) && !m.module().references(m.subgraph(), float).any()
         })
         .replace(|m, patch| {
             let (w, result) = (m.tensor("w"), m.tensor("result"));
@@ -165,10 +163,20 @@ fn kind<'a>(m: &Match<'a>) -> &'a OpKind {
 const OLD_CONSTANT: Numbers =
     Numbers { subgraphs: false, ops: false, tensors: true, buffers: true };
 
-/// How many tensors showed the bytes of each constant before a rule was applied, and how many
-/// operands read those.
+/// Who shows the bytes of a constant.
 #[derive(Debug)]
-struct SharedBytes(HashMap<Extent, (usize, usize)>);
+struct SharedBytes {
+    /// How many tensors showed them before a rule was applied, and how many operands read those.
+    came: HashMap<Extent, (usize, usize)>,
+    made: Mutex<Made>,
+}
+
+/// What rules made, as far as it was looked at.
+#[derive(Debug, Default)]
+struct Made {
+    entries: usize,
+    buffers: HashMap<Extent, Vec<BufferId>>,
+}
 
 /// Where bytes lie. Buffers that were made of others without another value lie where those do.
 type Extent = (usize, usize);
@@ -185,32 +193,41 @@ impl SharedBytes {
                 if let Some(bytes) = module.constants().get(graph.tensor(id).buffer) {
                     let (tensors, readers) = shown.entry(span(bytes)).or_default();
                     *tensors += 1;
-                    *readers += graph.uses(id).len();
+                    *readers += graph.use_count(id);
                 }
             }
         }
-        Self(shown)
+        Self { came: shown, made: Mutex::default() }
     }
 
     /// Whether one tensor shows the bytes, for one reader, so that they go when it is folded. What
     /// the rules made of them for another reader shows them still.
     fn is_shown_once(&self, module: &Module, buffer: BufferId) -> bool {
         let Some(bytes) = module.constants().get(buffer) else { return false };
-        if let Some(shown) = self.0.get(&span(bytes)) {
+        if let Some(shown) = self.came.get(&span(bytes)) {
             return *shown == (1, 1);
         }
-        let same = |other: &Bytes| span(other) == span(bytes);
-        let mut others = module.constants().iter().filter(|(id, _)| *id != buffer);
-        !others.any(|(_, other)| other.is_some_and(same))
+        let mut made = self.made.lock().expect("nothing panics while it is held");
+        // Entries are only added while the pass runs.
+        for n in made.entries..module.constants().len() {
+            let id = BufferId(n as u32);
+            if let Some(bytes) = module.constants().get(id) {
+                made.buffers.entry(span(bytes)).or_default().push(id);
+            }
+        }
+        made.entries = module.constants().len();
+        let is_there = |id: &&BufferId| module.constants().get(**id).map(span) == Some(span(bytes));
+        let shown = made.buffers.get(&span(bytes)).into_iter().flatten();
+        shown.filter(is_there).all(|id| *id == buffer)
     }
 
     /// Whether the bytes of `w` can go with the op, or a new constant is no burden beside them.
     fn is_alone(&self, m: &Match<'_>) -> bool {
         let (graph, w) = (m.graph(), m.id("w"));
         // Bytes that are the same ones are written once.
-        let same_bytes = [RESHAPE, SQUEEZE, EXPAND_DIMS].iter().any(|code| kind(m).is(*code));
+        let same_bytes = semantics_of(graph.op(m.root())).is_some_and(|what| what.view);
         let few = m.tensor("w").elements().is_some_and(|n| n <= FEW);
-        let only_reader = graph.uses(w).len() == 1
+        let only_reader = graph.is_read_once(w)
             && self.is_shown_once(m.module(), m.tensor("w").buffer)
             && m.module().numbered_by_metadata(OLD_CONSTANT).is_none()
             && !m.module().references(m.subgraph(), w).any()

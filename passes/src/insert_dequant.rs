@@ -205,7 +205,7 @@ fn leave() -> Rule {
     Rule::new("leave a constant to its readers", expressed("w"))
         .guard("every op that reads it can", |m| {
             let graph = m.graph();
-            graph.uses(m.id("w")).iter().all(|u| {
+            graph.all_uses(m.id("w"), |u| {
                 let verdict = m.verdict_of(u.op, u.slot);
                 verdict.is_none_or(|verdict| refusal(m, u.op, &verdict).is_none())
             })

@@ -29,7 +29,7 @@ pub use cleanup::{canonicalize, erase_dead_ops, merge_equal_ops};
 pub use driver::{apply_rules, apply_together};
 pub use matching::Match;
 pub use pattern::{
-    OpPattern, Pattern, Root, any, constant, custom_op, expressed, op, op_of, read_of, stored,
-    tensor, unserved,
+    OpPattern, Pattern, Root, any, constant, custom_op, expressed, op, op_of, op_that, read_of,
+    stored, tensor, unserved,
 };
 pub use rule::{FORBIDDEN, Rule};

@@ -202,8 +202,8 @@ impl Select<'_> {
         let known: HashSet<_> = uses.iter().map(|u| (u.sg, u.op, u.slot)).collect();
         for &(sg, id) in tensors {
             let graph = self.module.subgraph(sg);
-            let known = |r: &tfq_ir::Use| known.contains(&(sg, r.op, r.slot));
-            if graph.is_output(id) || !graph.uses(id).iter().all(known) {
+            let known = |r: tfq_ir::Use| known.contains(&(sg, r.op, r.slot));
+            if graph.is_output(id) || !graph.all_uses(id, known) {
                 in_front.insert(sg);
             }
         }

@@ -163,8 +163,7 @@ impl Widened {
         let Some(stored) = graph.operand(op, 0) else { return };
         // The last of several takes the operand along.
         let dropped = |op: OpId| patch.erases(op);
-        if graph.uses(stored).iter().all(|u| dropped(u.op)) && !module.references(sg, stored).any()
-        {
+        if graph.all_uses(stored, |u| dropped(u.op)) && !module.references(sg, stored).any() {
             patch.erase_tensor(stored);
         }
     }
@@ -273,7 +272,7 @@ fn only_dequantized(module: &Module, readers: &[HalfReader]) -> IndexSet<BufferI
         for id in graph.tensors() {
             let tensor = graph.tensor(id);
             let same = shapes.entry(tensor.buffer).or_insert(&tensor.shape) == &&tensor.shape;
-            let read = graph.uses(id).iter().all(|u| known.contains(&(sg, u.op)));
+            let read = graph.all_uses(id, |u| known.contains(&(sg, u.op)));
             let fits = same && read && !referred.contains_key(&id);
             let all = alone.entry(tensor.buffer).or_insert(true);
             *all &= fits;

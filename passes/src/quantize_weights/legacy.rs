@@ -255,7 +255,7 @@ impl Legacy<'_> {
             let form = chosen.get(&(u.sg, u.tensor)).map(|group| group.form.stored());
             let one_scale =
                 form.as_ref().is_none_or(|form| form.granularity == Granularity::PerTensor);
-            let (kind, reason) = if int8 && lookup && one_scale && graph.uses(u.tensor).len() == 1 {
+            let (kind, reason) = if int8 && lookup && one_scale && graph.is_read_once(u.tensor) {
                 ("pass-through", "compat=toco: the table has one reader")
             } else if int8 && all_int8 && self.is_hybrid(u.sg, u.op) {
                 if self.runs(form, u) {

@@ -24,7 +24,7 @@ pub(super) fn tell(pass: &QuantizeWeights, session: &Session<'_>) {
             continue;
         }
         // A reader says more than that there is none.
-        let read = |(sg, id): &&(SubgraphId, TensorId)| !module.subgraph(*sg).uses(*id).is_empty();
+        let read = |(sg, id): &&(SubgraphId, TensorId)| module.subgraph(*sg).is_read(*id);
         let at = shown.iter().find(read).unwrap_or(&shown[0]);
         let (rule, message) = why(pass, session, *at);
         session.missed(rule, place(at), message);
@@ -48,7 +48,7 @@ fn external_floats(module: &Module, least: u64) -> IndexMap<u32, (SubgraphId, Te
         for id in graph.tensors() {
             let tensor = graph.tensor(id);
             let large = tensor.elements().is_some_and(|elements| elements >= least);
-            let external = tensor.external_buffer != 0 && !graph.uses(id).is_empty();
+            let external = tensor.external_buffer != 0 && graph.is_read(id);
             if external && large && is_wide(tensor.ty) {
                 found.entry(tensor.external_buffer).or_insert((sg, id));
             }

@@ -141,7 +141,7 @@ pub struct Verdicts {
     spreaders: Spreaders,
 }
 
-/// By op, then operand slot.
+/// By op, then in order of operand slot.
 type Known = HashMap<OpId, SmallVec<[(u32, Judged); 1]>>;
 
 /// Sweeps ask on all cores.
@@ -177,7 +177,10 @@ impl Verdicts {
         let judged = self.known(input, op, slot).unwrap_or_else(|| {
             let judged = Judged::new(input, op, slot);
             if keep {
-                self.shard(op).entry(op).or_default().push((slot, judged.clone()));
+                let mut shard = self.shard(op);
+                let slots = shard.entry(op).or_default();
+                let at = slots.partition_point(|(known, _)| *known < slot);
+                slots.insert(at, (slot, judged.clone()));
             }
             judged
         });
@@ -186,7 +189,8 @@ impl Verdicts {
 
     fn known(&self, input: AnalysisInput<'_>, op: OpId, slot: u32) -> Option<Judged> {
         let known = self.shard(op).get(&op).and_then(|slots| {
-            slots.iter().find(|(known, _)| *known == slot).map(|(_, judged)| judged.clone())
+            let at = slots.binary_search_by_key(&slot, |(known, _)| *known).ok()?;
+            Some(slots[at].1.clone())
         });
         let is_fresh = |known: &Judged| *known.verdict == judge(input, op, slot);
         debug_assert!(known.as_ref().is_none_or(is_fresh), "a patch changed a verdict unnoticed");

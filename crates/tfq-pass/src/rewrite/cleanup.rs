@@ -45,7 +45,7 @@ pub fn erase_dead_ops(session: &mut Session<'_>, sg: SubgraphId) -> Result<usize
         let module = session.model();
         let graph = module.subgraph(sg);
         let results = graph.results(op);
-        let unread = |id: &TensorId| graph.uses(*id).is_empty() && !referred.contains_key(id);
+        let unread = |id: &TensorId| !graph.is_read(*id) && !referred.contains_key(id);
         if results.is_empty() || !results.iter().all(unread) {
             continue;
         }

@@ -24,6 +24,9 @@ use tfq_ir::{Applied, Module, OpId, Patch, SubgraphId, TensorId};
 const PATCHES_PER_PLACE: usize = 8;
 /// How many of the last states are compared when a run seems endless.
 const STATES: usize = 64;
+/// With more operands that it cannot read, an op is looked at operand by operand: after each rewrite
+/// it would be looked at whole.
+const MANY_READS: usize = 32;
 /// Below this many places a sweep is over before a second thread has started.
 const PARALLEL_AT_LEAST: usize = 2048;
 
@@ -181,8 +184,11 @@ fn sweep<'r>(
         let known = &KnownVerdicts::default();
         for rule in candidates(module, sg, *at, rules) {
             match rule.at(MatchSite { input, at: *at, answers, known }) {
-                Ok(_) => {
-                    matches.push(*at);
+                Ok(found) => {
+                    match rule.root.is_unserved().then(|| found.unserved_reads()) {
+                        Some(reads) if reads.len() > MANY_READS => matches.extend(reads),
+                        _ => matches.push(*at),
+                    }
                     break;
                 }
                 Err(miss) => misses.add(rule, *at, miss, all),
@@ -209,6 +215,7 @@ fn candidates<'r, 's>(
     let graph = module.subgraph(sg);
     rules.iter().copied().filter(move |rule| match at {
         Anchor::Op(op) => rule.root.starts_with(graph.op(op)),
+        Anchor::Read(..) => rule.root.is_unserved(),
         Anchor::Tensor(tensor) => rule.root.starts_at(graph.tensor(tensor)),
     })
 }
@@ -295,7 +302,7 @@ impl Proposed<'_> {
 
 fn place(module: &Module, sg: SubgraphId, at: Anchor) -> String {
     match at {
-        Anchor::Op(op) => module.op_place(sg, op).to_string(),
+        Anchor::Op(op) | Anchor::Read(op, _) => module.op_place(sg, op).to_string(),
         Anchor::Tensor(tensor) => module.tensor_place(sg, tensor).to_string(),
     }
 }
@@ -308,7 +315,7 @@ fn mentioned(
 ) -> impl Iterator<Item = TensorId> + use<'_> {
     let graph = module.subgraph(sg);
     let (op, tensor) = match at {
-        Anchor::Op(op) => (Some(op), None),
+        Anchor::Op(op) | Anchor::Read(op, _) => (Some(op), None),
         Anchor::Tensor(tensor) => (None, Some(tensor)),
     };
     let of_op = op.into_iter().flat_map(|op| {
@@ -320,7 +327,7 @@ fn mentioned(
 fn is_alive(module: &Module, sg: SubgraphId, at: Anchor) -> bool {
     let graph = module.subgraph(sg);
     match at {
-        Anchor::Op(op) => graph.contains_op(op),
+        Anchor::Op(op) | Anchor::Read(op, _) => graph.contains_op(op),
         Anchor::Tensor(tensor) => graph.contains_tensor(tensor),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::answers::Answers;
 use super::pattern::{OpPattern, OperandKey, Pattern, Root};
-use crate::analysis::eligibility::Eligibility;
+use crate::analysis::eligibility::{Eligibility, Verdicts};
 use crate::analysis::{Analysis, AnalysisInput, HybridVerdicts};
 use bytes::Bytes;
 use smallvec::SmallVec;
@@ -57,9 +57,9 @@ impl Root {
                     attempt(slot, &|found| pattern.try_at(id, found))
                 })
             }
-            (Self::Unserved(pattern), Anchor::Op(op)) => {
+            (Self::Unserved(pattern), Anchor::Op(op) | Anchor::Read(op, _)) => {
                 let graph = site.input.module.subgraph(site.input.subgraph);
-                site.unserved(op).iter().find_map(|slot| {
+                site.unserved().iter().find_map(|slot| {
                     let id = graph.operand(op, *slot)?;
                     attempt(*slot, &|found| pattern.try_at(id, found))
                 })
@@ -204,21 +204,30 @@ impl<'a> MatchSite<'a> {
         if let Some((.., verdict)) = self.known.verdicts.borrow().iter().find(asked) {
             return verdict.clone();
         }
-        let verdicts = self.answers.get::<HybridVerdicts>().expect("every rule may ask for them");
-        let verdict = verdicts.of(self.input, op, slot);
+        let verdict = self.verdicts().of(self.input, op, slot);
         self.known.verdicts.borrow_mut().push((op, slot, verdict.clone()));
         verdict
     }
 
-    /// The operands of the op at the place that it cannot read as they are.
-    fn unserved(&self, op: OpId) -> &'a [u32] {
+    fn verdicts(&self) -> &'a Verdicts {
+        self.answers.get::<HybridVerdicts>().expect("every rule may ask for them")
+    }
+
+    /// The operands at the place that the op cannot read as they are.
+    pub(super) fn unserved(&self) -> &'a [u32] {
         self.known.unserved.get_or_init(|| {
-            let slots = self.input.module.subgraph(self.input.subgraph).operands(op).len() as u32;
+            let graph = self.input.module.subgraph(self.input.subgraph);
+            let (op, slots) = match self.at {
+                Anchor::Op(op) => (op, 0..graph.operands(op).len() as u32),
+                Anchor::Read(op, slot) => (op, slot..slot + 1),
+                Anchor::Tensor(_) => return SmallVec::new(),
+            };
+            // Not by `verdict`, which looks through what was asked before.
             let is_unserved = |slot: &u32| {
-                let verdict = self.verdict(op, *slot);
+                let verdict = self.verdicts().of(self.input, op, *slot);
                 verdict.is_some_and(|verdict| !matches!(*verdict, Eligibility::Hybrid { .. }))
             };
-            (0..slots).filter(is_unserved).collect()
+            slots.filter(is_unserved).collect()
         })
     }
 }
@@ -236,6 +245,8 @@ type KnownVerdict = (OpId, u32, Option<Arc<Eligibility>>);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Anchor {
     Op(OpId),
+    /// An operand of an op, for rules that begin at [`super::unserved`]: some ops have a great many.
+    Read(OpId, u32),
     Tensor(TensorId),
 }
 
@@ -322,7 +333,7 @@ impl<'a> Match<'a> {
     /// If the rule matches at a tensor.
     pub fn root(&self) -> OpId {
         match self.site.at {
-            Anchor::Op(op) => op,
+            Anchor::Op(op) | Anchor::Read(op, _) => op,
             Anchor::Tensor(_) => panic!("the rule matches at a tensor"),
         }
     }
@@ -419,6 +430,12 @@ impl<'a> Match<'a> {
             && !b.is_variable
     }
 
+    /// The operands that the root cannot read as they are, each to be looked at alone.
+    pub(super) fn unserved_reads(&self) -> impl ExactSizeIterator<Item = Anchor> + use<'a> {
+        let root = self.root();
+        self.site.unserved().iter().map(move |slot| Anchor::Read(root, *slot))
+    }
+
     pub(super) fn nodes(&self) -> usize {
         self.nodes
     }
@@ -483,7 +500,7 @@ impl<'a> Match<'a> {
             let only_ours = graph.results(op).len() == 1
                 && tensor != kept
                 && !self.references(tensor).any()
-                && graph.uses(tensor).iter().all(|u| gone.contains(&u.op));
+                && graph.all_uses(tensor, |u| gone.contains(&u.op));
             if only_ours {
                 patch.erase_op(op);
                 patch.erase_tensor(tensor);

@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::sync::Arc;
 use tfq_ir::catalog::op_by_code;
-use tfq_ir::ops::{OperandRole, semantics};
+use tfq_ir::ops::{OpSemantics, OperandRole, operators_that, semantics};
 use tfq_ir::{Op, OpKind, Tensor};
 
 /// What an operand must be.
@@ -64,6 +64,17 @@ pub fn op(kind: i32) -> OpPattern {
 /// An op of one of these kinds.
 pub fn op_of(kinds: &[i32]) -> OpPattern {
     of(kinds.iter().map(|kind| OpKind::Builtin(*kind)).collect())
+}
+
+/// An op of any operator whose row in the op table says so (`docs/op-semantics.md`).
+///
+/// ```
+/// use tfq_pass::rewrite::{Rule, constant, op_that};
+///
+/// Rule::new("a constant in another shape", op_that(|what| what.view).operand(0, constant("w")));
+/// ```
+pub fn op_that(is: impl Fn(&OpSemantics) -> bool) -> OpPattern {
+    of(operators_that(is).map(OpKind::Builtin).collect())
 }
 
 /// A custom op of this name.
@@ -132,6 +143,10 @@ impl Root {
             Self::Read(_) | Self::Unserved(_) => true,
             Self::Tensor(_) | Self::Expressed(_) => false,
         }
+    }
+
+    pub(super) fn is_unserved(&self) -> bool {
+        matches!(self, Self::Unserved(_))
     }
 
     /// Whether the rule could begin at this tensor.

@@ -378,7 +378,7 @@ impl<'a> Whole<'a> {
     fn wanted(&self, sg: SubgraphId) -> &IndexSet<TensorId> {
         let (module, graph) = (self.module, self.module.subgraph(sg));
         let set_by_callers = |id: &TensorId| {
-            let used = graph.is_output(*id) || !graph.uses(*id).is_empty();
+            let used = graph.is_output(*id) || graph.is_read(*id);
             used && !graph.tensor(*id).is_variable && module.constant(sg, *id).is_none()
         };
         let find = || graph.inputs().iter().copied().filter(set_by_callers).collect();
@@ -404,7 +404,7 @@ impl<'a> Whole<'a> {
         let (module, graph) = (self.module, self.module.subgraph(sg));
         let tensor = graph.tensor(id);
         let bytes = || module.constants().constant(tensor.buffer);
-        let used = || self.reaches(sg) && (!graph.uses(id).is_empty() || graph.is_output(id));
+        let used = || self.reaches(sg) && (graph.is_read(id) || graph.is_output(id));
         match test {
             LoadTest::NoValue => {
                 if !self.reaches(sg) || module.has_value(sg, id) {

@@ -32,7 +32,7 @@ pub(super) fn tensor(
     let tensor = graph.tensor(id);
     let bytes = module.constants().constant(tensor.buffer);
     let sparse = || bytes.and(tensor.sparsity.as_deref());
-    let sparse_and_read = || sparse().filter(|_| !graph.uses(id).is_empty());
+    let sparse_and_read = || sparse().filter(|_| graph.is_read(id));
     match test {
         LoadTest::UncountableShape => {
             let free = tensor.ty.bits().is_none() || sparse().is_some();
