@@ -379,8 +379,7 @@ fn dequantize_op() -> Op {
 fn needs_copy(m: &Match<'_>, float: TensorId) -> bool {
     let graph = m.graph();
     let producer = graph.producer(float).map(|(op, _)| op);
-    let unwritten = |op| m.target().leaves_unwritten(m.module(), m.subgraph(), op).is_some();
-    graph.is_output(float) || producer.is_some_and(unwritten)
+    graph.is_output(float) || producer.is_some_and(|op| m.leaves_unwritten(op))
 }
 
 /// An op that copies its operand, which has this shape of at least one dimension.

@@ -3,7 +3,7 @@ use tfq_ir::catalog::ops::{
 };
 use tfq_ir::ops::{OpSemantics, ShapeRule};
 use tfq_ir::{Attr, ElementType};
-use tfq_pass::rewrite::{Match, Rule, any, apply_rules, op, op_of, op_that};
+use tfq_pass::rewrite::{Match, Rule, any, apply_rules, op, op_that};
 use tfq_pass::{Pass, PassError, Session, declare_pass};
 
 declare_pass! {
@@ -122,8 +122,8 @@ fn identity(name: &'static str, root: tfq_pass::rewrite::OpPattern) -> Rule {
 
 fn is_needed_copy(m: &Match<'_>) -> bool {
     let graph = m.graph();
-    let unwritten = |(op, _)| m.target().leaves_unwritten(m.module(), m.subgraph(), op).is_some();
-    graph.is_output(m.id("result")) && graph.producer(m.id("x")).is_some_and(unwritten)
+    let made_by = graph.producer(m.id("x")).map(|(op, _)| op);
+    graph.is_output(m.id("result")) && made_by.is_some_and(|op| m.leaves_unwritten(op))
 }
 
 /// Whether the operand is an integer constant and every value is as it should be at its index.

@@ -318,6 +318,11 @@ impl<'a> Match<'a> {
         self.site.verdict(op, slot)
     }
 
+    /// Whether the target leaves a result of the op unwritten where the subgraph returns it.
+    pub fn leaves_unwritten(&self, op: OpId) -> bool {
+        self.target().leaves_unwritten(self.module(), self.subgraph(), op).is_some()
+    }
+
     /// What an analysis found out about the subgraph as it is.
     ///
     /// # Panics
