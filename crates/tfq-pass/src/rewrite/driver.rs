@@ -241,11 +241,17 @@ fn rewrite(
 /// What a rule would do at a place, to be told once it is done.
 struct Proposed<'r> {
     rule: &'r Rule,
+    /// Where somebody reads it: a patch may have very many.
+    told: Option<Box<ToldPlace>>,
+}
+
+struct ToldPlace {
     /// Whether the user asked about a tensor of the place.
     mentions: bool,
-    /// In words, where they are read: the patch may take the place away.
-    place: Option<String>,
-    message: Option<(Cow<'static, str>, String)>,
+    /// In words, since the patch may take it away.
+    place: String,
+    /// What the rule says of it.
+    message: String,
 }
 
 /// Lets the patch rewrite the place by the first rule that matches there.
@@ -275,24 +281,29 @@ fn propose<'r>(
     }
     // Words that nobody reads are not made.
     let read = session.keeps_all_remarks();
-    let message = rule.tell.as_ref().map(|(heading, message)| {
-        (heading.clone(), if read { message(&found) } else { String::new() })
-    });
+    let message = rule.tell.as_ref().filter(|_| read).map(|(_, message)| message(&found));
     let mentions = session.is_asked_about(sg, mentioned(module, sg, at));
-    let told = mentions || (read && (message.is_some() || session.explains()));
-    Some(Proposed { rule, mentions, place: told.then(|| place(module, sg, at)), message })
+    let told = mentions || message.is_some() || (read && session.explains());
+    let told = told.then(|| {
+        let (place, message) = (place(module, sg, at), message.unwrap_or_default());
+        Box::new(ToldPlace { mentions, place, message })
+    });
+    Some(Proposed { rule, told })
 }
 
 impl Proposed<'_> {
     /// That it was done.
     fn tell(self, session: &Session<'_>) {
-        let Self { rule, mentions, place, message } = self;
-        let place = place.unwrap_or_default();
+        let Self { rule, told } = self;
+        let (mentions, place, message) = told.map_or_else(Default::default, |told| {
+            let ToldPlace { mentions, place, message } = *told;
+            (mentions, place, message)
+        });
         if mentions {
             session.answer(rule.name.clone(), place.clone(), "applied".to_owned());
         }
-        match message {
-            Some((heading, message)) => session.applied(heading, place, message),
+        match &rule.tell {
+            Some((heading, _)) => session.applied(heading.clone(), place, message),
             None if session.explains() => session.applied(rule.name.clone(), place, "applied"),
             None => (),
         }
