@@ -368,14 +368,16 @@ fn rounds(op: &Op, constant: &Tensor) -> bool {
     is_real && semantics_of(op).is_some_and(|what| !what.moves_values && computes(what.class))
 }
 
-/// Whether the op reads the same in another order, which is all the same to it.
+/// Whether the op reads its two operands the other way round, which is all the same to it. The sum of
+/// more depends on their order.
 fn commute(op: &Op, reads: &Operands, now: &Operands) -> bool {
     let sorted = |operands: &Operands| {
         let mut operands = operands.clone();
         operands.sort_unstable();
         operands
     };
-    semantics_of(op).is_some_and(|what| what.commutative) && sorted(reads) == sorted(now)
+    let commutes = semantics_of(op).is_some_and(|what| what.commutative);
+    commutes && reads.len() == 2 && sorted(reads) == sorted(now)
 }
 
 /// Whether two constants that are stored alike have other bytes, or those of one are read

@@ -174,7 +174,7 @@ impl PatternMismatch {
             }
             Self::NoResult => "the op has no result".to_owned(),
             Self::NoSuchOperand => "it reads no such tensor".to_owned(),
-            Self::Served => "a kernel reads every quantised constant of it".to_owned(),
+            Self::Served => "it reads no quantised constant that a kernel refuses".to_owned(),
             Self::NoConstant(id) => format!("`{}` is no constant", label(id)),
             Self::MayBeSet(id) => format!("the constant `{}` may be set by a caller", label(id)),
             Self::NotComputed(id) => {

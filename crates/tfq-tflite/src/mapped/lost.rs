@@ -86,11 +86,15 @@ mod unix {
     }
 
     /// Calls nothing but functions that are safe in a handler: it runs in the middle of whatever
-    /// read the bytes. It never returns, since these would only be read once more.
+    /// read the bytes. After such a read it never returns, since they would only be read once more.
     extern "C" fn on_bus_error(_: libc::c_int, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
-        // SAFETY: with `SA_SIGINFO` the kernel passes one. Where another process sent the signal,
-        // the address is none of a mapping.
-        let address = unsafe { (*info).si_addr() as usize };
+        // SAFETY: with `SA_SIGINFO` the kernel passes one.
+        let (address, code) = unsafe { ((*info).si_addr() as usize, (*info).si_code) };
+        if code <= 0 {
+            // Somebody sent it. There is nothing to read once more, and the answer may wait for a
+            // lock that this thread holds.
+            return signals::hand_over(SIGBUS, 0);
+        }
         signals::hand_over(SIGBUS, address);
         loop {
             // SAFETY: it has no conditions. All signals are blocked, so it does not end.
