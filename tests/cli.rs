@@ -285,8 +285,7 @@ fn options_have_a_schema() {
     let passes = schema["$defs"].as_object().expect("there are passes");
     assert_eq!(passes.len(), tfq_opt::builtin().passes().count());
     let options = &passes["quantize-weights"]["properties"];
-    assert_eq!(options["min-elements"]["type"], "integer");
-    assert_eq!(options["min-elements"]["default"], 1024);
+    assert_eq!(options["min-elements"]["default"], "auto");
     assert_eq!(options["hybrid"]["default"], true);
     assert!(
         options["type"]["enum"].as_array().is_some_and(|values| values.contains(&"int8".into()))

@@ -21,8 +21,8 @@ use tfq_opt::pass::{
 };
 use tfq_opt::passes::{
     self, AnnotateDequantCache, Compat, CustomOp, CustomOps, EliminateDeadBuffers,
-    EliminateDeadOps, FoldConstants, HybridEligibility, InsertDequant, MergeEqualBuffers, OpList,
-    QuantizeWeights, ScalesPer, WeightType,
+    EliminateDeadOps, FoldConstants, HybridEligibility, InsertDequant, MergeEqualBuffers,
+    MinElements, OpList, QuantizeWeights, ScalesPer, WeightType,
 };
 use tfq_opt::target::Target;
 use tfq_opt::{Error, Optimizer, Source, builtin, quantize_weights, quantize_weights_into};
@@ -103,7 +103,10 @@ fn every_option_reads_the_same_in_code_and_as_text() {
     let relu = tfq_opt::ir::OpKind::Builtin(tfq_opt::ir::catalog::ops::CONV_2D);
     let cases = [
         ("", QuantizeWeights::default()),
-        ("min-elements=0", QuantizeWeights { min_elements: 0, ..Default::default() }),
+        (
+            "min-elements=0",
+            QuantizeWeights { min_elements: MinElements::Number(0), ..Default::default() },
+        ),
         (
             "granularity=tensor",
             QuantizeWeights { granularity: ScalesPer::Tensor, ..Default::default() },

@@ -49,6 +49,10 @@ fn value(option: &OptionInfo) -> BoxedStrategy<String> {
     let ty = option.type_name();
     match ty.as_str() {
         "INTEGER" => any::<u64>().prop_map(|n| n.to_string()).boxed(),
+        "auto|INTEGER" => {
+            let number = any::<u64>().prop_map(|n| n.to_string());
+            prop_oneof![Just("auto".to_owned()), number].boxed()
+        }
         "on|off" => select(vec!["on", "off", "true", "false"]).prop_map(str::to_owned).boxed(),
         "OP,..." => {
             let names: Vec<&str> = all_ops().iter().map(|op| op.name).collect();

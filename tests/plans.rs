@@ -143,7 +143,7 @@ fn a_plan_says_how_each_reader_gets_the_numbers_and_why() {
 
     let small = constant(&plan, "small");
     assert_eq!((&*small.r#type, &*small.rule), ("FLOAT32", "too small"));
-    assert_eq!(small.why.as_deref(), Some("128 elements, min-elements is 1024"));
+    assert_eq!(small.why.as_deref(), Some("128 elements, min-elements is 416"));
     assert_eq!(small.readers[0].reads, Reads::Float32);
 }
 

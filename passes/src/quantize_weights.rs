@@ -17,17 +17,20 @@ mod select;
 mod spoil;
 mod weight_plan;
 
+use crate::costs::FEW;
 use encode::{Encoded, code_bytes, encode};
 use float16::Widened;
 use form::{Group, NotedVerdict, Selection, WeightUse};
+use options::LEGACY_MIN_ELEMENTS;
 pub use options::{
-    Compat, CustomOp, CustomOps, Globs, OpList, Priority, QuantizedOperands, ScalesPer, WeightType,
+    Compat, CustomOp, CustomOps, Globs, MinElements, OpList, Priority, QuantizedOperands,
+    ScalesPer, WeightType,
 };
 use reading::Select;
 use std::fmt;
 use tfq_ir::maps::IndexSet;
 use tfq_ir::{
-    Attr, BufferId, BufferRef, Edit, ElementType, Patch, SharedLists, SubgraphId, TensorId,
+    Attr, BufferId, BufferRef, Edit, ElementType, Module, Patch, SharedLists, SubgraphId, TensorId,
     counted, grouped,
 };
 use tfq_numeric::Room;
@@ -69,8 +72,9 @@ declare_pass! {
     /// Hybrid kernels round activations to 8 bits at each run, which some ops do not bear. Those
     /// that the target names (`[[activations]]` rows) read their weights behind a Dequantize
     /// instead: filter banks, convolutions along a signal, first dense layers of few inputs (of
-    /// any number with `prefer=size`), and depthwise convolutions that XNNPACK takes. They stay
-    /// hybrid with `exact-activations=off`, where metadata forbids new ops, and where the target
+    /// any number with `prefer=size`), and depthwise convolutions that XNNPACK takes. So do ops
+    /// with weights of fewer than 1024 elements, where `min-elements=auto` lets these be quantised
+    /// and `prefer` is not `size`: small models end with such a layer. They stay hybrid with `exact-activations=off`, where metadata forbids new ops, and where the target
     /// has no Dequantize for the scales. With `prefer=balanced`, the default of most targets, ops
     /// with a slow hybrid kernel get a Dequantize too: those first that compute most for the
     /// bytes it takes, as long as all of these together take at most 1.5 % of the file, or 2 kB.
@@ -103,8 +107,9 @@ declare_pass! {
     /// }
     /// ```
     pub struct QuantizeWeights {
-        /// Constants with fewer elements stay float32.
-        pub min_elements: u64 = 1024,
+        /// Constants with fewer elements stay float32. `auto` is a twentieth of all numbers that the
+        /// model stores, but at least 64 and at most 1024, and 1024 with `compat=toco`.
+        pub min_elements: MinElements = MinElements::Auto,
         /// What has a scale of its own. `channel` quantises hybrid activations asymmetrically,
         /// `tensor` symmetrically (the older scheme); kernels that need a scale per channel get
         /// it with either.
@@ -177,6 +182,10 @@ impl Pass for QuantizeWeights {
     }
 }
 
+/// A constant that is this part of all takes up to 15 % with it. A smaller one is not worth the error that
+/// each layer's rounding adds alike, the last layer's most.
+const LARGE_PART: u64 = 20;
+
 /// What the codes of all constants are made with.
 struct Encoder<'a> {
     widened: Option<&'a Widened>,
@@ -187,6 +196,25 @@ struct Encoder<'a> {
 }
 
 impl QuantizeWeights {
+    /// How many elements a constant of the module must have to be quantised.
+    fn min_elements_in(&self, module: &Module) -> u64 {
+        match (self.min_elements, self.compat) {
+            (MinElements::Number(number), _) => number,
+            (MinElements::Auto, Compat::Toco) => LEGACY_MIN_ELEMENTS,
+            (MinElements::Auto, Compat::None) => {
+                // Of tensors, of which later passes leave as many, so that a second run finds
+                // nothing to do.
+                let elements: u64 = module
+                    .subgraphs()
+                    .flat_map(|(sg, graph)| graph.tensors().map(move |id| (sg, graph, id)))
+                    .filter(|(sg, _, id)| module.constant(*sg, *id).is_some())
+                    .filter_map(|(_, graph, id)| graph.tensor(id).elements())
+                    .sum();
+                (elements / LARGE_PART).clamp(FEW, LEGACY_MIN_ELEMENTS)
+            }
+        }
+    }
+
     fn widened(&self, session: &Session<'_>) -> Option<Widened> {
         let (module, target) = (session.model(), session.target());
         let int8 = self.r#type == WeightType::Int8;

@@ -49,7 +49,9 @@ def accuracy(config, row, resolver, found, rival):
             and not untouched(peer, row["bytes"])
         ]
         reasons, wrong = explained.explain(row, resolver, {**found, "bytes": found["bytes_out"]}, better, level)
-        if wrong:
+        # One that takes more bytes for its decibels is no better, only elsewhere on the same way.
+        smaller = [name for name in better if row["peers"][name]["bytes"] <= 1.005 * found["bytes_out"] + 512]
+        if wrong and smaller:
             faults.append(f"{resolver}: {got['snr_db']} dB, {PEERS[rival[1]]} {shown(rival[0])} dB: {wrong}")
     if got["snr_db"] is not None and got["snr_db"] < 10 and not rival:
         notes.append(f"{resolver}: only {got['snr_db']} dB, and no peer to compare")

@@ -24,8 +24,9 @@ fn float16_does_not_overflow_to_infinity() {
 /// 1.1, `float_casting`: the least number of elements is ignored.
 #[test]
 fn float16_respects_the_least_number_of_elements() {
-    assert_eq!(of("ops/fc_1023", "type=float16").ty("weights"), ElementType::Float32);
-    assert_eq!(of("ops/fc_1024", "type=float16").ty("weights"), ElementType::Float16);
+    let options = "type=float16 min-elements=1024";
+    assert_eq!(of("ops/fc_1023", options).ty("weights"), ElementType::Float32);
+    assert_eq!(of("ops/fc_1024", options).ty("weights"), ElementType::Float16);
 }
 
 /// 1.1, `OCTAV` and `MSE`: an all-zero channel gets scale 0, which XNNPACK refuses.
@@ -108,7 +109,7 @@ fn weights_of_custom_ops_are_quantised_where_they_are_named() {
 /// 1.2: a configuration that is not supported for an op is skipped in silence.
 #[test]
 fn what_is_skipped_is_told_with_the_reason() {
-    assert!(of("ops/fc_1023", "").says("too small", "1 023 elements"));
+    assert!(of("ops/fc_1023", "min-elements=1024").says("too small", "1 023 elements"));
     assert!(of("ops/fc_nan", "").says("not finite", "not finite"));
     assert!(of("odd/sparse_fc", "").says("sparse", "sparse"));
     assert!(of("ops/weight_is_input", "").says("graph input", "input"));
@@ -223,7 +224,8 @@ fn an_option_that_is_given_twice_is_an_error() {
 /// 1.4: shipped recipes for 8-bit blocks change nothing and do not say so.
 #[test]
 fn a_run_that_changes_nothing_says_so() {
-    let output = command(&["tests/models/ops/fc_1023.tflite", "--dry-run"]);
+    let passes = "--passes=quantize-weights{min-elements=1024},insert-dequant";
+    let output = command(&["tests/models/ops/fc_1023.tflite", passes, "--dry-run"]);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(said.contains("left unchanged: 1 too small"), "{said}");
 }
@@ -505,7 +507,7 @@ fn one_scale_is_given_only_to_ops_that_read_one() {
 /// Converter: where a weight of an LSTM is below the threshold, the whole op stays float32.
 #[test]
 fn a_small_weight_of_an_lstm_does_not_keep_it_float32() {
-    let out = of("digits/digits_lstm", "");
+    let out = of("digits/digits_lstm", "min-elements=1024");
     let (graph, op) = out.ops(ops::UNIDIRECTIONAL_SEQUENCE_LSTM)[0];
     for slot in (1..=8).filter(|slot| graph.operand(op, *slot).is_some()) {
         assert_eq!(graph.tensor(graph.operand(op, slot).unwrap()).ty, ElementType::Int8, "{slot}");

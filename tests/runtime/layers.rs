@@ -80,7 +80,8 @@ fn bodies_of_loops_are_seen() {
     let gru = "tests/models/digits/digits_gru.tflite";
     let folder = folder();
     let b = folder.path().join("b.tflite");
-    succeeds(&[gru, "-o", text(&b), "-q"]);
+    let passes = "--passes=quantize-weights{min-elements=1024},insert-dequant";
+    succeeds(&[gru, passes, "-o", text(&b), "-q"]);
     let compare = ["compare", gru, text(&b), "--per-layer", "--ablate", "--json"];
     let found = json(&compare);
     let layers = &found["layers"][0];

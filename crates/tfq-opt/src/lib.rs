@@ -7,7 +7,8 @@
 //! # fn main() -> Result<(), tfq_opt::Error> {
 //! # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/models/digits/digits_cnn.tflite");
 //! let float_model = std::fs::read(path).unwrap();
-//! let options = tfq_opt::passes::QuantizeWeights { min_elements: 512, ..Default::default() };
+//! let min_elements = tfq_opt::passes::MinElements::Number(512);
+//! let options = tfq_opt::passes::QuantizeWeights { min_elements, ..Default::default() };
 //! let small_model = tfq_opt::quantize_weights(&float_model[..], options)?;
 //! assert!(small_model.len() < float_model.len() / 2);
 //! # Ok(())
@@ -430,7 +431,7 @@ pub mod ir {
 /// assert!(check_loadable(&start, &target).is_empty());
 ///
 /// let mut model = start.clone();
-/// let pipeline = Pipeline::new().with(QuantizeWeights { min_elements: 512, ..Default::default() });
+/// let pipeline = Pipeline::new().with(QuantizeWeights::default());
 /// let report = run(&mut model, &pipeline, &target, &RunOptions::default(), |_| ())?;
 /// // What came in is told apart from what was made of it, and what passes found out is not asked again.
 /// let wrong = RunCheck::knowing(&model, &target, &report.verdicts).since(&start);
@@ -534,7 +535,7 @@ pub mod passes {
     pub use tfq_passes::{
         Alternative, AnnotateDequantCache, CancelQuantizeDequantize, Compat, CustomOp, CustomOps,
         DequantizeWeights, EliminateDeadBuffers, EliminateDeadOps, FoldConstants, Globs,
-        HybridEligibility, InsertDequant, MergeEqualBuffers, OpList, PlannedConstant,
+        HybridEligibility, InsertDequant, MergeEqualBuffers, MinElements, OpList, PlannedConstant,
         PlannedReader, PlannedTensor, Priority, QuantizeWeights, QuantizedOperands, Reads,
         RemoveIdentities, ScalesPer, WantsPlan, WeightPlan, WeightType, all, builtin,
     };

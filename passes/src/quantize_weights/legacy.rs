@@ -22,7 +22,12 @@ use tfq_target::{Granularity, LegacyOp, Target, WeightForm};
 
 pub(super) fn select(pass: &QuantizeWeights, session: &Session<'_>) -> Selection {
     let module = session.model();
-    let legacy = Legacy { pass, module, target: session.target() };
+    let legacy = Legacy {
+        pass,
+        module,
+        target: session.target(),
+        min_elements: pass.min_elements_in(module),
+    };
     let groups = match pass.r#type {
         WeightType::Int8 => legacy.int8(session),
         WeightType::Float16 => legacy.float16(),
@@ -87,6 +92,7 @@ struct Legacy<'a> {
     pass: &'a QuantizeWeights,
     module: &'a Module,
     target: &'a Target,
+    min_elements: u64,
 }
 
 impl Legacy<'_> {
@@ -100,9 +106,9 @@ impl Legacy<'_> {
                         continue;
                     }
                     let elements = graph.tensor(tensor).elements().unwrap_or(0);
-                    if elements < self.pass.min_elements {
+                    if elements < self.min_elements {
                         let place = self.module.tensor_place(sg, tensor);
-                        let min = self.pass.min_elements;
+                        let min = self.min_elements;
                         session.missed(
                             "too small",
                             place,

@@ -74,6 +74,42 @@ impl Priority {
     }
 }
 
+/// TensorFlow's tool leaves smaller constants alone.
+pub(super) const LEGACY_MIN_ELEMENTS: u64 = 1024;
+
+/// How many elements a constant must have to be quantised.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MinElements {
+    /// A twentieth of all that the model stores, from 64 to 1024.
+    #[default]
+    Auto,
+    /// So many.
+    Number(u64),
+}
+
+impl OptionValue for MinElements {
+    fn kind() -> OptionKind {
+        OptionKind::Text("auto|INTEGER".into())
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            number => match number.parse() {
+                Ok(number) => Ok(Self::Number(number)),
+                Err(_) => Err("auto or a whole number from 0 on is wanted".to_owned()),
+            },
+        }
+    }
+
+    fn text(&self) -> String {
+        match self {
+            Self::Auto => "auto".to_owned(),
+            Self::Number(number) => number.to_string(),
+        }
+    }
+}
+
 /// Operators by name, separated by commas.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OpList(pub Vec<OpKind>);

@@ -6,11 +6,18 @@ use super::fast::Fast;
 use super::float16::Widened;
 use super::form::{Form, Left, WeightUse};
 use super::front::Behind;
-use super::options::WeightType;
+use super::options::{LEGACY_MIN_ELEMENTS, MinElements, WeightType};
 use std::cell::RefCell;
 use tfq_ir::maps::IndexSet;
-use tfq_ir::{Module, OpId, SubgraphId, TensorId};
+use tfq_ir::{Module, OpId, SubgraphId, Tensor, TensorId};
 use tfq_target::{ActivationRule, Granularity, Objective, Target, WeightForm};
+
+/// The last layers of small networks have small weights, and rounding what one of them reads took
+/// 4 dB.
+const SMALL: ActivationRule<'_> = ActivationRule {
+    name: "small",
+    reason: "to round its activations would do more harm than to round so few weights",
+};
 
 /// What a choice is made from.
 pub(super) struct Select<'a> {
@@ -19,6 +26,7 @@ pub(super) struct Select<'a> {
     pub(super) widened: Option<&'a Widened>,
     pub(super) target: &'a Target,
     pub(super) prefer: Objective,
+    pub(super) min_elements: u64,
     /// Ops with a hybrid kernel for all of their weights or none, where it cannot be all.
     pub(super) broken: IndexSet<(SubgraphId, OpId)>,
     /// Ops that get float32 weights where these are quicker.
@@ -57,7 +65,16 @@ impl Select<'_> {
 
     pub(super) fn is_large(&self, u: &WeightUse) -> bool {
         let tensor = self.module.subgraph(u.sg).tensor(u.tensor);
-        tensor.elements().unwrap_or(0) >= self.pass.min_elements
+        tensor.elements().unwrap_or(0) >= self.least_elements(tensor)
+    }
+
+    /// How many elements the constant must have. What came in float16 is half as small already.
+    pub(super) fn least_elements(&self, tensor: &Tensor) -> u64 {
+        let readers = |widened: &Widened| widened.readers(tensor.buffer);
+        match self.pass.min_elements {
+            MinElements::Auto if self.widened.and_then(readers).is_some() => LEGACY_MIN_ELEMENTS,
+            MinElements::Auto | MinElements::Number(_) => self.min_elements,
+        }
     }
 
     /// How the op would read the constant in this form: without a Dequantize in front, and then
@@ -119,6 +136,17 @@ impl Select<'_> {
         rule.or_else(|| self.too_slow(u, form, delegated))
     }
 
+    /// Whether the weight is one that the user did not ask to have quantised, and is so only since
+    /// it is a large part of a small model.
+    fn is_small(&self, u: &WeightUse) -> bool {
+        let graph = self.module.subgraph(u.sg);
+        let elements = graph.tensor(u.tensor).elements();
+        self.pass.min_elements == MinElements::Auto
+            && self.prefer != Objective::Size
+            && elements.is_some_and(|elements| elements < LEGACY_MIN_ELEMENTS)
+            && self.target.facts_of(graph, u.op).is_some_and(|facts| facts.rounds_activations())
+    }
+
     /// The rule by which the op had better not round its activations.
     pub(super) fn exact_activations(
         &self,
@@ -129,7 +157,8 @@ impl Select<'_> {
             return None;
         }
         let is_first = || self.behind.is_first(self.module, self.target, u.sg, u.op);
-        self.target.exact_activations(u.operand(self.module), self.prefer, is_first)
+        let rule = self.target.exact_activations(u.operand(self.module), self.prefer, is_first);
+        rule.or_else(|| self.is_small(u).then_some(SMALL))
     }
 
     /// Whether the op would read the codes in the first of these forms that it can, and be quicker

@@ -16,9 +16,10 @@ const LARGE: u64 = 1024;
 /// Looks at the model as the pass leaves it.
 pub(super) fn tell(pass: &QuantizeWeights, session: &Session<'_>) {
     let module = session.model();
+    let least = LARGE.max(pass.min_elements_in(module));
     let missed = session.remarks().filter(|remark| remark.kind == RemarkKind::Missed);
     let told: IndexSet<String> = missed.map(|remark| remark.place).collect();
-    for shown in large_floats(module, LARGE.max(pass.min_elements)).into_values() {
+    for shown in large_floats(module, least).into_values() {
         let place = |(sg, id): &(SubgraphId, TensorId)| module.tensor_place(*sg, *id).to_string();
         if shown.iter().any(|at| told.contains(&place(at))) {
             continue;
@@ -29,7 +30,7 @@ pub(super) fn tell(pass: &QuantizeWeights, session: &Session<'_>) {
         let (rule, message) = why(pass, session, *at);
         session.missed(rule, place(at), message);
     }
-    for (sg, id) in external_floats(module, LARGE.max(pass.min_elements)).into_values() {
+    for (sg, id) in external_floats(module, least).into_values() {
         let message = whereabouts(module, module.subgraph(sg).tensor(id).external_buffer);
         session.missed("external buffer", module.tensor_place(sg, id), message);
     }

@@ -70,6 +70,7 @@ impl<'a> Select<'a> {
             widened,
             target,
             prefer: pass.prefer.or(target.prefer()),
+            min_elements: pass.min_elements_in(session.model()),
             broken: IndexSet::default(),
             fast: Fast::default(),
             behind: Behind::default(),
@@ -154,18 +155,17 @@ impl Select<'_> {
                     })
                     .filter(|u| is_float_constant(self.module, sg, u.tensor))
                     .collect();
-                let elements = |u: &WeightUse| graph.tensor(u.tensor).elements().unwrap_or(0);
                 // Kernels of these families take one type for all weights, so one that is large
                 // enough takes the small ones with it.
-                let family = self.is_family(sg, op)
-                    && weights.iter().any(|u| elements(u) >= self.pass.min_elements);
+                let family = self.is_family(sg, op) && weights.iter().any(|u| self.is_large(u));
                 for u in weights {
-                    if family || elements(&u) >= self.pass.min_elements {
+                    if family || self.is_large(&u) {
                         let buffer = graph.tensor(u.tensor).buffer;
                         found.entry(buffer).or_insert_with(just_one).push(u);
                         continue;
                     }
-                    let (n, min) = (elements(&u), self.pass.min_elements);
+                    let tensor = graph.tensor(u.tensor);
+                    let (n, min) = (tensor.elements().unwrap_or(0), self.least_elements(tensor));
                     let message = format!("{}, min-elements is {min}", counted(n, "element"));
                     self.leave(session, &[u], "too small", message, Vec::new());
                 }

@@ -32,7 +32,7 @@ impl Target {
         let graph = module.subgraph(sg);
         let OpKind::Builtin(code) = graph.op(op).kind else { return None };
         let facts = self.facts_of(graph, op)?;
-        let rounds = facts.activation.is_some() && !facts.pass_through && !facts.all_or_none;
+        let rounds = facts.rounds_activations();
         let id = graph.operand(op, slot).filter(|_| rounds && facts.weights.contains(&slot))?;
         let (tensor, bytes) = (graph.tensor(id), module.constant(sg, id)?);
         let holds = |test: &ActivationTest| match *test {
