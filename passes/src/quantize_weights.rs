@@ -204,13 +204,18 @@ impl QuantizeWeights {
             (MinElements::Auto, Compat::None) => {
                 // Of tensors, of which later passes leave as many, so that a second run finds
                 // nothing to do.
-                let elements: u64 = module
+                let mut elements = module
                     .subgraphs()
                     .flat_map(|(sg, graph)| graph.tensors().map(move |id| (sg, graph, id)))
                     .filter(|(sg, _, id)| module.constant(*sg, *id).is_some())
-                    .filter_map(|(_, graph, id)| graph.tensor(id).elements())
-                    .sum();
-                (elements / LARGE_PART).clamp(FEW, LEGACY_MIN_ELEMENTS)
+                    .filter_map(|(_, graph, id)| graph.tensor(id).elements());
+                // Most models have enough in the first few.
+                let enough = LARGE_PART * LEGACY_MIN_ELEMENTS;
+                let add = |sum: u64, n: u64| {
+                    if sum < enough { Ok(sum.saturating_add(n)) } else { Err(sum) }
+                };
+                let (Ok(sum) | Err(sum)) = elements.try_fold(0, add);
+                (sum / LARGE_PART).clamp(FEW, LEGACY_MIN_ELEMENTS)
             }
         }
     }

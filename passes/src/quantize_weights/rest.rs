@@ -3,7 +3,7 @@
 
 use super::QuantizeWeights;
 use super::constants::held_as_float;
-use super::options::{Compat, QuantizedOperands, WeightType};
+use super::options::{Compat, MinElements, QuantizedOperands, WeightType};
 use tfq_ir::catalog::ops::DEQUANTIZE;
 use tfq_ir::maps::{IndexMap, IndexSet};
 use tfq_ir::visible;
@@ -16,7 +16,10 @@ const LARGE: u64 = 1024;
 /// Looks at the model as the pass leaves it.
 pub(super) fn tell(pass: &QuantizeWeights, session: &Session<'_>) {
     let module = session.model();
-    let least = LARGE.max(pass.min_elements_in(module));
+    let least = match pass.min_elements {
+        MinElements::Auto => LARGE,
+        MinElements::Number(number) => LARGE.max(number),
+    };
     let missed = session.remarks().filter(|remark| remark.kind == RemarkKind::Missed);
     let told: IndexSet<String> = missed.map(|remark| remark.place).collect();
     for shown in large_floats(module, least).into_values() {

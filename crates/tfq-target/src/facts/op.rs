@@ -29,9 +29,7 @@ impl OpFacts {
     pub fn rounds_activations(&self) -> bool {
         self.activation.is_some() && !self.pass_through && !self.all_or_none
     }
-}
 
-impl OpFacts {
     /// The slot of the bias of an op that has one; the first of several.
     pub fn bias(&self) -> Option<u32> {
         self.biases.first().copied()
