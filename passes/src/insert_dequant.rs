@@ -1,6 +1,7 @@
+use std::hash::BuildHasher;
 use std::sync::{Arc, Mutex, MutexGuard};
 use tfq_ir::catalog::{op_by_code, ops};
-use tfq_ir::maps::{HashMap, IndexMap};
+use tfq_ir::maps::{HashMap, RandomState};
 use tfq_ir::{
     Attr, Attributes, BufferId, ElementType, InsertionPoint, Module, Op, OpId, OpKind, SubgraphId,
     Tensor, TensorId, TensorRare, TensorRef,
@@ -298,27 +299,44 @@ fn is_noted(m: &Match<'_>) -> bool {
     m.graph().op(m.root()).notes.contains_key(tfq_pass::HYBRID_NOTE)
 }
 
-/// The bytes of a constant and how a tensor shows them, but for scales.
-type ConstantView = (BufferId, Arc<[i32]>, ElementType);
+/// The bytes of a constant and how a tensor shows them, with a hash of its scales.
+type ConstantView = (BufferId, Arc<[i32]>, ElementType, u64);
 
 /// The constants of a subgraph that nobody can change, by what they show: a Dequantize of one
 /// serves all that show the same.
 #[derive(Debug)]
 struct Views {
-    shown: IndexMap<ConstantView, Vec<TensorId>>,
-    /// The first Dequantize of a tensor, and when it was looked for: a great many readers ask for
-    /// the same one.
-    dequantizes: Mutex<HashMap<TensorId, (u64, Option<OpId>)>>,
+    shown: HashMap<ConstantView, Vec<TensorId>>,
+    hasher: RandomState,
+    /// The first Dequantize of the tensors that show what this one, the first of them, does, and
+    /// when it was looked for: a great many readers ask for the same one.
+    dequantizes: Mutex<HashMap<TensorId, (u64, Option<Dequantized>)>>,
 }
+
+/// A constant, and the op that dequantises it.
+type Dequantized = (TensorId, OpId);
 
 impl Views {
     fn new(module: &Module, sg: SubgraphId) -> Self {
         let graph = module.subgraph(sg);
-        let mut views: IndexMap<ConstantView, Vec<TensorId>> = IndexMap::default();
+        let mut views = Self {
+            shown: HashMap::default(),
+            hasher: RandomState::default(),
+            dequantizes: Mutex::default(),
+        };
         for id in graph.tensors().filter(|id| module.fixed_constant(sg, *id).is_some()) {
-            views.entry(shown(graph.tensor(id))).or_default().push(id);
+            let view = views.shown_by(graph.tensor(id));
+            views.shown.entry(view).or_default().push(id);
         }
-        Self { shown: views, dequantizes: Mutex::default() }
+        views
+    }
+
+    fn shown_by(&self, tensor: &Tensor) -> ConstantView {
+        let scales = tensor.quantization.as_ref().map(|q| {
+            let bits: Vec<u32> = q.scale.iter().map(|scale| scale.to_bits()).collect();
+            self.hasher.hash_one((bits, &q.zero_point))
+        });
+        (tensor.buffer, tensor.shape.clone(), tensor.ty, scales.unwrap_or(0))
     }
 
     /// The tensors that show what `w` does, scales included; itself alone where a caller may set
@@ -326,7 +344,8 @@ impl Views {
     fn twins<'a>(&'a self, m: &'a Match<'_>) -> impl Iterator<Item = TensorId> + 'a {
         let (graph, w) = (m.graph(), m.tensor("w"));
         let fixed = m.bytes("w").is_some();
-        let twins = self.shown.get(&shown(w)).filter(|_| fixed).into_iter().flatten().copied();
+        let twins = fixed.then(|| self.shown.get(&self.shown_by(w))).flatten();
+        let twins = twins.into_iter().flatten().copied();
         let alike = twins.filter(move |id| graph.tensor(*id).quantization == w.quantization);
         alike.chain((!fixed).then_some(m.id("w")))
     }
@@ -339,35 +358,37 @@ impl Views {
     /// What a Dequantize of the constant `w` computes, if there is one that runs before the op.
     fn dequantized(&self, m: &Match<'_>, before: Option<OpId>) -> Option<TensorId> {
         let graph = m.graph();
-        let of = |id: TensorId, op: OpId| {
+        let float = |(id, op): Dequantized| {
             let reads = graph.contains_op(op) && graph.operand(op, 0) == Some(id);
             let float = *graph.results(op).first().filter(|_| reads)?;
             let is_float = graph.tensor(float).ty == ElementType::Float32;
-            (graph.op(op).kind.is(ops::DEQUANTIZE) && is_float).then_some((op, float))
+            (graph.op(op).kind.is(ops::DEQUANTIZE) && is_float).then_some(float)
         };
-        let runs = |(op, float): (OpId, TensorId)| {
-            before.is_none_or(|before| graph.runs_before(op, before)).then_some(float)
+        let runs = |found: Dequantized| {
+            before.is_none_or(|before| graph.runs_before(found.1, before)).then(|| float(found))?
         };
-        self.twins(m).find_map(|id| {
-            let known = self.dequantizes().get(&id).copied();
-            let known_runs = known.and_then(|(_, op)| of(id, op?)).and_then(runs);
-            if known_runs.is_some() || known.is_some_and(|(epoch, _)| epoch == graph.epoch()) {
-                return known_runs;
-            }
-            // The first in execution order: where it does not run before the op, none does.
-            let first = graph.uses(id).iter().find_map(|u| of(id, u.op));
-            self.dequantizes().insert(id, (graph.epoch(), first.map(|(op, _)| op)));
-            first.and_then(runs)
-        })
+        let first = self.first(m);
+        let known = self.dequantizes().get(&first).copied();
+        let known_runs = known.and_then(|(_, found)| runs(found?));
+        if known_runs.is_some() || known.is_some_and(|(epoch, _)| epoch == graph.epoch()) {
+            return known_runs;
+        }
+        let of_twin = |id: TensorId| {
+            let mut read = graph.uses(id).into_iter().map(|u| (id, u.op));
+            read.find(|found| float(*found).is_some())
+        };
+        // The first in execution order: where it does not run before the op, none does.
+        let found = self
+            .twins(m)
+            .filter_map(of_twin)
+            .reduce(|a, b| if graph.runs_before(b.1, a.1) { b } else { a });
+        self.dequantizes().insert(first, (graph.epoch(), found));
+        found.and_then(runs)
     }
 
-    fn dequantizes(&self) -> MutexGuard<'_, HashMap<TensorId, (u64, Option<OpId>)>> {
+    fn dequantizes(&self) -> MutexGuard<'_, HashMap<TensorId, (u64, Option<Dequantized>)>> {
         self.dequantizes.lock().expect("nothing panics while it is held")
     }
-}
-
-fn shown(tensor: &Tensor) -> ConstantView {
-    (tensor.buffer, tensor.shape.clone(), tensor.ty)
 }
 
 fn dequantize_op() -> Op {

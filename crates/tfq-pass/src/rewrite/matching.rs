@@ -205,7 +205,12 @@ impl<'a> MatchSite<'a> {
             return verdict.clone();
         }
         let verdict = self.verdicts().of(self.input, op, slot);
-        self.known.verdicts.borrow_mut().push((op, slot, verdict.clone()));
+        let mut known = self.known.verdicts.borrow_mut();
+        // Some ops have a great many operands, and it is soon quicker to find out again.
+        if known.len() == KNOWN {
+            known.clear();
+        }
+        known.push((op, slot, verdict.clone()));
         verdict
     }
 
@@ -235,9 +240,12 @@ impl<'a> MatchSite<'a> {
 /// What was asked about operands at a place: several rules ask for the same.
 #[derive(Debug, Default)]
 pub(super) struct KnownVerdicts {
-    verdicts: RefCell<SmallVec<[KnownVerdict; 4]>>,
+    verdicts: RefCell<SmallVec<[KnownVerdict; KNOWN]>>,
     unserved: OnceCell<SmallVec<[u32; 2]>>,
 }
+
+/// How many answers are kept.
+const KNOWN: usize = 4;
 
 /// Of an op and an operand.
 type KnownVerdict = (OpId, u32, Option<Arc<Eligibility>>);

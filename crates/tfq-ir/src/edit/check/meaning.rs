@@ -9,7 +9,7 @@ use super::super::refused::Reason;
 use super::overlay::Overlay;
 use crate::few::{FewMap, FewSet};
 use crate::ops::{Contradiction, OpView, OperandFacts, stated};
-use crate::{OpId, Operands, TensorId};
+use crate::{OpId, TensorId};
 
 /// Ops as they are when the patch is applied.
 struct After<'a> {
@@ -87,15 +87,9 @@ impl<'a> After<'a> {
         let mut touched: FewSet<OpRef> = (0..p.ops.len() as u32).map(OpRef::New).collect();
         // One operand in the place of another that says no less is nothing to look at, which a pass
         // may do to each of a great many operands of one op.
-        let mut read: Option<(OpId, Operands)> = None;
         let says_less = |(&(op, slot), now): (&(OpRef, u32), &Option<TensorRef>)| {
             let OpRef::Old(id) = op else { return Some(op) };
-            // Operands of one op mostly come one after the other.
-            let read = match &mut read {
-                Some((of, operands)) if *of == id => operands,
-                read => &mut read.insert((id, graph.operands(id))).1,
-            };
-            let was = read.get(slot as usize).copied().flatten();
+            let was = graph.operand(id, slot);
             let was = was.map(|was| self.operand_before(was));
             let no_less = was.zip(*now).is_some_and(|(was, now)| self.operand(now).refines(&was));
             (!no_less).then_some(op)

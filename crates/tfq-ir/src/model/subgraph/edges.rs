@@ -5,7 +5,7 @@
 //! on, at both of its ends. So a constant with many readers that get another tensor one by one would
 //! take the square of their number; and so would an operand of an op with many.
 
-use crate::maps::HashMap;
+use crate::maps::{HashMap, IndexSet};
 use petgraph::Direction::{self, Incoming, Outgoing};
 use petgraph::stable_graph::{EdgeIndex, EdgeReference, NodeIndex, StableDiGraph};
 use petgraph::visit::{EdgeRef, IntoEdgeReferences};
@@ -53,19 +53,12 @@ const NEAR: usize = 32;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Edges {
     graph: StableDiGraph<(), Edge>,
-    /// Nodes with stale edges.
-    crowds: HashMap<NodeIndex, Crowd>,
+    /// The other edges of nodes whose lists have stale ones.
+    crowds: HashMap<(NodeIndex, Direction), IndexSet<EdgeIndex>>,
     /// All stale edges.
     stale: usize,
     /// For ops with an operand beyond [`NEAR`], the edge at each operand slot.
     wide: HashMap<NodeIndex, Vec<Option<EdgeIndex>>>,
-}
-
-/// The numbers of edges in the lists of a node.
-#[derive(Clone, Copy, Debug, Default)]
-struct Crowd {
-    stale: usize,
-    live: usize,
 }
 
 impl Edges {
@@ -103,11 +96,17 @@ impl Edges {
         node: NodeIndex,
         direction: Direction,
     ) -> impl Iterator<Item = (EdgeIndex, Edge, NodeIndex)> + '_ {
-        let edges = self.listed(node, direction);
-        edges.filter(|edge| *edge.weight() != Edge::STALE).map(move |edge| {
-            let other = if direction == Incoming { edge.source() } else { edge.target() };
-            (edge.id(), *edge.weight(), other)
-        })
+        let crowd = match self.crowds.is_empty() {
+            true => None,
+            false => self.crowds.get(&(node, direction)),
+        };
+        let listed = crowd.is_none().then(|| self.listed(node, direction)).into_iter().flatten();
+        let listed = listed.map(|edge| (edge.id(), *edge.weight(), [edge.source(), edge.target()]));
+        let crowd = crowd.into_iter().flatten().rev().map(|id| {
+            let (source, target) = self.graph.edge_endpoints(*id).expect("it is there");
+            (*id, self.graph[*id], [source, target])
+        });
+        listed.chain(crowd).map(move |(id, edge, ends)| (id, edge, ends[direction.index() ^ 1]))
     }
 
     /// The list of a node, stale edges too.
@@ -139,10 +138,13 @@ impl Edges {
     pub(super) fn add(&mut self, op: NodeIndex, tensor: NodeIndex, edge: Edge) {
         let is_operand = edge.role() == EdgeRole::Operand;
         let (from, to) = if is_operand { (tensor, op) } else { (op, tensor) };
-        self.link(from, to, edge);
-        for node in [from, to] {
-            if let Some(crowd) = self.crowds.get_mut(&node) {
-                crowd.live += 1;
+        let id = self.graph.add_edge(from, to, edge);
+        self.note(to, edge, Some(id));
+        if !self.crowds.is_empty() {
+            for end in [(from, Outgoing), (to, Incoming)] {
+                if let Some(crowd) = self.crowds.get_mut(&end) {
+                    crowd.insert(id);
+                }
             }
         }
         if is_operand && edge.slot() as usize >= NEAR && !self.wide.contains_key(&op) {
@@ -150,11 +152,6 @@ impl Edges {
             let read: Vec<_> = self.found(op, Incoming).collect();
             read.into_iter().for_each(|(id, edge, _)| self.note(op, edge, Some(id)));
         }
-    }
-
-    fn link(&mut self, from: NodeIndex, to: NodeIndex, edge: Edge) {
-        let id = self.graph.add_edge(from, to, edge);
-        self.note(to, edge, Some(id));
     }
 
     /// Notes what is at a slot of an op with many operands.
@@ -191,35 +188,34 @@ impl Edges {
     pub(super) fn remove(&mut self, mut edges: Vec<EdgeIndex>) {
         // The newest are found soonest.
         edges.sort_unstable_by(|a, b| b.cmp(a));
-        let mut crowded = Vec::new();
         for id in edges {
             let (from, to) = self.graph.edge_endpoints(id).expect("it is there");
             self.note(to, self.graph[id], None);
-            if self.is_near(from, Outgoing, id) && self.is_near(to, Incoming, id) {
-                self.graph.remove_edge(id);
-            } else {
-                for node in [from, to] {
-                    if !self.crowds.contains_key(&node) {
-                        let live = [Incoming, Outgoing].map(|side| self.found(node, side).count());
-                        self.crowds.insert(node, Crowd { stale: 0, live: live.iter().sum() });
+            let ends = [(from, Outgoing), (to, Incoming)];
+            if ends.iter().all(|(node, direction)| self.is_near(*node, *direction, id)) {
+                for end in &ends {
+                    if let Some(crowd) = self.crowds.get_mut(end) {
+                        crowd.swap_remove(&id);
                     }
-                    self.crowds.entry(node).and_modify(|crowd| crowd.stale += 1);
                 }
-                self.graph[id] = Edge::STALE;
-                self.stale += 1;
+                self.graph.remove_edge(id);
+                continue;
             }
-            for node in [from, to] {
-                if let Some(crowd) = self.crowds.get_mut(&node) {
-                    crowd.live -= 1;
-                    crowded.push(node);
+            for (node, direction) in ends {
+                if !self.crowds.contains_key(&(node, direction)) {
+                    let mut live: IndexSet<_> = self.found(node, direction).map(|e| e.0).collect();
+                    live.reverse();
+                    self.crowds.insert((node, direction), live);
                 }
+                self.crowds.entry((node, direction)).and_modify(|crowd| {
+                    crowd.swap_remove(&id);
+                });
             }
+            self.graph[id] = Edge::STALE;
+            self.stale += 1;
         }
-        // Only now, since it gives other edges other numbers.
-        for node in crowded {
-            if self.crowds.get(&node).is_some_and(|crowd| crowd.stale > crowd.live + NEAR) {
-                self.clear_stale(node);
-            }
+        if self.stale > self.count() + NEAR {
+            self.clear_stale();
         }
     }
 
@@ -227,31 +223,13 @@ impl Edges {
         self.listed(node, direction).take(NEAR).any(|edge| edge.id() == id)
     }
 
-    /// Takes the stale edges out of the lists of a node.
-    fn clear_stale(&mut self, node: NodeIndex) {
-        let mut live = Vec::new();
-        for direction in [Incoming, Outgoing] {
-            let mut removed = Vec::new();
-            // From the newest on, so that each is found at once.
-            while let Some(edge) = self.graph.edges_directed(node, direction).next() {
-                removed.push((edge.source(), edge.target(), *edge.weight()));
-                let id = edge.id();
-                self.graph.remove_edge(id);
-            }
-            for (from, to, edge) in removed.into_iter().rev() {
-                if edge != Edge::STALE {
-                    live.push((from, to, edge));
-                    continue;
-                }
-                self.stale -= 1;
-                let other = if direction == Incoming { from } else { to };
-                if let Some(crowd) = self.crowds.get_mut(&other) {
-                    crowd.stale -= 1;
-                }
-            }
-        }
-        self.crowds.remove(&node);
-        live.into_iter().for_each(|(from, to, edge)| self.link(from, to, edge));
+    /// Takes the stale edges out of all lists. The others keep their numbers.
+    fn clear_stale(&mut self) {
+        let graph = std::mem::take(&mut self.graph);
+        let live = |_, edge| (edge != Edge::STALE).then_some(edge);
+        self.graph = graph.filter_map_owned(|_, node| Some(node), live);
+        self.stale = 0;
+        self.crowds.clear();
     }
 
     /// Removes all edges of a node.
@@ -334,34 +312,34 @@ mod tests {
         }
     }
 
-    /// The oldest first, which petgraph finds last, the newest first, and by chance.
+    /// The oldest first, which petgraph finds last, the newest first, and by chance; at one op, at
+    /// as many as there are operands, and at two that read two tensors in turn.
     #[test]
     fn many_readers_and_many_operands_get_another_tensor_in_steps_of_their_number() {
         let orders: [fn(&mut Vec<u32>); 3] =
             [|_| (), |slots| slots.reverse(), |slots| fastrand::Rng::with_seed(1).shuffle(slots)];
-        for (is_one_op, order) in [true, false].into_iter().flat_map(|one| orders.map(|o| (one, o)))
-        {
+        for (readers, order) in [1, 2, u32::MAX].into_iter().flat_map(|n| orders.map(|o| (n, o))) {
             let steps_of = |count: u32| {
                 let mut edges = Edges::default();
-                let (ops, tensors) =
-                    nodes(&mut edges, if is_one_op { 1 } else { count as usize }, 2);
-                let place = |n: u32| match is_one_op {
-                    true => (ops[0], n),
-                    false => (ops[n as usize], 0),
+                let readers = readers.min(count);
+                let (ops, tensors) = nodes(&mut edges, readers as usize, 3);
+                let place = |n: u32| {
+                    let read = tensors[(n / readers % 2) as usize];
+                    (ops[(n % readers) as usize], n / readers, read)
                 };
                 let mut slots: Vec<u32> = (0..count).collect();
-                for (op, slot) in slots.iter().map(|n| place(*n)) {
-                    edges.add(op, tensors[0], Edge::new(EdgeRole::Operand, slot));
+                for (op, slot, read) in slots.iter().map(|n| place(*n)) {
+                    edges.add(op, read, Edge::new(EdgeRole::Operand, slot));
                 }
                 order(&mut slots);
                 STEPS.set(0);
-                for (op, slot) in slots.iter().map(|n| place(*n)) {
-                    assert_eq!(edges.operand(op, slot), Some(tensors[0]));
+                for (op, slot, read) in slots.iter().map(|n| place(*n)) {
+                    assert_eq!(edges.operand(op, slot), Some(read));
                     edges.remove(operand(&edges, op, slot));
-                    edges.add(op, tensors[1], Edge::new(EdgeRole::Operand, slot));
+                    edges.add(op, tensors[2], Edge::new(EdgeRole::Operand, slot));
                 }
                 assert_eq!(edges.at(tensors[0], Outgoing).count(), 0);
-                assert_eq!(edges.at(tensors[1], Outgoing).count(), count as usize);
+                assert_eq!(edges.at(tensors[2], Outgoing).count(), count as usize);
                 STEPS.get()
             };
             let (few, many) = (steps_of(1000), steps_of(8000));
