@@ -1,12 +1,9 @@
 use crate::costs::FEW;
-use crate::remove_identities::new_shape;
 use bytes::Bytes;
 use std::sync::{Arc, Mutex};
-use tfq_ir::catalog::ops::{
-    DEQUANTIZE, EXPAND_DIMS, FAKE_QUANT, QUANTIZE, RESHAPE, SQUEEZE, TRANSPOSE,
-};
+use tfq_ir::catalog::ops::{DEQUANTIZE, FAKE_QUANT, QUANTIZE, TRANSPOSE};
 use tfq_ir::maps::HashMap;
-use tfq_ir::ops::semantics_of;
+use tfq_ir::ops::{Shape, infer_op, semantics_of};
 use tfq_ir::{
     Attr, BufferId, ElementType, InsertionPoint, Module, Notes, Numbers, Op, OpKind,
     QuantizationDetails, Tensor, TensorId,
@@ -325,45 +322,16 @@ fn element_bytes(tensor: &Tensor) -> Option<usize> {
 /// Whether what the file says of the result's shape follows from constants and attributes: a
 /// shape that the runtime works out may be another one.
 fn has_its_shape(m: &Match<'_>) -> bool {
-    let (from, to) = (&m.tensor("w").shape, &m.tensor("result").shape);
-    let dims = |shape: &[i32]| shape.iter().map(|dim| i64::from(*dim)).collect::<Vec<_>>();
-    let op = m.graph().op(m.root());
-    match kind(m) {
-        OpKind::Builtin(TRANSPOSE) => permutation(m).is_some(),
-        OpKind::Builtin(RESHAPE) => new_shape(m).is_some_and(|shape| {
-            let open = shape.iter().filter(|dim| **dim == -1).count();
-            let pairs = || shape.iter().zip(to.iter());
-            shape.len() == to.len()
-                && open <= 1
-                && pairs().all(|(wanted, dim)| *wanted == -1 || *wanted == i64::from(*dim))
-                // Another dimension of 0 would leave the open one undecided.
-                && (open == 0 || !to.contains(&0))
-                && m.tensor("w").elements() == m.tensor("result").elements()
-        }),
-        OpKind::Builtin(SQUEEZE) => {
-            let listed = match op.attrs.as_ref().and_then(|attrs| attrs.get("squeeze_dims")) {
-                Some(Attr::Ints(dims)) => dims.to_vec(),
-                _ => Vec::new(),
-            };
-            let rank = from.len() as i64;
-            let goes =
-                |n: i64| listed.is_empty() || listed.iter().any(|d| *d == n || d + rank == n);
-            let kept = (0..).zip(from.iter()).filter(|(n, dim)| **dim != 1 || !goes(*n));
-            kept.map(|(_, dim)| *dim).eq(to.iter().copied())
-        }
-        OpKind::Builtin(EXPAND_DIMS) => {
-            let Some(&[axis]) = m.operand_integers(1).as_deref() else { return false };
-            let rank = from.len() as i64;
-            let axis = if axis < 0 { axis + rank + 1 } else { axis };
-            let mut wanted = dims(from);
-            if !(0..=rank).contains(&axis) {
-                return false;
-            }
-            wanted.insert(axis as usize, 1);
-            wanted == dims(to)
-        }
-        _ => from == to,
+    let (graph, module, sg) = (m.graph(), m.module(), m.subgraph());
+    // The values of one that a caller may set are not what they are now.
+    let may_be_set =
+        |id| module.constant(sg, id).is_some() && module.fixed_constant(sg, id).is_none();
+    if graph.operands(m.root()).into_iter().flatten().any(may_be_set) {
+        return false;
     }
+    let stated = Shape::of(m.tensor("result").shape.iter().map(|dim| Some(*dim)));
+    infer_op(module, sg, m.root())
+        .is_ok_and(|results| results.first().is_some_and(|r| r.shape == stated))
 }
 
 /// Where each dimension of the result comes from, if result, operand and order fit each other.

@@ -170,7 +170,7 @@ fn keeps_dimensions(m: &Match<'_>) -> bool {
 
 /// Where a RESHAPE has its shape from: operand 1, if that is a vector of int32, else the
 /// attribute. `None` where it is not known before run time.
-pub(crate) fn new_shape(m: &Match<'_>) -> Option<Vec<i64>> {
+fn new_shape(m: &Match<'_>) -> Option<Vec<i64>> {
     let graph = m.graph();
     let operand = graph.operand(m.root(), 1).map(|id| graph.tensor(id));
     if operand.is_some_and(|shape| shape.ty == ElementType::Int32 && shape.shape.len() == 1) {
