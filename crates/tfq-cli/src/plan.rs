@@ -163,6 +163,9 @@ fn explanation(constant: &PlannedConstant) -> String {
         if let Some(runs_on) = &reader.runs_on {
             let _ = write!(out, ", runs on {runs_on}");
         }
+        if let Some(time) = reader.time {
+            let _ = write!(out, " in {time} of the float32 time");
+        }
         if let Some(why) = &reader.why {
             let _ = write!(out, "; {}", visible(why));
         }

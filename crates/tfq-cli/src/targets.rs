@@ -80,6 +80,7 @@ fn keep_op(description: &mut Description, op: &str) -> Result<(), Failure> {
     let rounds = description.ops.iter().any(|op| op.activation.is_some() && !op.all_or_none);
     description.activations.retain(|row| (row.ops.is_empty() && rounds) || row.ops.contains(&op));
     description.memory.retain(|row| row.ops.is_empty() || row.ops.contains(&op));
+    description.speed.retain(|row| row.ops.is_empty() || row.ops.contains(&op));
     Ok(())
 }
 
@@ -140,6 +141,23 @@ fn explanation(target: &Description) -> String {
             let _ = write!(what, ", {}", row.kernels.join(", "));
         }
         let _ = writeln!(out, "  {what}: {}", row.bytes_per_element);
+        out += &source_text(&row.origin);
+    }
+    if !target.speed.is_empty() {
+        out +=
+            "\ntime of the kernel that reads codes, as a part of the time with float32 weights\n";
+    }
+    for row in &target.speed {
+        let ops = if row.ops.is_empty() { "any op".to_owned() } else { row.ops.join(", ") };
+        let what = conditions(&row.types, &row.granularity, &row.when);
+        let kernels = match row.kernels == row.float32_kernels {
+            true => row.kernels.to_owned(),
+            false => format!("{} kernels beside {}", row.kernels, row.float32_kernels),
+        };
+        let why = if row.reason.is_empty() { "" } else { ": " };
+        let (times, reason) = (row.times, &row.reason);
+        let _ =
+            writeln!(out, "  {ops}, {what}, {kernels}, {}: {times}{why}{reason}", row.processor);
         out += &source_text(&row.origin);
     }
     if !target.activations.is_empty() {
@@ -239,9 +257,6 @@ fn row_text(row: &RowDescription) -> String {
     let mut out = format!("  {what}: {verdict}\n");
     if let (Some(effect), Some(reason)) = (&row.effect, &row.reason) {
         let _ = writeln!(out, "      {reason}; otherwise {effect}");
-    }
-    if let Some(slow) = row.slow.as_deref().filter(|_| row.hybrid && !row.delegated) {
-        let _ = writeln!(out, "      slow: {slow}");
     }
     out + &versions_text(&row.versions) + &source_text(&row.origin)
 }

@@ -20,13 +20,14 @@ pub use form::{Granularity, WeightForm};
 pub use query::activations::ActivationRule;
 pub use query::describe::{
     ActivationsDescription, DequantizeDescription, Description, LoadDescription, MemoryDescription,
-    OpDescription, OriginDescription, RowDescription, SinceDescription, UnwrittenDescription,
-    VersionDescription, describe,
+    OpDescription, OriginDescription, RowDescription, SinceDescription, SpeedDescription,
+    UnwrittenDescription, VersionDescription, describe,
 };
 pub use query::legacy::LegacyOp;
 pub use query::load::{About, Refusal};
 pub use query::question::WeightOperand;
 pub use query::releases::Meant;
+pub use query::speed::KernelSpeed;
 pub use query::spreading::Spreaders;
 pub use query::weights::Verdict;
 pub use target::Target;

@@ -7,6 +7,7 @@ pub(crate) mod legacy;
 pub(crate) mod load;
 pub(crate) mod question;
 pub(crate) mod releases;
+pub(crate) mod speed;
 pub(crate) mod spreading;
 pub(crate) mod unwritten;
 pub(crate) mod weights;

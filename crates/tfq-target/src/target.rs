@@ -4,7 +4,7 @@ use crate::error::TargetError;
 use crate::facts::file::{CapRow, Caps};
 use crate::facts::read::{self, Parsed};
 use crate::facts::rows::{
-    Activations, Dequantize, KernelRule, KernelSet, Load, Memory, Objective, OpEntry, Since,
+    Activations, Dequantize, KernelRule, KernelSet, Load, Memory, Objective, OpEntry, Since, Speed,
     Unwritten,
 };
 use crate::facts::versions::{compare_releases, reaches};
@@ -35,6 +35,7 @@ pub struct Target {
     pub(crate) dequantize: Vec<Dequantize>,
     pub(crate) since: Vec<Since>,
     pub(crate) memory: Vec<Memory>,
+    pub(crate) speed: Vec<Speed>,
     pub(crate) load: Vec<Load>,
     pub(crate) unwritten: Vec<Unwritten>,
     pub(crate) activations: Vec<Activations>,
@@ -101,6 +102,7 @@ impl Target {
             dequantize: parsed.dequantize.clone().unwrap_or_default(),
             since: parsed.since,
             memory: parsed.memory.clone().unwrap_or_default(),
+            speed: parsed.speed,
             load: parsed.load.clone().unwrap_or_default(),
             unwritten: parsed.unwritten.clone().unwrap_or_default(),
             activations: parsed.activations.clone().unwrap_or_default(),
@@ -117,6 +119,7 @@ impl Target {
             target.ops.extend(base.ops.iter().cloned());
             target.rules.extend(base.rules.iter().cloned());
             target.since.extend(base.since.iter().cloned());
+            target.speed.extend(base.speed.iter().cloned());
             // What Dequantize reads, and what the runtime holds and refuses, is replaced, not
             // added to.
             if parsed.dequantize.is_none() {

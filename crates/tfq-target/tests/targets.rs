@@ -345,18 +345,20 @@ fn what_the_runtime_holds() {
 fn slow_kernels() {
     let slow = |target: &str, case: &Case, ty, g| {
         let Built { module, op } = case.build();
-        named(target)
-            .slow(
-                tfq_target::WeightOperand { module: &module, sg: MAIN, op, slot: 1 },
-                &WeightForm::new(ty, g),
-            )
-            .map(str::to_owned)
+        let weight = tfq_target::WeightOperand { module: &module, sg: MAIN, op, slot: 1 };
+        let (target, form) = (named(target), WeightForm::new(ty, g));
+        let delegated = matches!(target.hybrid(weight, &form), Verdict::Hybrid { delegated: true });
+        let speed = target.speed(weight, &form, delegated).expect("it was measured");
+        speed.is_slower().then(|| speed.reason.to_owned())
     };
-    assert!(slow("litert-cpu", &conv(8), Int8, channel(0)).unwrap().contains("reference"));
+    // The float kernel of a grouped convolution is the reference kernel too.
+    assert_eq!(slow("litert-cpu", &conv(8), Int8, channel(0)), None);
     assert_eq!(slow("litert-xnnpack", &conv(8), Int8, channel(0)), None);
     assert_eq!(slow("litert-cpu", &conv(4), Int8, channel(0)), None);
-    assert!(slow("litert", &conv(4), Int4, channel(0)).unwrap().contains("unpacked"));
-    assert!(slow("litert-cpu", &transpose_conv(), Int8, TENSOR).is_some());
+    assert_eq!(slow("litert-cpu", &conv(4), Int4, channel(0)), None);
+    assert!(slow("litert", &conv(4), Int4, channel(0)).unwrap().contains("XNNPACK takes"));
+    assert!(slow("litert", &depthwise(), Int8, channel(3)).unwrap().contains("XNNPACK takes"));
+    assert!(slow("litert-cpu", &transpose_conv(), Int8, TENSOR).unwrap().contains("reference"));
     assert_eq!(slow("litert", &transpose_conv(), Int8, TENSOR), None);
 }
 

@@ -10,7 +10,7 @@ use super::options::{LEGACY_MIN_ELEMENTS, MinElements, WeightType};
 use std::cell::RefCell;
 use tfq_ir::maps::IndexSet;
 use tfq_ir::{Module, OpId, SubgraphId, Tensor, TensorId};
-use tfq_target::{ActivationRule, Granularity, Objective, Target, WeightForm};
+use tfq_target::{ActivationRule, Granularity, KernelSpeed, Objective, Target, WeightForm};
 
 /// The last layers of small networks have small weights, and rounding what one of them reads took
 /// 4 dB.
@@ -184,17 +184,21 @@ impl Select<'_> {
         if !self.fast.has(u.sg, u.op) || !(at_any_price || self.may_be_dequantized(form)) {
             return None;
         }
-        Some(format!("prefer={}: {}", self.prefer.name(), self.slowness(u, form, delegated)?))
+        let speed = self.slowness(u, form, delegated)?;
+        let (prefer, times) = (self.prefer.name(), speed.times);
+        Some(format!("prefer={prefer}: {times} times as slow with the codes: {}", speed.reason))
     }
 
-    fn slowness(&self, u: &WeightUse, form: &WeightForm, delegated: bool) -> Option<&str> {
-        let graph = self.module.subgraph(u.sg);
-        if delegated {
-            None
-        } else if self.target.takes_as_float(graph, u.op) {
-            Some("XNNPACK takes the op with float32 weights only")
-        } else {
-            self.target.slow(u.operand(self.module), form)
-        }
+    /// How much longer the op takes when it reads the codes, if it does and computes anything: what
+    /// a lookup would gain is not worth the memory of a table in float32.
+    fn slowness(
+        &self,
+        u: &WeightUse,
+        form: &WeightForm,
+        delegated: bool,
+    ) -> Option<KernelSpeed<'_>> {
+        let facts = self.target.facts_of(self.module.subgraph(u.sg), u.op)?;
+        let speed = self.target.speed(u.operand(self.module), form, delegated)?;
+        (facts.rounds_activations() && speed.is_slower()).then_some(speed)
     }
 }

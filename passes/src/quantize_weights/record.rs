@@ -74,8 +74,14 @@ impl Select<'_> {
                 (_, Err(why)) => (None, Some(why).filter(|why| !why.is_empty())),
             };
             let reads = if delegated.is_some() { Reads::Hybrid } else { Reads::Dequantize };
+            let speed = delegated.and_then(|delegated| {
+                self.target.speed(u.operand(self.module), &stored, delegated)
+            });
             let delegated = delegated.unwrap_or_else(|| self.is_delegated_as_float(u));
-            self.reader(u, reads, Some(delegated), why, numbers)
+            PlannedReader {
+                time: speed.map(|speed| speed.times),
+                ..self.reader(u, reads, Some(delegated), why, numbers)
+            }
         });
         let readers: Vec<PlannedReader> = readers.collect();
         let held = group.uses.iter().zip(&readers).map(|(u, reader)| {
@@ -169,6 +175,7 @@ impl Select<'_> {
             operand: u.slot,
             reads,
             runs_on: runs_on.map(str::to_owned),
+            time: None,
             why,
         }
     }

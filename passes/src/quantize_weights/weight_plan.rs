@@ -95,6 +95,10 @@ pub struct PlannedReader {
     /// What runs it then: `xnnpack`, or `cpu` for the kernels of the runtime.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runs_on: Option<String>,
+    /// How long it takes when it reads the codes, beside its time with float32 weights: measured on
+    /// one processor, where somebody did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<f64>,
     /// Why it does not read the codes, where it does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,

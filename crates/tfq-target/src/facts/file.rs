@@ -21,6 +21,8 @@ pub(crate) struct File {
     #[serde(default)]
     pub(crate) since: Vec<Spanned<SinceRow>>,
     pub(crate) memory: Option<Vec<Spanned<MemoryRow>>>,
+    #[serde(default)]
+    pub(crate) speed: Vec<Spanned<SpeedRow>>,
     pub(crate) load: Option<Vec<Spanned<LoadRow>>>,
     pub(crate) unwritten: Option<Vec<Spanned<UnwrittenRow>>>,
     pub(crate) activations: Option<Vec<Spanned<ActivationsRow>>>,
@@ -81,7 +83,6 @@ pub(crate) struct RuleRow {
     pub(crate) optimized: Outcome,
     pub(crate) reference: Option<Outcome>,
     pub(crate) xnnpack: Option<XnnOutcome>,
-    pub(crate) slow: Option<String>,
     pub(crate) reason: Option<String>,
     pub(crate) source: String,
 }
@@ -119,6 +120,25 @@ pub(crate) struct MemoryRow {
     #[serde(default)]
     pub(crate) kernels: Vec<KernelSet>,
     pub(crate) bytes: f64,
+    pub(crate) source: String,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SpeedRow {
+    #[serde(default)]
+    pub(crate) ops: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(crate) types: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(crate) granularity: Vec<Grain>,
+    #[serde(default)]
+    pub(crate) when: Vec<Spanned<String>>,
+    pub(crate) kernels: KernelSet,
+    pub(crate) float32_kernels: Option<KernelSet>,
+    pub(crate) processor: String,
+    pub(crate) times: f64,
+    pub(crate) reason: Option<String>,
     pub(crate) source: String,
 }
 

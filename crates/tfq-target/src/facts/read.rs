@@ -6,13 +6,13 @@ use crate::facts::activation_test::ActivationTest;
 use crate::facts::condition::{Condition, op_named, type_bit};
 use crate::facts::file::{
     ActivationsRow, Caps, DequantizeRow, File, Grain, LoadRow, MemoryRow, OpRow, RuleRow, SinceRow,
-    Spanned, UnwrittenRow, XnnOutcome, line_ends,
+    Spanned, SpeedRow, UnwrittenRow, XnnOutcome, line_ends,
 };
 use crate::facts::load_test::LoadTest;
 use crate::facts::op::OpFacts;
 use crate::facts::rows::{
     Activations, Asks, Dequantize, KernelRule, KernelSet, Load, Memory, Objective, OpEntry, Origin,
-    Outcome, Scope, Since, Unwritten,
+    Outcome, Scope, Since, Speed, Unwritten,
 };
 use crate::facts::versions;
 use crate::form::grain;
@@ -33,6 +33,7 @@ pub(crate) struct Parsed {
     pub(crate) dequantize: Option<Vec<Dequantize>>,
     pub(crate) since: Vec<Since>,
     pub(crate) memory: Option<Vec<Memory>>,
+    pub(crate) speed: Vec<Speed>,
     pub(crate) load: Option<Vec<Load>>,
     pub(crate) unwritten: Option<Vec<Unwritten>>,
     pub(crate) activations: Option<Vec<Activations>>,
@@ -116,6 +117,7 @@ impl Reader<'_> {
             dequantize: dequantize.transpose()?,
             since: file.since.into_iter().map(|row| self.since(row)).collect::<Result<_, _>>()?,
             memory: memory.transpose()?,
+            speed: file.speed.into_iter().map(|row| self.speed(row)).collect::<Result<_, _>>()?,
             load: load.transpose()?,
             unwritten: unwritten.transpose()?,
             activations: activations.transpose()?,
@@ -202,7 +204,6 @@ impl Reader<'_> {
             reference,
             xnnpack,
             delegated,
-            slow: row.slow,
             reason: row.reason.unwrap_or_default(),
             origin: self.origin(&span, row.source),
         })
@@ -245,6 +246,26 @@ impl Reader<'_> {
             types: if row.types.is_empty() { u32::MAX } else { type_set(&row.types)? },
             kernels: row.kernels,
             bytes: row.bytes,
+            origin: self.origin(&span, row.source),
+        })
+    }
+
+    fn speed(&self, row: Spanned<SpeedRow>) -> Result<Speed, At> {
+        let span = row.span();
+        let row = row.into_inner();
+        if !(row.times > 0.0 && row.times.is_finite()) {
+            return Err((span, Problem::Number(row.times.to_string())));
+        }
+        if row.times > 1.0 && row.reason.is_none() {
+            return Err((span, Problem::NoReason));
+        }
+        Ok(Speed {
+            scope: scope(&row.ops, &row.types, &row.granularity, &row.when)?,
+            kernels: row.kernels,
+            float32_kernels: row.float32_kernels.unwrap_or(row.kernels),
+            processor: row.processor,
+            times: row.times,
+            reason: row.reason.unwrap_or_default(),
             origin: self.origin(&span, row.source),
         })
     }

@@ -55,8 +55,6 @@ pub(crate) struct KernelRule {
     pub(crate) reference: Outcome,
     pub(crate) xnnpack: Outcome,
     pub(crate) delegated: bool,
-    /// Why the kernel is slower than the one for float32, where it is.
-    pub(crate) slow: Option<String>,
     pub(crate) reason: String,
     pub(crate) origin: Origin,
 }
@@ -117,6 +115,23 @@ pub(crate) struct Memory {
     pub(crate) kernels: Vec<KernelSet>,
     /// For each element.
     pub(crate) bytes: f64,
+    pub(crate) origin: Origin,
+}
+
+/// How long a kernel that reads codes takes beside the one for float32.
+#[derive(Clone, Debug)]
+pub(crate) struct Speed {
+    pub(crate) scope: Scope,
+    /// Which kernels read the codes.
+    pub(crate) kernels: KernelSet,
+    /// Which compute with float32 weights.
+    pub(crate) float32_kernels: KernelSet,
+    /// On what it was measured.
+    pub(crate) processor: String,
+    /// The time of the one as a part of the other's.
+    pub(crate) times: f64,
+    /// Why it is what it is.
+    pub(crate) reason: String,
     pub(crate) origin: Origin,
 }
 

@@ -34,6 +34,7 @@ pub struct Description {
     pub dequantize: Vec<DequantizeDescription>,
     pub since: Vec<SinceDescription>,
     pub memory: Vec<MemoryDescription>,
+    pub speed: Vec<SpeedDescription>,
     /// What is refused of a model, whatever kernels can do.
     pub load: Vec<LoadDescription>,
     /// Ops whose result is not written where the model returns it.
@@ -81,8 +82,6 @@ pub struct RowDescription {
     /// What happens where it does not run.
     pub effect: Option<String>,
     pub reason: Option<String>,
-    /// Why the kernel is slow, where it is.
-    pub slow: Option<String>,
     /// Versions of the op that it takes, of a plain instance, in order of `types` and
     /// `granularity`.
     pub versions: Vec<VersionDescription>,
@@ -155,6 +154,28 @@ pub struct LoadDescription {
     pub when: Vec<String>,
     pub effect: String,
     pub reason: Option<String>,
+    #[serde(flatten)]
+    pub origin: OriginDescription,
+}
+
+/// How long a kernel that reads codes takes beside the one for float32.
+#[derive(Clone, Debug, Serialize)]
+#[allow(missing_docs)]
+pub struct SpeedDescription {
+    /// Any where empty.
+    pub ops: Vec<&'static str>,
+    pub types: Vec<&'static str>,
+    pub granularity: Vec<&'static str>,
+    pub when: Vec<String>,
+    /// What reads the codes.
+    pub kernels: &'static str,
+    /// What computes with float32 weights.
+    pub float32_kernels: &'static str,
+    pub processor: String,
+    /// The time of the one as a part of the other's.
+    pub times: f64,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub reason: String,
     #[serde(flatten)]
     pub origin: OriginDescription,
 }
@@ -259,6 +280,7 @@ pub fn describe(target: &Target) -> Description {
         dequantize: dequantize(target),
         since: since(target),
         memory: memory(target),
+        speed: speed(target),
         load: load(target),
         unwritten: unwritten(target),
         activations: activations(target),
@@ -308,6 +330,25 @@ fn memory(target: &Target) -> Vec<MemoryDescription> {
         types: types(row.types),
         kernels: row.kernels.iter().map(|kernels| kernels_name(*kernels)).collect(),
         bytes_per_element: row.bytes,
+        origin: origin(&row.origin),
+    });
+    described.collect()
+}
+
+fn speed(target: &Target) -> Vec<SpeedDescription> {
+    let rows = target.speed.iter().filter(|row| {
+        [row.kernels, row.float32_kernels].iter().all(|kernels| target.may_run_on(*kernels))
+    });
+    let described = rows.map(|row| SpeedDescription {
+        ops: op_names(&row.scope.ops),
+        types: types(row.scope.types),
+        granularity: grains(row.scope.grains),
+        when: row.scope.texts.clone(),
+        kernels: kernels_name(row.kernels),
+        float32_kernels: kernels_name(row.float32_kernels),
+        processor: row.processor.clone(),
+        times: row.times,
+        reason: row.reason.clone(),
         origin: origin(&row.origin),
     });
     described.collect()
@@ -365,7 +406,6 @@ fn row(target: &Target, op: Option<(i32, &OpFacts)>, rule: &KernelRule) -> RowDe
         delegated: hybrid && rule.delegated && target.kernels.contains(&KernelSet::Xnnpack),
         effect: (!hybrid).then(|| target.effect(rule)),
         reason: (!hybrid).then(|| rule.reason.clone()),
-        slow: rule.slow.clone(),
         versions,
         origin: origin(&rule.origin),
     }

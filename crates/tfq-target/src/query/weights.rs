@@ -82,15 +82,6 @@ impl Target {
         rule.is_some_and(|rule| self.kernels.iter().all(|kernels| runs(rule.outcome(*kernels))))
     }
 
-    /// Why the kernel that reads this weight as codes is slower than the one for float32, where it
-    /// is known to be.
-    pub fn slow(&self, weight: WeightOperand<'_>, form: &WeightForm) -> Option<&str> {
-        let rule = self.rule(&self.question(weight, form)?)?;
-        // XNNPACK has kernels of its own.
-        let delegated = rule.delegated && self.kernels.contains(&KernelSet::Xnnpack);
-        rule.slow.as_deref().filter(|_| !delegated)
-    }
-
     /// Whether a hybrid op may have `asymmetric_quantize_inputs` set when it reads the weight in
     /// this form: the attribute asks for a higher version of the op.
     pub fn may_be_asymmetric(&self, weight: WeightOperand<'_>, form: &WeightForm) -> bool {
