@@ -230,7 +230,9 @@ fn the_summary_as_json() {
         json["passes"].as_array().unwrap().iter().map(|p| p["name"].as_str().unwrap()).collect();
     let registry = tfq_opt::builtin();
     let steps = &registry.pipeline("default").unwrap().steps;
-    assert_eq!(passes, steps.iter().map(|(pass, _)| &**pass).collect::<Vec<_>>());
+    // Without their options.
+    let names = steps.iter().map(|(pass, _)| pass.split('{').next().unwrap());
+    assert_eq!(passes, names.collect::<Vec<_>>());
     assert!(json.get("remarks").is_none());
 }
 

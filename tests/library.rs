@@ -20,9 +20,9 @@ use tfq_opt::pass::{
     Unloadable, check_loadable, check_loadable_since,
 };
 use tfq_opt::passes::{
-    self, AnnotateDequantCache, Compat, CustomOp, CustomOps, EliminateDeadBuffers,
-    EliminateDeadOps, FoldConstants, HybridEligibility, InsertDequant, MergeEqualBuffers,
-    MinElements, OpList, QuantizeWeights, ScalesPer, WeightType,
+    self, AnnotateDequantCache, Compat, CustomOp, CustomOps, DequantizeWeights,
+    EliminateDeadBuffers, EliminateDeadOps, FoldConstants, HybridEligibility, InsertDequant,
+    MergeEqualBuffers, MinElements, OpList, QuantizeWeights, ScalesPer, WeightType, Which,
 };
 use tfq_opt::target::Target;
 use tfq_opt::{Error, Optimizer, Source, builtin, quantize_weights, quantize_weights_into};
@@ -83,6 +83,7 @@ fn the_default_pipeline_can_be_built_in_code() {
     let in_code = Pipeline::new()
         .then("fold-constants", FoldConstants {})
         .then("eliminate-dead-ops", EliminateDeadOps {})
+        .then("dequantize-weights", DequantizeWeights { only: Which::Unreadable })
         .then("quantize-weights", QuantizeWeights::default())
         .then("merge-equal-buffers", MergeEqualBuffers {})
         .then("hybrid-eligibility", HybridEligibility {})
@@ -147,7 +148,7 @@ fn a_run_can_be_watched_and_reports() {
             tfq_opt::pass::Event::Failed { error, .. } => panic!("{error}"),
         })
         .unwrap();
-    assert_eq!(seen[..3], ["0/8 fold-constants", "end fold-constants", "1/8 eliminate-dead-ops"]);
+    assert_eq!(seen[..3], ["0/9 fold-constants", "end fold-constants", "1/9 eliminate-dead-ops"]);
     assert_eq!(seen.len(), 16);
     assert_eq!(result.report.statistic("constants-quantized"), 1);
     assert_eq!(result.report.statistic("dequantize-inserted"), 1);
@@ -272,7 +273,7 @@ fn right_text() -> impl Strategy<Value = (String, usize)> {
         quantize,
         prop_oneof![Just("insert-dequant"), Just("hybrid-eligibility"), Just("quantize-weights")]
             .prop_map(|name| (name.to_owned(), 1)),
-        Just(("default".to_owned(), 8)),
+        Just(("default".to_owned(), 9)),
     ];
     (proptest::collection::vec(item, 0..5), space).prop_map(|(items, space)| {
         let texts: Vec<String> = items.iter().map(|(text, _)| text.clone()).collect();

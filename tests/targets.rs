@@ -172,15 +172,23 @@ fn every_form_that_the_tool_writes_is_taken_for_every_target() {
 #[test]
 fn weights_that_came_in_without_a_kernel_are_told_of() {
     let hybrid = Optimizer::default().run(model("digits/digits_cnn")).unwrap().to_vec().unwrap();
-    let on = |target: &str| {
-        let optimizer = Optimizer::default().for_target(Target::named(target).unwrap());
-        optimizer.run(&hybrid[..]).unwrap().unrunnable
+    let by = |passes: &str, target: &str| {
+        let optimizer = Optimizer::parse(passes).unwrap();
+        let optimizer = optimizer.for_target(Target::named(target).unwrap());
+        optimizer.run(&hybrid[..]).unwrap()
     };
+    let on = |target: &str| by("eliminate-dead-ops", target).unrunnable;
     assert_eq!(on("litert"), []);
     let [conv, dense] = &on("tflm")[..] else { panic!("two ops read int8 weights") };
     assert!(conv.place.starts_with("CONV_2D") && dense.place.starts_with("FULLY_CONNECTED"));
     assert!(dense.what.contains("TFLM has no hybrid kernel for it"), "{dense}");
     assert_eq!(on("float-only").len(), 2);
+    // The default makes float32 of what neither the ops read nor a Dequantize.
+    for target in ["tflm", "float-only"] {
+        let mended = by("default", target);
+        assert_eq!(mended.unrunnable, []);
+        assert_eq!(mended.report.statistic("constants-dequantized"), 2);
+    }
 }
 
 /// The check before writing: what a pass made is refused where the target ends before it.

@@ -7,7 +7,18 @@ use tfq_ir::{
 };
 use tfq_numeric::{ChannelLayout, affine_values, from_f16};
 use tfq_pass::analysis::HybridVerdicts;
-use tfq_pass::{Pass, PassError, Session, declare_pass};
+use tfq_pass::{Eligibility, NeededSize, Pass, PassError, Session, declare_pass};
+use tfq_target::WeightForm;
+
+tfq_pass::option_enum! {
+    /// Which weights are stored as float32.
+    pub enum Which {
+        /// All that are quantised.
+        All = "all",
+        /// Those that neither ops nor a Dequantize of the target read.
+        Unreadable = "unreadable",
+    }
+}
 
 declare_pass! {
     contract: Quantizing, scope: Subgraph;
@@ -20,6 +31,10 @@ declare_pass! {
     /// another tool can be quantised anew, or run where there are no quantised weights. The
     /// integer constants go with `eliminate-dead-buffers`. With
     /// `quantize-weights{type=float16},insert-dequant` behind it, weights are float16 then.
+    ///
+    /// With `only=unreadable` it takes those that neither an op nor a Dequantize of the target
+    /// reads, as all are for `float-only`. The model did not run there, and the file grows for it as
+    /// much as it takes.
     ///
     /// Left alone, each with a remark: sparse constants, those with scales for blocks, and those
     /// that something else than ops refers to. Models whose activations are integers too stay as
@@ -49,18 +64,66 @@ declare_pass! {
     ///   output %y
     /// }
     /// ```
-    pub struct DequantizeWeights {}
+    pub struct DequantizeWeights {
+        /// Which weights: all, or those that the target reads in no way.
+        pub only: Which = Which::All,
+    }
 }
 
 impl Pass for DequantizeWeights {
     fn run(&self, session: &mut Session<'_>) -> Result<(), PassError> {
         for sg in session.subgraphs() {
+            if self.only == Which::Unreadable && !has_unread_form(session, sg) {
+                continue;
+            }
             for (id, readers) in match_quantised(session, sg) {
-                widen(session, sg, id, &readers)?;
+                if self.only == Which::All {
+                    widen(session, sg, id, &readers)?;
+                } else if is_unreadable(session, sg, id, &readers)
+                    && widen(session, sg, id, &readers)?
+                {
+                    session.produce(NeededSize);
+                }
             }
         }
         Ok(())
     }
+}
+
+/// Whether the subgraph has a constant that no Dequantize of the target reads.
+fn has_unread_form(session: &Session<'_>, sg: SubgraphId) -> bool {
+    let (module, target) = (session.model(), session.target());
+    let graph = module.subgraph(sg);
+    graph.tensors().any(|id| {
+        let form = WeightForm::of(graph.tensor(id));
+        is_narrow(form.ty)
+            && !target.dequantize_supports(form.ty, form.granularity)
+            && module.constant(sg, id).is_some()
+    })
+}
+
+/// Whether weights are stored in this type where they take less room than float32.
+fn is_narrow(ty: ElementType) -> bool {
+    use ElementType::{BFloat16, Float16, Int2, Int4, Int8, Int16, UInt8};
+    matches!(ty, Int8 | UInt8 | Int16 | Int4 | Int2 | Float16 | BFloat16)
+}
+
+/// Whether some reader gets at the numbers in no way on the target.
+fn is_unreadable(session: &Session<'_>, sg: SubgraphId, id: TensorId, readers: &[Reader]) -> bool {
+    let (target, input) = (session.target(), session.input(sg));
+    let form = WeightForm::of(session.model().subgraph(sg).tensor(id));
+    if target.dequantize_supports(form.ty, form.granularity) {
+        return false;
+    }
+    let verdicts = session.analysis::<HybridVerdicts>(sg);
+    readers.iter().any(|reader| match *reader {
+        Reader::Weight(op, slot) => {
+            let verdict = verdicts.of(input, op, slot);
+            matches!(verdict.as_deref(), Some(Eligibility::Dequantize { .. }))
+                && !target.computes(input.weight(op, slot), &form)
+        }
+        Reader::Dequantize(_) | Reader::Lookup(..) => true,
+    })
 }
 
 /// How float32 numbers come from a quantised constant.
@@ -151,19 +214,20 @@ fn lookup_in_front(session: &Session<'_>, sg: SubgraphId, dequantize: OpId) -> O
     (alone && alike).then_some((lookup, slot))
 }
 
+/// Whether it did.
 fn widen(
     session: &mut Session<'_>,
     sg: SubgraphId,
     id: TensorId,
     readers: &[Reader],
-) -> Result<(), PassError> {
+) -> Result<bool, PassError> {
     let module = session.model();
     let place = module.tensor_place(sg, id).to_string();
     let values = match values(module, sg, id) {
         Ok(values) => values,
         Err((rule, message)) => {
             session.missed(rule, place, message);
-            return Ok(());
+            return Ok(false);
         }
     };
     let graph = module.subgraph(sg);
@@ -176,7 +240,7 @@ fn widen(
     if let Some(op) = named {
         let message = format!("{} computes an output of it", module.op_place(sg, op));
         session.missed("output", place, message);
-        return Ok(());
+        return Ok(false);
     }
     let mut patch = Patch::new(sg, "store a weight as float32");
     let (now, ty) = (values.len(), old.ty);
@@ -222,14 +286,14 @@ fn widen(
     }
     if let Some(forbidden) = session.forbidden(&patch) {
         session.missed(tfq_pass::rewrite::FORBIDDEN, place, forbidden);
-        return Ok(());
+        return Ok(false);
     }
     session.apply(patch)?;
     let told =
         format!("{ty} to FLOAT32, {} to {}", grouped(was as u64), counted(now as u64, "byte"));
     session.applied("dequantised", place, told);
     session.count("constants-dequantized", 1);
-    Ok(())
+    Ok(true)
 }
 
 /// The attribute that makes a kernel round activations asymmetrically.

@@ -50,7 +50,7 @@ pub fn all() -> Vec<PassInfo> {
 /// The passes as types, for code that sets their options directly.
 pub use annotate_dequant_cache::AnnotateDequantCache;
 pub use cancel_quantize_dequantize::CancelQuantizeDequantize;
-pub use dequantize_weights::DequantizeWeights;
+pub use dequantize_weights::{DequantizeWeights, Which};
 pub use eliminate_dead_buffers::EliminateDeadBuffers;
 pub use eliminate_dead_ops::EliminateDeadOps;
 pub use fold_constants::FoldConstants;

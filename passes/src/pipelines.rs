@@ -15,6 +15,10 @@ fn default() -> NamedPipeline {
             "eliminate-dead-ops",
             "what nobody reads decides nothing about a weight, and goes with it",
         ),
+        (
+            "dequantize-weights{only=unreadable}",
+            "a weight that the target reads in no way keeps the model from running there",
+        ),
         ("quantize-weights", "makes the int8 constants that everything below is about"),
         (
             "merge-equal-buffers",

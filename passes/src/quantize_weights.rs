@@ -20,7 +20,7 @@ mod weight_plan;
 use crate::costs::FEW;
 use encode::{Encoded, code_bytes, encode};
 use float16::Widened;
-use form::{Group, NotedVerdict, Selection, WeightUse};
+use form::{Cause, Group, NotedVerdict, Selection, WeightUse};
 use options::LEGACY_MIN_ELEMENTS;
 pub use options::{
     Compat, CustomOp, CustomOps, Globs, MinElements, OpList, Priority, QuantizedOperands,
@@ -160,6 +160,14 @@ impl Pass for QuantizeWeights {
             .resource::<WantsPlan>()
             .map(|_| Select::new(self, session, widened.as_ref()).plan_of_all(&selection));
         let Selection { groups, verdicts, .. } = selection;
+        for (cause, name) in
+            [(Cause::Speed, "dequantized-for-speed"), (Cause::Exact, "dequantized-to-be-exact")]
+        {
+            let ops = verdicts.iter().filter(|verdict| verdict.cause == cause).count();
+            if ops > 0 {
+                session.count(name, ops as u64);
+            }
+        }
         self.note_verdicts(&verdicts, session)?;
         let mut replaced = Vec::new();
         let mut zeros = SharedLists::default();

@@ -92,7 +92,7 @@ fn places_are_those_of_the_file() {
     let golden = sandbox.text("goldens/model.golden");
     // What differs is shown where the first step stands that does something else.
     sandbox.edit("goldens/model.golden", "leave a constant to its readers", "serve its readers");
-    let line = line_of(&golden, "## 6. insert-dequant");
+    let line = line_of(&golden, "## 7. insert-dequant");
     assert_eq!(sandbox.check(1)["goldens"][0]["line"], line);
     let (out, _) = texts(&sandbox.run(&["check", "--format=github"]));
     let annotation = format!("::error file=goldens/model.golden,line={line},title=");

@@ -10,7 +10,9 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use tfq_ir::{Applied, counted, grouped};
 use tfq_opt::Optimized;
-use tfq_opt::pass::{PassReport, RaisedRuntime, Remark, RemarkKind, RuleCount, Timeline, Why};
+use tfq_opt::pass::{
+    NeededSize, PassReport, RaisedRuntime, Remark, RemarkKind, RuleCount, Timeline, Why,
+};
 use tfq_opt::target::{Target, max_runtime};
 use tfq_text::{visible, visible_quoted};
 
@@ -109,6 +111,14 @@ impl Summary<'_> {
                 grouped(count("constant-bytes-after")),
             )?;
         }
+        if count("constants-dequantized") > 0 {
+            let constants = counted(count("constants-dequantized") as usize, "constant");
+            let why = match report.products.get::<NeededSize>() {
+                Some(_) => format!(": {} reads them in no other form", self.run.target),
+                None => String::new(),
+            };
+            writeln!(out, "  {constants} stored as float32 again{why}")?;
+        }
         if count("dequantize-inserted") > 0 {
             write!(out, "  {} Dequantize inserted", count("dequantize-inserted"))?;
             match count("dequantize-cache-bytes") {
@@ -117,6 +127,21 @@ impl Summary<'_> {
                     writeln!(out, "; the runtime keeps {} bytes of their results", grouped(bytes))?
                 }
             }
+        }
+        if count("dequantized-for-speed") > 0 {
+            let ops = counted(count("dequantized-for-speed") as usize, "op");
+            let cost = match count("speed-bytes") {
+                0 => String::new(),
+                bytes => {
+                    let bytes = grouped(bytes);
+                    format!(", for about {bytes} bytes; --prefer=size saves these")
+                }
+            };
+            writeln!(out, "    {ops} would be slower with int8{cost}")?;
+        }
+        if count("dequantized-to-be-exact") > 0 {
+            let ops = counted(count("dequantized-to-be-exact") as usize, "op");
+            writeln!(out, "    {ops} with exact activations; exact-activations=off rounds them")?;
         }
         if count("dequantize-record-bytes") > 0 {
             let bytes = grouped(count("dequantize-record-bytes"));

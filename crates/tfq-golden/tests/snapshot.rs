@@ -61,10 +61,10 @@ fn assertion(folder: &Path) -> Option<String> {
 fn all_differences_are_told_at_once() {
     let folder = copied();
     assert_eq!(assertion(folder.path()), None);
-    edit(folder.path(), "03-quantize-weights", "expressed f32", "expressed f64");
+    edit(folder.path(), "04-quantize-weights", "expressed f32", "expressed f64");
     edit(folder.path(), "final", "ADD 1", "ADD 2");
     let said = assertion(folder.path()).expect("two snapshots differ");
-    let wanted = "not as accepted: shared_fc_and_add@03-quantize-weights, shared_fc_and_add@final";
+    let wanted = "not as accepted: shared_fc_and_add@04-quantize-weights, shared_fc_and_add@final";
     assert!(said.starts_with("2 of ") && said.ends_with(wanted), "{said}");
 }
 

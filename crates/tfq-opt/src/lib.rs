@@ -482,13 +482,13 @@ pub mod ir {
 pub mod pass {
     pub use tfq_pass::{
         Answer, Built, Declared, Eligibility, Event, Example, HeldVerdicts, Invariant,
-        NamedPipeline, NearMiss, Node, NumericContract, OptionArg, OptionError, OptionInfo,
-        OptionKind, OptionValue, OptionValues, Pass, PassDescriptor, PassError, PassInfo,
-        PassReport, PassScope, Pipeline, PipelineError, RaisedRuntime, Registry, RegistryError,
-        Remark, RemarkKind, Report, RuleCount, RunCheck, RunError, RunOptions, Session, Span,
-        SpanKind, Step, Timeline, Unloadable, Unrunnable, Values, Why, analysis, check_loadable,
-        check_loadable_since, check_runnable, declare_pass, invariant, option_enum, pass_fn,
-        rewrite, run,
+        NamedPipeline, NearMiss, NeededSize, Node, NumericContract, OptionArg, OptionError,
+        OptionInfo, OptionKind, OptionValue, OptionValues, Pass, PassDescriptor, PassError,
+        PassInfo, PassReport, PassScope, Pipeline, PipelineError, RaisedRuntime, Registry,
+        RegistryError, Remark, RemarkKind, Report, RuleCount, RunCheck, RunError, RunOptions,
+        Session, Span, SpanKind, Step, Timeline, Unloadable, Unrunnable, Values, Why, analysis,
+        check_loadable, check_loadable_since, check_runnable, declare_pass, invariant, option_enum,
+        pass_fn, rewrite, run,
     };
 }
 
@@ -504,7 +504,7 @@ pub mod pass {
 ///     .with(FoldConstants::default())
 ///     .with(RemoveIdentities {})
 ///     .with(CancelQuantizeDequantize::default())
-///     .with(DequantizeWeights {})
+///     .with(DequantizeWeights::default())
 ///     .with(halves)
 ///     .with(MergeEqualBuffers {})
 ///     .with(HybridEligibility {})
@@ -537,7 +537,7 @@ pub mod passes {
         DequantizeWeights, EliminateDeadBuffers, EliminateDeadOps, FoldConstants, Globs,
         HybridEligibility, InsertDequant, MergeEqualBuffers, MinElements, OpList, PlannedConstant,
         PlannedReader, PlannedTensor, Priority, QuantizeWeights, QuantizedOperands, Reads,
-        RemoveIdentities, ScalesPer, WantsPlan, WeightPlan, WeightType, all, builtin,
+        RemoveIdentities, ScalesPer, WantsPlan, WeightPlan, WeightType, Which, all, builtin,
     };
 }
 

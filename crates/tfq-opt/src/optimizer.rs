@@ -12,8 +12,8 @@ use tfq_ir::{
 };
 use tfq_pass::invariant::SETTLED;
 use tfq_pass::{
-    Event, Pipeline, PipelineError, Registry, Report, RunCheck, RunError, RunOptions, SpanKind,
-    Timeline, Unloadable, Unrunnable,
+    Event, NeededSize, Pipeline, PipelineError, Registry, Report, RunCheck, RunError, RunOptions,
+    SpanKind, Timeline, Unloadable, Unrunnable,
 };
 use tfq_target::Target;
 use tfq_tflite::{Image, LiftError, LiftOptions, LowerError, LowerOptions, Placement};
@@ -446,6 +446,8 @@ impl Optimizer {
         let comparable = !self.lift.drop_unknown && self.lower.placement == Placement::Auto;
         let mut as_it_was = comparable && untouched;
         let mut lowered = None;
+        // Without what is needed the model would not run on the target.
+        let bounded = bounded && report.products.get::<NeededSize>().is_none();
         if let Some(input) = input.as_ref().filter(|_| comparable && bounded && !untouched) {
             let limit = input.len() as u64;
             match size::bounded(&module, start.record(), &mut report, &self.lower, limit)? {

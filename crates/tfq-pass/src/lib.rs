@@ -43,7 +43,7 @@ pub use remarks::{Answer, NearMiss, Remark, RemarkKind};
 pub use runnable::{HeldVerdicts, RunCheck, Unrunnable, check_runnable};
 pub use session::Session;
 pub use timeline::{Span, SpanKind, Timeline};
-pub use values::Values;
+pub use values::{NeededSize, Values};
 
 /// For `declare_pass!` only.
 #[doc(hidden)]

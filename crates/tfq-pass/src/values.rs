@@ -43,3 +43,8 @@ impl fmt::Debug for Values {
         f.debug_set().entries(self.0.values().map(|(name, _)| name)).finish()
     }
 }
+
+/// What a pass hands over where the model would not run on the target without what it did: that is
+/// kept whatever it takes of the file.
+#[derive(Clone, Copy, Debug)]
+pub struct NeededSize;

@@ -28,7 +28,7 @@ impl Select<'_> {
             Objective::Balanced if !self.target.keeps_dequantized() || !self.takes_ops => {
                 Fast::None
             }
-            Objective::Balanced => Fast::Some(self.affordable(uses, shown)),
+            Objective::Balanced => self.affordable(uses, shown),
         }
     }
 
@@ -38,7 +38,7 @@ impl Select<'_> {
         &self,
         uses: &IndexMap<BufferId, Vec<WeightUse>>,
         shown: &TensorsByBuffer,
-    ) -> IndexSet<(SubgraphId, OpId)> {
+    ) -> Fast {
         let mut slow: Vec<(u64, u64, (SubgraphId, OpId))> = Vec::new();
         for (buffer, uses) in uses {
             let candidates = self.candidates(uses);
@@ -53,14 +53,15 @@ impl Select<'_> {
         }
         let mut budget = (self.smallest(uses, shown) * PER_MILLE / 1000).max(ALWAYS);
         slow.sort_by_key(|(work, cost, _)| std::cmp::Reverse(work / cost));
-        let mut chosen = IndexSet::default();
+        let (mut ops, mut bytes) = (IndexSet::default(), 0);
         for (_, cost, op) in slow {
             if let Some(left) = budget.checked_sub(cost) {
                 budget = left;
-                chosen.insert(op);
+                bytes += cost;
+                ops.insert(op);
             }
         }
-        chosen
+        Fast::Some { ops, bytes }
     }
 
     /// About how many bytes the constants take once all that can be is int8.

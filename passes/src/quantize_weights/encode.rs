@@ -6,8 +6,8 @@ use std::fmt;
 use std::sync::Arc;
 use tfq_ir::{ElementType, Module, Quantization, SharedLists, counted};
 use tfq_numeric::{
-    ChannelLayout, F32View, MinMax, NonFinite, QuantParams, Room, ScaleRule, f16_snr_db,
-    quantize_i8_into, quantize_symmetric_i8_in, to_f16_in,
+    ChannelLayout, F32View, MinMax, NonFinite, QuantParams, Quantized, Room, ScaleRule, f16_snr_db,
+    quantization_error, quantize_i8_into, quantize_symmetric_i8_in, to_f16_in,
 };
 
 /// A constant in its new form.
@@ -99,13 +99,13 @@ pub(super) fn encode(
             let all = ChannelLayout::per_tensor(elements);
             let quantized = quantize_symmetric_i8_in(room, view, all, *rule)
                 .map_err(|error| not_finite(error.index))?;
-            check_scales(*rule, &quantized.scales)?;
+            check_scales(*rule, view, all, &quantized)?;
             Ok(int8(quantized.data, symmetric(quantized.scales, 0), old_bytes, What::OneScale))
         }
         Form::PerChannel { axis, rule } => {
             let quantized = quantize_symmetric_i8_in(room, view, layout(*axis), *rule)
                 .map_err(|error| not_finite(error.index))?;
-            check_scales(*rule, &quantized.scales)?;
+            check_scales(*rule, view, layout(*axis), &quantized)?;
             let count = quantized.scales.len();
             let what = What::Scales { count, axis: *axis };
             Ok(int8(quantized.data, symmetric(quantized.scales, *axis), old_bytes, what))
@@ -150,16 +150,32 @@ fn check_float16(view: F32View<'_>, halves: &[u8]) -> Result<(), NotEncoded> {
     Err(NotEncoded { rule: "too small values", message })
 }
 
-/// Refuses a constant of which nothing would be left: delegates want normal scales, and beside
-/// the smallest of those all its values round to 0.
-fn check_scales(rule: ScaleRule, scales: &[f32]) -> Result<(), NotEncoded> {
+/// Int8 holds weights with about 40 dB.
+const INT8_SNR_DB: f64 = 30.0;
+
+/// Refuses a constant of which little would be left: delegates want normal scales, and beside the
+/// smallest of those its values round to few codes or to 0.
+fn check_scales(
+    rule: ScaleRule,
+    view: F32View<'_>,
+    layout: ChannelLayout,
+    quantized: &Quantized,
+) -> Result<(), NotEncoded> {
     let smallest = |scale: &f32| *scale == f32::MIN_POSITIVE;
+    let scales = &quantized.scales;
     // A channel of zeros has scale 1.
     let nothing = scales.iter().all(|scale| smallest(scale) || *scale == 1.0);
     if rule != ScaleRule::Divide || !nothing || !scales.iter().any(smallest) {
         return Ok(());
     }
-    let message = "its values are so small that none would have a normal scale".to_owned();
+    let snr = quantization_error(view, layout, &quantized.data, scales).snr_db;
+    if snr >= INT8_SNR_DB {
+        return Ok(());
+    }
+    let message = format!(
+        "its values are so small that int8 would hold them with {snr:.1} dB, since scales must be normal numbers: it can be quantised \
+         once it is multiplied by a power of two, and what follows by the inverse"
+    );
     Err(NotEncoded { rule: "too small values", message })
 }
 

@@ -12,7 +12,11 @@ pub(super) enum Fast {
     /// All that it makes quicker.
     All,
     /// These: others would make the file too large.
-    Some(IndexSet<(SubgraphId, OpId)>),
+    Some {
+        ops: IndexSet<(SubgraphId, OpId)>,
+        /// About how many bytes they take of the file.
+        bytes: u64,
+    },
 }
 
 impl Fast {
@@ -20,7 +24,7 @@ impl Fast {
         match self {
             Self::None => false,
             Self::All => true,
-            Self::Some(ops) => ops.contains(&(sg, op)),
+            Self::Some { ops, .. } => ops.contains(&(sg, op)),
         }
     }
 }

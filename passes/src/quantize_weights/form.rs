@@ -115,6 +115,17 @@ impl Group {
     }
 }
 
+/// What an op is kept from reading codes for, though a kernel could.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// Somebody said so: the user, a plan, the legacy tool.
+    Said,
+    /// Its activations had better not be rounded.
+    Exact,
+    /// Float32 weights are quicker.
+    Speed,
+}
+
 /// What was decided about how an op reads its weights, whatever the target says.
 #[derive(Debug)]
 pub(super) struct NotedVerdict {
@@ -123,6 +134,7 @@ pub(super) struct NotedVerdict {
     /// `hybrid`, `dequantize` or `pass-through`.
     pub(super) kind: &'static str,
     pub(super) reason: String,
+    pub(super) cause: Cause,
     /// Weight operands that the target does not know of.
     pub(super) slots: Vec<u32>,
 }

@@ -10,7 +10,7 @@
 use super::QuantizeWeights;
 use super::candidate::no_more_ops;
 use super::constants::{held_as_float, is_float_constant, shown};
-use super::form::{Form, Group, NotedVerdict, Selection, WeightUse};
+use super::form::{Cause, Form, Group, NotedVerdict, Selection, WeightUse};
 use super::options::{ScalesPer, WeightType};
 use std::sync::Arc;
 use tfq_ir::maps::{HashMap, HashSet, IndexMap, IndexSet};
@@ -273,7 +273,14 @@ impl Legacy<'_> {
                 ("dequantize", "compat=toco")
             };
             let slots = if kind == "dequantize" { Vec::new() } else { slots };
-            found.push(NotedVerdict { sg: u.sg, op: u.op, kind, reason: reason.to_owned(), slots });
+            found.push(NotedVerdict {
+                sg: u.sg,
+                op: u.op,
+                kind,
+                reason: reason.to_owned(),
+                cause: Cause::Said,
+                slots,
+            });
         }
         found
     }

@@ -4,7 +4,7 @@ use super::QuantizeWeights;
 use super::constants::slots;
 use super::fast::Fast;
 use super::float16::Widened;
-use super::form::{Form, Left, WeightUse};
+use super::form::{Cause, Form, Left, WeightUse};
 use super::front::Behind;
 use super::options::{LEGACY_MIN_ELEMENTS, MinElements, WeightType};
 use std::cell::RefCell;
@@ -84,7 +84,7 @@ impl Select<'_> {
         let graph = self.module.subgraph(u.sg);
         let copies = self.target.facts_of(graph, u.op).is_none_or(|facts| facts.pass_through);
         match self.declined(u, &form.stored(), delegated).filter(|_| !copies) {
-            Some(reason) => Err(reason),
+            Some((_, reason)) => Err(reason),
             None => Ok(delegated),
         }
     }
@@ -130,10 +130,10 @@ impl Select<'_> {
         u: &WeightUse,
         form: &WeightForm,
         delegated: bool,
-    ) -> Option<String> {
+    ) -> Option<(Cause, String)> {
         let rule = self.exact_activations(u, form);
-        let rule = rule.map(|rule| format!("{}: {}", rule.name, rule.reason));
-        rule.or_else(|| self.too_slow(u, form, delegated))
+        let rule = rule.map(|rule| (Cause::Exact, format!("{}: {}", rule.name, rule.reason)));
+        rule.or_else(|| Some((Cause::Speed, self.too_slow(u, form, delegated)?)))
     }
 
     /// Whether the weight is one that the user did not ask to have quantised, and is so only since

@@ -3,7 +3,7 @@
 use super::QuantizeWeights;
 use super::candidate::Candidate;
 use super::float16::Widened;
-use super::form::{Form, Group, NotedVerdict, Selection, WeightUse};
+use super::form::{Cause, Form, Group, NotedVerdict, Selection, WeightUse};
 use super::legacy;
 use super::options::Compat;
 use super::reading::Select;
@@ -166,7 +166,14 @@ impl Follow<'_> {
                 Reads::Dequantize => {
                     let reason = reader.why.clone().unwrap_or_else(|| "the plan says so".into());
                     let (kind, slots) = ("dequantize", Vec::new());
-                    verdicts.push(NotedVerdict { sg: u.sg, op: u.op, kind, reason, slots });
+                    verdicts.push(NotedVerdict {
+                        sg: u.sg,
+                        op: u.op,
+                        kind,
+                        reason,
+                        cause: Cause::Said,
+                        slots,
+                    });
                 }
                 Reads::Float32 => {
                     let what = "reads it as float32, and it is not to be stored so";

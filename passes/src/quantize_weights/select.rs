@@ -7,7 +7,7 @@ use super::constants::{
 };
 use super::fast::Fast;
 use super::float16::Widened;
-use super::form::{Form, Group, Left, NotedVerdict, Selection, WeightUse};
+use super::form::{Cause, Form, Group, Left, NotedVerdict, Selection, WeightUse};
 use super::front::Behind;
 use super::options::{ScalesPer, WeightType};
 use super::reading::Select;
@@ -37,6 +37,9 @@ pub(super) fn select(
     uses.retain(|buffer, uses| select.convertible(*buffer, uses, &shown[buffer], session));
     select.break_families(&mut uses, session);
     select.fast = select.fast(&uses, &shown);
+    if let Fast::Some { bytes: bytes @ 1.., .. } = select.fast {
+        session.count("speed-bytes", bytes);
+    }
 
     let mut selection = Selection::default();
     for (buffer, uses) in uses {
@@ -427,23 +430,24 @@ impl Select<'_> {
             }
             let kind = &self.module.subgraph(u.sg).op(u.op).kind;
             let custom = self.pass.custom_ops.get(kind).filter(|custom| custom.hybrid);
-            let (kind, reason, slots) = if !self.pass.hybrid {
-                ("dequantize", "hybrid=off".to_owned(), Vec::new())
+            let said = |text: &str| (Cause::Said, text.to_owned());
+            let (kind, (cause, reason), slots) = if !self.pass.hybrid {
+                ("dequantize", said("hybrid=off"), Vec::new())
             } else if self.pass.deny.contains(kind) {
-                ("dequantize", "the op is denied".to_owned(), Vec::new())
+                ("dequantize", said("the op is denied"), Vec::new())
             } else if let Some(custom) = custom {
-                ("hybrid", "custom-ops says so".to_owned(), custom.weights.clone())
-            } else if let Some(reason) = self.declining_reader(u, form) {
-                ("dequantize", reason, Vec::new())
+                ("hybrid", said("custom-ops says so"), custom.weights.clone())
+            } else if let Some(declined) = self.declining_reader(u, form) {
+                ("dequantize", declined, Vec::new())
             } else {
                 continue;
             };
-            found.push(NotedVerdict { sg: u.sg, op: u.op, kind, reason, slots });
+            found.push(NotedVerdict { sg: u.sg, op: u.op, kind, reason, cause, slots });
         }
         found
     }
 
-    fn declining_reader(&self, u: &WeightUse, form: &Form) -> Option<String> {
+    fn declining_reader(&self, u: &WeightUse, form: &Form) -> Option<(Cause, String)> {
         let stored = form.stored();
         // What kernels can do takes longer to find out than that nobody is against it.
         if !self.fast.has(u.sg, u.op) && self.exact_activations(u, &stored).is_none() {
