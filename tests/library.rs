@@ -149,7 +149,7 @@ fn a_run_can_be_watched_and_reports() {
         })
         .unwrap();
     assert_eq!(seen[..3], ["0/9 fold-constants", "end fold-constants", "1/9 eliminate-dead-ops"]);
-    assert_eq!(seen.len(), 16);
+    assert_eq!(seen.len(), 18);
     assert_eq!(result.report.statistic("constants-quantized"), 1);
     assert_eq!(result.report.statistic("dequantize-inserted"), 1);
     assert_eq!(result.report.statistic("no such number"), 0);
