@@ -5,21 +5,16 @@ results is in the oracle, `snr.jsonl` for float models on three resolvers, else 
 result and `accuracy.jsonl` for whether the default resolver ran it.
 """
 
-import importlib
 import os
-import signal
-import threading
-import traceback
 
+import peers
 import runtime
-import tqdm
 from common import MALFORMED, Report, cell, refusal, run_tool, scratch, write_section
 from stability import reproducible
 
 TOOLS = {"ours": "tfq-opt", "aeq": "ai-edge-quantizer", "legacy_int8": "TF legacy", "mlir_int8": "TF MLIR"}
 # What zeros in place of an output reach.
 ZEROS = 0.0
-SECONDS = 300
 
 
 def counts_one(config, row):
@@ -50,38 +45,12 @@ def ours(config, path, output):
 
 
 def aeq(config, path, output):
-    """ai-edge-quantizer's int8 weights with float activations, in a child: it may crash or never end."""
-    importlib.import_module("ai_edge_quantizer.quantizer")  # once, for all children
-    tqdm.tqdm.set_lock(threading.RLock())  # its own is a semaphore of the system, which each child would leave behind
-    said = output + ".said"
-    child = os.fork()
-    if child == 0:
-        silence = os.open(os.devnull, os.O_WRONLY)
-        for stream in (1, 2):
-            os.dup2(silence, stream)
-        signal.alarm(SECONDS)
-        try:
-            from ai_edge_quantizer import quantizer, recipe
-
-            tool = quantizer.Quantizer(config.corpus(path))
-            tool.load_quantization_recipe(recipe.dynamic_wi8_afp32())
-            tool.quantize().export_model(output)
-            os._exit(0)
-        except BaseException as error:  # whatever it is, this child must not return
-            with open(said, "w", encoding="utf-8") as file:
-                file.write("".join(traceback.format_exception_only(error)).strip()[:240])
-            os._exit(1)
-    _, status = os.waitpid(child, 0)
-    if os.WIFSIGNALED(status):
-        return {"refused": f"signal {os.WTERMSIG(status)}"}
-    if os.path.exists(said):
-        with open(said, encoding="utf-8") as file:
-            return {"refused": file.read().replace("\n", " ")}
-    return None if os.path.exists(output) else {"refused": "no result"}
+    """ai-edge-quantizer's int8 weights with float activations."""
+    return peers.aeq(config.corpus(path), output)
 
 
 def tried(source, resolver, base, output):
-    got = runtime.fared(base, runtime.isolated(output, resolver, seconds=SECONDS)[0])
+    got = runtime.fared(base, runtime.isolated(output, resolver, seconds=peers.SECONDS)[0])
     if spoilt(got) and not reproducible(source, resolver):
         return {"ok": True, "snr_db": None, "mismatch": 0, "unstable": True}  # it ran; more cannot be said
     return got
@@ -134,9 +103,9 @@ def oracle(config):
 
 
 def counts(config):
-    peers = oracle(config)
+    recorded = oracle(config)
     rows = [
-        {"path": r["path"], "float": bool(r.get("float")), "bytes": r["bytes"], "oracle": peers.get(r["path"], {})}
+        {"path": r["path"], "float": bool(r.get("float")), "bytes": r["bytes"], "oracle": recorded.get(r["path"], {})}
         for r in config.index()
         if r.get("interp", {}).get("ok")
     ]

@@ -34,6 +34,8 @@ CHECKS = {
     "counts": "check_counts",
     "seeds": "check_seeds",
 }
+# What makes ai-edge-quantizer's results.
+NEED_PEER = {"counts", "run", "all"}
 # What `all` leaves out, and into which files of a folder it writes its tables.
 APART = {"counts", "seeds"}
 TABLES = {"parity": "parity.md", "run": "corpus-results.md", "pipelines": "corpus-results.md", "shipped": "corpus-results.md"}
@@ -86,7 +88,7 @@ def main():
         sys.exit(f"no binary {tool}: build it, or name it with --tfq-opt")
     if options.reference and options.check != "parity":
         sys.exit("--reference is for parity")
-    enter_environment(PACKAGES | PEER if options.check == "counts" else PACKAGES)
+    enter_environment(PACKAGES | PEER if options.check in NEED_PEER else PACKAGES)
     sys.stdout.reconfigure(line_buffering=True)
     results = {}
     for name in [n for n in CHECKS if n not in APART] if options.check == "all" else [options.check]:
