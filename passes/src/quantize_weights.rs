@@ -18,6 +18,7 @@ mod spoil;
 mod weight_plan;
 
 use crate::costs::FEW;
+use constants::CalledWeights;
 use encode::{Encoded, code_bytes, encode};
 use float16::Widened;
 use form::{Cause, Group, NotedVerdict, Selection, WeightUse};
@@ -231,7 +232,8 @@ impl QuantizeWeights {
     fn widened(&self, session: &Session<'_>) -> Option<Widened> {
         let (module, target) = (session.model(), session.target());
         let int8 = self.r#type == WeightType::Int8;
-        let weights = |sg, op| constants::slots(self, module, target, sg, op);
+        let called = CalledWeights::new(module, target);
+        let weights = |sg, op| constants::slots(self, module, target, &called, sg, op);
         int8.then(|| Widened::new(module, target, weights)).flatten()
     }
 

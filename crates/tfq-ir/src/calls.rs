@@ -1,6 +1,7 @@
 //! Ops that call subgraphs, and what becomes of their operands.
 
 use crate::catalog::ops;
+use crate::ops::{OperandInfo, OperandRole, semantics_of};
 use crate::{Module, OpId, OpKind, SubgraphId, TensorId};
 
 impl OpKind {
@@ -25,17 +26,17 @@ impl OpKind {
 
 impl Module {
     /// The inputs of the called subgraphs that an operand of the op becomes: of both branches of an
-    /// IF, of condition and body of a WHILE. None for an op that calls none, or of which it is not
-    /// known.
+    /// IF, of condition and body of a WHILE. None for an op that calls none.
     pub fn arguments(&self, sg: SubgraphId, op: OpId, slot: u32) -> Vec<(SubgraphId, TensorId)> {
         let node = self.subgraph(sg).op(op);
-        let first = match node.kind {
-            // The condition comes before the arguments.
-            OpKind::Builtin(ops::IF) => 1,
-            OpKind::Builtin(ops::WHILE | ops::CALL) => 0,
-            _ => return Vec::new(),
-        };
-        let Some(argument) = slot.checked_sub(first) else { return Vec::new() };
+        if !node.kind.runs_subgraphs() {
+            return Vec::new();
+        }
+        let Some(what) = semantics_of(node) else { return Vec::new() };
+        let is_argument = |operand: &OperandInfo| operand.role == OperandRole::Argument;
+        let first = what.operands.iter().position(is_argument);
+        let argument = first.and_then(|first| slot.checked_sub(first as u32));
+        let Some(argument) = argument else { return Vec::new() };
         let called = node.subgraph_refs().into_iter().filter_map(|(_, number)| {
             let callee = SubgraphId(u32::try_from(number).ok()?);
             let graph = self.find_subgraph(callee)?;

@@ -3,7 +3,7 @@
 use super::QuantizeWeights;
 use super::candidate::{Candidate, Objection, no_more_ops};
 use super::constants::{
-    TensorsByBuffer, held_as_float, is_float_constant, just_one, shown, weight_below,
+    CalledWeights, TensorsByBuffer, held_as_float, is_float_constant, just_one, shown,
 };
 use super::fast::Fast;
 use super::float16::Widened;
@@ -67,9 +67,10 @@ impl<'a> Select<'a> {
         widened: Option<&'a Widened>,
     ) -> Self {
         let target = session.target();
+        let module = widened.map_or(session.model(), |widened| &widened.module);
         Self {
             pass,
-            module: widened.map_or(session.model(), |widened| &widened.module),
+            module,
             widened,
             target,
             prefer: pass.prefer.or(target.prefer()),
@@ -77,6 +78,7 @@ impl<'a> Select<'a> {
             broken: IndexSet::default(),
             fast: Fast::default(),
             behind: Behind::default(),
+            called: CalledWeights::new(module, target),
             takes_ops: no_more_ops(session.model()).is_none(),
             biases: IndexSet::default(),
             left: RefCell::default(),
@@ -378,7 +380,7 @@ impl Select<'_> {
         for u in uses {
             let graph = self.module.subgraph(u.sg);
             axes.extend(self.target.channel_axis(graph, u.op, u.slot));
-            let below = weight_below(self.module, self.target, u.sg, u.op, u.slot);
+            let below = self.called.below(self.module, u.sg, u.op, u.slot);
             if let Some((sg, op, slot)) = below {
                 axes.extend(self.target.channel_axis(self.module.subgraph(sg), op, slot));
             }
