@@ -169,7 +169,7 @@ impl Select<'_> {
         let Some((form, delegated)) = read.next() else { return false };
         let stored = form.stored();
         self.slowness(u, &stored, delegated).is_some()
-            && self.may_be_dequantized(&stored)
+            && forms.iter().any(|form| self.may_be_dequantized(&form.stored()))
             && self.reads(u, form).is_ok()
     }
 
@@ -181,8 +181,7 @@ impl Select<'_> {
     /// Why float32 kernels answer sooner than the one that reads the codes, if they do and that
     /// matters.
     fn too_slow(&self, u: &WeightUse, form: &WeightForm, delegated: bool) -> Option<String> {
-        let at_any_price = self.prefer == Objective::Latency;
-        if !self.fast.has(u.sg, u.op) || !(at_any_price || self.may_be_dequantized(form)) {
+        if !self.fast.has(u.sg, u.op) {
             return None;
         }
         let speed = self.slowness(u, form, delegated)?;
