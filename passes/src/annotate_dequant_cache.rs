@@ -16,8 +16,8 @@ declare_pass! {
     /// which and writes it to the model's metadata as `tfq.dequant_cache`, in the format of
     /// `schema/tfq_annotations.fbs`. The runtime ignores the entry. A model without Dequantize
     /// gets none, nor does one for a target whose runtime keeps nothing (`tflm`); an entry that
-    /// it has is removed. Nor does one whose Dequantize ops all came with it, unless `always` is
-    /// on: the entry takes some 100 bytes for each op, and tells of what this run made.
+    /// it has is removed. Dequantize ops that came with the model and without a record are left out,
+    /// unless `always` is on: the entry takes some 100 bytes for each, and tells of what passes made.
     ///
     /// The entry names ops and tensors by number, and is written anew where these move. A later
     /// pass that adds a Dequantize or changes what one reads drops it, so this pass comes last.
@@ -51,7 +51,7 @@ declare_pass! {
     /// }
     /// ```
     pub struct AnnotateDequantCache {
-        /// Whether Dequantize ops are recorded that all came with the model.
+        /// Whether Dequantize ops are recorded that came with the model.
         pub always: bool = false,
     }
 }
@@ -65,11 +65,18 @@ impl Pass for AnnotateDequantCache {
         let module = session.model();
         let found: Vec<(SubgraphId, OpId)> =
             module.ops_of_kind(ops::DEQUANTIZE).map(|(sg, op, _)| (sg, op)).collect();
-        let wanted = self.always || module.dequant_cache().is_some() || made_dequantize(module);
-        if !found.is_empty() && !wanted {
-            let message = format!("{} came with the model", counted(found.len(), "Dequantize op"));
+        let (found, came): (Vec<_>, Vec<_>) = match self.always {
+            true => (found, Vec::new()),
+            false => {
+                let mut ours = made(module);
+                let recorded = module.dequant_cache().map(|cache| cache.entries);
+                ours.extend(recorded.into_iter().flatten().map(|entry| (entry.subgraph, entry.op)));
+                found.into_iter().partition(|at| ours.contains(at))
+            }
+        };
+        if !came.is_empty() {
+            let message = format!("{} came with the model", counted(came.len(), "Dequantize op"));
             session.note("not recorded", "DEQUANTIZE".to_owned(), message);
-            return Ok(());
         }
         let called = called_subgraphs(module);
         let entries: Vec<DequantCacheEntry> =
@@ -105,15 +112,10 @@ impl Pass for AnnotateDequantCache {
     }
 }
 
-/// Whether a pass added a Dequantize.
-fn made_dequantize(module: &Module) -> bool {
-    module.journal().iter().any(|patch| {
-        patch.subgraph.is_some_and(|sg| {
-            let graph = module.subgraph(sg);
-            let mut alive = patch.added_ops().iter().filter(|op| graph.contains_op(**op));
-            alive.any(|op| graph.op(*op).kind.is(ops::DEQUANTIZE))
-        })
-    })
+/// Ops that passes added.
+fn made(module: &Module) -> IndexSet<(SubgraphId, OpId)> {
+    let patches = module.journal().iter().filter_map(|patch| Some((patch.subgraph?, patch)));
+    patches.flat_map(|(sg, patch)| patch.added_ops().iter().map(move |op| (sg, *op))).collect()
 }
 
 /// Subgraphs that an op calls, so that their inputs are arguments.

@@ -8,7 +8,7 @@ use crate::costs::PER_DEQUANTIZE;
 use bytes::Bytes;
 use tfq_ir::catalog::ops::DEQUANTIZE;
 use tfq_ir::maps::{IndexMap, IndexSet};
-use tfq_ir::{BufferId, ElementType, Module, Numbers, OpId, Patch, SubgraphId, TensorId};
+use tfq_ir::{BufferId, ElementType, Module, Numbers, OpId, Patch, Subgraph, SubgraphId, TensorId};
 use tfq_numeric::from_f16;
 use tfq_pass::{PassError, Session};
 use tfq_target::Target;
@@ -23,6 +23,8 @@ pub(super) struct Widened {
     biases: IndexMap<(SubgraphId, TensorId), Bias>,
     /// Results of every Dequantize that reads the float16 bytes of a bias.
     dequantized: IndexMap<BufferId, Vec<(SubgraphId, TensorId)>>,
+    /// Ops that look halves up in a table, and the Dequantize behind each.
+    lookups: IndexMap<(SubgraphId, TensorId), Vec<(OpId, OpId)>>,
 }
 
 /// A bias.
@@ -45,12 +47,15 @@ struct HalfWeight {
     readers: u64,
 }
 
-/// A Dequantize of a float16 constant.
+/// A Dequantize of a float16 constant, or of what an op looks up in one.
 struct HalfReader {
     sg: SubgraphId,
     op: OpId,
     stored: TensorId,
+    /// What is seen as a float32 constant: the result of the Dequantize, or the table itself.
     float: TensorId,
+    /// The op that copies halves of the table.
+    lookup: Option<OpId>,
 }
 
 impl Widened {
@@ -63,7 +68,7 @@ impl Widened {
         target: &Target,
         weights: impl Fn(SubgraphId, OpId) -> Vec<u32>,
     ) -> Option<Self> {
-        let readers = readers(module);
+        let readers = readers(module, target);
         let moved = Numbers { ops: true, tensors: true, ..Numbers::default() };
         if readers.is_empty() || module.numbered_by_metadata(moved).is_some() {
             return None;
@@ -84,6 +89,7 @@ impl Widened {
             weights: IndexMap::default(),
             biases: IndexMap::default(),
             dequantized: IndexMap::default(),
+            lookups: IndexMap::default(),
         };
         for (stored, readers) in by_buffer {
             let is_weight = alone.contains(&stored)
@@ -108,7 +114,16 @@ impl Widened {
                 let patch = patches
                     .entry(reader.sg)
                     .or_insert_with(|| Patch::new(reader.sg, "see float16 as float32"));
-                patch.erase_op(reader.op);
+                match reader.lookup {
+                    None => patch.erase_op(reader.op),
+                    Some(lookup) => {
+                        let graph = module.subgraph(reader.sg);
+                        look_up_float(graph, lookup, reader.op, patch);
+                        patch.set_type(reader.float, ElementType::Float32);
+                        let at = widened.lookups.entry((reader.sg, reader.float)).or_default();
+                        at.push((lookup, reader.op));
+                    }
+                }
                 patch.set_buffer(reader.float, buffer);
             }
             if is_weight {
@@ -158,6 +173,9 @@ impl Widened {
         patch: &mut Patch,
     ) {
         let graph = module.subgraph(sg);
+        for (lookup, dequantize) in self.lookups.get(&(sg, float)).into_iter().flatten() {
+            look_up_float(graph, *lookup, *dequantize, patch);
+        }
         let Some((op, _)) = graph.producer(float) else { return };
         patch.erase_op(op);
         let Some(stored) = graph.operand(op, 0) else { return };
@@ -236,20 +254,47 @@ impl Widened {
     }
 }
 
-/// Every Dequantize of a plain float16 constant that nobody can change.
-fn readers(module: &Module) -> Vec<HalfReader> {
+/// The op copies float32 numbers, and what a Dequantize made of its halves is its result.
+fn look_up_float(graph: &Subgraph, lookup: OpId, dequantize: OpId, patch: &mut Patch) {
+    patch.erase_op(dequantize);
+    patch.set_result(lookup, 0, graph.results(dequantize)[0]);
+    patch.erase_tensor(graph.results(lookup)[0]);
+}
+
+/// Every Dequantize of a plain float16 constant that nobody can change, or of what an op looks up in
+/// one.
+fn readers(module: &Module, target: &Target) -> Vec<HalfReader> {
     let found = module.ops_of_kind(DEQUANTIZE).filter_map(|(sg, op, _)| {
         let graph = module.subgraph(sg);
-        let (stored, float) = (graph.operand(op, 0)?, *graph.results(op).first()?);
-        let (from, to) = (graph.tensor(stored), graph.tensor(float));
+        let (halves, float) = (graph.operand(op, 0)?, *graph.results(op).first()?);
+        let (from, to) = (graph.tensor(halves), graph.tensor(float));
         let plain = from.ty == ElementType::Float16
             && to.ty == ElementType::Float32
             && from.sparsity.is_none()
             && from.shape == to.shape
-            && !to.is_variable
-            && to.is_static();
-        let reader = HalfReader { sg, op, stored, float };
-        (plain && values(module, &reader).is_some()).then_some(reader)
+            && !to.is_variable;
+        if !plain {
+            return None;
+        }
+        let reader = match graph.producer(halves) {
+            None if to.is_static() => HalfReader { sg, op, stored: halves, float, lookup: None },
+            None => return None,
+            Some((lookup, _)) => {
+                let facts = target.facts_of(graph, lookup).filter(|facts| facts.pass_through)?;
+                let table = graph.operand(lookup, *facts.weights.first()?)?;
+                let is_half = graph.tensor(table).ty == ElementType::Float16;
+                let alone = graph.is_read_once(halves) && !module.references(sg, halves).any();
+                let fits = is_half && alone && graph.results(lookup).len() == 1;
+                fits.then_some(HalfReader {
+                    sg,
+                    op,
+                    stored: table,
+                    float: table,
+                    lookup: Some(lookup),
+                })?
+            }
+        };
+        values(module, &reader).is_some().then_some(reader)
     });
     found.collect()
 }
@@ -264,7 +309,8 @@ fn values<'a>(module: &'a Module, reader: &HalfReader) -> Option<&'a [u8]> {
 
 /// Buffers that nothing but these shows or reads, in one shape.
 fn only_dequantized(module: &Module, readers: &[HalfReader]) -> IndexSet<BufferId> {
-    let known: IndexSet<(SubgraphId, OpId)> = readers.iter().map(|r| (r.sg, r.op)).collect();
+    let known: IndexSet<(SubgraphId, OpId)> =
+        readers.iter().map(|r| (r.sg, r.lookup.unwrap_or(r.op))).collect();
     let mut shapes = IndexMap::default();
     let mut alone: IndexMap<BufferId, bool> = IndexMap::default();
     for (sg, graph) in module.subgraphs() {

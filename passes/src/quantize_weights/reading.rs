@@ -9,7 +9,7 @@ use super::front::Behind;
 use super::options::{LEGACY_MIN_ELEMENTS, MinElements, WeightType};
 use std::cell::RefCell;
 use tfq_ir::maps::IndexSet;
-use tfq_ir::{Module, OpId, SubgraphId, Tensor, TensorId};
+use tfq_ir::{Module, OpId, SubgraphId, TensorId};
 use tfq_target::{ActivationRule, Granularity, KernelSpeed, Objective, Target, WeightForm};
 
 /// The last layers of small networks have small weights, and rounding what one of them reads took
@@ -66,16 +66,7 @@ impl Select<'_> {
 
     pub(super) fn is_large(&self, u: &WeightUse) -> bool {
         let tensor = self.module.subgraph(u.sg).tensor(u.tensor);
-        tensor.elements().unwrap_or(0) >= self.least_elements(tensor)
-    }
-
-    /// How many elements the constant must have. What came in float16 is half as small already.
-    pub(super) fn least_elements(&self, tensor: &Tensor) -> u64 {
-        let readers = |widened: &Widened| widened.readers(tensor.buffer);
-        match self.pass.min_elements {
-            MinElements::Auto if self.widened.and_then(readers).is_some() => LEGACY_MIN_ELEMENTS,
-            MinElements::Auto | MinElements::Number(_) => self.min_elements,
-        }
+        tensor.elements().unwrap_or(0) >= self.min_elements
     }
 
     /// How the op would read the constant in this form: without a Dequantize in front, and then

@@ -170,7 +170,7 @@ impl Select<'_> {
                         continue;
                     }
                     let tensor = graph.tensor(u.tensor);
-                    let (n, min) = (tensor.elements().unwrap_or(0), self.least_elements(tensor));
+                    let (n, min) = (tensor.elements().unwrap_or(0), self.min_elements);
                     let message = format!("{}, min-elements is {min}", counted(n, "element"));
                     self.leave(session, &[u], "too small", message, Vec::new());
                 }
