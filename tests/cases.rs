@@ -96,7 +96,7 @@ fn the_number_of_a_tensor_is_no_link_to_it() {
 
 #[test]
 fn ops_of_one_kind_keep_their_versions() {
-    let module = lifted(&made("two_versions.tfg", &[]));
+    let module = lifted(&made("two_versions.tfg", &["--passes=eliminate-dead-buffers"]));
     let name = || "FULLY_CONNECTED".to_owned();
     assert_eq!(ops(&module), [(name(), 9), (name(), 14)]);
 }

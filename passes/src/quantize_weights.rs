@@ -1,4 +1,5 @@
 mod afford;
+mod came;
 mod candidate;
 mod constants;
 mod encode;
@@ -75,10 +76,14 @@ declare_pass! {
     /// instead: filter banks, convolutions along a signal, first dense layers of few inputs (of
     /// any number with `prefer=size`), and depthwise convolutions that XNNPACK takes. So do ops
     /// with weights of fewer than 1024 elements, where `min-elements=auto` lets these be quantised
-    /// and `prefer` is not `size`: small models end with such a layer. They stay hybrid with `exact-activations=off`, where metadata forbids new ops, and where the target
-    /// has no Dequantize for the scales. With `prefer=balanced`, the default of most targets, ops
+    /// and `prefer` is not `size`: small models end with such a layer. They stay hybrid with `exact-activations=off`,
+    /// where metadata forbids new ops, and where the target has no Dequantize for the scales. With `prefer=balanced`, the default of most targets, ops
     /// with a slow hybrid kernel get a Dequantize too: those first that compute most for the
     /// bytes it takes, as long as all of these together take at most 1.5 % of the file, or 2 kB.
+    ///
+    /// Weights that came as symmetric int8, from this tool or another, keep their values; how each op
+    /// reads them is decided anew by the same rules: without the Dequantize that it came with, or
+    /// behind one that it came without.
     ///
     /// ## When it is safe
     /// Results change by the rounding of the weights and, in hybrid ops, of the activations. The
@@ -148,6 +153,10 @@ declare_pass! {
 
 impl Pass for QuantizeWeights {
     fn run(&self, session: &mut Session<'_>) -> Result<(), PassError> {
+        let (reread, planned) = match self.compat {
+            Compat::None => came::reread(self, session)?,
+            Compat::Toco => Default::default(),
+        };
         let widened = match self.compat {
             Compat::None => self.widened(session),
             Compat::Toco => None,
@@ -160,7 +169,11 @@ impl Pass for QuantizeWeights {
         let mut plan = session
             .resource::<WantsPlan>()
             .map(|_| Select::new(self, session, widened.as_ref()).plan_of_all(&selection));
-        let Selection { groups, verdicts, .. } = selection;
+        if let Some(plan) = &mut plan {
+            plan.reread = planned;
+        }
+        let Selection { groups, mut verdicts, .. } = selection;
+        verdicts.extend(reread);
         for (cause, name) in
             [(Cause::Speed, "dequantized-for-speed"), (Cause::Exact, "dequantized-to-be-exact")]
         {

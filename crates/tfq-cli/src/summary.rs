@@ -119,6 +119,10 @@ impl Summary<'_> {
             };
             writeln!(out, "  {constants} stored as float32 again{why}")?;
         }
+        if count("weights-reread") > 0 {
+            let weights = counted(count("weights-reread") as usize, "weight");
+            writeln!(out, "  {weights} came as int8, and ops read them in another way now")?;
+        }
         if count("dequantize-inserted") > 0 {
             write!(out, "  {} Dequantize inserted", count("dequantize-inserted"))?;
             match count("dequantize-cache-bytes") {

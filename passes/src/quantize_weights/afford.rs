@@ -6,13 +6,43 @@ use super::form::WeightUse;
 use super::reading::Select;
 use crate::costs::PER_DEQUANTIZE;
 use tfq_ir::maps::{IndexMap, IndexSet};
-use tfq_ir::{BufferId, ElementType, OpId, SubgraphId};
+use tfq_ir::{BufferId, ElementType, Module, OpId, SubgraphId};
 use tfq_target::Objective;
 
 /// The part of the smallest file, in thousandths, by which it may be larger for the sake of speed.
 const PER_MILLE: u64 = 15;
 /// So many bytes may be in any case.
 const ALWAYS: u64 = 2 << 10;
+
+/// An op that is slower when it reads codes.
+pub(super) struct SlowUse {
+    /// Multiplications at one run.
+    work: u64,
+    /// Bytes that a Dequantize takes.
+    cost: u64,
+    op: (SubgraphId, OpId),
+}
+
+/// Those that save most work for a byte, as many as a file may grow for that would take so many
+/// bytes without.
+pub(super) fn within(mut slow: Vec<SlowUse>, smallest: u64) -> Fast {
+    let mut budget = (smallest * PER_MILLE / 1000).max(ALWAYS);
+    slow.sort_by_key(|slow| std::cmp::Reverse(slow.work / slow.cost));
+    let (mut ops, mut bytes) = (IndexSet::default(), 0);
+    for SlowUse { cost, op, .. } in slow {
+        if let Some(left) = budget.checked_sub(cost) {
+            budget = left;
+            bytes += cost;
+            ops.insert(op);
+        }
+    }
+    Fast::Some { ops, bytes }
+}
+
+/// What the constants of a model take.
+pub(super) fn constant_bytes(module: &Module) -> u64 {
+    module.constants().iter().filter_map(|(_, bytes)| Some(bytes?.len() as u64)).sum()
+}
 
 impl Select<'_> {
     /// Which ops get a Dequantize for speed.
@@ -39,29 +69,23 @@ impl Select<'_> {
         uses: &IndexMap<BufferId, Vec<WeightUse>>,
         shown: &TensorsByBuffer,
     ) -> Fast {
-        let mut slow: Vec<(u64, u64, (SubgraphId, OpId))> = Vec::new();
+        let mut slow = Vec::new();
         for (buffer, uses) in uses {
             let candidates = self.candidates(uses);
             for u in uses {
                 if self.would_be_slow(u, &candidates) {
-                    let label = self.module.subgraph(u.sg).tensor(u.tensor).label().len() as u64;
-                    let copies = shown.get(buffer).map_or(1, Vec::len) as u64;
-                    let cost = (PER_DEQUANTIZE + 2 * label) * copies;
-                    slow.push((self.work(u), cost, (u.sg, u.op)));
+                    slow.push(self.slow_use(u, shown.get(buffer).map_or(1, Vec::len) as u64));
                 }
             }
         }
-        let mut budget = (self.smallest(uses, shown) * PER_MILLE / 1000).max(ALWAYS);
-        slow.sort_by_key(|(work, cost, _)| std::cmp::Reverse(work / cost));
-        let (mut ops, mut bytes) = (IndexSet::default(), 0);
-        for (_, cost, op) in slow {
-            if let Some(left) = budget.checked_sub(cost) {
-                budget = left;
-                bytes += cost;
-                ops.insert(op);
-            }
-        }
-        Fast::Some { ops, bytes }
+        within(slow, self.smallest(uses, shown))
+    }
+
+    /// What a Dequantize in front of the op saves and costs, where so many tensors show the constant.
+    pub(super) fn slow_use(&self, u: &WeightUse, copies: u64) -> SlowUse {
+        let label = self.module.subgraph(u.sg).tensor(u.tensor).label().len() as u64;
+        let cost = (PER_DEQUANTIZE + 2 * label) * copies;
+        SlowUse { work: self.work(u), cost, op: (u.sg, u.op) }
     }
 
     /// About how many bytes the constants take once all that can be is int8.

@@ -182,7 +182,7 @@ impl Select<'_> {
 
     /// How much longer the op takes when it reads the codes, if it does and computes anything: what
     /// a lookup would gain is not worth the memory of a table in float32.
-    fn slowness(
+    pub(super) fn slowness(
         &self,
         u: &WeightUse,
         form: &WeightForm,

@@ -17,7 +17,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use tfq_ir::catalog::ops;
 use tfq_ir::maps::{IndexMap, IndexSet};
-use tfq_ir::{BufferId, ElementType, OpId, OpKind, SubgraphId, TensorId, counted};
+use tfq_ir::{BufferId, ElementType, Module, OpId, OpKind, SubgraphId, TensorId, counted};
 use tfq_numeric::{NonFinite, ScaleRule};
 use tfq_pass::Session;
 
@@ -66,8 +66,18 @@ impl<'a> Select<'a> {
         session: &'a Session<'_>,
         widened: Option<&'a Widened>,
     ) -> Self {
-        let target = session.target();
         let module = widened.map_or(session.model(), |widened| &widened.module);
+        Self::of(pass, session, module, widened)
+    }
+
+    /// For a model that may be another one than the session's.
+    pub(super) fn of(
+        pass: &'a QuantizeWeights,
+        session: &'a Session<'_>,
+        module: &'a Module,
+        widened: Option<&'a Widened>,
+    ) -> Self {
+        let target = session.target();
         Self {
             pass,
             module,

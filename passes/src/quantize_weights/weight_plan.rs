@@ -24,6 +24,10 @@ pub struct WeightPlan {
     /// In the order in which ops read them.
     #[serde(default)]
     pub constants: Vec<PlannedConstant>,
+    /// Ops that read a weight which came as int8 otherwise than they did, by the numbers that they
+    /// came with; those of the constants are about the model after that.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reread: Vec<PlannedReader>,
 }
 
 /// Ask for the [`WeightPlan`] with this among the [resources](tfq_pass::RunOptions::resources).
@@ -140,7 +144,14 @@ pub struct Alternative {
 impl WeightPlan {
     pub(super) fn new(target: &str, prefer: &str, compat: &str) -> Self {
         let [target, prefer, compat] = [target, prefer, compat].map(str::to_owned);
-        Self { tfq_plan: VERSION, target, prefer, compat, constants: Vec::new() }
+        Self {
+            tfq_plan: VERSION,
+            target,
+            prefer,
+            compat,
+            constants: Vec::new(),
+            reread: Vec::new(),
+        }
     }
 
     /// Why the plan cannot be followed, if its form is of another version.

@@ -4,7 +4,7 @@ use crate::facts::activation_test::ActivationTest;
 use crate::facts::rows::{Activations, Objective};
 use crate::query::question::WeightOperand;
 use crate::target::Target;
-use tfq_ir::{OpKind, Tensor};
+use tfq_ir::{ElementType, OpKind, Tensor};
 
 /// Why an op had better not round its activations to 8 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub struct ActivationRule<'t> {
 }
 
 impl Target {
-    /// The rule by which an op that could read this float32 weight as codes had better have a
+    /// The rule by which an op that could read this weight, float32 or int8, as codes had better have a
     /// Dequantize before it, so that its activations are not rounded; `None` where rounding does
     /// no harm as a rule, or the op rounds none. `is_first` says whether no op with weights lies
     /// between the inputs of the model and this one; it is asked last.
@@ -36,9 +36,10 @@ impl Target {
         let id = graph.operand(op, slot).filter(|_| rounds && facts.weights.contains(&slot))?;
         let (tensor, bytes) = (graph.tensor(id), module.constant(sg, id)?);
         let holds = |test: &ActivationTest| match *test {
-            ActivationTest::NeverNegative => floats(bytes).all(|value| value >= 0.0),
+            ActivationTest::NeverNegative => numbers(tensor, bytes).all(|value| value >= 0.0),
             ActivationTest::HalfZero => {
-                2 * floats(bytes).filter(|value| *value == 0.0).count() >= bytes.len() / 4
+                let zeros = numbers(tensor, bytes).filter(|value| *value == 0.0).count() as u64;
+                tensor.elements().is_some_and(|elements| 2 * zeros >= elements)
             }
             ActivationTest::AlongTime(least) => is_along_time(tensor, least),
             ActivationTest::OneChannel => tensor.shape.last() == Some(&1),
@@ -58,8 +59,14 @@ impl Target {
     }
 }
 
-fn floats(bytes: &[u8]) -> impl Iterator<Item = f32> {
-    bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes))
+/// Float32 numbers, or int8 ones in place of those that they stand for, of the same signs.
+fn numbers(tensor: &Tensor, bytes: &[u8]) -> impl Iterator<Item = f32> {
+    let (floats, codes) = match tensor.ty {
+        ElementType::Int8 => (&[][..], bytes),
+        _ => (bytes.as_chunks().0, &[][..]),
+    };
+    let floats = floats.iter().map(|bytes| f32::from_le_bytes(*bytes));
+    floats.chain(codes.iter().map(|code| f32::from(*code as i8)))
 }
 
 /// Filters are OHWI.
