@@ -67,7 +67,7 @@ declare_pass! {
     /// Each weight gets the best form that the target runs: one that a kernel reads, one that a
     /// Dequantize reads, or float32. Scales per channel give way to one scale where they would
     /// cost more bytes than they save, or ask for a newer runtime; unless one scale would leave
-    /// little of many channels: then it is float16, or float32. So is a first dense layer with
+    /// little of many channels, or rows of a table: then it is float16, or float32. So is a first dense layer with
     /// the scaling of raw inputs folded into it: where rounding takes over half of a column, and
     /// more than one column in 20 is such.
     ///

@@ -107,10 +107,15 @@ impl Select<'_> {
         uses: &[WeightUse],
         tensors: &[(SubgraphId, TensorId)],
     ) -> Option<String> {
-        let axes = uses
-            .iter()
-            .filter_map(|u| self.target.channel_axis(self.module.subgraph(u.sg), u.op, u.slot));
-        let mut axes: Vec<usize> = axes.collect();
+        let channels = |u: &WeightUse| {
+            let graph = self.module.subgraph(u.sg);
+            let axis = self.target.channel_axis(graph, u.op, u.slot);
+            // What is looked up are rows of a table.
+            let facts = self.target.facts_of(graph, u.op);
+            let looks_up = facts.is_some_and(|facts| facts.pass_through);
+            axis.map(|axis| (axis, "channel")).or(looks_up.then_some((0, "row")))
+        };
+        let mut axes: Vec<(usize, &str)> = uses.iter().filter_map(channels).collect();
         axes.dedup();
         let (sg, id) = tensors[0];
         let shape: Vec<usize> = {
@@ -122,7 +127,8 @@ impl Select<'_> {
         let values = F32View::new(bytes)?;
         let largest = values.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
         let scale = f64::from(largest) / 127.0;
-        axes.into_iter().find_map(|axis| {
+        let there = axes.into_iter().filter(|(axis, _)| *axis < shape.len());
+        { there }.find_map(|(axis, what)| {
             let (channels, of_each) = (shape[axis], elements / shape[axis].max(1));
             let sizes = channel_sizes(&values, &shape, axis);
             let small = sizes.iter().filter(|rms| **rms < LEAST_RMS * scale).count();
@@ -130,15 +136,15 @@ impl Select<'_> {
                 return Some(format!(
                     "one scale would leave little of {} of its {}, which are much smaller than the largest",
                     grouped(small as u64),
-                    counted(channels, "channel")
+                    counted(channels, what)
                 ));
             }
             let kept = sizes.iter().map(|rms| 20.0 * (rms * 12.0_f64.sqrt() / scale).log10());
             let mean = kept.sum::<f64>() / sizes.len().max(1) as f64;
-            (of_each <= FEW_NUMBERS && mean < LEAST_MEAN_DB).then(|| {
+            (what == "channel" && of_each <= FEW_NUMBERS && mean < LEAST_MEAN_DB).then(|| {
                 format!(
                     "one scale would leave {mean:.1} dB of each of its {} on average, since they are of different size",
-                    counted(channels, "channel")
+                    counted(channels, what)
                 )
             })
         })
