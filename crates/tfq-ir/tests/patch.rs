@@ -357,6 +357,30 @@ fn references_follow_every_patch() {
 }
 
 #[test]
+fn references_by_signatures_follow_subgraphs_that_get_other_numbers() {
+    let (module, _) = chain();
+    let graph = |number| {
+        let mut builder = SubgraphBuilder::numbered(SubgraphId(number), None);
+        let [x, y] = ["x", "y"].map(|name| builder.tensor(float(name)));
+        builder.op(relu(), &[Some(x)], &[y]);
+        (builder.finish(vec![x], vec![y]), x, y)
+    };
+    let ((unreached, ..), (named, x, y)) = (graph(1), graph(2));
+    let mut module = module.rebuilt(|parts| {
+        parts.subgraphs.extend([unreached, named]);
+        parts.signatures = vec![Signature { subgraph: 2, ..signature(&[x], &[y]) }];
+    });
+    let named = |module: &Module| -> Vec<u32> {
+        let all = |sg| module.all_references(SubgraphId(sg));
+        let subgraphs = 0..module.subgraphs().len() as u32;
+        subgraphs.filter(|sg| all(*sg).values().any(|found| found.signature_output)).collect()
+    };
+    assert_eq!(named(&module), [2]);
+    assert_eq!(module.prune_subgraphs(), 1);
+    assert_eq!(named(&module), [1]);
+}
+
+#[test]
 fn erasing_a_tensor_that_a_signature_names() {
     let (mut module, c) = chain();
     // Signatures may name tensors that are no inputs and outputs of the subgraph.

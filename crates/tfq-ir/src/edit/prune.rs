@@ -2,6 +2,7 @@
 
 use super::log::{AddedAndDropped, Applied};
 use crate::model::module::to_change;
+use crate::model::signature::SignaturePorts;
 use crate::words::counted;
 use crate::{BufferId, Module, Numbers, Op, OpId, SubgraphId, TensorId};
 use std::sync::Arc;
@@ -159,6 +160,7 @@ impl Module {
                 signature.subgraph = new as u32;
             }
         }
+        self.signature_ports = SignaturePorts::default();
         let more = AddedAndDropped { subgraphs_erased: dropped, ..AddedAndDropped::default() };
         Some(self.pruned(&counted(dropped, "subgraph"), more))
     }

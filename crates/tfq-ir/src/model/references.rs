@@ -119,6 +119,7 @@ impl Module {
     }
 
     fn signatures_of(&self, sg: SubgraphId) -> impl Iterator<Item = &Signature> {
-        self.signatures.iter().filter(move |signature| signature.subgraph == sg.0)
+        let places = self.signature_ports.of(&self.signatures).signatures_of(sg);
+        places.iter().map(|place| &self.signatures[*place as usize])
     }
 }

@@ -2,7 +2,7 @@
 
 use super::places::Places;
 use crate::maps::{HashMap, HashSet};
-use crate::{TensorId, TensorLink};
+use crate::{SubgraphId, TensorId, TensorLink};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
@@ -18,7 +18,7 @@ pub struct Signature {
     pub deprecated_tag: Option<Arc<str>>,
 }
 
-/// What signatures take and return, found when somebody asks first. It is no part of the model,
+/// What signatures are of, take and return, found when somebody asks first. It is no part of the model,
 /// and so not shown; who changes signatures replaces it.
 #[derive(Clone, Default)]
 pub(crate) struct SignaturePorts(OnceLock<Arc<PortPlaces>>);
@@ -28,6 +28,8 @@ pub(super) struct PortPlaces {
     pub(super) inputs: HashSet<TensorId>,
     /// By signature and place.
     pub(super) outputs: Places<(u32, u32)>,
+    /// The places of the signatures of each subgraph.
+    of: HashMap<u32, Vec<u32>>,
 }
 
 impl PortPlaces {
@@ -35,6 +37,7 @@ impl PortPlaces {
         let inputs = signatures.iter().flat_map(|signature| tensors(&signature.inputs));
         let mut ports = Self { inputs: inputs.collect(), ..Self::default() };
         for (n, signature) in (0..).zip(signatures) {
+            ports.of.entry(signature.subgraph).or_default().push(n);
             for (place, (_, link)) in (0..).zip(&signature.outputs) {
                 if let Some(id) = link.tensor() {
                     ports.outputs.add(id, (n, place));
@@ -42,6 +45,11 @@ impl PortPlaces {
             }
         }
         ports
+    }
+
+    /// The places of the signatures of a subgraph, in order.
+    pub(super) fn signatures_of(&self, sg: SubgraphId) -> &[u32] {
+        self.of.get(&sg.0).map_or(&[], |places| places)
     }
 }
 
