@@ -9,6 +9,7 @@ mod log;
 mod parts;
 mod patch;
 mod prune;
+mod pruned;
 mod records;
 mod refused;
 mod replay;
@@ -18,6 +19,7 @@ pub(crate) use log::Log;
 pub use log::{Applied, LoggedEdit};
 pub use parts::PatchParts;
 pub use patch::{BufferRef, InsertionPoint, OpChange, OpRef, Patch, TensorChange, TensorRef};
+pub(crate) use pruned::Pruned;
 pub use refused::{Reason, Rejected};
 pub use summary::EditSummary;
 

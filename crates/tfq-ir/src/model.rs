@@ -1,6 +1,7 @@
 //! A model: subgraphs, the constants they share, and what its file says besides.
 
 pub(crate) mod attributes;
+pub(crate) mod buffer_uses;
 mod calls;
 mod constant;
 mod element;

@@ -69,6 +69,39 @@ fn nothing_is_dropped_and_nothing_journalled_when_all_is_used() {
     assert_eq!(module.prune_buffers(), (0, 0));
     assert_eq!((module.prune_op_codes(), module.prune_subgraphs()), (0, 0));
     assert!(module.journal().is_empty());
+    // What comes after may leave something unused.
+    module.prune_buffers();
+    module.apply(Edit::Description(text("of the model"))).unwrap();
+    assert_eq!(module.prune_buffers(), (0, 0));
+    module.add_constant(bytes(3));
+    assert_eq!((module.prune_buffers(), module.prune_buffers()), ((1, 3), (0, 0)));
+}
+
+#[test]
+fn what_only_dropped_subgraphs_had_is_dropped_after_them() {
+    let (call, _) = graph_of_ops((0, vec![op(ops::ADD)]));
+    let mut other = SubgraphBuilder::numbered(SubgraphId(1), None);
+    let w = other.tensor(constant("w", 1));
+    other.op(Op { code: Some(1), ..relu() }, &[Some(w)], &[]);
+    let module = Module::new(vec![call, other.finish(vec![], vec![])], pool(2));
+    let codes = [ops::ADD, ops::RELU].map(|code| OpCode::for_kind(&OpKind::Builtin(code), 1));
+    let mut module = module.rebuilt(|parts| parts.op_codes = codes.to_vec());
+    let ports = Signature {
+        key: text("s"),
+        inputs: Vec::new(),
+        outputs: Vec::new(),
+        subgraph: 1,
+        deprecated_tag: None,
+    };
+    module.apply(Edit::Signatures(vec![ports])).unwrap();
+    let prune = |module: &mut Module| {
+        let (buffers, codes) = (module.prune_buffers().0, module.prune_op_codes());
+        (buffers, codes, module.prune_subgraphs())
+    };
+    assert_eq!([prune(&mut module), prune(&mut module)], [(0, 1, 0), (0, 0, 0)]);
+    module.apply(Edit::Signatures(Vec::new())).unwrap();
+    assert_eq!(prune(&mut module), (0, 0, 1));
+    assert_eq!(prune(&mut module), (1, 1, 0));
 }
 
 #[test]
@@ -221,6 +254,62 @@ fn metadata_of_the_old_list_keeps_its_bytes_too() {
     module.apply(Edit::Metadata("m".into(), Some(bytes(3)))).unwrap();
     assert_eq!(module.metadata_bytes("m"), Some(&bytes(3)));
     assert_eq!(module.constants().get(BufferId(1)).cloned(), old);
+}
+
+#[test]
+fn uses_of_buffers_are_counted_as_they_change() {
+    let graphs = vec![graph_of_constants(0, &[6, 0, 2, 6, 7]), graph_of_constants(1, &[3, 6])];
+    let pool = ConstantPool::new((0..10).map(|n| (n > 0).then(|| bytes(8))).collect());
+    let mut module = Module::new(graphs, pool);
+    module = module.rebuilt(|parts| {
+        parts.metadata = vec![Metadata { name: text("m"), buffer: BufferId(4) }];
+        parts.metadata_buffer = vec![5, -1, 99, 4];
+        let signed = |subgraph| Signature {
+            key: text("s"),
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+            subgraph,
+            deprecated_tag: None,
+        };
+        parts.signatures = vec![signed(1)];
+    });
+    let check = |module: &Module| {
+        let listed = |id: u32| module.metadata_buffer().iter().filter(|n| **n == id as i32).count();
+        for id in 0..100 {
+            let of =
+                |(_, graph): (_, &Subgraph)| buffers_of(graph).iter().filter(|n| **n == id).count();
+            let named = module.metadata().iter().filter(|entry| entry.buffer.0 == id).count();
+            assert_eq!(module.metadata_uses(BufferId(id)), named + listed(id), "{id}");
+            let uses = module.subgraphs().map(of).sum::<usize>() + named + listed(id);
+            assert_eq!(module.buffer_uses(BufferId(id)), uses, "{id}");
+        }
+    };
+    check(&module);
+    let before = module.clone();
+    let [first, second, third] = [0, 1, 2].map(|n| main(&module).tensors().nth(n).unwrap());
+    apply(&mut module, |patch| {
+        let new = patch.add_constant(bytes(8));
+        let added = patch.add_tensor(constant("added", 8));
+        patch.set_buffer(first, BufferId(9));
+        patch.set_buffer(second, new);
+        // The last one counts.
+        patch.set_buffer(second, BufferId(2));
+        patch.set_buffer(added, new);
+        patch.erase_tensor(third);
+    });
+    check(&module);
+    module.apply(Edit::MetadataBuffers(vec![1, 1, 2])).unwrap();
+    check(&module);
+    module.apply(Edit::Metadata("m".into(), Some(bytes(3)))).unwrap();
+    check(&module);
+    let released = module.apply(Edit::Release((0..10).map(BufferId).collect())).unwrap();
+    assert_eq!(released.released(), [5, 8].map(BufferId));
+    assert!(module.prune_buffers().0 > 0);
+    check(&module);
+    module.apply(Edit::Signatures(Vec::new())).unwrap();
+    assert_eq!(module.prune_subgraphs(), 1);
+    check(&module);
+    check(&before);
 }
 
 fn with_metadata(mut module: Module, name: &str) -> Module {

@@ -4,6 +4,7 @@ use super::Edit;
 use super::check;
 use super::log::{AddedAndDropped, Applied};
 use super::patch::{BufferRef, InsertionPoint, OpChange, OpRef, Patch, TensorChange, TensorRef};
+use super::pruned::Pruned;
 use super::refused::{Reason, Rejected};
 use crate::dequant_cache::not_dequant_cache;
 use crate::few::{FewMap, once};
@@ -29,6 +30,9 @@ impl Module {
         let Some(mut applied) = self.perform(&edit).map_err(refuse)? else {
             return Ok(Arc::default());
         };
+        if !edit.keeps_references() {
+            self.pruned = Pruned::default();
+        }
         if applied.origin.is_none() && self.log.pass.is_some() {
             applied = applied.by(self.log.origin(&Cow::Borrowed("")));
         }
@@ -78,6 +82,7 @@ impl Module {
                 quiet_with(AddedAndDropped { released, ..AddedAndDropped::default() })
             }
             Edit::MetadataBuffers(list) => {
+                self.buffer_uses.forget_list();
                 self.metadata_buffer.clone_from(list);
                 quiet
             }
@@ -129,9 +134,24 @@ impl Module {
                 self.records.insert(key.clone(), record.clone());
                 quiet
             }
-            Edit::PruneBuffers => Ok(self.drop_buffers()),
-            Edit::PruneOpCodes => Ok(self.drop_op_codes()),
-            Edit::PruneSubgraphs => Ok(self.drop_subgraphs()),
+            Edit::PruneBuffers if self.pruned.buffers => Ok(None),
+            Edit::PruneBuffers => {
+                let dropped = self.drop_buffers();
+                self.pruned.buffers = dropped.is_none();
+                Ok(dropped)
+            }
+            Edit::PruneOpCodes if self.pruned.op_codes => Ok(None),
+            Edit::PruneOpCodes => {
+                let dropped = self.drop_op_codes();
+                self.pruned.op_codes = dropped.is_none();
+                Ok(dropped)
+            }
+            Edit::PruneSubgraphs if self.pruned.subgraphs => Ok(None),
+            Edit::PruneSubgraphs => {
+                let dropped = self.drop_subgraphs();
+                self.pruned.subgraphs = dropped.is_none();
+                Ok(dropped)
+            }
         }
     }
 
@@ -139,8 +159,8 @@ impl Module {
         if ids.is_empty() {
             return None;
         }
-        let used = self.used_buffers();
-        let unused = |id: &&BufferId| !used[id.0 as usize];
+        // Buffer 0 is in use, whoever refers to it.
+        let unused = |id: &&BufferId| **id != BufferId::NONE && self.buffer_uses(**id) == 0;
         let released: Vec<BufferId> = ids.iter().filter(unused).copied().collect();
         if released.is_empty() {
             return None;
@@ -215,8 +235,10 @@ impl Module {
 fn commit(module: &mut Module, patch: &Patch) -> Applied {
     let constants = add_constants(module, patch);
     let mut last_set = std::mem::take(&mut module.log.last_set);
+    let mut uses = std::mem::take(&mut module.buffer_uses);
     let graph = module.subgraph_mut(patch.subgraph);
     let tensors = add_tensors(graph, patch);
+    uses.add(patch.tensors.iter().map(|tensor| tensor.buffer));
     let ops = add_ops(graph, patch);
     let place = |tensor: TensorRef| match tensor {
         TensorRef::Old(tensor) => tensor,
@@ -246,8 +268,14 @@ fn commit(module: &mut Module, patch: &Patch) -> Applied {
             touched.extend(graph.producer(id).map(|(op, _)| op));
         }
         match change {
-            TensorChange::Buffer(BufferRef::New(n)) => {
-                graph.tensor_mut(id).buffer = BufferId(constants.start + n);
+            TensorChange::Buffer(buffer) => {
+                let new = match buffer {
+                    BufferRef::Old(buffer) => *buffer,
+                    BufferRef::New(n) => BufferId(constants.start + n),
+                };
+                let old = std::mem::replace(&mut graph.tensor_mut(id).buffer, new);
+                uses.drop([old]);
+                uses.add([new]);
             }
             Quantization(q) => {
                 let mut q = q.clone();
@@ -296,10 +324,13 @@ fn commit(module: &mut Module, patch: &Patch) -> Applied {
             graph.set_outputs(outputs.iter().map(|tensor| place(*tensor)));
         }
         erased.iter().for_each(|op| graph.remove_op(*op));
-        patch.wiring.erased_tensors.iter().for_each(|tensor| graph.remove_tensor(*tensor));
+        let gone = &patch.wiring.erased_tensors;
+        uses.drop(gone.iter().map(|tensor| graph.tensor(*tensor).buffer));
+        gone.iter().for_each(|tensor| graph.remove_tensor(*tensor));
         module.signature_ports.replace_outputs(&mut module.signatures, &moves);
     }
 
+    module.buffer_uses = uses;
     module.log.last_set = last_set;
     let stays = |tensor: &TensorId| !patch.wiring.erased_tensors.contains(tensor);
     Applied {

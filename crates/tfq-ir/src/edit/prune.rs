@@ -1,11 +1,22 @@
 //! Removing what nothing refers to.
 
 use super::log::{AddedAndDropped, Applied};
+use crate::model::buffer_uses::BufferUses;
 use crate::model::module::to_change;
 use crate::model::signature::SignaturePorts;
 use crate::words::counted;
-use crate::{BufferId, Module, Numbers, Op, OpId, SubgraphId, TensorId};
+use crate::{BufferId, Edit, Module, Numbers, Op, OpId, SubgraphId, TensorId};
 use std::sync::Arc;
+
+impl Edit {
+    /// Whether it leaves what refers to buffers, operator codes and subgraphs as it is.
+    pub(super) fn keeps_references(&self) -> bool {
+        matches!(
+            self,
+            Self::Versions(..) | Self::Description(_) | Self::Trailer(_) | Self::External(..)
+        )
+    }
+}
 
 /// These are changes of the module's own lists, and renumber what they must.
 impl Module {
@@ -24,7 +35,7 @@ impl Module {
         self.used_op_codes().iter().filter(|used| !**used).count()
     }
 
-    pub(super) fn used_buffers(&self) -> Vec<bool> {
+    fn used_buffers(&self) -> Vec<bool> {
         let mut used = vec![false; self.constants.len()];
         let mut mark = |id: u32| {
             if let Some(used) = used.get_mut(id as usize) {
@@ -77,6 +88,7 @@ impl Module {
                 }
             }
         }
+        self.buffer_uses = BufferUses::default();
         self.metadata.renumber(|old| place(old).unwrap_or(old));
         for id in &mut self.metadata_buffer {
             if let Some(new) = u32::try_from(*id).ok().and_then(|id| place(BufferId(id))) {
@@ -161,6 +173,7 @@ impl Module {
             }
         }
         self.signature_ports = SignaturePorts::default();
+        self.buffer_uses = BufferUses::default();
         let more = AddedAndDropped { subgraphs_erased: dropped, ..AddedAndDropped::default() };
         Some(self.pruned(&counted(dropped, "subgraph"), more))
     }

@@ -1,9 +1,10 @@
 //! The whole model.
 
+use super::buffer_uses::BufferUses;
 use super::metadata::MetadataList;
 use super::numbering::{Numbering, Numbers, numbering};
 use super::signature::SignaturePorts;
-use crate::edit::Log;
+use crate::edit::{Log, Pruned};
 use crate::maps::IndexMap;
 use crate::{
     BufferId, ConstantPool, ExternalBuffer, Metadata, Op, OpCode, OpId, Record, RecordEntry,
@@ -23,6 +24,7 @@ pub struct Module {
     pub(crate) signature_ports: SignaturePorts,
     pub(crate) metadata: MetadataList,
     pub(crate) metadata_buffer: Vec<i32>,
+    pub(crate) buffer_uses: BufferUses,
     pub(crate) external_buffer_groups: Vec<Option<Arc<str>>>,
     pub(crate) external_buffers: Vec<ExternalBuffer>,
     pub(crate) op_codes: Vec<OpCode>,
@@ -33,6 +35,7 @@ pub struct Module {
     /// Behind `Arc`, like all that a snapshot shares until it changes.
     pub(crate) subgraphs: Vec<Arc<Subgraph>>,
     pub(crate) constants: Arc<ConstantPool>,
+    pub(crate) pruned: Pruned,
     pub(crate) log: Log,
 }
 
@@ -236,18 +239,14 @@ impl Module {
         if odd { None } else { self.constants.constant(buffer) }
     }
 
-    /// How many tensors and metadata entries refer to a buffer. It looks at every tensor.
+    /// How many tensors and metadata entries refer to a buffer.
     pub fn buffer_uses(&self, id: BufferId) -> usize {
-        let tensors = |graph: &Arc<Subgraph>| {
-            graph.tensors().filter(|tensor| graph.tensor(*tensor).buffer == id).count()
-        };
-        self.metadata_uses(id) + self.subgraphs.iter().map(tensors).sum::<usize>()
+        self.metadata_uses(id) + self.buffer_uses.tensors(&self.subgraphs, id)
     }
 
     /// How many metadata entries refer to a buffer, both lists of these counted.
     pub fn metadata_uses(&self, id: BufferId) -> usize {
-        self.metadata.uses(id)
-            + self.metadata_buffer.iter().filter(|n| u32::try_from(**n) == Ok(id.0)).count()
+        self.metadata.uses(id) + self.buffer_uses.listed(&self.metadata_buffer, id)
     }
 
     /// The metadata entry of this name.
