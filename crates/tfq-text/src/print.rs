@@ -17,7 +17,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
 use tfq_ir::quote_into;
 use tfq_ir::{
-    Attr, CacheReason, DEQUANT_CACHE_METADATA, Module, OpId, OpKind, Recorded, SubgraphId,
+    Attr, CacheReason, DEQUANT_CACHE_METADATA, Module, OpCode, OpId, OpKind, Recorded, SubgraphId,
     TensorId, TensorLink, catalog,
 };
 
@@ -67,6 +67,16 @@ fn distinct(
     }
 }
 
+fn nth_of_their_kind(codes: &[OpCode]) -> Vec<usize> {
+    let mut counts: HashMap<OpKind, usize> = HashMap::new();
+    let nth = codes.iter().map(|code| {
+        let count = counts.entry(code.kind()).or_default();
+        *count += 1;
+        *count - 1
+    });
+    nth.collect()
+}
+
 impl<'m> Printer<'m> {
     fn new(
         module: &'m Module,
@@ -90,6 +100,7 @@ impl<'m> Printer<'m> {
             subgraphs: names::of_subgraphs(module),
             names: names.map(|(id, graph)| wanted(id).then(|| Names::new(module, graph))).collect(),
             hashes,
+            nth_codes: nth_of_their_kind(module.op_codes()),
             digits,
             shown: HashMap::new(),
             collided: false,

@@ -148,11 +148,9 @@ impl Printer<'_> {
 
     /// Which of the operator codes of its kind an op has, where it is not the first.
     pub(super) fn nth_code(&self, op: &Op) -> Option<usize> {
-        let codes = &self.module.op_codes();
         let own = op.code? as usize;
-        codes.get(own).filter(|code| code.kind() == op.kind)?;
-        let nth = codes[..own].iter().filter(|code| code.kind() == op.kind).count();
-        (nth > 0).then_some(nth)
+        self.module.op_codes().get(own).filter(|code| code.kind() == op.kind)?;
+        Some(self.nth_codes[own]).filter(|nth| *nth > 0)
     }
 
     pub(super) fn attributes(&mut self, attrs: &Attributes, named: bool) {

@@ -26,6 +26,8 @@ pub(super) struct Printer<'m> {
     pub(super) names: Vec<Option<Names>>,
     /// Hashes of constants by place; many tensors may share one.
     pub(super) hashes: HashMap<(usize, usize), Hash>,
+    /// How many operator codes of its kind are before each.
+    pub(super) nth_codes: Vec<usize>,
     pub(super) digits: usize,
     /// What the digits that are shown stand for.
     pub(super) shown: HashMap<String, Hash>,
