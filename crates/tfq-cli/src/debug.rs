@@ -3,7 +3,6 @@
 use super::diagnostics::{self, Failure, named};
 use super::list;
 use super::outputs::{self, Inputs};
-use similar::TextDiff;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -314,8 +313,7 @@ impl<'a> Watcher<'a> {
     fn print_diff(&mut self, pass: &str, before: &Module, after: &Module) {
         let level = self.options.print_ir_level;
         let (old, new) = (print(before, level), print(after, level));
-        let diff = TextDiff::from_lines(&old, &new);
-        let diff = diff.unified_diff().context_radius(1).to_string();
+        let diff = tfq_golden::unified_diff(&old, &new);
         let text = if diff.is_empty() { "no difference\n" } else { &diff };
         self.put("diff", pass, "diff", text);
     }

@@ -1,7 +1,8 @@
 //! What a pass changed, in lines of the model's text.
 
-use similar::{Algorithm, ChangeTag, DiffTag, TextDiff, capture_diff_slices};
-use std::collections::{HashMap, HashSet, VecDeque};
+use crate::lines::Lines;
+use similar::{Algorithm, ChangeTag, DiffTag, capture_diff_slices};
+use std::collections::{HashMap, VecDeque};
 use std::fmt::Write;
 use tfq_text::{name_len, quoted_len};
 
@@ -13,7 +14,7 @@ use tfq_text::{name_len, quoted_len};
 pub(crate) fn delta(before: &str, after: &str) -> String {
     let several = after.lines().chain(before.lines()).filter_map(subgraph).count() > 2;
     let mut delta = Delta { several, ..Delta::default() };
-    for (tag, line) in changes(before, after) {
+    for (tag, line) in Lines::of(before, after).changes() {
         let line = line.trim();
         match tag {
             ChangeTag::Equal => delta.flush(),
@@ -29,49 +30,6 @@ pub(crate) fn delta(before: &str, after: &str) -> String {
     }
     delta.flush();
     delta.out
-}
-
-/// Texts with more lines than this that differ are laid side by side with less care.
-const MANY: usize = 4000;
-
-/// The lines of both texts in order, those that are the same once.
-fn changes<'t>(before: &'t str, after: &'t str) -> Vec<(ChangeTag, &'t str)> {
-    let old: Vec<&str> = before.split_inclusive('\n').collect();
-    let new: Vec<&str> = after.split_inclusive('\n').collect();
-    // Myers' algorithm costs O(ND): all lines times those that differ. Lines that only one of the
-    // texts has can be taken out first; where every weight changed, that is most of them.
-    let (in_old, in_new): (HashSet<&str>, HashSet<&str>) =
-        (old.iter().copied().collect(), new.iter().copied().collect());
-    let alone = old.iter().filter(|line| !in_new.contains(*line)).count()
-        + new.iter().filter(|line| !in_old.contains(*line)).count();
-    if alone <= MANY {
-        let diff = TextDiff::from_lines(before, after);
-        return diff.iter_all_changes().map(|change| (change.tag(), change.value())).collect();
-    }
-    let shared = |lines: &[&'t str], other: &HashSet<&str>| -> Vec<(usize, &'t str)> {
-        let each = lines.iter().copied().enumerate();
-        each.filter(|(_, line)| other.contains(line)).collect()
-    };
-    let (a, b) = (shared(&old, &in_new), shared(&new, &in_old));
-    let lines = |list: &[(usize, &'t str)]| list.iter().map(|(_, l)| *l).collect::<Vec<_>>();
-    let few = a.len().max(b.len()) <= MANY;
-    let algorithm = if few { Algorithm::Myers } else { Algorithm::Patience };
-    let mut out = Vec::with_capacity(old.len() + new.len());
-    let (mut at, mut other) = (0, 0);
-    for op in capture_diff_slices(algorithm, &lines(&a), &lines(&b)) {
-        if op.tag() != DiffTag::Equal {
-            continue;
-        }
-        for ((n, line), (m, _)) in a[op.old_range()].iter().zip(&b[op.new_range()]) {
-            out.extend(old[at..*n].iter().map(|line| (ChangeTag::Delete, *line)));
-            out.extend(new[other..*m].iter().map(|line| (ChangeTag::Insert, *line)));
-            out.push((ChangeTag::Equal, *line));
-            (at, other) = (n + 1, m + 1);
-        }
-    }
-    out.extend(old[at..].iter().map(|line| (ChangeTag::Delete, *line)));
-    out.extend(new[other..].iter().map(|line| (ChangeTag::Insert, *line)));
-    out
 }
 
 #[derive(Default)]

@@ -17,6 +17,7 @@ mod entry;
 mod folder;
 mod golden;
 mod index;
+mod lines;
 mod record;
 mod section;
 #[cfg(feature = "insta")]
@@ -27,6 +28,7 @@ pub use compare::{Cause, Comparison, ErrorChange, Kind, compare, same_text};
 pub use entry::{Entry, name_from};
 pub use folder::{Folder, FolderError, INDEX};
 pub use golden::{Golden, GoldenError, Header, VERSION};
+pub use lines::unified_diff;
 pub use record::{PatchNote, RecordError, Recorder, Recording, record};
 pub use section::Section;
 
