@@ -2,6 +2,7 @@
 
 use super::{BufferId, Metadata};
 use crate::maps::HashMap;
+use smallvec::SmallVec;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -10,8 +11,10 @@ use std::sync::Arc;
 #[derive(Clone, Default)]
 pub(crate) struct MetadataList {
     entries: Vec<Metadata>,
-    /// The place of the first entry of each name.
-    first: HashMap<Arc<str>, usize>,
+    /// A number of each entry, which it keeps where others go; they rise.
+    numbers: Vec<u32>,
+    /// The numbers of the entries of each name, in order.
+    named: HashMap<Arc<str>, SmallVec<[u32; 1]>>,
     /// How many entries have each buffer.
     uses: HashMap<BufferId, usize>,
 }
@@ -42,7 +45,11 @@ impl Deref for MetadataList {
 impl MetadataList {
     /// The place of the first entry of this name.
     pub(crate) fn find(&self, name: &str) -> Option<usize> {
-        self.first.get(name).copied()
+        self.place(*self.named.get(name)?.first()?)
+    }
+
+    fn place(&self, number: u32) -> Option<usize> {
+        self.numbers.binary_search(&number).ok()
     }
 
     /// How many entries have this buffer.
@@ -51,29 +58,46 @@ impl MetadataList {
     }
 
     pub(crate) fn push(&mut self, entry: Metadata) {
+        let number = self.numbers.last().map_or(0, |last| last + 1);
         if let Some(name) = &entry.name {
-            self.first.entry(name.clone()).or_insert(self.entries.len());
+            self.named.entry(name.clone()).or_default().push(number);
         }
+        self.numbers.push(number);
         *self.uses.entry(entry.buffer).or_default() += 1;
         self.entries.push(entry);
     }
 
     pub(crate) fn set_buffer(&mut self, at: usize, buffer: BufferId) {
         let old = std::mem::replace(&mut self.entries[at].buffer, buffer);
-        if let Some(uses) = self.uses.get_mut(&old) {
+        self.drop_use(old);
+        *self.uses.entry(buffer).or_default() += 1;
+    }
+
+    fn drop_use(&mut self, buffer: BufferId) {
+        if let Some(uses) = self.uses.get_mut(&buffer) {
             *uses -= 1;
         }
-        *self.uses.entry(buffer).or_default() += 1;
     }
 
     /// Takes out the entries of this name.
     pub(crate) fn remove(&mut self, name: &str) -> Vec<Metadata> {
-        if self.find(name).is_none() {
-            return Vec::new();
-        }
-        let is_it = |entry: &Metadata| entry.name.as_deref() == Some(name);
-        let (removed, rest) = std::mem::take(self).entries.into_iter().partition(is_it);
-        *self = Self::from(rest);
+        let numbers = self.named.remove(name).unwrap_or_default();
+        let places = numbers.iter().filter_map(|number| self.place(*number));
+        let places: SmallVec<[usize; 1]> = places.collect();
+        let removed: Vec<Metadata> = match places[..] {
+            [] => return Vec::new(),
+            [at] => {
+                self.numbers.remove(at);
+                vec![self.entries.remove(at)]
+            }
+            _ => {
+                let is_it = |entry: &Metadata| entry.name.as_deref() == Some(name);
+                let gone = self.entries.extract_if(.., |entry| is_it(entry)).collect();
+                self.numbers.retain(|number| numbers.binary_search(number).is_err());
+                gone
+            }
+        };
+        removed.iter().for_each(|entry| self.drop_use(entry.buffer));
         removed
     }
 
@@ -106,6 +130,14 @@ mod tests {
         assert_eq!(list.remove("c"), []);
         assert_eq!(list.remove("a"), [entry(Some("a"), 1), entry(Some("a"), 3)]);
         assert_eq!([list.find("a"), list.find("b")], [None, Some(1)]);
+        assert_eq!(uses(&list), [0, 1, 0, 1]);
+        for name in ["c", "a", "d"] {
+            list.push(entry(Some(name), 2));
+        }
+        assert_eq!(list.remove("c"), [entry(Some("c"), 2)]);
+        assert_eq!([list.find("b"), list.find("a"), list.find("d")], [Some(1), Some(2), Some(3)]);
+        assert_eq!([list.remove("d"), list.remove("a")].concat().len(), 2);
+        assert_eq!(uses(&list), [0, 1, 0, 1]);
         list.renumber(|BufferId(n)| BufferId(n - 1));
         assert_eq!(*list, [entry(None, 1), entry(Some("b"), 3)]);
         assert_eq!(uses(&list), [1, 0, 1, 0]);
