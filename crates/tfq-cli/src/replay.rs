@@ -9,7 +9,7 @@ use super::tool;
 use std::ffi::OsString;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
-use tfq_edits::{Blobs, Edits, EditsError, MOST_BYTES, check_size, file_hash};
+use tfq_edits::{Blobs, Edits, EditsError, Limits, file_hash};
 use tfq_ir::{Module, Record};
 use tfq_opt::pass::{Pipeline, Timeline};
 use tfq_opt::{Error, Optimized, Optimizer};
@@ -92,11 +92,6 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         outputs::check(&outputs, &inputs, Some(args.overwrite))?;
     }
     let bytes_in = model.size(&args.model)?;
-    let edits = read_edits(&args.edits).map_err(swapped)?;
-    if edits.model().is_some() {
-        let checked = edits.check_model(&file_hash(&model.file));
-        checked.map_err(|error| Failure::model(&args.edits, error.into()))?;
-    }
     let blobs = match &edits_side {
         Some(name) => {
             Blobs::from_side_file(&model::read(name, Access::Parts)?).map_err(|what| {
@@ -106,10 +101,22 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         }
         None => Blobs::new(),
     };
-    let result = optimizer.replay(model.source, &edits, &blobs).map_err(|error| match error {
-        Error::Edits(error) => of_edits(args, edits_side.is_some(), error),
-        error @ Error::Replayed { .. } => Failure::model(&args.edits, error),
-        error => Failure::model(&args.model, error),
+    let file = &model.file;
+    let mut count = 0;
+    let read_edits = |start: &Module| -> Result<Edits, Refused> {
+        let edits = read_edits(&args.edits, Limits::of(start)).map_err(swapped)?;
+        if edits.model().is_some() {
+            edits.check_model(&file_hash(file)).map_err(Error::Edits)?;
+        }
+        count = edits.len();
+        Ok(edits)
+    };
+    let result = optimizer.replay_for(model.source, read_edits, &blobs);
+    let result = result.map_err(|refused| match refused {
+        Refused::Failed(failure) => failure,
+        Refused::Of(Error::Edits(error)) => of_edits(args, edits_side.is_some(), error),
+        Refused::Of(error @ Error::Replayed { .. }) => Failure::model(&args.edits, error),
+        Refused::Of(error) => swapped(Failure::model(&args.model, error)),
     })?;
     let image = result.image().map_err(|error| Failure::model(&args.model, error))?;
     let mut side_file = None;
@@ -124,7 +131,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         run: Run { target: named(&args.target), ..Run::default() },
         replayed: Some(Replayed {
             file: named(&args.edits),
-            edits: edits.len(),
+            edits: count,
             erased_entries: erased_entries(&result.module),
         }),
         input: named(&args.model),
@@ -140,6 +147,24 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     };
     let told = summary.tell(args.json, args.quiet);
     told.map_err(super::diagnostics::output_failure)
+}
+
+/// Why edits were not replayed.
+enum Refused {
+    Failed(Failure),
+    Of(Error),
+}
+
+impl From<Failure> for Refused {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        Self::Of(error)
+    }
 }
 
 /// How many entries of records are of what was erased.
@@ -184,10 +209,10 @@ fn of_edits(args: &Args, has_side: bool, mut error: EditsError) -> Failure {
     Failure::model(&args.edits, error.into())
 }
 
-fn read_edits(file: &Path) -> Result<Edits, Failure> {
+fn read_edits(file: &Path, limits: Limits) -> Result<Edits, Failure> {
     let text = match model::is_standard(file) {
-        true => tfq_tflite::read_text_of(io::stdin().lock(), MOST_BYTES),
-        false => tfq_tflite::read_text(file, MOST_BYTES),
+        true => tfq_tflite::read_text_of(io::stdin().lock(), limits.bytes()),
+        false => tfq_tflite::read_text(file, limits.bytes()),
     };
     let text = text.map_err(|error| {
         let failure = Failure::file("cannot read", file, &error);
@@ -201,7 +226,7 @@ fn read_edits(file: &Path) -> Result<Edits, Failure> {
     })?;
     // Editors of Windows put a mark before a text.
     let json = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    Edits::parse(json).map_err(|error| Failure::model(file, error.into()))
+    Edits::parse_within(json, limits).map_err(|error| Failure::model(file, error.into()))
 }
 
 /// Whether a name leads to standard input.
@@ -253,8 +278,9 @@ pub(super) fn add_edits(
         }
         None => None,
     };
+    let limits = edits.limits();
     let json = edits.for_model(model).to_json();
-    check_size(&json).map_err(|error| Failure::Model {
+    limits.check(&json).map_err(|error| Failure::Model {
         message: format!("cannot write {}: nobody would read it: {error}", named(file)),
         help: Some("leave out --edits, or run fewer passes at a time".to_owned()),
     })?;

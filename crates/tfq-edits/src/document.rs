@@ -1,11 +1,11 @@
 //! Documents of edits: what a run did, or what a plugin sends.
 
+use crate::VERSION;
 use crate::blobs::{Blobs, NoBlob};
 use crate::error::EditsError;
 use crate::read::{At, EditReader};
 use crate::wire::{Blob, Document, Edit, Label, Step};
 use crate::write::EditWriter;
-use crate::{MOST_BYTES, VERSION};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::fmt::Write;
@@ -37,6 +37,7 @@ use tfq_json::Closed;
 #[derive(Clone, Debug)]
 pub struct Edits {
     document: Document,
+    limits: Limits,
 }
 
 impl Edits {
@@ -54,7 +55,10 @@ impl Edits {
             writer.follow(&module, &applied.expect("it was applied once"));
             Step { pass: logged.pass.as_deref().map(Label::new), edit }
         });
-        Self { document: Document { tfq_edits: VERSION, model: None, edits: edits.collect() } }
+        Self {
+            document: Document { tfq_edits: VERSION, model: None, edits: edits.collect() },
+            limits: Limits::of(start),
+        }
     }
 
     /// Says which model they belong to: [`crate::file_hash`].
@@ -102,13 +106,24 @@ impl Edits {
         out
     }
 
-    /// Reads a document. Whether its edits fit a model shows when they are applied.
+    /// What a document of them may hold: where they are the log of a module, one for that.
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// Reads a document. Whether its edits fit a model shows when they are applied. For a model of a
+    /// great many ops it may hold more: [`Self::parse_within`].
     pub fn parse(text: &str) -> Result<Self, EditsError> {
-        let read: Result<Document, EditsError> = parse(text);
+        Self::parse_within(text, Limits::default())
+    }
+
+    /// As [`Self::parse`], a document that may hold so much.
+    pub fn parse_within(text: &str, limits: Limits) -> Result<Self, EditsError> {
+        let read: Result<Document, EditsError> = parse(text, limits);
         // Another version may have other fields, so that it is the version that is wrong.
         let version = match &read {
             Ok(document) => Some(u64::from(document.tfq_edits)),
-            Err(_) if check_size(text).is_err() => None,
+            Err(_) if limits.check(text).is_err() => None,
             Err(_) => version(text),
         };
         if let Some(version) = version.filter(|version| *version != u64::from(VERSION)) {
@@ -116,7 +131,7 @@ impl Edits {
             let help = "read it with the version of the tool that wrote it";
             return Err(EditsError::new("tfq_edits", message).help(Some(help.to_owned())));
         }
-        Ok(Self { document: read? })
+        Ok(Self { document: read?, limits })
     }
 
     /// An error where bytes are named so often that their copies would take too much. It is known
@@ -177,7 +192,7 @@ pub fn write_edit(edit: &tfq_ir::Edit, module: &Module, blobs: &mut Blobs) -> St
 
 /// Reads an edit for the model that it is to change.
 pub fn read_edit(text: &str, module: &Module, blobs: &Blobs) -> Result<tfq_ir::Edit, EditsError> {
-    let edit: Edit = parse(text)?;
+    let edit: Edit = parse(text, Limits::of(module))?;
     blobs.begin();
     EditReader { module, blobs }.edit(&edit, &At::start(""))
 }
@@ -186,33 +201,66 @@ fn json(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).expect("keys are strings")
 }
 
-/// Each takes some 900 bytes of memory at the worst, where the JSON has less than 30: a tensor, an op.
-/// A run writes 20 for each op of a model that it quantises.
-const MOST_OBJECTS: usize = 2_000_000;
-/// The same for all other values, which take up to 32 bytes each.
-const MOST_VALUES: usize = 40_000_000;
-
-/// An error where a document would take far more memory than edits of models need, though it may
-/// be short.
-pub fn check_size(text: &str) -> Result<(), EditsError> {
-    let (mut objects, mut values) = (0, 0);
-    for byte in text.bytes() {
-        objects += usize::from(byte == b'{');
-        values += usize::from(byte == b',');
-    }
-    let too_much = match (text.len() as u64 > MOST_BYTES, objects > MOST_OBJECTS) {
-        (true, _) => format!("{} bytes, and may have {MOST_BYTES}", text.len()),
-        (_, true) => format!("{objects} objects, and may have {MOST_OBJECTS}"),
-        _ if values > MOST_VALUES => format!("{values} values, and may have {MOST_VALUES}"),
-        _ => return Ok(()),
-    };
-    let help = "make several documents of it, each for what the one before it gave; large \
-                constants go by hash, beside it";
-    Err(EditsError::new("", format!("the document has {too_much}")).help(Some(help.to_owned())))
+/// How much a document may hold, aside from the bytes beside it: a short text may ask for much memory,
+/// more than edits of models need.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    bytes: u64,
+    /// Each takes some 900 bytes of memory at the worst, where the JSON has less than 30: a tensor, an
+    /// op.
+    objects: u64,
+    /// All other values take up to 32 bytes each.
+    values: u64,
 }
 
-fn parse<T: DeserializeOwned>(text: &str) -> Result<T, EditsError> {
-    check_size(text)?;
+impl Default for Limits {
+    /// For a model of which nothing is known.
+    fn default() -> Self {
+        Self { bytes: 256 << 20, objects: 2_000_000, values: 40_000_000 }
+    }
+}
+
+impl Limits {
+    /// For edits of this model: more for each of its ops. A run writes 25 objects and 1.2 kB for each
+    /// op of a model that it quantises.
+    pub fn of(module: &Module) -> Self {
+        let ops: usize = module.subgraphs().map(|(_, graph)| graph.op_count()).sum();
+        let (ops, base) = (ops as u64, Self::default());
+        Self {
+            bytes: base.bytes + 5000 * ops,
+            objects: base.objects + 40 * ops,
+            values: base.values + 400 * ops,
+        }
+    }
+
+    /// How many bytes it may have.
+    pub fn bytes(self) -> u64 {
+        self.bytes
+    }
+
+    /// An error where the document has more.
+    pub fn check(self, text: &str) -> Result<(), EditsError> {
+        let (mut objects, mut values) = (0, 0);
+        for byte in text.bytes() {
+            objects += u64::from(byte == b'{');
+            values += u64::from(byte == b',');
+        }
+        let counts = [
+            (text.len() as u64, self.bytes, "bytes"),
+            (objects, self.objects, "objects"),
+            (values, self.values, "values"),
+        ];
+        let too_many = counts.into_iter().find(|(count, most, _)| count > most);
+        let Some((count, most, what)) = too_many else { return Ok(()) };
+        let message = format!("the document has {count} {what}, and may have {most}");
+        let help = "make several documents of it, each for what the one before it gave; large \
+                    constants go by hash, beside it";
+        Err(EditsError::new("", message).help(Some(help.to_owned())))
+    }
+}
+
+fn parse<T: DeserializeOwned>(text: &str, limits: Limits) -> Result<T, EditsError> {
+    limits.check(text)?;
     let mut reader = serde_json::Deserializer::from_str(text);
     let value = serde_path_to_error::deserialize(&mut reader)
         .map_err(|error| EditsError::of_json(&error))?;

@@ -18,15 +18,12 @@ mod wire;
 mod write;
 
 pub use blobs::Blobs;
-pub use document::{Edits, check_size, read_edit, write_edit};
+pub use document::{Edits, Limits, read_edit, write_edit};
 pub use error::EditsError;
 pub use write::EditWriter;
 
 /// Version of the form.
 pub const VERSION: u32 = 1;
-
-/// A document has at the most so many bytes, aside from those beside it.
-pub const MOST_BYTES: u64 = 256 << 20;
 
 /// The JSON Schema of a document of edits.
 pub const SCHEMA: &str = include_str!("../../../schema/edits.schema.json");

@@ -349,6 +349,31 @@ impl Optimizer {
     ) -> Result<Optimized, Error> {
         let mut timeline = Timeline::default();
         let (start, input) = self.read(source.into(), &mut timeline)?;
+        self.replay_on(start, input, edits, blobs, timeline)
+    }
+
+    /// As [`Self::replay`], of edits that are read once the model is: for one of very many ops they
+    /// may be many ([`Limits::of`](tfq_edits::Limits::of)).
+    pub fn replay_for<'a, E: From<Error>>(
+        &self,
+        source: impl Into<Source<'a>>,
+        edits: impl FnOnce(&Module) -> Result<Edits, E>,
+        blobs: &Blobs,
+    ) -> Result<Optimized, E> {
+        let mut timeline = Timeline::default();
+        let (start, input) = self.read(source.into(), &mut timeline)?;
+        let edits = edits(&start)?;
+        Ok(self.replay_on(start, input, &edits, blobs, timeline)?)
+    }
+
+    fn replay_on(
+        &self,
+        start: Module,
+        input: Option<Bytes>,
+        edits: &Edits,
+        blobs: &Blobs,
+        mut timeline: Timeline,
+    ) -> Result<Optimized, Error> {
         let mut module = start.clone();
         let apply = || edits.apply_numbered(&mut module, blobs);
         let numbers = timeline.span(SpanKind::File, "replay", apply)?;

@@ -4,7 +4,7 @@ use crate::common::random_edits::rich;
 use crate::common::{bytes, chain};
 use crate::{document, state};
 use bytes::Bytes;
-use tfq_edits::{Blobs, Edits, file_hash};
+use tfq_edits::{Blobs, Edits, Limits, file_hash};
 use tfq_ir::Module;
 
 /// The path, the message and the help of the error, of which nothing is left in the module.
@@ -303,6 +303,10 @@ fn documents_that_would_take_too_much_memory_are_refused() {
     let found = refused_by(&module, &Blobs::new(), &document(&of(2_000_000)));
     let wanted = "the document has 2000004 objects, and may have 2000000; make several documents";
     assert!(found.starts_with(wanted), "{found}");
+    // More fit a model of more ops.
+    let many = document(&of(2_000_000));
+    assert!(Limits::default().check(&many).is_err());
+    Limits::of(&module).check(&many).unwrap();
     let zeros = vec!["0"; 40_000_010].join(",");
     let found =
         refused_by(&module, &Blobs::new(), &document(&format!("{{\"release\":[{zeros}]}}")));
