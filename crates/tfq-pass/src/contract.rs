@@ -104,6 +104,14 @@ pub(crate) fn breach(
         return Some(format!("it adds {kind}, which is not among the ops that it declares"));
     }
     let forbidden = |least| allowed < least;
+    let exact = forbidden(NumericContract::Reassociating);
+    if let Some(kind) = exact.then(|| did.undeclared_attributes(writes)).flatten() {
+        return Some(format!(
+            "it is declared {}, and sets attributes of {kind}, which is not among the ops that it \
+             declares",
+            allowed.declared()
+        ));
+    }
     let beyond = || summary.beyond_annotations.clone();
     let what = forbidden(NumericContract::Exact).then(beyond).flatten();
     let what = what.or_else(|| {
@@ -153,6 +161,22 @@ impl<'a> Did<'a> {
             let (_, graph) = graph_of(self.after, op.origin())?;
             let kind = &graph.contains_op(op).then(|| graph.op(op))?.kind;
             (was != Some(kind) && !writes.contains(kind)).then(|| kind.clone())
+        })
+    }
+
+    /// An op that stays of its kind and has other attributes than before, where the pass does not
+    /// declare that it makes such ops: it might compute something else.
+    fn undeclared_attributes(&self, writes: &[OpKind]) -> Option<OpKind> {
+        if !self.summary.sets_attributes {
+            return None;
+        }
+        let mut touched = self.patches.iter().flat_map(|patch| patch.ops.iter().copied());
+        touched.find_map(|id| {
+            let (_, graph) = graph_of(self.after, id.origin())?;
+            let op = graph.contains_op(id).then(|| graph.op(id))?;
+            let (_, was) = self.op_before(id)?;
+            let differs = op.kind == was.kind && !have_same_attributes(op, was);
+            (differs && !writes.contains(&op.kind)).then(|| op.kind.clone())
         })
     }
 
@@ -231,8 +255,7 @@ impl<'a> Did<'a> {
             }
             let op = graph.op(id);
             let computes_alike = old.kind == op.kind
-                && (&old.attrs, &old.extra_attrs) == (&op.attrs, &op.extra_attrs)
-                && old.custom_options == op.custom_options
+                && have_same_attributes(old, op)
                 && old_graph.results(id) == graph.results(id);
             if !computes_alike || commute(op, &reads, &now) {
                 return None;
@@ -353,6 +376,10 @@ impl fmt::Display for Seen<'_> {
 fn graph_of(module: &Module, origin: u32) -> Option<(SubgraphId, &Subgraph)> {
     let sg = module.by_origin(origin)?;
     Some((sg, module.subgraph(sg)))
+}
+
+fn have_same_attributes(a: &Op, b: &Op) -> bool {
+    (&a.attrs, &a.extra_attrs) == (&b.attrs, &b.extra_attrs) && a.custom_options == b.custom_options
 }
 
 /// Whether the op rounds what it makes of this constant, so that nothing in another operand makes up

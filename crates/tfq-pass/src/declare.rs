@@ -19,8 +19,8 @@ pub trait Declared: Pass {
 /// `name: "acme.fold-gates",`: with whose pass it is before a dot, so that no later built-in one is
 /// named alike.
 ///
-/// `writes: [DEQUANTIZE]` behind the scope names operators that the pass may add; `requires:
-/// [SETTLED]` and `ensures: [SETTLED]` name invariants. The manager holds the pass to all.
+/// `writes: [DEQUANTIZE]` behind the scope names operators that the pass may add, and whose attributes
+/// it may set where it is exact; `requires: [SETTLED]` and `ensures: [SETTLED]` name invariants. The manager holds the pass to all.
 /// `hidden: true` leaves it out of lists and documents.
 #[macro_export]
 macro_rules! declare_pass {

@@ -52,7 +52,8 @@ pub struct PassDescriptor {
     pub contract: NumericContract,
     /// Whether it can run on one subgraph.
     pub scope: PassScope,
-    /// Kinds of ops that it may add; the manager refuses others.
+    /// Kinds of ops that it may add, and whose attributes it may set where it is exact; the manager
+    /// refuses others.
     #[serde(default, with = "kinds", skip_serializing_if = "Vec::is_empty")]
     pub writes: Vec<OpKind>,
     /// What must hold before it runs; the manager checks it.

@@ -57,8 +57,16 @@ type Work = fn(&mut Session<'_>) -> Result<(), PassError>;
 
 /// Runs a pass that declares this contract; what it fails with has left the model as it was.
 fn declared(contract: NumericContract, work: Work) -> Result<Module, RunError> {
+    declared_to_write(&[ops::NEG], contract, work)
+}
+
+fn declared_to_write(
+    writes: &[i32],
+    contract: NumericContract,
+    work: Work,
+) -> Result<Module, RunError> {
     let descriptor = PassDescriptor {
-        writes: vec![OpKind::Builtin(ops::NEG)],
+        writes: writes.iter().map(|code| OpKind::Builtin(*code)).collect(),
         contract,
         ..PassDescriptor::new("test", "Does it.")
     };
@@ -104,6 +112,34 @@ fn breach(contract: NumericContract, work: Work) -> String {
         Err(RunError::Contract { pass, what }) if pass == "test" => what,
         other => panic!("it breaks its contract: {other:?}"),
     }
+}
+
+/// The activation is in the op, whose kind stays.
+#[test]
+fn an_exact_pass_sets_attributes_of_ops_that_it_declares() {
+    const FUSED: &str = "fused_activation_function";
+    let set: Work = |session| patch(session, |p, m| p.set_attr(op_of(m, "b"), FUSED, Attr::Int(1)));
+    let made_of_itself: Work = |session| {
+        patch(session, |p, m| {
+            let mut op = m.subgraph(MAIN).op(op_of(m, "b")).clone();
+            op.attrs.as_mut().unwrap().set(FUSED, Attr::Int(1)).unwrap();
+            p.set_op(op_of(m, "b"), op);
+        })
+    };
+    let set_and_back: Work = |session| {
+        patch(session, |p, m| p.set_attr(op_of(m, "b"), FUSED, Attr::Int(1)))?;
+        patch(session, |p, m| p.set_attr(op_of(m, "b"), FUSED, Attr::Int(0)))
+    };
+    for work in [set, made_of_itself] {
+        assert_eq!(
+            breach(NumericContract::Exact, work),
+            "it is declared exact, and sets attributes of ADD, which is not among the ops that it \
+             declares"
+        );
+        declared_to_write(&[ops::ADD], NumericContract::Exact, work).unwrap();
+        assert_eq!(needs(work), NumericContract::Reassociating);
+    }
+    assert_eq!(needs(set_and_back), NumericContract::Exact);
 }
 
 /// The strictest contract that allows it.

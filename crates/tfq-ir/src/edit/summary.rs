@@ -13,6 +13,8 @@ pub struct EditSummary {
     pub beyond_annotations: Option<String>,
     /// Whether one changed something that [`crate::Module::verify`] looks at.
     pub breakable: bool,
+    /// Whether one set attributes of an op, or all that an op is.
+    pub sets_attributes: bool,
     /// Whether one set what ops read.
     pub sets_operands: bool,
     /// Whether one set the constants outside of the model.
@@ -55,6 +57,8 @@ impl EditSummary {
     fn add_patch(&mut self, patch: &Patch) {
         let made = patch.op_changes().iter().filter(|(_, c)| matches!(c, OpChange::Op(_)));
         self.made_of_others.extend(made.map(|(op, _)| *op));
+        let sets = |change: &OpChange| matches!(change, OpChange::Op(_) | OpChange::Attr(..));
+        self.sets_attributes |= patch.op_changes().iter().any(|(_, change)| sets(change));
         self.sets_operands |= patch.sets_operands();
         if !patch.only_annotates() {
             self.breakable = true;
