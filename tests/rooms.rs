@@ -1,5 +1,6 @@
 //! No circles between the files of a crate: of two files that use each other nobody can read, test or move one alone.
 
+use proc_macro2::{TokenStream, TokenTree};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -55,6 +56,44 @@ impl File {
         file
     }
 
+    /// Adds all that looks like a path: names with `::` between them. Fields and methods are none.
+    fn add_paths(&mut self, tokens: TokenStream) {
+        let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+        let is = |at: Option<usize>, wanted| {
+            let token = at.and_then(|at| tokens.get(at));
+            matches!(token, Some(TokenTree::Punct(found)) if found.as_char() == wanted)
+        };
+        let name = |at: usize| match tokens.get(at) {
+            Some(TokenTree::Ident(name)) => Some(name.to_string()),
+            _ => None,
+        };
+        let mut at = 0;
+        while let Some(token) = tokens.get(at) {
+            let [before, behind] = [1, 2].map(|n| is(at.checked_sub(n), '.'));
+            let is_member = before && !behind;
+            at += 1;
+            let first = match token {
+                TokenTree::Group(group) => {
+                    self.add_paths(group.stream());
+                    continue;
+                }
+                TokenTree::Ident(name) => name.to_string(),
+                _ => continue,
+            };
+            let mut path = vec![first];
+            while is(Some(at), ':')
+                && is(Some(at + 1), ':')
+                && let Some(next) = name(at + 2)
+            {
+                path.push(next);
+                at += 3;
+            }
+            if !is_member {
+                self.paths.insert(path);
+            }
+        }
+    }
+
     fn import(&mut self, tree: &UseTree, before: &[String]) {
         let with = |name: String| [before, &[name]].concat();
         match tree {
@@ -97,6 +136,12 @@ impl<'ast> Visit<'ast> for File {
 
     fn visit_item_use(&mut self, item: &'ast ItemUse) {
         self.import(&item.tree, &[]);
+    }
+
+    /// What a macro makes of what it is given, nobody knows; paths in it are taken as they stand.
+    fn visit_macro(&mut self, call: &'ast syn::Macro) {
+        self.add_paths(call.tokens.clone());
+        visit::visit_macro(self, call);
     }
 
     fn visit_path(&mut self, path: &'ast syn::Path) {
@@ -243,5 +288,18 @@ fn a_circle_by_way_of_a_parent_is_one() {
     assert_eq!(circles.len(), 2, "{circles:?}");
     write("b.rs", "pub fn b(_: &super::A) {}\n#[cfg(test)]\nmod tests { use super::*; }\n");
     write("a.rs", "pub struct A;\n#[cfg(test)]\nmod tests { use crate::b; }\n");
+    assert!(Crate::read(folder.path()).circles().is_empty());
+}
+
+/// What a macro is given may use other files too, and a field of a name is no use of it.
+#[test]
+fn a_circle_by_way_of_what_a_macro_is_given_is_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    write("lib.rs", "mod a;\nmod b;\n");
+    write("a.rs", "pub struct A { b: u8 }\nfn f() { vec![(1, [0..crate::b::b()])]; }\n");
+    write("b.rs", "use crate::a::A;\npub fn b() -> A {}\n");
+    assert_eq!(Crate::read(folder.path()).circles().len(), 2);
+    write("a.rs", "use crate::b;\npub struct A { b: u8 }\nfn f(a: &A) { vec![a.b]; }\n");
     assert!(Crate::read(folder.path()).circles().is_empty());
 }
