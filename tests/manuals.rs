@@ -6,6 +6,7 @@ use tfq_opt::{Optimizer, builtin};
 
 const GUIDE: &str = include_str!("../docs/adding-a-pass.md");
 const EXAMPLE: &str = include_str!("../examples/my-tfq-opt/src/main.rs");
+const PASS: &str = include_str!("../examples/my-tfq-opt/src/floor.rs");
 
 fn read(text: &str) -> Module {
     let options = ParseOptions { fills: true, ..ParseOptions::default() };
@@ -41,7 +42,12 @@ fn every_manual_says_what_the_pass_does_and_when_it_is_safe() {
 
 /// Other code of the guide is a doc-test of `passes`, which has no command line.
 #[test]
-fn the_guide_shows_the_main_of_the_example() {
-    let main = &EXAMPLE[EXAMPLE.find("fn main()").unwrap()..];
+fn the_guide_shows_the_main_and_the_tests_of_the_example() {
+    let main = &EXAMPLE[EXAMPLE.find("mod floor;").unwrap()..];
     assert!(GUIDE.contains(&format!("```rust,ignore\n{main}```")));
+    let tests = &PASS[PASS.find("    fn registry()").unwrap()..];
+    let tests = tests.strip_suffix("}\n").expect("the module of tests comes last");
+    let lines = tests.lines().map(|line| line.strip_prefix("    ").unwrap_or(line));
+    let tests: String = lines.flat_map(|line| [line, "\n"]).collect();
+    assert!(GUIDE.contains(&format!("```rust,ignore\n{tests}```")), "{tests}");
 }
