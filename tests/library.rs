@@ -25,7 +25,9 @@ use tfq_opt::passes::{
     MergeEqualBuffers, MinElements, OpList, QuantizeWeights, ScalesPer, WeightType, Which,
 };
 use tfq_opt::target::Target;
-use tfq_opt::{Error, Optimizer, Source, builtin, quantize_weights, quantize_weights_into};
+use tfq_opt::{
+    Error, LoadOptions, Optimizer, Source, builtin, quantize_weights, quantize_weights_into,
+};
 
 /// The model as text; hashes stand for large constants.
 fn shown(module: &tfq_opt::ir::Module) -> String {
@@ -63,18 +65,34 @@ fn a_builder_holds_what_the_bytes_say() {
 }
 
 #[test]
-fn one_call_is_the_pipeline_of_three() {
+fn one_call_is_the_default_pipeline() {
+    let called = |bytes: &[u8], options| quantize_weights(bytes, options).unwrap();
+    let by_name = |bytes: &[u8]| Optimizer::default().run(bytes).unwrap().to_vec().unwrap();
+    for name in ["ops/shared_fc_and_add", "digits/digits_gru"] {
+        let bytes = model(name);
+        assert!(called(&bytes, QuantizeWeights::default()) == by_name(&bytes), "{name}");
+    }
+    // The weight that a converter left behind a TRANSPOSE.
+    let text = include_str!("cases/weight_behind_transpose.tfg");
+    let module = tfq_opt::load(&text.into(), &LoadOptions { fills: true, ..Default::default() });
+    let bytes = Optimizer::parse("").unwrap().run(module.unwrap()).unwrap().to_vec().unwrap();
+    let small = called(&bytes, QuantizeWeights::default());
+    assert!(small == by_name(&bytes));
+    assert!(!shown(&lifted(&small)).contains("TRANSPOSE"));
+}
+
+#[test]
+fn one_call_has_its_options() {
     let bytes = model("ops/shared_fc_and_add");
     let options = QuantizeWeights { granularity: ScalesPer::Tensor, ..Default::default() };
-    let called = quantize_weights(&bytes[..], options.clone()).unwrap();
-    let in_code = Pipeline::new()
-        .then("quantize-weights", options)
-        .then("insert-dequant", InsertDequant {})
-        .then("eliminate-dead-buffers", EliminateDeadBuffers {});
-    let text = "quantize-weights{granularity=tensor},insert-dequant,eliminate-dead-buffers";
-    assert_eq!(Optimizer::new(in_code).run(&bytes[..]).unwrap().to_vec().unwrap(), called);
-    let optimizer = Optimizer::parse(text).unwrap();
-    assert_eq!(optimizer.run(&bytes[..]).unwrap().to_vec().unwrap(), called);
+    let called = quantize_weights(&bytes[..], options).unwrap();
+    let default = builtin();
+    let steps = default.pipeline("default").unwrap().steps.iter().map(|(pass, _)| match &**pass {
+        "quantize-weights" => "quantize-weights{granularity=tensor}",
+        pass => pass,
+    });
+    let optimizer = Optimizer::parse(&steps.collect::<Vec<_>>().join(",")).unwrap();
+    assert!(optimizer.run(&bytes[..]).unwrap().to_vec().unwrap() == called);
 }
 
 #[test]

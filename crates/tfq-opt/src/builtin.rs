@@ -3,7 +3,7 @@
 use crate::{Error, Optimizer, Source};
 use flatbuffers::FlatBufferBuilder;
 use tfq_pass::{Pipeline, PipelineError};
-use tfq_passes::{EliminateDeadBuffers, InsertDequant, QuantizeWeights, builtin};
+use tfq_passes::{QuantizeWeights, builtin};
 
 impl Default for Optimizer {
     /// Runs the pipeline `default`, and never gives a larger file.
@@ -25,24 +25,27 @@ impl Optimizer {
     }
 }
 
-fn quantizer(options: QuantizeWeights) -> Optimizer {
-    let mut optimizer = Optimizer::new(
-        Pipeline::new().with(options).with(InsertDequant {}).with(EliminateDeadBuffers {}),
-    );
-    optimizer.never_larger = true;
+/// The pipeline `default` with these options of its `quantize-weights`.
+fn quantizer(options: &QuantizeWeights) -> Optimizer {
+    let mut optimizer = Optimizer::default();
+    optimizer.pipeline = std::mem::take(&mut optimizer.pipeline).replacing(options);
     optimizer
 }
 
-/// Quantises the weights of a float model and returns the new file. Constants with less than
-/// [`QuantizeWeights::min_elements`] elements stay float32, and ops without a kernel for the
-/// new type get a Dequantize.
+/// Quantises the weights of a float model and returns the new file: what the pipeline `default`
+/// makes of it for the target `litert`, with these options of its pass `quantize-weights`, and never
+/// larger. With the default options it is what [`Optimizer::default`] gives, which also tells what
+/// was done.
+///
+/// Constants with less than [`QuantizeWeights::min_elements`] elements stay float32, and ops without
+/// a kernel for the new type get a Dequantize.
 ///
 /// The crate's documentation begins with an example.
 pub fn quantize_weights<'a>(
     model: impl Into<Source<'a>>,
     options: QuantizeWeights,
 ) -> Result<Vec<u8>, Error> {
-    quantizer(options).run(model)?.to_vec()
+    quantizer(&options).run(model)?.to_vec()
 }
 
 /// As [`quantize_weights`], with the result in a flatbuffer builder, finished.
@@ -63,5 +66,5 @@ pub fn quantize_weights_into<'a>(
     model: impl Into<Source<'a>>,
     options: QuantizeWeights,
 ) -> Result<(), Error> {
-    quantizer(options).run(model)?.write_into(builder)
+    quantizer(&options).run(model)?.write_into(builder)
 }

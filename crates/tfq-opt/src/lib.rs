@@ -1,7 +1,8 @@
 //! tfq-opt optimises `.tflite` models: a float model goes in, a model with 8-bit weights that
 //! runs on the target comes out.
 //!
-//! [`quantize_weights`] does that in one call, on bytes or on a [`tflite::Model`]:
+//! [`quantize_weights`] does that in one call, on bytes or on a [`tflite::Model`], as the command
+//! does by default:
 //!
 //! ```
 //! # fn main() -> Result<(), tfq_opt::Error> {

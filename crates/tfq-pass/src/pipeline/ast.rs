@@ -86,11 +86,24 @@ impl Pipeline {
     /// declares.
     #[must_use]
     pub fn with<P: Declared + 'static>(mut self, pass: P) -> Self {
-        let (info, options) = (P::info(), pass.option_texts());
-        let pass = Box::new(pass);
-        let name = info.name.to_string();
-        self.nodes.push(Node::Pass(Step { name, pass, info: Some(info), options }));
+        self.nodes.push(Node::Pass(Step::of(pass)));
         self
+    }
+
+    /// The same pipeline with this pass in the place of each of its name.
+    #[must_use]
+    pub fn replacing<P: Declared + Clone + 'static>(self, pass: &P) -> Self {
+        let name = P::info().name.clone();
+        let replaced = |node| match node {
+            Node::Pass(step) if step.name == name => Node::Pass(Step::of(pass.clone())),
+            Node::Pass(step) => Node::Pass(step),
+            Node::Repeat { max, body } => Node::Repeat { max, body: body.replacing(pass) },
+            Node::UntilStable { max, body } => {
+                Node::UntilStable { max, body: body.replacing(pass) }
+            }
+            Node::Subgraph { name, body } => Node::Subgraph { name, body: body.replacing(pass) },
+        };
+        Self { nodes: self.nodes.into_iter().map(replaced).collect() }
     }
 
     /// Its parts in order.
@@ -138,6 +151,11 @@ impl Node {
 }
 
 impl Step {
+    fn of<P: Declared + 'static>(pass: P) -> Self {
+        let (info, options) = (P::info(), pass.option_texts());
+        Self { name: info.name.to_string(), pass: Box::new(pass), info: Some(info), options }
+    }
+
     /// The pass as it would be written in a pipeline.
     pub fn text(&self) -> String {
         format!("{}{}", self.name, Options(&self.options))
