@@ -59,6 +59,48 @@ fn a_golden_that_cannot_be_replaced_stays() {
 }
 
 #[test]
+fn a_golden_is_added_with_the_ways_of_the_default_pipeline() {
+    let sandbox = Sandbox::new();
+    sandbox.succeeds(&["add", "model.tflite", "--weight-only", "--keep=a*", "--keep=b"]);
+    let index = sandbox.text("goldens/index.toml");
+    assert!(index.contains("weight_only = true\nkeep = [\"a*\", \"b\"]\n"), "{index}");
+    let golden = sandbox.text("goldens/model.golden");
+    assert!(golden.contains("quantize-weights{hybrid=off keep=a*,b}"), "{golden}");
+    sandbox.succeeds(&["check"]);
+
+    sandbox.succeeds(&["add", "model.tflite", "--float16", "--replace"]);
+    let index = sandbox.text("goldens/index.toml");
+    assert!(index.contains("float16 = true") && !index.contains("weight_only"), "{index}");
+    assert!(sandbox.text("goldens/model.golden").contains("quantize-weights{type=float16}"));
+    sandbox.succeeds(&["check"]);
+    assert_eq!(
+        sandbox.run(&["add", "model.tflite", "--float16", "--passes="]).status.code(),
+        Some(2)
+    );
+}
+
+#[test]
+fn a_golden_follows_a_plan() {
+    let sandbox = Sandbox::new();
+    let plan = |more: &[&str]| {
+        let mut command = tool();
+        command.args(["model.tflite", "--dry-run", "-q", "--plan=toml"]).args(more);
+        let output = command.current_dir(sandbox.0.path()).output().expect("the binary starts");
+        sandbox.put("plan.toml", &output.stdout);
+    };
+    plan(&["--keep=*"]);
+    sandbox.succeeds(&["add", "model.tflite", "--plan=plan.toml"]);
+    assert!(sandbox.text("goldens/index.toml").contains("plan = \"../plan.toml\""));
+    assert!(!sandbox.text("goldens/model.golden").contains("expressed f32"));
+    assert_eq!(sandbox.check(0)["ok"], 1);
+    plan(&[]);
+    let report = sandbox.check(1);
+    assert!(report["goldens"][0]["causes"].to_string().contains("\"what\":\"plan\""), "{report}");
+    let both = sandbox.run(&["add", "model.tflite", "--plan=plan.toml", "--float16", "--replace"]);
+    assert_eq!(both.status.code(), Some(2));
+}
+
+#[test]
 fn a_golden_is_added_with_what_the_optimiser_takes() {
     let sandbox = Sandbox::new();
     sandbox.succeeds(&["add", "model.tflite", "--prefer=latency"]);

@@ -2,12 +2,12 @@
 
 use super::debug::Debug;
 use super::emit::Emit;
-use super::model::{Constants, ReadArgs, Ways};
+use super::model::{Constants, ReadArgs};
+use super::passes::PassArgs;
 use super::plan::PlanArg;
 use super::tool;
 use clap::builder::StyledStr;
 use clap::{CommandFactory, Parser, Subcommand};
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// Optimise .tflite models: quantise weights, keep everything else, write what runs.
@@ -24,29 +24,17 @@ pub(crate) struct Args {
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 
-    /// Passes in order, as NAME{OPTION=VALUE ...},...; empty for none [default: default]
-    #[arg(long, value_name = "PIPELINE")]
-    pub(crate) passes: Option<String>,
-
-    /// Read the passes from a file, in which # begins a comment
-    #[arg(long, value_name = "FILE", conflicts_with = "passes")]
-    pub(crate) pipeline: Option<PathBuf>,
-
-    /// Print the pipeline as it is understood and end
-    #[arg(long)]
-    pub(crate) print_pipeline: bool,
-
-    /// The runtime that the result is for: a name of `tfq-opt targets`, or a .toml file
-    #[arg(long, default_value = "litert", value_name = "TARGET")]
-    pub(crate) target: OsString,
-
     #[command(flatten)]
-    pub(crate) ways: Ways,
+    pub(crate) run: PassArgs,
 
     /// Print what is decided about each weight and why, as a table or as --plan=json or --plan=toml;
     /// or do what the plan in a file says
     #[arg(long, value_name = "FORM|FILE", num_args = 0..=1, require_equals = true, default_missing_value = "table", value_parser = PlanArg::parser())]
     pub(crate) plan: Option<PlanArg>,
+
+    /// Print the pipeline as it is understood and end
+    #[arg(long)]
+    pub(crate) print_pipeline: bool,
 
     #[command(flatten)]
     pub(crate) overwrite: super::outputs::Overwrite,

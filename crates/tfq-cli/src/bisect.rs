@@ -5,10 +5,9 @@ use super::diagnostics::{Failure, named};
 use super::emit;
 use super::model::{self, ReadArgs};
 use super::outputs::{Inputs, Overwrite};
-use super::tool;
+use super::passes::{FollowArg, PassArgs};
 use std::io;
 use std::path::{Path, PathBuf};
-use tfq_opt::Optimizer;
 use tfq_opt::debug::{BisectError, Bisection, bisect};
 
 #[derive(Debug, clap::Args)]
@@ -16,9 +15,11 @@ pub(crate) struct Args {
     /// The model before the passes
     model: PathBuf,
 
-    /// Passes in order [default: default]
-    #[arg(long, value_name = "PIPELINE")]
-    passes: Option<String>,
+    #[command(flatten)]
+    run: PassArgs,
+
+    #[command(flatten)]
+    follow: FollowArg,
 
     /// A shell command that succeeds on a good model; {} stands for the model's file, and needs
     /// no quotes
@@ -39,17 +40,15 @@ pub(crate) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let check = Check::new(&args.check)?;
-    let pipeline = model::pipeline("--passes", args.passes.as_deref().unwrap_or("default"))?;
-    let mut inputs = Inputs { model: args.reading.files(&args.model), ..Inputs::default() };
+    let optimizer = args.run.optimizer(args.run.pipeline()?, &args.follow)?;
+    let others = args.run.files().chain(args.follow.file().map(PathBuf::from)).collect();
+    let mut inputs = Inputs { model: args.reading.files(&args.model), others, ..Inputs::default() };
     emit::check_output(args.output.as_deref(), &inputs, args.overwrite)?;
     let start = model::load(&args.model, &args.reading)?;
     if inputs.add_constants_of(&args.model, &start) {
         emit::check_output(args.output.as_deref(), &inputs, args.overwrite)?;
     }
     let good = |model: &[u8]| check.passes(model);
-    let mut optimizer = Optimizer::in_registry(tool::registry(), pipeline);
-    // A model that is not taken may be what somebody looks into.
-    optimizer.allow_unloadable = true;
     let found = bisect(&optimizer, start, good).map_err(|error| match error {
         BisectError::Model(error) => Failure::model(&args.model, error),
         BisectError::BadFromTheStart => {

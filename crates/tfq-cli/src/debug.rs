@@ -1,8 +1,8 @@
 //! Options that show what passes do, and what is done when one fails.
 
 use super::diagnostics::{self, Failure, named};
-use super::list;
 use super::outputs::{self, Inputs};
+use super::{list, model};
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -158,13 +158,7 @@ impl Debug {
         pipeline: &Pipeline,
         others: impl IntoIterator<Item = (&'static str, &'a str)>,
     ) -> Result<(), Failure> {
-        match self.asked().chain(others).find(|(_, pass)| !pipeline.runs(pass)) {
-            None => Ok(()),
-            Some((option, pass)) => {
-                let message = format!("{option}: the pipeline does not run `{pass}`");
-                Err(Failure::usage(&message, &format!("it runs {pipeline}")))
-            }
-        }
+        model::check_runs(pipeline, self.asked().chain(others))
     }
 
     /// The options that name a pass, each with its name.

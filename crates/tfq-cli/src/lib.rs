@@ -51,6 +51,7 @@ mod misspelt;
 mod model;
 mod optimize;
 mod outputs;
+mod passes;
 mod plan;
 mod print;
 mod progress;

@@ -306,6 +306,20 @@ pub(crate) fn pipeline(place: &str, text: &str) -> Result<Pipeline, Failure> {
     Pipeline::parse(tool::registry(), text).map_err(|error| Failure::pipeline(place, error))
 }
 
+/// An error where an option is about a pass that does not run.
+pub(crate) fn check_runs<'a>(
+    pipeline: &Pipeline,
+    asked: impl IntoIterator<Item = (&'static str, &'a str)>,
+) -> Result<(), Failure> {
+    match asked.into_iter().find(|(_, pass)| !pipeline.runs(pass)) {
+        None => Ok(()),
+        Some((option, pass)) => {
+            let message = format!("{option}: the pipeline does not run `{pass}`");
+            Err(Failure::usage(&message, &format!("it runs {pipeline}")))
+        }
+    }
+}
+
 /// Where constants lie in a file that is written.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum Constants {

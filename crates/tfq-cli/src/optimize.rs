@@ -25,7 +25,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     if args.print_pipeline {
         let pipeline = match &args.debug.run_reproducer {
             Some(file) => reproducer(file)?.1,
-            None => pipeline(args)?,
+            None => args.run.pipeline()?,
         };
         return writeln!(Shown(io::stdout()), "{pipeline}").map_err(output_failure);
     }
@@ -93,9 +93,9 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let goes_along = outputs::goes_along(&input, model_file, &optimized.module);
     let summary = summary::Summary {
         run: summary::Run {
-            target: named(&args.target),
+            target: named(&args.run.target),
             dry_run: args.dry_run,
-            passes_named: args.passes.is_some() || args.pipeline.is_some(),
+            passes_named: args.run.passes.is_some() || args.run.pipeline.is_some(),
             timing: args.timing,
             hints: hints(args, optimizer.target()),
             remarks: args.remarks.as_deref(),
@@ -145,12 +145,8 @@ impl<'a> Job<'a> {
             outputs::check_json(output)?;
         }
         let followed = args.plan.as_ref().is_some_and(|plan| plan.file().is_some());
-        if followed && args.ways.is_told() {
-            return Err(Failure::usage(
-                "--plan=FILE says what becomes of every weight, and so do --prefer, --float16, \
-                 --weight-only and --keep",
-                "leave out one of them, or change the plan",
-            ));
+        if followed {
+            plan::check_alone(&args.run.ways)?;
         }
         let to_standard_output = [
             ("the edits", args.edits().is_some_and(model::is_standard_output)),
@@ -179,8 +175,8 @@ impl<'a> Job<'a> {
         if let Some(failure) = misspelt::word(input.as_os_str()) {
             return Err(failure);
         }
-        let target = args.target.clone();
-        let optimizer = optimizer(args, pipeline(args)?, &target)?;
+        let target = args.run.target.clone();
+        let optimizer = optimizer(args, args.run.pipeline()?, &target)?;
         let read = || {
             let model = model::source(&input, &args.reading, access(args))?;
             Ok((model.size(&input)?, model))
@@ -229,29 +225,29 @@ fn reproducer(file: &Path) -> Result<(Reproducer, Pipeline), Failure> {
 /// All that is read, whatever comes of it.
 fn inputs(args: &Args) -> Inputs {
     let model = args.input.as_ref().map(|input| args.reading.files(input)).unwrap_or_default();
-    let target = model::file_of_target(&args.target);
     let plan = args.plan.as_ref().and_then(PlanArg::file).map(PathBuf::from);
-    let others = [args.pipeline.clone(), args.debug.run_reproducer.clone(), target, plan];
-    let others = others.into_iter().flatten().chain(args.verify.files()).collect();
+    let others = [args.debug.run_reproducer.clone(), plan];
+    let others = others.into_iter().flatten();
+    let others = others.chain(args.run.files()).chain(args.verify.files()).collect();
     Inputs { model, others, ..Inputs::default() }
 }
 
 /// What else the target could take where the default pipeline leaves constants as they are.
 fn hints(args: &Args, target: &Target) -> Vec<(&'static str, String)> {
-    let named = args.passes.as_deref().is_some_and(|passes| passes.trim() != "default");
-    if named || args.pipeline.is_some() || args.debug.run_reproducer.is_some() {
+    let named = args.run.passes.as_deref().is_some_and(|passes| passes.trim() != "default");
+    if named || args.run.pipeline.is_some() || args.debug.run_reproducer.is_some() {
         return Vec::new();
     }
     let halves = || "--float16 stores them in half the bytes".to_owned();
     let smaller = || "--prefer=size weighs the file alone".to_owned();
     let dequantizes = |ty| target.dequantize_supports(ty, Granularity::PerTensor);
     let takes_halves = dequantizes(ElementType::Float16) && !dequantizes(ElementType::Int8);
-    let is_for_size = args.ways.prefer.is_some()
+    let is_for_size = args.run.ways.prefer.is_some()
         || matches!(target.prefer(), Objective::Size | Objective::Balanced);
     let halves = takes_halves.then(|| ("no kernel", halves()));
     let smaller = (!is_for_size).then(|| ("better float32", smaller()));
     let misnamed = || "--remarks shows which pattern of --keep fits no weight".to_owned();
-    let misnamed = (!args.ways.keep.is_empty()).then(|| ("no such name", misnamed()));
+    let misnamed = (!args.run.ways.keep.is_empty()).then(|| ("no such name", misnamed()));
     halves.into_iter().chain(smaller).chain(misnamed).collect()
 }
 
@@ -282,7 +278,7 @@ fn optimizer(args: &Args, pipeline: Pipeline, target: &OsStr) -> Result<Optimize
         })?;
     }
     let remarks = args.remarks.as_deref().filter(|pass| !pass.is_empty());
-    let planner = args.plan.as_ref().map(|_| ("--plan", "quantize-weights"));
+    let planner = args.plan.as_ref().map(|_| ("--plan", plan::PLANNER));
     args.debug.check_passes(
         &pipeline,
         remarks.map(|pass| ("--remarks", pass)).into_iter().chain(planner),
@@ -303,20 +299,9 @@ fn optimizer(args: &Args, pipeline: Pipeline, target: &OsStr) -> Result<Optimize
     optimizer.stop_after_patch = args.debug.stop_after_patch;
     optimizer.shuffle = args.debug.shuffle;
     // Who names passes knows what they should do.
-    let named = args.passes.as_deref().is_some_and(|passes| passes.trim() != "default");
-    optimizer.never_larger = !named && args.pipeline.is_none();
+    let named = args.run.passes.as_deref().is_some_and(|passes| passes.trim() != "default");
+    optimizer.never_larger = !named && args.run.pipeline.is_none();
     Ok(optimizer)
-}
-
-fn pipeline(args: &Args) -> Result<Pipeline, Failure> {
-    let (place, text) = match &args.pipeline {
-        Some(file) => (named(file), model::read_settings(file)?),
-        None => (
-            "--passes".to_owned(),
-            args.passes.clone().unwrap_or_else(|| model::default_pipeline(&args.ways)),
-        ),
-    };
-    model::pipeline(&place, &text)
 }
 
 /// Below this many bytes of a model, starting and waking threads takes longer than they save.
@@ -335,7 +320,7 @@ fn start_threads(threads: usize) -> Result<(), rayon::ThreadPoolBuildError> {
 
 /// Passes and writing look at every constant.
 fn access(args: &Args) -> Access {
-    let passes = args.passes.as_deref().is_none_or(|passes| !passes.trim().is_empty());
+    let passes = args.run.passes.as_deref().is_none_or(|passes| !passes.trim().is_empty());
     let writes = args.output.is_some() && !args.dry_run;
     if passes || writes { Access::Whole } else { Access::Parts }
 }

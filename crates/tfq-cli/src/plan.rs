@@ -1,7 +1,7 @@
 //! `--plan`: what is decided about weights, printed or read back.
 
 use super::diagnostics::{Failure, named};
-use super::model;
+use super::model::{self, Ways};
 use super::shown::Shown;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use std::ffi::{OsStr, OsString};
@@ -10,7 +10,7 @@ use std::io::{self, Write as _};
 use std::path::Path;
 use tfq_ir::{grouped, line_and_column, visible, visible_json};
 use tfq_opt::Optimizer;
-use tfq_opt::pass::Report;
+use tfq_opt::pass::{Pipeline, Report};
 use tfq_opt::passes::{PlannedConstant, Reads, WantsPlan, WeightPlan};
 
 /// What `--plan` says.
@@ -27,6 +27,32 @@ pub(crate) enum Form {
     Table,
     Json,
     Toml,
+}
+
+/// An error where the user says in two ways what becomes of weights.
+pub(crate) fn check_alone(ways: &Ways) -> Result<(), Failure> {
+    match ways.is_told() {
+        false => Ok(()),
+        true => Err(Failure::usage(
+            "--plan=FILE says what becomes of every weight, and so do --prefer, --float16, \
+             --weight-only and --keep",
+            "leave out one of them, or change the plan",
+        )),
+    }
+}
+
+/// An error where no pass of the pipeline follows plans.
+pub(crate) fn check_follower(pipeline: &Pipeline) -> Result<(), Failure> {
+    model::check_runs(pipeline, [("--plan", PLANNER)])
+}
+
+/// The pass that makes plans, and follows them.
+pub(crate) const PLANNER: &str = "quantize-weights";
+
+/// Has the plan of a file followed.
+pub(crate) fn follow(file: &Path, optimizer: &mut Optimizer) -> Result<(), Failure> {
+    optimizer.run_options.resources.insert(read(file)?);
+    Ok(())
 }
 
 impl PlanArg {
@@ -46,10 +72,9 @@ impl PlanArg {
 
     /// Asks for the plan, or has the one of the file followed.
     pub(crate) fn prepare(&self, optimizer: &mut Optimizer) -> Result<(), Failure> {
-        let resources = &mut optimizer.run_options.resources;
         match self {
-            Self::Print(_) => resources.insert(WantsPlan),
-            Self::Follow(file) => resources.insert(read(Path::new(file))?),
+            Self::Print(_) => optimizer.run_options.resources.insert(WantsPlan),
+            Self::Follow(file) => follow(Path::new(file), optimizer)?,
         }
         Ok(())
     }

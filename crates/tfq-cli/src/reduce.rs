@@ -5,16 +5,27 @@ use super::diagnostics::{Failure, named, note};
 use super::emit;
 use super::model::{self, ReadArgs};
 use super::outputs::{Inputs, Overwrite};
-use super::tool;
-use std::ffi::OsString;
+use super::passes::{FollowArg, PassArgs};
+use clap::ArgGroup;
 use std::io;
 use std::path::PathBuf;
 use tfq_ir::{Module, counted, grouped};
-use tfq_opt::Optimizer;
 use tfq_opt::debug::{ReduceError, ReduceOptions, Reduction, reduce};
 use tfq_tflite::LowerOptions;
 
+/// What says that passes run.
+const RUNS: [&str; 6] = ["passes", "pipeline", "prefer", "float16", "weight_only", "keep"];
+
+const PASSES: &str = "Run these passes on each model before it is checked, as \
+                      NAME{OPTION=VALUE ...},...; those of the pipeline default where options \
+                      for it are given";
+
 #[derive(Debug, clap::Args)]
+#[command(
+    group = ArgGroup::new("runs").args(RUNS).multiple(true),
+    mut_arg("passes", |arg| arg.help(PASSES)),
+    mut_arg("target", |arg| arg.requires("runs").help("The runtime that the passes work for")),
+)]
 pub(crate) struct Args {
     /// The model for which the check fails
     model: PathBuf,
@@ -24,13 +35,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "COMMAND")]
     check: String,
 
-    /// Run these passes on each model before it is checked
-    #[arg(long, value_name = "PIPELINE")]
-    passes: Option<String>,
-
-    /// The runtime that the passes work for
-    #[arg(long, default_value = "litert", value_name = "NAME", requires = "passes")]
-    target: OsString,
+    #[command(flatten)]
+    run: PassArgs,
 
     /// Where the smaller model goes, as it is before the passes; as text if the name ends in
     /// .tfg
@@ -50,19 +56,13 @@ pub(crate) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let check = Check::new(&args.check)?;
-    let target = model::target(&args.target)?;
-    let pipeline =
-        args.passes.as_ref().map(|text| model::pipeline("--passes", text)).transpose()?;
+    let pipeline = args.run.is_told().then(|| args.run.pipeline()).transpose()?;
     let has_passes = pipeline.as_ref().is_some_and(|pipeline| !pipeline.nodes().is_empty());
-    let optimizer = pipeline.map(|pipeline| {
-        let mut optimizer = Optimizer::in_registry(tool::registry(), pipeline).for_target(target);
-        // A model that is not taken may be what somebody looks into.
-        optimizer.allow_unloadable = true;
-        optimizer
-    });
+    let optimizer =
+        pipeline.map(|pipeline| args.run.optimizer(pipeline, &FollowArg::default())).transpose()?;
     let options = ReduceOptions { optimizer, max_checks: args.max_checks };
     // Checks may take hours; a typing mistake should not cost their result.
-    let others = model::file_of_target(&args.target).into_iter().collect();
+    let others = args.run.files().collect();
     let mut inputs = Inputs { model: args.reading.files(&args.model), others, ..Inputs::default() };
     emit::check_output(args.output.as_deref(), &inputs, args.overwrite)?;
     let start = model::load_copy(&args.model, &args.reading)?;

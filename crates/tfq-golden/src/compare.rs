@@ -1,6 +1,6 @@
 //! What moved between a golden and a new result, and why.
 
-use crate::golden::{Golden, text_begins};
+use crate::golden::{Golden, Header, text_begins};
 use crate::section::{Section, first_difference};
 use serde::Serialize;
 use tfq_diff::{Diff, DiffOptions, Elided, Status, Style, TensorDiff};
@@ -275,12 +275,14 @@ fn elided(elisions: &Elisions, module: &Module, level: Level) -> Elided {
 fn causes(accepted: &Golden, new: &Golden) -> Vec<Cause> {
     let (a, b) = (&accepted.header, &new.header);
     let version = |n: u32| n.to_string();
+    let plan = |header: &Header| header.plan.clone().unwrap_or_else(|| "none".to_owned());
     let all = [
         ("tool", a.tool.clone(), b.tool.clone()),
         ("text format", version(a.text), version(b.text)),
         ("model", a.model.clone(), b.model.clone()),
         ("input", a.input.clone(), b.input.clone()),
         ("pipeline", a.passes.clone(), b.passes.clone()),
+        ("plan", plan(a), plan(b)),
         ("target", a.target.clone(), b.target.clone()),
         ("level", a.level.clone(), b.level.clone()),
     ];

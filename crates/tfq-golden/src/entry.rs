@@ -19,6 +19,18 @@ pub struct Entry {
     /// What the default pipeline weighs against size, where that is not the target's choice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prefer: Option<String>,
+    /// Whether the default pipeline stores weights as float16.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub float16: bool,
+    /// Whether the default pipeline lets no op read int8 weights itself.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub weight_only: bool,
+    /// Patterns of names that the default pipeline leaves as they are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keep: Vec<String>,
+    /// The file with the plan of weights that is followed, relative to the folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<String>,
     /// The target by name.
     pub target: String,
     /// The level of the text by name.

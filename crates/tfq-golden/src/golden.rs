@@ -57,6 +57,9 @@ pub struct Header {
     pub input: String,
     /// All passes with their options, names of pipelines resolved.
     pub passes: String,
+    /// [`crate::file_hash`] of the plan of weights that was followed, if one was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<String>,
     /// The target by name.
     pub target: String,
     /// The level of the text by name.
@@ -76,6 +79,7 @@ impl Header {
             model: model.to_owned(),
             input: input.to_owned(),
             passes: pipeline.to_string(),
+            plan: None,
             target: target.to_owned(),
             level: level.name().to_owned(),
             contract: contract(pipeline).map_or("unknown", NumericContract::name).to_owned(),

@@ -60,6 +60,9 @@ fn update(table: &mut Table, new: &Table) {
 }
 
 fn same(a: &Value, b: &Value) -> bool {
+    if let (Some(a), Some(b)) = (a.as_array(), b.as_array()) {
+        return a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b));
+    }
     match (a.as_str(), b.as_str()) {
         (Some(a), Some(b)) => a == b,
         _ => a.as_bool().is_some() && a.as_bool() == b.as_bool(),

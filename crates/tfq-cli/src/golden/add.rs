@@ -5,10 +5,11 @@ use super::outcome::outcome_on;
 use super::place::{GoldenFolder, failure};
 use crate::diagnostics::{Failure, named};
 use crate::emit::Detail;
-use crate::model::{self, PreferArg, ReadArgs};
+use crate::model::{self, ReadArgs};
 use crate::outputs;
+use crate::passes::{FollowArg, PassArgs};
+use crate::plan;
 use clap::ValueEnum;
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use tfq_golden::{Entry, Folder, FolderError};
 use tfq_ir::counted;
@@ -16,25 +17,19 @@ use tfq_text as text;
 use tfq_tflite::Access;
 
 #[derive(Debug, clap::Args)]
+#[command(
+    mut_arg("pipeline", |arg| arg.help("Read the passes from a file, each time that the golden is checked")),
+    mut_arg("plan", |arg| arg.help("Do with each weight what the plan in a file says, which is read each time too")),
+)]
 pub(crate) struct Args {
     /// The model, as .tflite or as text
     model: PathBuf,
 
-    /// Passes in order [default: default]
-    #[arg(long, value_name = "PIPELINE")]
-    passes: Option<String>,
+    #[command(flatten)]
+    run: PassArgs,
 
-    /// Read the passes from a file, each time that the golden is checked
-    #[arg(long, value_name = "FILE", conflicts_with = "passes")]
-    pipeline: Option<PathBuf>,
-
-    /// What to weigh against size, in the default pipeline [default: what suits the target]
-    #[arg(long, value_enum, value_name = "WHAT", conflicts_with_all = ["passes", "pipeline"])]
-    prefer: Option<PreferArg>,
-
-    /// The runtime that the result is for, by name or as a .toml file
-    #[arg(long, default_value = "litert", value_name = "NAME")]
-    target: OsString,
+    #[command(flatten)]
+    follow: FollowArg,
 
     /// How much of the model is compared
     #[arg(long, value_enum, default_value_t = Detail::Quant, value_name = "LEVEL")]
@@ -60,6 +55,9 @@ pub(crate) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
+    if args.follow.file().is_some() {
+        plan::check_alone(&args.run.ways)?;
+    }
     if model::is_standard(&args.model) {
         let help = "write the model to a file, which is read again at each check";
         return Err(Failure::usage("a golden cannot be of standard input", help));
@@ -76,8 +74,9 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     outputs::check_folder(&args.place.dir)?;
     let written = folder.files_of(&entry.name, args.skeleton.then_some(&*entry.model));
     let read = [Some(args.model.clone()), args.reading.side_file_of(&args.model)];
-    let read = read.into_iter().chain([args.pipeline.clone(), model::file_of_target(&args.target)]);
-    outputs::check_in_folder(&written, &read.flatten().collect::<Vec<_>>())?;
+    let read = read.into_iter().flatten().chain(args.run.files());
+    let read = read.chain(args.follow.file().map(PathBuf::from));
+    outputs::check_in_folder(&written, &read.collect::<Vec<_>>())?;
     // Nothing is written before it is known that the pipeline runs.
     let module = model::load(&args.model, &args.reading)?;
     let constants = outputs::constants_of(&args.model, &model::external_groups(&module));
@@ -106,18 +105,23 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
 fn entry(args: &Args) -> Result<Entry, Failure> {
     let stem = args.model.file_stem().unwrap_or_default().to_string_lossy();
     let name = args.name.clone().unwrap_or_else(|| tfq_golden::name_from(&stem));
-    let passes = args.passes.clone().unwrap_or_else(|| "default".to_owned());
+    let PassArgs { passes, pipeline, target, ways } = &args.run;
+    let passes = passes.clone().unwrap_or_else(|| "default".to_owned());
     let relative = |file: &Path| relative(file, &args.place.dir);
     let level = args.level.to_possible_value().expect("no level is hidden");
     Ok(Entry {
         model: if args.skeleton { format!("{name}.tfg") } else { relative(&args.model)? },
         name,
-        passes: args.pipeline.is_none().then_some(passes),
-        pipeline: args.pipeline.as_deref().map(relative).transpose()?,
-        prefer: args.prefer.map(|prefer| prefer.name().to_owned()),
-        target: match model::is_target_file(&args.target) {
-            true => relative(Path::new(&args.target))?,
-            false => args.target.to_string_lossy().into_owned(),
+        passes: pipeline.is_none().then_some(passes),
+        pipeline: pipeline.as_deref().map(relative).transpose()?,
+        prefer: ways.prefer.map(|prefer| prefer.name().to_owned()),
+        float16: ways.float16,
+        weight_only: ways.weight_only,
+        keep: ways.keep.clone(),
+        plan: args.follow.file().map(relative).transpose()?,
+        target: match model::is_target_file(target) {
+            true => relative(Path::new(target))?,
+            false => target.to_string_lossy().into_owned(),
         },
         level: level.get_name().to_owned(),
         input: String::new(),

@@ -3,10 +3,10 @@
 use super::place::{shortened, shown};
 use crate::diagnostics::{Failure, named};
 use crate::model::{self, PreferArg, ReadArgs, Ways};
-use crate::tool;
+use crate::{plan, tool};
 use bytes::Bytes;
 use clap::ValueEnum;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use tfq_golden::{Entry, Folder, Golden, Header, Recorder, Recording, file_hash};
 use tfq_opt::pass::Pipeline;
 use tfq_opt::{Optimizer, Source};
@@ -35,9 +35,12 @@ pub(super) fn outcome_on(
 ) -> Result<FreshGolden, Failure> {
     let input = input.as_ref();
     let pipeline = pipeline(folder, entry)?;
+    if entry.plan.is_some() {
+        plan::check_follower(&pipeline)?;
+    }
     let level = Level::from_name(&entry.level).expect("the index has names of levels only");
     let hash = file_hash(&bytes);
-    let header = Header::new(&entry.model, &hash, &pipeline, &entry.target, level);
+    let header = header_of(folder, entry, &hash, &pipeline, level)?;
     let reading = ReadArgs {
         fills: entry.fills,
         drop_unknown: entry.drop_unknown,
@@ -52,6 +55,9 @@ pub(super) fn outcome_on(
     let mut optimizer =
         Optimizer::in_registry(tool::registry(), pipeline).for_target(model::target(&target)?);
     optimizer.lift.drop_unknown = entry.drop_unknown;
+    if let Some(file) = plan_of(folder, entry) {
+        plan::follow(&file, &mut optimizer)?;
+    }
     // What is recorded is not written.
     optimizer.allow_unloadable = true;
     let mut recorder = Recorder::new(level);
@@ -67,7 +73,26 @@ pub(super) fn header(folder: &Folder, entry: &Entry) -> Result<Header, Failure> 
     let bytes = model::read(shortened(&folder.resolve(&entry.model)), Access::Whole)?;
     let level = Level::from_name(&entry.level).expect("the index has names of levels only");
     let (hash, pipeline) = (file_hash(&bytes), pipeline(folder, entry)?);
-    Ok(Header::new(&entry.model, &hash, &pipeline, &entry.target, level))
+    header_of(folder, entry, &hash, &pipeline, level)
+}
+
+fn header_of(
+    folder: &Folder,
+    entry: &Entry,
+    model: &str,
+    pipeline: &Pipeline,
+    level: Level,
+) -> Result<Header, Failure> {
+    let mut header = Header::new(&entry.model, model, pipeline, &entry.target, level);
+    if let Some(file) = plan_of(folder, entry) {
+        header.plan = Some(file_hash(model::read_settings(&file)?.as_bytes()));
+    }
+    Ok(header)
+}
+
+/// The file with the plan of an entry.
+fn plan_of(folder: &Folder, entry: &Entry) -> Option<PathBuf> {
+    entry.plan.as_ref().map(|file| shortened(&folder.resolve(file)))
 }
 
 /// The passes of an entry.
@@ -77,16 +102,18 @@ fn pipeline(folder: &Folder, entry: &Entry) -> Result<Pipeline, Failure> {
             let file = shortened(&folder.resolve(file));
             model::pipeline(&named(&file), &model::read_settings(&file)?)
         }
-        (Some(passes), None) if passes == "default" && entry.prefer.is_some() => {
-            let name = entry.prefer.as_deref().unwrap_or_default();
-            let prefer = PreferArg::from_str(name, false).map_err(|_| {
-                let message = format!("golden `{}`: `{name}` is nothing to prefer", entry.name);
-                Failure::usage(&message, "prefer size, ram, latency or balanced")
-            })?;
-            model::pipeline(
-                "--prefer",
-                &model::default_pipeline(&Ways { prefer: Some(prefer), ..Ways::default() }),
-            )
+        (Some(passes), None) if passes == "default" => {
+            let prefer = entry.prefer.as_deref().map(|name| {
+                PreferArg::from_str(name, false).map_err(|_| {
+                    let message = format!("golden `{}`: `{name}` is nothing to prefer", entry.name);
+                    Failure::usage(&message, "prefer size, ram, latency or balanced")
+                })
+            });
+            let (float16, weight_only) = (entry.float16, entry.weight_only);
+            let keep = entry.keep.clone();
+            let ways = Ways { prefer: prefer.transpose()?, float16, weight_only, keep };
+            let place = format!("options of golden `{}`", entry.name);
+            model::pipeline(&place, &model::default_pipeline(&ways))
         }
         (Some(passes), None) => {
             model::pipeline(&format!("passes of golden `{}`", entry.name), passes)

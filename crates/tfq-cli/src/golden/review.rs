@@ -113,6 +113,7 @@ fn outdated(folder: &Folder, name: &str, new: &Golden) -> Option<String> {
     let what = [
         ("model", now.input != new.header.input),
         ("pipeline", now.passes != new.header.passes),
+        ("plan", now.plan != new.header.plan),
         ("target", now.target != new.header.target),
         ("level", now.level != new.header.level),
     ];

@@ -1,0 +1,90 @@
+//! Which passes run and what for, as all commands take it that run some.
+
+use super::diagnostics::{Failure, named};
+use super::model::{self, Ways};
+use super::plan;
+use super::tool;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use tfq_opt::Optimizer;
+use tfq_opt::pass::Pipeline;
+
+/// Passes, and the runtime that they work for.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct PassArgs {
+    /// Passes in order, as NAME{OPTION=VALUE ...},...; empty for none [default: default]
+    #[arg(long, value_name = "PIPELINE")]
+    pub(crate) passes: Option<String>,
+
+    /// Read the passes from a file, in which # begins a comment
+    #[arg(long, value_name = "FILE", conflicts_with = "passes")]
+    pub(crate) pipeline: Option<PathBuf>,
+
+    /// The runtime that the result is for: a name of `tfq-opt targets`, or a .toml file
+    #[arg(long, default_value = "litert", value_name = "TARGET")]
+    pub(crate) target: OsString,
+
+    #[command(flatten)]
+    pub(crate) ways: Ways,
+}
+
+/// A plan to follow, for commands that print none.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct FollowArg {
+    /// Do with each weight what the plan in a file says, which --plan=toml of a run printed
+    #[arg(long, value_name = "FILE")]
+    pub(crate) plan: Option<PathBuf>,
+}
+
+impl PassArgs {
+    pub(crate) fn pipeline(&self) -> Result<Pipeline, Failure> {
+        let (place, text) = match (&self.pipeline, &self.passes) {
+            (Some(file), _) => (named(file), model::read_settings(file)?),
+            (None, Some(passes)) => ("--passes".to_owned(), passes.clone()),
+            (None, None) => ("--passes".to_owned(), model::default_pipeline(&self.ways)),
+        };
+        model::pipeline(&place, &text)
+    }
+
+    /// Whether the user says which passes run: any, or how those of the default pipeline do.
+    pub(crate) fn is_told(&self) -> bool {
+        self.passes.is_some() || self.pipeline.is_some() || self.ways.is_told()
+    }
+
+    /// The files that are read for it.
+    pub(crate) fn files(&self) -> impl Iterator<Item = PathBuf> {
+        self.pipeline.clone().into_iter().chain(model::file_of_target(&self.target))
+    }
+
+    /// What runs this pipeline, for commands that look for a fault.
+    pub(crate) fn optimizer(
+        &self,
+        pipeline: Pipeline,
+        follow: &FollowArg,
+    ) -> Result<Optimizer, Failure> {
+        let target = model::target(&self.target)?;
+        follow.check(&self.ways, &pipeline)?;
+        let mut optimizer = Optimizer::in_registry(tool::registry(), pipeline).for_target(target);
+        // A model that is not taken may be what somebody looks into.
+        optimizer.allow_unloadable = true;
+        if let Some(plan) = &follow.plan {
+            plan::follow(plan, &mut optimizer)?;
+        }
+        Ok(optimizer)
+    }
+}
+
+impl FollowArg {
+    /// An error where a plan is given that nobody would follow, or not alone.
+    pub(crate) fn check(&self, ways: &Ways, pipeline: &Pipeline) -> Result<(), Failure> {
+        match &self.plan {
+            Some(_) => plan::check_alone(ways).and_then(|()| plan::check_follower(pipeline)),
+            None => Ok(()),
+        }
+    }
+
+    /// The file that is read for it.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        self.plan.as_deref()
+    }
+}
