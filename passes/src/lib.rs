@@ -58,9 +58,9 @@ pub use hybrid_eligibility::HybridEligibility;
 pub use insert_dequant::InsertDequant;
 pub use merge_equal_buffers::MergeEqualBuffers;
 pub use quantize_weights::{
-    Alternative, Compat, CustomOp, CustomOps, Globs, MinElements, OpList, PlannedConstant,
-    PlannedReader, PlannedTensor, Priority, QuantizeWeights, QuantizedOperands, Reads, ScalesPer,
-    WantsPlan, WeightPlan, WeightType,
+    Alternative, Compat, CustomOp, CustomOps, Globs, IdlePattern, IdlePatterns, MinElements,
+    OpList, PlannedConstant, PlannedReader, PlannedTensor, Priority, QuantizeWeights,
+    QuantizedOperands, Reads, ScalesPer, WantsPlan, WeightPlan, WeightType,
 };
 pub use remove_identities::RemoveIdentities;
 pub use trigger_failure::{FailureKind, TriggerFailure};

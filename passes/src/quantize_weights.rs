@@ -25,8 +25,8 @@ use float16::Widened;
 use form::{Cause, Group, NotedVerdict, Selection, WeightUse};
 use options::LEGACY_MIN_ELEMENTS;
 pub use options::{
-    Compat, CustomOp, CustomOps, Globs, MinElements, OpList, Priority, QuantizedOperands,
-    ScalesPer, WeightType,
+    Compat, CustomOp, CustomOps, Globs, IdlePattern, IdlePatterns, MinElements, OpList, Priority,
+    QuantizedOperands, ScalesPer, WeightType,
 };
 use reading::Select;
 use std::fmt;

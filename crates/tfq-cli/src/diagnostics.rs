@@ -223,6 +223,12 @@ pub(crate) fn note(text: &str) {
     let _ = writeln!(Shown(io::stderr().lock()), "note: {text}");
 }
 
+/// Prints what the user should look at, and what to do about it, to standard error.
+pub(crate) fn warning(text: &str) {
+    // Standard error may be closed.
+    let _ = writeln!(Shown(io::stderr().lock()), "warning: {}", shown(text));
+}
+
 /// Names from files are in messages as they came. A message is one line, or a name could begin the
 /// next with what a build server takes for a command.
 fn shown(text: &str) -> String {

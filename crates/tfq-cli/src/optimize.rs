@@ -2,8 +2,7 @@
 
 use super::args::Args;
 use super::debug::{self, Watcher};
-use super::diagnostics::output_failure;
-use super::diagnostics::{Failure, named};
+use super::diagnostics::{self, Failure, named, output_failure};
 use super::emit::Form;
 use super::model::Files;
 use super::outputs::{self, Inputs, Outputs};
@@ -16,7 +15,8 @@ use std::path::{Path, PathBuf};
 use tfq_edits::file_hash;
 use tfq_ir::{ElementType, counted};
 use tfq_opt::debug::Reproducer;
-use tfq_opt::pass::{Pipeline, SpanKind, Timeline};
+use tfq_opt::pass::{Pipeline, Report, SpanKind, Timeline};
+use tfq_opt::passes::{IdlePattern, IdlePatterns};
 use tfq_opt::target::{Granularity, Objective, Target};
 use tfq_opt::{Optimizer, Source};
 use tfq_tflite::Access;
@@ -112,6 +112,9 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         goes_along,
         edits,
     };
+    if !args.quiet {
+        warn_of_idle_patterns(args, &optimized.report);
+    }
     let told = report(args, &summary).map_err(output_failure);
     if let Some(form) = args.plan.as_ref().and_then(PlanArg::form) {
         plan::print(form, &optimized.report)?.map_err(output_failure)?;
@@ -246,9 +249,20 @@ fn hints(args: &Args, target: &Target) -> Vec<(&'static str, String)> {
         || matches!(target.prefer(), Objective::Size | Objective::Balanced);
     let halves = takes_halves.then(|| ("no kernel", halves()));
     let smaller = (!is_for_size).then(|| ("better float32", smaller()));
-    let misnamed = || "--remarks shows which pattern of --keep fits no weight".to_owned();
-    let misnamed = (!args.run.ways.keep.is_empty()).then(|| ("no such name", misnamed()));
-    halves.into_iter().chain(smaller).chain(misnamed).collect()
+    halves.into_iter().chain(smaller).collect()
+}
+
+/// A mistyped pattern would pass unnoticed, and the weights with it.
+fn warn_of_idle_patterns(args: &Args, report: &Report) {
+    let idle = report.products.get::<IdlePatterns>().map_or(&[][..], |idle| &idle.0);
+    for IdlePattern { pattern, meant } in idle {
+        let option = if args.run.ways.keep.contains(pattern) { "--keep" } else { "keep" };
+        let hint = match meant {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => "--plan lists the weights and the ops that read them".to_owned(),
+        };
+        diagnostics::warning(&format!("{option}={pattern} fits no weight; {hint}"));
+    }
 }
 
 /// Whatever is written can be written, and is none of the files that are read.

@@ -3,6 +3,7 @@
 use super::diagnostics::named;
 use super::model::is_standard;
 use super::shown::standard_error;
+use super::tool;
 use super::verify::Verified;
 use serde_json::{Map, Value, json};
 use std::fmt;
@@ -13,6 +14,7 @@ use tfq_opt::Optimized;
 use tfq_opt::pass::{
     NeededSize, PassReport, RaisedRuntime, Remark, RemarkKind, RuleCount, Timeline, Why,
 };
+use tfq_opt::passes::IdlePatterns;
 use tfq_opt::target::{Target, max_runtime};
 use tfq_text::{visible, visible_quoted};
 
@@ -157,10 +159,11 @@ impl Summary<'_> {
         if let Some((from, to)) = self.raised_runtime() {
             let cap = Target::keeping_to(&from, &to);
             let of_family = self.run.target == "litert" || self.run.target.starts_with("litert-");
-            let kept = cap
-                .filter(|_| of_family)
-                .map_or(String::new(), |(cap, last)| format!("; --target={cap} keeps to {last}"));
-            writeln!(out, "  needs TensorFlow Lite {to}, and {from} as it came{kept}")?;
+            let tool = tool::name();
+            let older = cap.filter(|_| of_family).map_or(String::new(), |(cap, _)| {
+                format!(" (--target={cap} writes for older ones, `{tool} targets` lists them)")
+            });
+            writeln!(out, "  needs TensorFlow Lite {to}; the input needs {from}{older}")?;
         }
         if self.bytes_out > self.bytes_in && count("constants-grown") > 0 {
             let by = grouped(self.bytes_out - self.bytes_in);
@@ -186,6 +189,12 @@ impl Summary<'_> {
         }
         self.idle_passes(out)?;
         self.whereabouts(out)
+    }
+
+    /// Patterns of names to keep that fit no weight.
+    fn idle_patterns(&self) -> Vec<&str> {
+        let idle = self.optimized.report.products.get::<IdlePatterns>();
+        idle.map_or(&[][..], |idle| &idle.0).iter().map(|idle| idle.pattern.as_str()).collect()
     }
 
     /// The first release that ran the input, and the one that runs the result, where that is later.
@@ -363,6 +372,7 @@ impl Summary<'_> {
             "bytes_after": self.bytes_out,
             "statistics": statistics,
             "skipped": self.optimized.report.left_by_rule(),
+            "idle_patterns": self.idle_patterns(),
             "passes": passes,
         });
         if !self.goes_along.is_empty() {

@@ -536,9 +536,10 @@ pub mod passes {
     pub use tfq_passes::{
         Alternative, AnnotateDequantCache, CancelQuantizeDequantize, Compat, CustomOp, CustomOps,
         DequantizeWeights, EliminateDeadBuffers, EliminateDeadOps, FoldConstants, Globs,
-        HybridEligibility, InsertDequant, MergeEqualBuffers, MinElements, OpList, PlannedConstant,
-        PlannedReader, PlannedTensor, Priority, QuantizeWeights, QuantizedOperands, Reads,
-        RemoveIdentities, ScalesPer, WantsPlan, WeightPlan, WeightType, Which, all, builtin,
+        HybridEligibility, IdlePattern, IdlePatterns, InsertDequant, MergeEqualBuffers,
+        MinElements, OpList, PlannedConstant, PlannedReader, PlannedTensor, Priority,
+        QuantizeWeights, QuantizedOperands, Reads, RemoveIdentities, ScalesPer, WantsPlan,
+        WeightPlan, WeightType, Which, all, builtin,
     };
 }
 

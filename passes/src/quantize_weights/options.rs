@@ -153,6 +153,20 @@ impl Globs {
     }
 }
 
+/// A pattern that fits no weight.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdlePattern {
+    /// The pattern.
+    pub pattern: String,
+    /// One that would fit and is much like it.
+    pub meant: Option<String>,
+}
+
+/// The patterns of [`super::QuantizeWeights::keep`] that fit no weight: a
+/// [product](tfq_pass::Report::products) of the pass, where there are some.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdlePatterns(pub Vec<IdlePattern>);
+
 impl OptionValue for Globs {
     fn kind() -> OptionKind {
         OptionKind::Text("GLOB,...".into())

@@ -102,7 +102,7 @@ impl Select<'_> {
             return if copies {
                 Ok(false)
             } else {
-                Err("it copies codes with one scale".to_owned())
+                Err("it copies codes to a result with one scale".to_owned())
             };
         }
         let verdict = if facts.all_or_none {

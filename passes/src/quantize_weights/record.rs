@@ -97,7 +97,12 @@ impl Select<'_> {
             Form::PerChannel { .. } => "a scale per channel",
             Form::StatedRanges { .. } => "stated ranges",
         };
-        let note = group.note.as_deref().map(|note| note.trim_start_matches("; ").to_owned());
+        // A note begins with the form that the rule names.
+        let note = group.note.as_deref().map(|note| {
+            let note = note.trim_start_matches("; ");
+            let reason = note.strip_prefix(rule).and_then(|rest| rest.strip_prefix(": "));
+            reason.unwrap_or(note).to_owned()
+        });
         PlannedConstant {
             r#type: stored.ty.name().to_owned(),
             axis: group.form.axis(),

@@ -140,7 +140,7 @@ fn why(
     }
     let facts = session.target().facts_of(graph, op);
     if facts.is_some_and(|facts| facts.biases.contains(&slot)) {
-        return ("bias", format!("{reader} reads it as a bias, which stays float32"));
+        return ("large bias", format!("{reader} reads it as a bias, which stays float32"));
     }
     let what = format!("{reader} reads it as operand {slot}, which is no weight");
     if toco || all || tensor.ty != ElementType::Float32 {

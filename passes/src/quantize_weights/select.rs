@@ -9,7 +9,7 @@ use super::fast::Fast;
 use super::float16::Widened;
 use super::form::{Cause, Form, Group, Left, NotedVerdict, Selection, WeightUse};
 use super::front::Behind;
-use super::options::{ScalesPer, WeightType};
+use super::options::{IdlePattern, IdlePatterns, ScalesPer, WeightType};
 use super::reading::Select;
 use super::weight_plan::{Alternative, WantsPlan};
 use std::cell::RefCell;
@@ -17,7 +17,9 @@ use std::collections::VecDeque;
 use std::fmt;
 use tfq_ir::catalog::ops;
 use tfq_ir::maps::{IndexMap, IndexSet};
-use tfq_ir::{BufferId, ElementType, Module, OpId, OpKind, SubgraphId, TensorId, counted};
+use tfq_ir::{
+    BufferId, ElementType, Module, OpId, OpKind, SubgraphId, TensorId, closest, counted,
+};
 use tfq_numeric::{NonFinite, ScaleRule};
 use tfq_pass::Session;
 
@@ -201,6 +203,7 @@ impl Select<'_> {
             return;
         }
         let mut idle: IndexSet<usize> = (0..keep.len()).collect();
+        let mut known: IndexSet<String> = IndexSet::default();
         uses.retain(|buffer, uses| {
             let tensors = shown[buffer].iter().map(|(sg, id)| (*sg, *id));
             let results = uses.iter().flat_map(|u| {
@@ -209,8 +212,12 @@ impl Select<'_> {
             let labels = tensors.chain(results);
             let labels = labels.map(|(sg, id)| self.module.subgraph(sg).tensor(id).label());
             let kinds = uses.iter().map(|u| self.module.subgraph(u.sg).op(u.op).kind.name());
-            let globs = labels.chain(kinds).flat_map(|name| keep.matches(name));
+            let names: Vec<&str> = labels.chain(kinds).collect();
+            let globs = names.iter().flat_map(|name| keep.matches(name));
             let globs: IndexSet<usize> = globs.collect();
+            if !idle.is_empty() {
+                known.extend(names.into_iter().map(str::to_owned));
+            }
             idle.retain(|glob| !globs.contains(glob));
             let found = globs.first().copied();
             if let Some(glob) = found {
@@ -219,11 +226,25 @@ impl Select<'_> {
             }
             found.is_none()
         });
-        for glob in idle {
-            let place = format!("keep={}", self.pass.keep.0[glob]);
+        let idle: Vec<IdlePattern> = idle
+            .into_iter()
+            .map(|glob| {
+                let pattern = self.pass.keep.0[glob].clone();
+                let part = || {
+                    let is_part = known.iter().any(|name| name.contains(&pattern));
+                    is_part.then(|| format!("*{pattern}*"))
+                };
+                let whole = closest(&pattern, known.iter().map(String::as_str));
+                IdlePattern { meant: whole.map(str::to_owned).or_else(part), pattern }
+            })
+            .collect();
+        for IdlePattern { pattern, .. } in &idle {
             let message =
                 "no weight that would be quantised has the name, and no op that reads one";
-            session.missed("no such name", place, message);
+            session.note("no such name", format!("keep={pattern}"), message);
+        }
+        if !idle.is_empty() {
+            session.produce(IdlePatterns(idle));
         }
     }
 
@@ -298,7 +319,7 @@ impl Select<'_> {
         };
         graph.uses(id).iter().find(|u| is_bias(u.op, u.slot)).map(|u| {
             let reader = self.module.op_place(sg, u.op);
-            ("bias", format!("{reader} reads it as a bias, which stays float32"))
+            ("large bias", format!("{reader} reads it as a bias, which stays float32"))
         })
     }
 
