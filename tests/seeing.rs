@@ -173,6 +173,10 @@ fn inspect_tells_how_a_model_computes() {
     assert_eq!(scheme(&indices), (Scheme::None, [0; 4]));
 }
 
+/// A model without constants.
+const FLOOR: &str =
+    "tfg 1 quant subgraph @main { %x = input : f32[4] %y = FLOOR(%x) : f32[4] output %y }";
+
 fn tfq_opt(folder: &Path, arguments: &[&str]) -> Output {
     common::tool().args(arguments).current_dir(folder).output().expect("the binary starts")
 }
@@ -212,6 +216,16 @@ fn a_model_goes_to_text_and_back_on_the_command_line() {
     let graph = ["b.tflite", "--passes=", "-o", "b.json", "-q"];
     ends(&tfq_opt(folder.path(), &graph), 0);
     assert!(fs::read_to_string(at("b.json")).unwrap().starts_with('{'));
+    // Without large constants there is none, and one of an earlier run loses what it holds.
+    fs::write(at("floor.tfg"), FLOOR).unwrap();
+    let written = tfq_opt(folder.path(), &["floor.tfg", "--passes=", "-o", "d.tfg"]);
+    let summary = String::from_utf8_lossy(&written.stderr);
+    assert!(summary.ends_with("written to d.tfg\n") && !at("d.tfg.bin").exists(), "{summary}");
+    let edits = tfq_opt(folder.path(), &["floor.tfg", "--passes=", "--edits=d.json"]);
+    let summary = String::from_utf8_lossy(&edits.stderr);
+    assert!(summary.ends_with("written to d.json\n") && !at("d.json.bin").exists(), "{summary}");
+    ends(&tfq_opt(folder.path(), &["floor.tfg", "--passes=", "-o", "c.tfg", "-q"]), 0);
+    assert_eq!(fs::read(at("c.tfg.bin")).unwrap().len(), 16);
     // A lower level has no side file.
     let level = ["b.tflite", "--passes=", "--level=quant", "-o", "quant.tfg", "-q"];
     ends(&tfq_opt(folder.path(), &level), 0);

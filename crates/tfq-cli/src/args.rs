@@ -78,6 +78,10 @@ pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) reading: ReadArgs,
 
+    /// How many threads compute [default: one per core, one alone for models below 32 MiB]
+    #[arg(long, value_name = "N", value_parser = threads)]
+    pub(crate) threads: Option<usize>,
+
     /// Go on with a model that the target's runtime refuses to load
     #[arg(long)]
     pub(crate) allow_unloadable: bool,
@@ -85,12 +89,8 @@ pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) debug: Debug,
 
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Running the result with --verify-run")]
     pub(crate) verify: super::verify::Verify,
-
-    /// How many threads compute [default: one per core, one alone for models below 32 MiB]
-    #[arg(long, value_name = "N", value_parser = threads)]
-    pub(crate) threads: Option<usize>,
 }
 
 const EXAMPLES: &str = "\
@@ -151,9 +151,10 @@ pub(crate) enum Command {
     },
     /// Print the manual page
     Man,
-    /// Print the manual of a pass
+    /// Print the manual of a pass, or what a pipeline runs and why
     Explain {
         /// Its name
+        #[arg(value_name = "NAME")]
         pass: String,
     },
 }
@@ -174,7 +175,7 @@ fn threads(text: &str) -> Result<usize, String> {
 
 /// The arguments, with help that speaks of this tool.
 pub(crate) fn command() -> clap::Command {
-    let command = Args::command().name(tool::name());
+    let command = Args::command().name(tool::name()).version(tool::version());
     if tool::name() == tool::NAME { command } else { renamed(command) }
 }
 

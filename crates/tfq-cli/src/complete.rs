@@ -75,6 +75,7 @@ fn with_values(command: Command) -> Command {
     let command = command.mut_args(|arg| {
         let is_of = |command: &str| command_name == command;
         match arg.get_id().as_str() {
+            "pass" if is_of("explain") => arg.value_parser(explained_names()),
             "pass"
             | "remarks"
             | "print_diff"
@@ -93,9 +94,20 @@ fn with_values(command: Command) -> Command {
 }
 
 fn pass_names() -> PossibleValuesParser {
+    PossibleValuesParser::new(passes().collect::<Vec<_>>())
+}
+
+fn passes() -> impl Iterator<Item = PossibleValue> {
     let value =
         |info: &PassInfo| PossibleValue::new(info.name.to_string()).help(info.summary().to_owned());
-    PossibleValuesParser::new(registry().passes().map(value).collect::<Vec<_>>())
+    registry().passes().map(value)
+}
+
+/// Passes and pipelines.
+fn explained_names() -> PossibleValuesParser {
+    let named = registry().pipelines();
+    let named = named.map(|p| PossibleValue::new(p.name.to_string()).help(p.summary.to_string()));
+    PossibleValuesParser::new(passes().chain(named).collect::<Vec<_>>())
 }
 
 /// Names of targets, and files that describe some.

@@ -80,9 +80,20 @@ use tfq_tflite::Changed;
 /// and gives the status with which it ends. It is all that a `main` does, called once: it answers
 /// shells that complete arguments, handles signals, and is the process that models run in.
 ///
-/// The program's name is the tool's.
+/// The program's name is the tool's, and its version that of tfq-opt.
 pub fn main(registry: Registry) -> ExitCode {
-    tool::set(registry);
+    tool::set(registry, None);
+    run_tool()
+}
+
+/// As [`main`], for a tool that has a version of its own: `env!("CARGO_PKG_VERSION")` is that of
+/// the crate that calls this. `--version` tells both.
+pub fn main_with_version(registry: Registry, version: &str) -> ExitCode {
+    tool::set(registry, Some(version));
+    run_tool()
+}
+
+fn run_tool() -> ExitCode {
     if let Some(code) = complete::answer() {
         return code;
     }

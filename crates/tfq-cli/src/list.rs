@@ -7,7 +7,7 @@ use super::tool::{self, registry};
 use serde_json::{Map, Value, json};
 use std::io::{self, Write};
 use tfq_ir::did_you_mean;
-use tfq_opt::pass::{OptionInfo, OptionKind, PassInfo};
+use tfq_opt::pass::{NamedPipeline, OptionInfo, OptionKind, PassInfo};
 
 pub(crate) fn passes(as_json: bool) -> io::Result<()> {
     let registry = registry();
@@ -59,9 +59,33 @@ pub(crate) fn find(name: &str) -> Result<&'static PassInfo, Failure> {
 }
 
 pub(crate) fn explain(name: &str) -> Result<(), Failure> {
-    let info = find(name)?;
+    let registry = registry();
     let mut out = Shown(io::stdout().lock());
-    manual(&mut out, info).map_err(super::diagnostics::output_failure)
+    let told = match (registry.pass(name), registry.pipeline(name)) {
+        (Some(info), _) => manual(&mut out, info),
+        (None, Some(pipeline)) => steps(&mut out, pipeline),
+        (None, None) => {
+            let passes: Vec<&str> = registry.passes().map(|info| &*info.name).collect();
+            let pipelines: Vec<&str> = registry.pipelines().map(|p| &*p.name).collect();
+            let known = pipelines.iter().chain(&passes).copied();
+            let help = did_you_mean(name, known).unwrap_or_else(|| {
+                let [passes, pipelines] = [passes, pipelines].map(|names| names.join(", "));
+                format!("passes are {passes}; pipelines are {pipelines}")
+            });
+            let message = format!("there is no pass and no pipeline `{name}`");
+            return Err(Failure::usage(&message, &help));
+        }
+    };
+    told.map_err(super::diagnostics::output_failure)
+}
+
+fn steps(out: &mut impl Write, pipeline: &NamedPipeline) -> io::Result<()> {
+    let NamedPipeline { name, summary, steps } = pipeline;
+    writeln!(out, "# {name}\n\nA pipeline: {summary}.\n")?;
+    for (n, (pass, why)) in steps.iter().enumerate() {
+        writeln!(out, "{}. {pass}\n    {why}", n + 1)?;
+    }
+    writeln!(out, "\n`{} explain PASS` prints a pass's manual.", tool::name())
 }
 
 fn manual(out: &mut impl Write, info: &PassInfo) -> io::Result<()> {

@@ -251,16 +251,16 @@ impl Files {
         self.0.add(output, image, done).map_err(not_written)
     }
 
-    /// Adds a side file, and returns its name. Where there are no bytes for it, it is written so
-    /// that those of an earlier run go; but what is no side file has nothing to do with that, is
-    /// left alone, and nothing is returned.
+    /// Adds a side file, and returns its name. Where there are no bytes for it, it is written only
+    /// over one of an earlier run, so that the bytes of that go; what is no side file has nothing
+    /// to do with that and is left alone. Where nothing is written, nothing is returned.
     pub(crate) fn add_side_file(
         &mut self,
         name: PathBuf,
         image: &Image,
     ) -> Result<Option<PathBuf>, Failure> {
         let is_ours = || name.is_file() && begins_as_side_file(&name).unwrap_or(false);
-        if image.len() <= EMPTY as u64 && name.exists() && !is_ours() {
+        if image.len() <= EMPTY as u64 && !is_ours() {
             return Ok(None);
         }
         self.add(&name, image, |_| ())?;
