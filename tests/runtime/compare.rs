@@ -14,6 +14,7 @@ pub(crate) const TESTS: &[(&str, fn())] = crate::named![
     real_inputs_show_what_random_ones_hide,
     a_first_layer_reads_raw_columns_as_they_are,
     samples_come_from_folders_and_archives,
+    random_inputs_are_of_several_seeds,
     state_starts_anew_with_each_sample,
     another_interface_is_no_replacement,
     names_in_tables_stay_on_their_line,
@@ -61,6 +62,29 @@ fn equal_models_are_equal_and_quantised_ones_are_not() {
     assert!(error.contains("at least 150 are wanted"), "{error}");
 }
 
+fn random_inputs_are_of_several_seeds() {
+    let folder = folder();
+    let small = folder.path().join("small.tflite");
+    succeeds(&[CNN, "-o", text(&small)]);
+    let compare = |more: &[&str]| {
+        json(&[&["compare", CNN, text(&small), "--json", "--kernels=reference"], more].concat())
+    };
+    let of = |found: &serde_json::Value| found["cases"][0]["outputs"][0].clone();
+    let four = compare(&[]);
+    assert_eq!((&four["data"]["samples"], &four["data"]["seed"]), (&4.into(), &0.into()));
+    // The worst alone, which is not the first.
+    let worst = &of(&four)["worst_sample"];
+    assert_ne!(worst["sample"], 0);
+    let alone = compare(&["--samples=1", &format!("--seed={}", worst["sample"])]);
+    assert_eq!(of(&alone)["snr_db"], worst["snr_db"]);
+    assert_eq!(alone["data"]["samples"], 1);
+    // Where nothing is random, all samples would be the same.
+    assert_eq!(compare(&["--input=zeros"])["data"]["samples"], 1);
+    let data = format!("--data={RAW_DATA}");
+    let both = run(&["compare", CNN, text(&small), "--samples=2", &data]);
+    assert_eq!(both.status.code(), Some(2));
+}
+
 fn real_inputs_show_what_random_ones_hide() {
     let folder = folder();
     let out = folder.path().join("small.tflite");
@@ -71,7 +95,7 @@ fn real_inputs_show_what_random_ones_hide() {
                     inputs: random from seed 0\n";
     assert!(summary.contains(verified), "{summary}");
     let printed = succeeds(&["compare", RAW, text(&out)]);
-    let note = "inputs: random from seed 0\n\
+    let note = "inputs: random from seeds 0 to 3, 4 samples\n\
                 note: random inputs were used; give real ones with --data or --input\n";
     assert!(printed.ends_with(note), "{printed}");
 

@@ -130,7 +130,7 @@ fn the_branch_that_was_taken_is_seen() {
     let b = written(&folder, "b.tfg", &BRANCHES.replace("[2.0]", "[2.2]"));
     let of = |flag: &str| {
         let input = format!("--input=flag={flag}");
-        let found = json(&["compare", &a, &b, "--per-layer", "--json", &input]);
+        let found = json(&["compare", &a, &b, "--per-layer", "--json", "--samples=1", &input]);
         found["layers"][0]["sections"].clone()
     };
     let taken = of("ones");

@@ -52,6 +52,10 @@ pub(crate) struct Args {
     #[command(flatten)]
     data: DataArgs,
 
+    /// How many samples of random inputs are run, each from the next seed
+    #[arg(long, value_name = "N", default_value = "4", conflicts_with = "data", value_parser = clap::value_parser!(u16).range(1..))]
+    samples: u16,
+
     #[command(flatten)]
     on: RunArgs,
 }
@@ -66,6 +70,7 @@ does not run on some kernels, these are skipped; where it runs on none, that is 
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let mut inputs = args.on.inputs.read_with(&args.data)?;
+    inputs.random_samples = usize::from(args.samples);
     let layer_kernels = match args.per_layer {
         true => Some(layers::kernels(&args.kernels)?),
         false => None,

@@ -49,12 +49,14 @@ pub(crate) struct DataArgs {
 }
 
 /// What the inputs of a model get.
-#[derive(Default)]
 pub(crate) struct Inputs {
     given: Vec<(Option<String>, Given)>,
     shapes: Vec<(String, Vec<usize>)>,
     seed: u64,
     data: Option<Data>,
+    /// How many samples are made up where inputs are random and there is no data: one that another
+    /// model agrees on says little.
+    pub(crate) random_samples: usize,
 }
 
 enum Given {
@@ -78,7 +80,8 @@ impl InputArgs {
 
     /// Reads the files, so that they are read once.
     pub(crate) fn read(&self) -> Result<Inputs, Failure> {
-        let mut inputs = Inputs { seed: self.seed.unwrap_or(0), ..Inputs::default() };
+        let (given, shapes, seed) = (Vec::new(), Vec::new(), self.seed.unwrap_or(0));
+        let mut inputs = Inputs { given, shapes, seed, data: None, random_samples: 1 };
         for text in &self.inputs {
             let (name, value) = match text.rsplit_once('=') {
                 Some((name, value)) => (Some(name.to_owned()), value),
@@ -145,7 +148,7 @@ impl DataArgs {
 impl Inputs {
     /// How often a signature is run, each time on other values.
     pub(crate) fn samples(&self) -> usize {
-        self.data.as_ref().map_or(1, Data::samples)
+        self.data.as_ref().map_or(self.random_samples, Data::samples)
     }
 
     /// For each input of a signature its value in a sample.
@@ -205,6 +208,9 @@ impl Inputs {
             Source::File(file, value) => {
                 self.check_file(subject, port, file, value)?;
                 return Ok(value.clone());
+            }
+            Source::Fill(Fill::Random { seed }) if self.data.is_none() => {
+                Fill::Random { seed: seed.wrapping_add(sample as u64) }
             }
             Source::Fill(fill) => fill,
         };
@@ -275,10 +281,16 @@ impl Inputs {
                 return Err(Failure::usage(&message, "leave out --input"));
             }
         }
+        let mut random = false;
         for interface in &interfaces {
             for port in interface.inputs.iter().filter(|port| !port.constant) {
                 self.check_port(subject, interface, port)?;
+                random |= matches!(self.source(&port.name), Source::Fill(Fill::Random { .. }));
             }
+        }
+        if !random {
+            // They would all be the same.
+            self.random_samples = 1;
         }
         Ok(())
     }
@@ -344,7 +356,8 @@ impl Inputs {
             };
             inputs.push((port.name.clone(), from.to_owned()));
         }
-        Sources { inputs, samples: self.samples(), seed: self.seed }
+        let seeds = if self.data.is_none() { self.random_samples as u64 } else { 1 };
+        Sources { inputs, samples: self.samples(), seed: self.seed, seeds }
     }
 }
 

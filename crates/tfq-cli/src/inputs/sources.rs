@@ -13,6 +13,8 @@ pub(crate) struct Sources {
     pub(super) inputs: Vec<(String, String)>,
     pub(super) samples: usize,
     pub(super) seed: u64,
+    /// From how many seeds, the first among them, random values were made up.
+    pub(super) seeds: u64,
 }
 
 impl Sources {
@@ -36,6 +38,10 @@ impl Sources {
 impl fmt::Display for Sources {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let phrase = |from: &str| match from {
+            RANDOM if self.seeds > 1 => {
+                let (first, last) = (self.seed, self.seed.wrapping_add(self.seeds - 1));
+                format!("random from seeds {first} to {last}")
+            }
             RANDOM => format!("random from seed {}", self.seed),
             from => from.to_owned(),
         };
@@ -68,12 +74,19 @@ mod tests {
 
     fn sources(inputs: &[(&str, &str)], samples: usize) -> String {
         let inputs = inputs.iter().map(|(name, from)| ((*name).to_owned(), (*from).to_owned()));
-        Sources { inputs: inputs.collect(), samples, seed: 7 }.to_string()
+        Sources { inputs: inputs.collect(), samples, seed: 7, seeds: 1 }.to_string()
     }
 
     #[test]
     fn sources_are_told_once() {
         assert_eq!(sources(&[("x", RANDOM), ("y", RANDOM)], 1), "random from seed 7");
+        let several = Sources {
+            inputs: vec![("x".to_owned(), RANDOM.to_owned())],
+            samples: 4,
+            seed: 7,
+            seeds: 4,
+        };
+        assert_eq!(several.to_string(), "random from seeds 7 to 10, 4 samples");
         assert_eq!(sources(&[("x", "d.npz"), ("y", "d.npz")], 9), "d.npz, 9 samples");
         let mixed = sources(&[("x", "d.npz"), ("y", RANDOM), ("z", "d.npz")], 2);
         assert_eq!(mixed, "`x` and `z` d.npz, `y` random from seed 7, 2 samples");
