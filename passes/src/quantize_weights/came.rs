@@ -142,7 +142,10 @@ fn is_plain_int8(module: &Module, sg: SubgraphId, id: TensorId) -> bool {
         && module.fixed_constant(sg, id).is_some();
     plain
         && tensor.quantization.as_deref().is_some_and(|q| {
+            // A tool that mistook the scales left others, which no float32 number comes of.
+            let sound = |scale: &f32| scale.is_normal() && (0.0..1e30).contains(scale);
             !q.scale.is_empty()
+                && q.scale.iter().all(sound)
                 && q.details == QuantizationDetails::None
                 && q.zero_point.iter().all(|point| *point == 0)
         })

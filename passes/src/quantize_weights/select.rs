@@ -17,9 +17,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use tfq_ir::catalog::ops;
 use tfq_ir::maps::{IndexMap, IndexSet};
-use tfq_ir::{
-    BufferId, ElementType, Module, OpId, OpKind, SubgraphId, TensorId, closest, counted,
-};
+use tfq_ir::{BufferId, ElementType, Module, OpId, OpKind, SubgraphId, TensorId, closest, counted};
 use tfq_numeric::{NonFinite, ScaleRule};
 use tfq_pass::Session;
 

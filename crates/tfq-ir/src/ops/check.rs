@@ -69,7 +69,7 @@ impl<'a> OpView<'a> {
     /// What does not go together, where calls are calls of this module's subgraphs. Until passes
     /// have settled how an operand is read, it may be as it is stored too: lookups copy codes.
     pub(crate) fn contradictions(&self, module: &Module) -> Vec<Contradiction> {
-        let found = self.contradictions_of(module, &self.operands);
+        let mut found = self.contradictions_of(module, &self.operands);
         if found.is_empty() || self.operands.iter().flatten().all(|facts| facts.stored.is_none()) {
             return found;
         }
@@ -79,10 +79,9 @@ impl<'a> OpView<'a> {
         };
         let operands: Vec<_> =
             self.operands.iter().map(|facts| facts.as_ref().map(as_stored)).collect();
-        match self.contradictions_of(module, &operands) {
-            none if none.is_empty() => none,
-            _ => found,
-        }
+        let stored = self.contradictions_of(module, &operands);
+        found.retain(|what| stored.iter().any(|other| other.is_like(what)));
+        found
     }
 
     fn contradictions_of(
