@@ -11,11 +11,12 @@ use std::sync::{Arc, OnceLock};
 #[derive(Clone, Default)]
 pub(crate) struct BufferUses {
     tensors: OnceLock<Arc<Counts>>,
-    listed: OnceLock<Arc<Counts>>,
+    listed: OnceLock<Arc<HashMap<BufferId, usize>>>,
 }
 
+/// By number: tensors refer to buffers that are there, and there may be a great many.
 #[derive(Clone, Default)]
-struct Counts(HashMap<BufferId, usize>);
+struct Counts(Vec<u32>);
 
 impl BufferUses {
     /// How many tensors refer to it.
@@ -27,7 +28,12 @@ impl BufferUses {
 
     /// How often the older list of metadata buffers has it.
     pub(super) fn listed(&self, list: &[i32], buffer: BufferId) -> usize {
-        self.listed.get_or_init(|| Arc::new(Counts::of(numbers(list)))).get(buffer)
+        let counted = || {
+            let mut counts = HashMap::default();
+            numbers(list).for_each(|id| *counts.entry(id).or_default() += 1);
+            Arc::new(counts)
+        };
+        self.listed.get_or_init(counted).get(&buffer).copied().unwrap_or(0)
     }
 
     /// Tensors that refer to these are added.
@@ -58,19 +64,19 @@ impl Counts {
     }
 
     fn get(&self, buffer: BufferId) -> usize {
-        self.0.get(&buffer).copied().unwrap_or(0)
+        self.0.get(buffer.0 as usize).map_or(0, |count| *count as usize)
     }
 
     fn add(&mut self, buffer: BufferId) {
-        *self.0.entry(buffer).or_default() += 1;
+        let number = buffer.0 as usize;
+        if number >= self.0.len() {
+            self.0.resize(number + 1, 0);
+        }
+        self.0[number] += 1;
     }
 
     fn drop(&mut self, buffer: BufferId) {
-        let count = self.0.get_mut(&buffer).expect("it was counted");
-        *count -= 1;
-        if *count == 0 {
-            self.0.remove(&buffer);
-        }
+        self.0[buffer.0 as usize] -= 1;
     }
 }
 
