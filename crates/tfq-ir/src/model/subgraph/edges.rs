@@ -61,6 +61,32 @@ pub(super) struct Edges {
     wide: HashMap<NodeIndex, Vec<Option<EdgeIndex>>>,
 }
 
+/// Edges of a node with their ends, from its list or of those that a crowd knows. Nearly all nodes
+/// have a list, and this is asked most of all.
+enum Found<'a, L> {
+    Listed(L),
+    Crowd(&'a StableDiGraph<(), Edge>, indexmap::set::Iter<'a, EdgeIndex>),
+}
+
+impl<'a, L: Iterator<Item = EdgeReference<'a, Edge>>> Iterator for Found<'a, L> {
+    type Item = (EdgeIndex, Edge, [NodeIndex; 2]);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        match self {
+            Self::Listed(edges) => {
+                let edge = edges.next()?;
+                Some((edge.id(), *edge.weight(), [edge.source(), edge.target()]))
+            }
+            Self::Crowd(graph, edges) => {
+                let id = *edges.next_back()?;
+                let (source, target) = graph.edge_endpoints(id).expect("it is there");
+                Some((id, graph[id], [source, target]))
+            }
+        }
+    }
+}
+
 impl Edges {
     pub(super) fn with_capacity(nodes: usize, edges: usize) -> Self {
         Self { graph: StableDiGraph::with_capacity(nodes, edges), ..Self::default() }
@@ -100,13 +126,12 @@ impl Edges {
             true => None,
             false => self.crowds.get(&(node, direction)),
         };
-        let listed = crowd.is_none().then(|| self.listed(node, direction)).into_iter().flatten();
-        let listed = listed.map(|edge| (edge.id(), *edge.weight(), [edge.source(), edge.target()]));
-        let crowd = crowd.into_iter().flatten().rev().map(|id| {
-            let (source, target) = self.graph.edge_endpoints(*id).expect("it is there");
-            (*id, self.graph[*id], [source, target])
-        });
-        listed.chain(crowd).map(move |(id, edge, ends)| (id, edge, ends[direction.index() ^ 1]))
+        let edges = match crowd {
+            None => Found::Listed(self.listed(node, direction)),
+            Some(crowd) => Found::Crowd(&self.graph, crowd.iter()),
+        };
+        let other = direction.index() ^ 1;
+        edges.map(move |(id, edge, ends)| (id, edge, ends[other]))
     }
 
     /// The list of a node, stale edges too.
