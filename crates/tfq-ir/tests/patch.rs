@@ -159,6 +159,21 @@ fn an_operand_slot_that_would_use_up_memory() {
 }
 
 #[test]
+fn an_operand_that_is_there_is_set_however_many_there_are() {
+    const MANY: usize = 70_000;
+    let mut builder = SubgraphBuilder::default();
+    let [x, y, z] = ["x", "y", "z"].map(|name| builder.tensor(float(name)));
+    let op = builder.op(custom(), &vec![Some(x); MANY], &[z]);
+    let graph = builder.finish(vec![x, y], vec![z]);
+    let mut module = Module::new(vec![graph], ConstantPool::default());
+    let last = MANY as u32 - 1;
+    apply(&mut module, |patch| patch.set_operand(op, last, y));
+    assert_eq!(main(&module).operand(op, last), Some(y));
+    let reason = refuse(&mut module, |patch| patch.set_operand(op, MANY as u32, y));
+    assert!(matches!(reason, Reason::Slot { .. }), "{reason}");
+}
+
+#[test]
 fn an_operand_before_it_is_computed() {
     let (mut module, c) = chain();
     let reason = refuse(&mut module, |patch| patch.set_operand(c.first, 0, c.y));

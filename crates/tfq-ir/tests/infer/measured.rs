@@ -7,6 +7,8 @@ use tfq_ir::ops::{OperandFacts, Shape, infer};
 use tfq_ir::{Attr, Attributes, ElementType, Op, OpKind};
 
 const MEASURED: &str = include_str!("measured.txt");
+const REFUSED: &str = include_str!("refused.txt");
+const TAKEN: &str = include_str!("refused_by_op.txt");
 
 /// A model of one operator that ran.
 struct Case<'a> {
@@ -187,6 +189,29 @@ fn inference_agrees_with_the_runtime() {
     assert!(new.is_empty() && counted == expected, "{}", new.join("\n"));
 }
 
+/// Models that no kernels ran. Inference tells of shapes and of the types that an op gives; which
+/// types and ranks a kernel takes the target knows. So it takes many of them, and those are listed:
+/// by op, how many were refused, and how many of these inference takes.
+#[test]
+fn what_inference_takes_of_what_the_runtime_refuses_is_listed() {
+    let mut counted: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+    for line in REFUSED.lines().filter(|line| !line.starts_with('#')) {
+        let case = parse(line);
+        let operands: Vec<_> =
+            case.operands.iter().map(|tensor| tensor.as_ref().map(Tensor::facts)).collect();
+        let taken = infer(&case.op, &operands, &case.declared).is_ok();
+        let (refused, taken_too) = counted.entry(line.split('|').next().unwrap()).or_default();
+        *refused += 1;
+        *taken_too += usize::from(taken);
+    }
+    let listed =
+        |(op, (refused, taken)): (&&str, &(usize, usize))| format!("{op} {refused} {taken}\n");
+    let counted: String = counted.iter().map(listed).collect();
+    let expected = TAKEN.lines().filter(|line| !line.starts_with('#'));
+    let expected: String = expected.map(|line| format!("{line}\n")).collect();
+    assert!(counted == expected, "refused_by_op.txt should be\n{counted}");
+}
+
 fn disagreements(case: &Case<'_>) -> Vec<(&'static str, String)> {
     let operands: Vec<_> =
         case.operands.iter().map(|tensor| tensor.as_ref().map(Tensor::facts)).collect();
@@ -230,7 +255,13 @@ impl Tensor {
 
 fn parse(line: &str) -> Case<'_> {
     let parts: Vec<&str> = line.split('|').collect();
-    let [name, attrs, operands, declared, results, kernels] = parts[..] else { panic!("{line}") };
+    let (results, kernels) = match parts[4..] {
+        [results, kernels] => (results, kernels),
+        // One that was refused.
+        [_] => ("", ""),
+        _ => panic!("{line}"),
+    };
+    let [name, attrs, operands, declared] = parts[..4] else { panic!("{line}") };
     let info = op_by_name(name).unwrap();
     let mut op = Op::new(OpKind::Builtin(info.code));
     if let Some(options) = info.options {
@@ -257,10 +288,14 @@ fn parse(line: &str) -> Case<'_> {
         line,
         op,
         operands: operands.collect(),
-        declared: declared.split(' ').map(|ty| Some(element(ty))).collect(),
-        results: results.split(' ').map(typed).collect(),
+        declared: listed(declared).map(|ty| Some(element(ty))).collect(),
+        results: listed(results).map(typed).collect(),
         kernels,
     }
+}
+
+fn listed(text: &str) -> impl Iterator<Item = &str> {
+    text.split(' ').filter(|word| !word.is_empty())
 }
 
 fn attribute(ty: AttrType, value: &str) -> Attr {

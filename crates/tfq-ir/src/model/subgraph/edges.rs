@@ -148,10 +148,14 @@ impl Edges {
 
     /// What an op reads as this operand.
     pub(super) fn operand(&self, op: NodeIndex, slot: u32) -> Option<NodeIndex> {
-        let wanted = Edge::new(EdgeRole::Operand, slot);
         match self.wide_slots(op) {
             Some(slots) => self.graph.edge_endpoints((*slots.get(slot as usize)?)?).map(|e| e.0),
-            None => self.at(op, Incoming).find(|(edge, _)| *edge == wanted).map(|(_, at)| at),
+            // Edges at further slots would have made it wide.
+            None if slot as usize >= NEAR => None,
+            None => {
+                let wanted = Edge::new(EdgeRole::Operand, slot);
+                self.at(op, Incoming).find(|(edge, _)| *edge == wanted).map(|(_, at)| at)
+            }
         }
     }
 
