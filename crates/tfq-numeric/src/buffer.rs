@@ -10,6 +10,9 @@ const OWN: usize = 4 << 20;
 /// Memory that smaller results share: room for a few large pages.
 const CHUNK: usize = 8 << 20;
 
+/// What allocators ask the system for anew: where something was before, no large page can begin.
+const FRESH: usize = 34 << 20;
+
 /// What is zeroed at once where one byte of it is written.
 const LARGE_PAGE: usize = 2 << 20;
 
@@ -59,7 +62,7 @@ impl Room {
             return BytesMut::with_capacity(expected.min(CHUNK));
         }
         // A large page begins at a multiple of its size.
-        let mut chunk = BytesMut::with_capacity(expected.min(CHUNK) + LARGE_PAGE);
+        let mut chunk = BytesMut::with_capacity((expected.min(CHUNK) + LARGE_PAGE).max(FRESH));
         let address = chunk.as_ptr().addr();
         let mut chunk = chunk.split_off(address.next_multiple_of(LARGE_PAGE) - address);
         // The last page is zeroed whole, so it has to be needed for the most part.

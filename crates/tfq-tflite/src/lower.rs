@@ -66,6 +66,9 @@ const FLATBUFFER_LIMIT: u64 = i32::MAX as u64;
 const SMALL: usize = 64;
 /// Below this many bytes of constants the model is one ordinary flatbuffer.
 const SMALL_MODEL: u64 = 64 << 10;
+/// A skeleton that is at most so large begins with this much room.
+const SMALL_SKELETON: u64 = 8 << 20;
+const FIRST_ROOM: u64 = 256 << 10;
 /// XNNPACK may read this far past the end of a constant.
 const OVER_READ: u64 = 16;
 
@@ -95,8 +98,10 @@ fn lower_within(module: &Module, how: &LowerOptions, limit: u64) -> Result<Image
         return Ok(layout.finish(module, Bytes::from(built).slice(head..)));
     }
     let placed = |outside| {
-        // Most take less than half of what is enough for each; others grow once.
-        let mut fbb = FlatBufferBuilder::with_capacity(skeleton.div_ceil(2) as usize);
+        // Most take less than half of what is enough for each, and small ones less than this; others
+        // grow. What is not used would be zeroed all the same.
+        let enough = if skeleton < SMALL_SKELETON { FIRST_ROOM } else { skeleton.div_ceil(2) };
+        let mut fbb = FlatBufferBuilder::with_capacity(enough as usize);
         let mut writer = Writer::new(module, &plan, Payloads::Behind { outside });
         writer.model(&mut fbb);
         place(module, &plan, &writer, fbb.collapse(), limit)
