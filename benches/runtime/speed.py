@@ -19,10 +19,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 KERNELS = ["xnnpack", "optimized", "reference"]
 HYBRID = "quantize-weights{prefer=size exact-activations=off min-elements=1},insert-dequant,eliminate-dead-buffers"
 
-# What stands before and behind the weight: operands, attributes, and the shapes of the input and the result.
 CONV = "padding = SAME, stride_w = 1, stride_h = 1, dilation_w_factor = 1, dilation_h_factor = 1, fused_activation_function = "
 OPS = {
-    # name: (kind, data, weight, axis of the scales, biases, result, attributes, extra constants, operand order)
+    # name: (kind, shape of the data, of the weight, axis of its scales, number of biases, shape of the result, attributes, operands)
     "CONV_2D 3x3": ("CONV_2D", [1, 32, 32, 64], [64, 3, 3, 64], 0, 64, [1, 32, 32, 64], CONV + "NONE", "%x, %w, %b"),
     "CONV_2D 1x1": ("CONV_2D", [1, 32, 32, 64], [64, 1, 1, 64], 0, 64, [1, 32, 32, 64], CONV + "NONE", "%x, %w, %b"),
     "CONV_2D tanh": ("CONV_2D", [1, 32, 32, 64], [64, 3, 3, 64], 0, 64, [1, 32, 32, 64], CONV + "TANH", "%x, %w, %b"),
@@ -35,9 +34,6 @@ OPS = {
     ),
     "FULLY_CONNECTED 1 row": ("FULLY_CONNECTED", [1, 512], [512, 512], 0, 512, [1, 512], "", "%x, %w, %b"),
     "FULLY_CONNECTED 64 rows": ("FULLY_CONNECTED", [64, 512], [512, 512], 0, 512, [64, 512], "", "%x, %w, %b"),
-    "FULLY_CONNECTED tanh": (
-        "FULLY_CONNECTED", [1, 512], [512, 512], 0, 512, [1, 512], "fused_activation_function = TANH", "%x, %w, %b",
-    ),
     "BATCH_MATMUL 16 rows": ("BATCH_MATMUL", [1, 16, 512], [1, 512, 512], 1, 0, [1, 16, 512], "adj_y = true", "%x, %w"),
     "TRANSPOSE_CONV": (
         "TRANSPOSE_CONV", [1, 16, 16, 32], [32, 3, 3, 32], 0, 0, [1, 32, 32, 32], "padding = SAME, stride_w = 2, stride_h = 2", "%s, %w, %x",

@@ -1,5 +1,5 @@
 use tfq_ir::catalog::ops;
-use tfq_ir::maps::IndexSet;
+use tfq_ir::maps::{HashSet, IndexSet};
 use tfq_ir::{
     CacheReason, DequantCache, DequantCacheEntry, Edit, Module, OpId, SubgraphId, counted,
 };
@@ -113,7 +113,7 @@ impl Pass for AnnotateDequantCache {
 }
 
 /// Ops that passes added.
-fn made(module: &Module) -> IndexSet<(SubgraphId, OpId)> {
+fn made(module: &Module) -> HashSet<(SubgraphId, OpId)> {
     let patches = module.journal().iter().filter_map(|patch| Some((patch.subgraph?, patch)));
     patches.flat_map(|(sg, patch)| patch.added_ops().iter().map(move |op| (sg, *op))).collect()
 }

@@ -8,7 +8,7 @@ use tfq_ir::{
 use tfq_numeric::{ChannelLayout, affine_values, from_f16};
 use tfq_pass::analysis::HybridVerdicts;
 use tfq_pass::{Eligibility, NeededSize, Pass, PassError, Session, declare_pass};
-use tfq_target::WeightForm;
+use tfq_target::{ASYMMETRIC, WeightForm};
 
 tfq_pass::option_enum! {
     /// Which weights are stored as float32.
@@ -295,9 +295,6 @@ fn widen(
     session.count("constants-dequantized", 1);
     Ok(true)
 }
-
-/// The attribute that makes a kernel round activations asymmetrically.
-const ASYMMETRIC: &str = "asymmetric_quantize_inputs";
 
 /// The float32 values of a constant, or why they are not to be had.
 fn values(module: &Module, sg: SubgraphId, id: TensorId) -> Result<Bytes, (&'static str, String)> {

@@ -29,6 +29,7 @@ pub use options::{
     QuantizedOperands, ScalesPer, WeightType,
 };
 use reading::Select;
+use std::cell::LazyCell;
 use std::fmt;
 use tfq_ir::maps::IndexSet;
 use tfq_ir::{
@@ -37,6 +38,7 @@ use tfq_ir::{
 };
 use tfq_numeric::Room;
 use tfq_pass::{HYBRID_NOTE, Pass, PassError, REASON_NOTE, SLOTS_NOTE, Session, declare_pass};
+use tfq_target::ASYMMETRIC;
 pub use weight_plan::{
     Alternative, PlannedConstant, PlannedReader, PlannedTensor, Reads, WantsPlan, WeightPlan,
 };
@@ -245,7 +247,8 @@ impl QuantizeWeights {
     fn widened(&self, session: &Session<'_>) -> Option<Widened> {
         let (module, target) = (session.model(), session.target());
         let int8 = self.r#type == WeightType::Int8;
-        let called = CalledWeights::new(module, target);
+        // Asked only where something came as float16.
+        let called = LazyCell::new(|| CalledWeights::new(module, target));
         let weights = |sg, op| constants::slots(self, module, target, &called, sg, op);
         int8.then(|| Widened::new(module, target, weights)).flatten()
     }
@@ -367,7 +370,7 @@ impl QuantizeWeights {
         }
         let flagged = group.asymmetric.iter().filter(|(at, ..)| *at == sg);
         for &(_, op, value) in flagged {
-            patch.set_attr(op, "asymmetric_quantize_inputs", Attr::Bool(value));
+            patch.set_attr(op, ASYMMETRIC, Attr::Bool(value));
         }
     }
 

@@ -237,8 +237,7 @@ fn inputs(args: &Args) -> Inputs {
 
 /// What else the target could take where the default pipeline leaves constants as they are.
 fn hints(args: &Args, target: &Target) -> Vec<(&'static str, String)> {
-    let named = args.run.passes.as_deref().is_some_and(|passes| passes.trim() != "default");
-    if named || args.run.pipeline.is_some() || args.debug.run_reproducer.is_some() {
+    if args.run.names_passes() || args.debug.run_reproducer.is_some() {
         return Vec::new();
     }
     let halves = || "--float16 stores them in half the bytes".to_owned();
@@ -313,8 +312,7 @@ fn optimizer(args: &Args, pipeline: Pipeline, target: &OsStr) -> Result<Optimize
     optimizer.stop_after_patch = args.debug.stop_after_patch;
     optimizer.shuffle = args.debug.shuffle;
     // Who names passes knows what they should do.
-    let named = args.run.passes.as_deref().is_some_and(|passes| passes.trim() != "default");
-    optimizer.never_larger = !named && args.run.pipeline.is_none();
+    optimizer.never_larger = !args.run.names_passes();
     Ok(optimizer)
 }
 

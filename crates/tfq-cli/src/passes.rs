@@ -46,6 +46,12 @@ impl PassArgs {
         model::pipeline(&place, &text)
     }
 
+    /// Whether the user names passes other than the pipeline `default`.
+    pub(crate) fn names_passes(&self) -> bool {
+        let named = self.passes.as_deref().is_some_and(|passes| passes.trim() != "default");
+        named || self.pipeline.is_some()
+    }
+
     /// Whether the user says which passes run: any, or how those of the default pipeline do.
     pub(crate) fn is_told(&self) -> bool {
         self.passes.is_some() || self.pipeline.is_some() || self.ways.is_told()

@@ -13,6 +13,7 @@ mod query;
 mod target;
 
 pub use error::{Problem, TargetError};
+pub use facts::condition::ASYMMETRIC;
 pub use facts::op::OpFacts;
 pub use facts::rows::{Objective, Reading};
 pub use facts::versions::max_runtime;

@@ -6,7 +6,7 @@ use super::form::WeightUse;
 use super::reading::Select;
 use crate::costs::PER_DEQUANTIZE;
 use tfq_ir::maps::{IndexMap, IndexSet};
-use tfq_ir::{BufferId, ElementType, Module, OpId, SubgraphId};
+use tfq_ir::{BufferId, ElementType, OpId, SubgraphId};
 use tfq_target::Objective;
 
 /// The part of the smallest file, in thousandths, by which it may be larger for the sake of speed.
@@ -37,11 +37,6 @@ pub(super) fn within(mut slow: Vec<SlowUse>, smallest: u64) -> Fast {
         }
     }
     Fast::Some { ops, bytes }
-}
-
-/// What the constants of a model take.
-pub(super) fn constant_bytes(module: &Module) -> u64 {
-    module.constants().iter().filter_map(|(_, bytes)| Some(bytes?.len() as u64)).sum()
 }
 
 impl Select<'_> {

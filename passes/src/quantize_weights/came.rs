@@ -3,20 +3,20 @@
 
 use super::QuantizeWeights;
 use super::afford;
-use super::candidate::Candidate;
+use super::constants::in_front_of_dequantize;
 use super::fast::Fast;
-use super::form::{Cause, Form, NotedVerdict, WeightUse};
+use super::form::{Cause, NotedVerdict, WeightUse};
 use super::options::WeightType;
 use super::reading::Select;
-use super::weight_plan::{PlannedReader, Reads, WeightPlan};
-use tfq_ir::catalog::ops::DEQUANTIZE;
-use tfq_ir::maps::{IndexMap, IndexSet};
+use super::record::ModelNumbers;
+use super::replay;
+use super::weight_plan::{PlannedReader, Reads, WantsPlan, WeightPlan};
+use tfq_ir::maps::{HashMap, IndexMap, IndexSet};
 use tfq_ir::{
     Attr, ElementType, Module, Numbers, OpId, Patch, QuantizationDetails, SubgraphId, TensorId,
 };
-use tfq_numeric::ScaleRule;
 use tfq_pass::{PassError, Session};
-use tfq_target::{Granularity, Objective, Verdict, WeightForm};
+use tfq_target::{ASYMMETRIC, Objective, Verdict, WeightForm};
 
 /// An op that reads a weight which came as int8.
 #[derive(Clone, Copy, Debug)]
@@ -27,80 +27,95 @@ struct CameUse {
     dequantize: Option<OpId>,
 }
 
+/// By the number of the subgraph that each is in.
+type CameUses = IndexMap<SubgraphId, Vec<CameUse>>;
+
 /// How an op that read such a weight in another way reads it now.
 struct Reread {
     came: CameUse,
     reads: Reads,
     cause: Cause,
+    /// Why it gets a Dequantize, if it does.
     why: Option<String>,
+    /// What `asymmetric_quantize_inputs` becomes on an op that reads the codes.
+    asymmetric: Option<bool>,
 }
 
 /// Lets ops read weights that came as int8 as suits the target, or as a plan says, and gives what
-/// has to be noted for those that get a Dequantize; with what was done, for the plan.
+/// has to be noted for those that get a Dequantize; with what was done, where somebody wants the
+/// plan.
 pub(super) fn reread(
     pass: &QuantizeWeights,
     session: &mut Session<'_>,
 ) -> Result<(Vec<NotedVerdict>, Vec<PlannedReader>), PassError> {
+    if pass.r#type != WeightType::Int8 {
+        return Ok(Default::default());
+    }
     let module = session.model();
     let came = find(session);
     let moved = Numbers { ops: true, tensors: true, ..Numbers::default() };
-    if came.is_empty()
-        || pass.r#type != WeightType::Int8
-        || module.numbered_by_metadata(moved).is_some()
-    {
+    if came.is_empty() || module.numbered_by_metadata(moved).is_some() {
         return Ok(Default::default());
     }
+    let mut seen = module.clone();
+    for (sg, came) in &came {
+        let mut patch = Patch::new(*sg, "see codes in front of a Dequantize");
+        show(module, *sg, came.iter(), &mut patch);
+        // What cannot be seen so is left as it is.
+        if seen.apply(patch).is_err() {
+            return Ok(Default::default());
+        }
+    }
+    let select = Select::of(pass, session, &seen, None);
     let found = match session.resource::<WeightPlan>() {
-        Some(plan) => planned(module, &came, plan)?,
-        None => decided(pass, session, &came),
+        Some(plan) => planned(&select, module, &came, plan)?,
+        None => decided(select, &came),
     };
-    let numbers = found.iter().map(|reread| planned_reader(module, reread)).collect();
+    let planned = match session.resource::<WantsPlan>() {
+        Some(WantsPlan) => {
+            let numbers = ModelNumbers::of(module);
+            found.iter().map(|reread| planned_reader(module, reread, &numbers)).collect()
+        }
+        None => Vec::new(),
+    };
     let mut verdicts = Vec::new();
-    let mut shown: IndexMap<SubgraphId, Vec<Reread>> = IndexMap::default();
+    let mut hybrid: IndexMap<SubgraphId, Vec<Reread>> = IndexMap::default();
     for reread in found {
-        let (u, name) =
-            (reread.came.u, module.subgraph(reread.came.u.sg).tensor(reread.came.u.tensor).label());
+        let WeightUse { sg, op, tensor, .. } = reread.came.u;
+        let name = module.subgraph(sg).tensor(tensor).label();
         let told = match &reread.why {
             Some(why) => format!("`{name}`, which came as INT8, gets a Dequantize: {why}"),
             None => format!("`{name}`, which came as INT8 behind a Dequantize, is read as it is"),
         };
-        session.applied("reread", module.op_place(u.sg, u.op), told);
+        session.applied("reread", module.op_place(sg, op), told);
         session.count("weights-reread", 1);
-        if let Some(reason) = &reread.why {
-            let (kind, cause) = ("dequantize", reread.cause);
-            let reason = reason.clone();
-            verdicts.push(NotedVerdict {
-                sg: u.sg,
-                op: u.op,
-                kind,
-                reason,
-                cause,
-                slots: Vec::new(),
-            });
+        match reread.why {
+            Some(reason) => {
+                let (kind, cause, slots) = ("dequantize", reread.cause, Vec::new());
+                verdicts.push(NotedVerdict { sg, op, kind, reason, cause, slots });
+            }
+            None => hybrid.entry(sg).or_default().push(reread),
         }
-        shown.entry(u.sg).or_default().push(reread);
     }
-    for (sg, found) in shown {
-        let module = session.model();
+    for (sg, hybrid) in hybrid {
         let mut patch = Patch::new(sg, "let an op read the codes of a weight");
-        let read: IndexSet<TensorId> = found
-            .iter()
-            .filter(|reread| reread.reads == Reads::Hybrid)
-            .map(|reread| reread.came.u.tensor)
-            .collect();
-        show(module, sg, came.iter().filter(|came| read.contains(&came.u.tensor)), &mut patch);
-        for reread in found.iter().filter(|reread| reread.reads == Reads::Hybrid) {
-            set_asymmetric(pass, session, &reread.came.u, &mut patch);
+        let read: IndexSet<TensorId> = hybrid.iter().map(|reread| reread.came.u.tensor).collect();
+        let shown = came[&sg].iter().filter(|came| read.contains(&came.u.tensor));
+        show(session.model(), sg, shown, &mut patch);
+        for Reread { came, asymmetric, .. } in &hybrid {
+            if let Some(value) = asymmetric {
+                patch.set_attr(came.u.op, ASYMMETRIC, Attr::Bool(*value));
+            }
         }
         session.apply(patch)?;
     }
-    Ok((verdicts, numbers))
+    Ok((verdicts, planned))
 }
 
 /// Every op that reads such a weight, directly or behind a Dequantize.
-fn find(session: &Session<'_>) -> Vec<CameUse> {
+fn find(session: &Session<'_>) -> CameUses {
     let (module, target) = (session.model(), session.target());
-    let mut found = Vec::new();
+    let mut found = CameUses::default();
     for (sg, graph) in module.subgraphs() {
         let mut is_plain: IndexMap<TensorId, bool> = IndexMap::default();
         for op in graph.ops() {
@@ -115,17 +130,14 @@ fn find(session: &Session<'_>) -> Vec<CameUse> {
             }
             for slot in target.weight_slots(graph, op) {
                 let Some(read) = graph.operand(op, slot) else { continue };
-                let dequantize = graph.producer(read).map(|(producer, _)| producer);
-                let dequantize = dequantize.filter(|op| graph.op(*op).kind.is(DEQUANTIZE));
-                let stored = dequantize.map_or(Some(read), |op| graph.operand(op, 0));
-                let Some(stored) = stored else { continue };
+                let (dequantize, stored) = in_front_of_dequantize(graph, read);
                 let named = |id| module.references(sg, id).any();
                 if dequantize.is_some() && (named(read) || named(stored)) {
                     continue;
                 }
                 if *is_plain.entry(stored).or_insert_with(|| is_plain_int8(module, sg, stored)) {
                     let u = WeightUse { sg, op, slot, tensor: stored };
-                    found.push(CameUse { u, dequantize });
+                    found.entry(sg).or_default().push(CameUse { u, dequantize });
                 }
             }
         }
@@ -152,32 +164,23 @@ fn is_plain_int8(module: &Module, sg: SubgraphId, id: TensorId) -> bool {
 }
 
 /// What is to be read otherwise than it came.
-fn decided(pass: &QuantizeWeights, session: &Session<'_>, came: &[CameUse]) -> Vec<Reread> {
-    let mut copy = session.model().clone();
-    let subgraphs: IndexSet<SubgraphId> = came.iter().map(|came| came.u.sg).collect();
-    for sg in subgraphs {
-        let mut patch = Patch::new(sg, "see codes in front of a Dequantize");
-        show(session.model(), sg, came.iter().filter(|came| came.u.sg == sg), &mut patch);
-        // What cannot be seen so is left as it is.
-        if copy.apply(patch).is_err() {
-            return Vec::new();
-        }
-    }
-    let mut select = Select::of(pass, session, &copy, None);
+fn decided(mut select: Select<'_>, came: &CameUses) -> Vec<Reread> {
+    let (pass, seen) = (select.pass, select.module);
     let keep = pass.keep.matcher();
     let kept = |u: &WeightUse| {
-        let graph = copy.subgraph(u.sg);
+        let graph = seen.subgraph(u.sg);
         let results = graph.results(u.op);
         let ids = results.iter().chain([&u.tensor]);
         let names = ids.map(|id| graph.tensor(*id).label()).chain([graph.op(u.op).kind.name()]);
         { names }.any(|name| keep.is_match(name))
     };
-    let form = |u: &WeightUse| WeightForm::of(copy.subgraph(u.sg).tensor(u.tensor));
+    let form = |u: &WeightUse| WeightForm::of(seen.subgraph(u.sg).tensor(u.tensor));
     let readings: Vec<(CameUse, Option<bool>)> = came
-        .iter()
+        .values()
+        .flatten()
         .filter(|came| !kept(&came.u))
         .map(|came| {
-            let runs = match select.target.hybrid(came.u.operand(&copy), &form(&came.u)) {
+            let runs = match select.target.hybrid(came.u.operand(seen), &form(&came.u)) {
                 Verdict::Hybrid { delegated } => Some(delegated),
                 Verdict::Dequantize { .. } => None,
             };
@@ -191,7 +194,7 @@ fn decided(pass: &QuantizeWeights, session: &Session<'_>, came: &[CameUse]) -> V
                 let slow = select.slowness(&came.u, &form(&came.u), (*runs)?).is_some();
                 slow.then(|| select.slow_use(&came.u, 1))
             });
-            afford::within(slow.collect(), afford::constant_bytes(&copy))
+            afford::within(slow.collect(), seen.constants().total_bytes())
         }
         _ => Fast::None,
     };
@@ -215,7 +218,8 @@ fn decided(pass: &QuantizeWeights, session: &Session<'_>, came: &[CameUse]) -> V
             }
             _ => return None,
         };
-        Some(Reread { came, reads, cause, why })
+        let asymmetric = asymmetric(&select, &came.u, reads);
+        Some(Reread { came, reads, cause, why, asymmetric })
     });
     reread.collect()
 }
@@ -228,8 +232,7 @@ fn show<'c>(
     patch: &mut Patch,
 ) {
     let graph = module.subgraph(sg);
-    let behind = came.filter(|came| came.u.sg == sg);
-    let behind = behind.filter_map(|came| Some((came.dequantize?, came.u.tensor)));
+    let behind = came.filter_map(|came| Some((came.dequantize?, came.u.tensor)));
     for (dequantize, stored) in behind.collect::<IndexSet<_>>() {
         let float = graph.results(dequantize)[0];
         patch.replace_uses(graph, float, stored);
@@ -240,27 +243,17 @@ fn show<'c>(
 }
 
 /// As in a model that was float32.
-fn set_asymmetric(pass: &QuantizeWeights, session: &Session<'_>, u: &WeightUse, patch: &mut Patch) {
-    let module = session.model();
-    let select = Select::of(pass, session, module, None);
-    let rule = ScaleRule::Divide;
-    let form = match WeightForm::of(module.subgraph(u.sg).tensor(u.tensor)).granularity {
-        Granularity::PerChannel { axis } => Form::PerChannel { axis, rule },
-        _ => Form::PerTensor { rule },
-    };
-    let read = Candidate::chosen(form, vec![true]);
-    for (_, op, value) in select.asymmetric(&[*u], &read) {
-        patch.set_attr(op, "asymmetric_quantize_inputs", Attr::Bool(value));
-    }
+fn asymmetric(select: &Select<'_>, u: &WeightUse, reads: Reads) -> Option<bool> {
+    let form = WeightForm::of(select.module.subgraph(u.sg).tensor(u.tensor));
+    (reads == Reads::Hybrid).then(|| select.asymmetric_flag(u, &form)).flatten()
 }
 
-fn planned_reader(module: &Module, reread: &Reread) -> PlannedReader {
+fn planned_reader(module: &Module, reread: &Reread, numbers: &ModelNumbers) -> PlannedReader {
     let WeightUse { sg, op, slot, .. } = reread.came.u;
-    let graph = module.subgraph(sg);
     PlannedReader {
         subgraph: sg.0,
-        op: graph.ops().position(|other| other == op).unwrap_or(0) as u32,
-        kind: graph.op(op).kind.name().to_owned(),
+        op: numbers.ops[&(sg, op)],
+        kind: module.subgraph(sg).op(op).kind.name().to_owned(),
         operand: slot,
         reads: reread.reads,
         runs_on: None,
@@ -270,15 +263,19 @@ fn planned_reader(module: &Module, reread: &Reread) -> PlannedReader {
 }
 
 /// What the plan says of them.
-fn planned(module: &Module, came: &[CameUse], plan: &WeightPlan) -> Result<Vec<Reread>, PassError> {
-    let ops: Vec<Vec<OpId>> = module.subgraphs().map(|(_, graph)| graph.ops().collect()).collect();
+fn planned(
+    select: &Select<'_>,
+    module: &Module,
+    came: &CameUses,
+    plan: &WeightPlan,
+) -> Result<Vec<Reread>, PassError> {
+    let ops = replay::ops(module);
+    let came = came.values().flatten().map(|came| ((came.u.op, came.u.slot), *came));
+    let came: HashMap<(OpId, u32), CameUse> = came.collect();
     let found = plan.reread.iter().map(|reader| {
         let op = ops.get(reader.subgraph as usize).and_then(|ops| ops.get(reader.op as usize));
-        let is_it = |came: &&CameUse| {
-            let u = &came.u;
-            (u.sg.0, Some(&u.op), u.slot) == (reader.subgraph, op, reader.operand)
-        };
-        let came = came.iter().find(is_it).copied().ok_or_else(|| {
+        let found = op.and_then(|op| came.get(&(*op, reader.operand)));
+        let came = found.copied().ok_or_else(|| {
             let (subgraph, op, operand) = (reader.subgraph, reader.op, reader.operand);
             PassError::Unsupported(format!(
                 "the plan cannot be followed: op {op} of subgraph {subgraph} reads no int8 weight as operand \
@@ -287,7 +284,8 @@ fn planned(module: &Module, came: &[CameUse], plan: &WeightPlan) -> Result<Vec<R
         })?;
         let said = || reader.why.clone().unwrap_or_else(|| "the plan says so".to_owned());
         let why = (reader.reads == Reads::Dequantize).then(said);
-        Ok(Reread { came, reads: reader.reads, cause: Cause::Said, why })
+        let asymmetric = asymmetric(select, &came.u, reader.reads);
+        Ok(Reread { came, reads: reader.reads, cause: Cause::Said, why, asymmetric })
     });
     found.collect()
 }

@@ -3,8 +3,9 @@
 
 use super::QuantizeWeights;
 use super::options::{QuantizedOperands, WeightType};
+use tfq_ir::catalog::ops::DEQUANTIZE;
 use tfq_ir::maps::IndexMap;
-use tfq_ir::{BufferId, ElementType, Module, OpId, SubgraphId, TensorId};
+use tfq_ir::{BufferId, ElementType, Module, OpId, Subgraph, SubgraphId, TensorId};
 use tfq_target::Target;
 
 /// Buffers and the tensors that show them, in order of appearance.
@@ -105,6 +106,16 @@ impl CalledWeights {
             return None;
         }
         module.arguments(sg, op, slot).iter().find_map(|input| self.0.get(input).copied())
+    }
+}
+
+/// The Dequantize that makes the tensor float32 and what it reads, or the tensor itself.
+pub(super) fn in_front_of_dequantize(graph: &Subgraph, id: TensorId) -> (Option<OpId>, TensorId) {
+    let dequantize = graph.producer(id).map(|(producer, _)| producer);
+    let dequantize = dequantize.filter(|op| graph.op(*op).kind.is(DEQUANTIZE));
+    match dequantize.and_then(|op| Some((op, graph.operand(op, 0)?))) {
+        Some((op, stored)) => (Some(op), stored),
+        None => (None, id),
     }
 }
 

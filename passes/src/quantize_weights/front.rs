@@ -1,7 +1,7 @@
 //! What lies between the inputs of a model and an op.
 
+use super::constants::in_front_of_dequantize;
 use std::cell::OnceCell;
-use tfq_ir::catalog::ops;
 use tfq_ir::maps::HashSet;
 use tfq_ir::{Module, OpId, Subgraph, SubgraphId, TensorId};
 use tfq_target::Target;
@@ -66,7 +66,9 @@ fn behind_weights(module: &Module, target: &Target) -> Tensors {
         for op in graph.ops() {
             let is_weight = |slot: &u32| {
                 let id = graph.operand(op, *slot);
-                id.is_some_and(|id| module.constant(sg, dequantized(graph, id)).is_some())
+                id.is_some_and(|id| {
+                    module.constant(sg, in_front_of_dequantize(graph, id).1).is_some()
+                })
             };
             let has_weights = target.weight_slots(graph, op).iter().any(is_weight);
             let reads_behind =
@@ -77,13 +79,6 @@ fn behind_weights(module: &Module, target: &Target) -> Tensors {
         }
     }
     behind
-}
-
-/// What a Dequantize makes the tensor of, or the tensor itself.
-fn dequantized(graph: &Subgraph, id: TensorId) -> TensorId {
-    let producer = graph.producer(id).map(|(op, _)| op);
-    let dequantize = producer.filter(|op| graph.op(*op).kind.is(ops::DEQUANTIZE));
-    dequantize.and_then(|op| graph.operand(op, 0)).unwrap_or(id)
 }
 
 /// What a streaming model returns to get it back with the next input: an input of several that an

@@ -18,7 +18,7 @@ use tfq_ir::{BufferId, ElementType, Module, OpId, OpKind, SubgraphId, Tensor, Te
 use tfq_numeric::{ChannelLayout, F32View, NonFinite, ScaleRule};
 use tfq_pass::Session;
 use tfq_pass::rewrite::FORBIDDEN;
-use tfq_target::{Granularity, LegacyOp, Target, WeightForm};
+use tfq_target::{ASYMMETRIC, Granularity, LegacyOp, Target, WeightForm};
 
 pub(super) fn select(pass: &QuantizeWeights, session: &Session<'_>) -> Selection {
     let module = session.model();
@@ -42,8 +42,7 @@ pub(super) fn select(pass: &QuantizeWeights, session: &Session<'_>) -> Selection
         .map(|mut group| {
             let hybrid = |u: &&WeightUse| {
                 let node = module.subgraph(u.sg).op(u.op);
-                is_hybrid.contains(&(u.sg, u.op))
-                    && node.bool("asymmetric_quantize_inputs").is_some()
+                is_hybrid.contains(&(u.sg, u.op)) && node.bool(ASYMMETRIC).is_some()
             };
             let stored = group.form.stored();
             let value = |u: &WeightUse| {

@@ -14,13 +14,13 @@ use tfq_pass::OptionValue;
 use tfq_target::Reading;
 
 /// The numbers that tensors and ops have in a model.
-struct ModelNumbers {
+pub(super) struct ModelNumbers {
     tensors: HashMap<(SubgraphId, TensorId), u32>,
-    ops: HashMap<(SubgraphId, OpId), u32>,
+    pub(super) ops: HashMap<(SubgraphId, OpId), u32>,
 }
 
 impl ModelNumbers {
-    fn of(module: &Module) -> Self {
+    pub(super) fn of(module: &Module) -> Self {
         let (mut tensors, mut ops) = (HashMap::default(), HashMap::default());
         for (sg, graph) in module.subgraphs() {
             tensors.extend(graph.tensors().zip(0..).map(|(id, n)| ((sg, id), n)));

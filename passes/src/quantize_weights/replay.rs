@@ -40,7 +40,8 @@ fn tensors(module: &Module) -> Vec<Vec<TensorId>> {
     module.subgraphs().map(|(_, graph)| graph.tensors().collect()).collect()
 }
 
-fn ops(module: &Module) -> Vec<Vec<OpId>> {
+/// By subgraph, in the order of their numbers.
+pub(super) fn ops(module: &Module) -> Vec<Vec<OpId>> {
     module.subgraphs().map(|(_, graph)| graph.ops().collect()).collect()
 }
 

@@ -3,7 +3,8 @@
 use super::QuantizeWeights;
 use super::candidate::{Candidate, Objection, no_more_ops};
 use super::constants::{
-    CalledWeights, TensorsByBuffer, held_as_float, is_float_constant, just_one, shown,
+    CalledWeights, TensorsByBuffer, held_as_float, in_front_of_dequantize, is_float_constant,
+    just_one, shown,
 };
 use super::fast::Fast;
 use super::float16::Widened;
@@ -15,11 +16,11 @@ use super::weight_plan::{Alternative, WantsPlan};
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fmt;
-use tfq_ir::catalog::ops;
 use tfq_ir::maps::{IndexMap, IndexSet};
 use tfq_ir::{BufferId, ElementType, Module, OpId, OpKind, SubgraphId, TensorId, closest, counted};
 use tfq_numeric::{NonFinite, ScaleRule};
 use tfq_pass::Session;
+use tfq_target::{ASYMMETRIC, WeightForm};
 
 /// Selects in the model, or in what is seen as it.
 pub(super) fn select(
@@ -251,10 +252,7 @@ impl Select<'_> {
         let graph = self.module.subgraph(sg);
         for slot in self.target.weight_slots(graph, op) {
             let Some(id) = graph.operand(op, slot) else { continue };
-            let behind = graph.producer(id).map(|(producer, _)| producer);
-            let behind = behind.filter(|producer| graph.op(*producer).kind.is(ops::DEQUANTIZE));
-            let stored = behind.map_or(Some(id), |dequantize| graph.operand(dequantize, 0));
-            let Some(stored) = stored else { continue };
+            let (behind, stored) = in_front_of_dequantize(graph, id);
             let ty = graph.tensor(stored).ty;
             if ty == ElementType::Float32 || self.module.constant(sg, stored).is_none() {
                 continue;
@@ -432,23 +430,23 @@ impl Select<'_> {
         if matches!(plan.form, Form::Float16 { .. }) {
             return Vec::new();
         }
-        let wanted = self.pass.granularity == ScalesPer::Channel;
         let stored = plan.form.stored();
-        // An older runtime may know the kernel with symmetric activations only.
-        let value = |u: &WeightUse| {
-            wanted && self.target.may_be_asymmetric(u.operand(self.module), &stored)
-        };
-        let has_attr = |u: &&WeightUse| {
-            let graph = self.module.subgraph(u.sg);
-            let facts = self.target.facts_of(graph, u.op);
-            facts.is_some_and(|facts| facts.asymmetric_attr)
-                && graph.op(u.op).bool("asymmetric_quantize_inputs").is_some()
-        };
         let direct = uses.iter().zip(&plan.direct).filter(|(_, direct)| **direct);
-        let flagged = direct.map(|(u, _)| u).filter(has_attr);
         let mut found = just_one();
-        found.extend(flagged.map(|u| (u.sg, u.op, value(u))));
+        found.extend(
+            direct.filter_map(|(u, _)| Some((u.sg, u.op, self.asymmetric_flag(u, &stored)?))),
+        );
         found
+    }
+
+    /// What the attribute becomes on an op that reads the codes, if it has it.
+    pub(super) fn asymmetric_flag(&self, u: &WeightUse, stored: &WeightForm) -> Option<bool> {
+        let graph = self.module.subgraph(u.sg);
+        let facts = self.target.facts_of(graph, u.op).filter(|facts| facts.asymmetric_attr);
+        facts.and_then(|_| graph.op(u.op).bool(ASYMMETRIC))?;
+        // An older runtime may know the kernel with symmetric activations only.
+        let wanted = self.pass.granularity == ScalesPer::Channel;
+        Some(wanted && self.target.may_be_asymmetric(u.operand(self.module), stored))
     }
 
     /// What the user said against the target, for the ops that it concerns.

@@ -127,8 +127,8 @@ impl Select<'_> {
         let values = F32View::new(bytes)?;
         let largest = values.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
         let scale = f64::from(largest) / 127.0;
-        let there = axes.into_iter().filter(|(axis, _)| *axis < shape.len());
-        { there }.find_map(|(axis, what)| {
+        axes.retain(|(axis, _)| *axis < shape.len());
+        axes.into_iter().find_map(|(axis, what)| {
             let (channels, of_each) = (shape[axis], elements / shape[axis].max(1));
             let sizes = channel_sizes(&values, &shape, axis);
             let small = sizes.iter().filter(|rms| **rms < LEAST_RMS * scale).count();

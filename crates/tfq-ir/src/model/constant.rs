@@ -37,6 +37,11 @@ impl ConstantPool {
         self.entries.is_empty()
     }
 
+    /// What all entries take.
+    pub fn total_bytes(&self) -> u64 {
+        self.entries.iter().flatten().map(|bytes| bytes.len() as u64).sum()
+    }
+
     /// Entries in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (BufferId, Option<&Bytes>)> {
         self.entries.iter().enumerate().map(|(n, e)| (BufferId(n as u32), e.as_ref()))

@@ -139,5 +139,5 @@ pub(super) fn applied_by_label<'a>(
 }
 
 pub(super) fn constant_bytes(module: &Module) -> i64 {
-    module.constants().iter().map(|(_, bytes)| bytes.map_or(0, |bytes| bytes.len() as i64)).sum()
+    module.constants().total_bytes() as i64
 }

@@ -58,7 +58,7 @@ use tfq_ir::{
 };
 
 /// The attribute that makes a hybrid kernel quantise activations asymmetrically.
-pub(crate) const ASYMMETRIC: &str = "asymmetric_quantize_inputs";
+pub const ASYMMETRIC: &str = "asymmetric_quantize_inputs";
 /// The attribute that names the subgraph which tells a loop whether to go on.
 const CONDITION: &str = "cond_subgraph_index";
 
