@@ -4,7 +4,7 @@
 //! | test | holds where |
 //! |---|---|
 //! | `never-negative` | no weight is negative |
-//! | `half-zero` | at least half of the weights are 0 |
+//! | `half-zero` | at least half of the weights are 0, and not all of them |
 //! | `along-time=64` | the weight is the filter of a convolution with a kernel of one row or column, and a window of it reads at least so many numbers |
 //! | `one-channel` | that filter reads one channel |
 //! | `first` | no op with weights lies between the inputs of the model and the op, and none of these inputs is a state |

@@ -39,7 +39,8 @@ impl Target {
             ActivationTest::NeverNegative => numbers(tensor, bytes).all(|value| value >= 0.0),
             ActivationTest::HalfZero => {
                 let zeros = numbers(tensor, bytes).filter(|value| *value == 0.0).count() as u64;
-                tensor.elements().is_some_and(|elements| 2 * zeros >= elements)
+                let is_part = |elements| zeros < elements && 2 * zeros >= elements;
+                tensor.elements().is_some_and(is_part)
             }
             ActivationTest::AlongTime(least) => is_along_time(tensor, least),
             ActivationTest::OneChannel => tensor.shape.last() == Some(&1),
