@@ -29,14 +29,20 @@ use trials::Trials;
 const MODELS: u64 = 400;
 /// Of the models of a run, at least so many change by these passes: else the models say nothing
 /// of them. Every exact pass has its line.
-const CHANGES: [(&str, usize); 8] = [
-    ("cancel-quantize-dequantize", 15),
+const CHANGES: [(&str, usize); 14] = [
+    ("cancel-quantize-dequantize", 8),
+    ("convert-to-slice", 20),
     ("eliminate-dead-buffers", 60),
     ("eliminate-dead-ops", 30),
+    ("expand-broadcast-to", 4),
+    ("expand-mirror-pad", 4),
     ("fold-constants", 100),
-    ("insert-dequant", 40),
+    ("insert-dequant", 15),
+    ("keep-reduced-dims", 8),
     ("merge-equal-buffers", 60),
+    ("merge-equal-ops", 20),
     ("remove-identities", 60),
+    ("simplify-views", 20),
     // It is told what to do by an option, and does nothing otherwise.
     ("trigger-failure", 0),
 ];

@@ -1,10 +1,10 @@
 use std::hash::BuildHasher;
 use std::sync::{Arc, Mutex, MutexGuard};
-use tfq_ir::catalog::{op_by_code, ops};
+use tfq_ir::catalog::ops;
 use tfq_ir::maps::{HashMap, RandomState};
 use tfq_ir::{
-    Attr, Attributes, BufferId, ElementType, InsertionPoint, Module, Op, OpId, OpKind, SubgraphId,
-    Tensor, TensorId, TensorRare, TensorRef,
+    Attr, BufferId, ElementType, InsertionPoint, Module, Op, OpId, OpKind, SubgraphId, Tensor,
+    TensorId, TensorRare, TensorRef,
 };
 use tfq_pass::analysis::HybridVerdicts;
 use tfq_pass::rewrite::{Match, Rule, apply_rules, apply_together, expressed, unserved};
@@ -405,13 +405,8 @@ fn needs_copy(m: &Match<'_>, float: TensorId) -> bool {
 
 /// An op that copies its operand, which has this shape of at least one dimension.
 fn copy_op(shape: &[i32]) -> Op {
-    let mut op = Op::new(OpKind::Builtin(ops::RESHAPE));
-    let options = op_by_code(ops::RESHAPE).and_then(|op| op.options);
-    let mut attrs = Attributes::new(options.expect("RESHAPE has options"));
     let shape = shape.iter().map(|d| i64::from(*d)).collect();
-    attrs.set("new_shape", Attr::Ints(shape)).expect("it is a list of integers");
-    op.attrs = Some(attrs);
-    op
+    Op::builtin(ops::RESHAPE).with("new_shape", Attr::Ints(shape))
 }
 
 /// The tensor that a Dequantize of `stored` computes.

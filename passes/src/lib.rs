@@ -5,6 +5,7 @@
 
 mod annotate_dequant_cache;
 mod cancel_quantize_dequantize;
+mod cleanup;
 mod costs;
 mod dequantize_weights;
 mod eliminate_dead_buffers;
@@ -12,11 +13,13 @@ mod eliminate_dead_ops;
 mod fold_constants;
 mod hybrid_eligibility;
 mod insert_dequant;
+mod layout;
 mod merge_equal_buffers;
 mod numbered;
 mod pipelines;
 mod quantize_weights;
 mod remove_identities;
+mod target_forms;
 mod trigger_failure;
 
 use tfq_pass::{Declared, PassInfo, Registry};
@@ -34,15 +37,22 @@ pub fn all() -> Vec<PassInfo> {
     vec![
         annotate_dequant_cache::AnnotateDequantCache::info(),
         cancel_quantize_dequantize::CancelQuantizeDequantize::info(),
+        target_forms::convert_batch_matmul::ConvertBatchMatmul::info(),
+        cleanup::convert_to_slice::ConvertToSlice::info(),
         dequantize_weights::DequantizeWeights::info(),
         eliminate_dead_buffers::EliminateDeadBuffers::info(),
         eliminate_dead_ops::EliminateDeadOps::info(),
+        target_forms::expand_broadcast_to::ExpandBroadcastTo::info(),
+        target_forms::expand_mirror_pad::ExpandMirrorPad::info(),
         fold_constants::FoldConstants::info(),
         hybrid_eligibility::HybridEligibility::info(),
         insert_dequant::InsertDequant::info(),
+        layout::keep_reduced_dims::KeepReducedDims::info(),
         merge_equal_buffers::MergeEqualBuffers::info(),
+        cleanup::merge_equal_ops::MergeEqualOps::info(),
         quantize_weights::QuantizeWeights::info(),
         remove_identities::RemoveIdentities::info(),
+        layout::simplify_views::SimplifyViews::info(),
         trigger_failure::TriggerFailure::info(),
     ]
 }
@@ -63,6 +73,8 @@ pub use quantize_weights::{
     QuantizedOperands, Reads, ScalesPer, WantsPlan, WeightPlan, WeightType,
 };
 pub use remove_identities::RemoveIdentities;
+pub use target_forms::expand_broadcast_to::ExpandBroadcastTo;
+pub use target_forms::expand_mirror_pad::ExpandMirrorPad;
 pub use trigger_failure::{FailureKind, TriggerFailure};
 
 /// The code of the guide compiles.

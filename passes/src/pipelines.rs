@@ -4,7 +4,45 @@ use tfq_pass::NamedPipeline;
 
 /// Every named pipeline.
 pub(crate) fn all() -> Vec<NamedPipeline> {
-    vec![default()]
+    vec![default(), optimize(false), optimize(true)]
+}
+
+/// What makes a finished model quicker and keeps its numbers; `reassociate` lets sums of floats be rounded in
+/// another order.
+fn optimize(reassociate: bool) -> NamedPipeline {
+    let reassociating = [(
+        "convert-batch-matmul",
+        "before constants are shared, since all that read its matrix must be such products",
+    )];
+    let first = [
+        ("eliminate-dead-ops", "what nobody reads need not be rewritten"),
+        ("remove-identities", "what does nothing hides what does"),
+        ("cancel-quantize-dequantize", "pairs that undo each other hide what is around them"),
+        ("keep-reduced-dims", "before views are merged, which may merge those that it looks for"),
+        ("simplify-views", "views that stand between ops hide that they could be one"),
+        ("convert-to-slice", "later passes know SLICE only"),
+    ];
+    let last = [
+        ("merge-equal-buffers", "equal constants in one buffer show that ops are equal"),
+        ("merge-equal-ops", "before constants are computed, so that each is computed once"),
+        ("fold-constants", "what passes above made of constants is computed beforehand"),
+        ("expand-broadcast-to", "forms of the target come last: nothing else knows them"),
+        ("expand-mirror-pad", "forms of the target come last: nothing else knows them"),
+        ("merge-equal-buffers", "the new constants say the same in many places"),
+        ("merge-equal-ops", "the new constants become one tensor each"),
+        ("eliminate-dead-ops", "what was rewritten may have left its operands unread"),
+        ("eliminate-dead-buffers", "constants that only went into others are unused only now"),
+    ];
+    let steps = first.into_iter().chain(reassociate.then_some(reassociating).into_iter().flatten());
+    let steps: Vec<_> = steps.chain(last).collect();
+    match reassociate {
+        false => NamedPipeline::new("optimize", "make a model quicker and keep its bits", steps),
+        true => NamedPipeline::new(
+            "optimize-reassociated",
+            "make a model quicker, also where sums of floats are rounded in another order",
+            steps,
+        ),
+    }
 }
 
 /// What `tfq-opt` runs where no passes are named.

@@ -202,7 +202,10 @@ impl Maker {
         if self.chance(1, 4) {
             self.made_of_a_constant();
         }
-        match self.rng.u32(..if float { 20 } else { 12 }) {
+        match self.rng.u32(..if float { 26 } else { 15 }) {
+            12 => self.gather(x),
+            13 | 14 => self.twice(x),
+            20.. => self.reduced(x),
             0 | 1 => self.reshape(x),
             2 => self.transpose(x),
             3 => self.pad(x),
@@ -213,10 +216,10 @@ impl Maker {
             9 => self.cast(x),
             10 => self.concatenation(x),
             11 => self.unary(x),
-            12 | 13 => self.quantize(x),
-            14 => self.fully_connected(x),
-            15 => self.dequantized(x),
-            16 | 17 => self.waiting(x),
+            15 => self.quantize(x),
+            16 => self.fully_connected(x),
+            17 => self.dequantized(x),
+            18 => self.waiting(x),
             _ => self.equal_constants(x),
         }
     }
@@ -294,8 +297,14 @@ impl Maker {
         let dims = self.stated(dims, x, constant);
         let result = self.result(x.ty, dims);
         if self.chance(1, 4) {
-            let attrs = " {mode = SYMMETRIC}";
-            return self.emit("MIRROR_PAD", &[&x.name, &steer], attrs, result);
+            let inside = x
+                .dims
+                .iter()
+                .zip(amounts.chunks(2))
+                .all(|(dim, amounts)| amounts.iter().all(|n| *n < dim.size));
+            let mode = if inside && self.rng.bool() { "REFLECT" } else { "SYMMETRIC" };
+            let attrs = format!(" {{mode = {mode}}}");
+            return self.emit("MIRROR_PAD", &[&x.name, &steer], &attrs, result);
         }
         self.emit("PAD", &[&x.name, &steer], "", result)
     }
@@ -405,6 +414,72 @@ impl Maker {
         let dims = self.stated(known(&sizes), x, constant);
         let result = self.result(x.ty, dims);
         self.emit("BROADCAST_TO.v2", &[&x.name, &steer], "", result)
+    }
+
+    /// Indices that mostly follow each other.
+    fn gather(&mut self, x: &T) -> T {
+        if x.dims.is_empty() {
+            return self.unary(x);
+        }
+        let axis = self.rng.usize(..x.dims.len());
+        let size = x.dims[axis].size;
+        let count = self.rng.i64(1..=size);
+        let from = self.rng.i64(0..=size - count);
+        let mut indices: Vec<i64> = (from..from + count).collect();
+        if self.chance(1, 4) {
+            self.rng.shuffle(&mut indices);
+        }
+        let ty = self.integer();
+        let (steer, _) = self.steer(ty, &count.to_string(), &indices);
+        let mut dims = x.dims.clone();
+        dims[axis] = Dim { size: count, known: true };
+        let axis = if self.chance(1, 3) { axis as i64 - x.dims.len() as i64 } else { axis as i64 };
+        let result = self.result(x.ty, dims);
+        self.emit("GATHER", &[&x.name, &steer], &format!(" {{axis = {axis}}}"), result)
+    }
+
+    /// What two ops compute alike, side by side.
+    fn twice(&mut self, x: &T) -> T {
+        let op = match x.ty.0 {
+            "f32" => "EXP",
+            "i32" | "i64" => "NEG",
+            _ => "RELU",
+        };
+        let [a, b] = [(); 2].map(|()| {
+            let result = self.result(x.ty, x.dims.clone());
+            self.emit(op, &[&x.name], "", result)
+        });
+        if x.dims.is_empty() {
+            self.beside.push(b.name);
+            return a;
+        }
+        let mut dims = x.dims.clone();
+        dims[0].size *= 2;
+        let result = self.result(x.ty, dims);
+        self.emit("CONCATENATION", &[&a.name, &b.name], " {axis = 0}", result)
+    }
+
+    /// A reduction, and a RESHAPE behind it that puts back its dimensions or does not.
+    fn reduced(&mut self, x: &T) -> T {
+        if x.dims.is_empty() {
+            return self.unary(x);
+        }
+        let axis = self.rng.usize(..x.dims.len());
+        let op = ["MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN", "REDUCE_PROD"][self.rng.usize(..5)];
+        let steer = self.constant_i32(&[axis as i64]);
+        let mut flat = x.dims.clone();
+        flat.remove(axis);
+        let flat = self.result(x.ty, flat);
+        let flat = self.emit(op, &[&x.name, &steer], "", flat);
+        let mut dims = x.dims.clone();
+        dims[axis] = Dim { size: 1, known: true };
+        if self.chance(1, 4) {
+            dims.rotate_left(1);
+        }
+        let sizes: Vec<String> = dims.iter().map(|dim| dim.size.to_string()).collect();
+        let attrs = format!(" {{new_shape = [{}]}}", sizes.join(", "));
+        let result = self.result(x.ty, dims);
+        self.emit("RESHAPE", &[&flat.name], &attrs, result)
     }
 
     fn cast(&mut self, x: &T) -> T {

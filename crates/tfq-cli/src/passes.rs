@@ -20,12 +20,27 @@ pub(crate) struct PassArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "passes")]
     pub(crate) pipeline: Option<PathBuf>,
 
+    /// Make the model quicker and keep its numbers, and quantise nothing: runs the pipeline `optimize`
+    #[arg(short = 'O', long, conflicts_with_all = ["passes", "pipeline", "prefer", "float16", "weight_only", "keep"])]
+    pub(crate) optimize: bool,
+
+    /// What -O may do to numbers besides
+    #[arg(long, value_enum, value_name = "WHAT", requires = "optimize")]
+    pub(crate) allow: Option<Allowed>,
+
     /// The runtime that the result is for: a name of `tfq-opt targets`, or a .toml file
     #[arg(long, default_value = "litert", value_name = "TARGET")]
     pub(crate) target: OsString,
 
     #[command(flatten)]
     pub(crate) ways: Ways,
+}
+
+/// What -O may do to numbers besides keeping them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Allowed {
+    /// Round sums of floats in another order
+    Reassociate,
 }
 
 /// A plan to follow, for commands that print none.
@@ -41,9 +56,20 @@ impl PassArgs {
         let (place, text) = match (&self.pipeline, &self.passes) {
             (Some(file), _) => (named(file), model::read_settings(file)?),
             (None, Some(passes)) => ("--passes".to_owned(), passes.clone()),
-            (None, None) => ("--passes".to_owned(), model::default_pipeline(&self.ways)),
+            (None, None) => match self.optimizing() {
+                Some(name) => ("-O".to_owned(), name.to_owned()),
+                None => ("--passes".to_owned(), model::default_pipeline(&self.ways)),
+            },
         };
         model::pipeline(&place, &text)
+    }
+
+    /// The pipeline that -O runs, where it is given.
+    pub(crate) fn optimizing(&self) -> Option<&'static str> {
+        self.optimize.then_some(match self.allow {
+            None => "optimize",
+            Some(Allowed::Reassociate) => "optimize-reassociated",
+        })
     }
 
     /// Whether the user names passes other than the pipeline `default`.
@@ -54,7 +80,7 @@ impl PassArgs {
 
     /// Whether the user says which passes run: any, or how those of the default pipeline do.
     pub(crate) fn is_told(&self) -> bool {
-        self.passes.is_some() || self.pipeline.is_some() || self.ways.is_told()
+        self.passes.is_some() || self.pipeline.is_some() || self.optimize || self.ways.is_told()
     }
 
     /// The files that are read for it.

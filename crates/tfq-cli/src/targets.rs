@@ -77,6 +77,7 @@ fn keep_op(description: &mut Description, op: &str) -> Result<(), Failure> {
     description.since.retain(|row| row.ops.contains(&op));
     description.load.retain(|row| row.ops.contains(&op));
     description.unwritten.retain(|row| row.ops.contains(&op));
+    description.equivalent.retain(|row| row.ops.contains(&op));
     let rounds = description.ops.iter().any(|op| op.activation.is_some() && !op.all_or_none);
     description.activations.retain(|row| (row.ops.is_empty() && rounds) || row.ops.contains(&op));
     description.memory.retain(|row| row.ops.is_empty() || row.ops.contains(&op));
@@ -174,6 +175,19 @@ fn explanation(target: &Description) -> String {
             let _ = write!(what, ", with prefer={}", names.join(" or "));
         }
         let _ = writeln!(out, "  {what}\n      {}", row.reason);
+        out += &source_text(&row.origin);
+    }
+    if !target.equivalent.is_empty() {
+        out += "\nslow ops, and what computes the same sooner\n";
+    }
+    for row in &target.equivalent {
+        let mut what = format!("{} as {}", row.ops.join(", "), row.name);
+        if !row.when.is_empty() {
+            let _ = write!(what, " if {}", row.when.join(" and "));
+        }
+        let (xnnpack, optimized) = (row.xnnpack, row.optimized);
+        let _ = writeln!(out, "  {what}: {xnnpack} of the time with XNNPACK, {optimized} without");
+        let _ = writeln!(out, "      {}", row.reason);
         out += &source_text(&row.origin);
     }
     if !target.unwritten.is_empty() {

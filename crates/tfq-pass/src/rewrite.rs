@@ -25,7 +25,7 @@ mod matching;
 mod pattern;
 mod rule;
 
-pub use cleanup::{canonicalize, erase_dead_ops, merge_equal_ops};
+pub use cleanup::{canonicalize, erase_dead_ops, merge_equal_constants, merge_equal_ops};
 pub use driver::{apply_rules, apply_together};
 pub use matching::Match;
 pub use pattern::{

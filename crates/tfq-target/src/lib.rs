@@ -20,10 +20,11 @@ pub use facts::versions::max_runtime;
 pub use form::{Granularity, WeightForm};
 pub use query::activations::ActivationRule;
 pub use query::describe::{
-    ActivationsDescription, DequantizeDescription, Description, LoadDescription, MemoryDescription,
-    OpDescription, OriginDescription, RowDescription, SinceDescription, SpeedDescription,
-    UnwrittenDescription, VersionDescription, describe,
+    ActivationsDescription, DequantizeDescription, Description, EquivalentDescription,
+    LoadDescription, MemoryDescription, OpDescription, OriginDescription, RowDescription,
+    SinceDescription, SpeedDescription, UnwrittenDescription, VersionDescription, describe,
 };
+pub use query::equivalent::Equivalent;
 pub use query::legacy::LegacyOp;
 pub use query::load::{About, Refusal};
 pub use query::question::WeightOperand;

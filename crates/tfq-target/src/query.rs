@@ -3,6 +3,7 @@
 pub(crate) mod activations;
 mod cost;
 pub(crate) mod describe;
+pub(crate) mod equivalent;
 pub(crate) mod legacy;
 pub(crate) mod load;
 pub(crate) mod question;

@@ -4,8 +4,8 @@ use crate::error::TargetError;
 use crate::facts::file::{CapRow, Caps};
 use crate::facts::read::{self, Parsed};
 use crate::facts::rows::{
-    Activations, Dequantize, KernelRule, KernelSet, Load, Memory, Objective, OpEntry, Since, Speed,
-    Unwritten,
+    Activations, Dequantize, Equivalent, KernelRule, KernelSet, Load, Memory, Objective, OpEntry,
+    Since, Speed, Unwritten,
 };
 use crate::facts::versions::{compare_releases, reaches};
 use std::collections::BTreeSet;
@@ -38,6 +38,7 @@ pub struct Target {
     pub(crate) speed: Vec<Speed>,
     pub(crate) load: Vec<Load>,
     pub(crate) unwritten: Vec<Unwritten>,
+    pub(crate) equivalent: Vec<Equivalent>,
     pub(crate) activations: Vec<Activations>,
     by_op: Vec<ByOp>,
 }
@@ -105,6 +106,7 @@ impl Target {
             speed: parsed.speed,
             load: parsed.load.clone().unwrap_or_default(),
             unwritten: parsed.unwritten.clone().unwrap_or_default(),
+            equivalent: parsed.equivalent.clone().unwrap_or_default(),
             activations: parsed.activations.clone().unwrap_or_default(),
             by_op: Vec::new(),
         };
@@ -133,6 +135,9 @@ impl Target {
             }
             if parsed.unwritten.is_none() {
                 target.unwritten.clone_from(&base.unwritten);
+            }
+            if parsed.equivalent.is_none() {
+                target.equivalent.clone_from(&base.equivalent);
             }
             if parsed.activations.is_none() {
                 target.activations.clone_from(&base.activations);

@@ -105,8 +105,9 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
 fn entry(args: &Args) -> Result<Entry, Failure> {
     let stem = args.model.file_stem().unwrap_or_default().to_string_lossy();
     let name = args.name.clone().unwrap_or_else(|| tfq_golden::name_from(&stem));
-    let PassArgs { passes, pipeline, target, ways } = &args.run;
-    let passes = passes.clone().unwrap_or_else(|| "default".to_owned());
+    let PassArgs { passes, pipeline, target, ways, optimize: _, allow: _ } = &args.run;
+    let unsaid = || args.run.optimizing().unwrap_or("default").to_owned();
+    let passes = passes.clone().unwrap_or_else(unsaid);
     let relative = |file: &Path| relative(file, &args.place.dir);
     let level = args.level.to_possible_value().expect("no level is hidden");
     Ok(Entry {

@@ -2,7 +2,7 @@
 
 use super::attributes::{Attr, Attributes};
 use super::notes::Notes;
-use crate::catalog::{self, OptionsInfo};
+use crate::catalog::{self, OptionsInfo, op_by_code};
 use crate::rare::{Rare, rarely};
 use bytes::Bytes;
 use std::fmt;
@@ -107,6 +107,35 @@ impl Op {
             notes: Notes::default(),
             rare: Rare::default(),
         }
+    }
+
+    /// A builtin op of version 1 with every option at its default, by its code
+    /// ([`crate::catalog::ops`]).
+    ///
+    /// ```
+    /// use tfq_ir::{Attr, Op, catalog::ops::CONCATENATION};
+    ///
+    /// let op = Op::builtin(CONCATENATION).with("axis", Attr::Int(3));
+    /// assert_eq!(op.int("axis"), Some(3));
+    /// ```
+    pub fn builtin(code: i32) -> Self {
+        let options = op_by_code(code).and_then(|op| op.options);
+        Self { attrs: options.map(Attributes::new), ..Self::new(OpKind::Builtin(code)) }
+    }
+
+    /// The op with an attribute set, by schema name.
+    ///
+    /// # Panics
+    /// If the op has no such attribute, or not of this type.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: Attr) -> Self {
+        let set = self.attrs.as_mut().map(|attrs| attrs.set(name, value));
+        assert!(
+            matches!(set, Some(Ok(()))),
+            "{} has no attribute `{name}` of this type",
+            self.kind
+        );
+        self
     }
 
     /// An integer or enum attribute, by schema name.

@@ -134,6 +134,50 @@ pub fn merge_equal_ops(session: &mut Session<'_>, sg: SubgraphId) -> Result<usiz
     Ok(merged)
 }
 
+/// Makes one tensor of constants that show the same buffer in the same way. Those that are quantised stay
+/// apart, since kernels may change scales in place, and so do those that something else than an op refers
+/// to. Returns how many went.
+///
+/// # Errors
+/// Where a patch is refused, which is a mistake here.
+pub fn merge_equal_constants(
+    session: &mut Session<'_>,
+    sg: SubgraphId,
+) -> Result<usize, PassError> {
+    let module = session.model();
+    let graph = module.subgraph(sg);
+    let referred = module.all_references(sg);
+    let mut first: IndexMap<(tfq_ir::BufferId, String), TensorId> = IndexMap::default();
+    let mut equal = Vec::new();
+    for id in graph.tensors() {
+        let tensor = graph.tensor(id);
+        let plain = tensor.quantization.is_none() && tensor.expressed.is_none();
+        let free = plain && !referred.contains_key(&id) && graph.is_read(id);
+        if !free || module.fixed_constant(sg, id).is_none() {
+            continue;
+        }
+        match first.entry((tensor.buffer, stored(tensor))) {
+            indexmap::map::Entry::Occupied(entry) => equal.push((id, *entry.get())),
+            indexmap::map::Entry::Vacant(entry) => _ = entry.insert(id),
+        }
+    }
+    let mut merged = 0;
+    for (old, kept) in equal {
+        let graph = session.model().subgraph(sg);
+        let mut patch = Patch::new(sg, "merge equal constants");
+        for u in graph.uses(old) {
+            patch.set_operand(u.op, u.slot, kept);
+        }
+        patch.erase_tensor(old);
+        if session.forbidden(&patch).is_none() {
+            session.apply(patch)?;
+            merged += 1;
+        }
+    }
+    session.count("constants-merged", merged as u64);
+    Ok(merged)
+}
+
 /// What an op computes, as text that two ops share only where their results have equal bits.
 fn computation(module: &Module, sg: SubgraphId, op: OpId) -> String {
     let graph = module.subgraph(sg);

@@ -410,6 +410,11 @@ impl<'a> Match<'a> {
         self.integers_of(self.graph().operand(self.root(), slot)?)
     }
 
+    /// The same for an operand of any op.
+    pub fn integers_at(&self, op: OpId, slot: u32) -> Option<Vec<i64>> {
+        self.integers_of(self.graph().operand(op, slot)?)
+    }
+
     fn integers_of(&self, id: TensorId) -> Option<Vec<i64>> {
         let bytes = self.module().fixed_constant(self.subgraph(), id)?;
         match self.graph().tensor(id).ty {

@@ -26,6 +26,7 @@ pub(crate) struct File {
     pub(crate) load: Option<Vec<Spanned<LoadRow>>>,
     pub(crate) unwritten: Option<Vec<Spanned<UnwrittenRow>>>,
     pub(crate) activations: Option<Vec<Spanned<ActivationsRow>>>,
+    pub(crate) equivalent: Option<Vec<Spanned<EquivalentRow>>>,
 }
 
 /// The file of version caps: one row for each target.
@@ -162,6 +163,20 @@ pub(crate) struct UnwrittenRow {
     pub(crate) when: Vec<Spanned<String>>,
     #[serde(default)]
     pub(crate) kernels: Vec<KernelSet>,
+    pub(crate) reason: String,
+    pub(crate) source: String,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct EquivalentRow {
+    pub(crate) ops: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(crate) when: Vec<Spanned<String>>,
+    #[serde(rename = "as")]
+    pub(crate) name: String,
+    pub(crate) xnnpack: f64,
+    pub(crate) optimized: f64,
     pub(crate) reason: String,
     pub(crate) source: String,
 }

@@ -5,14 +5,14 @@ use crate::error::{Problem, TargetError};
 use crate::facts::activation_test::ActivationTest;
 use crate::facts::condition::{Condition, op_named, type_bit};
 use crate::facts::file::{
-    ActivationsRow, Caps, DequantizeRow, File, Grain, LoadRow, MemoryRow, OpRow, RuleRow, SinceRow,
-    Spanned, SpeedRow, UnwrittenRow, XnnOutcome, line_ends,
+    ActivationsRow, Caps, DequantizeRow, EquivalentRow, File, Grain, LoadRow, MemoryRow, OpRow,
+    RuleRow, SinceRow, Spanned, SpeedRow, UnwrittenRow, XnnOutcome, line_ends,
 };
 use crate::facts::load_test::LoadTest;
 use crate::facts::op::OpFacts;
 use crate::facts::rows::{
-    Activations, Asks, Dequantize, KernelRule, KernelSet, Load, Memory, Objective, OpEntry, Origin,
-    Outcome, Scope, Since, Speed, Unwritten,
+    Activations, Asks, Dequantize, Equivalent, KernelRule, KernelSet, Load, Memory, Objective,
+    OpEntry, Origin, Outcome, Scope, Since, Speed, Unwritten,
 };
 use crate::facts::versions;
 use crate::form::grain;
@@ -36,6 +36,7 @@ pub(crate) struct Parsed {
     pub(crate) speed: Vec<Speed>,
     pub(crate) load: Option<Vec<Load>>,
     pub(crate) unwritten: Option<Vec<Unwritten>>,
+    pub(crate) equivalent: Option<Vec<Equivalent>>,
     pub(crate) activations: Option<Vec<Activations>>,
     /// The name of a target that is there.
     pub(crate) base: Option<String>,
@@ -106,6 +107,9 @@ impl Reader<'_> {
         let activations = file.activations.map(|rows| {
             rows.into_iter().map(|row| self.activations(row)).collect::<Result<_, At>>()
         });
+        let equivalent = file.equivalent.map(|rows| {
+            rows.into_iter().map(|row| self.equivalent(row)).collect::<Result<_, At>>()
+        });
         Ok(Parsed {
             summary: file.summary,
             kernels: file.kernels,
@@ -121,6 +125,7 @@ impl Reader<'_> {
             load: load.transpose()?,
             unwritten: unwritten.transpose()?,
             activations: activations.transpose()?,
+            equivalent: equivalent.transpose()?,
             base,
         })
     }
@@ -308,6 +313,27 @@ impl Reader<'_> {
             when: row.when.iter().map(parse).collect::<Result<_, _>>()?,
             texts: row.when.into_iter().map(Spanned::into_inner).collect(),
             prefer: row.prefer,
+            reason: row.reason,
+            origin: self.origin(&span, row.source),
+        })
+    }
+
+    fn equivalent(&self, row: Spanned<EquivalentRow>) -> Result<Equivalent, At> {
+        let span = row.span();
+        let row = row.into_inner();
+        for times in [row.xnnpack, row.optimized] {
+            if !(times > 0.0 && times.is_finite()) {
+                return Err((span, Problem::Number(times.to_string())));
+            }
+        }
+        let (ops, when, texts) = ops_when(&row.ops, &row.when)?;
+        Ok(Equivalent {
+            ops,
+            when,
+            texts,
+            name: row.name,
+            xnnpack: row.xnnpack,
+            optimized: row.optimized,
             reason: row.reason,
             origin: self.origin(&span, row.source),
         })

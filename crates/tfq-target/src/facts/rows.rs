@@ -160,6 +160,23 @@ pub(crate) struct Unwritten {
     pub(crate) origin: Origin,
 }
 
+/// Ops that run slowly, where others compute the same sooner.
+#[derive(Clone, Debug)]
+pub(crate) struct Equivalent {
+    pub(crate) ops: Vec<i32>,
+    pub(crate) when: Vec<Condition>,
+    /// The conditions as they are written.
+    pub(crate) texts: Vec<String>,
+    /// What the others are called.
+    pub(crate) name: String,
+    /// Time of a model with the others as a part of its time before, where XNNPACK takes what it can.
+    pub(crate) xnnpack: f64,
+    /// The same on the CPU kernels alone.
+    pub(crate) optimized: f64,
+    pub(crate) reason: String,
+    pub(crate) origin: Origin,
+}
+
 /// Ops whose kernel had better not round its activations, though it can read the codes.
 #[derive(Clone, Debug)]
 pub(crate) struct Activations {

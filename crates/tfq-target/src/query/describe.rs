@@ -40,6 +40,8 @@ pub struct Description {
     /// Ops whose result is not written where the model returns it.
     pub unwritten: Vec<UnwrittenDescription>,
     pub activations: Vec<ActivationsDescription>,
+    /// Ops that run slowly, and what computes the same sooner.
+    pub equivalent: Vec<EquivalentDescription>,
 }
 
 /// What the target knows of an op, and the rows that decide about its weights: the first that fits.
@@ -193,6 +195,23 @@ pub struct UnwrittenDescription {
     pub origin: OriginDescription,
 }
 
+/// Ops that run slowly, and what computes the same sooner.
+#[derive(Clone, Debug, Serialize)]
+#[allow(missing_docs)]
+pub struct EquivalentDescription {
+    pub ops: Vec<&'static str>,
+    pub when: Vec<String>,
+    #[serde(rename = "as")]
+    pub name: String,
+    /// Time of a model as a part of its time before, with XNNPACK.
+    pub xnnpack: f64,
+    /// The same on the CPU kernels alone.
+    pub optimized: f64,
+    pub reason: String,
+    #[serde(flatten)]
+    pub origin: OriginDescription,
+}
+
 /// Ops that read their activations as they are.
 #[derive(Clone, Debug, Serialize)]
 #[allow(missing_docs)]
@@ -284,6 +303,7 @@ pub fn describe(target: &Target) -> Description {
         load: load(target),
         unwritten: unwritten(target),
         activations: activations(target),
+        equivalent: equivalent(target),
     }
 }
 
@@ -374,6 +394,19 @@ fn unwritten(target: &Target) -> Vec<UnwrittenDescription> {
         ops: op_names(&row.ops),
         when: row.texts.clone(),
         kernels: row.kernels.iter().map(|kernels| kernels_name(*kernels)).collect(),
+        reason: row.reason.clone(),
+        origin: origin(&row.origin),
+    });
+    described.collect()
+}
+
+fn equivalent(target: &Target) -> Vec<EquivalentDescription> {
+    let described = target.equivalent.iter().map(|row| EquivalentDescription {
+        ops: op_names(&row.ops),
+        when: row.texts.clone(),
+        name: row.name.clone(),
+        xnnpack: row.xnnpack,
+        optimized: row.optimized,
         reason: row.reason.clone(),
         origin: origin(&row.origin),
     });

@@ -1,0 +1,4 @@
+//! What leaves the graph tidy.
+
+pub(crate) mod convert_to_slice;
+pub(crate) mod merge_equal_ops;

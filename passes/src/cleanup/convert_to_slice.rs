@@ -1,0 +1,155 @@
+use bytes::Bytes;
+use tfq_ir::catalog::ops::{GATHER, SLICE, STRIDED_SLICE};
+use tfq_ir::{ElementType, Op, Patch, Tensor, TensorRef};
+use tfq_pass::rewrite::{Match, OpPattern, Rule, any, apply_rules, op};
+use tfq_pass::{Pass, PassError, Session, declare_pass};
+
+declare_pass! {
+    contract: Exact, scope: Subgraph, writes: [SLICE];
+    /// Writes a STRIDED_SLICE or GATHER of neighbours as a SLICE.
+    ///
+    /// ## What it does
+    /// A STRIDED_SLICE whose strides are 1 and that drops no dimension, and a GATHER whose indices are
+    /// constants that follow each other, become a SLICE. XNNPACK takes a SLICE and leaves GATHER, and later passes
+    /// need to know one op only.
+    ///
+    /// ## When it is safe
+    /// Results are bit-identical: the same elements are copied. Every dimension must be known, and what
+    /// is taken must be a constant that lies inside the operand.
+    ///
+    /// ## Example
+    /// ```tfg
+    /// tfg 1 quant
+    /// subgraph @main {
+    ///   %x = input : f32[4,8]
+    ///   %rows = const : i32[2] = [1, 2]
+    ///   %some = GATHER(%x, %rows) : f32[2,8]
+    ///   %y = NEG(%some) : f32[2,8]
+    ///   output %y
+    /// }
+    /// ```
+    /// becomes with `convert-to-slice,eliminate-dead-buffers`
+    /// ```tfg
+    /// tfg 1 quant
+    /// subgraph @main {
+    ///   %x = input : f32[4,8]
+    ///   %"some;begin" = const : i32[2] = [1, 0]
+    ///   %"some;size" = const : i32[2] = [2, 8]
+    ///   %some = SLICE(%x, %"some;begin", %"some;size") : f32[2,8]
+    ///   %y = NEG(%some) : f32[2,8]
+    ///   output %y
+    /// }
+    /// ```
+    pub struct ConvertToSlice {}
+}
+
+impl Pass for ConvertToSlice {
+    fn run(&self, session: &mut Session<'_>) -> Result<(), PassError> {
+        let rules = [
+            rule("gather of neighbours", op(GATHER), gathered),
+            rule("slice with strides of 1", op(STRIDED_SLICE), strided),
+        ];
+        for sg in session.subgraphs() {
+            apply_rules(session, sg, &rules)?;
+        }
+        Ok(())
+    }
+}
+
+/// Where a slice begins in each dimension.
+type Begin = Vec<i64>;
+
+fn rule(name: &'static str, root: OpPattern, begin: fn(&Match<'_>) -> Option<Begin>) -> Rule {
+    Rule::new(name, root.operand(0, any("x")))
+        .guard("every dimension is known", |m| {
+            m.tensor("x").is_static() && m.tensor("result").is_static()
+        })
+        .guard("operand and result are stored alike", |m| {
+            let (x, result) = (m.tensor("x"), m.tensor("result"));
+            // The kernels of SLICE go as far.
+            let few = (1..=5).contains(&x.shape.len());
+            let plain = |tensor: &Tensor| !tensor.is_variable && tensor.expressed.is_none();
+            let alike =
+                x.ty == result.ty && x.quantization == result.quantization && x.scales() <= 1;
+            let data = m.module().constant(m.subgraph(), m.id("x")).is_none();
+            few && alike && plain(x) && plain(result) && data && x.ty != ElementType::String
+        })
+        .when("it takes neighbours", move |m| begin(m).is_some())
+        .guard("they lie inside", move |m| {
+            let (x, result) = (&m.tensor("x").shape, &m.tensor("result").shape);
+            begin(m).is_some_and(|begin| {
+                let mut dims = begin.iter().zip(x.iter().zip(result.iter()));
+                x.len() == result.len()
+                    && dims.all(|(at, (from, to))| {
+                        *at >= 0 && *to > 0 && at + i64::from(*to) <= i64::from(*from)
+                    })
+            })
+        })
+        .replace(move |m, patch| {
+            let Some(begin) = begin(m) else { return };
+            let begin: Vec<i32> = begin.into_iter().map(|at| at as i32).collect();
+            let begin = vector(m, patch, "begin", &begin);
+            let size = vector(m, patch, "size", &m.tensor("result").shape);
+            let operands = [Some(m.id("x").into()), Some(begin), Some(size)];
+            patch.replace_op(m.graph(), m.root(), Op::builtin(SLICE), &operands);
+        })
+        .count("ops-rewritten")
+}
+
+fn vector(m: &Match<'_>, patch: &mut Patch, what: &str, values: &[i32]) -> TensorRef {
+    let name = format!("{};{what}", m.tensor("result").label());
+    let tensor = Tensor::new(name, ElementType::Int32, [values.len() as i32]);
+    let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    patch.new_constant(tensor, Bytes::from(bytes))
+}
+
+/// Of a GATHER along one axis by a vector of indices that follow each other.
+fn gathered(m: &Match<'_>) -> Option<Begin> {
+    let node = m.graph().op(m.root());
+    let rank = m.tensor("x").shape.len();
+    let axis = node.int("axis").unwrap_or(0);
+    let axis = usize::try_from(if axis < 0 { axis + rank as i64 } else { axis }).ok()?;
+    if node.int("batch_dims").unwrap_or(0) != 0 || axis >= rank {
+        return None;
+    }
+    let indices = m.graph().operand(m.root(), 1)?;
+    let indices = m.operand_integers(1).filter(|_| m.graph().tensor(indices).shape.len() == 1)?;
+    let first = *indices.first()?;
+    let follow = indices.iter().enumerate().all(|(n, index)| *index == first + n as i64);
+    let mut begin = vec![0; rank];
+    begin[axis] = first;
+    follow.then_some(begin)
+}
+
+/// Of a STRIDED_SLICE that keeps its dimensions and every element in between.
+fn strided(m: &Match<'_>) -> Option<Begin> {
+    let node = m.graph().op(m.root());
+    let mask = |name: &str| node.int(name).unwrap_or(0);
+    let other =
+        ["ellipsis_mask", "new_axis_mask", "shrink_axis_mask"].iter().any(|name| mask(name) != 0);
+    if other || node.bool("offset").unwrap_or(false) {
+        return None;
+    }
+    let x = &m.tensor("x").shape;
+    let begin = m.operand_integers(1)?;
+    let strides = m.operand_integers(3)?;
+    if begin.len() != x.len()
+        || strides.len() != x.len()
+        || strides.iter().any(|stride| *stride != 1)
+    {
+        return None;
+    }
+    // An end behind the last element is that element, so that the result says how many there are, which must
+    // be what constants give.
+    let ends = m.operand_integers(2).filter(|ends| ends.len() == x.len())?;
+    let dims =
+        begin.into_iter().zip(ends).zip(x.iter().zip(m.tensor("result").shape.iter())).enumerate();
+    dims.map(|(n, ((begin, end), (dim, taken)))| {
+        let dim = i64::from(*dim);
+        let inside = |at: i64| if at < 0 { at + dim } else { at }.clamp(0, dim);
+        let begin = if mask("begin_mask") >> n & 1 == 1 { 0 } else { inside(begin) };
+        let end = if mask("end_mask") >> n & 1 == 1 { dim } else { inside(end) };
+        (end - begin == i64::from(*taken)).then_some(begin)
+    })
+    .collect()
+}
