@@ -6,6 +6,7 @@ use common::{lowered, root};
 use tfq_opt::ir::text::{ParseOptions, parse};
 use tfq_opt::pass::Pipeline;
 use tfq_opt::passes::{PlannedConstant, Reads, WantsPlan, WeightPlan};
+use tfq_opt::target::Target;
 use tfq_opt::{Optimized, Optimizer};
 
 const MODELS: [&str; 6] = [
@@ -67,6 +68,28 @@ subgraph @main {
 }
 ";
 
+/// A filter bank, all of whose weights are positive, beside one that is not worth zero points.
+const ONE_SIDED: &str = "\
+tfg 1 quant
+subgraph @main {
+  %x = input : f32[1,512]
+  %bank = const : f32[40,512] fill gaussian(seed = 1, mean = 0.05, std = 0.07, min = 0, zeros = 60 %)
+  %around = const : f32[40,40] fill gaussian(seed = 2, std = 0.1)
+  %above = const : f32[2048] fill uniform(seed = 3, min = 1, max = 2)
+  %power = SQUARE(%x) : f32[1,512]
+  %a = FULLY_CONNECTED(%power, %bank, _) : f32[1,40]
+  %b = FULLY_CONNECTED(%a, %around, _) : f32[1,40]
+  %c = SQRT(%above) : f32[2048]
+  output %b
+  output %c
+}
+";
+
+fn one_sided() -> Vec<u8> {
+    let options = ParseOptions { fills: true, ..ParseOptions::default() };
+    lowered(&parse(ONE_SIDED, &options).unwrap_or_else(|error| panic!("{error}")))
+}
+
 fn text() -> Vec<u8> {
     let options = ParseOptions { fills: true, ..ParseOptions::default() };
     lowered(&parse(TEXT, &options).unwrap_or_else(|error| panic!("{error}")))
@@ -90,9 +113,11 @@ fn a_plan_is_followed_to_the_same_bytes_whatever_made_it() {
         "min-elements=1",
         "deny=FULLY_CONNECTED",
         "keep=\"*conv*\"",
+        "operands=all",
+        "zero-points=off",
     ];
     let mut inputs: Vec<Vec<u8>> = MODELS.iter().map(|name| model(name)).collect();
-    inputs.push(text());
+    inputs.extend([text(), one_sided()]);
     for input in &inputs {
         for way in ways {
             let (optimized, plan) = planned(&with(way), input);
@@ -145,6 +170,56 @@ fn a_plan_says_how_each_reader_gets_the_numbers_and_why() {
     assert_eq!((&*small.r#type, &*small.rule), ("FLOAT32", "too small"));
     assert_eq!(small.why.as_deref(), Some("128 elements, min-elements is 416"));
     assert_eq!(small.readers[0].reads, Reads::Float32);
+}
+
+#[test]
+fn a_plan_says_which_constants_have_zero_points() {
+    let input = one_sided();
+    let of = |options: &str| planned(&with(options), &input).1;
+    let (plan, without) = (of("operands=all"), of("operands=all zero-points=off"));
+    for (name, axis) in [("bank", Some(0)), ("above", None)] {
+        let (one, other) = (constant(&plan, name), constant(&without, name));
+        assert!(one.zero_points && !other.zero_points, "{one:?} {other:?}");
+        assert_eq!((one.axis, other.axis), (axis, axis), "{name}");
+        assert_eq!((&*one.rule, one.bytes), ("zero points", other.bytes));
+        let (Some(with), Some(without)) = (one.snr_db, other.snr_db) else { panic!("{one:?}") };
+        assert!((5.8..6.2).contains(&(with - without)), "{name}: {with} {without}");
+        let why = one.why.as_deref().unwrap_or_default();
+        assert!(why.contains(" dB more of it for ") && why.contains("zero-points=off"), "{why}");
+    }
+    assert!(!constant(&plan, "around").zero_points);
+}
+
+#[test]
+fn zero_points_of_a_plan_need_a_dequantize() {
+    let input = one_sided();
+    let (_, plan) = planned("default", &input);
+    let refused = |target: &str, change: &dyn Fn(&mut PlannedConstant)| {
+        let mut plan = plan.clone();
+        change(plan.constants.iter_mut().find(|one| one.name == "bank").expect("it is planned"));
+        let target = Target::named(target).expect("it is shipped");
+        let mut optimizer = optimizer("default").for_target(target);
+        optimizer.run_options.resources.insert(plan);
+        optimizer.run(&input[..]).map(|_| ()).unwrap_err().to_string()
+    };
+    for (target, wanted, change) in [
+        (
+            "litert",
+            "`bank` has zero points, which ops that read codes take to be 0",
+            &(|one: &mut PlannedConstant| one.readers[0].reads = Reads::Hybrid)
+                as &dyn Fn(&mut PlannedConstant),
+        ),
+        ("litert", "`bank` cannot be FLOAT16 per channel (axis 0) with zero points", &|one| {
+            one.r#type = "FLOAT16".to_owned();
+        }),
+        ("litert", "`bank` cannot be INT8 per channel (axis 7) with zero points", &|one| {
+            one.axis = Some(7);
+        }),
+        ("tflite-2.5", "`bank` has zero points, which no Dequantize of the target reads", &|_| ()),
+    ] {
+        let error = refused(target, change);
+        assert!(error.contains(wanted), "{error}\n{wanted}");
+    }
 }
 
 #[test]

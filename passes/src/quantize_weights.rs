@@ -17,6 +17,7 @@ mod rest;
 mod select;
 mod spoil;
 mod weight_plan;
+mod zero_points;
 
 use crate::costs::FEW;
 use constants::CalledWeights;
@@ -72,6 +73,10 @@ declare_pass! {
     /// little of many channels, or rows of a table: then it is float16, or float32. So is a first dense layer with
     /// the scaling of raw inputs folded into it: where rounding takes over half of a column, and
     /// more than one column in 20 is such.
+    ///
+    /// A weight that ops read behind a Dequantize alone gets zero points where its channels are
+    /// one-sided or off-centre: where they make its error at least 1 dB smaller, and as much for
+    /// their 8 bytes a channel as wider elements would for theirs.
     ///
     /// Hybrid kernels round activations to 8 bits at each run, which some ops do not bear. Those
     /// that the target names (`[[activations]]` rows) read their weights behind a Dequantize
@@ -141,6 +146,9 @@ declare_pass! {
         /// Whether ops whose activations had better not be rounded to 8 bits read their weights
         /// behind a Dequantize, by the rules of the target. Not looked at with `compat=toco`.
         pub exact_activations: bool = true,
+        /// Whether int8 weights that only a Dequantize reads get zero points, where they are so
+        /// one-sided or off-centre that these are worth their bytes. Not looked at with `compat=toco`.
+        pub zero_points: bool = true,
         /// Which operands are quantised: weights, or all constants but biases, such as those of an
         /// ADD, which get a Dequantize. With `type=float16` it is all. Not looked at with
         /// `compat=toco`.

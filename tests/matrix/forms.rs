@@ -24,6 +24,8 @@ pub(crate) enum Scales {
     Block(u32),
     /// The tensor, with zero point 3.
     ZeroPoint,
+    /// Each index of the op's channel axis, with zero points from one end of the codes to the other.
+    ZeroPoints,
     /// The tensor, with scale 0.
     ZeroScale,
     /// All but the first weight of the op stay float32; that has one scale.
@@ -35,13 +37,15 @@ pub(crate) const FLOAT: Form = Form { ty: ElementType::Float32, scales: Scales::
 
 pub(crate) fn forms() -> Vec<Form> {
     use ElementType::{Float16, Float32, Int2, Int4, Int8, Int16, UInt8};
-    use Scales::{Axis, Block, Channel, Mixed, None, Tensor, ZeroPoint, ZeroScale};
+    use Scales::{Axis, Block, Channel, Mixed, None, Tensor, ZeroPoint, ZeroPoints, ZeroScale};
     let mut forms = Vec::new();
     for ty in [Int8, Int4, Int2, Int16] {
         forms.extend([Tensor, Channel, Axis].map(|scales| Form { ty, scales }));
     }
     forms.extend([Tensor, Channel].map(|scales| Form { ty: UInt8, scales }));
-    forms.extend([None, ZeroPoint, ZeroScale, Mixed].map(|scales| Form { ty: Int8, scales }));
+    forms.extend(
+        [None, ZeroPoint, ZeroPoints, ZeroScale, Mixed].map(|scales| Form { ty: Int8, scales }),
+    );
     for ty in [Int4, Int2] {
         forms.extend([32, 24].map(|block| Form { ty, scales: Block(block) }));
     }
@@ -59,6 +63,7 @@ impl Form {
             Scales::Axis => "axis".to_owned(),
             Scales::Block(size) => format!("block {size}"),
             Scales::ZeroPoint => "zero point".to_owned(),
+            Scales::ZeroPoints => "zero points".to_owned(),
             Scales::ZeroScale => "zero scale".to_owned(),
             Scales::Mixed => "mixed with float32".to_owned(),
         };
@@ -96,7 +101,7 @@ impl<'a> Weight<'a> {
     /// Its axis with scales; nothing where the form has none here.
     fn scaled(&self, scales: Scales) -> Option<usize> {
         match scales {
-            Scales::Channel => Some(self.axis.unwrap_or(0)),
+            Scales::Channel | Scales::ZeroPoints => Some(self.axis.unwrap_or(0)),
             Scales::Axis => {
                 (0..self.shape.len()).rev().find(|a| Some(*a) != self.axis && self.shape[*a] > 1)
             }
@@ -178,18 +183,28 @@ fn contents(weight: &Weight<'_>, form: Form, seed: u64) -> Option<[String; 2]> {
     let codes: Vec<i64> = (0..elements).map(|_| next(form.codes())).collect();
     let unit = 1.0 / 1024.0 * if form.ty == ElementType::Int2 { 64.0 } else { 1.0 };
     let scale_of = |index: usize| unit * (1 + index % 4) as f64;
+    let mut zeros = vec![0; elements];
     let (q, scales): (String, Vec<f64>) = match form.scales {
         Scales::None => (String::new(), vec![1.0; elements]),
         Scales::Tensor | Scales::Mixed => (format!("q({unit:?})"), vec![unit; elements]),
         Scales::ZeroScale => ("q(0.0)".to_owned(), vec![0.0; elements]),
-        Scales::ZeroPoint => (format!("q({unit:?}, 3)"), vec![unit; elements]),
-        Scales::Channel | Scales::Axis => {
+        Scales::ZeroPoint => {
+            zeros.fill(3);
+            (format!("q({unit:?}, 3)"), vec![unit; elements])
+        }
+        Scales::Channel | Scales::Axis | Scales::ZeroPoints => {
             let axis = weight.scaled(form.scales)?;
             let count = weight.shape[axis];
             let inner: usize = weight.shape[axis + 1..].iter().product();
             let each: Vec<f64> = (0..count).map(scale_of).collect();
             let of_element = (0..elements).map(|n| each[n / inner % count]).collect();
-            (format!("q({}, axis = {axis})", list(&each)), of_element)
+            let mut zero_points = String::new();
+            if form.scales == Scales::ZeroPoints {
+                let points: Vec<i64> = [-128, 3, 127].into_iter().cycle().take(count).collect();
+                zeros = (0..elements).map(|n| points[n / inner % count]).collect();
+                zero_points = format!("{points:?}, ");
+            }
+            (format!("q({}, {zero_points}axis = {axis})", list(&each)), of_element)
         }
         Scales::Block(size) => {
             let [rows, columns] = weight.shape[..] else { return None };
@@ -205,23 +220,22 @@ fn contents(weight: &Weight<'_>, form: Form, seed: u64) -> Option<[String; 2]> {
             let scales = format!("%{name}.s = const : f16[{rows},{blocks}] = {}", list(&each));
             let ty = text_type(form.ty);
             let code = format!("const : {ty}[{shape}] {q} = {codes:?}\n{scales}");
-            return Some([code, real_weight(&shape, &codes, 0, of_element, &list)]);
+            return Some([code, real_weight(&shape, &codes, &zeros, of_element, &list)]);
         }
     };
-    let zero = if form.scales == Scales::ZeroPoint { 3 } else { 0 };
     let code = format!("const : {}[{shape}] {q} = {codes:?}", text_type(form.ty));
-    Some([code, real_weight(&shape, &codes, zero, scales, &list)])
+    Some([code, real_weight(&shape, &codes, &zeros, scales, &list)])
 }
 
 fn real_weight(
     shape: &str,
     codes: &[i64],
-    zero: i64,
+    zeros: &[i64],
     scales: Vec<f64>,
     list: &impl Fn(&[f64]) -> String,
 ) -> String {
-    let numbers: Vec<f64> =
-        codes.iter().zip(scales).map(|(code, scale)| (code - zero) as f64 * scale).collect();
+    let steps = codes.iter().zip(zeros).map(|(code, zero)| (code - zero) as f64);
+    let numbers: Vec<f64> = steps.zip(scales).map(|(steps, scale)| steps * scale).collect();
     format!("const : f32[{shape}] = {}", list(&numbers))
 }
 

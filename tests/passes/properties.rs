@@ -326,7 +326,7 @@ impl Check<'_> {
                 ensure(old.ty == ElementType::Float32, || format!("`{label}` was no float32"))?;
                 match tensor.ty {
                     ElementType::Float16 => check_halves(label, &values, now)?,
-                    ElementType::Int8 => self.check_codes(label, tensor, &values, now)?,
+                    ElementType::Int8 => self.check_codes(after, new, &values, now)?,
                     ty => return Err(format!("`{label}` became {ty}").into()),
                 }
             }
@@ -356,26 +356,36 @@ impl Check<'_> {
 
     fn check_codes(
         &self,
-        label: &str,
-        tensor: &tfq_opt::ir::Tensor,
+        graph: &Subgraph,
+        id: TensorId,
         values: &[f32],
         codes: &[u8],
     ) -> Result<(), Failed> {
+        let tensor = graph.tensor(id);
+        let label = tensor.label();
         let q = tensor.quantization.as_deref().ok_or("int8 without scales")?;
         let axis = q.quantized_dimension as usize;
         let scales = q.scale.len();
         ensure(codes.len() == values.len(), || format!("`{label}` has another length"))?;
-        ensure(q.zero_point.iter().all(|z| *z == 0), || format!("`{label}` has zero points"))?;
+        ensure(q.zero_point.len() == scales, || format!("`{label}` lacks zero points"))?;
+        let is_offset = q.zero_point.iter().any(|zero| *zero != 0);
+        // Kernels that read codes take it to be 0.
+        let dequantized = graph.all_uses(id, |u| graph.op(u.op).kind.is(ops::DEQUANTIZE));
+        ensure(!is_offset || !self.toco && dequantized, || {
+            format!("`{label}` has zero points, and something else than a Dequantize reads it")
+        })?;
         ensure(scales == 1 || tensor.shape.get(axis) == Some(&(scales as i32)), || {
             format!("`{label}` has {scales} scales for {:?}, dimension {axis}", tensor.shape)
         })?;
         let inner: usize = tensor.shape.iter().skip(axis + 1).map(|d| *d as usize).product();
         for (n, (value, code)) in values.iter().zip(codes).enumerate() {
             let (scale, code) = (q.scale[n / inner % scales], *code as i8);
+            let zero = q.zero_point[n / inner % scales];
             ensure(self.toco || scale.is_normal() && scale > 0.0, || format!("scale {scale}"))?;
-            let off = (f64::from(code) * f64::from(scale) - f64::from(*value)).abs();
-            ensure(code != -128 && off <= 0.501 * f64::from(scale), || {
-                format!("`{label}`: {value} became {code} times {scale}")
+            let steps = (i64::from(code) - zero) as f64;
+            let off = (steps * f64::from(scale) - f64::from(*value)).abs();
+            ensure((is_offset || code != -128) && off <= 0.501 * f64::from(scale), || {
+                format!("`{label}`: {value} became {code} - {zero} times {scale}")
             })?;
         }
         Ok(())

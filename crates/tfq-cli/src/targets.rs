@@ -112,7 +112,10 @@ fn explanation(target: &Description) -> String {
         out += "\nDEQUANTIZE reads\n";
     }
     for row in &target.dequantize {
-        let _ = writeln!(out, "  {}", conditions(&row.types, &row.granularity, &[]));
+        let what = conditions(&row.types, &row.granularity, &[]);
+        let zero_points =
+            row.zero_points.as_ref().map(|since| format!("; zero points since {since}"));
+        let _ = writeln!(out, "  {what}{}", zero_points.unwrap_or_default());
         out += &versions_text(&row.versions);
         out += &source_text(&row.origin);
     }

@@ -32,13 +32,23 @@ pub fn quantization_error(
     layout.check(view.len());
     layout.check(codes.len());
     assert_eq!(scales.len(), layout.channels, "one scale per channel");
+    stats_of(view, |start, out| {
+        dequantize(&codes[start..start + out.len()], layout, scales, start, out);
+    })
+}
+
+/// How far values are from those that `approximate(start, out)` writes for element `start` and those
+/// behind it. Sums are in float64 and in a fixed order.
+pub(crate) fn stats_of(
+    view: F32View<'_>,
+    approximate: impl Fn(usize, &mut [f32]) + Sync,
+) -> ErrorStats {
     let sums = pieces::map(view.values(), pieces::PIECE, |start, values| {
-        let mut approximate = [0.0; BLOCK];
+        let mut room = [0.0; BLOCK];
         let blocks = values.chunks(BLOCK).enumerate().map(|(block, values)| {
-            let start = start + block * BLOCK;
-            let approximate = &mut approximate[..values.len()];
-            dequantize(&codes[start..start + values.len()], layout, scales, start, approximate);
-            dispatched::error_sums(values, approximate)
+            let out = &mut room[..values.len()];
+            approximate(start + block * BLOCK, out);
+            dispatched::error_sums(values, out)
         });
         add_up(blocks)
     });

@@ -1,5 +1,5 @@
-//! Arithmetic on weights: per-channel ranges, symmetric int8, float16, and what either costs in
-//! accuracy.
+//! Arithmetic on weights: per-channel ranges, int8 that is symmetric or has zero points, float16, and
+//! what each costs in accuracy.
 //!
 //! Everything here is a pure function of its arguments. Work is cut into pieces of fixed size that
 //! never depend on the number of threads, and every SIMD version computes the same bits as the
@@ -13,6 +13,7 @@ mod float16;
 mod int8;
 mod kernels;
 mod layout;
+mod offset;
 mod pieces;
 mod range;
 mod runtime;
@@ -26,6 +27,9 @@ pub use int8::{
     quantize_symmetric, quantize_symmetric_i8, quantize_symmetric_i8_in,
 };
 pub use layout::ChannelLayout;
+pub use offset::{
+    OffsetCodes, OffsetParams, offset_error, quantize_offset_i8, quantize_offset_i8_in,
+};
 pub use range::{MinMax, NotFinite, Ranges, min_max_per_channel, range};
 pub use runtime::{FakeQuantizer, affine_codes, affine_values};
 pub use view::F32View;

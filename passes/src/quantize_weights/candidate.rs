@@ -2,6 +2,7 @@
 
 use super::form::{Form, WeightUse};
 use super::reading::Select;
+use super::weight_plan::Alternative;
 use crate::costs::{PER_DEQUANTIZE, PER_OWN_TENSOR, PER_SCALE, PER_TENSOR};
 use std::fmt;
 use tfq_ir::maps::{HashSet, IndexSet};
@@ -18,6 +19,14 @@ pub(super) struct Candidate {
     obstacle: Option<String>,
     /// Bytes that the runtime holds for it, where that matters and is known.
     held: Option<u64>,
+}
+
+/// The form that a constant gets.
+pub(super) struct Chosen {
+    pub(super) plan: Candidate,
+    /// Why it is not the one that would have come first.
+    pub(super) note: Option<String>,
+    pub(super) alternatives: Vec<Alternative>,
 }
 
 /// Why a form is not used.
@@ -321,8 +330,10 @@ fn obstacle(readings: &[Result<bool, String>]) -> Option<&str> {
 fn scales(form: &Form, shape: &[i32]) -> u64 {
     match form {
         Form::Float16 { .. } => 0,
-        Form::PerTensor { .. } => 1,
-        Form::PerChannel { axis, .. } | Form::StatedRanges { axis, .. } => {
+        Form::PerTensor { .. } | Form::Offset { axis: None } => 1,
+        Form::PerChannel { axis, .. }
+        | Form::Offset { axis: Some(axis) }
+        | Form::StatedRanges { axis, .. } => {
             shape.get(*axis).map_or(0, |channels| (*channels).max(0) as u64)
         }
     }

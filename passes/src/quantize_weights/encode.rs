@@ -6,8 +6,9 @@ use std::fmt;
 use std::sync::Arc;
 use tfq_ir::{ElementType, Module, Quantization, SharedLists, counted};
 use tfq_numeric::{
-    ChannelLayout, F32View, MinMax, NonFinite, QuantParams, Quantized, Room, ScaleRule, f16_snr_db,
-    quantization_error, quantize_i8_into, quantize_symmetric_i8_in, to_f16_in,
+    ChannelLayout, ErrorStats, F32View, MinMax, NonFinite, OffsetCodes, QuantParams, Quantized,
+    Room, ScaleRule, f16_snr_db, offset_error, quantization_error, quantize_i8_into,
+    quantize_offset_i8_in, quantize_symmetric_i8_in, to_f16_in,
 };
 
 /// A constant in its new form.
@@ -25,6 +26,7 @@ pub(super) enum What {
     Float16,
     OneScale,
     Scales { count: usize, axis: usize },
+    Offset { count: usize, axis: Option<usize> },
     StatedRanges { count: usize },
 }
 
@@ -35,6 +37,11 @@ impl fmt::Display for What {
             Self::OneScale => f.write_str("int8, one scale"),
             Self::Scales { count, axis } => {
                 write!(f, "int8, {} along dimension {axis}", counted(count, "scale"))
+            }
+            Self::Offset { axis: None, .. } => f.write_str("int8, one scale and zero point"),
+            Self::Offset { count, axis: Some(axis) } => {
+                let scales = counted(count, "scale");
+                write!(f, "int8, {scales} and zero points along dimension {axis}")
             }
             Self::StatedRanges { count } => {
                 write!(f, "int8, {} of stated ranges", counted(count, "scale"))
@@ -55,7 +62,7 @@ pub(super) fn code_bytes(module: &Module, group: &Group) -> usize {
     let elements = module.subgraph(sg).tensor(id).elements().unwrap_or(0) as usize;
     match group.form {
         Form::Float16 { .. } => 2 * elements,
-        Form::PerTensor { .. } | Form::PerChannel { .. } => elements,
+        Form::PerTensor { .. } | Form::PerChannel { .. } | Form::Offset { .. } => elements,
         Form::StatedRanges { .. } => 0,
     }
 }
@@ -99,16 +106,30 @@ pub(super) fn encode(
             let all = ChannelLayout::per_tensor(elements);
             let quantized = quantize_symmetric_i8_in(room, view, all, *rule)
                 .map_err(|error| not_finite(error.index))?;
-            check_scales(*rule, view, all, &quantized)?;
+            check_symmetric(*rule, view, all, &quantized)?;
             Ok(int8(quantized.data, symmetric(quantized.scales, 0), old_bytes, What::OneScale))
         }
         Form::PerChannel { axis, rule } => {
             let quantized = quantize_symmetric_i8_in(room, view, layout(*axis), *rule)
                 .map_err(|error| not_finite(error.index))?;
-            check_scales(*rule, view, layout(*axis), &quantized)?;
+            check_symmetric(*rule, view, layout(*axis), &quantized)?;
             let count = quantized.scales.len();
             let what = What::Scales { count, axis: *axis };
             Ok(int8(quantized.data, symmetric(quantized.scales, *axis), old_bytes, what))
+        }
+        Form::Offset { axis } => {
+            let layout = axis.map_or(ChannelLayout::per_tensor(elements), layout);
+            let OffsetCodes { data, params } = quantize_offset_i8_in(room, view, layout)
+                .map_err(|error| not_finite(error.index))?;
+            check_scales(&params.scales, || offset_error(view, layout, &data, &params))?;
+            let what = What::Offset { count: params.scales.len(), axis: *axis };
+            let zero_point: Vec<i64> =
+                params.zero_points.iter().map(|zero| (*zero).into()).collect();
+            let quantization = Quantization {
+                zero_point: zero_point.into(),
+                ..symmetric(params.scales, axis.unwrap_or(0))
+            };
+            Ok(int8(data, quantization, old_bytes, what))
         }
         Form::StatedRanges { axis, min, max } => {
             let ranges = MinMax { min: min.clone(), max: max.clone() };
@@ -153,22 +174,30 @@ fn check_float16(view: F32View<'_>, halves: &[u8]) -> Result<(), NotEncoded> {
 /// Int8 holds weights with about 40 dB.
 const INT8_SNR_DB: f64 = 30.0;
 
-/// Refuses a constant of which little would be left: delegates want normal scales, and beside the
-/// smallest of those its values round to few codes or to 0.
-fn check_scales(
+/// See [`check_scales`]; the legacy rules refuse nothing.
+fn check_symmetric(
     rule: ScaleRule,
     view: F32View<'_>,
     layout: ChannelLayout,
     quantized: &Quantized,
 ) -> Result<(), NotEncoded> {
-    let smallest = |scale: &f32| *scale == f32::MIN_POSITIVE;
-    let scales = &quantized.scales;
-    // A channel of zeros has scale 1.
-    let nothing = scales.iter().all(|scale| smallest(scale) || *scale == 1.0);
-    if rule != ScaleRule::Divide || !nothing || !scales.iter().any(smallest) {
+    if rule != ScaleRule::Divide {
         return Ok(());
     }
-    let snr = quantization_error(view, layout, &quantized.data, scales).snr_db;
+    let scales = &quantized.scales;
+    check_scales(scales, || quantization_error(view, layout, &quantized.data, scales))
+}
+
+/// Refuses a constant of which little would be left: delegates want normal scales, and beside the
+/// smallest of those its values round to few codes or to 0.
+fn check_scales(scales: &[f32], error: impl FnOnce() -> ErrorStats) -> Result<(), NotEncoded> {
+    let smallest = |scale: &f32| *scale == f32::MIN_POSITIVE;
+    // A channel of zeros has scale 1.
+    let nothing = scales.iter().all(|scale| smallest(scale) || *scale == 1.0);
+    if !nothing || !scales.iter().any(smallest) {
+        return Ok(());
+    }
+    let snr = error().snr_db;
     if snr >= INT8_SNR_DB {
         return Ok(());
     }

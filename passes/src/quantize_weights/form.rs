@@ -51,6 +51,10 @@ pub(super) enum Form {
         axis: usize,
         rule: ScaleRule,
     },
+    /// With zero points, for a Dequantize: per channel, or one for all.
+    Offset {
+        axis: Option<usize>,
+    },
     /// The legacy tool believes ranges that stand in the file.
     StatedRanges {
         axis: usize,
@@ -80,6 +84,7 @@ impl Form {
     pub(super) fn axis(&self) -> Option<usize> {
         match self {
             Self::PerChannel { axis, .. } | Self::StatedRanges { axis, .. } => Some(*axis),
+            Self::Offset { axis } => *axis,
             Self::Float16 { .. } | Self::PerTensor { .. } => None,
         }
     }
@@ -87,7 +92,10 @@ impl Form {
     pub(super) fn bytes_per_element(&self) -> u64 {
         match self {
             Self::Float16 { .. } => 2,
-            Self::PerTensor { .. } | Self::PerChannel { .. } | Self::StatedRanges { .. } => 1,
+            Self::PerTensor { .. }
+            | Self::PerChannel { .. }
+            | Self::Offset { .. }
+            | Self::StatedRanges { .. } => 1,
         }
     }
 
@@ -95,8 +103,12 @@ impl Form {
     pub(super) fn stored(&self) -> WeightForm {
         match self {
             Self::Float16 { .. } => WeightForm::new(ElementType::Float16, Granularity::Unscaled),
-            Self::PerTensor { .. } => WeightForm::new(ElementType::Int8, Granularity::PerTensor),
-            Self::PerChannel { axis, .. } | Self::StatedRanges { axis, .. } => {
+            Self::PerTensor { .. } | Self::Offset { axis: None } => {
+                WeightForm::new(ElementType::Int8, Granularity::PerTensor)
+            }
+            Self::PerChannel { axis, .. }
+            | Self::Offset { axis: Some(axis) }
+            | Self::StatedRanges { axis, .. } => {
                 WeightForm::new(ElementType::Int8, Granularity::PerChannel { axis: *axis })
             }
         }

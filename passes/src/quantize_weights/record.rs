@@ -9,7 +9,9 @@ use super::weight_plan::{
 use indexmap::map::Entry;
 use tfq_ir::maps::{HashMap, IndexMap};
 use tfq_ir::{BufferId, ElementType, Module, OpId, SubgraphId, TensorId};
-use tfq_numeric::{ChannelLayout, F32View, f16_snr_db, quantization_error};
+use tfq_numeric::{
+    ChannelLayout, F32View, OffsetParams, f16_snr_db, offset_error, quantization_error,
+};
 use tfq_pass::OptionValue;
 use tfq_target::Reading;
 
@@ -95,6 +97,7 @@ impl Select<'_> {
             Form::Float16 { .. } => "float16",
             Form::PerTensor { .. } => "one scale",
             Form::PerChannel { .. } => "a scale per channel",
+            Form::Offset { .. } => "zero points",
             Form::StatedRanges { .. } => "stated ranges",
         };
         // A note begins with the form that the rule names.
@@ -106,6 +109,7 @@ impl Select<'_> {
         PlannedConstant {
             r#type: stored.ty.name().to_owned(),
             axis: group.form.axis(),
+            zero_points: matches!(group.form, Form::Offset { .. }),
             bytes: elements * group.form.bytes_per_element(),
             held: held.sum(),
             rule: rule.to_owned(),
@@ -151,6 +155,7 @@ impl Select<'_> {
             shape: tensor.shape.to_vec(),
             r#type: tensor.ty.name().to_owned(),
             axis: None,
+            zero_points: false,
             bytes_before: bytes,
             bytes,
             held: None,
@@ -201,6 +206,7 @@ impl PlannedConstant {
         self.alternatives.push(Alternative { form: self.form(), why_not: message.to_owned() });
         self.r#type = ElementType::Float32.name().to_owned();
         (self.axis, self.held, self.bytes) = (None, None, self.bytes_before);
+        self.zero_points = false;
         (self.rule, self.why) = (rule.to_owned(), Some(message.to_owned()));
         for reader in &mut self.readers {
             (reader.reads, reader.why) = (Reads::Float32, None);
@@ -221,6 +227,12 @@ fn snr(module: &Module, group: &Group, encoded: &Encoded) -> Option<f64> {
         Some(axis) => ChannelLayout::new(&shape, axis)?,
         None => ChannelLayout::per_tensor(elements),
     };
-    let scales = &encoded.quantization.as_ref()?.scale;
+    let quantization = encoded.quantization.as_ref()?;
+    let scales = &quantization.scale;
+    if let Form::Offset { .. } = group.form {
+        let zero_points = quantization.zero_point.iter().map(|point| *point as i8).collect();
+        let params = OffsetParams { scales: scales.clone(), zero_points };
+        return Some(offset_error(view, layout, &encoded.data, &params).snr_db);
+    }
     Some(quantization_error(view, layout, &encoded.data, scales).snr_db)
 }

@@ -12,6 +12,7 @@ use tfq_ir::maps::IndexSet;
 use tfq_ir::{BufferId, ElementType, Module, OpId, SubgraphId, TensorId, visible};
 use tfq_numeric::{NonFinite, ScaleRule};
 use tfq_pass::{OptionValue, PassError, Session};
+use tfq_target::Granularity;
 
 /// What the plan says, for the model that it was made for.
 pub(super) fn select(
@@ -131,7 +132,11 @@ impl Follow<'_> {
         if module.metadata_uses(tensor.buffer) > 0 {
             return Err(format!("`{name}` stays as it is: metadata refers to its buffer"));
         }
+        if constant.zero_points {
+            self.check_zero_points(constant)?;
+        }
         let form = match (&*constant.r#type, constant.axis) {
+            ("INT8", axis) if constant.zero_points => Form::Offset { axis },
             ("INT8", None) => Form::PerTensor { rule: ScaleRule::Divide },
             ("INT8", Some(axis)) if axis < tensor.shape.len() => {
                 Form::PerChannel { axis, rule: ScaleRule::Divide }
@@ -189,6 +194,28 @@ impl Follow<'_> {
         let (form, note) = (candidate.form, constant.why.as_ref().map(|why| format!("; {why}")));
         let alternatives = constant.alternatives.clone();
         Ok(Some((Group { tensors, uses, form, note, asymmetric, alternatives }, verdicts)))
+    }
+
+    /// Nothing but a Dequantize computes with zero points.
+    fn check_zero_points(&self, constant: &PlannedConstant) -> Result<(), String> {
+        let name = visible(&constant.name);
+        let granularity =
+            constant.axis.map_or(Granularity::PerTensor, |axis| Granularity::PerChannel { axis });
+        let fits = constant.axis.is_none_or(|axis| axis < constant.shape.len());
+        if constant.r#type != "INT8" || !fits {
+            return Err(format!("`{name}` cannot be {}", constant.form()));
+        }
+        if !self.select.target.dequantize_reads_zero_points(ElementType::Int8, granularity) {
+            return Err(format!(
+                "`{name}` has zero points, which no Dequantize of the target reads"
+            ));
+        }
+        if constant.readers.iter().any(|reader| reader.reads == Reads::Hybrid) {
+            return Err(format!(
+                "`{name}` has zero points, which ops that read codes take to be 0"
+            ));
+        }
+        Ok(())
     }
 
     fn reader(

@@ -1,7 +1,7 @@
 //! Which constants are quantised, and in which form.
 
 use super::QuantizeWeights;
-use super::candidate::{Candidate, Objection, no_more_ops};
+use super::candidate::{Candidate, Chosen, Objection, no_more_ops};
 use super::constants::{
     CalledWeights, TensorsByBuffer, held_as_float, in_front_of_dequantize, is_float_constant,
     just_one, shown,
@@ -45,9 +45,8 @@ pub(super) fn select(
     let mut selection = Selection::default();
     for (buffer, uses) in uses {
         let tensors = shown[&buffer].clone();
-        let Some((plan, note, alternatives)) = select.best(&uses, &tensors, session) else {
-            continue;
-        };
+        let Some(chosen) = select.best(&uses, &tensors, session) else { continue };
+        let Chosen { plan, note, alternatives } = select.with_zero_points(chosen, &uses, &tensors);
         let asymmetric = select.asymmetric(&uses, &plan);
         let form = plan.form;
         if let Some(widened) = widened {
@@ -320,14 +319,13 @@ impl Select<'_> {
     }
 
     /// The plan for the form that most readers can take directly, among those that make the file
-    /// smaller; or the one for which the runtime holds least, where that matters most. With it, why
-    /// its form is not the one that would have come first.
+    /// smaller; or the one for which the runtime holds least, where that matters most.
     fn best(
         &self,
         uses: &[WeightUse],
         tensors: &[(SubgraphId, TensorId)],
         session: &Session<'_>,
-    ) -> Option<(Candidate, Option<String>, Vec<Alternative>)> {
+    ) -> Option<Chosen> {
         let mut best: Option<Candidate> = None;
         let mut objections = Vec::new();
         // What speaks against the forms that would have come before it.
@@ -398,7 +396,7 @@ impl Select<'_> {
             objections.iter().find(|objection| matches!(objection, Objection::Spoiled(_)));
         let why = spoiled.map(Objection::to_string).or_else(|| drawbacks.into_iter().next());
         let note = instead.zip(why).map(|(instead, why)| format!("; {instead}: {why}"));
-        Some((best, note, alternatives))
+        Some(Chosen { plan: best, note, alternatives })
     }
 
     /// Forms in the order in which the user would like them.

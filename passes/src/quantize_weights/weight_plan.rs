@@ -47,6 +47,9 @@ pub struct PlannedConstant {
     /// The axis that has a scale for each index; one scale where left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub axis: Option<usize>,
+    /// Whether each scale has a zero point other than 0.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub zero_points: bool,
     /// Its bytes in the file as they came.
     pub bytes_before: u64,
     /// Those that it takes in this form, without scales.
@@ -170,10 +173,11 @@ impl PlannedConstant {
 
     /// The form in words.
     pub fn form(&self) -> String {
-        match self.axis {
+        let form = match self.axis {
             Some(axis) => format!("{} per channel (axis {axis})", self.r#type),
             None if self.r#type == "INT8" => format!("{} with one scale", self.r#type),
             None => self.r#type.clone(),
-        }
+        };
+        if self.zero_points { form + " with zero points" } else { form }
     }
 }

@@ -93,6 +93,7 @@ pub(crate) struct RuleRow {
 pub(crate) struct DequantizeRow {
     pub(crate) types: Vec<Spanned<String>>,
     pub(crate) granularity: Vec<Grain>,
+    pub(crate) zero_points: Option<Spanned<String>>,
     pub(crate) source: String,
 }
 

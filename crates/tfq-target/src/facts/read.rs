@@ -220,6 +220,7 @@ impl Reader<'_> {
         Ok(Dequantize {
             types: type_set(&row.types)?,
             grains: grain_set(&row.granularity),
+            zero_points: row.zero_points.map(release).transpose()?,
             origin: self.origin(&span, row.source),
         })
     }

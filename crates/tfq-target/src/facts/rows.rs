@@ -93,6 +93,8 @@ pub(crate) struct OpEntry {
 pub(crate) struct Dequantize {
     pub(crate) types: u32,
     pub(crate) grains: u8,
+    /// The release since which zero points other than 0 are read; `None` where they are not.
+    pub(crate) zero_points: Option<String>,
     pub(crate) origin: Origin,
 }
 

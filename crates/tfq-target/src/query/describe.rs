@@ -111,6 +111,8 @@ pub struct VersionDescription {
 pub struct DequantizeDescription {
     pub types: Vec<&'static str>,
     pub granularity: Vec<&'static str>,
+    /// The release since which zero points other than 0 are read; `None` where they are not.
+    pub zero_points: Option<String>,
     pub versions: Vec<VersionDescription>,
     #[serde(flatten)]
     pub origin: OriginDescription,
@@ -317,6 +319,7 @@ fn dequantize(target: &Target) -> Vec<DequantizeDescription> {
         DequantizeDescription {
             types: types(row.types),
             granularity: grains(row.grains),
+            zero_points: row.zero_points.clone(),
             versions: versions.collect(),
             origin: origin(&row.origin),
         }

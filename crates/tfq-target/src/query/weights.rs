@@ -1,7 +1,8 @@
 //! Whether an op can read a weight as it is stored.
 
 use crate::facts::condition::type_bit;
-use crate::facts::rows::{KernelRule, KernelSet, Outcome};
+use crate::facts::rows::{Dequantize, KernelRule, KernelSet, Outcome};
+use crate::facts::versions;
 use crate::form::{Granularity, WeightForm, grain};
 use crate::query::question::{Question, WeightOperand};
 use crate::query::releases::dequantize_version;
@@ -118,14 +119,28 @@ impl Target {
     /// Whether Dequantize turns constants of this form into float32 (INT16 with zero point 0 only).
     /// Blockwise and multi-axis scales would be taken for 0.
     pub fn dequantize_supports(&self, ty: ElementType, granularity: Granularity) -> bool {
-        let grain = grain_of(granularity);
-        let read = self
-            .dequantize
-            .iter()
-            .any(|row| row.types & type_bit(ty) != 0 && row.grains & grain != 0);
+        let read = self.dequantize_rows(ty, granularity).next().is_some();
         let Some(cap) = self.max_runtime.as_deref().filter(|_| read) else { return read };
         let newest = self.newest(DEQUANTIZE, cap);
         newest.zip(dequantize_version(ty, granularity)).is_some_and(|(most, own)| own <= most)
+    }
+
+    /// Whether Dequantize does so with zero points other than 0 as well.
+    pub fn dequantize_reads_zero_points(&self, ty: ElementType, granularity: Granularity) -> bool {
+        let since =
+            self.dequantize_rows(ty, granularity).filter_map(|row| row.zero_points.as_ref());
+        let cap = self.max_runtime.as_deref();
+        self.dequantize_supports(ty, granularity) && { since }
+            .any(|since| cap.is_none_or(|cap| versions::reaches(cap, since)))
+    }
+
+    fn dequantize_rows(
+        &self,
+        ty: ElementType,
+        granularity: Granularity,
+    ) -> impl Iterator<Item = &Dequantize> {
+        let (types, grain) = (type_bit(ty), grain_of(granularity));
+        self.dequantize.iter().filter(move |row| row.types & types != 0 && row.grains & grain != 0)
     }
 
     /// What happens where the rule refuses, and on which kernels if not on all.
@@ -198,5 +213,23 @@ mod tests {
         assert!(target.dequantize_supports(Float16, Granularity::Unscaled));
         assert!(!target.dequantize_supports(Float16, channel));
         assert!(!target.dequantize_supports(BFloat16, Granularity::Unscaled));
+    }
+
+    #[test]
+    fn which_targets_read_zero_points_behind_a_dequantize() {
+        let channel = Granularity::PerChannel { axis: 0 };
+        let reads = |name: &str, ty, granularity| {
+            Target::named(name).unwrap().dequantize_reads_zero_points(ty, granularity)
+        };
+        for name in ["litert", "litert-cpu", "litert-xnnpack", "tflite-2.7", "tflite-2.14"] {
+            assert!(reads(name, ElementType::Int8, channel), "{name}");
+            assert!(reads(name, ElementType::Int8, Granularity::PerTensor), "{name}");
+            assert!(!reads(name, ElementType::Int4, channel), "{name}");
+            assert!(!reads(name, ElementType::Int16, Granularity::PerTensor), "{name}");
+        }
+        for name in ["tflite-1.14", "tflite-2.5", "tflm", "gpu", "float-only"] {
+            assert!(!reads(name, ElementType::Int8, channel), "{name}");
+            assert!(!reads(name, ElementType::Int8, Granularity::PerTensor), "{name}");
+        }
     }
 }
