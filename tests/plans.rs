@@ -85,6 +85,24 @@ subgraph @main {
 }
 ";
 
+/// A table with one row that is much larger than the others, and a layer that reads it too.
+const TABLE: &str = "\
+tfg 1 quant
+subgraph @main {
+  %ids = input : i32[2,2]
+  %table = const : f32[64,24] = [24 * 300.0, 504 * 0.5, 504 * -1.25, 504 * 0.75]
+  %y = GATHER(%table, %ids) : f32[2,2,24]
+  %z = FULLY_CONNECTED(%y, %table, _) : f32[4,64]
+  output %y
+  output %z
+}
+";
+
+fn table() -> Vec<u8> {
+    let options = ParseOptions { fills: true, ..ParseOptions::default() };
+    lowered(&parse(TABLE, &options).unwrap_or_else(|error| panic!("{error}")))
+}
+
 fn one_sided() -> Vec<u8> {
     let options = ParseOptions { fills: true, ..ParseOptions::default() };
     lowered(&parse(ONE_SIDED, &options).unwrap_or_else(|error| panic!("{error}")))
@@ -117,7 +135,7 @@ fn a_plan_is_followed_to_the_same_bytes_whatever_made_it() {
         "zero-points=off",
     ];
     let mut inputs: Vec<Vec<u8>> = MODELS.iter().map(|name| model(name)).collect();
-    inputs.extend([text(), one_sided()]);
+    inputs.extend([text(), one_sided(), table()]);
     for input in &inputs {
         for way in ways {
             let (optimized, plan) = planned(&with(way), input);
@@ -220,6 +238,21 @@ fn zero_points_of_a_plan_need_a_dequantize() {
         let error = refused(target, change);
         assert!(error.contains(wanted), "{error}\n{wanted}");
     }
+}
+
+#[test]
+fn a_plan_says_that_rows_have_scales() {
+    let input = table();
+    let (_, mut plan) = planned("default", &input);
+    let table = constant(&plan, "table");
+    assert_eq!((&*table.r#type, table.axis, &*table.rule), ("INT8", Some(0), "a scale per row"));
+    let kinds: Vec<_> = table.readers.iter().map(|one| (&*one.kind, one.reads)).collect();
+    assert_eq!(kinds, [("GATHER", Reads::Hybrid), ("FULLY_CONNECTED", Reads::Hybrid)]);
+    // A lookup that copies codes gives all of them one scale.
+    let table = plan.constants.iter_mut().find(|one| one.name == "table").expect("it is planned");
+    table.axis = Some(1);
+    let error = followed("default", &plan, &input).unwrap_err();
+    assert!(error.contains("it copies codes to a result with one scale"), "{error}");
 }
 
 #[test]

@@ -1,10 +1,11 @@
+use crate::reshape::reshape;
 use std::hash::BuildHasher;
 use std::sync::{Arc, Mutex, MutexGuard};
 use tfq_ir::catalog::ops;
 use tfq_ir::maps::{HashMap, RandomState};
 use tfq_ir::{
-    Attr, BufferId, ElementType, InsertionPoint, Module, Op, OpId, OpKind, SubgraphId, Tensor,
-    TensorId, TensorRare, TensorRef,
+    BufferId, ElementType, InsertionPoint, Module, Op, OpId, OpKind, SubgraphId, Tensor, TensorId,
+    TensorRare, TensorRef,
 };
 use tfq_pass::analysis::HybridVerdicts;
 use tfq_pass::rewrite::{Match, Rule, apply_rules, apply_together, expressed, unserved};
@@ -172,7 +173,7 @@ fn rules(views: Arc<Views>) -> Vec<Rule> {
                 }
                 let copy = patch.add_tensor(float_twin(stored, ""));
                 let float: TensorRef = float.into();
-                patch.add_op(copy_op(&stored.shape), InsertionPoint::End, &[Some(float)], &[copy]);
+                patch.add_op(reshape(&stored.shape), InsertionPoint::End, &[Some(float)], &[copy]);
                 patch.replace_output(id, copy);
             }),
         leave(),
@@ -401,12 +402,6 @@ fn needs_copy(m: &Match<'_>, float: TensorId) -> bool {
     let graph = m.graph();
     let producer = graph.producer(float).map(|(op, _)| op);
     graph.is_output(float) || producer.is_some_and(|op| m.leaves_unwritten(op))
-}
-
-/// An op that copies its operand, which has this shape of at least one dimension.
-fn copy_op(shape: &[i32]) -> Op {
-    let shape = shape.iter().map(|d| i64::from(*d)).collect();
-    Op::builtin(ops::RESHAPE).with("new_shape", Attr::Ints(shape))
 }
 
 /// The tensor that a Dequantize of `stored` computes.

@@ -3,17 +3,16 @@
 pub(crate) mod keep_reduced_dims;
 pub(crate) mod simplify_views;
 
-use tfq_ir::catalog::ops::RESHAPE;
+use crate::reshape;
 use tfq_ir::ops::ShapeRule;
-use tfq_ir::{Attr, Op, Tensor, TensorId};
+use tfq_ir::{Op, Tensor, TensorId};
 use tfq_pass::rewrite::{Match, OpPattern, op_that};
 
 /// A RESHAPE to this shape, if the format can say it without an operand: kernels read a 0 in different
 /// ways, and an empty list as no list.
 fn reshape(result: &Tensor) -> Option<Op> {
     let said = result.is_static() && !result.shape.is_empty() && !result.shape.contains(&0);
-    let shape = result.shape.iter().map(|dim| i64::from(*dim)).collect();
-    said.then(|| Op::builtin(RESHAPE).with("new_shape", Attr::Ints(shape)))
+    said.then(|| reshape::reshape(&result.shape))
 }
 
 /// What shows its operand in another shape, in the same type.

@@ -19,6 +19,7 @@ mod numbered;
 mod pipelines;
 mod quantize_weights;
 mod remove_identities;
+mod reshape;
 mod target_forms;
 mod trigger_failure;
 

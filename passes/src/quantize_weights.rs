@@ -14,6 +14,7 @@ mod reading;
 mod record;
 mod replay;
 mod rest;
+mod rows;
 mod select;
 mod spoil;
 mod weight_plan;
@@ -45,7 +46,7 @@ pub use weight_plan::{
 };
 
 declare_pass! {
-    contract: Quantizing, scope: Module;
+    contract: Quantizing, scope: Module, writes: [EMBEDDING_LOOKUP, RESHAPE];
     /// Stores float32 weights as 8-bit integers or float16.
     ///
     /// ## What it does
@@ -73,6 +74,11 @@ declare_pass! {
     /// little of many channels, or rows of a table: then it is float16, or float32. So is a first dense layer with
     /// the scaling of raw inputs folded into it: where rounding takes over half of a column, and
     /// more than one column in 20 is such.
+    ///
+    /// A table of which one scale would leave little of many rows gets a scale for each, where all
+    /// lookups of its rows (GATHER) can become an EMBEDDING_LOOKUP, which dequantises what it finds;
+    /// row numbers that are no list are made one by a RESHAPE, and the result gets its shape by
+    /// another.
     ///
     /// A weight that ops read behind a Dequantize alone gets zero points where its channels are
     /// one-sided or off-centre: where they make its error at least 1 dB smaller, and as much for
@@ -205,7 +211,11 @@ impl Pass for QuantizeWeights {
             }
             let mut encoder =
                 Encoder { widened: widened.as_ref(), zeros: &mut zeros, room: &mut room, planned };
-            replaced.extend(self.quantize(&group, &mut encoder, session)?);
+            let done = self.quantize(&group, &mut encoder, session)?;
+            if done.is_some() {
+                rows::look_up(&group, session)?;
+            }
+            replaced.extend(done);
         }
         plan.into_iter().for_each(|plan| session.produce(plan));
         session.apply(Edit::Release(replaced))?;

@@ -7,6 +7,7 @@ mod bench;
 mod common;
 mod compare;
 mod files;
+mod forms;
 mod layers;
 mod run;
 #[path = "../common/trials.rs"]
@@ -39,6 +40,7 @@ fn main() {
     trials.all_with_runtime(compare::TESTS);
     #[cfg(unix)]
     trials.all_with_runtime(files::TESTS);
+    trials.all_with_runtime(forms::TESTS);
     trials.all_with_runtime(layers::TESTS);
     trials.all_with_runtime(run::TESTS);
     trials.all_with_runtime(verify::TESTS);

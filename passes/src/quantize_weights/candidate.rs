@@ -136,7 +136,7 @@ impl Select<'_> {
         let readings: Vec<Result<bool, String>> =
             uses.iter().map(|u| self.reads(u, &form)).collect();
         let direct = readings.iter().map(Result::is_ok).collect();
-        let dequantized = self.dequantized(uses, &readings, tensors);
+        let dequantized = self.dequantized(&form, uses, &readings, tensors);
         let there = self.widened.and_then(|widened| widened.readers(tensor.buffer)).unwrap_or(0);
         if dequantized > 0 && !self.target.dequantize_supports(stored.ty, stored.granularity) {
             return Err(Objection::NoKernel(no_kernel(&stored, &readings)));
@@ -164,6 +164,18 @@ impl Select<'_> {
         if saved <= cost && !uses.iter().any(|u| self.is_whole_family(u)) {
             return Err(Objection::NoGain { scales, biases });
         }
+        if form == Form::Rows {
+            // Float16 has its Dequantize behind a lookup, and this would have one of the whole table in
+            // front. Where the user wants it there, either form has.
+            let lookups = uses.iter().zip(&readings).filter(|(u, _)| self.looks_up(u));
+            let mut refused = lookups.filter_map(|(_, reading)| reading.as_ref().err());
+            if let Some(why) = refused.find(|why| !why.is_empty()) {
+                return Err(Objection::NoKernel(why.clone()));
+            }
+            if let Some(dear) = self.rows_too_dear(uses, tensor, cost) {
+                return Err(dear);
+            }
+        }
         let held = match self.prefer {
             Objective::Ram => self.held(uses, &readings, &stored),
             Objective::Size | Objective::Latency | Objective::Balanced => None,
@@ -189,6 +201,7 @@ impl Select<'_> {
     /// How many Dequantize ops there would be.
     fn dequantized(
         &self,
+        form: &Form,
         uses: &[WeightUse],
         readings: &[Result<bool, String>],
         tensors: &[(SubgraphId, TensorId)],
@@ -202,7 +215,10 @@ impl Select<'_> {
                     in_front.insert(u.sg);
                 }
                 // One that copies codes has its Dequantize behind it.
-                Ok(_) if self.target.facts_of(graph, u.op).is_some_and(|f| f.pass_through) => {
+                Ok(_)
+                    if *form != Form::Rows
+                        && self.target.facts_of(graph, u.op).is_some_and(|f| f.pass_through) =>
+                {
                     behind += 1;
                 }
                 Ok(_) => (),
@@ -331,6 +347,7 @@ fn scales(form: &Form, shape: &[i32]) -> u64 {
     match form {
         Form::Float16 { .. } => 0,
         Form::PerTensor { .. } | Form::Offset { axis: None } => 1,
+        Form::Rows => shape.first().map_or(0, |rows| (*rows).max(0) as u64),
         Form::PerChannel { axis, .. }
         | Form::Offset { axis: Some(axis) }
         | Form::StatedRanges { axis, .. } => {

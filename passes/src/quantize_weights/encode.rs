@@ -62,7 +62,9 @@ pub(super) fn code_bytes(module: &Module, group: &Group) -> usize {
     let elements = module.subgraph(sg).tensor(id).elements().unwrap_or(0) as usize;
     match group.form {
         Form::Float16 { .. } => 2 * elements,
-        Form::PerTensor { .. } | Form::PerChannel { .. } | Form::Offset { .. } => elements,
+        Form::PerTensor { .. } | Form::PerChannel { .. } | Form::Rows | Form::Offset { .. } => {
+            elements
+        }
         Form::StatedRanges { .. } => 0,
     }
 }
@@ -109,7 +111,11 @@ pub(super) fn encode(
             check_symmetric(*rule, view, all, &quantized)?;
             Ok(int8(quantized.data, symmetric(quantized.scales, 0), old_bytes, What::OneScale))
         }
-        Form::PerChannel { axis, rule } => {
+        Form::PerChannel { .. } | Form::Rows => {
+            let (axis, rule) = match &group.form {
+                Form::PerChannel { axis, rule } => (axis, rule),
+                _ => (&0, &ScaleRule::Divide),
+            };
             let quantized = quantize_symmetric_i8_in(room, view, layout(*axis), *rule)
                 .map_err(|error| not_finite(error.index))?;
             check_symmetric(*rule, view, layout(*axis), &quantized)?;

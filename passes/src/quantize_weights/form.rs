@@ -51,6 +51,8 @@ pub(super) enum Form {
         axis: usize,
         rule: ScaleRule,
     },
+    /// A scale for each row, of which lookups dequantise those that they look up.
+    Rows,
     /// With zero points, for a Dequantize: per channel, or one for all.
     Offset {
         axis: Option<usize>,
@@ -84,6 +86,7 @@ impl Form {
     pub(super) fn axis(&self) -> Option<usize> {
         match self {
             Self::PerChannel { axis, .. } | Self::StatedRanges { axis, .. } => Some(*axis),
+            Self::Rows => Some(0),
             Self::Offset { axis } => *axis,
             Self::Float16 { .. } | Self::PerTensor { .. } => None,
         }
@@ -94,6 +97,7 @@ impl Form {
             Self::Float16 { .. } => 2,
             Self::PerTensor { .. }
             | Self::PerChannel { .. }
+            | Self::Rows
             | Self::Offset { .. }
             | Self::StatedRanges { .. } => 1,
         }
@@ -106,6 +110,7 @@ impl Form {
             Self::PerTensor { .. } | Self::Offset { axis: None } => {
                 WeightForm::new(ElementType::Int8, Granularity::PerTensor)
             }
+            Self::Rows => WeightForm::new(ElementType::Int8, Granularity::PerChannel { axis: 0 }),
             Self::PerChannel { axis, .. }
             | Self::Offset { axis: Some(axis) }
             | Self::StatedRanges { axis, .. } => {

@@ -55,8 +55,13 @@ impl Select<'_> {
     }
 
     pub(super) fn may_be_hybrid(&self, sg: SubgraphId, op: OpId) -> bool {
+        self.pass.r#type == WeightType::Int8 && self.takes_codes(sg, op)
+    }
+
+    /// Whether nothing that the user said keeps the op from reading what is stored.
+    fn takes_codes(&self, sg: SubgraphId, op: OpId) -> bool {
         let kind = &self.module.subgraph(sg).op(op).kind;
-        self.pass.hybrid && self.pass.r#type == WeightType::Int8 && !self.pass.deny.contains(kind)
+        self.pass.hybrid && !self.pass.deny.contains(kind)
     }
 
     /// Whether the op will read all of its weights as int8.
@@ -84,6 +89,11 @@ impl Select<'_> {
     /// The same, where nothing but what kernels can do counts.
     pub(super) fn runs(&self, u: &WeightUse, form: &Form) -> Result<bool, String> {
         let graph = self.module.subgraph(u.sg);
+        // Halves are copied as codes are, and have their Dequantize behind the op.
+        let halves = matches!(form, Form::Float16 { .. });
+        if halves && self.takes_codes(u.sg, u.op) && self.copies(u.sg, u.op) {
+            return Ok(false);
+        }
         if !self.may_be_hybrid(u.sg, u.op) {
             return Err(String::new());
         }
@@ -96,13 +106,13 @@ impl Select<'_> {
         let Some(facts) = self.target.facts_of(graph, u.op) else {
             return Err(format!("{} has no kernel for it", graph.op(u.op).kind));
         };
+        let by_rows = *form == Form::Rows;
         let form = form.stored();
         if facts.pass_through {
-            let copies = form.granularity == Granularity::PerTensor;
-            return if copies {
-                Ok(false)
-            } else {
-                Err("it copies codes to a result with one scale".to_owned())
+            return match form.granularity {
+                Granularity::PerTensor => Ok(false),
+                _ if by_rows => self.reads_rows(u, &form),
+                _ => Err("it copies codes to a result with one scale".to_owned()),
             };
         }
         let verdict = if facts.all_or_none {

@@ -97,6 +97,7 @@ impl Select<'_> {
             Form::Float16 { .. } => "float16",
             Form::PerTensor { .. } => "one scale",
             Form::PerChannel { .. } => "a scale per channel",
+            Form::Rows => "a scale per row",
             Form::Offset { .. } => "zero points",
             Form::StatedRanges { .. } => "stated ranges",
         };

@@ -137,6 +137,7 @@ impl Follow<'_> {
         }
         let form = match (&*constant.r#type, constant.axis) {
             ("INT8", axis) if constant.zero_points => Form::Offset { axis },
+            ("INT8", Some(0)) if self.is_read_by_rows(constant) => Form::Rows,
             ("INT8", None) => Form::PerTensor { rule: ScaleRule::Divide },
             ("INT8", Some(axis)) if axis < tensor.shape.len() => {
                 Form::PerChannel { axis, rule: ScaleRule::Divide }
@@ -194,6 +195,13 @@ impl Follow<'_> {
         let (form, note) = (candidate.form, constant.why.as_ref().map(|why| format!("; {why}")));
         let alternatives = constant.alternatives.clone();
         Ok(Some((Group { tensors, uses, form, note, asymmetric, alternatives }, verdicts)))
+    }
+
+    /// Whether a lookup reads the codes, which one that copies them cannot with several scales.
+    fn is_read_by_rows(&self, constant: &PlannedConstant) -> bool {
+        let hybrid = constant.readers.iter().filter(|reader| reader.reads == Reads::Hybrid);
+        let ops = hybrid.filter_map(|reader| self.op_of(reader));
+        { ops }.any(|(sg, op)| self.select.copies(sg, op))
     }
 
     /// Nothing but a Dequantize computes with zero points.

@@ -348,6 +348,9 @@ impl Select<'_> {
                 Ok(plan) if best.as_ref().is_none_or(|best| plan.is_better(best, self.prefer)) => {
                     match self.spoiled(uses, tensors, &plan.form) {
                         Some(reason) => {
+                            if uses.iter().any(|u| self.looks_up(u)) {
+                                candidates.push_back(Form::Rows);
+                            }
                             // Half the size is better than nothing.
                             candidates.push_back(Form::Float16 { non_finite: NonFinite::Refuse });
                             Err(Objection::Spoiled(reason))
@@ -389,6 +392,7 @@ impl Select<'_> {
         let per_channel = self.pass.granularity == ScalesPer::Channel;
         let instead = match best.form {
             Form::PerTensor { .. } if per_channel => Some("one scale"),
+            Form::Rows => Some("a scale per row"),
             Form::Float16 { .. } if self.pass.r#type == WeightType::Int8 => Some("float16"),
             _ => None,
         };
