@@ -113,6 +113,19 @@ impl Summary<'_> {
                 grouped(count("constant-bytes-after")),
             )?;
         }
+        let told = [
+            (count("ops-rewritten"), "rewritten"),
+            (count("ops-merged"), "merged with equal ones"),
+            (count("ops-dropped"), "dropped that nobody reads"),
+        ];
+        let changed: Vec<String> = told
+            .into_iter()
+            .filter(|(ops, _)| *ops > 0)
+            .map(|(ops, how)| format!("{} {how}", counted(ops as usize, "op")))
+            .collect();
+        if count("ops-rewritten") + count("ops-merged") > 0 {
+            writeln!(out, "  {}", changed.join(", "))?;
+        }
         if count("constants-dequantized") > 0 {
             let constants = counted(count("constants-dequantized") as usize, "constant");
             let why = match report.products.get::<NeededSize>() {

@@ -38,10 +38,10 @@ declare_pass! {
     /// tfg 1 quant
     /// subgraph @main {
     ///   %x = input : f32[1,6]
-    ///   %"wide;at_0_1" = const : i32[2] = [0, 1]
-    ///   %"wide;at_1_1" = const : i32[2] = [1, 1]
-    ///   %"wide;1_1" = SLICE(%x, %"wide;at_0_1", %"wide;at_1_1") : f32[1,1]
-    ///   %wide = CONCATENATION(%"wide;1_1", %x) {axis = 1} : f32[1,7]
+    ///   %"mirror_pad;at_0_1" = const : i32[2] = [0, 1]
+    ///   %"mirror_pad;at_1_1" = const : i32[2] = [1, 1]
+    ///   %"mirror_pad;1_1" = SLICE(%x, %"mirror_pad;at_0_1", %"mirror_pad;at_1_1") : f32[1,1]
+    ///   %wide = CONCATENATION(%"mirror_pad;1_1", %x) {axis = 1} : f32[1,7]
     ///   %y = NEG(%wide) : f32[1,7]
     ///   output %y
     /// }
@@ -186,13 +186,12 @@ impl Expansion<'_, '_> {
         self.patch.add_op(op, InsertionPoint::Before(self.m.root()), operands, &[result]);
     }
 
-    /// A tensor stored as the result is.
+    /// A tensor stored as the result is. Names of exporters are long, and there would be dozens of them.
     fn tensor(&mut self, shape: &[i32], what: &str) -> TensorRef {
         let result = self.m.tensor("result");
-        let name = format!("{};{what}", result.label());
         self.patch.add_tensor(Tensor {
             quantization: result.quantization.clone(),
-            ..Tensor::new(name, result.ty, shape)
+            ..Tensor::new(format!("mirror_pad;{what}"), result.ty, shape)
         })
     }
 
@@ -201,7 +200,7 @@ impl Expansion<'_, '_> {
             return *known;
         }
         let words: Vec<String> = values.iter().map(i32::to_string).collect();
-        let name = format!("{};at_{}", self.m.tensor("result").label(), words.join("_"));
+        let name = format!("mirror_pad;at_{}", words.join("_"));
         let tensor = Tensor::new(name, ElementType::Int32, [values.len() as i32]);
         let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
         let added = self.patch.new_constant(tensor, Bytes::from(bytes));

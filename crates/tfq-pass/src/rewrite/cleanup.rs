@@ -131,6 +131,7 @@ pub fn merge_equal_ops(session: &mut Session<'_>, sg: SubgraphId) -> Result<usiz
         session.apply(patch)?;
         merged += 1;
     }
+    session.count("ops-merged", merged as u64);
     Ok(merged)
 }
 
