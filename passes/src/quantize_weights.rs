@@ -6,6 +6,7 @@ mod encode;
 mod families;
 mod fast;
 mod float16;
+mod flow;
 mod form;
 mod front;
 mod legacy;
@@ -21,9 +22,9 @@ mod weight_plan;
 mod zero_points;
 
 use crate::costs::FEW;
-use constants::CalledWeights;
 use encode::{Encoded, code_bytes, encode};
 use float16::Widened;
+use flow::WeightFlow;
 use form::{Cause, Group, NotedVerdict, Selection, WeightUse};
 use options::LEGACY_MIN_ELEMENTS;
 pub use options::{
@@ -58,7 +59,9 @@ declare_pass! {
     /// have that attribute. A weight that came as float16 behind a Dequantize is quantised as the
     /// float32 one that it stands for; the Dequantize goes, and a float16 bias beside it becomes
     /// float32. An operand that WHILE, IF or CALL hands to a subgraph is a weight where it is one
-    /// there.
+    /// there; so is what a variable begins with, and what other ops take parts of, join or turn,
+    /// where the result is read as a weight. Where an op computes its weight and its data is a
+    /// constant, the constant is the weight. All of these are read behind a Dequantize.
     ///
     /// Left alone, each with a remark: constants with fewer elements than `min-elements`, those
     /// with NaN, infinite or only denormal values, those that float16 cannot hold (too large, or so
@@ -266,8 +269,8 @@ impl QuantizeWeights {
         let (module, target) = (session.model(), session.target());
         let int8 = self.r#type == WeightType::Int8;
         // Asked only where something came as float16.
-        let called = LazyCell::new(|| CalledWeights::new(module, target));
-        let weights = |sg, op| constants::slots(self, module, target, &called, sg, op);
+        let flow = LazyCell::new(|| WeightFlow::new(module, target));
+        let weights = |sg, op| constants::slots(self, module, target, &flow, sg, op);
         int8.then(|| Widened::new(module, target, weights)).flatten()
     }
 

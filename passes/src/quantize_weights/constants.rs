@@ -2,6 +2,7 @@
 //! they are.
 
 use super::QuantizeWeights;
+use super::flow::WeightFlow;
 use super::options::{QuantizedOperands, WeightType};
 use tfq_ir::catalog::ops::DEQUANTIZE;
 use tfq_ir::maps::IndexMap;
@@ -37,7 +38,7 @@ pub(super) fn slots(
     pass: &QuantizeWeights,
     module: &Module,
     target: &Target,
-    called: &CalledWeights,
+    flow: &WeightFlow,
     sg: SubgraphId,
     op: OpId,
 ) -> Vec<u32> {
@@ -50,63 +51,11 @@ pub(super) fn slots(
         let biases = target.facts_of(graph, op).map_or(&[][..], |facts| &facts.biases);
         return all.filter(|slot| !biases.contains(slot)).collect();
     }
-    if graph.op(op).subgraph_refs().is_empty() {
-        return target.weight_slots(graph, op).to_vec();
-    }
-    all.filter(|slot| called.below(module, sg, op, *slot).is_some()).collect()
-}
-
-/// An op that reads a weight, and as which operand.
-type WeightReader = (SubgraphId, OpId, u32);
-
-/// The inputs of subgraphs that ops call which are read as weights there, or further below, by the
-/// nearest op that does.
-#[derive(Debug)]
-pub(super) struct CalledWeights(IndexMap<(SubgraphId, TensorId), WeightReader>);
-
-impl CalledWeights {
-    pub(super) fn new(module: &Module, target: &Target) -> Self {
-        let mut handed: IndexMap<_, Vec<(SubgraphId, TensorId)>> = IndexMap::default();
-        for (sg, graph) in module.subgraphs() {
-            for op in graph.ops().filter(|op| graph.op(*op).kind.runs_subgraphs()) {
-                for (slot, operand) in (0..).zip(graph.operands(op)) {
-                    for input in module.arguments(sg, op, slot) {
-                        handed.entry(input).or_default().extend(operand.map(|id| (sg, id)));
-                    }
-                }
-            }
-        }
-        let mut nearest: IndexMap<(SubgraphId, TensorId), WeightReader> = IndexMap::default();
-        for &(sg, id) in handed.keys() {
-            let graph = module.subgraph(sg);
-            let mut uses = graph.uses(id).into_iter();
-            let weight = uses.find(|u| target.weight_slots(graph, u.op).contains(&u.slot));
-            nearest.extend(weight.map(|u| ((sg, id), (sg, u.op, u.slot))));
-        }
-        let mut next = 0;
-        while let Some((&input, &reader)) = nearest.get_index(next) {
-            next += 1;
-            let above = handed[&input].iter().filter(|tensor| handed.contains_key(*tensor));
-            for tensor in above {
-                nearest.entry(*tensor).or_insert(reader);
-            }
-        }
-        Self(nearest)
-    }
-
-    /// Where a subgraph that the op calls reads the operand as a weight.
-    pub(super) fn below(
-        &self,
-        module: &Module,
-        sg: SubgraphId,
-        op: OpId,
-        slot: u32,
-    ) -> Option<WeightReader> {
-        if self.0.is_empty() {
-            return None;
-        }
-        module.arguments(sg, op, slot).iter().find_map(|input| self.0.get(input).copied())
-    }
+    let mut slots = target.weight_slots(graph, op).to_vec();
+    let further = flow.slots(graph, sg, op).into_iter().filter(|slot| !slots.contains(slot));
+    let further: Vec<u32> = further.collect();
+    slots.extend(further);
+    slots
 }
 
 /// The Dequantize that makes the tensor float32 and what it reads, or the tensor itself.

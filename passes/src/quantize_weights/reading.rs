@@ -1,9 +1,10 @@
 //! How ops would read a constant in a form.
 
 use super::QuantizeWeights;
-use super::constants::{CalledWeights, slots};
+use super::constants::slots;
 use super::fast::Fast;
 use super::float16::Widened;
+use super::flow::WeightFlow;
 use super::form::{Cause, Form, Left, WeightUse};
 use super::front::Behind;
 use super::options::{LEGACY_MIN_ELEMENTS, MinElements, WeightType};
@@ -32,7 +33,7 @@ pub(super) struct Select<'a> {
     /// Ops that get float32 weights where these are quicker.
     pub(super) fast: Fast,
     pub(super) behind: Behind,
-    pub(super) called: CalledWeights,
+    pub(super) flow: WeightFlow,
     /// Whether metadata leaves room for a Dequantize.
     pub(super) takes_ops: bool,
     /// Float16 biases that become float32 for what was selected so far, which later ones get for
@@ -45,7 +46,7 @@ pub(super) struct Select<'a> {
 
 impl Select<'_> {
     pub(super) fn slots(&self, sg: SubgraphId, op: OpId) -> Vec<u32> {
-        slots(self.pass, self.module, self.target, &self.called, sg, op)
+        slots(self.pass, self.module, self.target, &self.flow, sg, op)
     }
 
     /// Whether the op's weights are to be int8 all together, for a hybrid kernel.

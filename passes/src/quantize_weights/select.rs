@@ -3,11 +3,11 @@
 use super::QuantizeWeights;
 use super::candidate::{Candidate, Chosen, Objection, no_more_ops};
 use super::constants::{
-    CalledWeights, TensorsByBuffer, held_as_float, in_front_of_dequantize, is_float_constant,
-    just_one, shown,
+    TensorsByBuffer, held_as_float, in_front_of_dequantize, is_float_constant, just_one, shown,
 };
 use super::fast::Fast;
 use super::float16::Widened;
+use super::flow::WeightFlow;
 use super::form::{Cause, Form, Group, Left, NotedVerdict, Selection, WeightUse};
 use super::front::Behind;
 use super::options::{IdlePattern, IdlePatterns, ScalesPer, WeightType};
@@ -88,7 +88,7 @@ impl<'a> Select<'a> {
             broken: IndexSet::default(),
             fast: Fast::default(),
             behind: Behind::default(),
-            called: CalledWeights::new(module, target),
+            flow: WeightFlow::new(module, target),
             takes_ops: no_more_ops(session.model()).is_none(),
             biases: IndexSet::default(),
             left: RefCell::default(),
@@ -409,10 +409,7 @@ impl Select<'_> {
         for u in uses {
             let graph = self.module.subgraph(u.sg);
             axes.extend(self.target.channel_axis(graph, u.op, u.slot));
-            let below = self.called.below(self.module, u.sg, u.op, u.slot);
-            if let Some((sg, op, slot)) = below {
-                axes.extend(self.target.channel_axis(self.module.subgraph(sg), op, slot));
-            }
+            axes.extend(self.flow.axis(self.module, self.target, (u.sg, u.op, u.slot)));
         }
         let per_channel =
             axes.into_iter().map(|axis| Form::PerChannel { axis, rule: ScaleRule::Divide });
