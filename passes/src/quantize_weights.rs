@@ -17,13 +17,15 @@ mod replay;
 mod rest;
 mod rows;
 mod select;
+mod shapes;
+mod sparse;
 mod spoil;
 mod weight_plan;
+mod widened;
 mod zero_points;
 
 use crate::costs::FEW;
 use encode::{Encoded, code_bytes, encode};
-use float16::Widened;
 use flow::WeightFlow;
 use form::{Cause, Group, NotedVerdict, Selection, WeightUse};
 use options::LEGACY_MIN_ELEMENTS;
@@ -45,6 +47,7 @@ use tfq_target::ASYMMETRIC;
 pub use weight_plan::{
     Alternative, PlannedConstant, PlannedReader, PlannedTensor, Reads, WantsPlan, WeightPlan,
 };
+use widened::Widened;
 
 declare_pass! {
     contract: Quantizing, scope: Module, writes: [EMBEDDING_LOOKUP, RESHAPE];
@@ -63,9 +66,14 @@ declare_pass! {
     /// where the result is read as a weight. Where an op computes its weight and its data is a
     /// constant, the constant is the weight. All of these are read behind a Dequantize.
     ///
+    /// A sparse constant loses its sparsity, and the DENSIFY that reads it goes, where all of its
+    /// elements take less in the new type than those that are stored, with where they lie. One that
+    /// tensors of two or three shapes show is quantised for each shape; what comes out alike is
+    /// stored once by `merge-equal-buffers`.
+    ///
     /// Left alone, each with a remark: constants with fewer elements than `min-elements`, those
     /// with NaN, infinite or only denormal values, those that float16 cannot hold (too large, or so
-    /// small that little would be left), biases, sparse constants, those that would make the file
+    /// small that little would be left), biases, sparse ones of few elements, those that would make the file
     /// larger, those that the target reads in no smaller form, those in external buffers, and large
     /// ones that are no weights. LSTM, RNN and SVDF ops get all of their weights quantised, small
     /// ones too, since their kernels take one type for all; where one cannot be, the large ones go
@@ -267,11 +275,10 @@ impl QuantizeWeights {
 
     fn widened(&self, session: &Session<'_>) -> Option<Widened> {
         let (module, target) = (session.model(), session.target());
-        let int8 = self.r#type == WeightType::Int8;
-        // Asked only where something came as float16.
+        // Asked only where something came as float16 or sparse.
         let flow = LazyCell::new(|| WeightFlow::new(module, target));
         let weights = |sg, op| constants::slots(self, module, target, &flow, sg, op);
-        int8.then(|| Widened::new(module, target, weights)).flatten()
+        Widened::new(module, target, self.r#type, weights)
     }
 
     /// Tells later passes what the user or the legacy rules decided against the target.
@@ -344,10 +351,8 @@ impl QuantizeWeights {
         if let Some(planned) = &mut encoder.planned {
             planned.encoded(seen, group, &encoded);
         }
-        let (old, new) = match widened {
-            Some(_) => (encoded.old_bytes / 2, encoded.data.len() as u64),
-            None => (encoded.old_bytes, encoded.data.len() as u64),
-        };
+        let came = widened.and_then(|widened| widened.bytes(shown));
+        let (old, new) = (came.unwrap_or(encoded.old_bytes), encoded.data.len() as u64);
         let what = encoded.what;
         let replaced = widened.and_then(|widened| widened.stored(shown)).unwrap_or(shown);
         let subgraphs: IndexSet<SubgraphId> = group.tensors.iter().map(|(sg, _)| *sg).collect();
@@ -361,7 +366,7 @@ impl QuantizeWeights {
             self.set(&mut patch, group, &encoded, stored);
             if let Some(widened) = widened {
                 for (_, float) in group.tensors.iter().filter(|(at, _)| *at == sg) {
-                    widened.drop_dequantize(session.model(), sg, *float, &mut patch);
+                    widened.drop_source(session.model(), sg, *float, &mut patch);
                 }
             }
             let applied = session.apply(patch)?;

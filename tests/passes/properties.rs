@@ -318,10 +318,16 @@ impl Check<'_> {
                     ensure(now == bytes, || format!("the bytes of `{label}` changed"))?;
                     continue;
                 }
-                old_buffers.insert(old.buffer);
+                // Each shape in which a buffer is shown may get codes of its own.
+                old_buffers.insert((old.buffer, old.shape.clone()));
                 new_buffers.insert(tensor.buffer);
+                let dense = old.sparsity.as_deref().map(|sparsity| {
+                    sparsity.to_dense(&old.shape, 4, bytes).ok_or("its sparsity fits no shape")
+                });
+                let dense = dense.transpose()?;
+                let values = dense.as_deref().unwrap_or(bytes);
                 let values =
-                    bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]));
+                    values.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]));
                 let values: Vec<f32> = values.collect();
                 ensure(old.ty == ElementType::Float32, || format!("`{label}` was no float32"))?;
                 match tensor.ty {

@@ -20,6 +20,7 @@ mod references;
 mod shared_lists;
 mod shuffle;
 pub(crate) mod signature;
+mod sparse;
 pub(crate) mod subgraph;
 mod tensor;
 

@@ -187,9 +187,9 @@ impl Select<'_> {
 
     /// How many bytes of a constant the file saves where elements take so many.
     pub(super) fn saved(&self, tensor: &Tensor, bytes_per_element: u64) -> u64 {
-        let float16 = self.widened.is_some_and(|widened| widened.readers(tensor.buffer).is_some());
-        let before: u64 = if float16 { 2 } else { 4 };
-        before.saturating_sub(bytes_per_element) * tensor.elements().unwrap_or(0)
+        let elements = tensor.elements().unwrap_or(0);
+        let other = self.widened.and_then(|widened| widened.bytes(tensor.buffer));
+        other.unwrap_or(4 * elements).saturating_sub(bytes_per_element * elements)
     }
 
     /// By how many bytes the file grows where float16 biases of these ops become float32.

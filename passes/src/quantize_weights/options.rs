@@ -25,6 +25,16 @@ tfq_pass::option_enum! {
     }
 }
 
+impl WeightType {
+    /// Bytes of an element.
+    pub(super) fn bytes(self) -> u64 {
+        match self {
+            Self::Int8 => 1,
+            Self::Float16 => 2,
+        }
+    }
+}
+
 tfq_pass::option_enum! {
     /// Which operands are quantised.
     pub enum QuantizedOperands {

@@ -3,11 +3,11 @@
 use super::QuantizeWeights;
 use super::constants::slots;
 use super::fast::Fast;
-use super::float16::Widened;
 use super::flow::WeightFlow;
 use super::form::{Cause, Form, Left, WeightUse};
 use super::front::Behind;
 use super::options::{LEGACY_MIN_ELEMENTS, MinElements, WeightType};
+use super::widened::Widened;
 use std::cell::RefCell;
 use tfq_ir::maps::IndexSet;
 use tfq_ir::{Module, OpId, SubgraphId, TensorId};

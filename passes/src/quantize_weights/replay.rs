@@ -2,12 +2,12 @@
 
 use super::QuantizeWeights;
 use super::candidate::Candidate;
-use super::float16::Widened;
 use super::form::{Cause, Form, Group, NotedVerdict, Selection, WeightUse};
 use super::legacy;
 use super::options::Compat;
 use super::reading::Select;
 use super::weight_plan::{PlannedConstant, PlannedReader, Reads, WeightPlan};
+use super::widened::Widened;
 use tfq_ir::maps::IndexSet;
 use tfq_ir::{BufferId, ElementType, Module, OpId, SubgraphId, TensorId, visible};
 use tfq_numeric::{NonFinite, ScaleRule};

@@ -4,7 +4,8 @@
 use super::QuantizeWeights;
 use super::constants::held_as_float;
 use super::options::{Compat, MinElements, QuantizedOperands, WeightType};
-use tfq_ir::catalog::ops::DEQUANTIZE;
+use super::sparse;
+use tfq_ir::catalog::ops::{DENSIFY, DEQUANTIZE};
 use tfq_ir::maps::{IndexMap, IndexSet};
 use tfq_ir::visible;
 use tfq_ir::{BufferId, ElementType, Module, Numbers, OpKind, SubgraphId, TensorId, Use, counted};
@@ -24,7 +25,11 @@ pub(super) fn tell(pass: &QuantizeWeights, session: &Session<'_>) {
     let told: IndexSet<String> = missed.map(|remark| remark.place).collect();
     for shown in large_floats(module, least).into_values() {
         let place = |(sg, id): &(SubgraphId, TensorId)| module.tensor_place(*sg, *id).to_string();
-        if shown.iter().any(|at| told.contains(&place(at))) {
+        let is_told = |at: &(SubgraphId, TensorId)| {
+            told.contains(&place(at))
+                || made_of(module, *at).any(|made| told.contains(&place(&made)))
+        };
+        if shown.iter().any(is_told) {
             continue;
         }
         // A reader says more than that there is none.
@@ -37,6 +42,23 @@ pub(super) fn tell(pass: &QuantizeWeights, session: &Session<'_>) {
         let message = whereabouts(module, module.subgraph(sg).tensor(id).external_buffer);
         session.missed("external buffer", module.tensor_place(sg, id), message);
     }
+}
+
+/// What a DENSIFY or Dequantize makes of a constant: it is seen in its place.
+fn made_of(
+    module: &Module,
+    (sg, id): (SubgraphId, TensorId),
+) -> impl Iterator<Item = (SubgraphId, TensorId)> {
+    let graph = module.subgraph(sg);
+    let made = |id: TensorId| {
+        let uses = graph.uses(id).into_iter();
+        let by =
+            uses.filter(|u| [DENSIFY, DEQUANTIZE].iter().any(|op| graph.op(u.op).kind.is(*op)));
+        by.flat_map(|u| graph.results(u.op)).collect::<Vec<_>>()
+    };
+    let first = made(id);
+    let second: Vec<TensorId> = first.iter().flat_map(|id| made(*id)).collect();
+    first.into_iter().chain(second).map(move |id| (sg, id))
 }
 
 /// Types that weights have before they are quantised.
@@ -128,7 +150,7 @@ fn why(
         return ("already quantised", how.to_owned());
     }
     if tensor.sparsity.is_some() {
-        return ("sparse", format!("it is stored sparse, for {reader}"));
+        return ("sparse", sparse::why_it_stays(module, (sg, id, op), pass.r#type.bytes()));
     }
     let toco = pass.compat == Compat::Toco;
     let all = pass.operands == QuantizedOperands::All || pass.r#type == WeightType::Float16;

@@ -6,13 +6,14 @@ use super::constants::{
     TensorsByBuffer, held_as_float, in_front_of_dequantize, is_float_constant, just_one, shown,
 };
 use super::fast::Fast;
-use super::float16::Widened;
 use super::flow::WeightFlow;
 use super::form::{Cause, Form, Group, Left, NotedVerdict, Selection, WeightUse};
 use super::front::Behind;
 use super::options::{IdlePattern, IdlePatterns, ScalesPer, WeightType};
 use super::reading::Select;
+use super::sparse;
 use super::weight_plan::{Alternative, WantsPlan};
+use super::widened::Widened;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fmt;
@@ -55,6 +56,7 @@ pub(super) fn select(
         }
         selection.groups.push(Group { tensors, uses, form, note, asymmetric, alternatives });
     }
+    select.leave_parts(&mut selection, session);
     selection.verdicts = select.verdicts(&selection.groups);
     selection.left = select.left.take();
     selection
@@ -295,7 +297,8 @@ impl Select<'_> {
             return Some(held);
         }
         if tensor.sparsity.is_some() {
-            return Some(("sparse", "it is stored sparse".to_owned()));
+            let (bytes, read) = (self.pass.r#type.bytes(), (first.sg, first.tensor, first.op));
+            return Some(("sparse", sparse::why_it_stays(self.module, read, bytes)));
         }
         if tensor.ty != ElementType::Float32 || tensor.shape != weight.shape {
             let (ty, shape) = (tensor.ty, &tensor.shape);

@@ -385,6 +385,11 @@ impl Patch {
         self.change_tensor(tensor, TensorChange::Quantization(q));
     }
 
+    /// Sets how a tensor's constant is stored sparsely, or that it is not.
+    pub fn set_sparsity(&mut self, tensor: impl Into<TensorRef>, sparsity: Option<Arc<Sparsity>>) {
+        self.change_tensor(tensor, TensorChange::Sparsity(sparsity));
+    }
+
     /// Sets or clears the type that the tensor's readers were written for.
     pub fn set_expressed(&mut self, tensor: impl Into<TensorRef>, ty: Option<ElementType>) {
         self.change_tensor(tensor, TensorChange::Expressed(ty));
