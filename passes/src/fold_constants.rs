@@ -1,7 +1,11 @@
+mod parts;
+
 use crate::costs::FEW;
 use bytes::Bytes;
 use std::sync::{Arc, Mutex};
-use tfq_ir::catalog::ops::{DEQUANTIZE, FAKE_QUANT, QUANTIZE, TRANSPOSE};
+use tfq_ir::catalog::ops::{
+    CONCATENATION, DEQUANTIZE, FAKE_QUANT, QUANTIZE, SLICE, STRIDED_SLICE, TRANSPOSE,
+};
 use tfq_ir::maps::HashMap;
 use tfq_ir::ops::{Shape, infer_op, semantics_of};
 use tfq_ir::{
@@ -18,8 +22,8 @@ declare_pass! {
     /// Computes beforehand what ops make of constants, where these can go then.
     ///
     /// ## What it does
-    /// QUANTIZE and FAKE_QUANT of a float32 constant, TRANSPOSE, RESHAPE, SQUEEZE and EXPAND_DIMS
-    /// of any, and DEQUANTIZE of a few float16 numbers give way to a constant of what they
+    /// QUANTIZE and FAKE_QUANT of a float32 constant, TRANSPOSE, RESHAPE, SQUEEZE, EXPAND_DIMS,
+    /// SLICE, STRIDED_SLICE and CONCATENATION of any, and DEQUANTIZE of a few float16 numbers give way to a constant of what they
     /// compute. A TRANSPOSE of a dequantised constant is done to its codes, so that the constant
     /// stays small. Weights that a converter hid behind such ops are seen by `quantize-weights`
     /// then, and the runtime need not compute them.
@@ -72,9 +76,9 @@ fn rules(shown: &Arc<SharedBytes>) -> Vec<Rule> {
         Rule::new(name, root)
             .guard("every dimension is known", |m| m.tensor("result").is_static())
             .guard("the result has the shape that constants give it", has_its_shape)
-            .guard("nothing else needs the constant", move |m| shown.is_alone(m))
+            .guard("nothing else needs the constant", move |m| shown.is_alone(m, m.id("w")))
     };
-    let w = || constant("w");
+    let (w, others) = (|| constant("w"), shown.clone());
     let told = |rule: Rule| {
         rule.tell("folded", |m| format!("what {} makes of a constant is one", kind(m)))
             .count("ops-folded")
@@ -98,6 +102,24 @@ fn rules(shown: &Arc<SharedBytes>) -> Vec<Rule> {
             )
             .guard("operand and result are of one type", same_type)
             .fold(transpose),
+        ),
+        told(
+            transposed("join beforehand", op(CONCATENATION).operand(0, w()))
+                .guard("nothing is computed but the order", parts::are_plain)
+                .guard("nothing else needs the other parts", move |m| {
+                    parts::of(m).is_some_and(|parts| parts.iter().all(|id| others.is_alone(m, *id)))
+                })
+                .fold(parts::joined),
+        ),
+        told(
+            transposed("take a part beforehand", op(SLICE).operand(0, w()))
+                .guard("operand and result are of one type", same_type)
+                .fold(parts::slice),
+        ),
+        told(
+            transposed("take a part in steps beforehand", op(STRIDED_SLICE).operand(0, w()))
+                .guard("operand and result are of one type", same_type)
+                .fold(parts::strided_slice),
         ),
         transposed(
             "transpose before the Dequantize",
@@ -218,18 +240,20 @@ impl SharedBytes {
         shown.filter(is_there).all(|id| *id == buffer)
     }
 
-    /// Whether the bytes of `w` can go with the op, or a new constant is no burden beside them.
-    fn is_alone(&self, m: &Match<'_>) -> bool {
-        let (graph, w) = (m.graph(), m.id("w"));
+    /// Whether the bytes of an operand can go with the op, or a new constant is no burden beside
+    /// them.
+    fn is_alone(&self, m: &Match<'_>, w: TensorId) -> bool {
+        let graph = m.graph();
+        let tensor = graph.tensor(w);
         // Bytes that are the same ones are written once.
         let same_bytes = semantics_of(graph.op(m.root())).is_some_and(|what| what.view);
-        let few = m.tensor("w").elements().is_some_and(|n| n <= FEW);
+        let few = tensor.elements().is_some_and(|n| n <= FEW);
         let only_reader = graph.is_read_once(w)
-            && self.is_shown_once(m.module(), m.tensor("w").buffer)
+            && self.is_shown_once(m.module(), tensor.buffer)
             && m.module().numbered_by_metadata(OLD_CONSTANT).is_none()
             && !m.module().references(m.subgraph(), w).any()
-            && m.module().metadata_uses(m.tensor("w").buffer) == 0;
-        let plain = m.tensor("w").sparsity.is_none() && m.tensor("w").expressed.is_none();
+            && m.module().metadata_uses(tensor.buffer) == 0;
+        let plain = tensor.sparsity.is_none() && tensor.expressed.is_none();
         plain && (same_bytes || few || only_reader)
     }
 }

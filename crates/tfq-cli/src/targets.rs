@@ -78,6 +78,7 @@ fn keep_op(description: &mut Description, op: &str) -> Result<(), Failure> {
     description.load.retain(|row| row.ops.contains(&op));
     description.unwritten.retain(|row| row.ops.contains(&op));
     description.equivalent.retain(|row| row.ops.contains(&op));
+    description.folded.retain(|row| row.ops.contains(&op));
     let rounds = description.ops.iter().any(|op| op.activation.is_some() && !op.all_or_none);
     description.activations.retain(|row| (row.ops.is_empty() && rounds) || row.ops.contains(&op));
     description.memory.retain(|row| row.ops.is_empty() || row.ops.contains(&op));
@@ -205,6 +206,17 @@ fn explanation(target: &Description) -> String {
             let _ = write!(what, ", {}", row.kernels.join(", "));
         }
         let _ = writeln!(out, "  {what}\n      {}", row.reason);
+        out += &source_text(&row.origin);
+    }
+    if !target.folded.is_empty() {
+        out += "\ncomputed once where they read constants\n";
+    }
+    for row in &target.folded {
+        let mut what = row.ops.join(", ");
+        if !row.kernels.is_empty() {
+            let _ = write!(what, ", {}", row.kernels.join(", "));
+        }
+        let _ = writeln!(out, "  {what}");
         out += &source_text(&row.origin);
     }
     if !target.load.is_empty() {

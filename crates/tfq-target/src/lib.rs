@@ -21,8 +21,9 @@ pub use form::{Granularity, WeightForm};
 pub use query::activations::ActivationRule;
 pub use query::describe::{
     ActivationsDescription, DequantizeDescription, Description, EquivalentDescription,
-    LoadDescription, MemoryDescription, OpDescription, OriginDescription, RowDescription,
-    SinceDescription, SpeedDescription, UnwrittenDescription, VersionDescription, describe,
+    FoldedDescription, LoadDescription, MemoryDescription, OpDescription, OriginDescription,
+    RowDescription, SinceDescription, SpeedDescription, UnwrittenDescription, VersionDescription,
+    describe,
 };
 pub use query::equivalent::Equivalent;
 pub use query::legacy::LegacyOp;

@@ -4,8 +4,8 @@ use crate::error::TargetError;
 use crate::facts::file::{CapRow, Caps};
 use crate::facts::read::{self, Parsed};
 use crate::facts::rows::{
-    Activations, Dequantize, Equivalent, KernelRule, KernelSet, Load, Memory, Objective, OpEntry,
-    Since, Speed, Unwritten,
+    Activations, Dequantize, Equivalent, Folded, KernelRule, KernelSet, Load, Memory, Objective,
+    OpEntry, Since, Speed, Unwritten,
 };
 use crate::facts::versions::{compare_releases, reaches};
 use std::collections::BTreeSet;
@@ -39,6 +39,7 @@ pub struct Target {
     pub(crate) load: Vec<Load>,
     pub(crate) unwritten: Vec<Unwritten>,
     pub(crate) equivalent: Vec<Equivalent>,
+    pub(crate) folded: Vec<Folded>,
     pub(crate) activations: Vec<Activations>,
     by_op: Vec<ByOp>,
 }
@@ -107,6 +108,7 @@ impl Target {
             load: parsed.load.clone().unwrap_or_default(),
             unwritten: parsed.unwritten.clone().unwrap_or_default(),
             equivalent: parsed.equivalent.clone().unwrap_or_default(),
+            folded: parsed.folded.clone().unwrap_or_default(),
             activations: parsed.activations.clone().unwrap_or_default(),
             by_op: Vec::new(),
         };
@@ -138,6 +140,9 @@ impl Target {
             }
             if parsed.equivalent.is_none() {
                 target.equivalent.clone_from(&base.equivalent);
+            }
+            if parsed.folded.is_none() {
+                target.folded.clone_from(&base.folded);
             }
             if parsed.activations.is_none() {
                 target.activations.clone_from(&base.activations);

@@ -105,6 +105,7 @@ impl Ways {
                 let node = graph.op(op);
                 let Some(what) = semantics_of(node) else { continue };
                 found.extend(constant_factor(module, target, sg, op).map(|at| (at, at)));
+                // What the runtime moves once it would move each time behind a Dequantize.
                 if !(node.kind.runs_subgraphs() || what.effects.writes_state || moves(what)) {
                     continue;
                 }
@@ -123,7 +124,7 @@ impl Ways {
                         module.arguments(sg, op, slot).into_iter().for_each(add);
                     } else if what.effects.writes_state {
                         variables.read(graph, op).for_each(&mut add);
-                    } else if what.passes_on(slot) {
+                    } else if what.passes_on(slot) && !target.folds(node) {
                         let results = graph.results(op).into_iter();
                         let results = results.filter(|id| is_float(graph, *id));
                         results.for_each(|id| add((sg, id)));

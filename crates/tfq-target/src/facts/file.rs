@@ -25,6 +25,7 @@ pub(crate) struct File {
     pub(crate) speed: Vec<Spanned<SpeedRow>>,
     pub(crate) load: Option<Vec<Spanned<LoadRow>>>,
     pub(crate) unwritten: Option<Vec<Spanned<UnwrittenRow>>>,
+    pub(crate) folded: Option<Vec<Spanned<FoldedRow>>>,
     pub(crate) activations: Option<Vec<Spanned<ActivationsRow>>>,
     pub(crate) equivalent: Option<Vec<Spanned<EquivalentRow>>>,
 }
@@ -179,6 +180,15 @@ pub(crate) struct EquivalentRow {
     pub(crate) xnnpack: f64,
     pub(crate) optimized: f64,
     pub(crate) reason: String,
+    pub(crate) source: String,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FoldedRow {
+    pub(crate) ops: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(crate) kernels: Vec<KernelSet>,
     pub(crate) source: String,
 }
 

@@ -5,14 +5,14 @@ use crate::error::{Problem, TargetError};
 use crate::facts::activation_test::ActivationTest;
 use crate::facts::condition::{Condition, op_named, type_bit};
 use crate::facts::file::{
-    ActivationsRow, Caps, DequantizeRow, EquivalentRow, File, Grain, LoadRow, MemoryRow, OpRow,
-    RuleRow, SinceRow, Spanned, SpeedRow, UnwrittenRow, XnnOutcome, line_ends,
+    ActivationsRow, Caps, DequantizeRow, EquivalentRow, File, FoldedRow, Grain, LoadRow, MemoryRow,
+    OpRow, RuleRow, SinceRow, Spanned, SpeedRow, UnwrittenRow, XnnOutcome, line_ends,
 };
 use crate::facts::load_test::LoadTest;
 use crate::facts::op::OpFacts;
 use crate::facts::rows::{
-    Activations, Asks, Dequantize, Equivalent, KernelRule, KernelSet, Load, Memory, Objective,
-    OpEntry, Origin, Outcome, Scope, Since, Speed, Unwritten,
+    Activations, Asks, Dequantize, Equivalent, Folded, KernelRule, KernelSet, Load, Memory,
+    Objective, OpEntry, Origin, Outcome, Scope, Since, Speed, Unwritten,
 };
 use crate::facts::versions;
 use crate::form::grain;
@@ -37,6 +37,7 @@ pub(crate) struct Parsed {
     pub(crate) load: Option<Vec<Load>>,
     pub(crate) unwritten: Option<Vec<Unwritten>>,
     pub(crate) equivalent: Option<Vec<Equivalent>>,
+    pub(crate) folded: Option<Vec<Folded>>,
     pub(crate) activations: Option<Vec<Activations>>,
     /// The name of a target that is there.
     pub(crate) base: Option<String>,
@@ -104,6 +105,9 @@ impl Reader<'_> {
         let unwritten = file
             .unwritten
             .map(|rows| rows.into_iter().map(|row| self.unwritten(row)).collect::<Result<_, At>>());
+        let folded = file
+            .folded
+            .map(|rows| rows.into_iter().map(|row| self.folded(row)).collect::<Result<_, At>>());
         let activations = file.activations.map(|rows| {
             rows.into_iter().map(|row| self.activations(row)).collect::<Result<_, At>>()
         });
@@ -124,6 +128,7 @@ impl Reader<'_> {
             speed: file.speed.into_iter().map(|row| self.speed(row)).collect::<Result<_, _>>()?,
             load: load.transpose()?,
             unwritten: unwritten.transpose()?,
+            folded: folded.transpose()?,
             activations: activations.transpose()?,
             equivalent: equivalent.transpose()?,
             base,
@@ -346,6 +351,13 @@ impl Reader<'_> {
         let (ops, when, texts) = ops_when(&row.ops, &row.when)?;
         let origin = self.origin(&span, row.source);
         Ok(Unwritten { ops, when, texts, kernels: row.kernels, reason: row.reason, origin })
+    }
+
+    fn folded(&self, row: Spanned<FoldedRow>) -> Result<Folded, At> {
+        let span = row.span();
+        let row = row.into_inner();
+        let (ops, ..) = ops_when(&row.ops, &[])?;
+        Ok(Folded { ops, kernels: row.kernels, origin: self.origin(&span, row.source) })
     }
 }
 

@@ -179,6 +179,15 @@ pub(crate) struct Equivalent {
     pub(crate) origin: Origin,
 }
 
+/// Ops whose result is computed once where they read constants of the file only.
+#[derive(Clone, Debug)]
+pub(crate) struct Folded {
+    pub(crate) ops: Vec<i32>,
+    /// All where empty.
+    pub(crate) kernels: Vec<KernelSet>,
+    pub(crate) origin: Origin,
+}
+
 /// Ops whose kernel had better not round its activations, though it can read the codes.
 #[derive(Clone, Debug)]
 pub(crate) struct Activations {

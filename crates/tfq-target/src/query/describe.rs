@@ -39,6 +39,8 @@ pub struct Description {
     pub load: Vec<LoadDescription>,
     /// Ops whose result is not written where the model returns it.
     pub unwritten: Vec<UnwrittenDescription>,
+    /// Ops whose result is computed once where they read constants.
+    pub folded: Vec<FoldedDescription>,
     pub activations: Vec<ActivationsDescription>,
     /// Ops that run slowly, and what computes the same sooner.
     pub equivalent: Vec<EquivalentDescription>,
@@ -184,6 +186,17 @@ pub struct SpeedDescription {
     pub origin: OriginDescription,
 }
 
+/// Ops whose result is computed once where they read constants.
+#[derive(Clone, Debug, Serialize)]
+#[allow(missing_docs)]
+pub struct FoldedDescription {
+    pub ops: Vec<&'static str>,
+    /// Any where empty.
+    pub kernels: Vec<&'static str>,
+    #[serde(flatten)]
+    pub origin: OriginDescription,
+}
+
 /// Ops whose result is not written where the model returns it.
 #[derive(Clone, Debug, Serialize)]
 #[allow(missing_docs)]
@@ -304,6 +317,7 @@ pub fn describe(target: &Target) -> Description {
         speed: speed(target),
         load: load(target),
         unwritten: unwritten(target),
+        folded: folded(target),
         activations: activations(target),
         equivalent: equivalent(target),
     }
@@ -411,6 +425,16 @@ fn equivalent(target: &Target) -> Vec<EquivalentDescription> {
         xnnpack: row.xnnpack,
         optimized: row.optimized,
         reason: row.reason.clone(),
+        origin: origin(&row.origin),
+    });
+    described.collect()
+}
+
+fn folded(target: &Target) -> Vec<FoldedDescription> {
+    let rows = target.folded.iter().filter(|row| target.runs_on_any(&row.kernels));
+    let described = rows.map(|row| FoldedDescription {
+        ops: op_names(&row.ops),
+        kernels: row.kernels.iter().map(|kernels| kernels_name(*kernels)).collect(),
         origin: origin(&row.origin),
     });
     described.collect()
