@@ -87,7 +87,7 @@ impl<'a> Levels<'a> {
             let of = usize::try_from(sparsity.block_map[dim - rank]).ok()?;
             let size = usize::try_from(level.dense_size).ok().filter(|size| *size > 0)?;
             let block = blocks.get_mut(of).filter(|block| **block == 1)?;
-            if level.format != DENSE || shape[of] % size != 0 {
+            if level.format != DENSE || !shape[of].is_multiple_of(size) {
                 return None;
             }
             *block = size;
