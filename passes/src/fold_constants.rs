@@ -2,6 +2,7 @@ mod parts;
 
 use crate::costs::FEW;
 use bytes::Bytes;
+use parts::element_bytes;
 use std::sync::{Arc, Mutex};
 use tfq_ir::catalog::ops::{
     CONCATENATION, DEQUANTIZE, FAKE_QUANT, QUANTIZE, SLICE, STRIDED_SLICE, TRANSPOSE,
@@ -336,11 +337,6 @@ fn widened(m: &Match<'_>) -> Option<Bytes> {
         return None;
     }
     stored(m).map(from_f16)
-}
-
-fn element_bytes(tensor: &Tensor) -> Option<usize> {
-    let bits = tensor.ty.bits()?;
-    (bits % 8 == 0).then_some(bits as usize / 8)
 }
 
 /// Whether what the file says of the result's shape follows from constants and attributes: a

@@ -11,6 +11,7 @@ mod form;
 mod front;
 mod legacy;
 mod options;
+mod parts;
 mod reading;
 mod record;
 mod replay;
@@ -276,8 +277,8 @@ impl QuantizeWeights {
     fn widened(&self, session: &Session<'_>) -> Option<Widened> {
         let (module, target) = (session.model(), session.target());
         // Asked only where something came as float16 or sparse.
-        let flow = LazyCell::new(|| WeightFlow::new(module, target));
-        let weights = |sg, op| constants::slots(self, module, target, &flow, sg, op);
+        let further = LazyCell::new(|| WeightFlow::new(module, target));
+        let weights = |sg, op| flow::slots(self, module, target, &further, sg, op);
         Widened::new(module, target, self.r#type, weights)
     }
 

@@ -1,6 +1,5 @@
 //! Constants that are joined, and parts of one.
 
-use super::element_bytes;
 use bytes::Bytes;
 use tfq_ir::{Tensor, TensorId};
 use tfq_pass::rewrite::Match;
@@ -21,6 +20,11 @@ pub(super) fn are_plain(m: &Match<'_>) -> bool {
     };
     let activation = m.graph().op(m.root()).int("fused_activation_function").unwrap_or(0);
     activation == 0 && result.scales() == 0 && of(m).is_some_and(|parts| parts.iter().all(alike))
+}
+
+pub(super) fn element_bytes(tensor: &Tensor) -> Option<usize> {
+    let bits = tensor.ty.bits()?;
+    (bits % 8 == 0).then_some(bits as usize / 8)
 }
 
 fn dims(tensor: &Tensor) -> Option<Vec<usize>> {

@@ -1,13 +1,9 @@
 //! Constants of a model as the pass sees them: who shows and reads them, and what holds them as
 //! they are.
 
-use super::QuantizeWeights;
-use super::flow::WeightFlow;
-use super::options::{QuantizedOperands, WeightType};
 use tfq_ir::catalog::ops::DEQUANTIZE;
 use tfq_ir::maps::IndexMap;
 use tfq_ir::{BufferId, ElementType, Module, OpId, Subgraph, SubgraphId, TensorId};
-use tfq_target::Target;
 
 /// Buffers and the tensors that show them, in order of appearance.
 pub(super) type TensorsByBuffer = IndexMap<BufferId, Vec<(SubgraphId, TensorId)>>;
@@ -29,33 +25,6 @@ pub(super) fn shown(module: &Module) -> TensorsByBuffer {
 /// Most constants have one reader and one tensor, and there may be a great many constants.
 pub(super) fn just_one<T>() -> Vec<T> {
     Vec::with_capacity(1)
-}
-
-/// The operands of an op that are read as weights. As float16, whose Dequantize serves any op,
-/// every constant counts but biases: XNNPACK leaves an op whose filter is float32 and whose bias
-/// comes from float16.
-pub(super) fn slots(
-    pass: &QuantizeWeights,
-    module: &Module,
-    target: &Target,
-    flow: &WeightFlow,
-    sg: SubgraphId,
-    op: OpId,
-) -> Vec<u32> {
-    let graph = module.subgraph(sg);
-    if let Some(custom) = pass.custom_ops.get(&graph.op(op).kind) {
-        return custom.weights.clone();
-    }
-    let all = 0..graph.operands(op).len() as u32;
-    if pass.r#type == WeightType::Float16 || pass.operands == QuantizedOperands::All {
-        let biases = target.facts_of(graph, op).map_or(&[][..], |facts| &facts.biases);
-        return all.filter(|slot| !biases.contains(slot)).collect();
-    }
-    let mut slots = target.weight_slots(graph, op).to_vec();
-    let further = flow.slots(graph, sg, op).into_iter().filter(|slot| !slots.contains(slot));
-    let further: Vec<u32> = further.collect();
-    slots.extend(further);
-    slots
 }
 
 /// The Dequantize that makes the tensor float32 and what it reads, or the tensor itself.

@@ -1,7 +1,9 @@
 //! Where constants become weights that no op reads as one at once: their values go into subgraphs
 //! that ops call, into variables, and through ops that move them.
 
+use super::QuantizeWeights;
 use super::constants::{in_front_of_dequantize, is_float_constant};
+use super::options::{QuantizedOperands, WeightType};
 use tfq_ir::maps::{HashSet, IndexMap};
 use tfq_ir::ops::{OpSemantics, OperandRole, semantics_of};
 use tfq_ir::{Attr, ElementType, Module, Op, OpId, Subgraph, SubgraphId, TensorId};
@@ -82,6 +84,33 @@ impl WeightFlow {
         let mut alike = (0..own.len()).filter(|at| own[*at] == there.shape[axis]);
         alike.next().filter(|_| alike.next().is_none())
     }
+}
+
+/// The operands of an op that are read as weights. As float16, whose Dequantize serves any op,
+/// every constant counts but biases: XNNPACK leaves an op whose filter is float32 and whose bias
+/// comes from float16.
+pub(super) fn slots(
+    pass: &QuantizeWeights,
+    module: &Module,
+    target: &Target,
+    flow: &WeightFlow,
+    sg: SubgraphId,
+    op: OpId,
+) -> Vec<u32> {
+    let graph = module.subgraph(sg);
+    if let Some(custom) = pass.custom_ops.get(&graph.op(op).kind) {
+        return custom.weights.clone();
+    }
+    let all = 0..graph.operands(op).len() as u32;
+    if pass.r#type == WeightType::Float16 || pass.operands == QuantizedOperands::All {
+        let biases = target.facts_of(graph, op).map_or(&[][..], |facts| &facts.biases);
+        return all.filter(|slot| !biases.contains(slot)).collect();
+    }
+    let mut slots = target.weight_slots(graph, op).to_vec();
+    let further = flow.slots(graph, sg, op).into_iter().filter(|slot| !slots.contains(slot));
+    let further: Vec<u32> = further.collect();
+    slots.extend(further);
+    slots
 }
 
 /// How values come to a tensor.

@@ -1,9 +1,8 @@
 //! How ops would read a constant in a form.
 
 use super::QuantizeWeights;
-use super::constants::slots;
 use super::fast::Fast;
-use super::flow::WeightFlow;
+use super::flow::{WeightFlow, slots};
 use super::form::{Cause, Form, Left, WeightUse};
 use super::front::Behind;
 use super::options::{LEGACY_MIN_ELEMENTS, MinElements, WeightType};
