@@ -68,17 +68,27 @@ fn list(as_json: bool) -> String {
 fn keep_op(description: &mut Description, op: &str) -> Result<(), Failure> {
     let mut known: Vec<&str> = description.ops.iter().map(|known| known.name).collect();
     known.dedup();
+    known.extend(description.delegate.iter().flat_map(|row| &row.ops));
+    known.sort_unstable();
+    known.dedup();
     if !known.contains(&op) {
-        let message = format!("the target `{}` knows of no weights of `{op}`", description.name);
+        let message = format!("the target `{}` knows nothing of `{op}`", description.name);
         return Err(Failure::usage(&message, &format!("it knows {}", known.join(", "))));
     }
     description.ops.retain(|known| known.name == op);
+    if description.ops.is_empty() {
+        // What is said of every op is about weights.
+        description.every_op.clear();
+        description.memory.clear();
+        description.speed.clear();
+    }
     description.dequantize.clear();
     description.since.retain(|row| row.ops.contains(&op));
     description.load.retain(|row| row.ops.contains(&op));
     description.unwritten.retain(|row| row.ops.contains(&op));
     description.equivalent.retain(|row| row.ops.contains(&op));
     description.folded.retain(|row| row.ops.contains(&op));
+    description.delegate.retain(|row| row.ops.contains(&op));
     let rounds = description.ops.iter().any(|op| op.activation.is_some() && !op.all_or_none);
     description.activations.retain(|row| (row.ops.is_empty() && rounds) || row.ops.contains(&op));
     description.memory.retain(|row| row.ops.is_empty() || row.ops.contains(&op));
@@ -100,9 +110,11 @@ fn explanation(target: &Description) -> String {
     let _ = writeln!(out, "prefers       {}", prefer.as_str().unwrap_or_default());
     let often = if target.keeps_dequantized { "once" } else { "in every invocation" };
     let _ = writeln!(out, "Dequantize    of a constant is computed {often}");
-    out += "\nFor a weight the first row that fits decides; those about every op come first. [tensor, channel, ...] is\n\
+    if !target.every_op.is_empty() {
+        out += "\nFor a weight the first row that fits decides; those about every op come first. [tensor, channel, ...] is\n\
             what has a scale of its own.\n";
-    out += "\nevery op\n";
+        out += "\nevery op\n";
+    }
     for row in &target.every_op {
         out += &row_text(row);
     }
@@ -219,6 +231,7 @@ fn explanation(target: &Description) -> String {
         let _ = writeln!(out, "  {what}");
         out += &source_text(&row.origin);
     }
+    out += &delegate_text(target);
     if !target.load.is_empty() {
         out += "\nnot written, unless --allow-unloadable lets through what was in the input\n";
     }
@@ -232,6 +245,27 @@ fn explanation(target: &Description) -> String {
         if let Some(reason) = &row.reason {
             let _ = writeln!(out, "      {reason}");
         }
+        out += &source_text(&row.origin);
+    }
+    out
+}
+
+/// What XNNPACK takes.
+fn delegate_text(target: &Description) -> String {
+    if target.delegate.is_empty() {
+        return String::new();
+    }
+    let mut out = "\nwhat XNNPACK takes; for each op the first row that fits decides, and ops without rows it leaves\n".to_owned();
+    for row in &target.delegate {
+        let _ = write!(out, "  {}", row.ops.join(", "));
+        if !row.when.is_empty() {
+            let _ = write!(out, " if {}", row.when.join(" and "));
+        }
+        let _ = match row.takes {
+            "yes" => writeln!(out, ": taken"),
+            "no" => writeln!(out, ": left\n      {}", row.reason),
+            with => writeln!(out, ": taken {}", with.replace('-', " ")),
+        };
         out += &source_text(&row.origin);
     }
     out

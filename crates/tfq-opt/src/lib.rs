@@ -586,9 +586,10 @@ pub mod passes {
 /// ```
 pub mod target {
     pub use tfq_target::{
-        About, DequantizeDescription, Description, FoldedDescription, Granularity, LoadDescription,
-        Meant, MemoryDescription, Objective, OpDescription, OpFacts, OriginDescription, Problem,
-        Reading, Refusal, RowDescription, SinceDescription, Spreaders, Target, TargetError,
+        About, DelegateDescription, Delegation, DequantizeDescription, Description,
+        FoldedDescription, Granularity, LoadDescription, Meant, MemoryDescription, Objective,
+        OpDescription, OpFacts, OriginDescription, Partitions, Problem, Reading, Refusal,
+        RowDescription, Section, SinceDescription, Spreaders, Target, TargetError,
         UnwrittenDescription, Verdict, VersionDescription, WeightForm, WeightOperand, describe,
         max_runtime,
     };

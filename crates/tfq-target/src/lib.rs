@@ -19,15 +19,17 @@ pub use facts::rows::{Objective, Reading};
 pub use facts::versions::max_runtime;
 pub use form::{Granularity, WeightForm};
 pub use query::activations::ActivationRule;
+pub use query::delegation::Delegation;
 pub use query::describe::{
-    ActivationsDescription, DequantizeDescription, Description, EquivalentDescription,
-    FoldedDescription, LoadDescription, MemoryDescription, OpDescription, OriginDescription,
-    RowDescription, SinceDescription, SpeedDescription, UnwrittenDescription, VersionDescription,
-    describe,
+    ActivationsDescription, DelegateDescription, DequantizeDescription, Description,
+    EquivalentDescription, FoldedDescription, LoadDescription, MemoryDescription, OpDescription,
+    OriginDescription, RowDescription, SinceDescription, SpeedDescription, UnwrittenDescription,
+    VersionDescription, describe,
 };
 pub use query::equivalent::Equivalent;
 pub use query::legacy::LegacyOp;
 pub use query::load::{About, Refusal};
+pub use query::partitions::{Partitions, Section};
 pub use query::question::WeightOperand;
 pub use query::releases::Meant;
 pub use query::speed::KernelSpeed;

@@ -4,8 +4,8 @@ use crate::error::TargetError;
 use crate::facts::file::{CapRow, Caps};
 use crate::facts::read::{self, Parsed};
 use crate::facts::rows::{
-    Activations, Dequantize, Equivalent, Folded, KernelRule, KernelSet, Load, Memory, Objective,
-    OpEntry, Since, Speed, Unwritten,
+    Activations, Delegate, Dequantize, Equivalent, Folded, KernelRule, KernelSet, Load, Memory,
+    Objective, OpEntry, Since, Speed, Unwritten,
 };
 use crate::facts::versions::{compare_releases, reaches};
 use std::collections::BTreeSet;
@@ -29,6 +29,8 @@ pub struct Target {
     pub(crate) max_runtime: Option<String>,
     pub(crate) prefer: Objective,
     pub(crate) keeps_dequantized: bool,
+    /// Codes of ops.
+    pub(crate) keeps_order: Vec<i32>,
     pub(crate) ops: Vec<OpEntry>,
     /// In order of precedence, those about every op before all others.
     pub(crate) rules: Vec<KernelRule>,
@@ -41,6 +43,8 @@ pub struct Target {
     pub(crate) equivalent: Vec<Equivalent>,
     pub(crate) folded: Vec<Folded>,
     pub(crate) activations: Vec<Activations>,
+    /// In order of precedence.
+    pub(crate) delegate: Vec<Delegate>,
     by_op: Vec<ByOp>,
 }
 
@@ -99,6 +103,7 @@ impl Target {
             max_runtime: parsed.max_runtime,
             prefer: parsed.prefer.unwrap_or(Objective::Size),
             keeps_dequantized: parsed.keeps_dequantized.unwrap_or(true),
+            keeps_order: parsed.keeps_order.clone().unwrap_or_default(),
             ops: parsed.ops,
             rules: parsed.rules,
             dequantize: parsed.dequantize.clone().unwrap_or_default(),
@@ -110,6 +115,7 @@ impl Target {
             equivalent: parsed.equivalent.clone().unwrap_or_default(),
             folded: parsed.folded.clone().unwrap_or_default(),
             activations: parsed.activations.clone().unwrap_or_default(),
+            delegate: parsed.delegate,
             by_op: Vec::new(),
         };
         if let Some(base) = parsed.base.as_deref().and_then(Self::named) {
@@ -119,11 +125,15 @@ impl Target {
             }
             target.max_runtime = target.max_runtime.or_else(|| base.max_runtime.clone());
             target.prefer = parsed.prefer.unwrap_or(base.prefer);
+            if parsed.keeps_order.is_none() {
+                target.keeps_order.clone_from(&base.keeps_order);
+            }
             target.keeps_dequantized = parsed.keeps_dequantized.unwrap_or(base.keeps_dequantized);
             target.ops.extend(base.ops.iter().cloned());
             target.rules.extend(base.rules.iter().cloned());
             target.since.extend(base.since.iter().cloned());
             target.speed.extend(base.speed.iter().cloned());
+            target.delegate.extend(base.delegate.iter().cloned());
             // What Dequantize reads, and what the runtime holds and refuses, is replaced, not
             // added to.
             if parsed.dequantize.is_none() {

@@ -1,20 +1,34 @@
 //! Conditions of data files, and what they are asked about.
 //!
 //! `inN` and `outN` are the op's operands and results. A condition on one that is left out does not
-//! hold.
+//! hold. `ins` and `outs` are all of them that are there: what is asked must hold of each.
 //!
 //! | condition | holds where |
 //! |---|---|
 //! | `in2` | the operand is there |
 //! | `in0=INT8\|UINT8` | its type is one of these |
+//! | `in0=INT8/tensor` | its type is this, and it has one scale, which names dimension 0 |
 //! | `in0.computed` | it is neither a constant nor a constant behind a Dequantize |
 //! | `in1.sparse` | it is stored sparse |
 //! | `in1.rank=2`, `in1.rank>6`, `in1.dim0<4` | its rank or a dimension of it compares so (`=`, `<`, `>`) |
+//! | `in0.dims>0`, `in0.elements=1` | each of its dimensions, or the number of its elements, compares so |
+//! | `in1.values>0` | it is a constant of integers (INT32, INT64) that all compare so |
+//! | `in1.static` | it has bytes in the file, or a delegate unpacks what has (rows of `[[delegate]]` only) |
+//! | `in1.static=FLOAT16` | a delegate unpacks it from a constant of one of these types |
 //! | `in1.scales=dim0`, `in1.scales=axis` | it has as many scales as that dimension, or its quantised one, has indices |
 //! | `in1.scales>1` | it has several scales |
-//! | `inputs=2` | the op has so many operands, left-out ones included |
-//! | `attr.keep_num_dims`, `attr.batch_dims=0`, `attr.padding=SAME\|VALID` | the attribute, or its schema default, is true or one of these values |
-//! | `attr.new_shape.longer=8` | the attribute is a list of more elements |
+//! | `in1.scales-along=0` | it has one scale, or several along this dimension with zero points 0; all are positive, normal and finite |
+//! | `in1.zero-point` | it has a zero point other than 0 |
+//! | `in0.quantised-as=out0` | both have the same scale and zero point |
+//! | `in3.spans=in0` | it is a vector of as many elements as the other has dimensions |
+//! | `one-type` | operands and results have one type |
+//! | `scale.in0*in1/out0<256` | scales compare so |
+//! | `inputs=2`, `inputs>5`, `results<2` | so many operands, left-out ones included, or results |
+//! | `version=8` | the version of the op |
+//! | `attr.keep_num_dims`, `attr.batch_dims=0`, `attr.padding=SAME\|VALID` | the attribute, or its schema default, is true or one of these values; a text is this one |
+//! | `attr.block_size>1`, `attr.stride_w>attr.filter_width` | it compares so with a number, or with another attribute |
+//! | `attr.new_shape.longer=8` | the attribute is a list of more elements, or has more bytes |
+//! | `attr.new_shape.values<1` | the attribute is a list of numbers that all compare so |
 //! | `unknown-type` | an attribute that names an element type has a value that stands for none |
 //! | `no-subgraph` | an attribute that names a subgraph to call names none (-1) |
 //! | `same-subgraph` | two attributes name one subgraph to call |
@@ -48,6 +62,8 @@
 
 use crate::error::Problem;
 use crate::facts::op::OpFacts;
+use crate::facts::relation_test::{Port, ScaleRatio, quantised_alike};
+use crate::facts::tensor_test::{Compare, TensorTest, all_values, parse_compare, type_bit};
 use crate::form::{Granularity, WeightForm, quantized_axis};
 use smallvec::SmallVec;
 use std::cell::OnceCell;
@@ -87,6 +103,7 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
         "in-place",
         "no-options",
         "no-subgraph",
+        "one-type",
         "same-subgraph",
         "unknown-type",
         "row-not-multiple=2",
@@ -104,17 +121,25 @@ pub(crate) struct Condition {
 #[derive(Clone, Debug, PartialEq)]
 enum Test {
     Present(Port),
-    Type(Port, u32),
+    Tensor(Port, TensorTest),
     Computed(Port),
     Sparse(Port),
-    Rank(Port, Compare, i64),
-    Dim(Port, usize, Compare, i64),
-    ScalesOfDim(Port, usize),
+    Static(Port),
+    UnpackedFrom(Port, u32),
+    Values(Port, Compare, i64),
     ScalesOfAxis(Port),
-    SeveralScales(Port),
-    Operands(usize),
+    QuantisedAs(Port, Port),
+    Spans(Port, Port),
+    OneType,
+    Scales(Box<ScaleRatio>),
+    Operands(Compare, usize),
+    Results(Compare, usize),
+    Version(i32),
     Attr(Box<str>, Vec<i64>),
+    TextAttr(Box<str>, Box<str>),
+    CompareAttr(Box<str>, Compare, AttrValue),
     LongerAttr(Box<str>, usize),
+    AttrValues(Box<str>, Compare, i64),
     UnknownType,
     NoSubgraph,
     SameSubgraph,
@@ -123,6 +148,13 @@ enum Test {
     InPlace,
     Grouped,
     Weight(WeightTest),
+}
+
+/// What an attribute is compared with.
+#[derive(Clone, Debug, PartialEq)]
+enum AttrValue {
+    Number(i64),
+    Attr(Box<str>),
 }
 
 /// What is asked about the weight in question.
@@ -143,34 +175,6 @@ enum WeightTest {
     MaybeGrouped,
     DepthMultiplierDiffers,
     SeveralBatches,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Port {
-    In(usize),
-    Out(usize),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Compare {
-    Equal,
-    Less,
-    Greater,
-}
-
-impl Compare {
-    fn holds(self, left: i64, right: i64) -> bool {
-        match self {
-            Self::Equal => left == right,
-            Self::Less => left < right,
-            Self::Greater => left > right,
-        }
-    }
-}
-
-/// A set of element types, one bit each.
-pub(crate) fn type_bit(ty: ElementType) -> u32 {
-    1 << ty.code()
 }
 
 /// The operator of this name.
@@ -207,6 +211,7 @@ fn parse_test(bare: &str, text: &str, ops: &[&'static OpInfo]) -> Result<Test, P
     }
     match bare {
         "grouped" => return Ok(Test::Grouped),
+        "one-type" => return Ok(Test::OneType),
         "in-place" => return Ok(Test::InPlace),
         "no-options" => return Ok(Test::NoOptions),
         "no-subgraph" => return Ok(Test::NoSubgraph),
@@ -218,9 +223,18 @@ fn parse_test(bare: &str, text: &str, ops: &[&'static OpInfo]) -> Result<Test, P
     if let Some(weight) = weight {
         return Ok(Test::Weight(weight));
     }
+    if let Some(ratio) = bare.strip_prefix("scale.") {
+        return Ok(Test::Scales(Box::new(ScaleRatio::parse(ratio).ok_or_else(unknown)?)));
+    }
+    for (name, test) in [("inputs", Test::Operands as CountTest), ("results", Test::Results)] {
+        if let Some(rest) = bare.strip_prefix(name) {
+            let (compare, count) = parse_compare(rest).ok_or_else(unknown)?;
+            return Ok(test(compare, usize::try_from(count).map_err(|_| unknown())?));
+        }
+    }
     if let Some((name, value)) = bare.split_once('=') {
         match name {
-            "inputs" => return Ok(Test::Operands(number(value)? as usize)),
+            "version" => return Ok(Test::Version(value.parse().map_err(|_| unknown())?)),
             "callee-misfit" => return Ok(Test::CalleeMisfit(number(value)? as usize)),
             "row-not-multiple" => {
                 return Ok(Test::Weight(W::RowNotMultiple(number(value)?.max(1).into())));
@@ -231,30 +245,26 @@ fn parse_test(bare: &str, text: &str, ops: &[&'static OpInfo]) -> Result<Test, P
             _ => (),
         }
     }
-    let (port, rest) = parse_port(bare).ok_or_else(unknown)?;
+    let (port, rest) = Port::parse(bare).ok_or_else(unknown)?;
+    if let Some(test) = TensorTest::parse(rest)? {
+        return Ok(Test::Tensor(port, test));
+    }
     Ok(match rest {
         "" => Test::Present(port),
         ".computed" => Test::Computed(port),
         ".sparse" => Test::Sparse(port),
-        ".scales>1" => Test::SeveralScales(port),
+        ".static" => Test::Static(port),
         ".scales=axis" => Test::ScalesOfAxis(port),
         _ => {
-            if let Some(types) = rest.strip_prefix('=') {
-                let mut set = 0;
-                for name in types.split('|') {
-                    let ty = ElementType::from_name(name);
-                    set |= type_bit(ty.ok_or_else(|| Problem::UnknownType(name.to_owned()))?);
-                }
-                Test::Type(port, set)
-            } else if let Some(dim) = rest.strip_prefix(".scales=dim") {
-                Test::ScalesOfDim(port, number(dim)? as usize)
-            } else if let Some(rank) = rest.strip_prefix(".rank") {
-                let (compare, value) = parse_compare(rank).ok_or_else(unknown)?;
-                Test::Rank(port, compare, value)
-            } else if let Some(dim) = rest.strip_prefix(".dim") {
-                let digits = dim.find(|c: char| !c.is_ascii_digit()).ok_or_else(unknown)?;
-                let (compare, value) = parse_compare(&dim[digits..]).ok_or_else(unknown)?;
-                Test::Dim(port, number(&dim[..digits])? as usize, compare, value)
+            if let Some(values) = rest.strip_prefix(".values") {
+                let (compare, value) = parse_compare(values).ok_or_else(unknown)?;
+                Test::Values(port, compare, value)
+            } else if let Some(other) = rest.strip_prefix(".quantised-as=") {
+                Test::QuantisedAs(port, Port::named(other).ok_or_else(unknown)?)
+            } else if let Some(other) = rest.strip_prefix(".spans=") {
+                Test::Spans(port, Port::named(other).ok_or_else(unknown)?)
+            } else if let Some(types) = rest.strip_prefix(".static=") {
+                Test::UnpackedFrom(port, type_set(types.split('|'))?)
             } else {
                 return Err(unknown());
             }
@@ -262,44 +272,65 @@ fn parse_test(bare: &str, text: &str, ops: &[&'static OpInfo]) -> Result<Test, P
     })
 }
 
-/// `in12` and what follows.
-fn parse_port(text: &str) -> Option<(Port, &str)> {
-    let (rest, out) = match text.strip_prefix("in") {
-        Some(rest) => (rest, false),
-        None => (text.strip_prefix("out")?, true),
-    };
-    let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
-    let slot = rest[..digits].parse().ok()?;
-    Some((if out { Port::Out(slot) } else { Port::In(slot) }, &rest[digits..]))
-}
+type CountTest = fn(Compare, usize) -> Test;
 
-fn parse_compare(text: &str) -> Option<(Compare, i64)> {
-    let compare = match text.as_bytes().first()? {
-        b'=' => Compare::Equal,
-        b'<' => Compare::Less,
-        b'>' => Compare::Greater,
-        _ => return None,
-    };
-    Some((compare, text[1..].parse().ok()?))
+/// The set of the types of these names.
+fn type_set<'a>(names: impl Iterator<Item = &'a str>) -> Result<u32, Problem> {
+    names.into_iter().try_fold(0, |set, name| {
+        let ty = ElementType::from_name(name);
+        Ok(set | type_bit(ty.ok_or_else(|| Problem::UnknownType(name.to_owned()))?))
+    })
 }
 
 fn parse_attr(attr: &str, text: &str, ops: &[&'static OpInfo]) -> Result<Test, Problem> {
-    if let Some((name, most)) = attr.split_once(".longer=") {
+    let list = |name: &str| {
         let misfit = |op: &&OpInfo| {
             let info = op.options.and_then(|options| options.attr(name));
-            !info.is_some_and(|(_, info)| matches!(info.ty, AttrType::List(_)))
+            !info.is_some_and(|(_, info)| matches!(info.ty, AttrType::List(_) | AttrType::Bytes))
         };
-        let op = |op: &&OpInfo| Problem::UnknownAttribute(text.to_owned(), op.name.to_owned());
-        let most = most.parse().map_err(|_| Problem::UnknownCondition(text.to_owned()))?;
-        return match ops.iter().copied().find(|info| misfit(info)) {
-            Some(misfit) => Err(op(&misfit)),
-            None => Ok(Test::LongerAttr(name.into(), most)),
+        match ops.iter().copied().find(|info| misfit(info)) {
+            Some(op) => Err(Problem::UnknownAttribute(text.to_owned(), op.name.to_owned())),
+            None => Ok(()),
+        }
+    };
+    let unknown = || Problem::UnknownCondition(text.to_owned());
+    if let Some((name, most)) = attr.split_once(".longer=") {
+        list(name)?;
+        return Ok(Test::LongerAttr(name.into(), most.parse().map_err(|_| unknown())?));
+    }
+    if let Some((name, compared)) = attr.split_once(".values") {
+        list(name)?;
+        let (compare, value) = parse_compare(compared).ok_or_else(unknown)?;
+        return Ok(Test::AttrValues(name.into(), compare, value));
+    }
+    if let Some(at) = attr.find(['<', '>']) {
+        let (name, (compare, with)) =
+            (&attr[..at], Compare::parse(&attr[at..]).ok_or_else(unknown)?);
+        let other = with.strip_prefix("attr.");
+        for name in [Some(name), other].into_iter().flatten() {
+            let misfit =
+                |op: &&&OpInfo| op.options.and_then(|options| options.attr(name)).is_none();
+            if let Some(op) = ops.iter().find(misfit) {
+                return Err(Problem::UnknownAttribute(text.to_owned(), op.name.to_owned()));
+            }
+        }
+        let value = match other {
+            Some(other) => AttrValue::Attr(other.into()),
+            None => AttrValue::Number(with.parse().map_err(|_| unknown())?),
         };
+        return Ok(Test::CompareAttr(name.into(), compare, value));
     }
     let (name, values) = match attr.split_once('=') {
         Some((name, values)) => (name, Some(values)),
         None => (attr, None),
     };
+    let is_text = |op: &&OpInfo| {
+        let info = op.options.and_then(|options| options.attr(name));
+        matches!(info, Some((_, info)) if matches!(info.ty, AttrType::String))
+    };
+    if let Some(value) = values.filter(|_| !ops.is_empty() && ops.iter().all(is_text)) {
+        return Ok(Test::TextAttr(name.into(), value.into()));
+    }
     let mut parsed: Option<Vec<i64>> = None;
     for op in ops {
         let misfit = || Problem::UnknownAttribute(text.to_owned(), op.name.to_owned());
@@ -311,6 +342,7 @@ fn parse_attr(attr: &str, text: &str, ops: &[&'static OpInfo]) -> Result<Test, P
                 .split('|')
                 .map(|value| match ty {
                     AttrType::Enum(names) => names.value_of(value),
+                    AttrType::F32 => value.parse().ok().map(float_bits),
                     _ => value.parse().ok(),
                 })
                 .collect::<Option<_>>()
@@ -326,6 +358,14 @@ fn parse_attr(attr: &str, text: &str, ops: &[&'static OpInfo]) -> Result<Test, P
     }
 }
 
+/// A float among values that are compared for being equal.
+fn float_bits(value: f32) -> i64 {
+    value.to_bits().into()
+}
+
+/// What tells of a tensor whether a delegate unpacks it beforehand, and from which type.
+pub(crate) type Unpacks<'a> = &'a dyn Fn(TensorId) -> Option<ElementType>;
+
 /// An op, and perhaps a weight of it in a form that it has or could get.
 pub(crate) struct Site<'a> {
     module: Option<(&'a Module, SubgraphId)>,
@@ -337,6 +377,7 @@ pub(crate) struct Site<'a> {
     results: OnceCell<SmallVec<[TensorId; 2]>>,
     weight: Option<Weight<'a>>,
     supposed: Supposed,
+    unpacks: Option<Unpacks<'a>>,
 }
 
 /// What is supposed of the op that it is not yet.
@@ -373,6 +414,7 @@ impl<'a> Site<'a> {
             results: OnceCell::new(),
             weight: None,
             supposed: Supposed::default(),
+            unpacks: None,
         }
     }
 
@@ -386,6 +428,12 @@ impl<'a> Site<'a> {
         let tensor = self.graph.tensor(id);
         let settled = WeightForm::of(tensor) == form;
         self.weight = Some(Weight { id, tensor, form, settled, facts });
+        self
+    }
+
+    /// The op as a delegate sees it that unpacks some constants beforehand.
+    pub(crate) fn unpacking(mut self, unpacks: Unpacks<'a>) -> Self {
+        self.unpacks = Some(unpacks);
         self
     }
 
@@ -427,7 +475,34 @@ impl<'a> Site<'a> {
         match port {
             Port::In(slot) => self.operands().get(slot).copied().flatten(),
             Port::Out(slot) => self.results().get(slot).copied(),
+            Port::Ins | Port::Outs => None,
         }
+    }
+
+    /// Whether it holds of the tensor; of all of them, where several are meant.
+    fn each(&self, port: Port, holds: impl Fn(TensorId, &Tensor) -> bool) -> bool {
+        let holds = |id: TensorId| {
+            let supposed = self.supposed.stored.iter().find(|(of, _)| *of == id);
+            holds(id, supposed.map_or_else(|| self.graph.tensor(id), |(_, stored)| stored))
+        };
+        match port {
+            Port::Ins => self.operands().iter().flatten().all(|id| holds(*id)),
+            Port::Outs => self.results().iter().all(|id| holds(*id)),
+            one => self.port_id(one).is_some_and(holds),
+        }
+    }
+
+    /// The bytes that the file has for a tensor, whoever computes it as well.
+    fn stored_bytes(&self, id: TensorId) -> Option<&'a [u8]> {
+        let (module, _) = self.module?;
+        let tensor = Some(self.graph.tensor(id)).filter(|tensor| !tensor.is_variable)?;
+        let bytes = module.constants().constant(tensor.buffer)?;
+        let there = !bytes.is_empty() || tensor.elements() == Some(0);
+        there.then_some(&bytes[..])
+    }
+
+    fn unpacked_from(&self, id: TensorId) -> Option<ElementType> {
+        self.unpacks.and_then(|unpacks| unpacks(id))
     }
 
     fn operand(&self, slot: u32) -> Option<(TensorId, &'a Tensor)> {
@@ -468,7 +543,8 @@ impl<'a> Site<'a> {
                     match info.default {
                         AttrDefault::Bool(value) => Attr::Bool(value),
                         AttrDefault::Int(value) => Attr::Int(value),
-                        AttrDefault::None | AttrDefault::Float(_) => return None,
+                        AttrDefault::Float(value) => Attr::Float(value as f32),
+                        AttrDefault::None => return None,
                     }
                 }
                 tfq_ir::OpKind::Custom(_) => return None,
@@ -477,39 +553,72 @@ impl<'a> Site<'a> {
         match value {
             Attr::Int(value) => Some(value),
             Attr::Bool(value) => Some(value.into()),
+            Attr::Float(value) => Some(float_bits(value)),
             _ => None,
         }
     }
 
     fn test(&self, test: &Test) -> bool {
-        let on = |port: &Port, holds: &dyn Fn(&Tensor) -> bool| self.port(*port).is_some_and(holds);
-        let dim = |tensor: &Tensor, n: usize| tensor.shape.get(n).map(|dim| i64::from(*dim));
         match test {
-            Test::Present(port) => on(port, &|_| true),
-            Test::Type(port, types) => on(port, &|tensor| types & type_bit(tensor.ty) != 0),
-            Test::Computed(port) => self.port_id(*port).is_some_and(|id| self.is_computed(id)),
-            Test::Sparse(port) => on(port, &|tensor| tensor.sparsity.is_some()),
-            Test::Rank(port, compare, value) => {
-                on(port, &|tensor| compare.holds(tensor.shape.len() as i64, *value))
-            }
-            Test::Dim(port, n, compare, value) => {
-                on(port, &|tensor| dim(tensor, *n).is_some_and(|dim| compare.holds(dim, *value)))
-            }
-            Test::ScalesOfDim(port, n) => {
-                on(port, &|tensor| dim(tensor, *n).is_some_and(|dim| dim == tensor.scales() as i64))
-            }
-            Test::ScalesOfAxis(port) => on(port, &|tensor| {
+            Test::Present(port) => self.each(*port, |_, _| true),
+            Test::Tensor(port, test) => self.each(*port, |_, tensor| test.holds(tensor)),
+            Test::Computed(port) => self.each(*port, |id, _| self.is_computed(id)),
+            Test::Sparse(port) => self.each(*port, |_, tensor| tensor.sparsity.is_some()),
+            Test::Static(port) => self.each(*port, |id, _| {
+                self.stored_bytes(id).is_some() || self.unpacked_from(id).is_some()
+            }),
+            Test::UnpackedFrom(port, types) => self.each(*port, |id, _| {
+                self.unpacked_from(id).is_some_and(|ty| types & type_bit(ty) != 0)
+            }),
+            Test::Values(port, compare, value) => self.each(*port, |id, tensor| {
+                let holds = |number| compare.holds(number, *value);
+                self.stored_bytes(id).is_some_and(|bytes| all_values(tensor, bytes, holds))
+            }),
+            Test::ScalesOfAxis(port) => self.each(*port, |_, tensor| {
                 let axis = tensor.quantization.as_deref().and_then(|q| quantized_axis(tensor, q));
                 axis.is_some_and(|(_, len)| len == tensor.scales())
             }),
-            Test::SeveralScales(port) => on(port, &|tensor| tensor.scales() > 1),
-            Test::Operands(count) => self.operands().len() == *count,
+            Test::QuantisedAs(port, other) => self.port(*other).is_some_and(|other| {
+                self.each(*port, |_, tensor| quantised_alike(tensor, other))
+            }),
+            Test::Spans(port, other) => self.port(*other).is_some_and(|other| {
+                let rank = i32::try_from(other.shape.len()).unwrap_or(i32::MAX);
+                self.each(*port, |_, tensor| tensor.shape[..] == [rank])
+            }),
+            Test::OneType => {
+                let first = self.port(Port::Out(0)).map(|tensor| tensor.ty);
+                let same = |_, tensor: &Tensor| Some(tensor.ty) == first;
+                self.each(Port::Ins, same) && self.each(Port::Outs, same)
+            }
+            Test::Scales(ratio) => ratio.holds(|port| self.port(port)),
+            Test::Operands(compare, count) => compare.holds(self.operands().len(), *count),
+            Test::Results(compare, count) => compare.holds(self.results().len(), *count),
+            Test::Version(version) => self.op.version == *version,
             Test::Attr(name, values) => {
                 self.attr(name).is_some_and(|value| values.contains(&value))
             }
+            Test::TextAttr(name, value) => {
+                let text = self.op.attrs.as_ref().and_then(|attrs| attrs.get(name));
+                matches!(text, Some(Attr::String(text)) if text[..] == value[..])
+            }
+            Test::CompareAttr(name, compare, with) => {
+                let with = match with {
+                    AttrValue::Number(value) => Some(*value),
+                    AttrValue::Attr(name) => self.attr(name),
+                };
+                self.attr(name).zip(with).is_some_and(|(value, with)| compare.holds(value, with))
+            }
+            Test::AttrValues(name, compare, with) => {
+                let value = self.op.attrs.as_ref().and_then(|attrs| attrs.get(name));
+                matches!(value, Some(Attr::Ints(list)) if list.iter().all(|value| compare.holds(*value, *with)))
+            }
             Test::LongerAttr(name, most) => {
                 let value = self.op.attrs.as_ref().and_then(|attrs| attrs.get(name));
-                matches!(value, Some(Attr::Ints(list)) if list.len() > *most)
+                match value {
+                    Some(Attr::Ints(list)) => list.len() > *most,
+                    Some(Attr::Bytes(bytes)) => bytes.len() > *most,
+                    _ => false,
+                }
             }
             Test::UnknownType => self.op.attrs.iter().any(|attrs| {
                 attrs.options().attrs.iter().any(|info| {

@@ -13,6 +13,7 @@ pub(crate) struct File {
     pub(crate) max_runtime: Option<Spanned<String>>,
     pub(crate) prefer: Option<Objective>,
     pub(crate) keeps_dequantized: Option<bool>,
+    pub(crate) keeps_order: Option<Vec<Spanned<String>>>,
     #[serde(default)]
     pub(crate) op: Vec<Spanned<OpRow>>,
     #[serde(default)]
@@ -28,6 +29,8 @@ pub(crate) struct File {
     pub(crate) folded: Option<Vec<Spanned<FoldedRow>>>,
     pub(crate) activations: Option<Vec<Spanned<ActivationsRow>>>,
     pub(crate) equivalent: Option<Vec<Spanned<EquivalentRow>>>,
+    #[serde(default)]
+    pub(crate) delegate: Vec<Spanned<DelegateRow>>,
 }
 
 /// The file of version caps: one row for each target.
@@ -203,6 +206,29 @@ pub(crate) struct ActivationsRow {
     pub(crate) prefer: Vec<Objective>,
     pub(crate) reason: String,
     pub(crate) source: String,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DelegateRow {
+    pub(crate) ops: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(crate) when: Vec<Spanned<String>>,
+    pub(crate) takes: Takes,
+    pub(crate) reason: Option<String>,
+    pub(crate) source: String,
+}
+
+/// Whether a delegate takes an op.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Takes {
+    No,
+    Yes,
+    /// With any op that reads a result and is taken.
+    WithAReader,
+    /// With all ops that read the result, for which it unpacks a constant.
+    WithAllReaders,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]

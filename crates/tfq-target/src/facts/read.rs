@@ -3,17 +3,19 @@
 
 use crate::error::{Problem, TargetError};
 use crate::facts::activation_test::ActivationTest;
-use crate::facts::condition::{Condition, op_named, type_bit};
+use crate::facts::condition::{Condition, op_named};
 use crate::facts::file::{
-    ActivationsRow, Caps, DequantizeRow, EquivalentRow, File, FoldedRow, Grain, LoadRow, MemoryRow,
-    OpRow, RuleRow, SinceRow, Spanned, SpeedRow, UnwrittenRow, XnnOutcome, line_ends,
+    ActivationsRow, Caps, DelegateRow, DequantizeRow, EquivalentRow, File, FoldedRow, Grain,
+    LoadRow, MemoryRow, OpRow, RuleRow, SinceRow, Spanned, SpeedRow, UnwrittenRow, XnnOutcome,
+    line_ends,
 };
 use crate::facts::load_test::LoadTest;
 use crate::facts::op::OpFacts;
 use crate::facts::rows::{
-    Activations, Asks, Dequantize, Equivalent, Folded, KernelRule, KernelSet, Load, Memory,
-    Objective, OpEntry, Origin, Outcome, Scope, Since, Speed, Unwritten,
+    Activations, Asks, Delegate, Dequantize, Equivalent, Folded, KernelRule, KernelSet, Load,
+    Memory, Objective, OpEntry, Origin, Outcome, Scope, Since, Speed, Takes, Unwritten,
 };
+use crate::facts::tensor_test::type_bit;
 use crate::facts::versions;
 use crate::form::grain;
 use std::ops::Range;
@@ -28,6 +30,8 @@ pub(crate) struct Parsed {
     pub(crate) max_runtime: Option<String>,
     pub(crate) prefer: Option<Objective>,
     pub(crate) keeps_dequantized: Option<bool>,
+    /// Codes of ops.
+    pub(crate) keeps_order: Option<Vec<i32>>,
     pub(crate) ops: Vec<OpEntry>,
     pub(crate) rules: Vec<KernelRule>,
     pub(crate) dequantize: Option<Vec<Dequantize>>,
@@ -39,6 +43,7 @@ pub(crate) struct Parsed {
     pub(crate) equivalent: Option<Vec<Equivalent>>,
     pub(crate) folded: Option<Vec<Folded>>,
     pub(crate) activations: Option<Vec<Activations>>,
+    pub(crate) delegate: Vec<Delegate>,
     /// The name of a target that is there.
     pub(crate) base: Option<String>,
 }
@@ -93,6 +98,9 @@ impl Reader<'_> {
             None => None,
         };
         let ops = file.op.into_iter().map(|row| self.op(row)).collect::<Result<_, _>>()?;
+        let keeps_order = file
+            .keeps_order
+            .map(|ops| ops.iter().map(|op| Ok(op_at(op)?.code)).collect::<Result<_, At>>());
         let dequantize = file.dequantize.map(|rows| {
             rows.into_iter().map(|row| self.dequantize(row)).collect::<Result<_, At>>()
         });
@@ -120,6 +128,7 @@ impl Reader<'_> {
             max_runtime,
             prefer: file.prefer,
             keeps_dequantized: file.keeps_dequantized,
+            keeps_order: keeps_order.transpose()?,
             ops,
             rules: self.rules(file.rule)?,
             dequantize: dequantize.transpose()?,
@@ -131,6 +140,11 @@ impl Reader<'_> {
             folded: folded.transpose()?,
             activations: activations.transpose()?,
             equivalent: equivalent.transpose()?,
+            delegate: file
+                .delegate
+                .into_iter()
+                .map(|row| self.delegate(row))
+                .collect::<Result<_, _>>()?,
             base,
         })
     }
@@ -343,6 +357,17 @@ impl Reader<'_> {
             reason: row.reason,
             origin: self.origin(&span, row.source),
         })
+    }
+
+    fn delegate(&self, row: Spanned<DelegateRow>) -> Result<Delegate, At> {
+        let span = row.span();
+        let row = row.into_inner();
+        if row.takes == Takes::No && row.reason.is_none() {
+            return Err((span, Problem::NoReason));
+        }
+        let (ops, when, texts) = ops_when(&row.ops, &row.when)?;
+        let (takes, reason) = (row.takes, row.reason.unwrap_or_default());
+        Ok(Delegate { ops, when, texts, takes, reason, origin: self.origin(&span, row.source) })
     }
 
     fn unwritten(&self, row: Spanned<UnwrittenRow>) -> Result<Unwritten, At> {

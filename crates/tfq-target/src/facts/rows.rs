@@ -2,7 +2,7 @@
 
 use crate::facts::activation_test::ActivationTest;
 use crate::facts::condition::Condition;
-pub(crate) use crate::facts::file::{KernelSet, Outcome};
+pub(crate) use crate::facts::file::{KernelSet, Outcome, Takes};
 pub use crate::facts::file::{Objective, Reading};
 use crate::facts::load_test::LoadTest;
 use crate::facts::op::OpFacts;
@@ -200,6 +200,19 @@ pub(crate) struct Activations {
     pub(crate) texts: Vec<String>,
     /// What must matter most for it to count; anything where empty.
     pub(crate) prefer: Vec<Objective>,
+    pub(crate) reason: String,
+    pub(crate) origin: Origin,
+}
+
+/// Whether XNNPACK takes ops.
+#[derive(Clone, Debug)]
+pub(crate) struct Delegate {
+    pub(crate) ops: Vec<i32>,
+    pub(crate) when: Vec<Condition>,
+    /// The conditions as they are written.
+    pub(crate) texts: Vec<String>,
+    pub(crate) takes: Takes,
+    /// Why it leaves them.
     pub(crate) reason: String,
     pub(crate) origin: Origin,
 }

@@ -1,7 +1,8 @@
 //! What a way of reading a weight costs on a target.
 
-use crate::facts::condition::{Site, type_bit};
+use crate::facts::condition::Site;
 use crate::facts::rows::{KernelSet, Reading};
+use crate::facts::tensor_test::type_bit;
 use crate::form::WeightForm;
 use crate::query::question::{WeightOperand, all_hold};
 use crate::target::Target;

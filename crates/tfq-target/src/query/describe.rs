@@ -1,8 +1,11 @@
 //! A target in words: what `tfq-opt targets` prints.
 
-use crate::facts::condition::{self, Site};
+use crate::facts::condition::Site;
 use crate::facts::op::OpFacts;
-use crate::facts::rows::{Asks, KernelRule, KernelSet, Objective, OpEntry, Origin, Reading, Scope};
+use crate::facts::rows::{
+    Asks, KernelRule, KernelSet, Objective, OpEntry, Origin, Reading, Scope, Takes,
+};
+use crate::facts::tensor_test::type_bit;
 use crate::facts::versions;
 use crate::form::{Granularity, WeightForm, grain};
 use crate::query::question::as_stored;
@@ -44,6 +47,8 @@ pub struct Description {
     pub activations: Vec<ActivationsDescription>,
     /// Ops that run slowly, and what computes the same sooner.
     pub equivalent: Vec<EquivalentDescription>,
+    /// What XNNPACK takes; nothing where the target does without it.
+    pub delegate: Vec<DelegateDescription>,
 }
 
 /// What the target knows of an op, and the rows that decide about its weights: the first that fits.
@@ -242,6 +247,19 @@ pub struct ActivationsDescription {
     pub origin: OriginDescription,
 }
 
+/// Whether XNNPACK takes ops: the first row that fits decides.
+#[derive(Clone, Debug, Serialize)]
+#[allow(missing_docs)]
+pub struct DelegateDescription {
+    pub ops: Vec<&'static str>,
+    pub when: Vec<String>,
+    pub takes: &'static str,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    #[serde(flatten)]
+    pub origin: OriginDescription,
+}
+
 /// Where a row stands and where it is from.
 #[derive(Clone, Debug, Serialize)]
 #[allow(missing_docs)]
@@ -320,6 +338,7 @@ pub fn describe(target: &Target) -> Description {
         folded: folded(target),
         activations: activations(target),
         equivalent: equivalent(target),
+        delegate: delegate(target),
     }
 }
 
@@ -452,6 +471,23 @@ fn activations(target: &Target) -> Vec<ActivationsDescription> {
     described.collect()
 }
 
+fn delegate(target: &Target) -> Vec<DelegateDescription> {
+    let rows = target.delegate.iter().filter(|_| target.has_delegate());
+    let described = rows.map(|row| DelegateDescription {
+        ops: op_names(&row.ops),
+        when: row.texts.clone(),
+        takes: match row.takes {
+            Takes::No => "no",
+            Takes::Yes => "yes",
+            Takes::WithAReader => "with-a-reader",
+            Takes::WithAllReaders => "with-all-readers",
+        },
+        reason: row.reason.clone(),
+        origin: origin(&row.origin),
+    });
+    described.collect()
+}
+
 fn row(target: &Target, op: Option<(i32, &OpFacts)>, rule: &KernelRule) -> RowDescription {
     let hybrid = rule.runs(&target.kernels);
     let versions = match op {
@@ -551,7 +587,7 @@ fn plain_version(
 }
 
 fn forms(types: u32, grains: u8) -> impl Iterator<Item = (ElementType, &'static str, Granularity)> {
-    let types = all_types().filter(move |ty| types & condition::type_bit(*ty) != 0);
+    let types = all_types().filter(move |ty| types & type_bit(*ty) != 0);
     types.flat_map(move |ty| {
         let known = [
             (grain::TENSOR, "tensor", Granularity::PerTensor),
@@ -571,7 +607,7 @@ fn types(set: u32) -> Vec<&'static str> {
     if set == u32::MAX {
         return Vec::new();
     }
-    let named = all_types().filter(|ty| set & condition::type_bit(*ty) != 0);
+    let named = all_types().filter(|ty| set & type_bit(*ty) != 0);
     named.map(ElementType::name).collect()
 }
 

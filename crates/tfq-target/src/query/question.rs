@@ -1,8 +1,9 @@
 //! Questions about a weight of an op: what is known of the op, and the rule that decides.
 
-use crate::facts::condition::{Condition, Site, single_scale, type_bit};
+use crate::facts::condition::{Condition, Site, single_scale};
 use crate::facts::op::OpFacts;
 use crate::facts::rows::{KernelRule, OpEntry};
+use crate::facts::tensor_test::type_bit;
 use crate::form::{Granularity, WeightForm, grain, quantized_axis};
 use crate::target::Target;
 use smallvec::SmallVec;

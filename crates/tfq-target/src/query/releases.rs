@@ -1,8 +1,9 @@
 //! Releases: which version of an op a model asks for, since when the runtime has it, and what a
 //! target's last release lacks.
 
-use crate::facts::condition::{Site, type_bit};
+use crate::facts::condition::Site;
 use crate::facts::rows::{KernelSet, Since};
+use crate::facts::tensor_test::type_bit;
 use crate::facts::versions;
 use crate::form::{Granularity, WeightForm};
 use crate::query::question::{Question, WeightOperand, all_hold, as_stored};

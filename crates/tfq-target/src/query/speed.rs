@@ -1,7 +1,7 @@
 //! How long kernels that read codes take beside those for float32.
 
-use crate::facts::condition::type_bit;
 use crate::facts::rows::{KernelSet, Speed};
+use crate::facts::tensor_test::type_bit;
 use crate::form::WeightForm;
 use crate::query::question::{WeightOperand, all_hold};
 use crate::target::Target;

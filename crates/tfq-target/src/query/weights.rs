@@ -1,7 +1,7 @@
 //! Whether an op can read a weight as it is stored.
 
-use crate::facts::condition::type_bit;
 use crate::facts::rows::{Dequantize, KernelRule, KernelSet, Outcome};
+use crate::facts::tensor_test::type_bit;
 use crate::facts::versions;
 use crate::form::{Granularity, WeightForm, grain};
 use crate::query::question::{Question, WeightOperand};
