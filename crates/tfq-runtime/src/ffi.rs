@@ -5,6 +5,7 @@
 //! process that may crash: a model that breaks the runtime takes the process with it.
 #![allow(unsafe_code)]
 
+use crate::protocol::{OpSpan, RunProfile};
 use crate::value::{Interface, Port, Value};
 use crate::{Kernels, RuntimeError, Stage};
 use libloading::Library;
@@ -24,6 +25,11 @@ const LOCK_READ: c_int = 0;
 const LOCK_WRITE: c_int = 1;
 /// The key of the signature that the runtime makes up for a model without any.
 const PLACEHOLDER: &str = "<placeholder signature>";
+/// `OPERATOR_INVOKE_EVENT`: the number of an op, and that of its subgraph.
+const OP_EVENT: c_int = 2;
+/// The event of a subgraph that runs; those inside of it begin later.
+const CALL_EVENT: &str = "Invoke";
+const PLAIN_EVENT: c_int = 1;
 const MAX_RANK: usize = 8;
 /// Room for the most dimensions that a rank can tell, behind the last layout.
 const SPARE_LAYOUTS: usize = 8;
@@ -63,6 +69,33 @@ impl Layout {
 struct TensorType {
     element: c_int,
     layout: Layout,
+}
+
+/// `ProfiledEventData`; the memory that it tells of is not looked at.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Event {
+    tag: *const c_char,
+    kind: c_int,
+    start: u64,
+    elapsed: u64,
+    memory: [usize; 6],
+    first: u64,
+    second: u64,
+    source: c_int,
+}
+
+impl Event {
+    const NONE: Self = Self {
+        tag: null(),
+        kind: 0,
+        start: 0,
+        elapsed: 0,
+        memory: [0; 6],
+        first: 0,
+        second: 0,
+        source: 0,
+    };
 }
 
 macro_rules! api {
@@ -130,6 +163,12 @@ api! {
     destroy_buffer = "LiteRtDestroyTensorBuffer"(Handle);
     lock_buffer = "LiteRtLockTensorBuffer"(Handle, *mut *mut c_void, c_int) -> Status;
     unlock_buffer = "LiteRtUnlockTensorBuffer"(Handle) -> Status;
+    profiler = "LiteRtCompiledModelGetProfiler"(Handle, *mut Handle) -> Status;
+    start_profiler = "LiteRtStartProfiler"(Handle) -> Status;
+    stop_profiler = "LiteRtStopProfiler"(Handle) -> Status;
+    reset_profiler = "LiteRtResetProfiler"(Handle) -> Status;
+    event_count = "LiteRtGetNumProfilerEvents"(Handle, *mut c_int) -> Status;
+    events = "LiteRtGetProfilerEvents"(Handle, c_int, *mut Event) -> Status;
     run = "LiteRtRunCompiledModel"(
         Handle, usize, usize, *const Handle, usize, *const Handle) -> Status;
 }
@@ -178,6 +217,7 @@ impl Session {
         path: &Path,
         kernels: Kernels,
         threads: u32,
+        profile: bool,
     ) -> Result<Self, RuntimeError> {
         let text = path.to_str().and_then(|path| CString::new(path).ok());
         let Some(text) = text else {
@@ -205,7 +245,9 @@ impl Session {
         api.add_toml(options.handle, c"cpu_delegate", &cpu)?;
         api.add_toml(options.handle, c"xnnpack", &cpu)?;
         // Errors go to standard error, which the parent reads.
-        api.add_toml(options.handle, c"runtime_options_string", "error_reporter_mode = 1\n")?;
+        let profiling = if profile { "enable_profiling = true\n" } else { "" };
+        let runtime = format!("error_reporter_mode = 1\n{profiling}");
+        api.add_toml(options.handle, c"runtime_options_string", &runtime)?;
         let signatures = api.signatures(model.handle)?;
         let compiled = api.made(Stage::Prepare, api.destroy_compiled, |out| unsafe {
             (api.create_compiled)(environment.handle, model.handle, options.handle, out)
@@ -343,6 +385,23 @@ impl Session {
                 outs.as_ptr(),
             )
         })
+    }
+
+    /// Calls the signature again that was called last, and tells when its ops ran.
+    pub(crate) fn profile(&self) -> Result<RunProfile, RuntimeError> {
+        let mut profiler = null_mut();
+        // SAFETY (this and all calls below): as in `open`; the model owns the profiler.
+        check(Stage::Invoke, unsafe { (self.api.profiler)(self.compiled.handle, &mut profiler) })?;
+        check(Stage::Invoke, unsafe { (self.api.reset_profiler)(profiler) })?;
+        check(Stage::Invoke, unsafe { (self.api.start_profiler)(profiler) })?;
+        let ran = self.again();
+        check(Stage::Invoke, unsafe { (self.api.stop_profiler)(profiler) })?;
+        ran?;
+        let mut count = 0;
+        check(Stage::Invoke, unsafe { (self.api.event_count)(profiler, &mut count) })?;
+        let mut events = vec![Event::NONE; usize::try_from(count).unwrap_or(0)];
+        check(Stage::Invoke, unsafe { (self.api.events)(profiler, count, events.as_mut_ptr()) })?;
+        Ok(profile_of(&events))
     }
 
     fn bind(&mut self, index: usize, inputs: &[Value]) -> Result<(), RuntimeError> {
@@ -579,6 +638,23 @@ fn string(text: *const c_char) -> String {
     }
     // SAFETY: the runtime gives strings that end with a zero and live as long as the model.
     text_from_bytes(unsafe { CStr::from_ptr(text) }.to_bytes()).into_owned()
+}
+
+/// What the runtime noted of one run.
+fn profile_of(events: &[Event]) -> RunProfile {
+    let called = |event: &&Event| event.kind == PLAIN_EVENT && string(event.tag) == CALL_EVENT;
+    let call = events.iter().filter(called).min_by_key(|event| event.start);
+    let ops = events.iter().filter(|event| event.kind == OP_EVENT).map(|event| OpSpan {
+        subgraph: u32::try_from(event.second).unwrap_or(u32::MAX),
+        op: u32::try_from(event.first).unwrap_or(u32::MAX),
+        start: event.start,
+        end: event.start + event.elapsed,
+    });
+    RunProfile {
+        start: call.map_or(0, |event| event.start),
+        end: call.map_or(0, |event| event.start + event.elapsed),
+        ops: ops.collect(),
+    }
 }
 
 fn fits(value: &Value, port: &Port) -> Result<(), RuntimeError> {

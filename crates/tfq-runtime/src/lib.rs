@@ -31,7 +31,7 @@ pub use discover::{NotFound, Runtime, VARIABLE};
 pub use error::{RuntimeError, Stage};
 pub use metrics::{Difference, Mismatch, Tally};
 pub use npy::{read_npy, read_npz, write_npy};
-pub use protocol::Memory;
+pub use protocol::{Memory, OpSpan, RunProfile};
 pub use sample::{Fill, Range, Unfillable, fill};
 pub use serve::serve;
 pub use statistics::Spread;

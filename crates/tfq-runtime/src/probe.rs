@@ -18,7 +18,7 @@ pub(crate) fn probe(api: Api) -> Result<(), RuntimeError> {
     let file = folder.path().join("probe.tflite");
     std::fs::write(&file, MODEL).map_err(failed)?;
     for kernels in Kernels::ALL {
-        let mut session = Session::open(api, &file, kernels, 2)?;
+        let mut session = Session::open(api, &file, kernels, 2, false)?;
         let [signature] = session.signatures() else {
             return Err(wrong(&format!(
                 "{} in place of one",

@@ -18,11 +18,14 @@ const MAX_TEXT: usize = 64 << 20;
 #[serde(tag = "do", rename_all = "lowercase")]
 pub(crate) enum Request {
     /// Loads a model; `keep` keeps the values of all tensors of a run. Answered by `Loaded`.
-    Load { path: String, kernels: Kernels, threads: u32, keep: bool },
+    /// With `profile` it can be asked for [`Self::Profile`].
+    Load { path: String, kernels: Kernels, threads: u32, keep: bool, profile: bool },
     /// Calls a signature on the values of the message. Answered by `Done` with the outputs.
     Run { model: usize, signature: usize },
     /// Calls a signature again, `runs` times, on the same inputs. Answered by `Times`.
     Again { model: usize, runs: u32 },
+    /// As `Again`, and tells when ops ran. Answered by `Profile`.
+    Profile { model: usize, runs: u32 },
     /// Answered by `Done`.
     Hello,
     /// Runs a small model and looks at what comes out. Answered by `Done`.
@@ -39,8 +42,32 @@ pub(crate) enum Reply {
     Loaded { model: usize, signatures: Vec<Interface> },
     Done {},
     Times(Vec<f64>),
+    Profile(Vec<RunProfile>),
     Memory(Memory),
     Error(RuntimeError),
+}
+
+/// When the ops of one run ran that a delegate has not taken. Times are microseconds from any zero.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunProfile {
+    /// When the main subgraph of the call began.
+    pub start: u64,
+    /// When it ended.
+    pub end: u64,
+    /// In the order in which they ended.
+    pub ops: Vec<OpSpan>,
+}
+
+/// When an op ran.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct OpSpan {
+    /// Number of its subgraph in the file.
+    pub subgraph: u32,
+    /// Its place in the subgraph.
+    pub op: u32,
+    pub start: u64,
+    pub end: u64,
 }
 
 /// What a process occupies, in bytes.

@@ -74,9 +74,9 @@ impl Worker {
                 let message = "tensors inside of a model need the Python worker";
                 return Err(RuntimeError::new(Stage::Library, message));
             }
-            Request::Load { path, kernels, threads, .. } => {
+            Request::Load { path, kernels, threads, profile, .. } => {
                 let api = self.api.clone()?;
-                let session = Session::open(api, Path::new(path), *kernels, *threads)?;
+                let session = Session::open(api, Path::new(path), *kernels, *threads, *profile)?;
                 let signatures = session.signatures().to_vec();
                 self.sessions.push(session);
                 Reply::Loaded { model: self.sessions.len() - 1, signatures }
@@ -94,6 +94,11 @@ impl Worker {
                     times.push(start.elapsed().as_secs_f64());
                 }
                 Reply::Times(times)
+            }
+            Request::Profile { model, runs } => {
+                let session = self.session(*model)?;
+                let runs = (0..*runs).map(|_| session.profile()).collect::<Result<_, _>>()?;
+                Reply::Profile(runs)
             }
             Request::Hello => {
                 self.api.clone()?;

@@ -1,6 +1,6 @@
 //! The side of a worker that asks: a process that runs models, and may crash alone.
 
-use crate::protocol::{Memory, Message, Reply, Request, receive, send};
+use crate::protocol::{Memory, Message, Reply, Request, RunProfile, receive, send};
 use crate::value::{Interface, MAX_BYTES, Value};
 use crate::{Kernels, Runtime, RuntimeError, Stage, process};
 use std::fs::File;
@@ -38,6 +38,15 @@ pub struct Worker {
     limit: Option<Duration>,
     /// Why there will be no more answers.
     end: Option<RuntimeError>,
+}
+
+/// What else a model is loaded for.
+#[derive(Clone, Copy, Default)]
+struct Extra {
+    /// Values of tensors inside of it.
+    keep: bool,
+    /// Times of its ops.
+    profile: bool,
 }
 
 /// `None` where the worker closes its output instead.
@@ -136,7 +145,18 @@ impl Worker {
         kernels: Kernels,
         threads: u32,
     ) -> Result<Loaded, RuntimeError> {
-        self.load_with(path, kernels, threads, false)
+        self.load_with(path, kernels, threads, Extra::default())
+    }
+
+    /// As [`Worker::load`], so that [`Worker::profile`] has an answer; C API only. The runtime is a
+    /// little slower then.
+    pub fn load_profiling(
+        &mut self,
+        path: &Path,
+        kernels: Kernels,
+        threads: u32,
+    ) -> Result<Loaded, RuntimeError> {
+        self.load_with(path, kernels, threads, Extra { profile: true, ..Extra::default() })
     }
 
     /// As [`Worker::load`], so that [`Worker::tensor`] has an answer; Python only.
@@ -145,7 +165,7 @@ impl Worker {
         path: &Path,
         kernels: Kernels,
     ) -> Result<Loaded, RuntimeError> {
-        self.load_with(path, kernels, 1, true)
+        self.load_with(path, kernels, 1, Extra { keep: true, ..Extra::default() })
     }
 
     fn load_with(
@@ -153,7 +173,7 @@ impl Worker {
         path: &Path,
         kernels: Kernels,
         threads: u32,
-        keep: bool,
+        Extra { keep, profile }: Extra,
     ) -> Result<Loaded, RuntimeError> {
         // The worker is in another folder.
         let whole = std::path::absolute(path).ok();
@@ -161,7 +181,7 @@ impl Worker {
             let message = format!("{} is no path that the runtime can take", visible_path(path));
             return Err(RuntimeError::new(Stage::Load, message));
         };
-        let request = Request::Load { path: path.to_owned(), kernels, threads, keep };
+        let request = Request::Load { path: path.to_owned(), kernels, threads, keep, profile };
         match self.ask(request, Vec::new())?.0 {
             Reply::Loaded { model, signatures } => Ok(Loaded { index: model, signatures }),
             other => Err(self.unexpected(&other)),
@@ -192,6 +212,14 @@ impl Worker {
     pub fn again(&mut self, model: &Loaded, runs: u32) -> Result<Vec<f64>, RuntimeError> {
         match self.ask(Request::Again { model: model.index, runs }, Vec::new())?.0 {
             Reply::Times(times) if times.len() == runs as usize => Ok(times),
+            other => Err(self.unexpected(&other)),
+        }
+    }
+
+    /// Repeats the last run of this model, and tells when the ops of each ran.
+    pub fn profile(&mut self, model: &Loaded, runs: u32) -> Result<Vec<RunProfile>, RuntimeError> {
+        match self.ask(Request::Profile { model: model.index, runs }, Vec::new())?.0 {
+            Reply::Profile(profiles) if profiles.len() == runs as usize => Ok(profiles),
             other => Err(self.unexpected(&other)),
         }
     }
