@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Checks the tool against the corpus: see README.md beside this file.
 
-    run.py lossless | larger | text | skeletons | determinism | malformed | fuzz | parity | run | outputs | pipelines | contradictions | shipped | counts | seeds | all [options]
+    run.py lossless | larger | text | skeletons | determinism | malformed | fuzz | parity | run | outputs | pipelines | contradictions | partitions | shipped | counts | seeds | all [options]
 """
 
 import argparse
@@ -30,6 +30,7 @@ CHECKS = {
     "outputs": "check_outputs",
     "pipelines": "check_pipelines",
     "contradictions": "check_contradictions",
+    "partitions": "check_partitions",
     "shipped": "check_pipelines",
     "counts": "check_counts",
     "seeds": "check_seeds",

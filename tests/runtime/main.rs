@@ -9,6 +9,7 @@ mod compare;
 mod files;
 mod forms;
 mod layers;
+mod partitions;
 mod run;
 #[path = "../common/trials.rs"]
 mod trials;
@@ -42,6 +43,7 @@ fn main() {
     trials.all_with_runtime(files::TESTS);
     trials.all_with_runtime(forms::TESTS);
     trials.all_with_runtime(layers::TESTS);
+    trials.all_with_runtime(partitions::TESTS);
     trials.all_with_runtime(run::TESTS);
     trials.all_with_runtime(verify::TESTS);
     trials.all_with_runtime(workers::TESTS);

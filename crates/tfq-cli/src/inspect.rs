@@ -2,6 +2,7 @@
 
 use super::diagnostics::{Failure, named};
 use super::model::{self, ReadArgs};
+use super::{partitions, section_times};
 use std::ffi::OsString;
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -19,6 +20,15 @@ pub(crate) struct Args {
     #[arg(long)]
     json: bool,
 
+    /// Where the model falls apart between XNNPACK and the CPU kernels, in place of what it is
+    #[arg(long)]
+    partitions: bool,
+
+    /// With --partitions: measure on this runtime how long each section takes; it is libLiteRt.so, or the folder
+    /// of the ai_edge_litert package or its virtual environment
+    #[arg(long, value_name = "PATH", requires = "partitions")]
+    runtime: Option<PathBuf>,
+
     /// The runtime whose releases count
     #[arg(long, default_value = "litert", value_name = "NAME")]
     target: OsString,
@@ -32,6 +42,21 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let bytes = model::read(&args.model, Access::Parts)?;
     let module = tfq_opt::load(&bytes, &args.reading.options(&args.model)?)
         .map_err(|error| Failure::model(&args.model, error))?;
+    if args.partitions {
+        let found = tfq_opt::describe::partitions(&module, &target);
+        let mut found = found.ok_or_else(|| partitions::no_delegate(target.name()))?;
+        let measured = match &args.runtime {
+            Some(runtime) => {
+                Some(section_times::measure(&args.model, &args.reading, runtime, &mut found)?)
+            }
+            None => None,
+        };
+        let text = match args.json {
+            true => partitions::json(&named(&args.model), measured.as_deref(), &found),
+            false => partitions::text(&named(&args.model), measured.as_deref(), &found),
+        };
+        return model::write_bytes("-", text);
+    }
     let inspection = tfq_opt::describe::inspect(&module, &target);
     let text = if args.json {
         let mut value = serde_json::to_value(&inspection).expect("plain data has a JSON form");

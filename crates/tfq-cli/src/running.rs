@@ -29,6 +29,11 @@ pub(crate) struct Running {
 }
 
 impl UseRuntime {
+    /// The runtime at this place.
+    pub(crate) fn at(path: &Path) -> Self {
+        Self { runtime: Some(path.to_owned()), timeout: Duration::from_secs(300) }
+    }
+
     pub(crate) fn find(&self) -> Result<Running, Failure> {
         let runtime = Runtime::find(self.runtime.as_deref()).map_err(|error| Failure::Model {
             message: error.to_string(),

@@ -24,6 +24,7 @@
 
 mod graph;
 mod inspect;
+mod partitions;
 mod passes;
 
 pub use graph::{dot, graph_json};
@@ -31,5 +32,8 @@ pub use inspect::{
     ConstantInfo, ExternalInfo, Finding, Inspection, MetadataInfo, OpKindInfo, PortInfo,
     QuantizationState, Scheme, SignatureInfo, SizeInfo, SubgraphInfo, TrailerInfo, TypeInfo,
     inspect,
+};
+pub use partitions::{
+    KindCount, LeftOps, PartitionedSubgraph, Partitioning, RunsOn, SectionInfo, partitions,
 };
 pub use passes::passes_markdown;
