@@ -66,6 +66,8 @@ fn every_condition_of_the_documentation_is_read() {
             let op = match &name[..] {
                 name if name.contains("padding") => "CONV_2D",
                 name if name.contains("new_shape") => "RESHAPE",
+                name if name.contains("block_size") => "DEPTH_TO_SPACE",
+                name if name.contains("filter_width") => "AVERAGE_POOL_2D",
                 _ => "BATCH_MATMUL",
             };
             let file = format!(

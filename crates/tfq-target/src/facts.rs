@@ -1,6 +1,7 @@
 //! What the data files say: rows, their conditions, and how they are read.
 
 pub(crate) mod activation_test;
+pub(crate) mod attr_test;
 pub(crate) mod condition;
 pub(crate) mod file;
 pub(crate) mod load_test;

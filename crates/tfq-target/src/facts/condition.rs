@@ -61,6 +61,7 @@
 //! activations and biases, and stored ones elsewhere.
 
 use crate::error::Problem;
+use crate::facts::attr_test::{AttrTest, float_bits};
 use crate::facts::op::OpFacts;
 use crate::facts::relation_test::{Port, ScaleRatio, quantised_alike};
 use crate::facts::tensor_test::{Compare, TensorTest, all_values, parse_compare, type_bit};
@@ -135,11 +136,7 @@ enum Test {
     Operands(Compare, usize),
     Results(Compare, usize),
     Version(i32),
-    Attr(Box<str>, Vec<i64>),
-    TextAttr(Box<str>, Box<str>),
-    CompareAttr(Box<str>, Compare, AttrValue),
-    LongerAttr(Box<str>, usize),
-    AttrValues(Box<str>, Compare, i64),
+    Attr(AttrTest),
     UnknownType,
     NoSubgraph,
     SameSubgraph,
@@ -148,13 +145,6 @@ enum Test {
     InPlace,
     Grouped,
     Weight(WeightTest),
-}
-
-/// What an attribute is compared with.
-#[derive(Clone, Debug, PartialEq)]
-enum AttrValue {
-    Number(i64),
-    Attr(Box<str>),
 }
 
 /// What is asked about the weight in question.
@@ -207,7 +197,7 @@ fn parse_test(bare: &str, text: &str, ops: &[&'static OpInfo]) -> Result<Test, P
     let unknown = || Problem::UnknownCondition(text.to_owned());
     let number = |value: &str| value.parse::<u32>().map_err(|_| unknown());
     if let Some(attr) = bare.strip_prefix("attr.") {
-        return parse_attr(attr, text, ops);
+        return AttrTest::parse(attr, text, ops).map(Test::Attr);
     }
     match bare {
         "grouped" => return Ok(Test::Grouped),
@@ -280,87 +270,6 @@ fn type_set<'a>(names: impl Iterator<Item = &'a str>) -> Result<u32, Problem> {
         let ty = ElementType::from_name(name);
         Ok(set | type_bit(ty.ok_or_else(|| Problem::UnknownType(name.to_owned()))?))
     })
-}
-
-fn parse_attr(attr: &str, text: &str, ops: &[&'static OpInfo]) -> Result<Test, Problem> {
-    let list = |name: &str| {
-        let misfit = |op: &&OpInfo| {
-            let info = op.options.and_then(|options| options.attr(name));
-            !info.is_some_and(|(_, info)| matches!(info.ty, AttrType::List(_) | AttrType::Bytes))
-        };
-        match ops.iter().copied().find(|info| misfit(info)) {
-            Some(op) => Err(Problem::UnknownAttribute(text.to_owned(), op.name.to_owned())),
-            None => Ok(()),
-        }
-    };
-    let unknown = || Problem::UnknownCondition(text.to_owned());
-    if let Some((name, most)) = attr.split_once(".longer=") {
-        list(name)?;
-        return Ok(Test::LongerAttr(name.into(), most.parse().map_err(|_| unknown())?));
-    }
-    if let Some((name, compared)) = attr.split_once(".values") {
-        list(name)?;
-        let (compare, value) = parse_compare(compared).ok_or_else(unknown)?;
-        return Ok(Test::AttrValues(name.into(), compare, value));
-    }
-    if let Some(at) = attr.find(['<', '>']) {
-        let (name, (compare, with)) =
-            (&attr[..at], Compare::parse(&attr[at..]).ok_or_else(unknown)?);
-        let other = with.strip_prefix("attr.");
-        for name in [Some(name), other].into_iter().flatten() {
-            let misfit =
-                |op: &&&OpInfo| op.options.and_then(|options| options.attr(name)).is_none();
-            if let Some(op) = ops.iter().find(misfit) {
-                return Err(Problem::UnknownAttribute(text.to_owned(), op.name.to_owned()));
-            }
-        }
-        let value = match other {
-            Some(other) => AttrValue::Attr(other.into()),
-            None => AttrValue::Number(with.parse().map_err(|_| unknown())?),
-        };
-        return Ok(Test::CompareAttr(name.into(), compare, value));
-    }
-    let (name, values) = match attr.split_once('=') {
-        Some((name, values)) => (name, Some(values)),
-        None => (attr, None),
-    };
-    let is_text = |op: &&OpInfo| {
-        let info = op.options.and_then(|options| options.attr(name));
-        matches!(info, Some((_, info)) if matches!(info.ty, AttrType::String))
-    };
-    if let Some(value) = values.filter(|_| !ops.is_empty() && ops.iter().all(is_text)) {
-        return Ok(Test::TextAttr(name.into(), value.into()));
-    }
-    let mut parsed: Option<Vec<i64>> = None;
-    for op in ops {
-        let misfit = || Problem::UnknownAttribute(text.to_owned(), op.name.to_owned());
-        let (_, info) = op.options.and_then(|options| options.attr(name)).ok_or_else(misfit)?;
-        let of_op: Vec<i64> = match (values, info.ty) {
-            (None, AttrType::Bool) => vec![1],
-            (None, _) => return Err(misfit()),
-            (Some(values), ty) => values
-                .split('|')
-                .map(|value| match ty {
-                    AttrType::Enum(names) => names.value_of(value),
-                    AttrType::F32 => value.parse().ok().map(float_bits),
-                    _ => value.parse().ok(),
-                })
-                .collect::<Option<_>>()
-                .ok_or_else(misfit)?,
-        };
-        if parsed.get_or_insert_with(|| of_op.clone()) != &of_op {
-            return Err(misfit());
-        }
-    }
-    match parsed {
-        Some(values) => Ok(Test::Attr(name.into(), values)),
-        None => Err(Problem::UnknownAttribute(text.to_owned(), "every operator".to_owned())),
-    }
-}
-
-/// A float among values that are compared for being equal.
-fn float_bits(value: f32) -> i64 {
-    value.to_bits().into()
 }
 
 /// What tells of a tensor whether a delegate unpacks it beforehand, and from which type.
@@ -594,32 +503,8 @@ impl<'a> Site<'a> {
             Test::Operands(compare, count) => compare.holds(self.operands().len(), *count),
             Test::Results(compare, count) => compare.holds(self.results().len(), *count),
             Test::Version(version) => self.op.version == *version,
-            Test::Attr(name, values) => {
-                self.attr(name).is_some_and(|value| values.contains(&value))
-            }
-            Test::TextAttr(name, value) => {
-                let text = self.op.attrs.as_ref().and_then(|attrs| attrs.get(name));
-                matches!(text, Some(Attr::String(text)) if text[..] == value[..])
-            }
-            Test::CompareAttr(name, compare, with) => {
-                let with = match with {
-                    AttrValue::Number(value) => Some(*value),
-                    AttrValue::Attr(name) => self.attr(name),
-                };
-                self.attr(name).zip(with).is_some_and(|(value, with)| compare.holds(value, with))
-            }
-            Test::AttrValues(name, compare, with) => {
-                let value = self.op.attrs.as_ref().and_then(|attrs| attrs.get(name));
-                matches!(value, Some(Attr::Ints(list)) if list.iter().all(|value| compare.holds(*value, *with)))
-            }
-            Test::LongerAttr(name, most) => {
-                let value = self.op.attrs.as_ref().and_then(|attrs| attrs.get(name));
-                match value {
-                    Some(Attr::Ints(list)) => list.len() > *most,
-                    Some(Attr::Bytes(bytes)) => bytes.len() > *most,
-                    _ => false,
-                }
-            }
+            Test::Attr(test) => test
+                .holds(|name| self.attr(name), |name| self.op.attrs.as_ref().and_then(|attrs| attrs.get(name))),
             Test::UnknownType => self.op.attrs.iter().any(|attrs| {
                 attrs.options().attrs.iter().any(|info| {
                     let AttrType::Enum(names) = info.ty else { return false };
