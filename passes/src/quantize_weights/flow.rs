@@ -5,7 +5,7 @@ use super::QuantizeWeights;
 use super::constants::{in_front_of_dequantize, is_float_constant};
 use super::options::{QuantizedOperands, WeightType};
 use tfq_ir::maps::{HashSet, IndexMap};
-use tfq_ir::ops::{OpSemantics, OperandRole, semantics_of};
+use tfq_ir::ops::{OpSemantics, OperandRole, ShapeRule, semantics_of};
 use tfq_ir::{Attr, ElementType, Module, Op, OpId, Subgraph, SubgraphId, TensorId};
 use tfq_target::Target;
 
@@ -66,7 +66,8 @@ impl WeightFlow {
     ) -> Option<usize> {
         let (below, reader, at) = self.reader(sg, op, slot)?;
         let graph = module.subgraph(below);
-        let axis = target.channel_axis(graph, reader, at)?;
+        let axis =
+            target.channel_axis(graph, reader, at).or_else(|| rows_of_factor(graph, reader, at))?;
         let there = graph.tensor(graph.operand(reader, at)?);
         let own = module.subgraph(sg);
         let own = &own.tensor(own.operand(op, slot)?).shape;
@@ -163,6 +164,15 @@ impl Ways {
         }
         ways
     }
+}
+
+/// The axis of a matrix on the left of a product that is not summed over, so that a scale for each of its
+/// indices is as good as one for each column on the right.
+fn rows_of_factor(graph: &Subgraph, op: OpId, slot: u32) -> Option<usize> {
+    let node = graph.op(op);
+    let is_left = slot == 0 && semantics_of(node)?.shape == ShapeRule::BatchMatmul;
+    let rank = graph.tensor(graph.operand(op, slot).filter(|_| is_left)?).shape.len();
+    rank.checked_sub(if node.bool("adj_x").unwrap_or(false) { 1 } else { 2 })
 }
 
 /// Whether results of the op are values of an operand.
