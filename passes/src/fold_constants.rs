@@ -4,16 +4,16 @@ use crate::costs::FEW;
 use bytes::Bytes;
 use parts::element_bytes;
 use std::sync::{Arc, Mutex};
+use tfq_eval::{Budget, Declared, Value, evaluate_op};
 use tfq_ir::catalog::ops::{
     CONCATENATION, DEQUANTIZE, FAKE_QUANT, QUANTIZE, SLICE, STRIDED_SLICE, TRANSPOSE,
 };
 use tfq_ir::maps::HashMap;
 use tfq_ir::ops::{Shape, infer_op, semantics_of};
 use tfq_ir::{
-    Attr, BufferId, ElementType, InsertionPoint, Module, Notes, Numbers, Op, OpKind,
-    QuantizationDetails, Tensor, TensorId,
+    BufferId, ElementType, InsertionPoint, Module, Notes, Numbers, Op, OpKind, QuantizationDetails,
+    Tensor, TensorId,
 };
-use tfq_numeric::{ChannelLayout, F32View, FakeQuantizer, affine_codes, from_f16};
 use tfq_pass::rewrite::{Match, OpPattern, Rule, apply_rules, constant, op, op_that};
 use tfq_pass::{Pass, PassError, Session, declare_pass};
 use tfq_target::WeightForm;
@@ -89,12 +89,12 @@ fn rules(shown: &Arc<SharedBytes>) -> Vec<Rule> {
             .guard("elements are whole bytes", |m| element_bytes(m.tensor("w")).is_some())
     };
     vec![
-        told(fold("quantise beforehand", op(QUANTIZE).operand(0, w())).fold(quantized)),
-        told(fold("round beforehand", op(FAKE_QUANT).operand(0, w())).fold(fake_quantized)),
+        told(fold("quantise beforehand", op(QUANTIZE).operand(0, w())).fold(evaluated)),
+        told(fold("round beforehand", op(FAKE_QUANT).operand(0, w())).fold(evaluated)),
         told(
             fold("change a shape beforehand", op_that(|what| what.view).operand(0, w()))
                 .guard("operand and result are of one type", same_type)
-                .fold(reshaped),
+                .fold(evaluated),
         ),
         told(
             transposed(
@@ -102,7 +102,7 @@ fn rules(shown: &Arc<SharedBytes>) -> Vec<Rule> {
                 op(TRANSPOSE).operand(0, w()).operand(1, constant("order")),
             )
             .guard("operand and result are of one type", same_type)
-            .fold(transpose),
+            .fold(evaluated),
         ),
         told(
             transposed("join beforehand", op(CONCATENATION).operand(0, w()))
@@ -110,17 +110,17 @@ fn rules(shown: &Arc<SharedBytes>) -> Vec<Rule> {
                 .guard("nothing else needs the other parts", move |m| {
                     parts::of(m).is_some_and(|parts| parts.iter().all(|id| others.is_alone(m, *id)))
                 })
-                .fold(parts::joined),
+                .fold(evaluated),
         ),
         told(
             transposed("take a part beforehand", op(SLICE).operand(0, w()))
                 .guard("operand and result are of one type", same_type)
-                .fold(parts::slice),
+                .fold(evaluated),
         ),
         told(
             transposed("take a part in steps beforehand", op(STRIDED_SLICE).operand(0, w()))
                 .guard("operand and result are of one type", same_type)
-                .fold(parts::strided_slice),
+                .fold(evaluated),
         ),
         transposed(
             "transpose before the Dequantize",
@@ -165,7 +165,7 @@ fn rules(shown: &Arc<SharedBytes>) -> Vec<Rule> {
             fold("dequantise few numbers beforehand", op(DEQUANTIZE).operand(0, w()))
                 .when("they are float16", |m| m.tensor("w").ty == ElementType::Float16)
                 .when("they are few", |m| m.tensor("w").elements().is_some_and(|n| n <= FEW))
-                .fold(widened),
+                .fold(evaluated),
         ),
     ]
 }
@@ -263,80 +263,19 @@ fn same_type(m: &Match<'_>) -> bool {
     m.tensor("w").ty == m.tensor("result").ty
 }
 
-/// The constant's elements, as many as its shape asks for.
-fn floats<'a>(m: &Match<'a>) -> Option<&'a [u8]> {
-    let w = m.tensor("w");
-    if w.ty != ElementType::Float32 {
-        return None;
-    }
-    stored(m)
-}
-
-/// The constant's bytes, as many as its shape asks for: a buffer may have more.
-fn stored<'a>(m: &Match<'a>) -> Option<&'a [u8]> {
-    let needed = m.tensor("w").byte_len()?;
-    m.bytes("w")?.get(..usize::try_from(needed).ok()?)
-}
-
-fn quantized(m: &Match<'_>) -> Option<Bytes> {
+/// What the root makes of constants, which all of its operands are.
+fn evaluated(m: &Match<'_>) -> Option<Bytes> {
+    let (graph, module, sg) = (m.graph(), m.module(), m.subgraph());
+    let value = |id: Option<TensorId>| match id {
+        Some(id) => Value::of_constant(module, sg, id).map(Some),
+        None => Some(None),
+    };
+    let operands = graph.operands(m.root()).into_iter().map(value).collect::<Option<Vec<_>>>()?;
     let result = m.tensor("result");
-    let quantization = result.quantization.as_deref()?;
-    let (low, high) = match result.ty {
-        ElementType::Int8 => (i8::MIN.into(), i8::MAX.into()),
-        ElementType::UInt8 => (0, u8::MAX.into()),
-        ElementType::Int16 => (i16::MIN.into(), i16::MAX.into()),
-        _ => return None,
-    };
-    let view = F32View::new(floats(m)?)?;
-    let scales = &quantization.scale;
-    let layout = match scales.len() {
-        1 => ChannelLayout::per_tensor(view.len()),
-        _ => {
-            let shape: Vec<usize> =
-                result.shape.iter().map(|d| usize::try_from(*d).ok()).collect::<Option<_>>()?;
-            let axis = usize::try_from(quantization.quantized_dimension).ok()?;
-            ChannelLayout::new(&shape, axis).filter(|layout| layout.channels == scales.len())?
-        }
-    };
-    let zero_points: Vec<i32> = match &quantization.zero_point[..] {
-        [] => vec![0; scales.len()],
-        points => points.iter().map(|z| i32::try_from(*z).ok()).collect::<Option<_>>()?,
-    };
-    let usable = quantization.details == QuantizationDetails::None
-        && zero_points.len() == scales.len()
-        && scales.iter().all(|scale| scale.is_normal() && *scale > 0.0);
-    if !usable || layout.len() != view.len() {
-        return None;
-    }
-    let codes = affine_codes(view, layout, scales, &zero_points, (low, high))?;
-    Some(match result.ty {
-        ElementType::Int16 => codes.iter().flat_map(|code| (*code as i16).to_le_bytes()).collect(),
-        _ => codes.iter().map(|code| *code as u8).collect(),
-    })
-}
-
-fn fake_quantized(m: &Match<'_>) -> Option<Bytes> {
-    let op = m.graph().op(m.root());
-    let attr = |name| op.attrs.as_ref()?.get(name);
-    let float = |name| match attr(name) {
-        Some(Attr::Float(value)) => value,
-        _ => 0.0,
-    };
-    let bits = op.int("num_bits").unwrap_or(0);
-    let narrow = op.bool("narrow_range").unwrap_or(false);
-    let grid = FakeQuantizer::new(float("min"), float("max"), bits, narrow)?;
-    grid.apply(F32View::new(floats(m)?)?).map(Bytes::from)
-}
-
-fn reshaped(m: &Match<'_>) -> Option<Bytes> {
-    m.bytes("w").cloned()
-}
-
-fn widened(m: &Match<'_>) -> Option<Bytes> {
-    if m.tensor("result").ty != ElementType::Float32 {
-        return None;
-    }
-    stored(m).map(from_f16)
+    let declared = Declared { ty: result.ty, quantization: result.quantization.clone() };
+    let op = graph.op(m.root());
+    let made = evaluate_op(op, &operands, &[declared], &mut Budget::default()).ok()?;
+    made.values.first().map(|value| value.bytes().clone())
 }
 
 /// Whether what the file says of the result's shape follows from constants and attributes: a
@@ -352,53 +291,4 @@ fn has_its_shape(m: &Match<'_>) -> bool {
     let stated = Shape::of(m.tensor("result").shape.iter().map(|dim| Some(*dim)));
     infer_op(module, sg, m.root())
         .is_ok_and(|results| results.first().is_some_and(|r| r.shape == stated))
-}
-
-/// Where each dimension of the result comes from, if result, operand and order fit each other.
-fn permutation(m: &Match<'_>) -> Option<Vec<usize>> {
-    // Behind a Dequantize the operand has the shape of its codes.
-    let (from, to) = (&m.tensor("w").shape, &m.tensor("result").shape);
-    let order = m.integers("order")?.into_iter().map(|n| usize::try_from(n).ok());
-    let order: Vec<usize> = order.collect::<Option<_>>()?;
-    let mut seen = vec![false; from.len()];
-    let fits = order.len() == from.len()
-        && to.len() == from.len()
-        && order.iter().zip(to.iter()).all(|(source, dim)| {
-            from.get(*source) == Some(dim) && !std::mem::replace(&mut seen[*source], true)
-        });
-    fits.then_some(order)
-}
-
-fn transpose(m: &Match<'_>) -> Option<Bytes> {
-    let (order, width) = (permutation(m)?, element_bytes(m.tensor("w"))?);
-    let shape = m.tensor("w").shape.iter().map(|d| usize::try_from(*d).ok());
-    let shape: Vec<usize> = shape.collect::<Option<_>>()?;
-    Some(permuted(stored(m)?, &shape, &order, width).into())
-}
-
-/// Row-major elements of `shape`, with the dimensions in another order.
-fn permuted(bytes: &[u8], shape: &[usize], order: &[usize], width: usize) -> Vec<u8> {
-    let mut strides = vec![width; shape.len()];
-    for n in (1..shape.len()).rev() {
-        strides[n - 1] = strides[n] * shape[n];
-    }
-    let (dims, steps): (Vec<usize>, Vec<usize>) =
-        order.iter().map(|source| (shape[*source], strides[*source])).unzip();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut index = vec![0; dims.len()];
-    let mut at = 0;
-    while out.len() < bytes.len() {
-        out.extend_from_slice(&bytes[at..at + width]);
-        // The next element, with a carry.
-        for n in (0..dims.len()).rev() {
-            index[n] += 1;
-            at += steps[n];
-            if index[n] < dims[n] {
-                break;
-            }
-            at -= steps[n] * dims[n];
-            index[n] = 0;
-        }
-    }
-    out
 }

@@ -1,0 +1,19 @@
+//! The kernels.
+
+pub(crate) mod along;
+pub(crate) mod binary;
+pub(crate) mod convert;
+pub(crate) mod lookup;
+pub(crate) mod making;
+pub(crate) mod movement;
+pub(crate) mod padding;
+pub(crate) mod pairs;
+pub(crate) mod products;
+pub(crate) mod quantized;
+pub(crate) mod quantized_sums;
+pub(crate) mod reduce;
+pub(crate) mod resize;
+pub(crate) mod softmax;
+pub(crate) mod unary;
+pub(crate) mod window;
+pub(crate) mod windows;
