@@ -104,6 +104,13 @@ impl<'a> Call<'a> {
         }
     }
 
+    pub(crate) fn list(&self, name: &str) -> Arc<[i64]> {
+        match self.op.attrs.as_ref().and_then(|attrs| attrs.get(name)) {
+            Some(Attr::Ints(values)) => values,
+            _ => Arc::default(),
+        }
+    }
+
     fn default(&self, name: &str) -> AttrDefault {
         let attr = self.op.kind.options().and_then(|options| options.attr(name));
         attr.map_or(AttrDefault::None, |(_, attr)| attr.default)

@@ -3,13 +3,14 @@
 use crate::call::{Call, Made};
 use crate::math::functions as f;
 use crate::ops::binary::{self, Arithmetic, Stablehlo};
-use crate::ops::lookup::{self, Segments};
+use crate::ops::segments::{self, Segments};
 use crate::ops::window::{self, Pool};
 use crate::ops::{
-    along, convert, making, movement, padding, products, reduce, resize, softmax, unary,
+    along, convert, lookup, making, movement, ordering, padding, products, reduce, resize, softmax,
+    unary,
 };
 use std::cmp::Ordering::{Equal, Greater, Less};
-use tfq_ir::catalog::ops;
+use tfq_ir::catalog::{all_ops, ops};
 
 /// How far the bits of a result can be relied on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -59,24 +60,24 @@ pub(crate) fn kernel(code: i32) -> Option<(Fidelity, Kernel)> {
         ops::ONE_HOT => (Exact, lookup::one_hot),
         ops::WHERE => (Exact, lookup::where_true),
         ops::UNIQUE => (Exact, lookup::unique),
-        ops::TOPK_V2 => (Exact, lookup::top_k),
-        ops::ARG_MAX => (Exact, |call| lookup::arg_reduce(call, true)),
-        ops::ARG_MIN => (Exact, |call| lookup::arg_reduce(call, false)),
-        ops::CUMSUM => (Reference, lookup::cumsum),
+        ops::TOPK_V2 => (Exact, ordering::top_k),
+        ops::ARG_MAX => (Exact, |call| ordering::arg_reduce(call, true)),
+        ops::ARG_MIN => (Exact, |call| ordering::arg_reduce(call, false)),
+        ops::CUMSUM => (Reference, ordering::cumsum),
         ops::REVERSE_SEQUENCE => (Exact, lookup::reverse_sequence),
         ops::SPARSE_TO_DENSE => (Exact, lookup::sparse_to_dense),
-        ops::SEGMENT_SUM => (Reference, lookup::segment_sum),
+        ops::SEGMENT_SUM => (Reference, segments::segment_sum),
         ops::UNSORTED_SEGMENT_SUM => {
-            (Reference, |call| lookup::unsorted_segment(call, Segments::Sum))
+            (Reference, |call| segments::unsorted_segment(call, Segments::Sum))
         }
         ops::UNSORTED_SEGMENT_PROD => {
-            (Reference, |call| lookup::unsorted_segment(call, Segments::Product))
+            (Reference, |call| segments::unsorted_segment(call, Segments::Product))
         }
         ops::UNSORTED_SEGMENT_MAX => {
-            (Exact, |call| lookup::unsorted_segment(call, Segments::Greatest))
+            (Exact, |call| segments::unsorted_segment(call, Segments::Greatest))
         }
         ops::UNSORTED_SEGMENT_MIN => {
-            (Exact, |call| lookup::unsorted_segment(call, Segments::Least))
+            (Exact, |call| segments::unsorted_segment(call, Segments::Least))
         }
         ops::SHAPE => (Exact, making::shape),
         ops::RANK => (Exact, making::rank),
@@ -87,6 +88,7 @@ pub(crate) fn kernel(code: i32) -> Option<(Fidelity, Kernel)> {
         ops::SELECT => (Exact, making::select),
         ops::SELECT_V2 => (Exact, making::select_v2),
         ops::CAST => (Exact, making::cast),
+        ops::STABLEHLO_PAD => (Exact, padding::stablehlo_pad),
         ops::MATRIX_DIAG => (Exact, making::matrix_diag),
         ops::MATRIX_SET_DIAG => (Exact, making::matrix_set_diag),
         ops::DILATE => (Exact, making::dilate),
@@ -172,4 +174,9 @@ pub(crate) fn kernel(code: i32) -> Option<(Fidelity, Kernel)> {
         _ => return None,
     };
     Some((fidelity, kernel))
+}
+
+/// The operators that are evaluated, by their codes.
+pub fn operators() -> impl Iterator<Item = i32> {
+    all_ops().iter().map(|op| op.code).filter(|code| kernel(*code).is_some())
 }

@@ -25,5 +25,5 @@ pub use budget::Budget;
 pub use error::NotEvaluated;
 pub use evaluate::{Results, evaluate_op};
 pub use evaluator::{Evaluator, Outputs, Stopped};
-pub use kernels::Fidelity;
+pub use kernels::{Fidelity, operators};
 pub use value::{Declared, Dims, Value};

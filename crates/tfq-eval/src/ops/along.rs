@@ -1,6 +1,6 @@
 //! Ops that look at each row along the last axis as a whole.
 
-use super::lookup::larger;
+use super::extremes::larger;
 use crate::NotEvaluated;
 use crate::call::{Call, Made};
 use crate::math::fixed::Multiplier;
@@ -24,6 +24,9 @@ pub(super) fn rows(call: &Call<'_>, row: impl Fn(&[f32], &mut Vec<f32>)) -> Made
 }
 
 pub(crate) fn log_softmax(call: &mut Call<'_>) -> Made {
+    if call.operand(0)?.shape().is_empty() {
+        return Err(NotEvaluated::Undefined { why: "a scalar has no axis" });
+    }
     rows(call, |x, out| {
         let most = x.iter().fold(f32::MIN, |a, b| larger(a, *b));
         let sum = x.iter().fold(0.0, |sum, x| sum + f::exp(x - most));

@@ -53,6 +53,16 @@ pub(crate) fn arithmetic(call: &mut Call<'_>, kind: Arithmetic) -> Made {
         (UInt32, Mul) => integers(call, u32::wrapping_mul),
         (Int16, Add) if !call.is_quantized(0) => integers(call, i16::wrapping_add),
         (Int16, Mul) if !call.is_quantized(0) => integers(call, i16::wrapping_mul),
+        (Float16, Add | Mul) => {
+            let (low, high) = bounds(call.activation()?);
+            // The ends of the finite range are those of float16.
+            let most = f16::MAX.to_f32();
+            let bounds = (low.max(-most), high.min(most));
+            halves(call, move |a, b| {
+                let made = if kind == Add { a + b } else { a * b };
+                clamp(f16::from_f32(made).to_f32(), bounds)
+            })
+        }
         (Int8 | UInt8 | Int16, Mul) => super::quantized::mul(call),
         (Int8 | UInt8 | Int16, _) => super::quantized::add(call, kind == Sub),
         _ => Err(call.bad_type(0)),
@@ -278,7 +288,8 @@ pub(crate) fn atan2(call: &mut Call<'_>) -> Made {
 pub(crate) fn prelu(call: &mut Call<'_>) -> Made {
     match call.ty(0)? {
         Float32 => pairs(call, |x: f32, alpha: f32| if x >= 0.0 { x } else { x * alpha }),
-        Int8 | UInt8 | Int16 => super::quantized::prelu(call),
+        // Of 16 bits the kernel gives 0 for some small numbers.
+        Int8 | UInt8 => super::quantized::prelu(call),
         _ => Err(call.bad_type(0)),
     }
 }

@@ -211,8 +211,20 @@ fn to_type(numbers: impl Iterator<Item = Number>, to: ElementType) -> Option<Vec
     })
 }
 
+/// That kernels know how large an element is: of other types they move the wrong bytes.
+fn diagonal_type(call: &Call<'_>) -> Result<(), NotEvaluated> {
+    match call.ty(0)? {
+        ElementType::Float32 | ElementType::Int8 | ElementType::Int16 | ElementType::Int32 => {
+            Ok(())
+        }
+        ElementType::Int64 | ElementType::UInt8 => Ok(()),
+        _ => Err(NotEvaluated::Undefined { why: "the kernel does not know the size of elements" }),
+    }
+}
+
 /// The diagonal of matrices.
 pub(crate) fn matrix_diag(call: &mut Call<'_>) -> Made {
+    diagonal_type(call)?;
     let (x, width) = (call.operand(0)?, call.width(0)?);
     let size = x.shape().last().copied().unwrap_or(0);
     let mut out = vec![0; product(call.shape(0)?) * width];
@@ -224,6 +236,7 @@ pub(crate) fn matrix_diag(call: &mut Call<'_>) -> Made {
 }
 
 pub(crate) fn matrix_set_diag(call: &mut Call<'_>) -> Made {
+    diagonal_type(call)?;
     let (x, diagonal, width) = (call.operand(0)?, call.operand(1)?, call.width(0)?);
     call.same_types(&[0, 1])?;
     let [.., rows, columns] = *x.shape() else {

@@ -51,6 +51,35 @@ pub(crate) fn pad(call: &mut Call<'_>) -> Made {
     call.made(out)
 }
 
+/// With others between elements, and edges that may be cut off.
+pub(crate) fn stablehlo_pad(call: &mut Call<'_>) -> Made {
+    let (x, width) = (call.operand(0)?, call.width(0)?);
+    call.same_types(&[0, 1])?;
+    let fill = call.operand(1)?.bytes().get(..width);
+    let fill = fill.ok_or(NotEvaluated::Operands { why: "there is no value to pad with" })?;
+    let [low, interior] = ["edge_padding_low", "interior_padding"].map(|name| call.list(name));
+    if interior.iter().any(|between| !(0..1 << 31).contains(between)) {
+        return Err(NotEvaluated::Operands { why: "it pads with less than nothing" });
+    }
+    let shape = call.shape(0)?;
+    let mut out = fill.repeat(product(shape));
+    let to = steps(shape);
+    let mut from = 0;
+    each_index(x.shape(), |index| {
+        let mut at = Some(0);
+        for (n, place) in index.iter().enumerate() {
+            let place = (*place as i64 * (interior[n] + 1)).checked_add(low[n]);
+            let inside = place.filter(|place| (0..shape[n] as i64).contains(place));
+            at = at.zip(inside).map(|(at, place)| at + place * to[n]);
+        }
+        if let Some(at) = at {
+            out[at as usize * width..][..width].copy_from_slice(&x.bytes()[from..][..width]);
+        }
+        from += width;
+    });
+    call.made(out)
+}
+
 pub(crate) fn mirror_pad(call: &mut Call<'_>) -> Made {
     call.quantized_alike(0)?;
     let (x, width) = (call.operand(0)?, call.width(0)?);

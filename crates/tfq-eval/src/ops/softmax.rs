@@ -1,6 +1,6 @@
 //! SOFTMAX.
 
-use super::lookup::larger;
+use super::extremes::larger;
 use super::unary::codes_of;
 use crate::NotEvaluated;
 use crate::call::{Call, Made};

@@ -5,7 +5,7 @@ use crate::NotEvaluated;
 use crate::call::{Call, Made};
 use crate::element::Element;
 use crate::math::activation::{bounds, clamp, code_bounds};
-use crate::ops::lookup::larger;
+use crate::ops::extremes::larger;
 use crate::ops::windows::{Scattered, Sums, Windows};
 use tfq_ir::ElementType::{Float32, Int8, Int16, UInt8};
 

@@ -141,9 +141,9 @@ fn binary(all: &mut Vec<Family>) {
             }
         }
     };
-    add(&["ADD"], &["f32", "i16", "i32", "i64", "i8q", "u8q", "i16q"], true, None);
+    add(&["ADD"], &["f32", "f16", "i16", "i32", "i64", "i8q", "u8q", "i16q"], true, None);
     add(&["SUB"], &["f32", "i32", "i64", "i8q", "u8q", "i16q"], true, None);
-    add(&["MUL"], &["f32", "i16", "i32", "i64", "u32", "i8q", "u8q", "i16q"], true, None);
+    add(&["MUL"], &["f32", "f16", "i16", "i32", "i64", "u32", "i8q", "u8q", "i16q"], true, None);
     add(&["DIV"], &["f32", "i32", "i8q", "u8q"], true, None);
     add(&["FLOOR_DIV"], &["f32", "i8", "i16", "i32"], false, None);
     add(&["FLOOR_MOD"], &["f32", "i8", "i16", "i32", "i64"], false, None);

@@ -239,6 +239,22 @@ fn paddings(add: Add<'_>) {
         let fill = m.input(&Form { dims: vec![1], ..x.clone() }, Numbers::Any);
         m.op("PADV2", &[&name, &pads, &fill], "", &[x]);
     });
+    add("STABLEHLO_PAD", &["f32", "f16", "i8", "i32", "i64", "bool"], |m, ty| {
+        let rank = m.rng.usize(1..4);
+        let dims: Vec<usize> = m.dims(rank).iter().map(|d| d + 1).collect();
+        let x = form(m, ty, &dims);
+        let name = m.input(&x, Numbers::Any);
+        let fill = m.input(&Form { dims: vec![], ..x.clone() }, Numbers::Any);
+        let mut list = |low: i64, high: i64| {
+            let all: Vec<String> = (0..rank).map(|_| m.rng.i64(low..high).to_string()).collect();
+            all.join(", ")
+        };
+        let (low, high, interior) = (list(-1, 3), list(-1, 3), list(0, 3));
+        let attrs = format!(
+            "edge_padding_low = [{low}], edge_padding_high = [{high}], interior_padding = [{interior}]"
+        );
+        m.op("STABLEHLO_PAD", &[&name, &fill], &attrs, &[x]);
+    });
     add("MIRROR_PAD", ANY, |m, ty| {
         let rank = m.rng.usize(1..4);
         let dims: Vec<usize> = m.dims(rank).iter().map(|d| d + 2).collect();
