@@ -57,6 +57,7 @@ const RULES: [(&str, &[&str], usize); 2] = [
             "transpose beforehand",
             "transpose before the Dequantize",
             "dequantise few numbers beforehand",
+            "compute few numbers beforehand",
         ],
         8,
     ),

@@ -4,7 +4,7 @@ use crate::costs::FEW;
 use bytes::Bytes;
 use parts::element_bytes;
 use std::sync::{Arc, Mutex};
-use tfq_eval::{Budget, Declared, Value, evaluate_op};
+use tfq_eval::{Budget, Declared, Fidelity, Results, Value, evaluate_op, operators};
 use tfq_ir::catalog::ops::{
     CONCATENATION, DEQUANTIZE, FAKE_QUANT, QUANTIZE, SLICE, STRIDED_SLICE, TRANSPOSE,
 };
@@ -14,7 +14,7 @@ use tfq_ir::{
     BufferId, ElementType, InsertionPoint, Module, Notes, Numbers, Op, OpKind, QuantizationDetails,
     Tensor, TensorId,
 };
-use tfq_pass::rewrite::{Match, OpPattern, Rule, apply_rules, constant, op, op_that};
+use tfq_pass::rewrite::{Match, OpPattern, Rule, apply_rules, constant, op, op_of, op_that};
 use tfq_pass::{Pass, PassError, Session, declare_pass};
 use tfq_target::WeightForm;
 
@@ -24,14 +24,17 @@ declare_pass! {
     ///
     /// ## What it does
     /// QUANTIZE and FAKE_QUANT of a float32 constant, TRANSPOSE, RESHAPE, SQUEEZE, EXPAND_DIMS,
-    /// SLICE, STRIDED_SLICE and CONCATENATION of any, and DEQUANTIZE of a few float16 numbers give way to a constant of what they
-    /// compute. A TRANSPOSE of a dequantised constant is done to its codes, so that the constant
+    /// SLICE, STRIDED_SLICE and CONCATENATION of any, and DEQUANTIZE of a few float16 numbers give
+    /// way to a constant of what they compute. So does any other op of constants that gives at
+    /// most 64 numbers, none of them quantised, such as the arithmetic of shapes. A TRANSPOSE of a
+    /// dequantised constant is done to its codes, so that the constant
     /// stays small. Weights that a converter hid behind such ops are seen by `quantize-weights`
     /// then, and the runtime need not compute them.
     ///
     /// ## When it is safe
     /// Results are bit-identical to those of the reference kernels. (On a tie between two codes
-    /// other kernels' QUANTIZE may take the other one.) A constant that something else shows or
+    /// other kernels' QUANTIZE may take the other one.) What kernels may add in another order, or
+    /// compute with functions of the system's, is left to them. A constant that something else shows or
     /// reads as well stays, since its bytes would be in the file twice, unless they stay the same
     /// or it has at most 64 elements; so does one whose tensor or buffer metadata numbers, and
     /// what is no number or has more codes than 32 bits, of which kernels make what they like.
@@ -167,6 +170,24 @@ fn rules(shown: &Arc<SharedBytes>) -> Vec<Rule> {
                 .when("they are few", |m| m.tensor("w").elements().is_some_and(|n| n <= FEW))
                 .fold(evaluated),
         ),
+        told(
+            Rule::new("compute few numbers beforehand", op_of(&operators().collect::<Vec<_>>()))
+                .when("all operands are constants", |m| {
+                    let operands = m.graph().operands(m.root());
+                    let fixed =
+                        |id: &TensorId| m.module().fixed_constant(m.subgraph(), *id).is_some();
+                    !operands.is_empty() && operands.iter().flatten().all(fixed)
+                })
+                .when("they are few", |m| m.tensor("result").elements().is_some_and(|n| n <= FEW))
+                .when("nothing is quantised", |m| {
+                    let all = m.graph().operands(m.root()).into_iter().flatten();
+                    m.tensor("result").scales() == 0
+                        && all.into_iter().all(|id| m.graph().tensor(id).scales() == 0)
+                })
+                .guard("every dimension is known", |m| m.tensor("result").is_static())
+                .guard("the result has the shape that constants give it", has_its_shape)
+                .fold(exact),
+        ),
     ]
 }
 
@@ -265,6 +286,17 @@ fn same_type(m: &Match<'_>) -> bool {
 
 /// What the root makes of constants, which all of its operands are.
 fn evaluated(m: &Match<'_>) -> Option<Bytes> {
+    let mut made = results(m)?;
+    (made.values.len() == 1).then(|| made.values.remove(0).into_bytes())
+}
+
+/// The same where no kernel makes other bits of them.
+fn exact(m: &Match<'_>) -> Option<Bytes> {
+    let mut made = results(m).filter(|made| made.fidelity == Fidelity::Exact)?;
+    (made.values.len() == 1).then(|| made.values.remove(0).into_bytes())
+}
+
+fn results(m: &Match<'_>) -> Option<Results> {
     let (graph, module, sg) = (m.graph(), m.module(), m.subgraph());
     let value = |id: Option<TensorId>| match id {
         Some(id) => Value::of_constant(module, sg, id).map(Some),
@@ -274,8 +306,7 @@ fn evaluated(m: &Match<'_>) -> Option<Bytes> {
     let result = m.tensor("result");
     let declared = Declared { ty: result.ty, quantization: result.quantization.clone() };
     let op = graph.op(m.root());
-    let made = evaluate_op(op, &operands, &[declared], &mut Budget::default()).ok()?;
-    made.values.first().map(|value| value.bytes().clone())
+    evaluate_op(op, &operands, &[declared], &mut Budget::default()).ok()
 }
 
 /// Whether what the file says of the result's shape follows from constants and attributes: a

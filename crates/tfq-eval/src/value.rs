@@ -94,6 +94,11 @@ impl Value {
         &self.bytes
     }
 
+    /// Its bytes alone.
+    pub fn into_bytes(self) -> Bytes {
+        self.bytes
+    }
+
     /// How many elements it has.
     pub fn elements(&self) -> usize {
         self.shape.iter().product()
