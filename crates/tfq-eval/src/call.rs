@@ -2,8 +2,9 @@
 
 use crate::element::Element;
 use crate::value::{Affine, Declared, Dims, Value, one_scale};
-use crate::walk::product;
+use crate::walk::{count, product};
 use crate::{Budget, NotEvaluated};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use tfq_ir::catalog::AttrDefault;
 use tfq_ir::ops::Activation;
@@ -148,20 +149,23 @@ impl<'a> Call<'a> {
 
     /// Pays for a result of a shape that is found out late.
     pub(crate) fn pay(&mut self, ty: ElementType, shape: &[usize]) -> Result<(), NotEvaluated> {
-        let size = shape.iter().try_fold(1_u64, |all, dim| all.checked_mul(*dim as u64));
-        let size = size.ok_or(NotEvaluated::Budget)?;
+        let size = count(shape).ok_or(NotEvaluated::Budget)?;
         self.budget.take_work(size)?;
         self.budget.take_bytes(ty.bytes_for(size).ok_or(NotEvaluated::Budget)?)
     }
 
     /// The scale and zero point of an operand that has one of each.
     pub(crate) fn scale(&self, slot: usize) -> Result<Affine, NotEvaluated> {
-        one_scale(self.operand(slot)?.quantization())
+        let operand = self.operand(slot)?;
+        one_scale(operand.quantization())
+            .filter(|scale| is_code(operand.ty(), scale.zero_point))
             .ok_or(NotEvaluated::Quantization { why: "an operand has no single scale" })
     }
 
     pub(crate) fn result_scale(&self, result: usize) -> Result<Affine, NotEvaluated> {
-        one_scale(self.results[result].quantization.as_ref())
+        let declared = &self.results[result];
+        one_scale(declared.quantization.as_ref())
+            .filter(|scale| is_code(declared.ty, scale.zero_point))
             .ok_or(NotEvaluated::Quantization { why: "a result has no single scale" })
     }
 
@@ -192,6 +196,21 @@ impl<'a> Call<'a> {
         }
         self.made(crate::element::stored(elements))
     }
+}
+
+/// The least and the greatest code of 8 and 16 bits.
+pub(crate) fn codes_of(ty: ElementType) -> Option<RangeInclusive<i32>> {
+    Some(match ty {
+        ElementType::Int8 => -128..=127,
+        ElementType::UInt8 => 0..=255,
+        ElementType::Int16 => -32_768..=32_767,
+        _ => return None,
+    })
+}
+
+/// Whether a zero point is a code of the type: kernels do without a check of what they add it to.
+fn is_code(ty: ElementType, zero_point: i32) -> bool {
+    codes_of(ty).is_none_or(|codes| codes.contains(&zero_point))
 }
 
 /// Zero points; those that are left out are 0.

@@ -3,6 +3,7 @@
 use crate::call::Call;
 use crate::kernels::{Fidelity, kernel};
 use crate::value::{Declared, Dims, Value};
+use crate::walk::count;
 use crate::{Budget, NotEvaluated};
 use tfq_ir::ops::{OpClass, OperandFacts, Shape, infer, semantics_of};
 use tfq_ir::{ElementType, Op, OpKind};
@@ -36,6 +37,9 @@ pub fn evaluate_op(
     let what = semantics_of(op);
     let unknown = || NotEvaluated::Op { op: op.kind.to_string() };
     let ((fidelity, kernel), what) = known.zip(what).ok_or_else(unknown)?;
+    if results.is_empty() {
+        return Err(NotEvaluated::Operands { why: "it has no results" });
+    }
     let facts: Vec<_> = operands.iter().map(|value| value.as_ref().map(facts)).collect();
     let types: Vec<_> = results.iter().map(|result| Some(result.ty)).collect();
     let inferred = infer(op, &facts, &types)?;
@@ -49,8 +53,7 @@ pub fn evaluate_op(
     // A result of a shape that the kernel finds out is paid for there.
     for (shape, declared) in shapes.iter().zip(results) {
         let Some(shape) = shape else { continue };
-        let elements = shape.iter().try_fold(1_u64, |all, dim| all.checked_mul(*dim as u64));
-        let elements = elements.ok_or(NotEvaluated::Budget)?;
+        let elements = count(shape).ok_or(NotEvaluated::Budget)?;
         budget.take_work(elements)?;
         if !what.view {
             budget.take_bytes(bytes_of(declared.ty, elements)?)?;

@@ -1,6 +1,7 @@
 //! Values of tensors.
 
 use crate::element::{Element, View, stored};
+use crate::walk::count;
 use bytes::Bytes;
 use smallvec::SmallVec;
 use std::sync::Arc;
@@ -41,7 +42,7 @@ impl Value {
     /// are fewer than the shape asks for; more are cut off, as the runtime does with constants.
     /// Elements without a fixed size can only be looked at in another shape.
     pub fn new(ty: ElementType, shape: &[usize], bytes: Bytes) -> Option<Self> {
-        let elements = shape.iter().try_fold(1_u64, |all, dim| all.checked_mul(*dim as u64))?;
+        let elements = count(shape)?;
         let needed = match ty.bits() {
             Some(_) => usize::try_from(ty.bytes_for(elements)?).ok()?,
             None => bytes.len(),

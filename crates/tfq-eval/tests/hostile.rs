@@ -70,8 +70,13 @@ fn attribute(ty: AttrType, number: i64) -> Option<Attr> {
     })
 }
 
+/// `TFQ_EVAL_CASES` sets how many ops are tried.
+fn cases() -> u32 {
+    std::env::var("TFQ_EVAL_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(6000)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 6000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn no_op_makes_it_panic(

@@ -26,7 +26,8 @@ pub(crate) fn clamp(x: f32, (low, high): (f32, f32)) -> f32 {
 pub(crate) fn integer_bounds(activation: Activation, least: i64, greatest: i64) -> (i64, i64) {
     match activation {
         Activation::Relu => (0, greatest),
-        Activation::ReluN1To1 => ((-1).max(least), 1),
+        // Of a type without sign -1 is the greatest number, and what is clamped to both ends is 1.
+        Activation::ReluN1To1 => (-1, 1),
         Activation::Relu6 => (0, 6),
         _ => (least, greatest),
     }

@@ -19,7 +19,16 @@ pub(crate) fn pow(x: f32, y: f32) -> f32 {
     libm::pow(x.into(), y.into()) as f32
 }
 
-/// 1 / (1 + e⁻ˣ) as the kernel computes it.
+/// 1 / (1 + e⁻ˣ) as the float32 kernel computes it: of great numbers 1, of small ones eˣ.
+pub(crate) fn cut_logistic(x: f32) -> f32 {
+    match x {
+        x if x > 16.619_047 => 1.0,
+        x if x < -9.0 => exp(x),
+        x => logistic(x),
+    }
+}
+
+/// 1 / (1 + e⁻ˣ), as tables of codes have it.
 pub(crate) fn logistic(x: f32) -> f32 {
     1.0 / (1.0 + exp(-x))
 }

@@ -1,8 +1,8 @@
 //! Ops that change how numbers are stored.
 
-use super::unary::{codes_of, multiplier};
+use super::unary::multiplier;
 use crate::NotEvaluated;
-use crate::call::{Call, Made};
+use crate::call::{Call, Made, codes_of};
 use crate::element::{Element, View, stored};
 use crate::value::{Value, affine};
 use tfq_ir::ElementType::{self, Float16, Float32, Int8, Int16, Int32, UInt8};

@@ -150,13 +150,16 @@ pub(crate) fn dynamic_update_slice(call: &mut Call<'_>) -> Made {
 /// Rows of a table by their numbers.
 pub(crate) fn embedding_lookup(call: &mut Call<'_>) -> Made {
     let (table, width) = (call.operand(1)?, call.width(1)?);
-    let [_, rows, row] = about(table.shape(), 0);
+    let Some((rows, row)) = table.shape().split_first() else {
+        return Err(NotEvaluated::Operands { why: "the table is a scalar" });
+    };
+    let row = product(row);
     if call.results[0].ty != table.ty() {
         return Err(call.bad_result(0));
     }
     let mut out = Vec::with_capacity(product(call.shape(0)?) * width);
     for index in call.ints(0)? {
-        let at = place(index, rows)? * row;
+        let at = place(index, *rows)? * row;
         out.extend_from_slice(&table.bytes()[at * width..][..row * width]);
     }
     call.made(out)

@@ -62,6 +62,9 @@ pub(crate) fn stablehlo_pad(call: &mut Call<'_>) -> Made {
         return Err(NotEvaluated::Operands { why: "it pads with less than nothing" });
     }
     let shape = call.shape(0)?;
+    if shape.contains(&0) {
+        return Err(NotEvaluated::Undefined { why: "an empty result loses its other dimensions" });
+    }
     let mut out = fill.repeat(product(shape));
     let to = steps(shape);
     let mut from = 0;

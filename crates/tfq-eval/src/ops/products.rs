@@ -1,10 +1,10 @@
 //! Products of matrices.
 
 use super::quantized_sums::{self, Factors};
-use super::unary::{codes_of, multiplier};
+use super::unary::multiplier;
 use super::window::bias;
 use crate::NotEvaluated;
-use crate::call::{Call, Made};
+use crate::call::{Call, Made, codes_of};
 use crate::element::stored;
 use crate::math::activation::{bounds, clamp};
 use crate::walk::{Walk, broadcast_steps, product};

@@ -1,8 +1,8 @@
 //! Ops of two quantised operands, in fixed point.
 
-use super::unary::{codes_of, multiplier};
+use super::unary::multiplier;
 use crate::NotEvaluated;
-use crate::call::{Call, Made};
+use crate::call::{Call, Made, codes_of};
 use crate::math::activation::code_bounds;
 use crate::math::fixed::{
     Multiplier, doubling_high_product, log2_of, one_over_one_plus, rounding_shift,

@@ -1,9 +1,8 @@
 //! Sums of products of codes: convolutions and matrices, brought to the scale of the result.
 
-use super::unary::codes_of;
 use super::windows::Sums;
 use crate::NotEvaluated;
-use crate::call::{Call, Made};
+use crate::call::{Call, Made, codes_of};
 use crate::element::stored;
 use crate::math::activation::code_bounds;
 use crate::math::fixed::Multiplier;
@@ -52,6 +51,9 @@ impl<'a> Factors<'a> {
         let point = weights.zero_point.first().copied().unwrap_or(0);
         if types.0 != UInt8 && weights.zero_point.iter().any(|point| *point != 0) {
             return Err(NotEvaluated::Quantization { why: "the zero point of weights is not 0" });
+        }
+        if !(0..256).contains(&point) {
+            return Err(NotEvaluated::Quantization { why: "the zero point of weights is no code" });
         }
         if types.0 == Int16 && of_x.zero_point != 0 {
             return Err(NotEvaluated::Quantization { why: "the zero point of 16 bits is not 0" });
@@ -116,12 +118,8 @@ pub(crate) fn made(
     })
 }
 
-/// As [`made`], of FULLY_CONNECTED: with one scale for all weights sums are rescaled in float64.
+/// As [`made`], of FULLY_CONNECTED, which rescales sums in float64.
 pub(crate) fn of_rows(call: &Call<'_>, of: &Factors<'_>, sums: Vec<i64>, channels: usize) -> Made {
-    let weights = affine(call.operand(1)?.quantization()).expect("it was looked at");
-    if weights.scale.len() > 1 {
-        return made(call, of, [0, 1, 2], 0, sums, channels);
-    }
     let (ty, result) = (call.results[0].ty, call.result_scale(0)?);
     if ty != call.ty(0)? || (ty == Int16 && result.zero_point != 0) {
         return Err(call.bad_result(0));
@@ -129,11 +127,19 @@ pub(crate) fn of_rows(call: &Call<'_>, of: &Factors<'_>, sums: Vec<i64>, channel
     let codes = codes_of(ty).ok_or_else(|| call.bad_result(0))?;
     let (low, high) = code_bounds(call.activation()?, codes, result);
     let bias = biases(call, 2, ty == Int16, channels)?;
-    let scale = f64::from(of.of_x.scale) * f64::from(of.of_w) / f64::from(result.scale);
+    let weights = affine(call.operand(1)?.quantization()).expect("it was looked at");
+    let x = f64::from(of.of_x.scale);
+    let scales: Vec<f64> =
+        weights.scale.iter().map(|w| x * f64::from(*w) / f64::from(result.scale)).collect();
+    let each = scales.len() == channels && weights.quantized_dimension == 0;
+    if scales.len() > 1 && !(each && call.ty(1)? == Int8) {
+        return Err(NotEvaluated::Quantization { why: "there is not one scale for each channel" });
+    }
     let code = |(n, sum): (usize, i64)| {
-        let sum = sum.wrapping_add(bias[n % channels.max(1)]);
+        let channel = n % channels.max(1);
+        let sum = sum.wrapping_add(bias[channel]);
         let sum = if ty == Int16 { sum } else { i64::from(sum as i32) };
-        let scaled = to_int_64((sum as f64 * scale).round());
+        let scaled = to_int_64((sum as f64 * scales[channel % scales.len()]).round());
         scaled.wrapping_add(result.zero_point).max(low).min(high)
     };
     let codes = sums.into_iter().enumerate().map(code);

@@ -1,8 +1,8 @@
 //! Reductions.
 
-use super::unary::{codes_of, multiplier};
+use super::unary::multiplier;
 use crate::NotEvaluated;
-use crate::call::{Call, Made};
+use crate::call::{Call, Made, codes_of};
 use crate::element::{Element, Int};
 use crate::walk::{Steps, Walk, product, steps};
 use tfq_ir::ElementType::{Bool, Float32, Int8, Int16, Int32, Int64, UInt8};

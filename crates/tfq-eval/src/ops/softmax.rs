@@ -1,9 +1,8 @@
 //! SOFTMAX.
 
 use super::extremes::larger;
-use super::unary::codes_of;
 use crate::NotEvaluated;
-use crate::call::{Call, Made};
+use crate::call::{Call, Made, codes_of};
 use crate::element::stored;
 use crate::math::exponential::{BITS_BEFORE, exp_of_negative};
 use crate::math::fixed::{Multiplier, doubling_high_product, one_over_one_plus, rounding_shift};

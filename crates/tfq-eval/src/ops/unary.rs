@@ -1,7 +1,7 @@
 //! Ops of one operand, element by element.
 
 use crate::NotEvaluated;
-use crate::call::{Call, Made};
+use crate::call::{Call, Made, codes_of};
 use crate::element::{Element, Int};
 use crate::math::activation::{bounds, clamp};
 use crate::math::fixed::{Multiplier, doubling_high_product_16, rounding_shift};
@@ -27,16 +27,6 @@ fn halves(call: &Call<'_>, function: impl Fn(f32) -> f32) -> Made {
 
 fn brains(call: &Call<'_>, function: impl Fn(f32) -> f32) -> Made {
     each(call, |x: bf16| bf16::from_f32(function(x.to_f32())))
-}
-
-/// The least and the greatest code.
-pub(crate) fn codes_of(ty: ElementType) -> Option<std::ops::RangeInclusive<i32>> {
-    Some(match ty {
-        Int8 => -128..=127,
-        UInt8 => 0..=255,
-        Int16 => -32_768..=32_767,
-        _ => return None,
-    })
 }
 
 /// Codes of 8 and 16 bits, to such codes.
@@ -260,7 +250,7 @@ pub(crate) fn tanh(call: &mut Call<'_>) -> Made {
 
 pub(crate) fn logistic(call: &mut Call<'_>) -> Made {
     match call.ty(0)? {
-        Float32 => each(call, f::logistic),
+        Float32 => each(call, f::cut_logistic),
         Int8 | UInt8 if call.result_scale(0)?.scale == 1.0 / 256.0 => by_table(call, f::logistic),
         Int8 | UInt8 => Err(NotEvaluated::Quantization { why: "LOGISTIC gives 1/256" }),
         _ => Err(call.bad_type(0)),

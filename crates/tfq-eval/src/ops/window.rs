@@ -1,8 +1,7 @@
 //! Convolutions and pools: windows that move over an image.
 
-use super::unary::codes_of;
 use crate::NotEvaluated;
-use crate::call::{Call, Made};
+use crate::call::{Call, Made, codes_of};
 use crate::element::Element;
 use crate::math::activation::{bounds, clamp, code_bounds};
 use crate::ops::extremes::larger;

@@ -4,6 +4,7 @@
 //! them is recorded anew. `TFQ_EVAL_MODELS` sets how many models of each kind run, `TFQ_EVAL_ONLY`
 //! those whose name begins so.
 
+mod bent;
 mod elementwise;
 mod families;
 mod maker;
@@ -35,6 +36,9 @@ fn main() {
     })];
     trials.push(Trial::test("the_document_has_the_operators_and_types", || {
         table::is_in_the_document(&families::all())
+    }));
+    trials.push(Trial::test("nothing_bent_makes_it_panic", || {
+        bent::nothing_panics(&families::all())
     }));
     let name = "the_runtime_computes_the_same_bits";
     trials.push(match runtime {
