@@ -27,17 +27,17 @@ declare_pass! {
     /// SLICE, STRIDED_SLICE and CONCATENATION of any, and DEQUANTIZE of a few float16 numbers give
     /// way to a constant of what they compute. So does any other op of constants that gives at
     /// most 64 numbers, none of them quantised, such as the arithmetic of shapes. A TRANSPOSE of a
-    /// dequantised constant is done to its codes, so that the constant
-    /// stays small. Weights that a converter hid behind such ops are seen by `quantize-weights`
-    /// then, and the runtime need not compute them.
+    /// dequantised constant is done to its codes, so that the constant stays small. Weights that a
+    /// converter hid behind such ops are seen by `quantize-weights` then, and the runtime need not
+    /// compute them.
     ///
     /// ## When it is safe
     /// Results are bit-identical to those of the reference kernels. (On a tie between two codes
-    /// other kernels' QUANTIZE may take the other one.) What kernels may add in another order, or
-    /// compute with functions of the system's, is left to them. A constant that something else shows or
-    /// reads as well stays, since its bytes would be in the file twice, unless they stay the same
-    /// or it has at most 64 elements; so does one whose tensor or buffer metadata numbers, and
-    /// what is no number or has more codes than 32 bits, of which kernels make what they like.
+    /// other kernels' QUANTIZE may take the other one.) What kernels add in an order of their own,
+    /// or compute with functions of the system, is left to them. A constant that something else
+    /// shows or reads as well stays, since its bytes would be in the file twice, unless they stay
+    /// the same or it has at most 64 elements; so does one whose tensor or buffer metadata numbers,
+    /// and what is no number or has more codes than 32 bits, of which kernels make what they like.
     ///
     /// ## Example
     /// ```tfg
