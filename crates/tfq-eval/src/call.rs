@@ -1,8 +1,9 @@
 //! An op that is evaluated, as kernels see it.
 
+use crate::dims::{Dims, count};
 use crate::element::Element;
-use crate::value::{Affine, Declared, Dims, Value, one_scale};
-use crate::walk::{count, product};
+use crate::value::{Affine, Declared, Value, one_scale};
+use crate::walk::product;
 use crate::{Budget, NotEvaluated};
 use std::ops::RangeInclusive;
 use std::sync::Arc;

@@ -1,9 +1,9 @@
 //! Evaluates one op.
 
 use crate::call::Call;
+use crate::dims::{Dims, count};
 use crate::kernels::{Fidelity, kernel};
-use crate::value::{Declared, Dims, Value};
-use crate::walk::count;
+use crate::value::{Declared, Value};
 use crate::{Budget, NotEvaluated};
 use tfq_ir::ops::{OpClass, OperandFacts, Shape, infer, semantics_of};
 use tfq_ir::{ElementType, Op, OpKind};

@@ -11,6 +11,7 @@
 
 mod budget;
 mod call;
+mod dims;
 mod element;
 mod error;
 mod evaluate;
@@ -22,8 +23,9 @@ mod value;
 mod walk;
 
 pub use budget::Budget;
+pub use dims::Dims;
 pub use error::NotEvaluated;
 pub use evaluate::{Results, evaluate_op};
 pub use evaluator::{Evaluator, Outputs, Stopped};
 pub use kernels::{Fidelity, operators};
-pub use value::{Declared, Dims, Value};
+pub use value::{Declared, Value};

@@ -1,16 +1,12 @@
 //! Values of tensors.
 
+use crate::dims::{Dims, count};
 use crate::element::{Element, View, stored};
-use crate::walk::count;
 use bytes::Bytes;
-use smallvec::SmallVec;
 use std::sync::Arc;
 use tfq_ir::{
     ElementType, Module, Quantization, QuantizationDetails, SubgraphId, Tensor, TensorId,
 };
-
-/// Sizes of dimensions.
-pub type Dims = SmallVec<[usize; 6]>;
 
 /// The value of a tensor. Its bytes are shared, never copied: a constant's are those of the file.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,6 +1,6 @@
 //! Walking over the elements of tensors.
 
-use crate::value::Dims;
+use crate::dims::Dims;
 use smallvec::SmallVec;
 
 /// How far apart neighbours along each axis are, in elements.
@@ -73,14 +73,6 @@ impl<const N: usize> Iterator for Walk<N> {
 }
 
 impl<const N: usize> ExactSizeIterator for Walk<N> {}
-
-/// How many elements there are, where that can be counted, also of the axes beside an empty one.
-pub(crate) fn count(dims: &[usize]) -> Option<u64> {
-    let most = 1_u64 << 40;
-    let most_of_each = |all: u64, dim: &usize| all.checked_mul((*dim as u64).max(1));
-    dims.iter().try_fold(1, most_of_each).filter(|all| *all <= most)?;
-    Some(dims.iter().map(|dim| *dim as u64).product())
-}
 
 /// The product of sizes.
 pub(crate) fn product(dims: &[usize]) -> usize {

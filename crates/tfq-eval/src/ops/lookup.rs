@@ -278,7 +278,7 @@ pub(crate) fn reverse_sequence(call: &mut Call<'_>) -> Made {
 }
 
 /// A shape that an operand holds.
-pub(crate) fn shape_in(call: &Call<'_>, slot: usize) -> Result<crate::value::Dims, NotEvaluated> {
+pub(crate) fn shape_in(call: &Call<'_>, slot: usize) -> Result<crate::dims::Dims, NotEvaluated> {
     dims_of(call.ints(slot)?).ok_or(NotEvaluated::Operands { why: "it holds no shape" })
 }
 

@@ -2,7 +2,8 @@
 
 use crate::NotEvaluated;
 use crate::call::{Call, Made};
-use crate::value::{Dims, Value};
+use crate::dims::Dims;
+use crate::value::Value;
 use crate::walk::{Steps, Walk, broadcast_steps, product, steps};
 
 /// The elements of a row-major walk over `dims`, from `from` on, with these steps.
