@@ -20,11 +20,18 @@ fn main() {
     let mut list = "&[\n".to_owned();
     for name in TARGETS {
         let path = format!("data/{name}.toml");
-        let (text, file) = read::<file::File>(&path);
-        let bytes = postcard::to_allocvec(&(file::line_ends(&text), file)).expect(&path);
-        let binary = out.join(format!("{name}.bin"));
-        fs::write(&binary, bytes).expect(&path);
-        writeln!(list, "({name:?}, include_bytes!({binary:?})),").expect("it is a string");
+        let (text, mut file) = read::<file::File>(&path);
+        let line_ends = file::line_ends(&text);
+        // There are many of these, and few runs ask for them.
+        let delegate = std::mem::take(&mut file.delegate);
+        let write = |kind: &str, bytes: postcard::Result<Vec<u8>>| {
+            let binary = out.join(format!("{name}{kind}.bin"));
+            fs::write(&binary, bytes.expect(&path)).expect(&path);
+            format!("include_bytes!({binary:?})")
+        };
+        let delegate = write(".delegate", postcard::to_allocvec(&(&line_ends, delegate)));
+        let rest = write("", postcard::to_allocvec(&(&line_ends, file)));
+        writeln!(list, "({name:?}, {rest}, {delegate}),").expect("it is a string");
     }
     list.push(']');
     fs::write(out.join("targets.rs"), list).expect("cargo made the folder");

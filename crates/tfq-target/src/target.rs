@@ -9,11 +9,13 @@ use crate::facts::rows::{
 };
 use crate::facts::versions::{compare_releases, reaches};
 use std::collections::BTreeSet;
-use std::sync::{Arc, OnceLock};
+use std::fmt;
+use std::ops::Deref;
+use std::sync::{Arc, LazyLock, OnceLock};
 
 /// Shipped targets: name and data file, in the form that the build script gives it. The version
 /// caps of `data/tflite.toml` come on top.
-const FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/targets.rs"));
+const FILES: &[(&str, &[u8], &[u8])] = include!(concat!(env!("OUT_DIR"), "/targets.rs"));
 
 /// A runtime, as far as this project must know it: which kernels read which weights, and which
 /// versions of operators there are.
@@ -43,9 +45,26 @@ pub struct Target {
     pub(crate) equivalent: Vec<Equivalent>,
     pub(crate) folded: Vec<Folded>,
     pub(crate) activations: Vec<Activations>,
-    /// In order of precedence.
-    pub(crate) delegate: Vec<Delegate>,
+    /// In order of precedence; read when they are asked for.
+    pub(crate) delegate: Arc<LazyDelegates>,
     by_op: Vec<ByOp>,
+}
+
+/// The `[[delegate]]` rows, of which there are many and for which few runs ask.
+pub(crate) struct LazyDelegates(LazyLock<Vec<Delegate>, read::ReadDelegates>);
+
+impl Deref for LazyDelegates {
+    type Target = [Delegate];
+
+    fn deref(&self) -> &[Delegate] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for LazyDelegates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
 }
 
 /// The rows about one op, by their places: a great many ops ask for them.
@@ -65,17 +84,17 @@ impl Target {
         static TARGETS: [OnceLock<Arc<Target>>; FILES.len()] =
             [const { OnceLock::new() }; FILES.len()];
         let is_target = |base: &str| Self::named(base).is_some();
-        let Some(n) = FILES.iter().position(|(shipped, _)| *shipped == name) else {
+        let Some(n) = FILES.iter().position(|(shipped, ..)| *shipped == name) else {
             return caps().iter().find(|cap| cap.name == name).map(Cap::target);
         };
-        let (name, bytes) = FILES[n];
-        let read = || Arc::new(Self::new(name, read::shipped(name, bytes, is_target)));
+        let (name, bytes, delegate) = FILES[n];
+        let read = || Arc::new(Self::new(name, read::shipped(name, (bytes, delegate), is_target)));
         Some(Arc::clone(TARGETS[n].get_or_init(read)))
     }
 
     /// Names of the shipped targets.
     pub fn names() -> impl Iterator<Item = &'static str> {
-        let files = FILES.iter().map(|(name, _)| *name);
+        let files = FILES.iter().map(|(name, ..)| *name);
         files.chain(caps().iter().map(|cap| cap.name.as_str()))
     }
 
@@ -95,6 +114,14 @@ impl Target {
     }
 
     fn new(name: &str, parsed: Parsed) -> Self {
+        let base = parsed.base.as_deref().and_then(Self::named);
+        let base_delegate = base.as_ref().map(|base| Arc::clone(&base.delegate));
+        let own = parsed.delegate;
+        let delegate = LazyDelegates(LazyLock::new(Box::new(move || {
+            let mut rows = own();
+            rows.extend(base_delegate.iter().flat_map(|base| base.iter().cloned()));
+            rows
+        })));
         let mut target = Self {
             name: name.to_owned(),
             summary: parsed.summary,
@@ -115,10 +142,10 @@ impl Target {
             equivalent: parsed.equivalent.clone().unwrap_or_default(),
             folded: parsed.folded.clone().unwrap_or_default(),
             activations: parsed.activations.clone().unwrap_or_default(),
-            delegate: parsed.delegate,
+            delegate: Arc::new(delegate),
             by_op: Vec::new(),
         };
-        if let Some(base) = parsed.base.as_deref().and_then(Self::named) {
+        if let Some(base) = base {
             target.base = Some(base.name.clone());
             if target.kernels.is_empty() {
                 target.kernels.clone_from(&base.kernels);
@@ -133,7 +160,6 @@ impl Target {
             target.rules.extend(base.rules.iter().cloned());
             target.since.extend(base.since.iter().cloned());
             target.speed.extend(base.speed.iter().cloned());
-            target.delegate.extend(base.delegate.iter().cloned());
             // What Dequantize reads, and what the runtime holds and refuses, is replaced, not
             // added to.
             if parsed.dequantize.is_none() {
@@ -308,6 +334,7 @@ mod tests {
             let target = Target::named(name).unwrap();
             assert_eq!(target.name(), name);
             assert!(!target.summary().is_empty());
+            assert!(!target.delegate.is_empty(), "{name}");
             // Each op of the table has rules of its own, and ends with one that always decides.
             for entry in &target.ops {
                 let last =

@@ -19,11 +19,14 @@ use crate::facts::tensor_test::type_bit;
 use crate::facts::versions;
 use crate::form::grain;
 use std::ops::Range;
+use std::panic::UnwindSafe;
 use tfq_ir::ElementType;
 use tfq_ir::catalog::OpInfo;
 
+/// What gives the `[[delegate]]` rows.
+pub(crate) type ReadDelegates = Box<dyn FnOnce() -> Vec<Delegate> + Send + UnwindSafe>;
+
 /// The part of a target that its file says.
-#[derive(Clone, Debug)]
 pub(crate) struct Parsed {
     pub(crate) summary: String,
     pub(crate) kernels: Option<Vec<KernelSet>>,
@@ -43,7 +46,7 @@ pub(crate) struct Parsed {
     pub(crate) equivalent: Option<Vec<Equivalent>>,
     pub(crate) folded: Option<Vec<Folded>>,
     pub(crate) activations: Option<Vec<Activations>>,
-    pub(crate) delegate: Vec<Delegate>,
+    pub(crate) delegate: ReadDelegates,
     /// The name of a target that is there.
     pub(crate) base: Option<String>,
 }
@@ -67,13 +70,23 @@ pub(crate) fn parse(
         .map_err(|(span, problem)| TargetError::new(name, text, span, problem))
 }
 
-/// A shipped file, as the build script left it: where its lines end, and what it says.
-pub(crate) fn shipped(name: &str, bytes: &[u8], is_target: impl Fn(&str) -> bool) -> Parsed {
+/// A shipped file, as the build script left it: where its lines end, and what it says. It keeps the
+/// `[[delegate]]` rows apart.
+pub(crate) fn shipped(
+    name: &'static str,
+    (rest, delegate): (&[u8], &'static [u8]),
+    is_target: impl Fn(&str) -> bool,
+) -> Parsed {
+    const READ: &str = "a test reads every shipped target";
     let read = || {
-        let (line_ends, file) = postcard::from_bytes(bytes).ok()?;
+        let (line_ends, file) = postcard::from_bytes(rest).ok()?;
         Reader { name, line_ends }.read(file, is_target).ok()
     };
-    read().expect("a test reads every shipped target")
+    let delegates = move || {
+        let (line_ends, rows) = postcard::from_bytes(delegate).ok()?;
+        Reader { name, line_ends }.delegates(rows).ok()
+    };
+    Parsed { delegate: Box::new(move || delegates().expect(READ)), ..read().expect(READ) }
 }
 
 struct Reader<'a> {
@@ -122,6 +135,7 @@ impl Reader<'_> {
         let equivalent = file.equivalent.map(|rows| {
             rows.into_iter().map(|row| self.equivalent(row)).collect::<Result<_, At>>()
         });
+        let delegate = self.delegates(file.delegate)?;
         Ok(Parsed {
             summary: file.summary,
             kernels: file.kernels,
@@ -140,11 +154,7 @@ impl Reader<'_> {
             folded: folded.transpose()?,
             activations: activations.transpose()?,
             equivalent: equivalent.transpose()?,
-            delegate: file
-                .delegate
-                .into_iter()
-                .map(|row| self.delegate(row))
-                .collect::<Result<_, _>>()?,
+            delegate: Box::new(|| delegate),
             base,
         })
     }
@@ -357,6 +367,10 @@ impl Reader<'_> {
             reason: row.reason,
             origin: self.origin(&span, row.source),
         })
+    }
+
+    fn delegates(&self, rows: Vec<Spanned<DelegateRow>>) -> Result<Vec<Delegate>, At> {
+        rows.into_iter().map(|row| self.delegate(row)).collect()
     }
 
     fn delegate(&self, row: Spanned<DelegateRow>) -> Result<Delegate, At> {
