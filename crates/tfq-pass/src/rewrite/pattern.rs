@@ -23,7 +23,8 @@ pub enum Pattern {
 /// What an op must be.
 #[derive(Clone, Debug)]
 pub struct OpPattern {
-    pub(super) kinds: SmallVec<[OpKind; 2]>,
+    kinds: SmallVec<[OpKind; 2]>,
+    codes: Codes,
     pub(super) operands: Vec<(OperandKey, Pattern)>,
     /// Which of its results is meant, where it stands as an operand; `None` for any.
     pub(super) result: Option<u32>,
@@ -83,7 +84,34 @@ pub fn custom_op(name: impl Into<Arc<str>>) -> OpPattern {
 }
 
 fn of(kinds: SmallVec<[OpKind; 2]>) -> OpPattern {
-    OpPattern { kinds, operands: Vec::new(), result: Some(0), any_order: false, name: None }
+    let codes = Codes::of(&kinds);
+    OpPattern { kinds, codes, operands: Vec::new(), result: Some(0), any_order: false, name: None }
+}
+
+/// Codes of operators, as bits: every op is asked whether it is one of many.
+#[derive(Clone, Debug)]
+struct Codes(SmallVec<[u64; 4]>);
+
+impl Codes {
+    fn of(kinds: &[OpKind]) -> Self {
+        let mut bits = SmallVec::new();
+        let known = kinds.iter().filter_map(|kind| match kind {
+            OpKind::Builtin(code) => op_by_code(*code).map(|op| op.code as usize),
+            OpKind::Custom(_) => None,
+        });
+        for code in known {
+            if code / 64 >= bits.len() {
+                bits.resize(code / 64 + 1, 0);
+            }
+            bits[code / 64] |= 1 << (code % 64);
+        }
+        Self(bits)
+    }
+
+    fn contains(&self, code: i32) -> bool {
+        let Ok(code) = usize::try_from(code) else { return false };
+        self.0.get(code / 64).is_some_and(|bits| bits >> (code % 64) & 1 == 1)
+    }
 }
 
 /// Where a rule begins to match.
@@ -277,7 +305,10 @@ impl OpPattern {
 
     /// Whether an op of this kind could match.
     pub(super) fn starts_with(&self, op: &Op) -> bool {
-        self.kinds.contains(&op.kind)
+        match &op.kind {
+            OpKind::Builtin(code) => self.codes.contains(*code),
+            custom => self.kinds.contains(custom),
+        }
     }
 
     /// What is wrong with it alone.
