@@ -183,9 +183,7 @@ fn explanation(target: &Description) -> String {
     for row in &target.activations {
         let ops = if row.ops.is_empty() { "any op".to_owned() } else { row.ops.join(", ") };
         let mut what = format!("{}: {ops}", row.rule);
-        if !row.when.is_empty() {
-            let _ = write!(what, " if {}", row.when.join(" and "));
-        }
+        what += &if_text(&row.when);
         if !row.prefer.is_empty() {
             let names: Vec<&str> = row.prefer.iter().map(|prefer| prefer.name()).collect();
             let _ = write!(what, ", with prefer={}", names.join(" or "));
@@ -198,9 +196,7 @@ fn explanation(target: &Description) -> String {
     }
     for row in &target.equivalent {
         let mut what = format!("{} as {}", row.ops.join(", "), row.name);
-        if !row.when.is_empty() {
-            let _ = write!(what, " if {}", row.when.join(" and "));
-        }
+        what += &if_text(&row.when);
         let (xnnpack, optimized) = (row.xnnpack, row.optimized);
         let _ = writeln!(out, "  {what}: {xnnpack} of the time with XNNPACK, {optimized} without");
         let _ = writeln!(out, "      {}", row.reason);
@@ -211,9 +207,7 @@ fn explanation(target: &Description) -> String {
     }
     for row in &target.unwritten {
         let mut what = row.ops.join(", ");
-        if !row.when.is_empty() {
-            let _ = write!(what, " if {}", row.when.join(" and "));
-        }
+        what += &if_text(&row.when);
         if !row.kernels.is_empty() {
             let _ = write!(what, ", {}", row.kernels.join(", "));
         }
@@ -250,6 +244,11 @@ fn explanation(target: &Description) -> String {
     out
 }
 
+/// ` if ` and the conditions of a row, where it has some.
+fn if_text(when: &[String]) -> String {
+    if when.is_empty() { String::new() } else { format!(" if {}", when.join(" and ")) }
+}
+
 /// What XNNPACK takes.
 fn delegate_text(target: &Description) -> String {
     if target.delegate.is_empty() {
@@ -257,10 +256,7 @@ fn delegate_text(target: &Description) -> String {
     }
     let mut out = "\nwhat XNNPACK takes; for each op the first row that fits decides, and ops without rows it leaves\n".to_owned();
     for row in &target.delegate {
-        let _ = write!(out, "  {}", row.ops.join(", "));
-        if !row.when.is_empty() {
-            let _ = write!(out, " if {}", row.when.join(" and "));
-        }
+        let _ = write!(out, "  {}{}", row.ops.join(", "), if_text(&row.when));
         let _ = match row.takes {
             "yes" => writeln!(out, ": taken"),
             "no" => writeln!(out, ": left\n      {}", row.reason),

@@ -5,8 +5,8 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use std::sync::Arc;
 use tfq_eval::{Budget, Declared, NotEvaluated, Value, evaluate_op};
-use tfq_ir::catalog::{AttrType, ListType, all_ops};
-use tfq_ir::{Attr, Attributes, ElementType, Op, OpKind, Quantization};
+use tfq_ir::catalog::{AttrType, ListType, OpInfo, all_ops};
+use tfq_ir::{Attr, ElementType, Op, OpKind, Quantization};
 
 /// Numbers that attributes and shapes tend to have, and some that they should not.
 fn number() -> impl Strategy<Value = i64> {
@@ -75,6 +75,18 @@ fn cases() -> u32 {
     std::env::var("TFQ_EVAL_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(6000)
 }
 
+/// An op with these numbers for attributes, as far as they can be.
+fn op_with(info: &OpInfo, numbers: &[i64]) -> Op {
+    let mut op = Op::builtin(info.code);
+    let (Some(options), Some(attrs)) = (info.options, &mut op.attrs) else { return op };
+    for (info, number) in options.attrs.iter().zip(numbers.iter().cycle()) {
+        if let Some(value) = attribute(info.ty, *number) {
+            let _ = attrs.set(info.name, value);
+        }
+    }
+    op
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -86,17 +98,7 @@ proptest! {
         numbers in prop::collection::vec(number(), 12),
         work in prop_oneof![Just(0_u64), Just(100), Just(1 << 20)],
     ) {
-        let info = &all_ops()[which.index(all_ops().len())];
-        let mut op = Op::new(OpKind::Builtin(info.code));
-        if let Some(options) = info.options {
-            let mut attrs = Attributes::new(options);
-            for (info, number) in options.attrs.iter().zip(numbers.iter().cycle()) {
-                if let Some(value) = attribute(info.ty, *number) {
-                    let _ = attrs.set(info.name, value);
-                }
-            }
-            op.attrs = Some(attrs);
-        }
+        let op = op_with(&all_ops()[which.index(all_ops().len())], &numbers);
         let results: Vec<Declared> = results
             .into_iter()
             .map(|(ty, quantization)| Declared { ty, quantization })
@@ -123,17 +125,7 @@ proptest! {
         ty in element(),
         count in 1_usize..5,
     ) {
-        let info = &all_ops()[which.index(all_ops().len())];
-        let mut op = Op::new(OpKind::Builtin(info.code));
-        if let Some(options) = info.options {
-            let mut attrs = Attributes::new(options);
-            for (info, number) in options.attrs.iter().zip(numbers.iter().cycle()) {
-                if let Some(value) = attribute(info.ty, *number) {
-                    let _ = attrs.set(info.name, value);
-                }
-            }
-            op.attrs = Some(attrs);
-        }
+        let op = op_with(&all_ops()[which.index(all_ops().len())], &numbers);
         let zeros = || Bytes::from(vec![1_u8; 8192]);
         let operands: Vec<Option<Value>> = (0..count)
             .map(|n| {

@@ -239,21 +239,28 @@ pub(crate) fn logical(call: &mut Call<'_>, function: fn(bool, bool) -> bool) -> 
     }
 }
 
+/// Runs a macro for the type of the first operand, of 8 to 32 bits.
+macro_rules! of_bits {
+    ($call:expr, $run:ident) => {
+        match $call.ty(0)? {
+            Int8 => $run!(i8),
+            UInt8 => $run!(u8),
+            Int16 => $run!(i16),
+            UInt16 => $run!(u16),
+            Int32 => $run!(i32),
+            UInt32 => $run!(u32),
+            _ => Err($call.bad_type(0)),
+        }
+    };
+}
+
 pub(crate) fn bitwise_xor(call: &mut Call<'_>) -> Made {
     macro_rules! run {
         ($ty:ty) => {
             pairs(call, |a: $ty, b: $ty| a ^ b)
         };
     }
-    match call.ty(0)? {
-        Int8 => run!(i8),
-        UInt8 => run!(u8),
-        Int16 => run!(i16),
-        UInt16 => run!(u16),
-        Int32 => run!(i32),
-        UInt32 => run!(u32),
-        _ => Err(call.bad_type(0)),
-    }
+    of_bits!(call, run)
 }
 
 /// By at least 0 and less than all bits.
@@ -263,15 +270,7 @@ pub(crate) fn right_shift(call: &mut Call<'_>) -> Made {
             pairs(call, |a: $ty, b: $ty| a >> (b as i64).clamp(0, i64::from(<$ty>::BITS) - 1))
         };
     }
-    match call.ty(0)? {
-        Int8 => run!(i8),
-        UInt8 => run!(u8),
-        Int16 => run!(i16),
-        UInt16 => run!(u16),
-        Int32 => run!(i32),
-        UInt32 => run!(u32),
-        _ => Err(call.bad_type(0)),
-    }
+    of_bits!(call, run)
 }
 
 pub(crate) fn atan2(call: &mut Call<'_>) -> Made {

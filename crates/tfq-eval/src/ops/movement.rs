@@ -112,19 +112,18 @@ pub(crate) fn concatenation(call: &mut Call<'_>) -> Made {
     if call.attr("fused_activation_function") != 0 {
         return Err(call.bad_attr("fused_activation_function"));
     }
-    let all: Vec<usize> = (0..call.operands.len()).collect();
-    call.same_types(&all)?;
-    for slot in 0..call.operands.len() {
-        call.quantized_alike(slot)?;
-    }
-    let axis = call.axis(call.attr("axis"), call.shape(0)?.len())?;
-    joined(call, axis)
+    joined(call)
 }
 
-/// The operands one behind the other along an axis of theirs.
-fn joined(call: &mut Call<'_>, axis: usize) -> Made {
-    let width = call.width(0)?;
-    let shape = call.shape(0)?;
+/// The operands one behind the other along an axis of the result: that of theirs, or of its own.
+fn joined(call: &mut Call<'_>) -> Made {
+    let all: Vec<usize> = (0..call.operands.len()).collect();
+    call.same_types(&all)?;
+    for slot in all {
+        call.quantized_alike(slot)?;
+    }
+    let (width, shape) = (call.width(0)?, call.shape(0)?);
+    let axis = call.axis(call.attr("axis"), shape.len())?;
     let mut parts = Vec::new();
     for slot in 0..call.operands.len() {
         let x = call.operand(slot)?;
@@ -141,13 +140,7 @@ fn joined(call: &mut Call<'_>, axis: usize) -> Made {
 }
 
 pub(crate) fn pack(call: &mut Call<'_>) -> Made {
-    let all: Vec<usize> = (0..call.operands.len()).collect();
-    call.same_types(&all)?;
-    for slot in 0..call.operands.len() {
-        call.quantized_alike(slot)?;
-    }
-    let axis = call.axis(call.attr("axis"), call.shape(0)?.len())?;
-    joined(call, axis)
+    joined(call)
 }
 
 pub(crate) fn unpack(call: &mut Call<'_>) -> Made {

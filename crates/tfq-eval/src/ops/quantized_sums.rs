@@ -110,8 +110,12 @@ pub(crate) fn made(
         let scaled = if wide { by.times_wide(sum) } else { by.times(sum as i32) };
         scaled.wrapping_add(result.zero_point).max(low).min(high)
     };
-    let codes = sums.into_iter().enumerate().map(code);
-    call.made(match ty {
+    made_of_codes(call, sums.into_iter().enumerate().map(code))
+}
+
+/// The codes, in the result's type.
+fn made_of_codes(call: &Call<'_>, codes: impl Iterator<Item = i32>) -> Made {
+    call.made(match call.results[0].ty {
         Int8 => stored(codes.map(|code| code as i8)),
         UInt8 => stored(codes.map(|code| code as u8)),
         _ => stored(codes.map(|code| code as i16)),
@@ -142,12 +146,7 @@ pub(crate) fn of_rows(call: &Call<'_>, of: &Factors<'_>, sums: Vec<i64>, channel
         let scaled = to_int_64((sum as f64 * scales[channel % scales.len()]).round());
         scaled.wrapping_add(result.zero_point).max(low).min(high)
     };
-    let codes = sums.into_iter().enumerate().map(code);
-    call.made(match ty {
-        Int8 => stored(codes.map(|code| code as i8)),
-        UInt8 => stored(codes.map(|code| code as u8)),
-        _ => stored(codes.map(|code| code as i16)),
-    })
+    made_of_codes(call, sums.into_iter().enumerate().map(code))
 }
 
 /// One for each channel, or one for all.
