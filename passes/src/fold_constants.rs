@@ -1,8 +1,5 @@
-mod parts;
-
 use crate::costs::FEW;
 use bytes::Bytes;
-use parts::element_bytes;
 use std::sync::{Arc, Mutex};
 use tfq_eval::{Budget, Declared, Fidelity, Results, Value, evaluate_op, operators};
 use tfq_ir::catalog::ops::{
@@ -109,9 +106,9 @@ fn rules(shown: &Arc<SharedBytes>) -> Vec<Rule> {
         ),
         told(
             transposed("join beforehand", op(CONCATENATION).operand(0, w()))
-                .guard("nothing is computed but the order", parts::are_plain)
+                .guard("nothing is computed but the order", are_joined_plainly)
                 .guard("nothing else needs the other parts", move |m| {
-                    parts::of(m).is_some_and(|parts| parts.iter().all(|id| others.is_alone(m, *id)))
+                    joined(m).is_some_and(|parts| parts.iter().all(|id| others.is_alone(m, *id)))
                 })
                 .fold(evaluated),
         ),
@@ -174,9 +171,7 @@ fn rules(shown: &Arc<SharedBytes>) -> Vec<Rule> {
             Rule::new("compute few numbers beforehand", op_of(&operators().collect::<Vec<_>>()))
                 .when("all operands are constants", |m| {
                     let operands = m.graph().operands(m.root());
-                    let fixed =
-                        |id: &TensorId| m.module().fixed_constant(m.subgraph(), *id).is_some();
-                    !operands.is_empty() && operands.iter().flatten().all(fixed)
+                    !operands.is_empty() && operands.iter().flatten().all(|id| is_fixed(m, *id))
                 })
                 .when("they are few", |m| m.tensor("result").elements().is_some_and(|n| n <= FEW))
                 .when("nothing is quantised", |m| {
@@ -275,9 +270,36 @@ impl SharedBytes {
             && m.module().numbered_by_metadata(OLD_CONSTANT).is_none()
             && !m.module().references(m.subgraph(), w).any()
             && m.module().metadata_uses(tensor.buffer) == 0;
-        let plain = tensor.sparsity.is_none() && tensor.expressed.is_none();
-        plain && (same_bytes || few || only_reader)
+        tensor.is_plain() && (same_bytes || few || only_reader)
     }
+}
+
+fn is_fixed(m: &Match<'_>, id: TensorId) -> bool {
+    m.module().fixed_constant(m.subgraph(), id).is_some()
+}
+
+/// What the op joins, where all of it is constant.
+fn joined(m: &Match<'_>) -> Option<Vec<TensorId>> {
+    let parts: Vec<TensorId> = m.graph().operands(m.root()).into_iter().collect::<Option<_>>()?;
+    parts.iter().all(|id| is_fixed(m, *id)).then_some(parts)
+}
+
+/// Whether bytes are copied as they are: one type, no scales and no activation.
+fn are_joined_plainly(m: &Match<'_>) -> bool {
+    let result = m.tensor("result");
+    let alike = |id: &TensorId| {
+        let part = m.graph().tensor(*id);
+        part.ty == result.ty && part.scales() == 0 && part.shape.len() == result.shape.len()
+    };
+    let activation = m.graph().op(m.root()).number("fused_activation_function");
+    activation == 0
+        && result.scales() == 0
+        && joined(m).is_some_and(|parts| parts.iter().all(alike))
+}
+
+fn element_bytes(tensor: &Tensor) -> Option<usize> {
+    let bits = tensor.ty.bits()?;
+    (bits % 8 == 0).then_some(bits as usize / 8)
 }
 
 fn same_type(m: &Match<'_>) -> bool {
@@ -286,13 +308,15 @@ fn same_type(m: &Match<'_>) -> bool {
 
 /// What the root makes of constants, which all of its operands are.
 fn evaluated(m: &Match<'_>) -> Option<Bytes> {
-    let mut made = results(m)?;
-    (made.values.len() == 1).then(|| made.values.remove(0).into_bytes())
+    only(results(m)?)
 }
 
 /// The same where no kernel makes other bits of them.
 fn exact(m: &Match<'_>) -> Option<Bytes> {
-    let mut made = results(m).filter(|made| made.fidelity == Fidelity::Exact)?;
+    only(results(m).filter(|made| made.fidelity == Fidelity::Exact)?)
+}
+
+fn only(mut made: Results) -> Option<Bytes> {
     (made.values.len() == 1).then(|| made.values.remove(0).into_bytes())
 }
 

@@ -22,6 +22,7 @@ mod remove_identities;
 mod reshape;
 mod target_forms;
 mod trigger_failure;
+mod vector;
 
 use tfq_pass::{Declared, PassInfo, Registry};
 

@@ -5,36 +5,29 @@ pub(crate) mod convert_batch_matmul;
 pub(crate) mod expand_broadcast_to;
 pub(crate) mod expand_mirror_pad;
 
-use tfq_ir::Tensor;
+use tfq_ir::OpId;
 use tfq_pass::rewrite::{Match, OpPattern, Rule};
 
-/// A rule for an op that the target had better run as other ops, which it calls by this name, and whose
-/// operand `x` and result have shapes that are known and are stored alike otherwise.
-fn form(name: &'static str, to: &'static str, root: OpPattern) -> Rule {
+/// A rule for an op that the target had better run as other ops, which it calls `to` and people `what`; the
+/// operand `x` and the result have shapes that are known and are stored alike otherwise.
+fn form(name: &'static str, to: &'static str, what: &'static str, root: OpPattern) -> Rule {
     Rule::new(name, root)
-        .when("the target is slow at it", move |m| {
-            let better = m.target().equivalent(m.module(), m.subgraph(), m.root());
-            better.is_some_and(|better| better.name == to)
-        })
+        .when("the target is slow at it", move |m| equivalent(m, m.root(), to).is_some())
         .guard("every dimension is known", |m| {
             m.tensor("x").is_static() && m.tensor("result").is_static()
         })
         .guard("operand and result are stored alike", |m| {
-            let (x, result) = (m.tensor("x"), m.tensor("result"));
-            x.ty == result.ty
-                && x.quantization == result.quantization
-                && x.scales() <= 1
-                && is_plain(x)
-                && is_plain(result)
+            m.tensor("x").is_stored_like(m.tensor("result"))
         })
+        .tell("rewritten", move |m| {
+            let why = equivalent(m, m.root(), to).unwrap_or_default();
+            format!("{} as {what}: {why}", m.graph().op(m.root()).kind)
+        })
+        .count("ops-rewritten")
 }
 
-fn is_plain(tensor: &Tensor) -> bool {
-    !tensor.is_variable && tensor.sparsity.is_none() && tensor.expressed.is_none()
-}
-
-/// Why the target is slow at the root, for a remark.
-fn reason(m: &Match<'_>) -> String {
-    let better = m.target().equivalent(m.module(), m.subgraph(), m.root());
-    better.map_or_else(String::new, |better| better.reason.to_owned())
+/// Why the target is slow at an op, if it had better run as other ops, which it calls by this name.
+fn equivalent<'m>(m: &Match<'m>, op: OpId, to: &str) -> Option<&'m str> {
+    let better = m.target().equivalent(m.module(), m.subgraph(), op)?;
+    (better.name == to).then_some(better.reason)
 }

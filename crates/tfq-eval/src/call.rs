@@ -7,8 +7,7 @@ use crate::walk::product;
 use crate::{Budget, NotEvaluated};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
-use tfq_ir::catalog::AttrDefault;
-use tfq_ir::ops::Activation;
+use tfq_ir::ops::{Activation, axis};
 use tfq_ir::{Attr, ElementType, Op};
 
 /// What a kernel gives.
@@ -76,23 +75,12 @@ impl<'a> Call<'a> {
 
     /// An axis that an integer names, negative ones from the end.
     pub(crate) fn axis(&self, number: i64, rank: usize) -> Result<usize, NotEvaluated> {
-        let from_start = if number < 0 { number.saturating_add(rank as i64) } else { number };
-        let axis = usize::try_from(from_start).ok().filter(|axis| *axis < rank);
-        axis.ok_or(NotEvaluated::Operands { why: "there is no such axis" })
+        axis(number, rank).ok_or(NotEvaluated::Operands { why: "there is no such axis" })
     }
 
     /// An attribute, at its default where the op has none: an integer, enum or flag.
     pub(crate) fn attr(&self, name: &str) -> i64 {
-        match self.op.attrs.as_ref().and_then(|attrs| attrs.get(name)) {
-            Some(Attr::Int(value)) => value,
-            Some(Attr::Bool(value)) => value.into(),
-            Some(_) => 0,
-            None => match self.default(name) {
-                AttrDefault::Int(value) => value,
-                AttrDefault::Bool(value) => value.into(),
-                _ => 0,
-            },
-        }
+        self.op.number(name)
     }
 
     pub(crate) fn flag(&self, name: &str) -> bool {
@@ -111,11 +99,6 @@ impl<'a> Call<'a> {
             Some(Attr::Ints(values)) => values,
             _ => Arc::default(),
         }
-    }
-
-    fn default(&self, name: &str) -> AttrDefault {
-        let attr = self.op.kind.options().and_then(|options| options.attr(name));
-        attr.map_or(AttrDefault::None, |(_, attr)| attr.default)
     }
 
     pub(crate) fn bad_attr(&self, name: &'static str) -> NotEvaluated {

@@ -13,7 +13,7 @@ mod semantics;
 pub use check::Contradiction;
 pub use effects::{CallEffects, Effects, aliased_operand, effects};
 pub use fused_activation::Activation;
-pub use infer::{Dim, InferError, OperandFacts, ResultFacts, Shape, infer, infer_op};
+pub use infer::{Dim, InferError, OperandFacts, ResultFacts, Shape, axis, infer, infer_op};
 pub(crate) use infer::{OpView, stated};
 pub use semantics::{
     AxisRule, OpClass, OpSemantics, OperandInfo, OperandRole, Provenance, QuantizationRule,

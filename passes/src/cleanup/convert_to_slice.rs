@@ -1,6 +1,7 @@
-use bytes::Bytes;
+use crate::vector::vector;
 use tfq_ir::catalog::ops::{GATHER, SLICE, STRIDED_SLICE};
-use tfq_ir::{ElementType, Op, Patch, Tensor, TensorRef};
+use tfq_ir::ops::axis;
+use tfq_ir::{ElementType, Op};
 use tfq_pass::rewrite::{Match, OpPattern, Rule, any, apply_rules, op};
 use tfq_pass::{Pass, PassError, Session, declare_pass};
 
@@ -68,11 +69,8 @@ fn rule(name: &'static str, root: OpPattern, begin: fn(&Match<'_>) -> Option<Beg
             let (x, result) = (m.tensor("x"), m.tensor("result"));
             // The kernels of SLICE go as far.
             let few = (1..=5).contains(&x.shape.len());
-            let plain = |tensor: &Tensor| !tensor.is_variable && tensor.expressed.is_none();
-            let alike =
-                x.ty == result.ty && x.quantization == result.quantization && x.scales() <= 1;
             let data = m.module().constant(m.subgraph(), m.id("x")).is_none();
-            few && alike && plain(x) && plain(result) && data && x.ty != ElementType::String
+            few && x.is_stored_like(result) && data && x.ty != ElementType::String
         })
         .when("it takes neighbours", move |m| begin(m).is_some())
         .guard("they lie inside", move |m| {
@@ -88,30 +86,20 @@ fn rule(name: &'static str, root: OpPattern, begin: fn(&Match<'_>) -> Option<Beg
         .replace(move |m, patch| {
             let Some(begin) = begin(m) else { return };
             let begin: Vec<i32> = begin.into_iter().map(|at| at as i32).collect();
-            let begin = vector(m, patch, "begin", &begin);
-            let size = vector(m, patch, "size", &m.tensor("result").shape);
+            let (label, size) = (m.tensor("result").label(), &m.tensor("result").shape);
+            let begin = vector(patch, format!("{label};begin"), &begin);
+            let size = vector(patch, format!("{label};size"), size);
             let operands = [Some(m.id("x").into()), Some(begin), Some(size)];
             patch.replace_op(m.graph(), m.root(), Op::builtin(SLICE), &operands);
         })
         .count("ops-rewritten")
 }
 
-fn vector(m: &Match<'_>, patch: &mut Patch, what: &str, values: &[i32]) -> TensorRef {
-    let name = format!("{};{what}", m.tensor("result").label());
-    let tensor = Tensor::new(name, ElementType::Int32, [values.len() as i32]);
-    let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-    patch.new_constant(tensor, Bytes::from(bytes))
-}
-
 /// Of a GATHER along one axis by a vector of indices that follow each other.
 fn gathered(m: &Match<'_>) -> Option<Begin> {
     let node = m.graph().op(m.root());
     let rank = m.tensor("x").shape.len();
-    let axis = node.int("axis").unwrap_or(0);
-    let axis = usize::try_from(if axis < 0 { axis + rank as i64 } else { axis }).ok()?;
-    if node.int("batch_dims").unwrap_or(0) != 0 || axis >= rank {
-        return None;
-    }
+    let axis = axis(node.number("axis"), rank).filter(|_| node.number("batch_dims") == 0)?;
     let indices = m.graph().operand(m.root(), 1)?;
     let indices = m.operand_integers(1).filter(|_| m.graph().tensor(indices).shape.len() == 1)?;
     let first = *indices.first()?;
@@ -124,10 +112,9 @@ fn gathered(m: &Match<'_>) -> Option<Begin> {
 /// Of a STRIDED_SLICE that keeps its dimensions and every element in between.
 fn strided(m: &Match<'_>) -> Option<Begin> {
     let node = m.graph().op(m.root());
-    let mask = |name: &str| node.int(name).unwrap_or(0);
-    let other =
-        ["ellipsis_mask", "new_axis_mask", "shrink_axis_mask"].iter().any(|name| mask(name) != 0);
-    if other || node.bool("offset").unwrap_or(false) {
+    let mask = |name: &str| node.number(name);
+    let others = ["ellipsis_mask", "new_axis_mask", "shrink_axis_mask", "offset"];
+    if others.iter().any(|name| mask(name) != 0) {
         return None;
     }
     let x = &m.tensor("x").shape;

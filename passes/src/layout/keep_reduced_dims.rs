@@ -1,5 +1,5 @@
-use super::{stored_alike, view};
-use tfq_ir::ops::ShapeRule;
+use super::view;
+use tfq_ir::ops::{ShapeRule, axis};
 use tfq_ir::{Attr, TensorId};
 use tfq_pass::rewrite::{Match, Rule, any, apply_rules, op_that};
 use tfq_pass::{Pass, PassError, Session, declare_pass};
@@ -63,7 +63,7 @@ fn rule() -> Rule {
             kept(m).is_some_and(|shape| *shape == *m.tensor("result").shape)
         })
         .guard("both are stored alike", |m| {
-            flat(m).is_some_and(|flat| stored_alike(m, flat, m.id("result")))
+            flat(m).is_some_and(|flat| m.graph().tensor(flat).is_stored_like(m.tensor("result")))
         })
         .guard("nothing else reads what is reduced", |m| {
             let alone = |flat| {
@@ -98,10 +98,9 @@ fn kept(m: &Match<'_>) -> Option<Vec<i32>> {
     let keeps = graph.op(reduction).bool("keep_dims").unwrap_or(false);
     let axes = m.integers_at(reduction, 1).filter(|_| !keeps)?;
     let mut shape = m.tensor("x").shape.to_vec();
-    let rank = shape.len() as i64;
-    for axis in axes {
-        let axis = usize::try_from(if axis < 0 { axis + rank } else { axis }).ok()?;
-        *shape.get_mut(axis)? = 1;
+    for number in axes {
+        let axis = axis(number, shape.len())?;
+        shape[axis] = 1;
     }
     Some(shape)
 }

@@ -1,7 +1,8 @@
-use super::{reshape, stored_alike, view};
-use bytes::Bytes;
+use super::{reshape, view};
+use crate::vector::vector;
 use tfq_ir::catalog::ops::TRANSPOSE;
-use tfq_ir::{ElementType, Op, OpKind, Tensor};
+use tfq_ir::ops::axis;
+use tfq_ir::{Op, OpId, Patch};
 use tfq_pass::rewrite::{Match, OpPattern, Rule, any, apply_rules, op};
 use tfq_pass::{Pass, PassError, Session, declare_pass};
 
@@ -79,10 +80,9 @@ fn rules() -> [Rule; 4] {
             .when("they do not cancel out", |m| composed(m).is_some_and(|order| !is_same(&order)))
             .replace(|m, patch| {
                 let Some(order) = composed(m) else { return };
-                let bytes: Vec<u8> = order.iter().flat_map(|n| (*n as i32).to_le_bytes()).collect();
+                let order: Vec<i32> = order.into_iter().map(|n| n as i32).collect();
                 let name = format!("{};order", m.tensor("result").label());
-                let tensor = Tensor::new(name, ElementType::Int32, [order.len() as i32]);
-                let order = patch.new_constant(tensor, Bytes::from(bytes));
+                let order = vector(patch, name, &order);
                 let operands = [Some(m.id("x").into()), Some(order)];
                 patch.replace_op(m.graph(), m.root(), Op::builtin(TRANSPOSE), &operands);
             }),
@@ -95,26 +95,21 @@ fn rule(name: &'static str, root: OpPattern) -> Rule {
             m.tensor("x").is_static() && m.tensor("result").is_static()
         })
         .guard("operand and result are stored alike", |m| {
-            stored_alike(m, m.id("x"), m.id("result"))
+            m.tensor("x").is_stored_like(m.tensor("result"))
         })
         .count("ops-rewritten")
 }
 
-fn as_reshape(m: &Match<'_>, patch: &mut tfq_ir::Patch) {
+fn as_reshape(m: &Match<'_>, patch: &mut Patch) {
     let Some(new) = reshape(m.tensor("result")) else { return };
     patch.replace_op(m.graph(), m.root(), new, &[Some(m.id("x").into())]);
 }
 
 /// In what order a TRANSPOSE takes the dimensions, if that is a constant and one of each.
-fn order(m: &Match<'_>, at: tfq_ir::OpId) -> Option<Vec<usize>> {
-    let graph = m.graph();
-    if graph.op(at).kind != OpKind::Builtin(TRANSPOSE) {
-        return None;
-    }
-    let rank = graph.tensor(graph.operand(at, 0)?).shape.len();
+fn order(m: &Match<'_>, at: OpId) -> Option<Vec<usize>> {
+    let rank = m.graph().tensor(m.graph().operand(at, 0)?).shape.len();
     let values = m.integers_at(at, 1)?;
-    let normal = values.iter().map(|n| usize::try_from(if *n < 0 { n + rank as i64 } else { *n }));
-    let order: Vec<usize> = normal.collect::<Result<_, _>>().ok()?;
+    let order: Vec<usize> = values.iter().map(|n| axis(*n, rank)).collect::<Option<_>>()?;
     let mut seen = order.clone();
     seen.sort_unstable();
     seen.iter().copied().eq(0..rank).then_some(order)

@@ -1,3 +1,4 @@
+use super::equivalent;
 use tfq_ir::catalog::ops::{BATCH_MATMUL, FULLY_CONNECTED};
 use tfq_ir::{Attr, ElementType, Op, OpId, Patch, Tensor, TensorRef, Use};
 use tfq_pass::rewrite::{Match, Rule, apply_rules, constant, tensor};
@@ -50,6 +51,9 @@ impl Pass for ConvertBatchMatmul {
     }
 }
 
+/// What the target calls it.
+const FORM: &str = "fully-connected";
+
 fn rule() -> Rule {
     Rule::new("products with a constant matrix", tensor(constant("w")))
         .when("only products read it", |m| {
@@ -58,10 +62,7 @@ fn rule() -> Rule {
             graph.is_read(m.id("w")) && graph.all_uses(m.id("w"), is_product)
         })
         .when("the target is slow at them", |m| {
-            readers(m).iter().all(|op| {
-                let better = m.target().equivalent(m.module(), m.subgraph(), *op);
-                better.is_some_and(|better| better.name == "fully-connected")
-            })
+            readers(m).iter().all(|op| equivalent(m, *op, FORM).is_some())
         })
         .guard("the constant is one matrix of float32", |m| {
             is_float(m.tensor("w")) && readers(m).iter().all(|op| matrix(m, *op).is_some())
@@ -87,11 +88,8 @@ fn rule() -> Rule {
             }
         })
         .tell("rewritten", |m| {
-            let better = readers(m)
-                .first()
-                .and_then(|op| m.target().equivalent(m.module(), m.subgraph(), *op));
-            let reason = better.map_or("", |better| better.reason);
-            format!("FULLY_CONNECTED in place of BATCH_MATMUL: {reason}")
+            let why = readers(m).first().and_then(|op| equivalent(m, *op, FORM));
+            format!("FULLY_CONNECTED in place of BATCH_MATMUL: {}", why.unwrap_or_default())
         })
         .count("ops-rewritten")
 }
@@ -102,8 +100,7 @@ fn readers(m: &Match<'_>) -> Vec<OpId> {
 }
 
 fn is_float(tensor: &Tensor) -> bool {
-    let plain = tensor.sparsity.is_none() && tensor.expressed.is_none() && !tensor.is_variable;
-    plain && tensor.ty == ElementType::Float32
+    tensor.is_plain() && tensor.ty == ElementType::Float32
 }
 
 fn flag(m: &Match<'_>, op: OpId, name: &str) -> bool {

@@ -1,4 +1,4 @@
-use super::{form, reason};
+use super::form;
 use tfq_ir::catalog::ops::{BROADCAST_TO, CONCATENATION};
 use tfq_ir::{Attr, Op};
 use tfq_pass::rewrite::{Match, Rule, any, apply_rules, op};
@@ -56,7 +56,8 @@ impl Pass for ExpandBroadcastTo {
 }
 
 fn rule() -> Rule {
-    form("broadcast as a concatenation", "concatenation", op(BROADCAST_TO).operand(0, any("x")))
+    let root = op(BROADCAST_TO).operand(0, any("x"));
+    form("broadcast as a concatenation", "concatenation", "a CONCATENATION of copies", root)
         .guard("the shape is a constant", |m| {
             let shape = m.tensor("result").shape.iter().map(|dim| i64::from(*dim));
             m.operand_integers(1).is_some_and(|values| values.into_iter().eq(shape))
@@ -68,8 +69,6 @@ fn rule() -> Rule {
             let operands = vec![Some(m.id("x").into()); copies];
             patch.replace_op(m.graph(), m.root(), new, &operands);
         })
-        .tell("rewritten", |m| format!("BROADCAST_TO as a CONCATENATION of copies: {}", reason(m)))
-        .count("ops-rewritten")
 }
 
 /// The only dimension in which operand and result differ, and how often it is repeated.

@@ -1,8 +1,8 @@
-use super::{form, reason};
-use bytes::Bytes;
+use super::form;
+use crate::vector::vector;
 use tfq_ir::catalog::ops::{CONCATENATION, MIRROR_PAD, SLICE};
 use tfq_ir::maps::HashMap;
-use tfq_ir::{Attr, ElementType, InsertionPoint, Op, Patch, Tensor, TensorRef};
+use tfq_ir::{Attr, InsertionPoint, Op, Patch, Tensor, TensorRef};
 use tfq_pass::rewrite::{Match, Rule, any, apply_rules, op};
 use tfq_pass::{Pass, PassError, Session, declare_pass};
 
@@ -64,7 +64,8 @@ impl Pass for ExpandMirrorPad {
 }
 
 fn rule() -> Rule {
-    form("mirror pad as slices", "slices", op(MIRROR_PAD).operand(0, any("x")))
+    let root = op(MIRROR_PAD).operand(0, any("x"));
+    form("mirror pad as slices", "slices", "SLICE and CONCATENATION", root)
         .guard("the amounts are constants", |m| sides(m).is_some())
         .guard("it pads by four at most", |m| {
             sides(m).is_some_and(|sides| {
@@ -84,8 +85,6 @@ fn rule() -> Rule {
             let sides = sides(m).unwrap_or_default();
             Expansion { m, patch, constants: HashMap::default() }.write(&sides);
         })
-        .tell("rewritten", |m| format!("MIRROR_PAD as SLICE and CONCATENATION: {}", reason(m)))
-        .count("ops-rewritten")
 }
 
 /// By how much each dimension is padded before and behind.
@@ -201,9 +200,7 @@ impl Expansion<'_, '_> {
         }
         let words: Vec<String> = values.iter().map(i32::to_string).collect();
         let name = format!("mirror_pad;at_{}", words.join("_"));
-        let tensor = Tensor::new(name, ElementType::Int32, [values.len() as i32]);
-        let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-        let added = self.patch.new_constant(tensor, Bytes::from(bytes));
+        let added = vector(self.patch, name, &values);
         self.constants.insert(values, added);
         added
     }

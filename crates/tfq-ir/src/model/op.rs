@@ -2,7 +2,7 @@
 
 use super::attributes::{Attr, Attributes};
 use super::notes::Notes;
-use crate::catalog::{self, OptionsInfo, op_by_code};
+use crate::catalog::{self, AttrDefault, OptionsInfo, op_by_code};
 use crate::rare::{Rare, rarely};
 use bytes::Bytes;
 use std::fmt;
@@ -146,6 +146,25 @@ impl Op {
     /// A boolean attribute, by schema name.
     pub fn bool(&self, name: &str) -> Option<bool> {
         self.attrs.as_ref()?.bool(name)
+    }
+
+    /// An attribute as a number, by schema name: an integer, an enum or a flag, at its default where
+    /// the op has none; 0 where it is nothing of the kind.
+    pub fn number(&self, name: &str) -> i64 {
+        let default = || {
+            let attr = self.kind.options().and_then(|options| options.attr(name));
+            attr.map(|(_, attr)| attr.default)
+        };
+        match self.attrs.as_ref().and_then(|attrs| attrs.get(name)) {
+            Some(Attr::Int(value)) => value,
+            Some(Attr::Bool(value)) => value.into(),
+            Some(_) => 0,
+            None => match default() {
+                Some(AttrDefault::Int(value)) => value,
+                Some(AttrDefault::Bool(value)) => value.into(),
+                _ => 0,
+            },
+        }
     }
 
     /// The subgraphs that its attributes refer to, as (attribute, value): bodies and

@@ -116,6 +116,22 @@ impl Tensor {
         self.rare.said().map_or(&[], |rare| &rare.shape_signature)
     }
 
+    /// Whether it holds its elements one by one, in the type that its readers were written for, and
+    /// one value in each run: it is no variable, not sparse, and not [`Self::expressed`] otherwise.
+    pub fn is_plain(&self) -> bool {
+        !self.is_variable && self.sparsity.is_none() && self.expressed.is_none()
+    }
+
+    /// Whether both are plain and elements mean the same in both, whatever their shapes: one type,
+    /// and one scale at most, which is that of the other.
+    pub fn is_stored_like(&self, other: &Self) -> bool {
+        self.ty == other.ty
+            && self.quantization == other.quantization
+            && self.scales() <= 1
+            && self.is_plain()
+            && other.is_plain()
+    }
+
     /// The name for messages: `?` where there is none.
     pub fn label(&self) -> &str {
         self.name.as_deref().unwrap_or("?")

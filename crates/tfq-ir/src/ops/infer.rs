@@ -22,6 +22,7 @@ mod window;
 
 use super::semantics::{OpSemantics, ShapeRule, TypeRule, semantics_of};
 use crate::{ElementType, Op};
+pub use cx::axis;
 use cx::{Cx, Shapes};
 
 pub(crate) use calls::OpView;

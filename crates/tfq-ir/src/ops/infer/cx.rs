@@ -1,7 +1,6 @@
 //! What the rules ask: operands, contents of constants, attributes, and sizes that fit.
 
 use super::{Dim, InferError, OperandFacts, Party, Shape};
-use crate::catalog::AttrDefault;
 use crate::ops::OpSemantics;
 use crate::{Attr, ElementType, Op};
 use smallvec::SmallVec;
@@ -137,16 +136,7 @@ impl<'a> Cx<'a> {
 
     /// An attribute, at its default where the op has none: an integer, enum or flag.
     pub(super) fn attr(&self, name: &str) -> i64 {
-        match self.op.attrs.as_ref().and_then(|attrs| attrs.get(name)) {
-            Some(Attr::Int(value)) => value,
-            Some(Attr::Bool(value)) => value.into(),
-            Some(_) => 0,
-            None => match self.default(name) {
-                AttrDefault::Int(value) => value,
-                AttrDefault::Bool(value) => value.into(),
-                _ => 0,
-            },
-        }
+        self.op.number(name)
     }
 
     pub(super) fn flag(&self, name: &str) -> bool {
@@ -159,11 +149,6 @@ impl<'a> Cx<'a> {
             Attr::Ints(values) => Some(values).filter(|values| values.len() <= MOST_ENTRIES),
             _ => None,
         }
-    }
-
-    fn default(&self, name: &str) -> AttrDefault {
-        let attr = self.op.kind.options().and_then(|options| options.attr(name));
-        attr.map_or(AttrDefault::None, |(_, attr)| attr.default)
     }
 
     fn name(&self, slot: usize) -> &'static str {
@@ -222,8 +207,9 @@ pub(super) fn unknown_dims(rank: Option<usize>) -> Shape {
     }
 }
 
-/// The axis that a number means; negative ones count from the end.
-pub(super) fn axis(number: i64, rank: usize) -> Option<usize> {
+/// The axis that a number means among `rank` of them; negative ones count from the end. `None` where
+/// there is no such axis.
+pub fn axis(number: i64, rank: usize) -> Option<usize> {
     let from_start = if number < 0 { number.checked_add(rank as i64)? } else { number };
     usize::try_from(from_start).ok().filter(|axis| *axis < rank)
 }
