@@ -79,7 +79,7 @@ fn rule(name: &'static str, root: OpPattern, begin: fn(&Match<'_>) -> Option<Beg
                 let mut dims = begin.iter().zip(x.iter().zip(result.iter()));
                 x.len() == result.len()
                     && dims.all(|(at, (from, to))| {
-                        *at >= 0 && *to > 0 && at + i64::from(*to) <= i64::from(*from)
+                        *at >= 0 && *to > 0 && *at <= i64::from(*from) - i64::from(*to)
                     })
             })
         })
@@ -103,7 +103,7 @@ fn gathered(m: &Match<'_>) -> Option<Begin> {
     let indices = m.graph().operand(m.root(), 1)?;
     let indices = m.operand_integers(1).filter(|_| m.graph().tensor(indices).shape.len() == 1)?;
     let first = *indices.first()?;
-    let follow = indices.iter().enumerate().all(|(n, index)| *index == first + n as i64);
+    let follow = indices.windows(2).all(|pair| pair[0].checked_add(1) == Some(pair[1]));
     let mut begin = vec![0; rank];
     begin[axis] = first;
     follow.then_some(begin)
