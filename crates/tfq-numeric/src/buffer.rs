@@ -7,11 +7,9 @@ use std::ops::{Deref, DerefMut};
 /// From this many bytes on, a result lives in memory of its own.
 const OWN: usize = 4 << 20;
 
-/// Memory that smaller results share: room for a few large pages.
-const CHUNK: usize = 8 << 20;
-
-/// What allocators ask the system for anew: where something was before, no large page can begin.
-const FRESH: usize = 34 << 20;
+/// Memory that smaller results share. Allocators ask the system anew for as much as this: where
+/// something was before, no large page can begin.
+const CHUNK: usize = 34 << 20;
 
 /// What is zeroed at once where one byte of it is written.
 const LARGE_PAGE: usize = 2 << 20;
@@ -62,12 +60,11 @@ impl Room {
             return BytesMut::with_capacity(expected.min(CHUNK));
         }
         // A large page begins at a multiple of its size.
-        let mut chunk = BytesMut::with_capacity((expected.min(CHUNK) + LARGE_PAGE).max(FRESH));
+        let mut chunk = BytesMut::with_capacity(CHUNK);
         let address = chunk.as_ptr().addr();
         let mut chunk = chunk.split_off(address.next_multiple_of(LARGE_PAGE) - address);
         // The last page is zeroed whole, so it has to be needed for the most part.
-        let pages = (expected.min(CHUNK) + LARGE_PAGE / 2) / LARGE_PAGE;
-        let len = (pages * LARGE_PAGE).min(chunk.capacity());
+        let len = chunk.capacity().min(expected.saturating_add(LARGE_PAGE / 2));
         ask_for_large_pages(&mut chunk.spare_capacity_mut()[..len]);
         chunk
     }
