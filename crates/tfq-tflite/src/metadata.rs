@@ -26,8 +26,8 @@ pub(crate) struct Numbers {
     /// By subgraph.
     pub(crate) ops: Vec<Vec<OpId>>,
     pub(crate) tensors: Vec<Vec<TensorId>>,
-    of_ops: HashMap<OpId, u32>,
-    of_tensors: HashMap<TensorId, u32>,
+    /// By the origin of a subgraph, then by the number that an op or a tensor has in the graph.
+    of: HashMap<u32, Vec<u32>>,
 }
 
 impl Numbers {
@@ -35,21 +35,28 @@ impl Numbers {
         let graphs = || module.subgraphs().map(|(_, graph)| graph);
         let ops: Vec<Vec<OpId>> = graphs().map(|graph| graph.ops().collect()).collect();
         let tensors: Vec<Vec<TensorId>> = graphs().map(|graph| graph.tensors().collect()).collect();
-        Self {
-            of_ops: ops.iter().flat_map(|list| list.iter().copied().zip(0..)).collect(),
-            of_tensors: tensors.iter().flat_map(|list| list.iter().copied().zip(0..)).collect(),
-            ops,
-            tensors,
+        let mut of: HashMap<u32, Vec<u32>> = HashMap::default();
+        for (ops, tensors) in ops.iter().zip(&tensors) {
+            let ops = ops.iter().map(|op| (op.origin(), op.number())).zip(0..);
+            let tensors = tensors.iter().map(|tensor| (tensor.origin(), tensor.number())).zip(0..);
+            for ((origin, number), index) in ops.chain(tensors) {
+                let of = of.entry(origin).or_default();
+                if of.len() <= number as usize {
+                    of.resize(number as usize + 1, u32::MAX);
+                }
+                of[number as usize] = index;
+            }
         }
+        Self { ops, tensors, of }
     }
 
     /// The number of an op that is there.
     pub(crate) fn op(&self, op: OpId) -> u32 {
-        self.of_ops[&op]
+        self.of[&op.origin()][op.number() as usize]
     }
 
     /// The number of a tensor that is there.
     pub(crate) fn tensor(&self, tensor: TensorId) -> u32 {
-        self.of_tensors[&tensor]
+        self.of[&tensor.origin()][tensor.number() as usize]
     }
 }
