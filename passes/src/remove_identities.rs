@@ -66,7 +66,7 @@ fn rules() -> Vec<Rule> {
             .guard("constants keep every dimension", keeps_dimensions)
             .forward("x"),
         identity("broadcast to the same shape", op(BROADCAST_TO).operand(0, x()))
-            .guard("every dimension is known", is_static)
+            .sure_shapes(&["x"])
             .guard("a constant keeps every dimension", |m| every(m, 1, |n, v| v == dim(m, n)))
             .forward("x"),
         identity("cast to the same type", op(CAST).operand(0, x())).forward("x"),
@@ -80,14 +80,14 @@ fn rules() -> Vec<Rule> {
             .guard("every multiple is a constant 1", |m| every(m, 1, |_, v| v == 1))
             .forward("x"),
         identity("slice of everything", op(SLICE).operand(0, x()))
-            .guard("every dimension is known", is_static)
+            .sure_shapes(&["x"])
             .guard("it begins at a constant 0", |m| every(m, 1, |_, v| v == 0))
             .guard("constants say that it takes every dimension whole", |m| {
                 every(m, 2, |n, v| v == -1 || v == dim(m, n))
             })
             .forward("x"),
         identity("strided slice of everything", op(STRIDED_SLICE).operand(0, x()))
-            .guard("every dimension is known", is_static)
+            .sure_shapes(&["x"])
             .guard("every stride is a constant 1", |m| every(m, 3, |_, v| v == 1))
             .guard("it adds and drops no dimension", |m| {
                 let zero = |name: &&str| flag(m, name) == 0;
@@ -180,8 +180,4 @@ fn new_shape(m: &Match<'_>) -> Option<Vec<i64>> {
         Attr::Ints(shape) => Some(shape.to_vec()),
         _ => None,
     }
-}
-
-fn is_static(m: &Match<'_>) -> bool {
-    m.tensor("x").is_static()
 }

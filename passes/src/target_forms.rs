@@ -13,9 +13,7 @@ use tfq_pass::rewrite::{Match, OpPattern, Rule};
 fn form(name: &'static str, to: &'static str, what: &'static str, root: OpPattern) -> Rule {
     Rule::new(name, root)
         .when("the target is slow at it", move |m| equivalent(m, m.root(), to).is_some())
-        .guard("every dimension is known", |m| {
-            m.tensor("x").is_static() && m.tensor("result").is_static()
-        })
+        .sure_shapes(&["x", "result"])
         .guard("operand and result are stored alike", |m| {
             m.tensor("x").is_stored_like(m.tensor("result"))
         })

@@ -3,6 +3,7 @@
 use crate::dims::{Dims, count};
 use crate::element::{Element, View, stored};
 use bytes::Bytes;
+use half::f16;
 use std::sync::Arc;
 use tfq_ir::{
     ElementType, Module, Quantization, QuantizationDetails, SubgraphId, Tensor, TensorId,
@@ -121,11 +122,16 @@ impl Value {
         })
     }
 
-    /// Whether a float32 element is one of which kernels make different things: infinite, NaN,
-    /// the last before infinity, which stands for it, below the smallest normal number, -0.0.
+    /// Whether a floating-point element is one of which kernels make different things: infinite,
+    /// NaN, the last before infinity, which stands for it, below the smallest normal number, -0.0.
     pub(crate) fn has_special_floats(&self) -> bool {
         let special = |x: f32| !(x.is_normal() || x.to_bits() == 0) || x.abs() == f32::MAX;
-        self.ty == ElementType::Float32 && self.view::<f32>().iter().any(special)
+        let half = |x: f16| !(x.is_normal() || x.to_bits() == 0) || x.to_bits() << 1 == f16::MAX.to_bits() << 1;
+        match self.ty {
+            ElementType::Float32 => self.view::<f32>().iter().any(special),
+            ElementType::Float16 => self.view::<f16>().iter().any(half),
+            _ => false,
+        }
     }
 
     /// Leaves one NaN for all that were computed, whose other bits depend on the machine.

@@ -2,6 +2,7 @@
 //! what it did; nothing looks at what they did not touch.
 
 use crate::touched::Marks;
+use crate::written;
 use serde::{Deserialize, Serialize};
 use std::cell::OnceCell;
 use std::fmt;
@@ -154,7 +155,9 @@ impl<'a> Did<'a> {
     fn undeclared_op(&self, writes: &[OpKind]) -> Option<OpKind> {
         let made = self.summary.made_of_others.iter();
         let made = made.filter_map(|op| self.op_before(*op).map(|(_, was)| (*op, Some(&was.kind))));
-        let added = self.patches.iter().flat_map(|patch| patch.added_ops());
+        // The session made the copies of outputs.
+        let own = self.patches.iter().filter(|patch| patch.label() != written::LABEL);
+        let added = own.flat_map(|patch| patch.added_ops());
         let mut all = added.map(|op| (*op, None)).chain(made);
         all.find_map(|(op, was)| {
             // A later patch of the pass may have erased it.

@@ -21,6 +21,7 @@ mod session;
 mod timeline;
 mod touched;
 mod values;
+mod written;
 
 pub use analysis::eligibility::{
     Cost, Eligibility, HYBRID_NOTE, REASON_NOTE, SLOTS_NOTE, Verdicts, cost,

@@ -232,6 +232,10 @@ impl RunCheck<'_> {
         let mut found: Vec<Fault> =
             lacks.map(|what| Fault::of_op(place(), what)).into_iter().collect();
         found.extend(self.quantized_of((sg, op), retyped));
+        let graph = self.module.subgraph(sg);
+        let returned = || graph.results(op).into_iter().any(|id| graph.is_output(id));
+        let unwritten = self.target.leaves_unwritten(self.module, sg, op).filter(|_| returned());
+        found.extend(unwritten.map(|why| Fault::of_op(place(), why.to_owned())));
         found
     }
 

@@ -1,9 +1,10 @@
 //! What a pass sees: a model that it can read, and edits as the only way to change it.
 
-use crate::analysis::{Analyses, Analysis, AnalysisInput, Change};
+use crate::analysis::{Analyses, Analysis, AnalysisInput, Change, SureShapes};
 use crate::error::PassError;
 use crate::remarks::{Remark, RemarkKind, Told};
 use crate::values::Values;
+use crate::written;
 use std::any::{Any, TypeId};
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -119,7 +120,8 @@ impl<'a> Session<'a> {
         self.module
     }
 
-    /// Changes the model, or refuses to and leaves it as it was. An empty patch does nothing.
+    /// Changes the model, or refuses to and leaves it as it was. An empty patch does nothing. Where
+    /// the target would not write an output any longer, a copy of it is returned instead.
     pub fn apply(&mut self, edit: impl Into<Edit>) -> Result<Arc<Applied>, PassError> {
         let edit = edit.into();
         let Edit::Patch(patch) = &edit else { return self.apply_to_all(edit) };
@@ -130,11 +132,36 @@ impl<'a> Session<'a> {
         let before = self.module.find_subgraph(sg).map_or(0, Subgraph::epoch);
         let noted: Vec<OpId> = patch.noted().collect();
         let only_marks = patch.only_marks();
+        let at_stake = written::at_stake(self.module, patch);
         let applied = self.module.apply(edit)?;
         let input = AnalysisInput { module: self.module, subgraph: sg, target: self.target };
         let change = Change { applied: &applied, noted: &noted, only_marks };
         self.analyses.get_mut().after_patch(&self.preserved, before, input, change);
+        if !only_marks {
+            self.copy_unwritten(sg, &applied, &at_stake)?;
+        }
         Ok(applied)
+    }
+
+    fn copy_unwritten(
+        &mut self,
+        sg: SubgraphId,
+        applied: &Applied,
+        at_stake: &[TensorId],
+    ) -> Result<(), PassError> {
+        let site = (&*self.module, self.target, sg);
+        for (output, found) in written::unwritten(site, applied, at_stake) {
+            let place = self.module.tensor_place(sg, output).to_string();
+            let patch = written::copy(self.module, sg, (output, &found));
+            match self.forbidden(&patch) {
+                Some(why) => self.missed("output left unwritten", place, why),
+                None => {
+                    self.apply(patch)?;
+                    self.applied("copied", place, found.reason);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Applies an edit that is no patch of a subgraph.
@@ -181,6 +208,11 @@ impl<'a> Session<'a> {
     /// changed since it was last asked for, by this pass or one before.
     pub fn analysis<A: Analysis>(&self, sg: SubgraphId) -> Arc<A::Result> {
         self.analyses.borrow_mut().get::<A>(self.input(sg))
+    }
+
+    /// Whether a tensor has the shape that it states whenever the model runs ([`SureShapes`]).
+    pub fn has_sure_shape(&self, sg: SubgraphId, id: TensorId) -> bool {
+        self.analysis::<SureShapes>(sg).has(self.input(sg), id)
     }
 
     /// Declares that what this pass changes from here on leaves the analysis as it is. A wrong

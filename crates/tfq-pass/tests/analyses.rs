@@ -5,7 +5,7 @@ mod common;
 use common::with_pass;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use tfq_ir::{Edit, Module, Patch, SubgraphId, TensorId};
+use tfq_ir::{Edit, ElementType, InsertionPoint, Module, Op, Patch, SubgraphId, Tensor, TensorId};
 use tfq_pass::analysis::{
     Analysis, AnalysisInput, ConstantStatistics, HybridVerdicts, OpEffects, UseLists,
 };
@@ -81,6 +81,73 @@ fn the_shipped_analyses_say_what_is_there() {
         let [(op, (slot, verdict))] = &found[..] else { panic!("{found:?}") };
         assert_eq!((*op, *slot), (fc, 1));
         assert!(matches!(**verdict, Eligibility::Hybrid { .. }));
+        Ok(())
+    });
+}
+
+#[test]
+fn a_shape_is_sure_where_it_follows_from_what_cannot_change() {
+    let mut module = read(
+        "tfg 1 quant
+        subgraph @main {
+          %x = input : f32[2,4]
+          %free = input : f32[?,4]
+          %steer = input : i32[2]
+          %c = input : bool[]
+          %flat = const : i32[1] = [8]
+          %zero = const : f32[] = 0.0
+          %a = RESHAPE(%x, %flat) : f32[8]
+          %wrong = RESHAPE(%x, %flat) : f32[4]
+          %b = RESHAPE(%x, %steer) : f32[4,2]
+          %d = NEG(%free) : f32[1,4]
+          %e = NEG(%d) : f32[1,4]
+          %above = GREATER(%a, %zero) : bool[8]
+          %where = WHERE(%above) : i64[8,1]
+          %f = IF(%c, %x) {then_subgraph_index = @same, else_subgraph_index = @same} : f32[2,4]
+          %g = IF(%c, %free) {then_subgraph_index = @freed, else_subgraph_index = @freed} : f32[1,4]
+          output %e
+        }
+        subgraph @same {
+          %x = input : f32[2,4]
+          %y = NEG(%x) : f32[2,4]
+          output %y
+        }
+        subgraph @freed {
+          %x = input : f32[1,4]
+          %y = NEG(%x) : f32[1,4]
+          output %y
+        }",
+    );
+    with_pass(&mut module, |session| {
+        let sure = |session: &Session<'_>, name| {
+            session.has_sure_shape(MAIN, tensor(session.model(), name))
+        };
+        let all = ["x", "flat", "a", "above", "f"];
+        assert_eq!(all.into_iter().find(|name| !sure(session, name)), None);
+        let none = ["free", "wrong", "b", "d", "e", "where", "g"];
+        assert_eq!(none.into_iter().find(|name| sure(session, name)), None);
+        let of = |session: &Session<'_>, sg, name| {
+            let graph = session.model().subgraph(sg);
+            let id = graph.tensors().find(|id| graph.tensor(*id).label() == name).unwrap();
+            session.has_sure_shape(sg, id)
+        };
+        assert!(of(session, SubgraphId(1), "y"));
+        assert!(!of(session, SubgraphId(2), "y"));
+
+        // What a patch adds, and what it leaves.
+        let mut patch = Patch::new(MAIN, "negate");
+        let [x, a, d] = ["x", "a", "d"].map(|name| tensor(session.model(), name));
+        let negated = |of: TensorId, name: &str, patch: &mut Patch| {
+            let shape = session.model().subgraph(MAIN).tensor(of).shape.clone();
+            let new = patch.add_tensor(Tensor::new(name, ElementType::Float32, shape));
+            let neg = Op::builtin(tfq_ir::catalog::ops::NEG);
+            patch.add_op(neg, InsertionPoint::End, &[Some(of.into())], &[new]);
+        };
+        negated(x, "of x", &mut patch);
+        negated(d, "of d", &mut patch);
+        session.apply(patch)?;
+        assert!(sure(session, "of x") && !sure(session, "of d"));
+        assert!(session.has_sure_shape(MAIN, a) && !session.has_sure_shape(MAIN, d));
         Ok(())
     });
 }

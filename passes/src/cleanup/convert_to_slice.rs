@@ -62,9 +62,7 @@ type Begin = Vec<i64>;
 
 fn rule(name: &'static str, root: OpPattern, begin: fn(&Match<'_>) -> Option<Begin>) -> Rule {
     Rule::new(name, root.operand(0, any("x")))
-        .guard("every dimension is known", |m| {
-            m.tensor("x").is_static() && m.tensor("result").is_static()
-        })
+        .sure_shapes(&["x", "result"])
         .guard("operand and result are stored alike", |m| {
             let (x, result) = (m.tensor("x"), m.tensor("result"));
             // The kernels of SLICE go as far.

@@ -56,9 +56,7 @@ fn rule() -> Rule {
     let reduction = op_that(|what| what.shape == ShapeRule::Reduce).operand(0, any("x"));
     let view = view().operand(0, reduction);
     Rule::new("shape behind a reduction", view)
-        .guard("every dimension is known", |m| {
-            m.tensor("x").is_static() && m.tensor("result").is_static()
-        })
+        .sure_shapes(&["x", "result"])
         .when("the shape is that of kept dimensions", |m| {
             kept(m).is_some_and(|shape| *shape == *m.tensor("result").shape)
         })

@@ -91,9 +91,7 @@ fn rules() -> [Rule; 4] {
 
 fn rule(name: &'static str, root: OpPattern) -> Rule {
     Rule::new(name, root)
-        .guard("every dimension is known", |m| {
-            m.tensor("x").is_static() && m.tensor("result").is_static()
-        })
+        .sure_shapes(&["x", "result"])
         .guard("operand and result are stored alike", |m| {
             m.tensor("x").is_stored_like(m.tensor("result"))
         })

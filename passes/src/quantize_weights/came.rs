@@ -66,10 +66,12 @@ pub(super) fn reread(
             return Ok(Default::default());
         }
     }
-    let select = Select::of(pass, session, &seen, None);
-    let found = match session.resource::<WeightPlan>() {
-        Some(plan) => planned(&select, module, &came, plan)?,
-        None => decided(select, &came),
+    let found = {
+        let select = Select::of(pass, session, &seen, None);
+        match session.resource::<WeightPlan>() {
+            Some(plan) => planned(&select, module, &came, plan)?,
+            None => decided(select, &came),
+        }
     };
     let planned = match session.resource::<WantsPlan>() {
         Some(WantsPlan) => {

@@ -41,6 +41,8 @@ pub(super) struct Select<'a> {
     /// What stays as it is, where somebody wants the plan.
     pub(super) left: RefCell<Vec<Left>>,
     pub(super) wants_plan: bool,
+    /// Whether a tensor has the shape that it states whenever the model runs.
+    pub(super) has_sure_shape: Box<dyn Fn(SubgraphId, TensorId) -> bool + 'a>,
 }
 
 impl Select<'_> {

@@ -33,7 +33,7 @@ impl Select<'_> {
         if !self.takes_ops {
             return Err("metadata refers to ops or tensors by number".to_owned());
         }
-        let patch = as_lookup(self.module, u).ok_or_else(no)?;
+        let patch = as_lookup(self.module, u, &*self.has_sure_shape).ok_or_else(no)?;
         let mut seen = self.module.clone();
         let applied = seen.apply(patch).map_err(|_| no())?;
         let graph = seen.subgraph(u.sg);
@@ -84,7 +84,8 @@ pub(super) fn look_up(group: &Group, session: &mut Session<'_>) -> Result<(), Pa
         if said || !facts.is_some_and(|facts| facts.pass_through) {
             continue;
         }
-        let Some(patch) = as_lookup(module, u) else { continue };
+        let sure = |sg, id| session.has_sure_shape(sg, id);
+        let Some(patch) = as_lookup(module, u, &sure) else { continue };
         let (place, kind) = (module.op_place(u.sg, u.op).to_string(), &graph.op(u.op).kind);
         let told = format!(
             "it becomes an EMBEDDING_LOOKUP, which reads a table with a scale for each row \
@@ -99,7 +100,11 @@ pub(super) fn look_up(group: &Group, session: &mut Session<'_>) -> Result<(), Pa
 
 /// The op as an EMBEDDING_LOOKUP, where it looks up rows of a matrix: both refuse row numbers that
 /// the table does not have. That op takes a list of them, and others are made one for it.
-fn as_lookup(module: &Module, u: &WeightUse) -> Option<Patch> {
+fn as_lookup(
+    module: &Module,
+    u: &WeightUse,
+    has_sure_shape: &dyn Fn(SubgraphId, TensorId) -> bool,
+) -> Option<Patch> {
     let graph = module.subgraph(u.sg);
     let op = graph.op(u.op);
     let (indices, table) = (row_numbers(graph, u)?, graph.operand(u.op, u.slot)?);
@@ -117,9 +122,8 @@ fn as_lookup(module: &Module, u: &WeightUse) -> Option<Patch> {
         patch.replace_op(graph, u.op, lookup, &[Some(list), Some(table.into())]);
         return Some(patch);
     }
-    // Of what is not static the shapes are not known here.
     let count = i32::try_from(numbers.elements()?).ok()?;
-    if !numbers.is_static() || !to.is_static() {
+    if !has_sure_shape(u.sg, indices) || !has_sure_shape(u.sg, result) {
         return None;
     }
     let before = InsertionPoint::Before(u.op);

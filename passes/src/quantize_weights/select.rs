@@ -95,6 +95,7 @@ impl<'a> Select<'a> {
             biases: IndexSet::default(),
             left: RefCell::default(),
             wants_plan: session.resource::<WantsPlan>().is_some(),
+            has_sure_shape: Box::new(|sg, id| session.has_sure_shape(sg, id)),
         }
     }
 

@@ -516,6 +516,21 @@ impl Patch {
         self.wiring.inputs.is_some() || self.wiring.outputs.is_some()
     }
 
+    /// Ops that it erases.
+    pub fn erased_ops(&self) -> impl Iterator<Item = OpId> + '_ {
+        self.wiring.erased_ops.iter().copied()
+    }
+
+    /// Tensors of the subgraph that it lets this return.
+    pub fn returned(&self) -> impl Iterator<Item = TensorId> + '_ {
+        let set = self.wiring.outputs.iter().flatten();
+        let returned = self.wiring.moved_outputs.values().chain(set);
+        returned.filter_map(|tensor| match tensor {
+            TensorRef::Old(id) => Some(*id),
+            TensorRef::New(_) => None,
+        })
+    }
+
     /// Quantisation that the patch brings.
     pub(super) fn quantizations(&self) -> impl Iterator<Item = &Quantization> {
         let changed = self.tensor_changes.iter().filter_map(|(_, change)| match change {

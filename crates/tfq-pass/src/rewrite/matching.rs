@@ -3,7 +3,7 @@
 use super::answers::Answers;
 use super::pattern::{OpPattern, OperandKey, Pattern, Root};
 use crate::analysis::eligibility::{Eligibility, Verdicts};
-use crate::analysis::{Analysis, AnalysisInput, HybridVerdicts};
+use crate::analysis::{Analysis, AnalysisInput, HybridVerdicts, SureShapes};
 use bytes::Bytes;
 use smallvec::SmallVec;
 use std::borrow::Cow;
@@ -338,6 +338,14 @@ impl<'a> Match<'a> {
     pub fn analysis<A: Analysis>(&self) -> &'a A::Result {
         let answer = self.site.answers.get::<A>();
         answer.unwrap_or_else(|| panic!("the rule does not ask for the analysis `{}`", A::NAME))
+    }
+
+    /// Whether a tensor that the pattern names has the shape that it states whenever the model runs.
+    ///
+    /// # Panics
+    /// If the rule does not ask for [`SureShapes`], or the pattern has no such name.
+    pub fn has_sure_shape(&self, name: &str) -> bool {
+        self.analysis::<SureShapes>().has(self.site.input, self.id(name))
     }
 
     /// The op at which the rule matches.

@@ -3,7 +3,7 @@
 use super::answers::Asked;
 use super::matching::{Match, MatchSite, PatternMismatch, RESULT, unbound};
 use super::pattern::Root;
-use crate::analysis::Analysis;
+use crate::analysis::{Analysis, SureShapes};
 use crate::session::forbidden;
 use bytes::Bytes;
 use std::borrow::Cow;
@@ -162,6 +162,14 @@ impl Rule {
     pub fn count(mut self, statistic: impl Into<Cow<'static, str>>) -> Self {
         self.count = Some(statistic.into());
         self
+    }
+
+    /// Lets the rule apply only where these have the shape that they state whenever the model runs
+    /// ([`SureShapes`]).
+    #[must_use]
+    pub fn sure_shapes(self, names: &'static [&'static str]) -> Self {
+        let rule = self.asks::<SureShapes>();
+        rule.guard("every dimension is known", |m| names.iter().all(|name| m.has_sure_shape(name)))
     }
 
     /// The name.
