@@ -155,6 +155,10 @@ fn inspect_tells_how_a_model_computes() {
     assert_eq!(scheme(&float), (Scheme::Float, [7, 0, 0, 0]));
     let small = Optimizer::default().run(float.clone()).expect("it runs").module;
     assert_eq!(scheme(&small), (Scheme::DynamicRange, [5, 2, 0, 0]));
+    let read = "quantize-weights{hybrid=off},insert-dequant,eliminate-dead-buffers";
+    let read = Optimizer::parse(read).expect("it is a pipeline");
+    let read = read.run(float.clone()).expect("it runs").module;
+    assert_eq!(scheme(&read), (Scheme::WeightOnly, [7, 0, 0, 0]));
     let half = "quantize-weights{type=float16},insert-dequant";
     let half =
         Optimizer::parse(half).expect("it is a pipeline").run(float).expect("it runs").module;

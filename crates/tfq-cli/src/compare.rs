@@ -3,7 +3,7 @@
 use super::ablate::{self, Ablated};
 use super::diagnostics::Failure;
 use super::differences::{difference_json, numbers};
-use super::inputs::{DataArgs, Inputs, Sources};
+use super::inputs::{DataArgs, Inputs, SAMPLES, Sources};
 use super::layers;
 use super::running::{self, Error, RunArgs, Running};
 use super::shown::Shown;
@@ -53,7 +53,7 @@ pub(crate) struct Args {
     data: DataArgs,
 
     /// How many samples of random inputs are run, each from the next seed
-    #[arg(long, value_name = "N", default_value = "4", conflicts_with = "data", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = SAMPLES, conflicts_with = "data", value_parser = clap::value_parser!(u16).range(1..))]
     samples: u16,
 
     #[command(flatten)]

@@ -48,14 +48,17 @@ pub(crate) struct DataArgs {
     data: Option<PathBuf>,
 }
 
+/// How many samples of random inputs tell two models apart: one of them on which they agree says
+/// little.
+pub(crate) const SAMPLES: u16 = 4;
+
 /// What the inputs of a model get.
 pub(crate) struct Inputs {
     given: Vec<(Option<String>, Given)>,
     shapes: Vec<(String, Vec<usize>)>,
     seed: u64,
     data: Option<Data>,
-    /// How many samples are made up where inputs are random and there is no data: one that another
-    /// model agrees on says little.
+    /// How many samples are made up where inputs are random and there is no data.
     pub(crate) random_samples: usize,
 }
 

@@ -2,7 +2,7 @@
 
 use super::compare;
 use super::diagnostics::Failure;
-use super::inputs::{DataArgs, InputArgs, Inputs, Sources};
+use super::inputs::{DataArgs, InputArgs, Inputs, SAMPLES, Sources};
 use super::model::ReadArgs;
 use super::running::{Running, UseRuntime};
 use super::subject::Subject;
@@ -69,6 +69,7 @@ impl Verify {
             return Err(Failure::usage(message, "add --verify-run"));
         };
         let mut inputs = self.inputs.read_with(&self.data)?;
+        inputs.random_samples = usize::from(SAMPLES);
         let signature = self.inputs.signature.clone();
         let input = Subject::of_source(input, source, reading)?;
         inputs.check(&input, signature.as_deref())?;

@@ -184,8 +184,10 @@ pub enum Scheme {
     Float,
     /// Weights are half-precision numbers, which are converted for the ops.
     Float16,
-    /// Weights are integers, activations floating-point numbers.
+    /// Ops with floating-point activations read weights that are integers.
     DynamicRange,
+    /// Weights are integers, which are converted for the ops.
+    WeightOnly,
     /// Weights and activations are integers, except for conversions of inputs and outputs.
     FullInteger,
     /// Some ops compute with integers, others with floating-point numbers.
@@ -200,6 +202,7 @@ impl fmt::Display for Scheme {
             Self::Float => "float",
             Self::Float16 => "float16",
             Self::DynamicRange => "dynamic range (hybrid)",
+            Self::WeightOnly => "weight-only",
             Self::FullInteger => "full integer",
             Self::Mixed => "mixed",
             Self::None => "none",
@@ -423,7 +426,8 @@ fn quantization(module: &Module) -> QuantizationState {
     state.scheme = match (state.integer_ops > 0, float) {
         (true, true) => Scheme::Mixed,
         (true, false) => Scheme::FullInteger,
-        (false, true) if integer_weights => Scheme::DynamicRange,
+        (false, true) if state.hybrid_ops > 0 => Scheme::DynamicRange,
+        (false, true) if integer_weights => Scheme::WeightOnly,
         (false, true) if state.float16_constants > 0 => Scheme::Float16,
         (false, true) => Scheme::Float,
         (false, false) => Scheme::None,
