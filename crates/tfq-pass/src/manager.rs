@@ -44,6 +44,7 @@ pub fn run(
     }
     let start = module.clone();
     let mut manager = Manager {
+        start: &start,
         target,
         options,
         observe,
@@ -74,6 +75,8 @@ pub fn run(
 }
 
 struct Manager<'a, F> {
+    /// The model as it came.
+    start: &'a Module,
     target: &'a Target,
     options: &'a RunOptions,
     observe: F,
@@ -226,7 +229,8 @@ impl<F: FnMut(Event<'_>)> Manager<'_, F> {
         module.set_pass(Some(step.name.as_str().into()));
         let span = self.timeline.begin(SpanKind::Pass, step.name.clone());
         let (explain, resources) = (self.options.explain, &self.options.resources);
-        let asked = Asked { explain, why: tensor, resources };
+        let (start, products) = (self.start, &self.report.products);
+        let asked = Asked { explain, why: tensor, resources, start, products };
         let told = Told::new(self.options.missed_only);
         let mut session = Session::new(module, self.target, &mut self.analyses, only, asked, told);
         // The module is put back to what it was where the pass fails, so that nothing half
@@ -321,7 +325,8 @@ impl<F> Manager<'_, F> {
         module.forget_edits();
         let start = module.clone();
         let mut analyses = Analyses::default();
-        let asked = Asked { explain: false, why: None, resources: &self.options.resources };
+        let (resources, products) = (&self.options.resources, &self.report.products);
+        let asked = Asked { explain: false, why: None, resources, start: self.start, products };
         let told = Told::new(true);
         let mut session = Session::new(&mut module, self.target, &mut analyses, only, asked, told);
         // It need not get as far as before: what it did until then is what counts.

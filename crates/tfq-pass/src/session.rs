@@ -88,6 +88,10 @@ pub(crate) struct Asked<'a> {
     /// The tensor that the user asked about.
     pub(crate) why: Option<&'a str>,
     pub(crate) resources: &'a Values,
+    /// The model as the run began with it.
+    pub(crate) start: &'a Module,
+    /// What passes before handed over.
+    pub(crate) products: &'a Values,
 }
 
 impl<'a> Session<'a> {
@@ -188,6 +192,12 @@ impl<'a> Session<'a> {
         forbidden(self.module, patch)
     }
 
+    /// The model as it was before the first pass of the run: its ops and tensors have the numbers
+    /// there by which people and other tools know them.
+    pub fn start(&self) -> &'a Module {
+        self.asked.start
+    }
+
     /// The subgraphs that a pass of subgraphs is to run on.
     pub fn subgraphs(&self) -> impl Iterator<Item = SubgraphId> + use<> {
         let only = self.only;
@@ -284,6 +294,12 @@ impl<'a> Session<'a> {
     /// What the caller gives to passes of this type: data, measurements, decisions.
     pub fn resource<T: Any>(&self) -> Option<&'a T> {
         self.asked.resources.get()
+    }
+
+    /// What passes before handed over of this type, to be completed. Whatever a pass decides by it
+    /// depends on the passes around it.
+    pub fn product<T: Any>(&self) -> Option<&'a T> {
+        self.asked.products.get()
     }
 
     /// Hands something to the caller, in the place of what passes before handed over of this type.
