@@ -98,19 +98,101 @@ subgraph @main {
 }
 ";
 
-fn table() -> Vec<u8> {
+/// Weights that came as int8: one that is read hybrid and had better not be, one that is behind a
+/// Dequantize and need not be, one of an op whose activations are integers, and a table.
+const CAME: &str = "\
+tfg 1 quant
+subgraph @main {
+  %x = input : f32[1,64]
+  %q = input : i8[1,64] q(0.1)
+  %ids = input : i32[3]
+  %large = const : i8[64,64] q([64 * 0.01], axis = 0) fill uniform(seed = 1, min = -127, max = 128)
+  %behind = const : i8[64,64] q(0.01) fill uniform(seed = 2, min = -127, max = 128)
+  %few = const : i8[2,64] q([2 * 0.01], axis = 0) fill uniform(seed = 3, min = -127, max = 128)
+  %whole = const : i8[64,64] q(0.01) fill uniform(seed = 4, min = -127, max = 128)
+  %table = const : i8[32,16] q(0.01) fill uniform(seed = 5, min = -127, max = 128)
+  %a = FULLY_CONNECTED.v12(%x, %large, _) {asymmetric_quantize_inputs = true} : f32[1,64]
+  %real = DEQUANTIZE.v2(%behind) : f32[64,64]
+  %b = FULLY_CONNECTED(%a, %real, _) : f32[1,64]
+  %c = FULLY_CONNECTED.v12(%b, %few, _) {asymmetric_quantize_inputs = true} : f32[1,2]
+  %d = FULLY_CONNECTED.v4(%q, %whole, _) : i8[1,64] q(0.5)
+  %rows = GATHER.v2(%table, %ids) : i8[3,16] q(0.01)
+  %e = DEQUANTIZE.v2(%rows) : f32[3,16]
+  output %c
+  output %d
+  output %e
+}
+";
+
+/// Float16 weights, each behind its Dequantize, one of which is too small for int8.
+const HALVES: &str = "\
+tfg 1 quant
+subgraph @main {
+  %x = input : f32[4,64]
+  %first = const : f16[64,64] fill gaussian(seed = 1, std = 0.1)
+  %small = const : f16[2,64] fill gaussian(seed = 2, std = 0.1)
+  %dead = ABS(%x) : f32[4,64]
+  %first_real = DEQUANTIZE.v3(%first) : f32[64,64]
+  %small_real = DEQUANTIZE.v3(%small) : f32[2,64]
+  %a = FULLY_CONNECTED(%x, %first_real, _) : f32[4,64]
+  %b = FULLY_CONNECTED(%a, %first_real, _) : f32[4,64]
+  %c = FULLY_CONNECTED(%b, %small_real, _) : f32[4,2]
+  output %c
+}
+";
+
+/// A table that an op looks up by numbers of 64 bits, so that it copies codes, and one that is read
+/// by rows.
+const LOOKUPS: &str = "\
+tfg 1 quant
+subgraph @main {
+  %ids = input : i64[4]
+  %list = input : i32[4]
+  %copied = const : f32[64,24] fill gaussian(seed = 1, std = 0.1)
+  %looked_up = const : f32[64,24] fill gaussian(seed = 2, std = 0.1)
+  %y = GATHER(%copied, %ids) : f32[4,24]
+  %z = EMBEDDING_LOOKUP(%list, %looked_up) : f32[4,24]
+  output %y
+  output %z
+}
+";
+
+fn model_of(text: &str) -> Vec<u8> {
     let options = ParseOptions { fills: true, ..ParseOptions::default() };
-    lowered(&parse(TABLE, &options).unwrap_or_else(|error| panic!("{error}")))
+    lowered(&parse(text, &options).unwrap_or_else(|error| panic!("{error}")))
+}
+
+fn table() -> Vec<u8> {
+    model_of(TABLE)
 }
 
 fn one_sided() -> Vec<u8> {
-    let options = ParseOptions { fills: true, ..ParseOptions::default() };
-    lowered(&parse(ONE_SIDED, &options).unwrap_or_else(|error| panic!("{error}")))
+    model_of(ONE_SIDED)
 }
 
 fn text() -> Vec<u8> {
-    let options = ParseOptions { fills: true, ..ParseOptions::default() };
-    lowered(&parse(TEXT, &options).unwrap_or_else(|error| panic!("{error}")))
+    model_of(TEXT)
+}
+
+fn at(target: &str, pipeline: &str, input: &[u8]) -> (Optimized, WeightPlan) {
+    let mut optimizer =
+        optimizer(pipeline).for_target(Target::named(target).expect("it is shipped"));
+    optimizer.run_options.resources.insert(WantsPlan);
+    let optimized = optimizer.run(input).unwrap_or_else(|error| panic!("{target}: {error}"));
+    let plan = optimized.report.products.get::<WeightPlan>().expect("weights are planned").clone();
+    (optimized, plan)
+}
+
+fn followed_at(target: &str, plan: &WeightPlan, input: &[u8]) -> Result<Optimized, String> {
+    let target = Target::named(target).expect("it is shipped");
+    let mut optimizer = optimizer("default").for_target(target);
+    optimizer.run_options.resources.insert(plan.clone());
+    optimizer.run(input).map_err(|error| error.to_string())
+}
+
+/// How ops read a constant: their numbers, operands and ways.
+fn readers(constant: &PlannedConstant) -> Vec<(u32, u32, Reads)> {
+    constant.readers.iter().map(|one| (one.op, one.operand, one.reads)).collect()
 }
 
 fn constant<'p>(plan: &'p WeightPlan, name: &str) -> &'p PlannedConstant {
@@ -136,6 +218,7 @@ fn a_plan_is_followed_to_the_same_bytes_whatever_made_it() {
     ];
     let mut inputs: Vec<Vec<u8>> = MODELS.iter().map(|name| model(name)).collect();
     inputs.extend([text(), one_sided(), table()]);
+    inputs.extend([CAME, HALVES, LOOKUPS].map(model_of));
     for input in &inputs {
         for way in ways {
             let (optimized, plan) = planned(&with(way), input);
@@ -157,8 +240,202 @@ fn a_plan_of_the_legacy_arithmetic_asks_for_it() {
     let input = model("digits/digits_cnn.tflite");
     let (optimized, plan) = planned(&with("compat=toco"), &input);
     assert_eq!(followed(&with("compat=toco"), &plan, &input), Ok(optimized.to_vec().unwrap()));
+    for way in ["", "granularity=tensor", "type=float16", "min-elements=1", "hybrid=off"] {
+        let (optimized, plan) = planned(&with(&format!("compat=toco {way}")), &input);
+        // It says itself what arithmetic it wants.
+        assert_eq!(followed(&with(""), &plan, &input), Ok(optimized.to_vec().unwrap()), "{way}");
+    }
+    let (_, mut plan) = planned(&with("compat=toco"), &input);
+    let (_, own) = planned(&with(""), &input);
+    let error = followed(&with("compat=toco"), &own, &input).unwrap_err();
+    assert!(error.contains("it was made with compat=none, and this is compat=toco"), "{error}");
+
+    let hidden = constant(&plan, "sequential_1/hidden/MatMul").clone();
+    let change = |plan: &mut WeightPlan, change: &dyn Fn(&mut PlannedConstant)| {
+        let name = &hidden.name;
+        change(plan.constants.iter_mut().find(|one| one.name == *name).expect("it is planned"));
+    };
+    change(&mut plan, &|one| one.readers[0].reads = Reads::Dequantize);
     let error = followed(&with(""), &plan, &input).unwrap_err();
-    assert!(error.contains("it was made with compat=toco, and this is compat=none"), "{error}");
+    let wanted = "such a plan can only leave constants out";
+    assert!(error.contains("as it is stored") && error.contains(wanted), "{error}");
+    plan.constants.retain(|one| one.name != hidden.name);
+    let mut optimizer = optimizer(&with(""));
+    optimizer.run_options.resources.insert(plan);
+    let report = optimizer.run(&input[..]).unwrap().report;
+    assert_eq!(report.left_by_rule().get("not in the plan"), Some(&3));
+}
+
+#[test]
+fn a_plan_says_how_weights_are_read_that_came_as_int8() {
+    let input = model_of(CAME);
+    let (optimized, plan) = planned("default", &input);
+    let form = |name| constant(&plan, name).form();
+    assert_eq!(form("large"), "INT8 per channel (axis 0)");
+    assert_eq!(form("behind"), "INT8 with one scale");
+    assert_eq!(readers(constant(&plan, "large")), [(0, 1, Reads::Dequantize)]);
+    assert_eq!(readers(constant(&plan, "behind")), [(2, 1, Reads::Hybrid)]);
+    assert_eq!(readers(constant(&plan, "few")), [(3, 1, Reads::Dequantize)]);
+    assert_eq!(readers(constant(&plan, "whole")), [(4, 1, Reads::Hybrid)]);
+    assert_eq!(readers(constant(&plan, "table")), [(5, 0, Reads::Behind)]);
+    let why = constant(&plan, "few").readers[0].why.as_deref().unwrap_or_default();
+    assert!(why.starts_with("small: "), "{why}");
+    let few = constant(&plan, "few");
+    // Of the 1 024, half are the copy that XNNPACK packs.
+    assert_eq!((few.bytes_before, few.held, few.kept), (128, Some(1_024), Some(512)));
+    let kept: u64 = plan.constants.iter().filter_map(|one| one.kept).sum();
+    assert_eq!(kept, optimized.report.statistic("dequantize-cache-bytes"));
+}
+
+#[test]
+fn a_plan_tells_of_a_dequantize_that_only_the_target_wants() {
+    let input = model_of(&CAME.replace("q([64 * 0.01], axis = 0)", "q(0.01)"));
+    let (optimized, plan) = at("tflm", "default", &input);
+    // Scales per channel no Dequantize of it reads.
+    let few = constant(&plan, "few");
+    assert_eq!((&*few.r#type, few.bytes_before, few.bytes), ("FLOAT32", 128, 512));
+    for name in ["large", "behind"] {
+        let [reader] = &constant(&plan, name).readers[..] else { panic!("{name}") };
+        assert_eq!(reader.reads, Reads::Dequantize, "{name}");
+    }
+    let why = constant(&plan, "large").readers[0].why.as_deref().unwrap_or_default();
+    assert!(why.contains("no hybrid kernel"), "{why}");
+    // The runtime makes it anew in each invocation.
+    assert_eq!(
+        (constant(&plan, "large").held, constant(&plan, "large").kept),
+        (Some(16_384), None)
+    );
+    let again = followed_at("tflm", &plan, &input).unwrap();
+    assert_eq!(again.to_vec(), optimized.to_vec());
+    let mut plan = plan;
+    let large = plan.constants.iter_mut().find(|one| one.name == "large").expect("it is planned");
+    large.readers[0].reads = Reads::Hybrid;
+    let error = followed_at("tflm", &plan, &input).unwrap_err();
+    assert!(error.contains("cannot read `large` as it is stored: "), "{error}");
+    assert!(error.contains("no hybrid kernel"), "{error}");
+}
+
+#[test]
+fn a_plan_says_anew_how_ops_read_what_came_as_int8() {
+    let input = model_of(CAME);
+    let (_, plan) = planned("default", &input);
+    let changed = |name: &str, change: &dyn Fn(&mut PlannedConstant)| {
+        let mut plan = plan.clone();
+        change(plan.constants.iter_mut().find(|one| one.name == name).expect("it is planned"));
+        followed_at("litert", &plan, &input).map(|optimized| {
+            let bytes = optimized.to_vec().unwrap();
+            planned(&with("keep=*"), &bytes).1
+        })
+    };
+    let reads = |reads: Reads| move |one: &mut PlannedConstant| one.readers[0].reads = reads;
+    for (name, reading) in [
+        ("large", Reads::Hybrid),
+        ("few", Reads::Hybrid),
+        ("behind", Reads::Dequantize),
+        ("behind", Reads::Hybrid),
+    ] {
+        let result = changed(name, &reads(reading)).unwrap();
+        assert_eq!(constant(&result, name).readers[0].reads, reading, "{name}");
+    }
+    for (name, wanted, change) in [
+        (
+            "whole",
+            "cannot read `whole` behind a Dequantize: it computes with what is stored",
+            &reads(Reads::Dequantize) as &dyn Fn(&mut PlannedConstant),
+        ),
+        (
+            "large",
+            "reads `large` as float32, and it is not to be stored so",
+            &reads(Reads::Float32),
+        ),
+        ("behind", "`behind` came as INT8 with one scale and stays so", &|one| one.axis = Some(0)),
+        ("few", "`few` is INT8 and cannot be FLOAT16", &|one| {
+            (one.r#type, one.axis) = ("FLOAT16".to_owned(), None);
+        }),
+        ("few", "is no FULLY_CONNECTED that reads `few` as operand 1", &|one| {
+            one.readers[0].op = 0;
+        }),
+    ] {
+        let error = changed(name, change).unwrap_err();
+        assert!(error.contains(wanted), "{error}\n{wanted}");
+    }
+}
+
+#[test]
+fn a_plan_lists_readers_to_which_it_is_no_weight() {
+    let (optimized, plan) = planned("default", &text());
+    let second = constant(&plan, "second");
+    let (hybrid, real) = (Reads::Hybrid, Reads::Dequantize);
+    assert_eq!(readers(second), [(1, 1, hybrid), (3, 0, real), (3, 1, real)]);
+    let why = second.readers[1].why.as_deref();
+    assert_eq!(why, Some("MUL reads float32 in operand 0"));
+    // XNNPACK packs the codes, and one Dequantize serves the others.
+    assert_eq!((second.held, second.kept), (Some(4_096 + 16_384), Some(16_384)));
+    let kept: u64 = plan.constants.iter().filter_map(|one| one.kept).sum();
+    assert_eq!(kept, optimized.report.statistic("dequantize-cache-bytes"));
+
+    let mut plan = plan;
+    let second = plan.constants.iter_mut().find(|one| one.name == "second").expect("it is there");
+    second.readers[1].reads = Reads::Hybrid;
+    let error = followed("default", &plan, &text()).unwrap_err();
+    assert!(error.contains("cannot read `second` as it is stored: "), "{error}");
+}
+
+#[test]
+fn a_plan_says_what_came_as_float16() {
+    let input = model_of(HALVES);
+    let (_, plan) = planned("default", &input);
+    let first = constant(&plan, "first_real");
+    assert_eq!((&*first.r#type, first.bytes_before, first.bytes), ("INT8", 8_192, 4_096));
+    // Ops have the numbers of the input, though two are dropped before them.
+    let ops: Vec<u32> = first.readers.iter().map(|one| one.op).collect();
+    assert_eq!(ops, [3, 4]);
+    let small = constant(&plan, "small_real");
+    assert_eq!((&*small.r#type, small.bytes_before, small.bytes), ("FLOAT16", 256, 256));
+    assert_eq!((&*small.rule, readers(small)), ("too small", vec![(5, 1, Reads::Dequantize)]));
+    assert_eq!(small.kept, Some(512));
+}
+
+#[test]
+fn a_plan_tells_what_the_file_held_of_weights_that_are_float32_again() {
+    let input = model_of(CAME);
+    let pipeline = "dequantize-weights,quantize-weights{min-elements=1},insert-dequant";
+    let (_, plan) = planned(pipeline, &input);
+    let large = constant(&plan, "large");
+    assert_eq!((large.bytes_before, large.bytes), (4_096, 4_096));
+    let (_, plan) = at("float-only", &with("prefer=size"), &model_of(HALVES));
+    let first = constant(&plan, "first_real");
+    assert_eq!((&*first.r#type, first.bytes_before), ("FLOAT16", 8_192));
+}
+
+#[test]
+fn a_plan_tells_of_lookups() {
+    let input = model_of(LOOKUPS);
+    let (_, plan) = planned(&with("prefer=latency"), &input);
+    let [copied] = &constant(&plan, "copied").readers[..] else { panic!("{plan:?}") };
+    assert_eq!((copied.reads, copied.reads.name()), (Reads::Behind, "dequantize-behind"));
+    let looked_up = constant(&plan, "looked_up");
+    let [reader] = &looked_up.readers[..] else { panic!("{plan:?}") };
+    assert_eq!((reader.reads, reader.time, looked_up.held), (Reads::Hybrid, Some(2.8), Some(0)));
+    assert_eq!(reader.why.as_deref(), Some("the rows that it looks up are dequantised each time"));
+}
+
+#[test]
+fn a_weight_that_is_not_in_the_plan_is_told_of() {
+    let input = text();
+    let (_, mut plan) = planned("default", &input);
+    plan.constants.retain(|one| one.name != "first");
+    let left = |plan: &WeightPlan| {
+        let report = followed_at("litert", plan, &input).unwrap().report;
+        let left = report.left_by_rule();
+        ["not in the plan", "too small", "no weight", "as planned"]
+            .map(|rule| left.get(rule).copied().unwrap_or(0))
+    };
+    assert_eq!(left(&plan), [1, 1, 0, 0]);
+    let second = plan.constants.iter_mut().find(|one| one.name == "second").expect("it is there");
+    (second.r#type, second.axis) = ("FLOAT32".to_owned(), None);
+    second.readers.iter_mut().for_each(|reader| reader.reads = Reads::Float32);
+    assert_eq!(left(&plan), [1, 1, 0, 1]);
 }
 
 #[test]
@@ -178,7 +455,7 @@ fn a_plan_says_how_each_reader_gets_the_numbers_and_why() {
     assert!(why.starts_with("front: it is the first layer and reads few inputs"), "{why}");
 
     let second = constant(&plan, "second");
-    let [reader] = &second.readers[..] else { panic!("{second:?}") };
+    let [reader, ..] = &second.readers[..] else { panic!("{second:?}") };
     assert_eq!(
         (reader.op, reader.reads, reader.runs_on.as_deref()),
         (1, Reads::Hybrid, Some("xnnpack"))
@@ -290,7 +567,7 @@ fn a_plan_that_does_not_fit_says_where() {
     };
     for (wanted, change) in [
         (
-            "its form has version 7, and this is 1",
+            "its form has version 7, and this is 2",
             &(|plan: &mut WeightPlan| plan.tfq_plan = 7) as &dyn Fn(&mut WeightPlan),
         ),
         ("the model has no constant `other` [64, 64] in its place", &|plan| {

@@ -1,3 +1,4 @@
+use crate::quantize_weights::complete_plan;
 use tfq_ir::catalog::ops;
 use tfq_ir::maps::{HashSet, IndexSet};
 use tfq_ir::{
@@ -58,6 +59,8 @@ declare_pass! {
 
 impl Pass for AnnotateDequantCache {
     fn run(&self, session: &mut Session<'_>) -> Result<(), PassError> {
+        // What others dropped by now is not held either.
+        complete_plan(session);
         if !session.target().keeps_dequantized() {
             session.apply(Edit::dequant_cache(None))?;
             return Ok(());

@@ -1,3 +1,4 @@
+use crate::quantize_weights::{LOOKS_UP_MORE, complete_plan};
 use crate::reshape::reshape;
 use std::hash::BuildHasher;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -77,6 +78,7 @@ impl Pass for InsertDequant {
                 }));
             }
         }
+        complete_plan(session);
         Ok(())
     }
 }
@@ -284,8 +286,7 @@ fn refusal(m: &Match<'_>, op: OpId, verdict: &Eligibility) -> Option<String> {
         Eligibility::PassThrough => {
             let graph = m.graph();
             let result = graph.results(op).first().map(|id| graph.tensor(*id).ty);
-            (result != Some(m.tensor("w").ty))
-                .then(|| "it looks up more elements than the table has".to_owned())
+            (result != Some(m.tensor("w").ty)).then(|| LOOKS_UP_MORE.to_owned())
         }
     }
 }

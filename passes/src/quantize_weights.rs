@@ -10,7 +10,9 @@ mod flow;
 mod form;
 mod front;
 mod legacy;
+mod numbers;
 mod options;
+mod outcome;
 mod parts;
 mod reading;
 mod record;
@@ -34,6 +36,8 @@ pub use options::{
     Compat, CustomOp, CustomOps, Globs, IdlePattern, IdlePatterns, MinElements, OpList, Priority,
     QuantizedOperands, ScalesPer, WeightType,
 };
+pub(crate) use outcome::{LOOKS_UP_MORE, complete_plan};
+use outcome::{Stored, observe, source};
 use reading::Select;
 use std::cell::LazyCell;
 use std::fmt;
@@ -181,25 +185,48 @@ declare_pass! {
 
 impl Pass for QuantizeWeights {
     fn run(&self, session: &mut Session<'_>) -> Result<(), PassError> {
-        let (reread, planned) = match self.compat {
-            Compat::None => came::reread(self, session)?,
-            Compat::Toco => Default::default(),
+        match session.resource::<WeightPlan>() {
+            Some(plan) => replay::options(self, plan, session)?.run_with(Some(plan), session),
+            None => self.run_with(None, session),
+        }
+    }
+}
+
+/// A constant that is this part of all takes up to 15 % with it. A smaller one is not worth the error that
+/// each layer's rounding adds alike, the last layer's most.
+const LARGE_PART: u64 = 20;
+
+/// What the codes of all constants are made with.
+struct Encoder<'a> {
+    widened: Option<&'a Widened>,
+    zeros: &'a mut SharedLists<i64>,
+    room: &'a mut Room,
+    /// Where the plan tells of the constant.
+    planned: Option<&'a mut PlannedConstant>,
+}
+
+impl QuantizeWeights {
+    fn run_with(
+        &self,
+        followed: Option<&WeightPlan>,
+        session: &mut Session<'_>,
+    ) -> Result<(), PassError> {
+        let reread = match self.compat {
+            Compat::None => came::reread(self, followed, session)?,
+            Compat::Toco => Vec::new(),
         };
         let widened = match self.compat {
             Compat::None => self.widened(session),
             Compat::Toco => None,
         };
-        let selection = match (session.resource::<WeightPlan>(), self.compat) {
+        let selection = match (followed, self.compat) {
             (Some(plan), _) => replay::select(self, session, widened.as_ref(), plan)?,
             (None, Compat::None) => select::select(self, session, widened.as_ref()),
-            (None, Compat::Toco) => legacy::select(self, session),
+            (None, Compat::Toco) => legacy::select(self, session, |_| true),
         };
         let mut plan = session
             .resource::<WantsPlan>()
-            .map(|_| Select::new(self, session, widened.as_ref()).plan_of_all(&selection));
-        if let Some(plan) = &mut plan {
-            plan.reread = planned;
-        }
+            .map(|_| Select::new(self, session, widened.as_ref()).plan_of_all(&selection, session));
         let Selection { groups, mut verdicts, .. } = selection;
         verdicts.extend(reread);
         for (cause, name) in
@@ -229,27 +256,15 @@ impl Pass for QuantizeWeights {
             }
             replaced.extend(done);
         }
-        plan.into_iter().for_each(|plan| session.produce(plan));
         session.apply(Edit::Release(replaced))?;
+        if let Some(mut plan) = plan {
+            observe(&mut plan, session, false);
+            session.produce(plan);
+        }
         rest::tell(self, session);
         Ok(())
     }
-}
 
-/// A constant that is this part of all takes up to 15 % with it. A smaller one is not worth the error that
-/// each layer's rounding adds alike, the last layer's most.
-const LARGE_PART: u64 = 20;
-
-/// What the codes of all constants are made with.
-struct Encoder<'a> {
-    widened: Option<&'a Widened>,
-    zeros: &'a mut SharedLists<i64>,
-    room: &'a mut Room,
-    /// Where the plan tells of the constant.
-    planned: Option<&'a mut PlannedConstant>,
-}
-
-impl QuantizeWeights {
     /// How many elements a constant of the module must have to be quantised.
     fn min_elements_in(&self, module: &Module) -> u64 {
         match (self.min_elements, self.compat) {
@@ -343,7 +358,10 @@ impl QuantizeWeights {
             Ok(encoded) => encoded,
             Err(reason) => {
                 if let Some(planned) = &mut encoder.planned {
-                    planned.refused(reason.rule, &reason.message);
+                    let there = module.constant(sg, source(module.subgraph(sg), first));
+                    let bytes = there.map_or(0, |bytes| bytes.len() as u64);
+                    let stored = Stored::of(module, sg, first);
+                    planned.refused(stored, bytes, reason.rule, &reason.message);
                 }
                 session.missed(reason.rule, module.tensor_place(sg, first), reason.message);
                 return Ok(None);

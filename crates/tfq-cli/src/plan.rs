@@ -8,7 +8,7 @@ use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::path::Path;
-use tfq_ir::{grouped, line_and_column, visible, visible_json};
+use tfq_ir::{counted, grouped, line_and_column, visible, visible_json};
 use tfq_opt::Optimizer;
 use tfq_opt::pass::{Pipeline, Report};
 use tfq_opt::passes::{PlannedConstant, Reads, WantsPlan, WeightPlan};
@@ -152,6 +152,15 @@ fn table(plan: &WeightPlan) -> String {
             out += &explanation(constant);
         }
     }
+    let sum = |of: fn(&PlannedConstant) -> Option<u64>| plan.constants.iter().filter_map(of).sum();
+    let (held, kept): (u64, u64) = (sum(|one| one.held), sum(|one| one.kept));
+    if held > 0 {
+        let _ = write!(out, "\nheld: {}", counted(held, "byte"));
+        if kept > 0 {
+            let _ = write!(out, ", {} of them results of Dequantize", grouped(kept));
+        }
+        out.push('\n');
+    }
     out
 }
 
@@ -179,9 +188,14 @@ fn explanation(constant: &PlannedConstant) -> String {
             Reads::Float32 => "reads float32",
             Reads::Hybrid => "reads the codes",
             Reads::Dequantize => "reads it behind a Dequantize",
+            Reads::Behind => "copies the codes, with a Dequantize behind it",
         };
         let (kind, op) = (visible(&reader.kind), reader.op);
-        let _ = write!(out, "    op {op} {kind}, operand {}: {reads}", reader.operand);
+        let _ = write!(out, "    op {op} {kind}");
+        if let Some(result) = &reader.result {
+            let _ = write!(out, " (added, of `{}`)", visible(result));
+        }
+        let _ = write!(out, ", operand {}: {reads}", reader.operand);
         if reader.subgraph != 0 {
             let _ = write!(out, " in subgraph {}", reader.subgraph);
         }

@@ -6,15 +6,17 @@ use super::afford;
 use super::constants::in_front_of_dequantize;
 use super::fast::Fast;
 use super::form::{Cause, NotedVerdict, WeightUse};
+use super::numbers::PlanNumbers;
 use super::options::WeightType;
+use super::outcome::{Stored, Way, source};
 use super::reading::Select;
-use super::record::ModelNumbers;
-use super::replay;
-use super::weight_plan::{PlannedReader, Reads, WantsPlan, WeightPlan};
+use super::weight_plan::{PlannedConstant, PlannedReader, Reads, WeightPlan};
 use tfq_ir::maps::{HashMap, IndexMap, IndexSet};
 use tfq_ir::{
     Attr, ElementType, Module, Numbers, OpId, Patch, QuantizationDetails, SubgraphId, TensorId,
+    visible,
 };
+use tfq_pass::analysis::HybridVerdicts;
 use tfq_pass::{PassError, Session};
 use tfq_target::{ASYMMETRIC, Objective, Verdict, WeightForm};
 
@@ -33,7 +35,6 @@ type CameUses = IndexMap<SubgraphId, Vec<CameUse>>;
 /// How an op that read such a weight in another way reads it now.
 struct Reread {
     came: CameUse,
-    reads: Reads,
     cause: Cause,
     /// Why it gets a Dequantize, if it does.
     why: Option<String>,
@@ -41,44 +42,27 @@ struct Reread {
     asymmetric: Option<bool>,
 }
 
-/// Lets ops read weights that came as int8 as suits the target, or as a plan says, and gives what
-/// has to be noted for those that get a Dequantize; with what was done, where somebody wants the
-/// plan.
+/// Lets ops read weights that came as int8 as suits the target, or as the plan says, and gives what
+/// has to be noted for those that get a Dequantize.
 pub(super) fn reread(
     pass: &QuantizeWeights,
+    plan: Option<&WeightPlan>,
     session: &mut Session<'_>,
-) -> Result<(Vec<NotedVerdict>, Vec<PlannedReader>), PassError> {
-    if pass.r#type != WeightType::Int8 {
-        return Ok(Default::default());
+) -> Result<Vec<NotedVerdict>, PassError> {
+    if pass.r#type != WeightType::Int8 && plan.is_none() {
+        return Ok(Vec::new());
     }
     let module = session.model();
-    let came = find(session);
-    let moved = Numbers { ops: true, tensors: true, ..Numbers::default() };
-    if came.is_empty() || module.numbered_by_metadata(moved).is_some() {
-        return Ok(Default::default());
-    }
-    let mut seen = module.clone();
-    for (sg, came) in &came {
-        let mut patch = Patch::new(*sg, "see codes in front of a Dequantize");
-        show(module, *sg, came.iter(), &mut patch);
-        // What cannot be seen so is left as it is.
-        if seen.apply(patch).is_err() {
-            return Ok(Default::default());
-        }
+    let (came, seen) = found_and_seen(session);
+    if came.is_empty() && plan.is_none() {
+        return Ok(Vec::new());
     }
     let found = {
         let select = Select::of(pass, session, &seen, None);
-        match session.resource::<WeightPlan>() {
-            Some(plan) => planned(&select, module, &came, plan)?,
+        match plan {
+            Some(plan) => planned(&select, session, &came, plan)?,
             None => decided(select, &came),
         }
-    };
-    let planned = match session.resource::<WantsPlan>() {
-        Some(WantsPlan) => {
-            let numbers = ModelNumbers::of(module);
-            found.iter().map(|reread| planned_reader(module, reread, &numbers)).collect()
-        }
-        None => Vec::new(),
     };
     let mut verdicts = Vec::new();
     let mut hybrid: IndexMap<SubgraphId, Vec<Reread>> = IndexMap::default();
@@ -111,7 +95,28 @@ pub(super) fn reread(
         }
         session.apply(patch)?;
     }
-    Ok((verdicts, planned))
+    Ok(verdicts)
+}
+
+/// Ops that may read such a weight otherwise, and the model as if all read the codes.
+fn found_and_seen(session: &Session<'_>) -> (CameUses, Module) {
+    let module = session.model();
+    let moved = Numbers { ops: true, tensors: true, ..Numbers::default() };
+    let nothing = || (CameUses::default(), module.clone());
+    if module.numbered_by_metadata(moved).is_some() {
+        return nothing();
+    }
+    let came = find(session);
+    let mut seen = module.clone();
+    for (sg, came) in &came {
+        let mut patch = Patch::new(*sg, "see codes in front of a Dequantize");
+        show(module, *sg, came.iter(), &mut patch);
+        // What cannot be seen so is left as it is.
+        if seen.apply(patch).is_err() {
+            return nothing();
+        }
+    }
+    (came, seen)
 }
 
 /// Every op that reads such a weight, directly or behind a Dequantize.
@@ -221,7 +226,7 @@ fn decided(mut select: Select<'_>, came: &CameUses) -> Vec<Reread> {
             _ => return None,
         };
         let asymmetric = asymmetric(&select, &came.u, reads);
-        Some(Reread { came, reads, cause, why, asymmetric })
+        Some(Reread { came, cause, why, asymmetric })
     });
     reread.collect()
 }
@@ -250,44 +255,117 @@ fn asymmetric(select: &Select<'_>, u: &WeightUse, reads: Reads) -> Option<bool> 
     (reads == Reads::Hybrid).then(|| select.asymmetric_flag(u, &form)).flatten()
 }
 
-fn planned_reader(module: &Module, reread: &Reread, numbers: &ModelNumbers) -> PlannedReader {
-    let WeightUse { sg, op, slot, .. } = reread.came.u;
-    PlannedReader {
-        subgraph: sg.0,
-        op: numbers.ops[&(sg, op)],
-        kind: module.subgraph(sg).op(op).kind.name().to_owned(),
-        operand: slot,
-        reads: reread.reads,
-        runs_on: None,
-        time: None,
-        why: reread.why.clone(),
-    }
+/// What a plan says of a constant that stays as it came.
+struct Said<'a, 's> {
+    select: &'a Select<'a>,
+    session: &'a Session<'s>,
+    came: HashMap<(OpId, u32), CameUse>,
+    numbers: PlanNumbers<'a>,
 }
 
-/// What the plan says of them.
+/// What the plan wants to be read otherwise than it came.
 fn planned(
     select: &Select<'_>,
-    module: &Module,
+    session: &Session<'_>,
     came: &CameUses,
     plan: &WeightPlan,
 ) -> Result<Vec<Reread>, PassError> {
-    let ops = replay::ops(module);
-    let came = came.values().flatten().map(|came| ((came.u.op, came.u.slot), *came));
-    let came: HashMap<(OpId, u32), CameUse> = came.collect();
-    let found = plan.reread.iter().map(|reader| {
-        let op = ops.get(reader.subgraph as usize).and_then(|ops| ops.get(reader.op as usize));
-        let found = op.and_then(|op| came.get(&(*op, reader.operand)));
-        let came = found.copied().ok_or_else(|| {
-            let (subgraph, op, operand) = (reader.subgraph, reader.op, reader.operand);
-            PassError::Unsupported(format!(
-                "the plan cannot be followed: op {op} of subgraph {subgraph} reads no int8 weight as operand \
-                 {operand}: the plan is of another model"
-            ))
-        })?;
-        let said = || reader.why.clone().unwrap_or_else(|| "the plan says so".to_owned());
-        let why = (reader.reads == Reads::Dequantize).then(said);
-        let asymmetric = asymmetric(select, &came.u, reader.reads);
-        Ok(Reread { came, reads: reader.reads, cause: Cause::Said, why, asymmetric })
-    });
-    found.collect()
+    let came = came.values().flatten().map(|came| ((came.u.op, came.u.slot), *came)).collect();
+    let said = Said { select, session, came, numbers: PlanNumbers::of(session.start()) };
+    let mut found = Vec::new();
+    for constant in &plan.constants {
+        for reader in constant.readers.iter().filter(|_| said.stays_narrow(constant)) {
+            let reread = said.reread(constant, reader);
+            let misfit =
+                |what| PassError::Unsupported(format!("the plan cannot be followed: {what}"));
+            found.extend(reread.map_err(misfit)?);
+        }
+    }
+    Ok(found)
+}
+
+impl Said<'_, '_> {
+    /// Whether the constant came in a narrow type and is to stay so.
+    fn stays_narrow(&self, constant: &PlannedConstant) -> bool {
+        let module = self.session.model();
+        let first = constant.tensors.first();
+        let found = first.and_then(|at| self.numbers.find_tensor(module, at));
+        found.is_some_and(|(sg, id)| {
+            let ty = Stored::of(module, sg, id).ty;
+            ty != ElementType::Float32 && ty.name() == constant.r#type
+        })
+    }
+
+    /// What has to be done, or why the op cannot read it so.
+    fn reread(
+        &self,
+        constant: &PlannedConstant,
+        reader: &PlannedReader,
+    ) -> Result<Option<Reread>, String> {
+        let module = self.session.model();
+        let name = visible(&constant.name);
+        let Some((sg, op)) = self.numbers.find_op(module, reader) else {
+            // What the input has is said to be missing by who looks for all that the plan names.
+            return Ok(None);
+        };
+        let slot = reader.operand;
+        let graph = module.subgraph(sg);
+        let way = Way::of(self.session, (sg, op, slot), false);
+        let Some((way, read)) = way.zip(graph.operand(op, slot)) else { return Ok(None) };
+        let place = module.op_place(sg, op);
+        if reader.reads == Reads::Float32 && way.reads != Reads::Float32 {
+            return Err(format!(
+                "{place} reads `{name}` as float32, and it is not to be stored so"
+            ));
+        }
+        if way.reads.is_direct() == reader.reads.is_direct() {
+            return Ok(None);
+        }
+        let known = self.came.get(&(op, slot)).copied();
+        let tensor = source(graph, read);
+        let form = WeightForm::of(graph.tensor(tensor));
+        let why_not =
+            |why: &str| Err(format!("{place} cannot read `{name}` {}: {why}", words(reader.reads)));
+        if reader.reads.is_direct() {
+            // It would get a Dequantize, or has one.
+            let Some(came) = known else {
+                return why_not(
+                    way.why.as_deref().unwrap_or("its Dequantize came with the model, and stays"),
+                );
+            };
+            let operand = came.u.operand(self.select.module);
+            if let Verdict::Dequantize { reason } = self.select.target.hybrid(operand, &form) {
+                return why_not(&reason);
+            }
+            if !self.select.may_be_hybrid(sg, op) {
+                return why_not("an option of the run is against it");
+            }
+            if came.dequantize.is_none() {
+                return why_not("another pass wants a Dequantize there");
+            }
+            let asymmetric = asymmetric(self.select, &came.u, Reads::Hybrid);
+            return Ok(Some(Reread { came, cause: Cause::Said, why: None, asymmetric }));
+        }
+        let weights = self.session.target().weight_slots(graph, op);
+        let input = self.session.input(sg);
+        let is_float = self.session.analysis::<HybridVerdicts>(sg).of(input, op, slot).is_some();
+        if !is_float || !weights.contains(&slot) {
+            return why_not("it computes with what is stored");
+        }
+        if !self.session.target().dequantize_supports(form.ty, form.granularity) {
+            return why_not(&format!("the target has no Dequantize for {form}"));
+        }
+        let u = WeightUse { sg, op, slot, tensor };
+        let came = known.unwrap_or(CameUse { u, dequantize: None });
+        let why = reader.why.clone().unwrap_or_else(|| "the plan says so".to_owned());
+        Ok(Some(Reread { came, cause: Cause::Said, why: Some(why), asymmetric: None }))
+    }
+}
+
+fn words(reads: Reads) -> &'static str {
+    match reads {
+        Reads::Float32 => "as float32",
+        Reads::Hybrid | Reads::Behind => "as it is stored",
+        Reads::Dequantize => "behind a Dequantize",
+    }
 }

@@ -1,6 +1,7 @@
 //! What is chosen: which constants get which form, and how ops are to read them.
 
 use super::weight_plan::Alternative;
+use std::borrow::Cow;
 use tfq_ir::{ElementType, Module, OpId, SubgraphId, TensorId};
 use tfq_numeric::{NonFinite, ScaleRule};
 use tfq_target::{Granularity, WeightForm, WeightOperand};
@@ -19,7 +20,7 @@ pub(super) struct Selection {
 pub(super) struct Left {
     pub(super) tensors: Vec<(SubgraphId, TensorId)>,
     pub(super) uses: Vec<WeightUse>,
-    pub(super) rule: &'static str,
+    pub(super) rule: Cow<'static, str>,
     pub(super) message: String,
     pub(super) alternatives: Vec<Alternative>,
 }
@@ -90,6 +91,27 @@ impl Form {
             Self::Offset { axis } => *axis,
             Self::Float16 { .. } | Self::PerTensor { .. } => None,
         }
+    }
+
+    /// Each form in a few words.
+    pub(super) const RULES: [&str; 6] = [
+        "float16",
+        "one scale",
+        "a scale per channel",
+        "a scale per row",
+        "zero points",
+        "stated ranges",
+    ];
+
+    pub(super) fn rule(&self) -> &'static str {
+        Self::RULES[match self {
+            Self::Float16 { .. } => 0,
+            Self::PerTensor { .. } => 1,
+            Self::PerChannel { .. } => 2,
+            Self::Rows => 3,
+            Self::Offset { .. } => 4,
+            Self::StatedRanges { .. } => 5,
+        }]
     }
 
     pub(super) fn bytes_per_element(&self) -> u64 {

@@ -20,7 +20,12 @@ use tfq_pass::Session;
 use tfq_pass::rewrite::FORBIDDEN;
 use tfq_target::{ASYMMETRIC, Granularity, LegacyOp, Target, WeightForm};
 
-pub(super) fn select(pass: &QuantizeWeights, session: &Session<'_>) -> Selection {
+/// Selects among the groups that are `wanted`.
+pub(super) fn select(
+    pass: &QuantizeWeights,
+    session: &Session<'_>,
+    wanted: impl Fn(&Group) -> bool,
+) -> Selection {
     let module = session.model();
     let legacy = Legacy {
         pass,
@@ -28,10 +33,11 @@ pub(super) fn select(pass: &QuantizeWeights, session: &Session<'_>) -> Selection
         target: session.target(),
         min_elements: pass.min_elements_in(module),
     };
-    let groups = match pass.r#type {
+    let mut groups = match pass.r#type {
         WeightType::Int8 => legacy.int8(session),
         WeightType::Float16 => legacy.float16(),
     };
+    groups.retain(wanted);
     let verdicts = legacy.verdicts(&groups);
     let groups = legacy.readable(groups, &verdicts, session);
     // Ops whose weights must go together look at what is left.

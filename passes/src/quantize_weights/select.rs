@@ -14,6 +14,7 @@ use super::reading::Select;
 use super::sparse;
 use super::weight_plan::{Alternative, WantsPlan};
 use super::widened::Widened;
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fmt;
@@ -104,12 +105,13 @@ impl<'a> Select<'a> {
         &self,
         session: &Session<'_>,
         uses: &[WeightUse],
-        rule: &'static str,
+        rule: impl Into<Cow<'static, str>>,
         message: String,
         alternatives: Vec<Alternative>,
     ) {
+        let rule = rule.into();
         let place = self.module.tensor_place(uses[0].sg, uses[0].tensor);
-        session.missed(rule, place, &message);
+        session.missed(rule.clone(), place, &message);
         if self.wants_plan {
             let tensors: IndexSet<_> = uses.iter().map(|u| (u.sg, u.tensor)).collect();
             let (tensors, uses) = (tensors.into_iter().collect(), uses.to_vec());

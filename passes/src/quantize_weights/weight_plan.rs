@@ -3,9 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 /// The version of the form in which a plan is written.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// The form of every constant that ops read as a weight, how each op reads it, and why.
+///
+/// Subgraphs, tensors and ops have the numbers that they had before the first pass; one that a pass
+/// added has a number past those.
 ///
 /// `quantize-weights` hands one over where the caller asks ([`WantsPlan`]), and follows one that it
 /// is given ([`tfq_pass::RunOptions::resources`]): the same model gets the same bytes, whatever the
@@ -24,10 +27,6 @@ pub struct WeightPlan {
     /// In the order in which ops read them.
     #[serde(default)]
     pub constants: Vec<PlannedConstant>,
-    /// Ops that read a weight which came as int8 otherwise than they did, by the numbers that they
-    /// came with; those of the constants are about the model after that.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub reread: Vec<PlannedReader>,
 }
 
 /// Ask for the [`WeightPlan`] with this among the [resources](tfq_pass::RunOptions::resources).
@@ -42,7 +41,7 @@ pub struct PlannedConstant {
     pub name: String,
     /// Dimensions.
     pub shape: Vec<i32>,
-    /// The type that its elements get: `FLOAT32` where it stays as it is.
+    /// The type of its elements in the result: that in which it came where it stays as it is.
     pub r#type: String,
     /// The axis that has a scale for each index; one scale where left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -50,13 +49,17 @@ pub struct PlannedConstant {
     /// Whether each scale has a zero point other than 0.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub zero_points: bool,
-    /// Its bytes in the file as they came.
+    /// Its bytes in the file that came; of what earlier passes computed, what it took then.
     pub bytes_before: u64,
     /// Those that it takes in this form, without scales.
     pub bytes: u64,
     /// Bytes that the runtime holds for it beside the file, where that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<u64>,
+    /// How many of them are results of Dequantize ops that the runtime keeps. What one gives that
+    /// serves several constants is told of the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<u64>,
     /// Signal to noise of the values in this form, in dB; left out where nothing is lost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snr_db: Option<f64>,
@@ -67,7 +70,7 @@ pub struct PlannedConstant {
     pub why: Option<String>,
     /// Every tensor that shows it.
     pub tensors: Vec<PlannedTensor>,
-    /// Every op that reads it as a weight.
+    /// Every op that reads it: first those to which it is a weight.
     #[serde(default)]
     pub readers: Vec<PlannedReader>,
     /// Forms that were looked at too.
@@ -75,7 +78,7 @@ pub struct PlannedConstant {
     pub alternatives: Vec<Alternative>,
 }
 
-/// A tensor, by its numbers in the model that the plan is about.
+/// A tensor, by its numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PlannedTensor {
@@ -85,7 +88,7 @@ pub struct PlannedTensor {
     pub tensor: u32,
 }
 
-/// An op that reads a constant as a weight.
+/// An op that reads a constant, be it behind a Dequantize.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PlannedReader {
@@ -95,6 +98,9 @@ pub struct PlannedReader {
     pub op: u32,
     /// What it is.
     pub kind: String,
+    /// The name of its first result, where a pass added it: the input does not have its number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<String>,
     /// Which operand the constant is.
     pub operand: u32,
     /// How it gets the numbers.
@@ -106,7 +112,7 @@ pub struct PlannedReader {
     /// one processor, where somebody did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time: Option<f64>,
-    /// Why it does not read the codes, where it does not.
+    /// Why it does not read the codes, or why that takes it longer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
 }
@@ -121,15 +127,24 @@ pub enum Reads {
     Hybrid,
     /// A Dequantize makes them float32.
     Dequantize,
+    /// It copies codes, and a Dequantize makes float32 of what it copied.
+    #[serde(rename = "dequantize-behind")]
+    Behind,
 }
 
 impl Reads {
+    /// Whether the op reads the codes, whatever becomes of what it computes.
+    pub fn is_direct(self) -> bool {
+        matches!(self, Self::Hybrid | Self::Behind)
+    }
+
     /// As it is written.
     pub fn name(self) -> &'static str {
         match self {
             Self::Float32 => "float32",
             Self::Hybrid => "hybrid",
             Self::Dequantize => "dequantize",
+            Self::Behind => "dequantize-behind",
         }
     }
 }
@@ -147,14 +162,7 @@ pub struct Alternative {
 impl WeightPlan {
     pub(super) fn new(target: &str, prefer: &str, compat: &str) -> Self {
         let [target, prefer, compat] = [target, prefer, compat].map(str::to_owned);
-        Self {
-            tfq_plan: VERSION,
-            target,
-            prefer,
-            compat,
-            constants: Vec::new(),
-            reread: Vec::new(),
-        }
+        Self { tfq_plan: VERSION, target, prefer, compat, constants: Vec::new() }
     }
 
     /// Why the plan cannot be followed, if its form is of another version.
@@ -165,17 +173,11 @@ impl WeightPlan {
 }
 
 impl PlannedConstant {
-    /// Whether it gets another type.
-    pub fn is_narrowed(&self) -> bool {
-        self.readers.iter().any(|reader| reader.reads != Reads::Float32)
-            && ["INT8", "FLOAT16"].contains(&&*self.r#type)
-    }
-
     /// The form in words.
     pub fn form(&self) -> String {
         let form = match self.axis {
             Some(axis) => format!("{} per channel (axis {axis})", self.r#type),
-            None if self.r#type == "INT8" => format!("{} with one scale", self.r#type),
+            None if self.r#type.contains("INT") => format!("{} with one scale", self.r#type),
             None => self.r#type.clone(),
         };
         if self.zero_points { form + " with zero points" } else { form }
