@@ -198,7 +198,11 @@ fn explanation(target: &Description) -> String {
         let mut what = format!("{} as {}", row.ops.join(", "), row.name);
         what += &if_text(&row.when);
         let (xnnpack, optimized) = (row.xnnpack, row.optimized);
-        let _ = writeln!(out, "  {what}: {xnnpack} of the time with XNNPACK, {optimized} without");
+        let _ = writeln!(
+            out,
+            "  {what}: {xnnpack} of the time with XNNPACK, {optimized} without{}",
+            if row.at_borders { ", where a border between partitions goes" } else { "" }
+        );
         let _ = writeln!(out, "      {}", row.reason);
         out += &source_text(&row.origin);
     }

@@ -363,6 +363,34 @@ fn slow_kernels() {
 }
 
 #[test]
+fn ops_that_are_better_written_otherwise() {
+    let form = |target: &str, case: &Case| {
+        let Built { module, op } = case.build();
+        let target = named(target);
+        target.equivalent(&module, MAIN, op).map(|better| better.name.to_owned())
+    };
+    let float = |case: &Case| {
+        let targets = ["litert", "litert-xnnpack", "litert-cpu", "tflm", "gpu", "float-only"];
+        targets.map(|target| form(target, case).as_deref() == Some("float"))
+    };
+    let codes = |shape: &[i32], scale: f32| data(shape).ty(Int8).scales(&[scale], 0);
+    let swish = |ty| case(HARD_SWISH, vec![Some(codes(&[1, 8], 0.5).ty(ty))]);
+    let swish = |ty| swish(ty).results(vec![codes(&[1, 8], 0.5).ty(ty)]);
+    assert_eq!(float(&swish(Int8)), [true, true, true, false, false, false]);
+    assert_eq!(float(&swish(Int16)), [false; 6]);
+    // Without XNNPACK it takes longer, and with it the gain is greater than that.
+    let product = |length: i32, scale: f32| {
+        let operands = [[1, 8, length], [1, length, 8]].map(|shape| Some(codes(&shape, 0.5)));
+        case(BATCH_MATMUL, operands.to_vec()).results(vec![codes(&[1, 8, 8], scale)])
+    };
+    assert_eq!(float(&product(64, 5.0)), [true, true, false, false, false, false]);
+    // Longer sums need a larger step, and are of no use to floats where the step is small.
+    assert_eq!(float(&product(128, 5.0)), [false; 6]);
+    assert_eq!(float(&product(128, 20.0)), [true, true, false, false, false, false]);
+    assert_eq!(float(&product(300, 500.0)), [false; 6]);
+}
+
+#[test]
 fn what_xnnpack_takes_as_float32() {
     let takes = |target: &str, case: &Case| {
         let Built { module, op } = case.build();

@@ -11,7 +11,7 @@
 //! | `in0.computed` | it is neither a constant nor a constant behind a Dequantize |
 //! | `in1.sparse` | it is stored sparse |
 //! | `in1.rank=2`, `in1.rank>6`, `in1.dim0<4` | its rank or a dimension of it compares so (`=`, `<`, `>`) |
-//! | `in0.dims>0`, `in0.elements=1` | each of its dimensions, or the number of its elements, compares so |
+//! | `in0.dims>0`, `in0.last>15`, `in0.elements=1` | each of its dimensions, its last one, or the number of its elements compares so |
 //! | `in1.values>0` | it is a constant of integers (INT32, INT64) that all compare so |
 //! | `in1.static` | it has bytes in the file, or a delegate unpacks what has (rows of `[[delegate]]` only) |
 //! | `in1.static=FLOAT16` | a delegate unpacks it from a constant of one of these types |

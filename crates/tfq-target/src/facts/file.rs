@@ -182,6 +182,8 @@ pub(crate) struct EquivalentRow {
     pub(crate) name: String,
     pub(crate) xnnpack: f64,
     pub(crate) optimized: f64,
+    #[serde(default)]
+    pub(crate) at_borders: bool,
     pub(crate) reason: String,
     pub(crate) source: String,
 }

@@ -364,6 +364,7 @@ impl Reader<'_> {
             name: row.name,
             xnnpack: row.xnnpack,
             optimized: row.optimized,
+            at_borders: row.at_borders,
             reason: row.reason,
             origin: self.origin(&span, row.source),
         })

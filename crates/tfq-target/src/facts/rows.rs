@@ -175,6 +175,8 @@ pub(crate) struct Equivalent {
     pub(crate) xnnpack: f64,
     /// The same on the CPU kernels alone.
     pub(crate) optimized: f64,
+    /// Whether all that is gained is a border between partitions that goes.
+    pub(crate) at_borders: bool,
     pub(crate) reason: String,
     pub(crate) origin: Origin,
 }

@@ -55,6 +55,8 @@ pub(crate) enum TensorTest {
     Dim(usize, Compare, i64),
     /// Every dimension.
     Dims(Compare, i64),
+    /// The last dimension.
+    Last(Compare, i64),
     Elements(Compare, i64),
     ScalesOfDim(usize),
     /// One scale, or scales along this dimension, with zero points 0.
@@ -95,6 +97,9 @@ impl TensorTest {
             }
             Self::Dims(compare, value) => {
                 tensor.shape.iter().all(|dim| compare.holds(i64::from(*dim), value))
+            }
+            Self::Last(compare, value) => {
+                tensor.shape.last().is_some_and(|dim| compare.holds(i64::from(*dim), value))
             }
             Self::Elements(compare, value) => {
                 let elements = tensor.elements().and_then(|n| i64::try_from(n).ok());
@@ -147,6 +152,10 @@ fn numeric(rest: &str) -> Option<TensorTest> {
     if let Some(dims) = rest.strip_prefix(".dims") {
         let (compare, value) = parse_compare(dims)?;
         return Some(TensorTest::Dims(compare, value));
+    }
+    if let Some(last) = rest.strip_prefix(".last") {
+        let (compare, value) = parse_compare(last)?;
+        return Some(TensorTest::Last(compare, value));
     }
     if let Some(elements) = rest.strip_prefix(".elements") {
         let (compare, value) = parse_compare(elements)?;

@@ -227,6 +227,8 @@ pub struct EquivalentDescription {
     pub xnnpack: f64,
     /// The same on the CPU kernels alone.
     pub optimized: f64,
+    /// Whether all that is gained is a border between partitions that goes.
+    pub at_borders: bool,
     pub reason: String,
     #[serde(flatten)]
     pub origin: OriginDescription,
@@ -443,6 +445,7 @@ fn equivalent(target: &Target) -> Vec<EquivalentDescription> {
         name: row.name.clone(),
         xnnpack: row.xnnpack,
         optimized: row.optimized,
+        at_borders: row.at_borders,
         reason: row.reason.clone(),
         origin: origin(&row.origin),
     });
