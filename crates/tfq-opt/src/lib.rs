@@ -486,7 +486,7 @@ pub mod pass {
         NamedPipeline, NearMiss, NeededSize, Node, NumericContract, OptionArg, OptionError,
         OptionInfo, OptionKind, OptionValue, OptionValues, Pass, PassDescriptor, PassError,
         PassInfo, PassReport, PassScope, Pipeline, PipelineError, RaisedRuntime, Registry,
-        RegistryError, Remark, RemarkKind, Report, RuleCount, RunCheck, RunError, RunOptions,
+        RegistryError, Remark, RemarkKind, Report, Room, RuleCount, RunCheck, RunError, RunOptions,
         Session, Span, SpanKind, Step, Timeline, Unloadable, Unrunnable, Values, Why, analysis,
         check_loadable, check_loadable_since, check_runnable, declare_pass, invariant, option_enum,
         pass_fn, rewrite, run,

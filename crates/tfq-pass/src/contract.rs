@@ -30,6 +30,8 @@ pub enum NumericContract {
     ExactButNanAndZero,
     /// Sums and products of floats may be grouped otherwise, also in constants.
     Reassociating,
+    /// Numbers of a quantised tensor may be one step off, as other kernels round them.
+    Rounding,
     /// Constants are stored with fewer bits.
     Quantizing,
     /// What the model takes and returns changes.
@@ -38,11 +40,12 @@ pub enum NumericContract {
 
 impl NumericContract {
     /// All of them, from the strictest to the loosest.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Annotation,
         Self::Exact,
         Self::ExactButNanAndZero,
         Self::Reassociating,
+        Self::Rounding,
         Self::Quantizing,
         Self::ChangesSignature,
     ];
@@ -54,6 +57,7 @@ impl NumericContract {
             Self::Exact => "exact",
             Self::ExactButNanAndZero => "exact-but-nan-and-zero",
             Self::Reassociating => "reassociating",
+            Self::Rounding => "rounding",
             Self::Quantizing => "quantizing",
             Self::ChangesSignature => "changes-signature",
         }
@@ -66,6 +70,7 @@ impl NumericContract {
             Self::Exact => "exact",
             Self::ExactButNanAndZero => "exact but for NaN and -0.0",
             Self::Reassociating => "to group floats otherwise",
+            Self::Rounding => "to round quantised numbers otherwise",
             Self::Quantizing => "quantising",
             Self::ChangesSignature => "to change inputs and outputs",
         }
@@ -79,6 +84,7 @@ impl fmt::Display for NumericContract {
             Self::Exact => "exact: outputs keep their bits",
             Self::ExactButNanAndZero => "exact but for NaN and -0.0: other outputs keep their bits",
             Self::Reassociating => "re-associating: floats are rounded at other places",
+            Self::Rounding => "rounding: quantised numbers may be one step off",
             Self::Quantizing => "quantising: constants are stored with fewer bits",
             Self::ChangesSignature => "changes the signature: inputs and outputs are others",
         })

@@ -48,3 +48,8 @@ impl fmt::Debug for Values {
 /// kept whatever it takes of the file.
 #[derive(Clone, Copy, Debug)]
 pub struct NeededSize;
+
+/// By how many bytes the caller lets the file grow for time, among the resources. Passes that would
+/// take more do what gains most; without it they do all.
+#[derive(Clone, Copy, Debug)]
+pub struct Room(pub u64);
