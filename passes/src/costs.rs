@@ -9,6 +9,10 @@ pub(crate) const PER_TENSOR: u64 = 48;
 pub(crate) const PER_OWN_TENSOR: u64 = 120;
 /// A Dequantize and its tensor, without their names.
 pub(crate) const PER_DEQUANTIZE: u64 = 200;
+/// A small op of one result and its tensor, without its name.
+pub(crate) const PER_SMALL_OP: u64 = 54;
+/// A constant of one number, without its name.
+pub(crate) const PER_NUMBER: u64 = 70;
 /// A constant of so few elements is no burden beside the op that goes with it.
 pub(crate) const FEW: u64 = 64;
 

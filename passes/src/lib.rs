@@ -39,6 +39,7 @@ pub fn all() -> Vec<PassInfo> {
     vec![
         annotate_dequant_cache::AnnotateDequantCache::info(),
         cancel_quantize_dequantize::CancelQuantizeDequantize::info(),
+        target_forms::compute_in_float::ComputeInFloat::info(),
         target_forms::convert_batch_matmul::ConvertBatchMatmul::info(),
         cleanup::convert_to_slice::ConvertToSlice::info(),
         dequantize_weights::DequantizeWeights::info(),
@@ -75,6 +76,7 @@ pub use quantize_weights::{
     QuantizedOperands, Reads, ScalesPer, WantsPlan, WeightPlan, WeightType,
 };
 pub use remove_identities::RemoveIdentities;
+pub use target_forms::compute_in_float::ComputeInFloat;
 pub use target_forms::expand_broadcast_to::ExpandBroadcastTo;
 pub use target_forms::expand_mirror_pad::ExpandMirrorPad;
 pub use trigger_failure::{FailureKind, TriggerFailure};

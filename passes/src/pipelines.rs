@@ -4,16 +4,45 @@ use tfq_pass::NamedPipeline;
 
 /// Every named pipeline.
 pub(crate) fn all() -> Vec<NamedPipeline> {
-    vec![default(), optimize(false), optimize(true)]
+    let keeping = Allowed { reassociate: false, round: false };
+    let optimize = [
+        optimize("optimize", "make a model quicker and keep its bits", keeping),
+        optimize(
+            "optimize-reassociated",
+            "make a model quicker, also where sums of floats are rounded in another order",
+            Allowed { reassociate: true, ..keeping },
+        ),
+        optimize(
+            "optimize-rounded",
+            "make a model quicker, also where numbers of int8 tensors are one step off",
+            Allowed { round: true, ..keeping },
+        ),
+        optimize(
+            "optimize-reassociated-rounded",
+            "make a model quicker, whatever is rounded otherwise for it",
+            Allowed { reassociate: true, round: true },
+        ),
+    ];
+    [default()].into_iter().chain(optimize).collect()
 }
 
-/// What makes a finished model quicker and keeps its numbers; `reassociate` lets sums of floats be rounded in
-/// another order.
-fn optimize(reassociate: bool) -> NamedPipeline {
-    let reassociating = [(
+/// What may be done to numbers.
+#[derive(Clone, Copy)]
+struct Allowed {
+    /// Sums of floats may be rounded in another order.
+    reassociate: bool,
+    /// Numbers of quantised tensors may be one step off.
+    round: bool,
+}
+
+/// What makes a finished model quicker.
+fn optimize(name: &'static str, summary: &'static str, allowed: Allowed) -> NamedPipeline {
+    let reassociating = (
         "convert-batch-matmul",
         "before constants are shared, since all that read its matrix must be such products",
-    )];
+    );
+    let rounding =
+        ("compute-in-float", "before equal ops are merged, since it dequantises for each op anew");
     let first = [
         ("eliminate-dead-ops", "what nobody reads need not be rewritten"),
         ("remove-identities", "what does nothing hides what does"),
@@ -33,16 +62,9 @@ fn optimize(reassociate: bool) -> NamedPipeline {
         ("eliminate-dead-ops", "what was rewritten may have left its operands unread"),
         ("eliminate-dead-buffers", "constants that only went into others are unused only now"),
     ];
-    let steps = first.into_iter().chain(reassociate.then_some(reassociating).into_iter().flatten());
-    let steps: Vec<_> = steps.chain(last).collect();
-    match reassociate {
-        false => NamedPipeline::new("optimize", "make a model quicker and keep its bits", steps),
-        true => NamedPipeline::new(
-            "optimize-reassociated",
-            "make a model quicker, also where sums of floats are rounded in another order",
-            steps,
-        ),
-    }
+    let between = [allowed.reassociate.then_some(reassociating), allowed.round.then_some(rounding)];
+    let steps = first.into_iter().chain(between.into_iter().flatten()).chain(last);
+    NamedPipeline::new(name, summary, steps)
 }
 
 /// What `tfq-opt` runs where no passes are named.

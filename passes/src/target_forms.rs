@@ -1,9 +1,11 @@
 //! Ops in the form that the target runs well: each pass asks it what runs slowly there, and writes what
 //! computes the same sooner.
 
+pub(crate) mod compute_in_float;
 pub(crate) mod convert_batch_matmul;
 pub(crate) mod expand_broadcast_to;
 pub(crate) mod expand_mirror_pad;
+mod one_step;
 
 use tfq_ir::OpId;
 use tfq_pass::rewrite::{Match, OpPattern, Rule};
