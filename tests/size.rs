@@ -152,6 +152,45 @@ subgraph @main {
     assert_eq!(rule, "larger");
 }
 
+/// A model with so many slow ops that work on codes.
+fn slow_ops(count: usize) -> Vec<u8> {
+    use std::fmt::Write;
+    let mut text = "tfg 1 quant\nsubgraph @main {\n  %h0 = input : i8[8] q(0.05)\n".to_owned();
+    for n in 1..=count {
+        _ = writeln!(text, "  %l{n} = TANH(%h{}) : i8[8] q(0.0078125)", n - 1);
+        _ = writeln!(text, "  %h{n} = HARD_SWISH(%l{n}) : i8[8] q(0.003, -50)");
+    }
+    _ = writeln!(text, "  output %h{count}\n}}");
+    from_text(&text)
+}
+
+#[test]
+fn a_file_may_grow_a_little_for_time() {
+    let registry = tfq_opt::builtin();
+    let pipeline = |text| tfq_opt::pass::Pipeline::parse(&registry, text).unwrap();
+    let rewritten = |count: usize, may_grow: bool| {
+        let before = slow_ops(count);
+        let mut optimizer = Optimizer::in_registry(&registry, pipeline("optimize-rounded"));
+        optimizer.never_larger = true;
+        optimizer.may_grow = may_grow;
+        let optimized = optimizer.run(&before[..]).unwrap();
+        let grown = optimized.to_vec().unwrap().len().saturating_sub(before.len());
+        let undone = optimized.report.remarks().find(|(_, remark)| remark.rule == "larger");
+        let undone = undone.map(|(_, remark)| remark.message.clone());
+        (optimized.report.statistic("ops-rewritten"), grown, undone)
+    };
+    let (ops, grown, undone) = rewritten(5, true);
+    assert_eq!((ops, undone), (5, None));
+    assert!(grown > 0 && grown <= 5120, "{grown}");
+    let (ops, grown, undone) = rewritten(5, false);
+    assert_eq!((ops, grown), (0, 0));
+    assert!(!undone.expect("it is told").contains("may take"));
+    // Where there is no room for all, some are rewritten.
+    let (ops, grown, undone) = rewritten(60, true);
+    assert_eq!(undone, None);
+    assert!((30..45).contains(&ops) && (3584..=5120).contains(&grown), "{ops} ops, {grown} bytes");
+}
+
 /// Each large float constant of the result is told of, by the name of a tensor that shows it.
 #[test]
 fn no_large_float_constant_stays_without_a_remark() {

@@ -313,6 +313,7 @@ fn optimizer(args: &Args, pipeline: Pipeline, target: &OsStr) -> Result<Optimize
     optimizer.shuffle = args.debug.shuffle;
     // Who names passes knows what they should do.
     optimizer.never_larger = !args.run.names_passes();
+    optimizer.may_grow = args.run.may_grow();
     Ok(optimizer)
 }
 

@@ -24,9 +24,9 @@ pub(crate) struct PassArgs {
     #[arg(short = 'O', long, conflicts_with_all = ["passes", "pipeline", "prefer", "float16", "weight_only", "keep"])]
     pub(crate) optimize: bool,
 
-    /// What -O may do to numbers besides
-    #[arg(long, value_enum, value_name = "WHAT", requires = "optimize")]
-    pub(crate) allow: Option<Allowed>,
+    /// What -O may do to numbers besides, one or several
+    #[arg(long, value_enum, value_name = "WHAT", value_delimiter = ',', requires = "optimize")]
+    pub(crate) allow: Vec<Allowed>,
 
     /// The runtime that the result is for: a name of `tfq-opt targets`, or a .toml file
     #[arg(long, default_value = "litert", value_name = "TARGET")]
@@ -41,6 +41,8 @@ pub(crate) struct PassArgs {
 pub(crate) enum Allowed {
     /// Round sums of floats in another order
     Reassociate,
+    /// Compute int8 ops with floats, so that numbers are one step off and the file a little larger
+    Round,
 }
 
 /// A plan to follow, for commands that print none.
@@ -66,10 +68,18 @@ impl PassArgs {
 
     /// The pipeline that -O runs, where it is given.
     pub(crate) fn optimizing(&self) -> Option<&'static str> {
-        self.optimize.then_some(match self.allow {
-            None => "optimize",
-            Some(Allowed::Reassociate) => "optimize-reassociated",
+        let allows = |what| self.allow.contains(&what);
+        self.optimize.then_some(match (allows(Allowed::Reassociate), allows(Allowed::Round)) {
+            (false, false) => "optimize",
+            (true, false) => "optimize-reassociated",
+            (false, true) => "optimize-rounded",
+            (true, true) => "optimize-reassociated-rounded",
         })
+    }
+
+    /// Whether the user lets passes give bytes of the file for time.
+    pub(crate) fn may_grow(&self) -> bool {
+        self.allow.contains(&Allowed::Round)
     }
 
     /// Whether the user names passes other than the pipeline `default`.

@@ -1,6 +1,6 @@
 //! Lift, run a pipeline, check, lower: the whole way of a model.
 
-use crate::size::{self, Bounded};
+use crate::size::{self, Bounded, Limit};
 use crate::start::Start;
 use bytes::Bytes;
 use flatbuffers::FlatBufferBuilder;
@@ -242,6 +242,9 @@ pub struct Optimizer {
     /// where it must be. It is for pipelines that the user did not name, such as
     /// [`Self::default`]. A model that came as text or a module has no file to be held to.
     pub never_larger: bool,
+    /// With [`Self::never_larger`], allow a file that is larger by 2 %, or by 5 kB where that is more:
+    /// for pipelines that give bytes for time.
+    pub may_grow: bool,
 }
 
 impl Optimizer {
@@ -278,6 +281,7 @@ impl Optimizer {
             stop_after_patch: None,
             shuffle: None,
             never_larger: false,
+            may_grow: false,
         }
     }
 
@@ -414,6 +418,10 @@ impl Optimizer {
         let start = module.clone();
         let mut options = self.run_options.clone();
         options.keep_edits |= self.stop_after_patch.is_some();
+        let limit = input.as_ref().filter(|_| self.never_larger).map(|input| self.limit(input));
+        if let Some(room) = limit.and_then(Limit::room) {
+            options.resources.insert(room);
+        }
         let mut report =
             tfq_pass::run(&mut module, &self.pipeline, &self.target, &options, observe)
                 .map_err(|error| error.in_registry(&self.registry))?;
@@ -474,7 +482,7 @@ impl Optimizer {
         // Without what is needed the model would not run on the target.
         let bounded = bounded && report.products.get::<NeededSize>().is_none();
         if let Some(input) = input.as_ref().filter(|_| comparable && bounded && !untouched) {
-            let limit = input.len() as u64;
+            let limit = self.limit(input);
             match size::bounded(&module, start.record(), &mut report, &self.lower, limit)? {
                 Bounded::Whole(image) => lowered = Some(image),
                 Bounded::Bare(bare, image) => (module, lowered) = (*bare, Some(image)),
@@ -499,6 +507,11 @@ impl Optimizer {
             as_it_was,
             lowered,
         })
+    }
+
+    /// How large the result may be with [`Self::never_larger`].
+    fn limit(&self, input: &Bytes) -> Limit {
+        Limit::new(input.len() as u64, self.may_grow)
     }
 
     /// The model that came, which is let go of where its file has it.

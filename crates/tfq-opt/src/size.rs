@@ -4,7 +4,7 @@
 //! aligns constants that another writer packed, and shares what that one wrote twice.
 
 use tfq_ir::{DEQUANT_CACHE_METADATA, DequantCache, Edit, Module, counted, grouped};
-use tfq_pass::{Remark, RemarkKind, Report};
+use tfq_pass::{Remark, RemarkKind, Report, Room};
 use tfq_tflite::{Image, LowerError, LowerOptions};
 
 /// The pass that records what the runtime keeps.
@@ -12,6 +12,29 @@ const RECORDER: &str = "annotate-dequant-cache";
 
 /// The rule by which something is undone.
 const LARGER: &str = "larger";
+
+/// How large a file may become.
+#[derive(Clone, Copy)]
+pub(crate) struct Limit {
+    came: u64,
+    most: u64,
+}
+
+impl Limit {
+    /// As large as it came; with `may_grow` larger by what ops take that are there for time: some thirty
+    /// of a small model, and next to nothing of a large one.
+    pub(crate) fn new(came: u64, may_grow: bool) -> Self {
+        let growth = if may_grow { (came / 50).max(5 << 10) } else { 0 };
+        Self { came, most: came + growth }
+    }
+
+    /// What passes are told: they know by estimate what they add, and what goes beyond the limit is
+    /// undone.
+    pub(crate) fn room(self) -> Option<Room> {
+        let growth = self.most - self.came;
+        (growth > 0).then_some(Room(growth - growth / 8))
+    }
+}
 
 /// As much of what a run made as takes no more than a limit, with its image, which was made to be
 /// measured.
@@ -24,24 +47,24 @@ pub(crate) enum Bounded {
     Undone,
 }
 
-/// Holds a result to `limit` bytes; `record` is that of the model that the run began with.
+/// Holds a result to a limit; `record` is that of the model that the run began with.
 pub(crate) fn bounded(
     result: &Module,
     record: Option<&DequantCache>,
     report: &mut Report,
     lower: &LowerOptions,
-    limit: u64,
+    limit: Limit,
 ) -> Result<Bounded, LowerError> {
     let image = tfq_tflite::lower(result, lower)?;
     let full = image.len();
-    if full <= limit {
+    if full <= limit.most {
         return Ok(Bounded::Whole(image));
     }
     if result.dequant_cache().is_some() && record.is_none() {
         let mut bare = result.clone();
         bare.apply(Edit::dequant_cache(None)).expect("it can be done to every module");
         let image = tfq_tflite::lower(&bare, lower)?;
-        if image.len() <= limit {
+        if image.len() <= limit.most {
             let why = format!("with it the file would take {}", more(full, limit));
             forget_record(report, why);
             return Ok(Bounded::Bare(Box::new(bare), image));
@@ -69,8 +92,9 @@ pub(crate) fn tell_of_record(module: &Module, before: Option<&DequantCache>, rep
     });
 }
 
-fn more(full: u64, limit: u64) -> String {
-    format!("{}, and it had {}", counted(full, "byte"), grouped(limit))
+fn more(full: u64, Limit { came, most }: Limit) -> String {
+    let may = if most > came { format!(" and may take {}", grouped(most)) } else { String::new() };
+    format!("{}, and it had {}{may}", counted(full, "byte"), grouped(came))
 }
 
 fn record_place() -> String {
@@ -86,7 +110,7 @@ fn forget_record(report: &mut Report, why: String) {
 }
 
 /// Lets the report say that the model stays as it came.
-fn undo(report: &mut Report, full: u64, limit: u64) {
+fn undo(report: &mut Report, full: u64, limit: Limit) {
     for pass in &mut report.passes {
         pass.patches = 0;
         pass.changed = false;
