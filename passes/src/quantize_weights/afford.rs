@@ -9,10 +9,16 @@ use tfq_ir::maps::{IndexMap, IndexSet};
 use tfq_ir::{BufferId, ElementType, OpId, SubgraphId};
 use tfq_target::Objective;
 
-/// The part of the smallest file, in thousandths, by which it may be larger for the sake of speed.
+/// The part of the smallest file, in thousandths, by which it may be larger for the sake of speed,
+/// or a constant for that of its numbers.
 const PER_MILLE: u64 = 15;
 /// So many bytes may be in any case.
 const ALWAYS: u64 = 2 << 10;
+
+/// The bytes by which something of so many may be larger.
+pub(super) fn part(bytes: u64) -> u64 {
+    bytes * PER_MILLE / 1000
+}
 
 /// An op that is slower when it reads codes.
 pub(super) struct SlowUse {
@@ -26,7 +32,7 @@ pub(super) struct SlowUse {
 /// Those that save most work for a byte, as many as a file may grow for that would take so many
 /// bytes without.
 pub(super) fn within(mut slow: Vec<SlowUse>, smallest: u64) -> Fast {
-    let mut budget = (smallest * PER_MILLE / 1000).max(ALWAYS);
+    let mut budget = part(smallest).max(ALWAYS);
     slow.sort_by_key(|slow| std::cmp::Reverse(slow.work / slow.cost));
     let (mut ops, mut bytes) = (IndexSet::default(), 0);
     for SlowUse { cost, op, .. } in slow {

@@ -1,5 +1,6 @@
 //! Forms that a constant could get: who would read each, and what it would cost.
 
+use super::afford;
 use super::form::{Form, WeightUse};
 use super::reading::Select;
 use super::weight_plan::Alternative;
@@ -160,8 +161,16 @@ impl Select<'_> {
         let own = PER_OWN_TENSOR + tensor.label().len() as u64;
         let biases = self.bias_growth(uses.iter().map(|u| (u.sg, u.op)));
         let cost = cost + disturbed * own + biases;
+        // Scales for channels may take a little more, where one scale for all would save something:
+        // numbers that came sparse are nearly as small as codes, and lose the more by one scale.
+        let with_one = cost.saturating_sub(PER_SCALE * scales.saturating_sub(1));
+        let slack = match (&form, self.prefer) {
+            (_, Objective::Size) => 0,
+            (Form::PerChannel { .. }, _) if saved > with_one => afford::part(tensor.elements().unwrap_or(0)),
+            _ => 0,
+        };
         // A small weight of a family goes with the large ones, or none of them could be read.
-        if saved <= cost && !uses.iter().any(|u| self.is_whole_family(u)) {
+        if saved + slack <= cost && !uses.iter().any(|u| self.is_whole_family(u)) {
             return Err(Objection::NoGain { scales, biases });
         }
         if form == Form::Rows {
