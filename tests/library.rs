@@ -101,7 +101,10 @@ fn the_default_pipeline_can_be_built_in_code() {
     let in_code = Pipeline::new()
         .then("fold-constants", FoldConstants {})
         .then("eliminate-dead-ops", EliminateDeadOps {})
-        .then("dequantize-weights", DequantizeWeights { only: Which::Unreadable })
+        .then(
+            "dequantize-weights",
+            DequantizeWeights { only: Which::Unreadable, ..Default::default() },
+        )
         .then("quantize-weights", QuantizeWeights::default())
         .then("merge-equal-buffers", MergeEqualBuffers {})
         .then("hybrid-eligibility", HybridEligibility {})

@@ -290,7 +290,9 @@ fn a_plan_says_how_weights_are_read_that_came_as_int8() {
 #[test]
 fn a_plan_tells_of_a_dequantize_that_only_the_target_wants() {
     let input = model_of(&CAME.replace("q([64 * 0.01], axis = 0)", "q(0.01)"));
-    let (optimized, plan) = at("tflm", "default", &input);
+    let smallest = "dequantize-weights{only=unreadable prefer=size},quantize-weights{prefer=size},\
+                    merge-equal-buffers,hybrid-eligibility,insert-dequant,eliminate-dead-buffers";
+    let (optimized, plan) = at("tflm", smallest, &input);
     // Scales per channel no Dequantize of it reads.
     let few = constant(&plan, "few");
     assert_eq!((&*few.r#type, few.bytes_before, few.bytes), ("FLOAT32", 128, 512));

@@ -7,6 +7,7 @@ use common::{lifted, lowered, root};
 use tfq_opt::ir::ElementType;
 use tfq_opt::ir::text::{ParseOptions, parse};
 use tfq_opt::pass::RemarkKind;
+use tfq_opt::target::Target;
 use tfq_opt::{Optimized, Optimizer};
 
 fn input(name: &str) -> Vec<u8> {
@@ -88,7 +89,18 @@ fn a_weight_of_a_custom_op_has_a_remark_with_the_option_that_takes_it() {
     assert!(taken.to_vec().unwrap().len() < 10_000);
 }
 
-/// A weight in a form that the runtime refuses: a Dequantize would make it run, and the file larger.
+/// A first layer that reads codes: a Dequantize would spare it the rounding of what it reads, and
+/// make the file larger.
+const ROUNDING: &str = "tfg 1 quant
+subgraph @main {
+  %x = input : f32[1,4]
+  %w = const : i8[2,4] q(0.5) = [1, 2, 3, 4, 5, 6, 7, 8]
+  %y = FULLY_CONNECTED.v9(%x, %w, _) {asymmetric_quantize_inputs = true} : f32[1,2]
+  output %y
+}
+";
+
+/// A weight in a form that the runtime refuses: a Dequantize makes it run, and the file larger.
 const UNREADABLE: &str = "tfg 1 quant
 subgraph @main {
   %x = input : f32[1,2,2,2]
@@ -99,15 +111,27 @@ subgraph @main {
 }
 ";
 
+/// What every release reads since 2.17 in the kernel, and since 2.7 in a Dequantize.
+const NEWER: &str = "tfg 1 quant
+subgraph @main {
+  %x = input : f32[1,256]
+  %w = const : i8[8,256] q([8 * 0.5], axis = 0) fill const(3)
+  %y = FULLY_CONNECTED.v3(%x, %w, _) : f32[1,8]
+  output %y
+}
+";
+
 #[test]
 fn what_only_costs_is_undone_and_told() {
-    let before = from_text(UNREADABLE);
+    let before = from_text(ROUNDING);
     let (optimized, output) = by_default(&before);
     assert!(output == before, "the input is handed back");
     assert!(optimized.module.journal().is_empty(), "the module is the input's too");
     assert_eq!(optimized.report.statistic("dequantize-inserted"), 0);
-    let undone = optimized.report.remarks().find(|(_, remark)| remark.rule == "larger");
-    let (pass, remark) = undone.expect("a remark tells of it");
+    assert!(optimized.undone.is_some() && optimized.mended.is_none());
+    assert!(optimized.report.raised_runtime.is_none(), "the input asks for what it asked for");
+    let undone = optimized.report.remarks().filter(|(_, remark)| remark.rule == "larger");
+    let (pass, remark) = undone.last().expect("a remark tells of it");
     assert_eq!((pass, remark.kind), ("insert-dequant", RemarkKind::Missed));
     assert!(remark.message.contains("undone, since the file would take"), "{}", remark.message);
     // What is undone counts as left, whether remarks on what was done are kept or not.
@@ -116,11 +140,71 @@ fn what_only_costs_is_undone_and_told() {
     let quiet = quiet.run(&before[..]).unwrap();
     assert_eq!(quiet.report.remarks().filter(|(_, r)| r.kind != RemarkKind::Missed).count(), 0);
     assert_eq!(quiet.report.left_by_rule(), optimized.report.left_by_rule());
-    assert_eq!(quiet.report.left_by_rule()["larger"], 1);
+    assert_eq!(quiet.report.left_by_rule()["larger"], 2);
     // Who names the passes gets what they do.
-    let named = Optimizer::parse("insert-dequant").unwrap().run(&before[..]).unwrap();
+    let named = Optimizer::parse("quantize-weights,insert-dequant").unwrap();
+    let named = named.run(&before[..]).unwrap();
     assert_eq!(named.report.statistic("dequantize-inserted"), 1);
     assert!(named.to_vec().unwrap().len() > before.len());
+}
+
+#[test]
+fn what_the_target_needs_is_done_whatever_it_takes() {
+    for (text, target, why) in [
+        (UNREADABLE, "litert", "per channel of another axis"),
+        (NEWER, "tflite-2.14", "which came with 2.17.0, and the target ends with 2.14"),
+        (NEWER, "tflite-2.7", "which came with 2.17.0, and the target ends with 2.7"),
+    ] {
+        let before = from_text(text);
+        let named = Target::named(target).expect("it is shipped");
+        let optimizer = Optimizer::parse("default").unwrap().for_target(named);
+        let optimized = optimizer.run(&before[..]).expect("it runs");
+        let mended = optimized.mended.as_ref().expect("the input did not run there");
+        assert!(text == UNREADABLE || mended.what.contains(why), "{target}: {mended}");
+        assert_eq!(optimized.report.statistic("dequantize-inserted"), 1, "{target}");
+        assert!(optimized.to_vec().unwrap().len() > before.len(), "{target}");
+        assert!(optimized.unrunnable.is_empty() && optimized.undone.is_none(), "{target}");
+        let again = optimizer.run(optimized.to_vec().unwrap()).expect("it runs");
+        assert!(again.module.journal().is_empty(), "{target}: a second run finds nothing to do");
+    }
+}
+
+#[test]
+fn what_an_option_asks_for_is_done_though_the_file_grows() {
+    let before = from_text(ROUNDING);
+    for options in ["hybrid=off", "deny=FULLY_CONNECTED"] {
+        let passes = format!("quantize-weights{{{options}}},insert-dequant");
+        let mut optimizer = Optimizer::parse(&passes).unwrap();
+        optimizer.never_larger = true;
+        let optimized = optimizer.run(&before[..]).unwrap();
+        assert_eq!(optimized.report.statistic("dequantize-inserted"), 1, "{options}");
+        assert_eq!(optimized.report.statistic("dequantized-as-told"), 1, "{options}");
+        assert!(optimized.to_vec().unwrap().len() > before.len(), "{options}");
+    }
+}
+
+/// The release that a run says the input needs is that which `inspect` tells of.
+#[test]
+fn the_release_of_the_input_is_what_its_kernels_ask_for() {
+    let before = from_text(NEWER);
+    let (optimized, _) = by_default(&before);
+    assert!(optimized.report.raised_runtime.is_none(), "2.17.0 before and after");
+    let float = from_text(
+        "tfg 1 quant
+subgraph @main {
+  %x = input : f32[1,256]
+  %w = const : f32[16,256] fill const(3)
+  %y = FULLY_CONNECTED(%x, %w, _) : f32[1,16]
+  output %y
+}
+",
+    );
+    let (optimized, _) = by_default(&float);
+    let raised = optimized.report.raised_runtime.expect("it needs a later one");
+    let litert = Target::named("litert").expect("it is shipped");
+    assert_eq!(raised.from, litert.model_min_runtime(&lifted(&float)));
+    assert_eq!(raised.to, litert.model_min_runtime(&optimized.module));
+    assert_eq!(raised.by, "FULLY_CONNECTED of INT8 with several scales");
 }
 
 #[test]
@@ -149,7 +233,7 @@ subgraph @main {
     let [(rule, _)] = &left(&optimized, "metadata `tfq.dequant_cache`")[..] else {
         panic!("one remark")
     };
-    assert_eq!(rule, "larger");
+    assert_eq!(rule, "no room for the record");
 }
 
 /// A model with so many slow ops that work on codes.

@@ -19,6 +19,8 @@ declare_pass! {
     /// gets none, nor does one for a target whose runtime keeps nothing (`tflm`); an entry that
     /// it has is removed. Dequantize ops that came with the model and without a record are left out,
     /// unless `always` is on: the entry takes some 100 bytes for each, and tells of what passes made.
+    /// Where the runtime keeps none of the results, as behind lookups, there is no entry either
+    /// unless `always` is on.
     ///
     /// The entry names ops and tensors by number, and is written anew where these move. A later
     /// pass that adds a Dequantize or changes what one reads drops it, so this pass comes last.
@@ -52,7 +54,8 @@ declare_pass! {
     /// }
     /// ```
     pub struct AnnotateDequantCache {
-        /// Whether Dequantize ops are recorded that came with the model.
+        /// Whether Dequantize ops are recorded that came with the model, and where nothing is
+        /// kept.
         pub always: bool = false,
     }
 }
@@ -84,7 +87,12 @@ impl Pass for AnnotateDequantCache {
         let called = called_subgraphs(module);
         let entries: Vec<DequantCacheEntry> =
             found.into_iter().filter_map(|(sg, op)| entry(module, &called, sg, op)).collect();
-        if entries.is_empty() {
+        let kept = entries.iter().any(|entry| entry.bytes > 0);
+        if !entries.is_empty() && !kept && !self.always {
+            let message = "the runtime keeps none of their results";
+            session.note("not recorded", "DEQUANTIZE".to_owned(), message);
+        }
+        if !kept && (!self.always || entries.is_empty()) {
             session.apply(Edit::dequant_cache(None))?;
             return Ok(());
         }

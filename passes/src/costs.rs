@@ -13,6 +13,10 @@ pub(crate) const PER_DEQUANTIZE: u64 = 200;
 pub(crate) const PER_SMALL_OP: u64 = 54;
 /// A constant of one number, without its name.
 pub(crate) const PER_NUMBER: u64 = 70;
+/// What a record of a Dequantize takes where the runtime keeps its result.
+pub(crate) const PER_RECORDED: u64 = 90;
+/// A kind of op that the model may not have yet, in its table of these.
+pub(crate) const PER_OP_KIND: u64 = 40;
 /// A constant of so few elements is no burden beside the op that goes with it.
 pub(crate) const FEW: u64 = 64;
 

@@ -1,21 +1,23 @@
+use crate::quantize_weights::{Priority, WeightPlan};
 use bytes::Bytes;
 use tfq_ir::catalog::ops::DEQUANTIZE;
-use tfq_ir::maps::{IndexMap, IndexSet};
+use tfq_ir::maps::{HashSet, IndexMap, IndexSet};
 use tfq_ir::{
-    Attr, ElementType, Module, OpId, Patch, QuantizationDetails, SubgraphId, Tensor, TensorId,
-    counted, grouped,
+    Attr, BufferId, ElementType, Module, OpId, Patch, QuantizationDetails, SubgraphId, Tensor,
+    TensorId, counted, grouped,
 };
 use tfq_numeric::{ChannelLayout, affine_values, from_f16};
 use tfq_pass::analysis::HybridVerdicts;
-use tfq_pass::{Eligibility, NeededSize, Pass, PassError, Session, declare_pass};
-use tfq_target::{ASYMMETRIC, WeightForm};
+use tfq_pass::{Eligibility, NeededSize, OptionValue, Pass, PassError, Session, declare_pass};
+use tfq_target::{ASYMMETRIC, Granularity, Objective, Reading, WeightForm};
 
 tfq_pass::option_enum! {
     /// Which weights are stored as float32.
     pub enum Which {
         /// All that are quantised.
         All = "all",
-        /// Those that neither ops nor a Dequantize of the target read.
+        /// Those that neither ops nor a Dequantize of the target read, or that would cost memory
+        /// where that matters most.
         Unreadable = "unreadable",
     }
 }
@@ -33,8 +35,10 @@ declare_pass! {
     /// `quantize-weights{type=float16},insert-dequant` behind it, weights are float16 then.
     ///
     /// With `only=unreadable` it takes those that neither an op nor a Dequantize of the target
-    /// reads, as all are for `float-only`. The model did not run there, and the file grows for it as
-    /// much as it takes.
+    /// reads, as all are for `float-only`; a kernel that came after the last release of the target
+    /// reads nothing there. With `prefer=ram` it also takes those that only a Dequantize could read,
+    /// where the runtime would hold more for that than for float32 (`tflm`). The model did not run
+    /// there in either case, and the file grows for it as much as it takes.
     ///
     /// Left alone, each with a remark: sparse constants, those with scales for blocks, and those
     /// that something else than ops refers to. Models whose activations are integers too stay as
@@ -67,22 +71,61 @@ declare_pass! {
     pub struct DequantizeWeights {
         /// Which weights: all, or those that the target reads in no way.
         pub only: Which = Which::All,
+        /// With `only=unreadable`, what to weigh against the size of the file, as for
+        /// `quantize-weights`.
+        pub prefer: Priority = Priority::Target,
     }
+}
+
+/// What marks a patch of this pass.
+const LABEL: &str = "store a weight as float32";
+
+/// Tensors that this pass made in place of quantised ones, in this run.
+pub(crate) fn made(module: &Module) -> HashSet<(SubgraphId, TensorId)> {
+    let patches = module.journal().iter().filter(|patch| patch.label() == LABEL);
+    let patches = patches.filter_map(|patch| Some((patch.subgraph?, patch)));
+    patches.flat_map(|(sg, patch)| patch.added_tensors().iter().map(move |id| (sg, *id))).collect()
 }
 
 impl Pass for DequantizeWeights {
     fn run(&self, session: &mut Session<'_>) -> Result<(), PassError> {
+        // Who follows a plan wants what the run did that it is of.
+        let plan = session.resource::<WeightPlan>();
+        let prefer =
+            plan.and_then(|plan| Priority::parse(&plan.prefer).ok()).unwrap_or(self.prefer);
+        let prefer = prefer.or(session.target().prefer());
+        let mut done: IndexSet<BufferId> = IndexSet::default();
         for sg in session.subgraphs() {
-            if self.only == Which::Unreadable && !has_unread_form(session, sg) {
+            if self.only == Which::Unreadable && !may_have_unread(session, sg, prefer) {
                 continue;
             }
             for (id, readers) in match_quantised(session, sg) {
-                if self.only == Which::All {
-                    widen(session, sg, id, &readers)?;
-                } else if is_unreadable(session, sg, id, &readers)
-                    && widen(session, sg, id, &readers)?
-                {
-                    session.produce(NeededSize);
+                let need = match self.only {
+                    Which::All => None,
+                    Which::Unreadable => match need(session, sg, id, &readers, prefer) {
+                        None => continue,
+                        need => need,
+                    },
+                };
+                let buffer = session.model().subgraph(sg).tensor(id).buffer;
+                if !widen(session, sg, id, &readers)? {
+                    continue;
+                }
+                // One that several subgraphs show is one weight.
+                let first = done.insert(buffer);
+                if first {
+                    session.count("constants-dequantized", 1);
+                }
+                match need {
+                    None => (),
+                    Some(Need::Unread) => session.produce(NeededSize),
+                    Some(Need::Memory(bytes)) => {
+                        session.produce(NeededSize);
+                        if first {
+                            session.count("dequantized-for-ram", 1);
+                        }
+                        session.count("dequantized-for-ram-bytes", bytes);
+                    }
                 }
             }
         }
@@ -90,14 +133,23 @@ impl Pass for DequantizeWeights {
     }
 }
 
-/// Whether the subgraph has a constant that no Dequantize of the target reads.
-fn has_unread_form(session: &Session<'_>, sg: SubgraphId) -> bool {
+/// Why the model needs a weight as float32.
+enum Need {
+    /// Some reader gets at the numbers in no other way on the target.
+    Unread,
+    /// Behind a Dequantize, the runtime would hold so many bytes.
+    Memory(u64),
+}
+
+/// Whether the subgraph has a constant that the model may need as float32.
+fn may_have_unread(session: &Session<'_>, sg: SubgraphId, prefer: Objective) -> bool {
     let (module, target) = (session.model(), session.target());
     let graph = module.subgraph(sg);
     graph.tensors().any(|id| {
         let form = WeightForm::of(graph.tensor(id));
+        let dequantized = || target.dequantize_supports(form.ty, form.granularity);
         is_narrow(form.ty)
-            && !target.dequantize_supports(form.ty, form.granularity)
+            && (prefer == Objective::Ram || !dequantized())
             && module.constant(sg, id).is_some()
     })
 }
@@ -108,22 +160,53 @@ fn is_narrow(ty: ElementType) -> bool {
     matches!(ty, Int8 | UInt8 | Int16 | Int4 | Int2 | Float16 | BFloat16)
 }
 
-/// Whether some reader gets at the numbers in no way on the target.
-fn is_unreadable(session: &Session<'_>, sg: SubgraphId, id: TensorId, readers: &[Reader]) -> bool {
+/// Why the target needs the weight as float32, if it does: some reader gets at the numbers in no
+/// way, or behind a Dequantize only, which the input does not have.
+fn need(
+    session: &Session<'_>,
+    sg: SubgraphId,
+    id: TensorId,
+    readers: &[Reader],
+    prefer: Objective,
+) -> Option<Need> {
     let (target, input) = (session.target(), session.input(sg));
     let form = WeightForm::of(session.model().subgraph(sg).tensor(id));
-    if target.dequantize_supports(form.ty, form.granularity) {
-        return false;
-    }
     let verdicts = session.analysis::<HybridVerdicts>(sg);
-    readers.iter().any(|reader| match *reader {
+    let is_refused = |reader: &Reader| match *reader {
         Reader::Weight(op, slot) => {
             let verdict = verdicts.of(input, op, slot);
             matches!(verdict.as_deref(), Some(Eligibility::Dequantize { .. }))
                 && !target.computes(input.weight(op, slot), &form)
         }
-        Reader::Dequantize(_) | Reader::Lookup(..) => true,
-    })
+        Reader::Dequantize(_) | Reader::Lookup(..) => false,
+    };
+    if !target.dequantize_supports(form.ty, form.granularity) {
+        let through = |reader: &Reader| !matches!(reader, Reader::Weight(..));
+        let unread = readers.iter().any(|reader| through(reader) || is_refused(reader));
+        return unread.then_some(Need::Unread);
+    }
+    if prefer != Objective::Ram || !readers.iter().any(is_refused) {
+        return None;
+    }
+    // By the rule for a weight that came as float32: what is not known is no less.
+    let float32 = WeightForm::new(ElementType::Float32, Granularity::Unscaled);
+    let held = |as_float: bool| {
+        let bytes = |reader: &Reader| {
+            let Reader::Weight(op, slot) = *reader else { return Some(0) };
+            let (reading, form) = match (as_float, is_refused(reader)) {
+                (true, _) => (Reading::Float32, &float32),
+                (false, true) => (Reading::Dequantize, &form),
+                (false, false) => (Reading::Hybrid, &form),
+            };
+            target.held_bytes(input.weight(op, slot), reading, form, false)
+        };
+        readers.iter().map(bytes).sum::<Option<u64>>()
+    };
+    let (behind, plain) = (held(false), held(true));
+    match (behind, plain) {
+        (Some(behind), Some(plain)) if behind <= plain => None,
+        (behind, _) => Some(Need::Memory(behind.unwrap_or(0))),
+    }
 }
 
 /// How float32 numbers come from a quantised constant.
@@ -242,7 +325,7 @@ fn widen(
         session.missed("output", place, message);
         return Ok(false);
     }
-    let mut patch = Patch::new(sg, "store a weight as float32");
+    let mut patch = Patch::new(sg, LABEL);
     let (now, ty) = (values.len(), old.ty);
     let float = patch.new_constant(
         Tensor {
@@ -292,7 +375,6 @@ fn widen(
     let told =
         format!("{ty} to FLOAT32, {} to {}", grouped(was as u64), counted(now as u64, "byte"));
     session.applied("dequantised", place, told);
-    session.count("constants-dequantized", 1);
     Ok(true)
 }
 

@@ -1,5 +1,8 @@
+mod reasons;
+
 use crate::quantize_weights::{LOOKS_UP_MORE, complete_plan};
 use crate::reshape::reshape;
+pub use reasons::{DequantizeReason, DequantizeReasons, ReadBy};
 use std::hash::BuildHasher;
 use std::sync::{Arc, Mutex, MutexGuard};
 use tfq_ir::catalog::ops;
@@ -58,6 +61,7 @@ declare_pass! {
 
 impl Pass for InsertDequant {
     fn run(&self, session: &mut Session<'_>) -> Result<(), PassError> {
+        let mut reasons = DequantizeReasons::default();
         for sg in session.subgraphs() {
             // Next to all constants need no more than this.
             let left = apply_together(session, sg, &leave())?;
@@ -65,8 +69,17 @@ impl Pass for InsertDequant {
                 continue;
             }
             let rules = rules(Arc::new(Views::new(session.model(), sg)));
+            let first = session.model().journal().len();
             apply_rules(session, sg, &rules)?;
             let module = session.model();
+            reasons.add(module, session.target(), sg, first);
+            let anew = match session.target().keeps_dequantized() {
+                true => 0,
+                false => result_bytes(module, sg, first),
+            };
+            if anew > 0 {
+                session.count("dequantize-invoke-bytes", anew);
+            }
             let graph = module.subgraph(sg);
             if let Some(id) = graph.tensors().find(|id| graph.tensor(*id).expressed.is_some()) {
                 let place = module.tensor_place(sg, id);
@@ -78,9 +91,22 @@ impl Pass for InsertDequant {
                 }));
             }
         }
+        if !reasons.0.is_empty() {
+            session.produce(reasons);
+        }
         complete_plan(session);
         Ok(())
     }
+}
+
+/// Bytes of the results of Dequantize ops that patches inserted from the `first` on.
+fn result_bytes(module: &Module, sg: SubgraphId, first: usize) -> u64 {
+    let graph = module.subgraph(sg);
+    let patches = module.journal()[first..].iter().filter(|patch| patch.subgraph == Some(sg));
+    let ops = patches.flat_map(|patch| patch.added_ops());
+    let ops = ops.filter(|op| graph.contains_op(**op) && graph.op(**op).kind.is(ops::DEQUANTIZE));
+    let results = ops.flat_map(|op| graph.results(*op));
+    results.map(|id| 4 * graph.tensor(id).elements().unwrap_or(0)).sum()
 }
 
 /// Whether every op reads its constants as they are, so that no rule would do anything.
@@ -259,19 +285,26 @@ fn why_not(m: &Match<'_>) -> Option<String> {
     refusal(m, m.root(), &*m.verdict()?)
 }
 
-/// Whether the constant came in with a zero point and all kernels compute with it, though they
+/// Whether the constant, or one that the kernel reads alike, came in with a zero point and all kernels compute with it, though they
 /// take that to be 0: a model keeps its results, however odd. What some kernels refuse did not run
 /// on the target, and what else speaks against a kernel may be a pass's doing.
 fn is_computed_as_it_came(m: &Match<'_>) -> bool {
-    let w = m.tensor("w");
-    let (module, sg) = (m.module(), m.subgraph());
-    let mut zero_points = w.quantization.iter().flat_map(|q| q.zero_point.iter());
-    w.expressed.is_none()
-        && zero_points.any(|point| *point != 0)
-        && m.target().computes(
-            tfq_target::WeightOperand { module, sg, op: m.root(), slot: m.slot() },
-            &WeightForm::of(w),
-        )
+    let (module, sg, graph, op) = (m.module(), m.subgraph(), m.graph(), m.root());
+    // Some kernels read all of their weights as codes or none.
+    let family = m.target().facts_of(graph, op).is_some_and(|facts| facts.all_or_none);
+    let slots = match family {
+        true => m.target().weight_slots(graph, op).to_vec(),
+        false => vec![m.slot()],
+    };
+    let mut has_zero_point = false;
+    let computed = slots.into_iter().all(|slot| {
+        let Some(w) = graph.operand(op, slot).map(|id| graph.tensor(id)) else { return true };
+        let mut zero_points = w.quantization.iter().flat_map(|q| q.zero_point.iter());
+        has_zero_point |= zero_points.any(|point| *point != 0);
+        let operand = tfq_target::WeightOperand { module, sg, op, slot };
+        w.expressed.is_none() && m.target().computes(operand, &WeightForm::of(w))
+    });
+    computed && has_zero_point
 }
 
 fn reason(m: &Match<'_>) -> String {

@@ -68,7 +68,7 @@ pub use eliminate_dead_buffers::EliminateDeadBuffers;
 pub use eliminate_dead_ops::EliminateDeadOps;
 pub use fold_constants::FoldConstants;
 pub use hybrid_eligibility::HybridEligibility;
-pub use insert_dequant::InsertDequant;
+pub use insert_dequant::{DequantizeReason, DequantizeReasons, InsertDequant, ReadBy};
 pub use merge_equal_buffers::MergeEqualBuffers;
 pub use quantize_weights::{
     Alternative, Compat, CustomOp, CustomOps, Globs, IdlePattern, IdlePatterns, MinElements,

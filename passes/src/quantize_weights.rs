@@ -43,8 +43,8 @@ use std::cell::LazyCell;
 use std::fmt;
 use tfq_ir::maps::IndexSet;
 use tfq_ir::{
-    Attr, BufferId, BufferRef, Edit, ElementType, Module, Patch, SharedLists, SubgraphId, TensorId,
-    counted, grouped,
+    Attr, BufferId, BufferRef, Edit, ElementType, Module, OpId, Patch, SharedLists, SubgraphId,
+    TensorId, counted, grouped,
 };
 use tfq_numeric::Room;
 use tfq_pass::{HYBRID_NOTE, Pass, PassError, REASON_NOTE, SLOTS_NOTE, Session, declare_pass};
@@ -79,7 +79,8 @@ declare_pass! {
     /// Left alone, each with a remark: constants with fewer elements than `min-elements`, those
     /// with NaN, infinite or only denormal values, those that float16 cannot hold (too large, or so
     /// small that little would be left), biases, sparse ones of few elements, those that would make the file
-    /// larger, those that the target reads in no smaller form, those in external buffers, and large
+    /// larger, those that would make it smaller by less than their Dequantize takes (but with
+    /// `prefer=size` or a number as `min-elements`), those that the target reads in no smaller form, those in external buffers, and large
     /// ones that are no weights. LSTM, RNN and SVDF ops get all of their weights quantised, small
     /// ones too, since their kernels take one type for all; where one cannot be, the large ones go
     /// through a Dequantize.
@@ -112,7 +113,9 @@ declare_pass! {
     ///
     /// Weights that came as symmetric int8, from this tool or another, keep their values; how each op
     /// reads them is decided anew by the same rules: without the Dequantize that it came with, or
-    /// behind one that it came without.
+    /// behind one that it came without. LSTM, RNN and SVDF ops keep reading codes unless `hybrid=off`
+    /// or `deny` is said, which is about int4 and int2 weights as well; what reads codes all the
+    /// same then has a remark.
     ///
     /// ## When it is safe
     /// Results change by the rounding of the weights and, in hybrid ops, of the activations. The
@@ -192,6 +195,21 @@ impl Pass for QuantizeWeights {
     }
 }
 
+/// Counts the ops that get a Dequantize though a kernel reads the codes, by what they get it for.
+fn count_causes(verdicts: &[NotedVerdict], session: &Session<'_>) {
+    for (cause, name) in [
+        (Cause::Speed, "dequantized-for-speed"),
+        (Cause::Exact, "dequantized-to-be-exact"),
+        (Cause::Said, "dequantized-as-told"),
+    ] {
+        let of_cause = verdicts.iter().filter(|verdict| verdict.cause == cause);
+        let ops: IndexSet<_> = of_cause.map(|verdict| (verdict.sg, verdict.op)).collect();
+        if !ops.is_empty() {
+            session.count(name, ops.len() as u64);
+        }
+    }
+}
+
 /// A constant that is this part of all takes up to 15 % with it. A smaller one is not worth the error that
 /// each layer's rounding adds alike, the last layer's most.
 const LARGE_PART: u64 = 20;
@@ -211,9 +229,9 @@ impl QuantizeWeights {
         followed: Option<&WeightPlan>,
         session: &mut Session<'_>,
     ) -> Result<(), PassError> {
-        let reread = match self.compat {
+        let came::Redone { verdicts: reread, constants } = match self.compat {
             Compat::None => came::reread(self, followed, session)?,
-            Compat::Toco => Vec::new(),
+            Compat::Toco => Default::default(),
         };
         let widened = match self.compat {
             Compat::None => self.widened(session),
@@ -221,22 +239,16 @@ impl QuantizeWeights {
         };
         let selection = match (followed, self.compat) {
             (Some(plan), _) => replay::select(self, session, widened.as_ref(), plan)?,
-            (None, Compat::None) => select::select(self, session, widened.as_ref()),
+            (None, Compat::None) => select::select(self, session, widened.as_ref(), &constants),
             (None, Compat::Toco) => legacy::select(self, session, |_| true),
         };
         let mut plan = session
             .resource::<WantsPlan>()
             .map(|_| Select::new(self, session, widened.as_ref()).plan_of_all(&selection, session));
         let Selection { groups, mut verdicts, .. } = selection;
+        let mut reads: IndexSet<(SubgraphId, OpId)> =
+            reread.iter().map(|verdict| (verdict.sg, verdict.op)).collect();
         verdicts.extend(reread);
-        for (cause, name) in
-            [(Cause::Speed, "dequantized-for-speed"), (Cause::Exact, "dequantized-to-be-exact")]
-        {
-            let ops = verdicts.iter().filter(|verdict| verdict.cause == cause).count();
-            if ops > 0 {
-                session.count(name, ops as u64);
-            }
-        }
         self.note_verdicts(&verdicts, session)?;
         let mut replaced = Vec::new();
         let mut zeros = SharedLists::default();
@@ -252,6 +264,7 @@ impl QuantizeWeights {
                 Encoder { widened: widened.as_ref(), zeros: &mut zeros, room: &mut room, planned };
             let done = self.quantize(&group, &mut encoder, session)?;
             if done.is_some() {
+                reads.extend(group.uses.iter().map(|u| (u.sg, u.op)));
                 rows::look_up(&group, session)?;
             }
             replaced.extend(done);
@@ -261,6 +274,10 @@ impl QuantizeWeights {
             observe(&mut plan, session, false);
             session.produce(plan);
         }
+        // A weight that could not be encoded leaves its readers as they were.
+        verdicts
+            .retain(|noted| noted.kind == "dequantize" && reads.contains(&(noted.sg, noted.op)));
+        count_causes(&verdicts, session);
         rest::tell(self, session);
         Ok(())
     }
@@ -327,6 +344,7 @@ impl QuantizeWeights {
         };
         let dequantized = u64::from(!group.uses.iter().all(reads_codes));
         let tensor = module.subgraph(sg).tensor(first);
+        let dequantized = (dequantized, session.target().keeps_dequantized());
         let (saved, cost) =
             candidate::balance(&group.form, tensor, group.tensors.len(), dequantized);
         if saved <= cost {

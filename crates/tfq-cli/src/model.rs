@@ -414,8 +414,12 @@ pub(crate) fn default_pipeline(ways: &Ways) -> String {
     }
     let default = tool::registry().pipeline("default");
     let steps = default.into_iter().flat_map(|default| &default.steps);
+    let prefer = ways.prefer.map(|prefer| format!(" prefer={}}}", prefer.name()));
     let steps = steps.map(|(pass, _)| match &**pass {
         "quantize-weights" => format!("{pass}{{{}}}", options.join(" ")),
+        "dequantize-weights{only=unreadable}" if prefer.is_some() => {
+            pass.replace('}', prefer.as_deref().unwrap_or_default())
+        }
         _ => pass.to_string(),
     });
     steps.collect::<Vec<_>>().join(",")

@@ -97,6 +97,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
             dry_run: args.dry_run,
             passes_named: args.run.passes.is_some() || args.run.pipeline.is_some(),
             timing: args.timing,
+            asked: asked(args),
             hints: hints(args, optimizer.target()),
             remarks: args.remarks.as_deref(),
         },
@@ -235,6 +236,15 @@ fn inputs(args: &Args) -> Inputs {
     Inputs { model, others, ..Inputs::default() }
 }
 
+/// The option by which the user says how ops are to read weights.
+fn asked(args: &Args) -> Option<String> {
+    let ways = &args.run.ways;
+    let followed = args.plan.as_ref().is_some_and(|plan| plan.file().is_some());
+    let prefer = || ways.prefer.map(|prefer| format!("--prefer={}", prefer.name()));
+    let weight_only = ways.weight_only.then(|| "--weight-only".to_owned());
+    weight_only.or_else(|| followed.then(|| "the plan".to_owned())).or_else(prefer)
+}
+
 /// What else the target could take where the default pipeline leaves constants as they are.
 fn hints(args: &Args, target: &Target) -> Vec<(&'static str, String)> {
     if args.run.names_passes() || args.debug.run_reproducer.is_some() {
@@ -243,7 +253,9 @@ fn hints(args: &Args, target: &Target) -> Vec<(&'static str, String)> {
     let halves = || "--float16 stores them in half the bytes".to_owned();
     let smaller = || "--prefer=size weighs the file alone".to_owned();
     let dequantizes = |ty| target.dequantize_supports(ty, Granularity::PerTensor);
-    let takes_halves = dequantizes(ElementType::Float16) && !dequantizes(ElementType::Int8);
+    let takes_halves = dequantizes(ElementType::Float16)
+        && !dequantizes(ElementType::Int8)
+        && !args.run.ways.float16;
     let is_for_size = args.run.ways.prefer.is_some()
         || matches!(target.prefer(), Objective::Size | Objective::Balanced);
     let halves = takes_halves.then(|| ("no kernel", halves()));

@@ -1,5 +1,7 @@
 //! What was done, for people and for machines.
 
+mod weights;
+
 use super::diagnostics::named;
 use super::model::is_standard;
 use super::shown::standard_error;
@@ -11,11 +13,9 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use tfq_ir::{Applied, counted, grouped};
 use tfq_opt::Optimized;
-use tfq_opt::pass::{
-    NeededSize, PassReport, RaisedRuntime, Remark, RemarkKind, RuleCount, Timeline, Why,
-};
+use tfq_opt::pass::{PassReport, RaisedRuntime, Remark, RemarkKind, RuleCount, Timeline, Why};
 use tfq_opt::passes::IdlePatterns;
-use tfq_opt::target::{Target, max_runtime};
+use tfq_opt::target::Target;
 use tfq_text::{visible, visible_quoted};
 
 /// What the user asked for, as far as it is told again or says what to tell.
@@ -26,6 +26,8 @@ pub(crate) struct Run<'a> {
     /// Whether the user named the passes.
     pub(crate) passes_named: bool,
     pub(crate) timing: bool,
+    /// The option that says how ops are to read weights, or that a plan does.
+    pub(crate) asked: Option<String>,
     /// What the user could ask for where constants are left unchanged, by the reason for that.
     pub(crate) hints: Vec<(&'static str, String)>,
     /// The pass whose remarks are wanted, or `""` for those of all; `None` where none are.
@@ -67,6 +69,10 @@ pub(crate) struct Summary<'a> {
     pub(crate) edits: Option<Written>,
 }
 
+/// The rules by which the run undoes changes, and leaves out the record of what the runtime keeps.
+const UNDONE: &str = "larger";
+const NO_ROOM: &str = "no room for the record";
+
 /// How many places for which the target refuses the model are told of.
 const MOST_REFUSALS: usize = 5;
 
@@ -100,10 +106,12 @@ impl Summary<'_> {
             }
         }
         if let Some((kept, patches)) = self.optimized.kept {
+            let kept = grouped(kept as u64);
             writeln!(out, "  kept {kept} of {}", counted(patches, "patch"))?;
             return self.whereabouts(out);
         }
         let count = |name| report.statistic(name);
+        self.dequantized(out)?;
         if count("constants-quantized") > 0 {
             let constants = counted(count("constants-quantized") as usize, "constant");
             writeln!(
@@ -126,68 +134,32 @@ impl Summary<'_> {
         if count("ops-rewritten") + count("ops-merged") > 0 {
             writeln!(out, "  {}", changed.join(", "))?;
         }
-        if count("constants-dequantized") > 0 {
-            let constants = counted(count("constants-dequantized") as usize, "constant");
-            let why = match report.products.get::<NeededSize>() {
-                Some(_) => format!(": {} reads them in no other form", self.run.target),
-                None => String::new(),
-            };
-            writeln!(out, "  {constants} stored as float32 again{why}")?;
-        }
-        if count("weights-reread") > 0 {
-            let weights = counted(count("weights-reread") as usize, "weight");
-            writeln!(out, "  {weights} came as int8, and ops read them in another way now")?;
-        }
-        if count("dequantize-inserted") > 0 {
-            write!(out, "  {} Dequantize inserted", count("dequantize-inserted"))?;
-            match count("dequantize-cache-bytes") {
-                0 => writeln!(out)?,
-                bytes => {
-                    writeln!(out, "; the runtime keeps {} bytes of their results", grouped(bytes))?
-                }
-            }
-        }
-        if count("dequantized-for-speed") > 0 {
-            let ops = counted(count("dequantized-for-speed") as usize, "op");
-            let cost = match count("speed-bytes") {
-                0 => String::new(),
-                bytes => {
-                    let bytes = grouped(bytes);
-                    format!(", for about {bytes} bytes; --prefer=size saves these")
-                }
-            };
-            writeln!(out, "    {ops} would be slower with int8{cost}")?;
-        }
-        if count("dequantized-to-be-exact") > 0 {
-            let ops = counted(count("dequantized-to-be-exact") as usize, "op");
-            writeln!(out, "    {ops} with exact activations; exact-activations=off rounds them")?;
-        }
-        if count("dequantize-record-bytes") > 0 {
-            let bytes = grouped(count("dequantize-record-bytes"));
-            writeln!(
-                out,
-                "  the record of what the runtime keeps takes {bytes} bytes of the file"
-            )?;
-        }
-        if let Some((from, to)) = self.raised_runtime() {
-            let cap = Target::keeping_to(&from, &to);
+        self.reread(out)?;
+        self.inserted(out)?;
+        if let Some(RaisedRuntime { from, to, by }) = &report.raised_runtime {
+            let cap = Target::keeping_to(from, to).and_then(|(cap, _)| Target::named(cap));
             let of_family = self.run.target == "litert" || self.run.target.starts_with("litert-");
             let tool = tool::name();
-            let older = cap.filter(|_| of_family).map_or(String::new(), |(cap, _)| {
-                format!(" (--target={cap} writes for older ones, `{tool} targets` lists them)")
-            });
-            writeln!(out, "  needs TensorFlow Lite {to}; the input needs {from}{older}")?;
+            let older = match cap.filter(|cap| of_family && self.is_of_use(cap)) {
+                Some(cap) => format!(
+                    " (--target={} writes for older ones, `{tool} targets` lists them)",
+                    cap.name()
+                ),
+                None => String::new(),
+            };
+            writeln!(out, "  needs TensorFlow Lite {to} for {by}; the input needs {from}{older}")?;
         }
-        if self.bytes_out > self.bytes_in && count("constants-grown") > 0 {
-            let by = grouped(self.bytes_out - self.bytes_in);
-            let grown = grouped(count("constants-grown"));
-            let which = "constants that compat=toco quantises cost more bytes than they save";
-            writeln!(out, "  larger by {by} bytes: {grown} of the {which}")?;
-        }
+        self.growth(out)?;
         for (rule, skipped) in self.optimized.report.left_by_rule() {
             let hint = self.run.hints.iter().find(|(of, _)| *of == rule);
             let hint = hint.map_or(String::new(), |(_, hint)| format!("; {hint}"));
-            writeln!(out, "  left unchanged: {skipped} {rule}{hint}")?;
+            let skipped = match rule {
+                // Told as what it is.
+                UNDONE | NO_ROOM => continue,
+                "large bias" => counted(skipped, rule),
+                rule => format!("{} {rule}", grouped(skipped)),
+            };
+            writeln!(out, "  left unchanged: {skipped}{hint}")?;
         }
         let (target, result) = (&self.run.target, self.optimized);
         let (of_signatures, refused): (Vec<_>, Vec<_>) =
@@ -208,17 +180,6 @@ impl Summary<'_> {
     fn idle_patterns(&self) -> Vec<&str> {
         let idle = self.optimized.report.products.get::<IdlePatterns>();
         idle.map_or(&[][..], |idle| &idle.0).iter().map(|idle| idle.pattern.as_str()).collect()
-    }
-
-    /// The first release that ran the input, and the one that runs the result, where that is later.
-    fn raised_runtime(&self) -> Option<(String, String)> {
-        let RaisedRuntime { from, to } = self.optimized.report.raised_runtime.clone()?;
-        // Some kernels came later than their versions say.
-        let litert = Target::named("litert").expect("it is shipped");
-        let needed = litert.model_min_runtime(&self.optimized.module);
-        let releases = [to.as_str(), needed.as_str()].into_iter().filter(|text| !text.is_empty());
-        let latest = max_runtime(releases).unwrap_or_default().to_owned();
-        Some((from, latest))
     }
 
     fn whereabouts(&self, out: &mut impl Write) -> io::Result<()> {
@@ -280,10 +241,11 @@ impl Summary<'_> {
 
     pub(crate) fn stats(&self, out: &mut impl Write) -> io::Result<()> {
         for pass in &self.optimized.report.passes {
-            let saved = pass.bytes_saved;
+            let sign = if pass.bytes_saved < 0 { "-" } else { "" };
+            let saved = grouped(pass.bytes_saved.unsigned_abs());
             writeln!(
                 out,
-                "{}: {}, {saved} bytes of constants saved",
+                "{}: {}, {sign}{saved} bytes of constants saved",
                 pass.name,
                 counted(pass.patches, "patch")
             )?;
@@ -399,8 +361,8 @@ impl Summary<'_> {
             object["edits"] =
                 json!({ "file": named(edits), "side_file": side_file.as_ref().map(named) });
         }
-        if let Some((from, to)) = self.raised_runtime() {
-            object["min_runtime"] = json!({ "before": from, "after": to });
+        if let Some(RaisedRuntime { from, to, by }) = &report.raised_runtime {
+            object["min_runtime"] = json!({ "before": from, "after": to, "by": by });
         }
         if let Some(verified) = self.verified {
             object["verified"] = verified.json();
@@ -413,6 +375,12 @@ impl Summary<'_> {
         if !self.optimized.unrunnable.is_empty() {
             let faults = self.optimized.unrunnable.iter();
             object["unrunnable"] = faults.map(|one| fault(&one.place, &one.what)).collect();
+        }
+        if let Some(one) = &self.optimized.mended {
+            object["mended"] = fault(&one.place, &one.what);
+        }
+        if let Some(by) = self.optimized.undone {
+            object["undone_growth"] = by.into();
         }
         if self.run.timing {
             object["timing"] = super::timing::json(self.timeline);
@@ -485,6 +453,6 @@ fn first_few(out: &mut impl Write, what: &str, list: &[impl fmt::Display]) -> io
     }
     match list.len().saturating_sub(MOST_REFUSALS) {
         0 => Ok(()),
-        n => writeln!(out, "  and {n} more"),
+        n => writeln!(out, "  and {} more", grouped(n as u64)),
     }
 }

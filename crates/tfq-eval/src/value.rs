@@ -126,7 +126,9 @@ impl Value {
     /// NaN, the last before infinity, which stands for it, below the smallest normal number, -0.0.
     pub(crate) fn has_special_floats(&self) -> bool {
         let special = |x: f32| !(x.is_normal() || x.to_bits() == 0) || x.abs() == f32::MAX;
-        let half = |x: f16| !(x.is_normal() || x.to_bits() == 0) || x.to_bits() << 1 == f16::MAX.to_bits() << 1;
+        let half = |x: f16| {
+            !(x.is_normal() || x.to_bits() == 0) || x.to_bits() << 1 == f16::MAX.to_bits() << 1
+        };
         match self.ty {
             ElementType::Float32 => self.view::<f32>().iter().any(special),
             ElementType::Float16 => self.view::<f16>().iter().any(half),

@@ -482,7 +482,7 @@ pub mod ir {
 /// ```
 pub mod pass {
     pub use tfq_pass::{
-        Answer, Built, Declared, Eligibility, Event, Example, HeldVerdicts, Invariant,
+        Answer, AskedSize, Built, Declared, Eligibility, Event, Example, HeldVerdicts, Invariant,
         NamedPipeline, NearMiss, NeededSize, Node, NumericContract, OptionArg, OptionError,
         OptionInfo, OptionKind, OptionValue, OptionValues, Pass, PassDescriptor, PassError,
         PassInfo, PassReport, PassScope, Pipeline, PipelineError, RaisedRuntime, Registry,
@@ -535,11 +535,11 @@ pub mod pass {
 pub mod passes {
     pub use tfq_passes::{
         Alternative, AnnotateDequantCache, CancelQuantizeDequantize, Compat, CustomOp, CustomOps,
-        DequantizeWeights, EliminateDeadBuffers, EliminateDeadOps, FoldConstants, Globs,
-        HybridEligibility, IdlePattern, IdlePatterns, InsertDequant, MergeEqualBuffers,
-        MinElements, OpList, PlannedConstant, PlannedReader, PlannedTensor, Priority,
-        QuantizeWeights, QuantizedOperands, Reads, RemoveIdentities, ScalesPer, WantsPlan,
-        WeightPlan, WeightType, Which, all, builtin,
+        DequantizeReason, DequantizeReasons, DequantizeWeights, EliminateDeadBuffers,
+        EliminateDeadOps, FoldConstants, Globs, HybridEligibility, IdlePattern, IdlePatterns,
+        InsertDequant, MergeEqualBuffers, MinElements, OpList, PlannedConstant, PlannedReader,
+        PlannedTensor, Priority, QuantizeWeights, QuantizedOperands, ReadBy, Reads,
+        RemoveIdentities, ScalesPer, WantsPlan, WeightPlan, WeightType, Which, all, builtin,
     };
 }
 

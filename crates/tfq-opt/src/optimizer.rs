@@ -12,8 +12,8 @@ use tfq_ir::{
 };
 use tfq_pass::invariant::SETTLED;
 use tfq_pass::{
-    Event, NeededSize, Pipeline, PipelineError, Registry, Report, RunCheck, RunError, RunOptions,
-    SpanKind, Timeline, Unloadable, Unrunnable,
+    AskedSize, Event, NeededSize, Pipeline, PipelineError, Registry, Report, RunCheck, RunError,
+    RunOptions, SpanKind, Timeline, Unloadable, Unrunnable,
 };
 use tfq_target::Target;
 use tfq_tflite::{Image, LiftError, LiftOptions, LowerError, LowerOptions, Placement};
@@ -239,7 +239,8 @@ pub struct Optimizer {
     /// [`Optimized::edits`] gives nothing.
     pub shuffle: Option<u64>,
     /// Never give a larger file than the one that came in: what only costs is undone, all of it
-    /// where it must be. It is for pipelines that the user did not name, such as
+    /// where it must be. What the model needs to run on the target, and what an option asks for, is
+    /// done all the same. It is for pipelines that the user did not name, such as
     /// [`Self::default`]. A model that came as text or a module has no file to be held to.
     pub never_larger: bool,
     /// With [`Self::never_larger`], allow a file that is larger by 2 %, or by 5 kB where that is more:
@@ -480,13 +481,31 @@ impl Optimizer {
         let mut as_it_was = comparable && untouched;
         let mut lowered = None;
         // Without what is needed the model would not run on the target.
-        let bounded = bounded && report.products.get::<NeededSize>().is_none();
+        let bounded = bounded
+            && report.products.get::<NeededSize>().is_none()
+            && report.products.get::<AskedSize>().is_none();
+        let (mut mended, mut undone) = (None, None);
         if let Some(input) = input.as_ref().filter(|_| comparable && bounded && !untouched) {
             let limit = self.limit(input);
-            match size::bounded(&module, start.record(), &mut report, &self.lower, limit)? {
+            // What keeps the model from running on the target as it came is put right whatever that
+            // takes.
+            let has_to = || {
+                let came = RunCheck::new(start.get()?, &self.target).quantized();
+                if came.len() > unrunnable.len() {
+                    let stays =
+                        |one: &Unrunnable| unrunnable.iter().any(|left| left.place == one.place);
+                    mended = came.into_iter().find(|one| !stays(one));
+                }
+                Ok::<_, Error>(mended.is_some())
+            };
+            let (record, lower) = (start.record(), &self.lower);
+            match size::bounded(&module, record, &mut report, lower, limit, has_to)? {
                 Bounded::Whole(image) => lowered = Some(image),
                 Bounded::Bare(bare, image) => (module, lowered) = (*bare, Some(image)),
-                Bounded::Undone => (module, as_it_was) = (start.get()?.clone(), true),
+                Bounded::Undone(by) => {
+                    (module, as_it_was, undone) = (start.get()?.clone(), true, Some(by));
+                    report.raised_runtime = None;
+                }
             }
         }
         if !module.is_untouched_since(&checked) {
@@ -501,6 +520,8 @@ impl Optimizer {
             kept,
             unloadable,
             unrunnable,
+            mended,
+            undone,
             lower: self.lower,
             start: start.into_kept().filter(|_| self.run_options.keep_edits),
             input,
@@ -616,6 +637,11 @@ pub struct Optimized {
     /// Quantised constants that came in so and that the target has no kernels for, where no pass
     /// put that right.
     pub unrunnable: Vec<Unrunnable>,
+    /// What the target would refuse of the input, of the first op of which it does, where the file
+    /// grew to put that right though [`Optimizer::never_larger`] is set.
+    pub mended: Option<Unrunnable>,
+    /// By how many bytes the file would have grown, where that was undone.
+    pub undone: Option<u64>,
     lower: LowerOptions,
     /// The model as it was, where the edits were kept.
     start: Option<Module>,

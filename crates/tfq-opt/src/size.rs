@@ -13,6 +13,9 @@ const RECORDER: &str = "annotate-dequant-cache";
 /// The rule by which something is undone.
 const LARGER: &str = "larger";
 
+/// The rule by which the record is left out.
+const NO_ROOM: &str = "no room for the record";
+
 /// How large a file may become.
 #[derive(Clone, Copy)]
 pub(crate) struct Limit {
@@ -43,18 +46,20 @@ pub(crate) enum Bounded {
     Whole(Image),
     /// It without the record that the run put into its metadata.
     Bare(Box<Module>, Image),
-    /// Nothing: the model stays as it came.
-    Undone,
+    /// Nothing: the model stays as it came, instead of growing by so many bytes.
+    Undone(u64),
 }
 
-/// Holds a result to a limit; `record` is that of the model that the run began with.
-pub(crate) fn bounded(
+/// Holds a result to a limit, unless it has to be larger; `record` is that of the model that the
+/// run began with.
+pub(crate) fn bounded<E: From<LowerError>>(
     result: &Module,
     record: Option<&DequantCache>,
     report: &mut Report,
     lower: &LowerOptions,
     limit: Limit,
-) -> Result<Bounded, LowerError> {
+    has_to: impl FnOnce() -> Result<bool, E>,
+) -> Result<Bounded, E> {
     let image = tfq_tflite::lower(result, lower)?;
     let full = image.len();
     if full <= limit.most {
@@ -70,8 +75,11 @@ pub(crate) fn bounded(
             return Ok(Bounded::Bare(Box::new(bare), image));
         }
     }
+    if has_to()? {
+        return Ok(Bounded::Whole(image));
+    }
     undo(report, full, limit);
-    Ok(Bounded::Undone)
+    Ok(Bounded::Undone(full - limit.came))
 }
 
 /// Says what the record of cached Dequantize results costs, where the run brought it.
@@ -104,7 +112,7 @@ fn record_place() -> String {
 fn forget_record(report: &mut Report, why: String) {
     let passes = report.passes.iter_mut().rev();
     for pass in passes.filter(|pass| pass.name == RECORDER).take(1) {
-        let (rule, place) = (LARGER.into(), record_place());
+        let (rule, place) = (NO_ROOM.into(), record_place());
         pass.remarks.push(Remark { kind: RemarkKind::Missed, rule, place, message: why.clone() });
     }
 }

@@ -44,7 +44,7 @@ pub use remarks::{Answer, NearMiss, Remark, RemarkKind};
 pub use runnable::{HeldVerdicts, RunCheck, Unrunnable, check_runnable};
 pub use session::Session;
 pub use timeline::{Span, SpanKind, Timeline};
-pub use values::{NeededSize, Room, Values};
+pub use values::{AskedSize, NeededSize, Room, Values};
 
 /// For `declare_pass!` only.
 #[doc(hidden)]

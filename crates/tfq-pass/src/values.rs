@@ -49,6 +49,11 @@ impl fmt::Debug for Values {
 #[derive(Clone, Copy, Debug)]
 pub struct NeededSize;
 
+/// What a pass hands over where it did what the user asked for by an option: that is kept though
+/// the file grows for it.
+#[derive(Clone, Copy, Debug)]
+pub struct AskedSize;
+
 /// By how many bytes the caller lets the file grow for time, among the resources. Passes that would
 /// take more do what gains most; without it they do all.
 #[derive(Clone, Copy, Debug)]

@@ -3,21 +3,23 @@
 
 use super::QuantizeWeights;
 use super::afford;
+use super::candidate::no_more_ops;
 use super::constants::in_front_of_dequantize;
 use super::fast::Fast;
 use super::form::{Cause, NotedVerdict, WeightUse};
 use super::numbers::PlanNumbers;
-use super::options::WeightType;
+use super::options::{Priority, WeightType};
 use super::outcome::{Stored, Way, source};
 use super::reading::Select;
 use super::weight_plan::{PlannedConstant, PlannedReader, Reads, WeightPlan};
+use globset::GlobSet;
 use tfq_ir::maps::{HashMap, IndexMap, IndexSet};
 use tfq_ir::{
-    Attr, ElementType, Module, Numbers, OpId, Patch, QuantizationDetails, SubgraphId, TensorId,
-    visible,
+    Attr, BufferId, ElementType, Module, Numbers, OpId, OpKind, Patch, QuantizationDetails,
+    Subgraph, SubgraphId, TensorId, visible,
 };
 use tfq_pass::analysis::HybridVerdicts;
-use tfq_pass::{PassError, Session};
+use tfq_pass::{AskedSize, Eligibility, PassError, Session};
 use tfq_target::{ASYMMETRIC, Objective, Verdict, WeightForm};
 
 /// An op that reads a weight which came as int8.
@@ -42,20 +44,29 @@ struct Reread {
     asymmetric: Option<bool>,
 }
 
-/// Lets ops read weights that came as int8 as suits the target, or as the plan says, and gives what
-/// has to be noted for those that get a Dequantize.
+/// What became of weights that came as int8.
+#[derive(Default)]
+pub(super) struct Redone {
+    /// What has to be noted for ops that get a Dequantize.
+    pub(super) verdicts: Vec<NotedVerdict>,
+    /// The constants that some op reads in another way now.
+    pub(super) constants: IndexSet<BufferId>,
+}
+
+/// Lets ops read weights that came as int8 as suits the target, or as the plan says.
 pub(super) fn reread(
     pass: &QuantizeWeights,
     plan: Option<&WeightPlan>,
     session: &mut Session<'_>,
-) -> Result<Vec<NotedVerdict>, PassError> {
+) -> Result<Redone, PassError> {
     if pass.r#type != WeightType::Int8 && plan.is_none() {
-        return Ok(Vec::new());
+        return Ok(Redone::default());
     }
     let module = session.model();
-    let (came, seen) = found_and_seen(session);
+    let (came, seen) = found_and_seen(pass, session);
     if came.is_empty() && plan.is_none() {
-        return Ok(Vec::new());
+        tell_of_codes(pass, session, &[]);
+        return Ok(Redone::default());
     }
     let found = {
         let select = Select::of(pass, session, &seen, None);
@@ -64,17 +75,29 @@ pub(super) fn reread(
             None => decided(select, &came),
         }
     };
+    tell_of_codes(pass, session, &found);
+    if found.iter().any(|reread| is_asked_for(pass, plan, module, reread)) {
+        session.produce(AskedSize);
+    }
     let mut verdicts = Vec::new();
+    let mut constants: IndexSet<BufferId> = IndexSet::default();
     let mut hybrid: IndexMap<SubgraphId, Vec<Reread>> = IndexMap::default();
     for reread in found {
         let WeightUse { sg, op, tensor, .. } = reread.came.u;
-        let name = module.subgraph(sg).tensor(tensor).label();
+        let stored = module.subgraph(sg).tensor(tensor);
+        let (name, ty) = (stored.label(), stored.ty);
         let told = match &reread.why {
-            Some(why) => format!("`{name}`, which came as INT8, gets a Dequantize: {why}"),
-            None => format!("`{name}`, which came as INT8 behind a Dequantize, is read as it is"),
+            Some(why) => format!("`{name}`, which came as {ty}, gets a Dequantize: {why}"),
+            None => format!("`{name}`, which came as {ty} behind a Dequantize, is read as it is"),
         };
         session.applied("reread", module.op_place(sg, op), told);
-        session.count("weights-reread", 1);
+        let read_as_codes = reread.why.is_none();
+        if constants.insert(stored.buffer) {
+            session.count("weights-reread", 1);
+            if read_as_codes {
+                session.count("weights-reread-as-codes", 1);
+            }
+        }
         match reread.why {
             Some(reason) => {
                 let (kind, cause, slots) = ("dequantize", reread.cause, Vec::new());
@@ -95,18 +118,18 @@ pub(super) fn reread(
         }
         session.apply(patch)?;
     }
-    Ok(verdicts)
+    Ok(Redone { verdicts, constants })
 }
 
 /// Ops that may read such a weight otherwise, and the model as if all read the codes.
-fn found_and_seen(session: &Session<'_>) -> (CameUses, Module) {
+fn found_and_seen(pass: &QuantizeWeights, session: &Session<'_>) -> (CameUses, Module) {
     let module = session.model();
     let moved = Numbers { ops: true, tensors: true, ..Numbers::default() };
     let nothing = || (CameUses::default(), module.clone());
     if module.numbered_by_metadata(moved).is_some() {
         return nothing();
     }
-    let came = find(session);
+    let came = find(pass, session);
     let mut seen = module.clone();
     for (sg, came) in &came {
         let mut patch = Patch::new(*sg, "see codes in front of a Dequantize");
@@ -119,16 +142,100 @@ fn found_and_seen(session: &Session<'_>) -> (CameUses, Module) {
     (came, seen)
 }
 
+/// Whether an option asks for it: the file may grow for that.
+fn is_asked_for(
+    pass: &QuantizeWeights,
+    plan: Option<&WeightPlan>,
+    module: &Module,
+    reread: &Reread,
+) -> bool {
+    let WeightUse { sg, op, .. } = reread.came.u;
+    let asked = match reread.cause {
+        // A plan gives what the run gave that it is of, which options may have asked for.
+        Cause::Said if plan.is_some() => is_denied(pass, &module.subgraph(sg).op(op).kind),
+        Cause::Said => true,
+        Cause::Speed => pass.prefer != Priority::Target,
+        Cause::Exact => false,
+    };
+    asked && reread.why.is_some()
+}
+
+/// Tells of ops that go on reading codes though the user wants a Dequantize in front of them.
+fn tell_of_codes(pass: &QuantizeWeights, session: &Session<'_>, found: &[Reread]) {
+    if pass.hybrid && pass.deny.0.is_empty() {
+        return;
+    }
+    let (module, target) = (session.model(), session.target());
+    let keep = pass.keep.matcher();
+    let served: IndexSet<(SubgraphId, OpId)> =
+        found.iter().map(|reread| (reread.came.u.sg, reread.came.u.op)).collect();
+    for (sg, graph) in module.subgraphs() {
+        let verdicts = session.analysis::<HybridVerdicts>(sg);
+        for op in graph.ops() {
+            // A lookup rounds no activations.
+            let multiplies =
+                target.facts_of(graph, op).is_some_and(|facts| facts.activation.is_some());
+            if !multiplies || served.contains(&(sg, op)) || !is_denied(pass, &graph.op(op).kind) {
+                continue;
+            }
+            let reads = verdicts.of_op(session.input(sg), op).into_iter();
+            let mut codes = reads.filter(|(slot, verdict)| match **verdict {
+                Eligibility::Hybrid { .. } | Eligibility::OwnTensor { .. } => true,
+                Eligibility::PassThrough => false,
+                // It goes on computing as if a zero point were 0.
+                Eligibility::Dequantize { .. } => graph.operand(op, *slot).is_some_and(|id| {
+                    let w = graph.tensor(id);
+                    let mut points = w.quantization.iter().flat_map(|q| q.zero_point.iter());
+                    let weight = session.input(sg).weight(op, *slot);
+                    points.any(|point| *point != 0) && target.computes(weight, &WeightForm::of(w))
+                }),
+            });
+            let Some(id) = codes.next().and_then(|(slot, _)| graph.operand(op, slot)) else {
+                continue;
+            };
+            if is_kept(&keep, graph, op, id) {
+                continue;
+            }
+            let form = WeightForm::of(graph.tensor(id));
+            let why = match no_more_ops(module) {
+                Some(forbidden) => forbidden,
+                None if !target.dequantize_supports(form.ty, form.granularity) => {
+                    format!("the target has no Dequantize for {form}")
+                }
+                None => "a Dequantize would compute other numbers than the op does".to_owned(),
+            };
+            let place = module.op_place(sg, op);
+            let name = graph.tensor(id).label();
+            session.missed("reads codes", place, format!("it reads {form} `{name}`: {why}"));
+        }
+    }
+}
+
+/// Whether the user wants no op of this kind to read codes.
+fn is_denied(pass: &QuantizeWeights, kind: &OpKind) -> bool {
+    !pass.hybrid || pass.deny.contains(kind)
+}
+
+fn is_kept(keep: &GlobSet, graph: &Subgraph, op: OpId, weight: TensorId) -> bool {
+    let results = graph.results(op);
+    let ids = results.iter().chain([&weight]);
+    let names = ids.map(|id| graph.tensor(*id).label()).chain([graph.op(op).kind.name()]);
+    { names }.any(|name| keep.is_match(name))
+}
+
 /// Every op that reads such a weight, directly or behind a Dequantize.
-fn find(session: &Session<'_>) -> CameUses {
+fn find(pass: &QuantizeWeights, session: &Session<'_>) -> CameUses {
     let (module, target) = (session.model(), session.target());
     let mut found = CameUses::default();
     for (sg, graph) in module.subgraphs() {
-        let mut is_plain: IndexMap<TensorId, bool> = IndexMap::default();
+        let mut known: IndexMap<TensorId, bool> = IndexMap::default();
         for op in graph.ops() {
             let Some(facts) = target.facts_of(graph, op) else { continue };
-            // Of what rounds no activations nothing is gained, and families are read whole.
-            if !facts.rounds_activations() {
+            // Of what rounds no activations nothing is gained, and families are read whole: they
+            // keep their codes or have a Dequantize for all.
+            let denied = is_denied(pass, &graph.op(op).kind);
+            let whole = || facts.all_or_none && is_plain_family(session, sg, op);
+            if !(facts.rounds_activations() || denied && whole()) {
                 continue;
             }
             let activation = facts.activation.and_then(|slot| graph.operand(op, slot));
@@ -142,7 +249,9 @@ fn find(session: &Session<'_>) -> CameUses {
                 if dequantize.is_some() && (named(read) || named(stored)) {
                     continue;
                 }
-                if *is_plain.entry(stored).or_insert_with(|| is_plain_int8(module, sg, stored)) {
+                let plain = known.entry(stored).or_insert_with(|| is_plain(module, sg, stored));
+                // Of narrower ones nothing is decided anew unless the user says so.
+                if *plain && (denied || graph.tensor(stored).ty == ElementType::Int8) {
                     let u = WeightUse { sg, op, slot, tensor: stored };
                     found.entry(sg).or_default().push(CameUse { u, dequantize });
                 }
@@ -153,9 +262,9 @@ fn find(session: &Session<'_>) -> CameUses {
 }
 
 /// Whether it is a constant that hybrid kernels compute with as a Dequantize does.
-fn is_plain_int8(module: &Module, sg: SubgraphId, id: TensorId) -> bool {
+fn is_plain(module: &Module, sg: SubgraphId, id: TensorId) -> bool {
     let tensor = module.subgraph(sg).tensor(id);
-    let plain = tensor.ty == ElementType::Int8
+    let plain = matches!(tensor.ty, ElementType::Int8 | ElementType::Int4 | ElementType::Int2)
         && tensor.expressed.is_none()
         && tensor.sparsity.is_none()
         && module.fixed_constant(sg, id).is_some();
@@ -170,17 +279,22 @@ fn is_plain_int8(module: &Module, sg: SubgraphId, id: TensorId) -> bool {
         })
 }
 
+/// Whether all quantised weights of the op are such constants, read directly.
+fn is_plain_family(session: &Session<'_>, sg: SubgraphId, op: OpId) -> bool {
+    let (module, target) = (session.model(), session.target());
+    let graph = module.subgraph(sg);
+    target.weight_slots(graph, op).iter().all(|slot| {
+        graph.operand(op, *slot).is_none_or(|id| {
+            graph.tensor(id).ty == ElementType::Float32 || is_plain(module, sg, id)
+        })
+    })
+}
+
 /// What is to be read otherwise than it came.
 fn decided(mut select: Select<'_>, came: &CameUses) -> Vec<Reread> {
     let (pass, seen) = (select.pass, select.module);
     let keep = pass.keep.matcher();
-    let kept = |u: &WeightUse| {
-        let graph = seen.subgraph(u.sg);
-        let results = graph.results(u.op);
-        let ids = results.iter().chain([&u.tensor]);
-        let names = ids.map(|id| graph.tensor(*id).label()).chain([graph.op(u.op).kind.name()]);
-        { names }.any(|name| keep.is_match(name))
-    };
+    let kept = |u: &WeightUse| is_kept(&keep, seen.subgraph(u.sg), u.op, u.tensor);
     let form = |u: &WeightUse| WeightForm::of(seen.subgraph(u.sg).tensor(u.tensor));
     let readings: Vec<(CameUse, Option<bool>)> = came
         .values()

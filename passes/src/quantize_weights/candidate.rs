@@ -2,9 +2,12 @@
 
 use super::afford;
 use super::form::{Form, WeightUse};
+use super::options::MinElements;
 use super::reading::Select;
 use super::weight_plan::Alternative;
-use crate::costs::{PER_DEQUANTIZE, PER_OWN_TENSOR, PER_SCALE, PER_TENSOR};
+use crate::costs::{
+    PER_DEQUANTIZE, PER_OP_KIND, PER_OWN_TENSOR, PER_RECORDED, PER_SCALE, PER_TENSOR,
+};
 use std::fmt;
 use tfq_ir::maps::{HashSet, IndexSet};
 use tfq_ir::{ElementType, Module, Numbers, OpId, SubgraphId, Tensor, TensorId, counted, grouped};
@@ -39,6 +42,8 @@ pub(super) enum Objection {
     /// The file would not get smaller: for so many scales, and so many bytes by which float16
     /// biases beside it grow.
     NoGain { scales: u64, biases: u64 },
+    /// The file would get smaller by less than a Dequantize with its record takes of it.
+    LittleGain { gain: u64, cost: u64 },
     /// The user or the target would rather have float32.
     Preferred(String),
     /// Too little of the numbers would be left.
@@ -80,7 +85,7 @@ impl Objection {
         match self {
             Self::NoKernel(_) => "no kernel",
             Self::Numbered(_) => FORBIDDEN,
-            Self::NoGain { .. } => "no gain",
+            Self::NoGain { .. } | Self::LittleGain { .. } => "no gain",
             Self::Preferred(_) => "better float32",
             Self::Spoiled(_) => "too coarse",
         }
@@ -90,7 +95,7 @@ impl Objection {
     pub(super) fn weight(&self) -> u8 {
         match self {
             Self::NoKernel(_) => 0,
-            Self::NoGain { .. } => 1,
+            Self::NoGain { .. } | Self::LittleGain { .. } => 1,
             Self::Numbered(_) => 2,
             Self::Preferred(_) => 3,
             Self::Spoiled(_) => 4,
@@ -114,11 +119,19 @@ impl fmt::Display for Objection {
                     0 => write!(f, "{scales} would cost more bytes than the weights save"),
                     biases => write!(
                         f,
-                        "{scales}, and {biases} bytes by which its float16 bias grows as float32, \
-                         would cost more than the weights save"
+                        "{scales}, and {} by which its float16 bias grows as float32, would cost \
+                         more than the weights save",
+                        counted(*biases, "byte")
                     ),
                 }
             }
+            Self::LittleGain { gain, cost } => write!(
+                f,
+                "the file would be smaller by about {}, for a Dequantize that takes {} of it; \
+                 prefer=size does it all the same",
+                counted(*gain, "byte"),
+                grouped(*cost)
+            ),
         }
     }
 }
@@ -156,7 +169,8 @@ impl Select<'_> {
         }
         let scales = scales(&form, &tensor.shape);
         let added = dequantized.saturating_sub(there);
-        let (_, cost) = balance(&form, tensor, tensors.len(), added);
+        let keeps = self.target.keeps_dequantized();
+        let (_, cost) = balance(&form, tensor, tensors.len(), (added, keeps));
         let saved = self.saved(tensor, form.bytes_per_element());
         let own = PER_OWN_TENSOR + tensor.label().len() as u64;
         let biases = self.bias_growth(uses.iter().map(|u| (u.sg, u.op)));
@@ -166,12 +180,17 @@ impl Select<'_> {
         let with_one = cost.saturating_sub(PER_SCALE * scales.saturating_sub(1));
         let slack = match (&form, self.prefer) {
             (_, Objective::Size) => 0,
-            (Form::PerChannel { .. }, _) if saved > with_one => afford::part(tensor.elements().unwrap_or(0)),
+            (Form::PerChannel { .. }, _) if saved > with_one => {
+                afford::part(tensor.elements().unwrap_or(0))
+            }
             _ => 0,
         };
         // A small weight of a family goes with the large ones, or none of them could be read.
         if saved + slack <= cost && !uses.iter().any(|u| self.is_whole_family(u)) {
             return Err(Objection::NoGain { scales, biases });
+        }
+        if let Some(little) = self.little_gain(uses, tensors, &form, (saved, added)) {
+            return Err(little);
         }
         if form == Form::Rows {
             // Float16 has its Dequantize behind a lookup, and this would have one of the whole table in
@@ -192,6 +211,36 @@ impl Select<'_> {
         self.refuse_costly(uses, dequantized > 0, held, &readings)?;
         let obstacle = obstacle(&readings).map(str::to_owned);
         Ok(Candidate { form, direct, obstacle, held })
+    }
+
+    /// What speaks against a small weight that nobody asked for: an op more, and the memory that its
+    /// result takes, for less than the op takes of the file.
+    fn little_gain(
+        &self,
+        uses: &[WeightUse],
+        tensors: &[(SubgraphId, TensorId)],
+        form: &Form,
+        (saved, added): (u64, u64),
+    ) -> Option<Objection> {
+        if added == 0
+            || self.pass.min_elements != MinElements::Auto
+            || self.prefer == Objective::Size
+            || uses.iter().any(|u| self.is_whole_family(u))
+        {
+            return None;
+        }
+        let (sg, id) = tensors[0];
+        let tensor = self.module.subgraph(sg).tensor(id);
+        let keeps = self.target.keeps_dequantized();
+        let cost = added * dequantize_cost(tensor, keeps) + PER_OP_KIND;
+        // One scale is for weights whose many scales are what costs.
+        let several = self.candidates(uses).into_iter().next();
+        let several = several.filter(|_| matches!(form, Form::PerTensor { .. }));
+        let several = several.filter(|form| PER_SCALE * scales(form, &tensor.shape) <= cost);
+        let judged = several.as_ref().unwrap_or(form);
+        let (_, all) = balance(judged, tensor, tensors.len(), (added, keeps));
+        let gain = saved.saturating_sub(all + PER_OP_KIND);
+        (gain < cost).then_some(Objection::LittleGain { gain, cost })
     }
 
     /// How many bytes of a constant the file saves where elements take so many.
@@ -331,19 +380,26 @@ pub(super) fn no_more_ops(module: &Module) -> Option<String> {
     Some(format!("no Dequantize can be added: metadata `{name}` refers to {what} by number"))
 }
 
-/// Bytes that the form saves in the file, and those that its scales and Dequantize ops cost.
+/// Bytes that the form saves in the file, and those that its scales and Dequantize ops cost: so
+/// many of these, of which the runtime may keep the results, as the file then says.
 pub(super) fn balance(
     form: &Form,
     tensor: &Tensor,
     tensors: usize,
-    dequantized: u64,
+    (dequantized, keeps): (u64, bool),
 ) -> (u64, u64) {
     let scales = scales(form, &tensor.shape);
     let elements = tensor.elements().unwrap_or(0);
     let float16 = matches!(form, Form::Float16 { .. });
     let saved = if float16 { 2 * elements } else { 3 * elements };
     let parameters = if scales == 0 { 0 } else { PER_SCALE * scales + PER_TENSOR * tensors as u64 };
-    (saved, parameters + dequantized * (PER_DEQUANTIZE + 2 * tensor.label().len() as u64))
+    (saved, parameters + dequantized * dequantize_cost(tensor, keeps))
+}
+
+/// What a Dequantize of the tensor takes of the file, with the record of what the runtime keeps.
+fn dequantize_cost(tensor: &Tensor, keeps: bool) -> u64 {
+    let record = if keeps { PER_RECORDED } else { 0 };
+    PER_DEQUANTIZE + 2 * tensor.label().len() as u64 + record
 }
 
 /// Why some reader needs a Dequantize, where that is not for what the user said.

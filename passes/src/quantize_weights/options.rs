@@ -73,7 +73,7 @@ tfq_pass::option_enum! {
 
 impl Priority {
     /// The choice, where the target would choose this.
-    pub(super) fn or(self, target: tfq_target::Objective) -> tfq_target::Objective {
+    pub(crate) fn or(self, target: tfq_target::Objective) -> tfq_target::Objective {
         match self {
             Self::Target => target,
             Self::Size => tfq_target::Objective::Size,

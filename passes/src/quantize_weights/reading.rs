@@ -7,9 +7,10 @@ use super::form::{Cause, Form, Left, WeightUse};
 use super::front::Behind;
 use super::options::{LEGACY_MIN_ELEMENTS, MinElements, WeightType};
 use super::widened::Widened;
+use std::borrow::Cow;
 use std::cell::RefCell;
-use tfq_ir::maps::IndexSet;
-use tfq_ir::{Module, OpId, SubgraphId, TensorId};
+use tfq_ir::maps::{HashSet, IndexSet};
+use tfq_ir::{BufferId, Module, OpId, SubgraphId, TensorId};
 use tfq_target::{ActivationRule, Granularity, KernelSpeed, Objective, Target, WeightForm};
 
 /// The last layers of small networks have small weights, and rounding what one of them reads took
@@ -38,6 +39,10 @@ pub(super) struct Select<'a> {
     /// Float16 biases that become float32 for what was selected so far, which later ones get for
     /// nothing.
     pub(super) biases: IndexSet<(SubgraphId, TensorId)>,
+    /// Weights that were made float32 before, since the target does not read them as they came.
+    pub(super) anew: HashSet<(SubgraphId, TensorId)>,
+    /// Constants of which it was told why they stay.
+    pub(super) told: RefCell<HashSet<(BufferId, Cow<'static, str>)>>,
     /// What stays as it is, where somebody wants the plan.
     pub(super) left: RefCell<Vec<Left>>,
     pub(super) wants_plan: bool,

@@ -4,7 +4,9 @@
 use super::QuantizeWeights;
 use super::constants::held_as_float;
 use super::options::{Compat, MinElements, QuantizedOperands, WeightType};
+use super::select::ALREADY_FLOAT16;
 use super::sparse;
+use crate::dequantize_weights;
 use tfq_ir::catalog::ops::{DENSIFY, DEQUANTIZE};
 use tfq_ir::maps::{IndexMap, IndexSet};
 use tfq_ir::visible;
@@ -23,13 +25,14 @@ pub(super) fn tell(pass: &QuantizeWeights, session: &Session<'_>) {
     };
     let missed = session.remarks().filter(|remark| remark.kind == RemarkKind::Missed);
     let told: IndexSet<String> = missed.map(|remark| remark.place).collect();
+    let anew = dequantize_weights::made(module);
     for shown in large_floats(module, least).into_values() {
         let place = |(sg, id): &(SubgraphId, TensorId)| module.tensor_place(*sg, *id).to_string();
         let is_told = |at: &(SubgraphId, TensorId)| {
             told.contains(&place(at))
                 || made_of(module, *at).any(|made| told.contains(&place(&made)))
         };
-        if shown.iter().any(is_told) {
+        if shown.iter().any(|at| is_told(at) || anew.contains(at)) {
             continue;
         }
         // A reader says more than that there is none.
@@ -147,7 +150,7 @@ fn why(
     let kind = &graph.op(op).kind;
     if tensor.ty == ElementType::Float16 && kind.is(DEQUANTIZE) {
         let how = "it is float16 in the input, and no weight of which int8 would take less";
-        return ("already quantised", how.to_owned());
+        return (ALREADY_FLOAT16, how.to_owned());
     }
     if tensor.sparsity.is_some() {
         return ("sparse", sparse::why_it_stays(module, (sg, id, op), pass.r#type.bytes()));

@@ -14,6 +14,7 @@ use super::reading::Select;
 use super::sparse;
 use super::weight_plan::{Alternative, WantsPlan};
 use super::widened::Widened;
+use crate::dequantize_weights;
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -24,13 +25,20 @@ use tfq_numeric::{NonFinite, ScaleRule};
 use tfq_pass::Session;
 use tfq_target::{ASYMMETRIC, WeightForm};
 
-/// Selects in the model, or in what is seen as it.
+/// The headings for what stays as it came.
+const ALREADY_QUANTISED: &str = "already quantised";
+pub(super) const ALREADY_FLOAT16: &str = "already float16";
+
+/// Selects in the model, or in what is seen as it. Of constants that are `reread` it is told
+/// already that they came quantised.
 pub(super) fn select(
     pass: &QuantizeWeights,
     session: &Session<'_>,
     widened: Option<&Widened>,
+    reread: &IndexSet<BufferId>,
 ) -> Selection {
     let mut select = Select::new(pass, session, widened);
+    select.told.get_mut().extend(reread.iter().map(|buffer| (*buffer, ALREADY_QUANTISED.into())));
     let (module, target) = (select.module, select.target);
     select.tell_of_absent_ops(session);
     select.tell_of_absent_operands(session);
@@ -94,13 +102,15 @@ impl<'a> Select<'a> {
             flow: WeightFlow::new(module, target),
             takes_ops: no_more_ops(session.model()).is_none(),
             biases: IndexSet::default(),
+            anew: dequantize_weights::made(session.model()),
+            told: RefCell::default(),
             left: RefCell::default(),
             wants_plan: session.resource::<WantsPlan>().is_some(),
             has_sure_shape: Box::new(|sg, id| session.has_sure_shape(sg, id)),
         }
     }
 
-    /// Tells why a constant stays as it is.
+    /// Tells why a constant stays as it is, once for all that read it.
     pub(super) fn leave(
         &self,
         session: &Session<'_>,
@@ -110,8 +120,15 @@ impl<'a> Select<'a> {
         alternatives: Vec<Alternative>,
     ) {
         let rule = rule.into();
-        let place = self.module.tensor_place(uses[0].sg, uses[0].tensor);
-        session.missed(rule.clone(), place, &message);
+        let (sg, id) = (uses[0].sg, uses[0].tensor);
+        let place = self.module.tensor_place(sg, id);
+        let buffer = self.module.subgraph(sg).tensor(id).buffer;
+        if self.anew.contains(&(sg, id)) {
+            // It did not stay as it was: that it is float32 is told already.
+            session.note(rule.clone(), place, &message);
+        } else if self.told.borrow_mut().insert((buffer, rule.clone())) {
+            session.missed(rule.clone(), place, &message);
+        }
         if self.wants_plan {
             let tensors: IndexSet<_> = uses.iter().map(|u| (u.sg, u.tensor)).collect();
             let (tensors, uses) = (tensors.into_iter().collect(), uses.to_vec());
@@ -262,9 +279,13 @@ impl Select<'_> {
                 continue;
             }
             let how = if behind.is_some() { ", behind a Dequantize" } else { "" };
+            let rule = match ty {
+                ElementType::Float16 => ALREADY_FLOAT16,
+                _ => ALREADY_QUANTISED,
+            };
             let message = format!("it is {ty} in the input{how}");
             let read = WeightUse { sg, op, slot, tensor: stored };
-            self.leave(session, &[read], "already quantised", message, Vec::new());
+            self.leave(session, &[read], rule, message, Vec::new());
         }
     }
 
@@ -392,7 +413,13 @@ impl Select<'_> {
         let Some(best) = best else {
             // What is least a matter of course says most.
             let objection = objections.into_iter().max_by_key(Objection::weight)?;
-            self.leave(session, uses, objection.rule(), objection.to_string(), alternatives);
+            let buffer = self.module.subgraph(tensors[0].0).tensor(tensors[0].1).buffer;
+            let half = self.widened.is_some_and(|widened| widened.is_half(buffer));
+            let rule = match objection {
+                Objection::NoKernel(_) if half => ALREADY_FLOAT16,
+                _ => objection.rule(),
+            };
+            self.leave(session, uses, rule, objection.to_string(), alternatives);
             return None;
         };
         let per_channel = self.pass.granularity == ScalesPer::Channel;

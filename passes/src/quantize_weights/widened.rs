@@ -10,7 +10,9 @@ use super::sparse::{self, SparseWeight};
 use crate::costs::{FEW, PER_DEQUANTIZE};
 use bytes::Bytes;
 use tfq_ir::maps::{IndexMap, IndexSet};
-use tfq_ir::{BufferId, ElementType, Module, Numbers, OpId, Patch, SubgraphId, TensorId};
+use tfq_ir::{
+    BufferId, ElementType, Module, Numbers, OpId, Patch, SubgraphId, TensorId, counted, grouped,
+};
 use tfq_numeric::from_f16;
 use tfq_pass::{PassError, Session};
 use tfq_target::Target;
@@ -49,6 +51,8 @@ struct Source {
     stored: BufferId,
     /// What it takes there.
     bytes: u64,
+    /// Whether that is float16.
+    half: bool,
     /// How many ops make float32 of it.
     readers: u64,
 }
@@ -130,7 +134,7 @@ impl Widened {
             }
             if is_weight {
                 let (readers, bytes) = (shown.len() as u64, values.len() as u64 / 2);
-                widened.weights.insert(buffer, Source { stored, bytes, readers });
+                widened.weights.insert(buffer, Source { stored, bytes, half: true, readers });
             }
             let of = |reader: &HalfReader| (reader.sg, reader.float);
             for reader in &biases {
@@ -161,7 +165,8 @@ impl Widened {
             }
             let readers = readings.iter().filter(|reading| !reading.made_by.is_empty());
             let readers = readers.count() as u64;
-            widened.weights.insert(buffer, Source { stored, bytes, readers });
+            let source = Source { stored, bytes, half: false, readers };
+            widened.weights.insert(buffer, source);
         }
         for Reshaped { buffer: stored, elements, shapes } in reshaped {
             let bytes = 4 * elements / shapes.len() as u64;
@@ -176,7 +181,8 @@ impl Widened {
                 parts.push(buffer);
             }
             for part in &parts {
-                widened.weights.insert(*part, Source { stored, bytes, readers: 0 });
+                let source = Source { stored, bytes, half: false, readers: 0 };
+                widened.weights.insert(*part, source);
             }
             widened.parts.push(parts);
         }
@@ -199,6 +205,11 @@ impl Widened {
     /// How many bytes the file has for what this buffer stands for.
     pub(super) fn bytes(&self, buffer: BufferId) -> Option<u64> {
         self.weights.get(&buffer).map(|source| source.bytes)
+    }
+
+    /// Whether the constant for which this buffer stands is float16.
+    pub(super) fn is_half(&self, buffer: BufferId) -> bool {
+        self.weights.get(&buffer).is_some_and(|source| source.half)
     }
 
     /// Buffers that stand for one in the file, which goes only if all of them become something else.
@@ -301,8 +312,8 @@ impl Widened {
             patch.set_buffer(bias, buffer);
             self.drop_source(module, sg, bias, &mut patch);
             session.apply(patch)?;
-            let (old, new) = (values.len() / 2, values.len());
-            let told = format!("a float32 bias for a quantised weight, {old} to {new} bytes");
+            let (old, new) = (grouped(values.len() as u64 / 2), counted(values.len(), "byte"));
+            let told = format!("a float32 bias for a quantised weight, {old} to {new}");
             session.applied("widened", session.model().tensor_place(sg, bias), told);
         }
         Ok(())

@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
 use tfq_ir::catalog::ops::DEQUANTIZE;
 use tfq_ir::maps::HashMap;
-use tfq_ir::{Attr, ElementType, Notes, Op, OpId};
+use tfq_ir::{Attr, ElementType, Notes, Op, OpId, TensorId};
 use tfq_target::{Reading, Spreaders, Target, Verdict, WeightForm, WeightOperand};
 
 /// Note on an op that binds later passes: `hybrid`, `dequantize` or `pass-through`, whatever
@@ -85,8 +85,8 @@ pub fn cost(weight: WeightOperand<'_>, target: &Target, verdict: &Eligibility) -
 }
 
 /// Whether an operand is a quantised constant next to float: one whose readers were written for
-/// float32, or an integer weight beside a float32 activation, with scales or without. In any other
-/// place an integer is not mistaken for float32: the op computes with integers.
+/// float32, or an integer weight beside a float32 activation, with scales or without, or a table of
+/// which float32 is looked up. In any other place an integer is not mistaken for float32: the op computes with integers.
 fn is_quantised_beside_float(input: AnalysisInput<'_>, op: OpId, slot: u32) -> bool {
     use ElementType::{Float32, Int2, Int4, Int8};
     let graph = input.module.subgraph(input.subgraph);
@@ -99,9 +99,14 @@ fn is_quantised_beside_float(input: AnalysisInput<'_>, op: OpId, slot: u32) -> b
         return false;
     }
     let Some(facts) = input.target.facts_of(graph, op) else { return false };
-    let activation = facts.activation.and_then(|slot| graph.operand(op, slot));
+    let is_float = |id: TensorId| graph.tensor(id).ty == Float32;
+    let computes_floats = match facts.activation {
+        Some(slot) => graph.operand(op, slot).is_some_and(is_float),
+        // A lookup makes float32 of what it finds, or copies it.
+        None => !facts.pass_through && graph.results(op).into_iter().all(is_float),
+    };
     facts.weights.contains(&slot)
-        && activation.is_some_and(|id| graph.tensor(id).ty == Float32)
+        && computes_floats
         && input.module.constant(input.subgraph, id).is_some()
 }
 
@@ -133,7 +138,8 @@ impl Analysis for HybridVerdicts {
 }
 
 /// The verdicts on the quantised constants next to float that the ops of a subgraph read: constants
-/// whose readers were written for float32, and integer weights beside a float32 activation. Each is
+/// whose readers were written for float32, integer weights beside a float32 activation, and integer
+/// tables of which float32 is looked up. Each is
 /// found out when it is first asked for, and holds until a patch changes the op or what it reads.
 #[derive(Debug, Default)]
 pub struct Verdicts {

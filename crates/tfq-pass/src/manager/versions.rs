@@ -2,15 +2,17 @@
 
 use crate::touched::Touched;
 use bytes::Bytes;
+use smallvec::SmallVec;
+use tfq_ir::catalog::ops::DEQUANTIZE;
 use tfq_ir::maps::{IndexMap, IndexSet};
-use tfq_ir::{Edit, Module, OpId, OpKind, Subgraph, SubgraphId, TensorId};
+use tfq_ir::{Edit, ElementType, Module, OpId, OpKind, Subgraph, SubgraphId, TensorId};
 use tfq_target::{Target, max_runtime};
 
 /// Raises the versions of ops that need a higher one than they did in `start`, a snapshot of
 /// the module from before, or that read something else than they did, and `min_runtime_version`
 /// with them. An op that only happens to have a lower version than the rules ask for keeps it.
-/// [`crate::run`] does this at its end. Tells of the release that the ops' versions ask for where
-/// that is a later one than before.
+/// [`crate::run`] does this at its end. Tells of the release that TensorFlow Lite's CPU kernels ask
+/// for where that is a later one than before.
 pub fn update_versions(
     module: &mut Module,
     start: &Module,
@@ -19,7 +21,8 @@ pub fn update_versions(
     let has_minimum = module.metadata_bytes(MIN_RUNTIME).is_some();
     let mut changed = false;
     let mut raised: IndexMap<SubgraphId, Vec<(OpId, i32)>> = IndexMap::default();
-    for (sg, op) in Touched::since(module, start.journal().len()).ops {
+    let touched = Touched::since(module, start.journal().len()).ops;
+    for &(sg, op) in &touched {
         let graph = module.subgraph(sg);
         let higher =
             target.version(module, sg, op).filter(|version| *version > graph.op(op).version);
@@ -38,36 +41,81 @@ pub fn update_versions(
             changed = true;
         }
     }
-    let rises = !raised.is_empty();
     for (sg, versions) in raised {
         module.apply(Edit::Versions(sg, versions)).expect("these ops are there");
     }
     if changed {
         update_min_runtime(module, target);
     }
-    if !rises {
-        return None;
-    }
-    let (from, to) = (first_release(start, target)?, first_release(module, target)?);
-    let later = max_runtime([from, to].into_iter()) == Some(to) && from != to;
-    later.then(|| RaisedRuntime { from: from.to_owned(), to: to.to_owned() })
+    raised_runtime(module, start, &touched)
 }
 
 /// A model that asks for a later release of the runtime than it did, by TensorFlow's numbering.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RaisedRuntime {
-    /// The first release that has all operator versions of the model as it came.
+    /// The first release that runs all ops of the model as it came.
     pub from: String,
     /// That of the result.
     pub to: String,
+    /// What asks for it: an operator, and what it reads that an earlier one does not.
+    pub by: String,
 }
 
-/// The first release that has every operator version of the model.
-fn first_release(module: &Module, target: &Target) -> Option<&'static str> {
-    let ops = module.subgraphs().flat_map(|(_, graph)| graph.ops().map(|op| graph.op(op)));
-    let versions: IndexSet<(&OpKind, i32)> = ops.map(|op| (&op.kind, op.version)).collect();
-    let releases = versions.into_iter().filter_map(|(kind, n)| target.min_runtime(kind, n));
-    max_runtime(releases)
+/// What the ops that were touched ask for, where it is a later release than all ops of `start` do.
+fn raised_runtime(
+    module: &Module,
+    start: &Module,
+    touched: &[(SubgraphId, OpId)],
+) -> Option<RaisedRuntime> {
+    let litert = Target::named("litert").expect("it is shipped");
+    let mut latest: Option<(&str, (SubgraphId, OpId))> = None;
+    for &(sg, op) in touched {
+        let Some(release) = litert.op_min_runtime(module, sg, op) else { continue };
+        if latest.is_none_or(|(known, _)| is_later(release, known)) {
+            latest = Some((release, (sg, op)));
+        }
+    }
+    let (to, (sg, op)) = latest?;
+    // Versions alone are found sooner than what kernels ask for.
+    let versions = start.subgraphs().flat_map(|(_, graph)| graph.ops().map(|op| graph.op(op)));
+    let versions: IndexSet<(&OpKind, i32)> = versions.map(|op| (&op.kind, op.version)).collect();
+    let releases = versions.into_iter().filter_map(|(kind, n)| litert.min_runtime(kind, n));
+    if max_runtime(releases).is_some_and(|from| !is_later(to, from)) {
+        return None;
+    }
+    let from = litert.model_min_runtime(start);
+    if from.is_empty() || !is_later(to, &from) {
+        return None;
+    }
+    Some(RaisedRuntime { from, to: to.to_owned(), by: asking(module, sg, op, &litert) })
+}
+
+fn is_later(release: &str, than: &str) -> bool {
+    release != than && max_runtime([release, than].into_iter()) == Some(release)
+}
+
+/// The op as one that asks for a release.
+fn asking(module: &Module, sg: SubgraphId, op: OpId, target: &Target) -> String {
+    let graph = module.subgraph(sg);
+    let node = graph.op(op);
+    let slots = match node.kind.is(DEQUANTIZE) {
+        true => SmallVec::from_slice(&[0]),
+        false => target.weight_slots(graph, op),
+    };
+    let mut weights = slots.into_iter().filter_map(|slot| graph.operand(op, slot));
+    let weight = weights.find(|id| graph.tensor(*id).ty != ElementType::Float32);
+    let Some(weight) = weight.map(|id| graph.tensor(id)) else {
+        return format!("version {} of {}", node.version, node.kind);
+    };
+    let zero_points =
+        weight.quantization.as_deref().is_some_and(|q| q.zero_point.iter().any(|z| *z != 0));
+    let how = match (weight.scales(), zero_points) {
+        (0 | 1, false) => "",
+        (0 | 1, true) => " with a zero point",
+        (_, false) => " with several scales",
+        (_, true) => " with several scales and zero points",
+    };
+    format!("{} of {}{how}", node.kind, weight.ty)
 }
 
 /// Whether an operand of the op has another type or other scales than before.

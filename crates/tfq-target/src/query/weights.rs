@@ -76,11 +76,14 @@ impl Target {
     }
 
     /// Whether every kernel of the target computes with the weight in this form, be it wrongly:
-    /// results would change if the op read something else.
+    /// results would change if the op read something else. A kernel that came after the target's
+    /// last release computes nothing there.
     pub fn computes(&self, weight: WeightOperand<'_>, form: &WeightForm) -> bool {
-        let rule = self.question(weight, form).and_then(|asked| self.rule(&asked));
+        let Some(question) = self.question(weight, form) else { return false };
         let runs = |outcome| matches!(outcome, Outcome::Ok | Outcome::Silent);
+        let rule = self.rule(&question);
         rule.is_some_and(|rule| self.kernels.iter().all(|kernels| runs(rule.outcome(*kernels))))
+            && self.too_new(&question, None).is_none()
     }
 
     /// Whether a hybrid op may have `asymmetric_quantize_inputs` set when it reads the weight in
