@@ -1,4 +1,5 @@
 //! What leaves the graph tidy.
 
 pub(crate) mod convert_to_slice;
+pub(crate) mod infer_shapes;
 pub(crate) mod merge_equal_ops;

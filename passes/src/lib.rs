@@ -20,6 +20,8 @@ mod pipelines;
 mod quantize_weights;
 mod remove_identities;
 mod reshape;
+mod shapes;
+mod surgery;
 mod target_forms;
 mod trigger_failure;
 mod vector;
@@ -49,12 +51,15 @@ pub fn all() -> Vec<PassInfo> {
         target_forms::expand_mirror_pad::ExpandMirrorPad::info(),
         fold_constants::FoldConstants::info(),
         hybrid_eligibility::HybridEligibility::info(),
+        cleanup::infer_shapes::InferShapes::info(),
         insert_dequant::InsertDequant::info(),
         layout::keep_reduced_dims::KeepReducedDims::info(),
         merge_equal_buffers::MergeEqualBuffers::info(),
         cleanup::merge_equal_ops::MergeEqualOps::info(),
         quantize_weights::QuantizeWeights::info(),
         remove_identities::RemoveIdentities::info(),
+        surgery::set_batch::SetBatch::info(),
+        surgery::set_shape::SetShape::info(),
         layout::simplify_views::SimplifyViews::info(),
         trigger_failure::TriggerFailure::info(),
     ]
@@ -63,6 +68,7 @@ pub fn all() -> Vec<PassInfo> {
 /// The passes as types, for code that sets their options directly.
 pub use annotate_dequant_cache::AnnotateDequantCache;
 pub use cancel_quantize_dequantize::CancelQuantizeDequantize;
+pub use cleanup::infer_shapes::InferShapes;
 pub use dequantize_weights::{DequantizeWeights, Which};
 pub use eliminate_dead_buffers::EliminateDeadBuffers;
 pub use eliminate_dead_ops::EliminateDeadOps;
@@ -76,6 +82,8 @@ pub use quantize_weights::{
     QuantizedOperands, Reads, ScalesPer, WantsPlan, WeightPlan, WeightType,
 };
 pub use remove_identities::RemoveIdentities;
+pub use surgery::set_batch::SetBatch;
+pub use surgery::set_shape::{InputShapes, SetShape};
 pub use target_forms::compute_in_float::ComputeInFloat;
 pub use target_forms::expand_broadcast_to::ExpandBroadcastTo;
 pub use target_forms::expand_mirror_pad::ExpandMirrorPad;

@@ -101,6 +101,7 @@ fn facts(value: &Value) -> OperandFacts<'_> {
         stored: None,
         shape: Shape::of(dims),
         contents: Some(value.bytes()),
+        integers: None,
     }
 }
 

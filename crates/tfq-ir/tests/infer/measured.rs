@@ -249,6 +249,7 @@ impl Tensor {
             stored: None,
             shape: Shape::of(self.shape.iter().map(|dim| Some(*dim))),
             contents: self.contents.as_deref(),
+            integers: None,
         }
     }
 }

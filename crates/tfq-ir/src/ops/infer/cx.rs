@@ -85,6 +85,15 @@ impl<'a> Cx<'a> {
         (count <= most).then(|| bytes.chunks_exact(width).map(|b| int(operand.ty, b)).collect())
     }
 
+    /// The integers in an operand, as far as they are known.
+    pub(super) fn partial_ints(&self, slot: usize) -> Option<SmallVec<[Option<i64>; 8]>> {
+        if let Some(all) = self.ints(slot) {
+            return Some(all.into_iter().map(Some).collect());
+        }
+        let known = self.operand(slot)?.integers.filter(|known| known.len() <= MOST_ENTRIES)?;
+        (self.entries(slot) == Some(known.len())).then(|| known.into())
+    }
+
     /// The first integer in a constant operand.
     pub(super) fn int_in(&self, slot: usize) -> Option<i64> {
         let operand = self.operand(slot)?;
@@ -123,10 +132,11 @@ impl<'a> Cx<'a> {
 
     /// The shape that the contents of an operand say; where these are not known, its rank.
     pub(super) fn shape_in(&self, slot: usize) -> Result<Shape, InferError> {
-        match self.ints(slot) {
+        match self.partial_ints(slot) {
             Some(sizes) => {
                 let dims = sizes.into_iter().map(|size| {
-                    dim(size).map_err(|_| self.value(slot, size, "no size of a dimension"))
+                    let wrong = |_| self.value(slot, size.unwrap_or(0), "no size of a dimension");
+                    dim_of(size).map_err(wrong)
                 });
                 Ok(Shape::Ranked(dims.collect::<Result<_, _>>()?))
             }

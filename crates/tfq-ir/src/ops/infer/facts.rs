@@ -27,6 +27,8 @@ pub struct OperandFacts<'a> {
     pub shape: Shape,
     /// The bytes of a constant.
     pub contents: Option<&'a [u8]>,
+    /// Integers of one that is no constant, in order, as far as they are known beforehand.
+    pub integers: Option<&'a [Option<i64>]>,
 }
 
 /// What inference says of a result.
@@ -78,7 +80,7 @@ impl Shape {
     }
 
     /// What both have in common.
-    pub(crate) fn join(&self, other: &Self) -> Self {
+    pub fn join(&self, other: &Self) -> Self {
         match (self.dims(), other.dims()) {
             (Some(mine), Some(others)) if mine.len() == others.len() => {
                 Self::of(mine.iter().zip(others).map(|(a, b)| a.filter(|_| a == b)))
@@ -114,6 +116,7 @@ impl<'a> OperandFacts<'a> {
             stored: tensor.expressed.map(|_| tensor.ty),
             shape: Shape::of_tensor(tensor, contents.is_some()),
             contents: contents.filter(|_| dense),
+            integers: None,
         }
     }
 }

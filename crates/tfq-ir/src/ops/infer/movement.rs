@@ -12,7 +12,7 @@ pub(super) fn reshape(cx: &Cx<'_>) -> Result<Shape, InferError> {
         operand.ty == ElementType::Int32 && operand.shape.dims().is_none_or(vector)
     });
     let target = if by_operand {
-        match cx.ints(1) {
+        match cx.partial_ints(1) {
             Some(target) => target,
             None => return Ok(unknown_dims(cx.entries(1))),
         }
@@ -20,7 +20,7 @@ pub(super) fn reshape(cx: &Cx<'_>) -> Result<Shape, InferError> {
         match cx.list("new_shape").as_deref() {
             // What old converters wrote for a scalar.
             Some([0]) if cx.operands.len() == 1 => SmallVec::new(),
-            Some(target) => target.iter().copied().collect(),
+            Some(target) => target.iter().copied().map(Some).collect(),
             None => return Ok(Shape::Unranked),
         }
     };
@@ -32,16 +32,31 @@ pub(super) fn reshape(cx: &Cx<'_>) -> Result<Shape, InferError> {
         false => InferError::Attribute { name: "new_shape", value: size, why },
     };
     let mut open = None;
+    let mut unknown = None;
     let mut dims: SmallVec<[Dim; 6]> = SmallVec::new();
     for (n, &size) in target.iter().enumerate() {
-        if size == -1 {
-            if open.replace(n).is_some() {
-                return Err(wrong(size, "only one dimension can be left open"));
+        match size {
+            Some(-1) => {
+                if open.replace(n).is_some() {
+                    return Err(wrong(-1, "only one dimension can be left open"));
+                }
+                dims.push(None);
             }
-            dims.push(None);
-        } else {
-            dims.push(dim(size).map_err(|_| wrong(size, "no size of a dimension"))?);
+            Some(size) => dims.push(dim(size).map_err(|_| wrong(size, "no size of a dimension"))?),
+            None => {
+                if unknown.replace(n).is_some() {
+                    return Ok(Shape::Ranked(partly(&target)));
+                }
+                dims.push(None);
+            }
         }
+    }
+    // One size that is not known yet, or is left open, is what the elements make it.
+    if unknown.is_some() {
+        if open.is_some() || target.contains(&Some(0)) {
+            return Ok(Shape::Ranked(partly(&target)));
+        }
+        open = unknown;
     }
     let Some(from) = cx.dims(0).filter(|from| from.iter().all(Option::is_some)) else {
         return Ok(Shape::Ranked(dims));
@@ -71,6 +86,14 @@ pub(super) fn reshape(cx: &Cx<'_>) -> Result<Shape, InferError> {
         return Err(to(&dims));
     }
     Ok(Shape::Ranked(dims))
+}
+
+/// The dimensions of a target of which more than one is open or not known.
+fn partly(target: &[Option<i64>]) -> SmallVec<[Dim; 6]> {
+    target
+        .iter()
+        .map(|size| size.and_then(|size| i32::try_from(size).ok()).filter(|d| *d >= 0))
+        .collect()
 }
 
 pub(super) fn squeeze(cx: &Cx<'_>) -> Result<Shape, InferError> {
@@ -226,14 +249,14 @@ fn results(cx: &Cx<'_>, gives: i64) -> Result<(), InferError> {
 
 pub(super) fn slice(cx: &Cx<'_>) -> Result<Shape, InferError> {
     let Some(input) = cx.dims(0) else { return Ok(Shape::Unranked) };
-    let (begins, sizes) = (cx.ints(1), cx.ints(2));
+    let (begins, sizes) = (cx.partial_ints(1), cx.partial_ints(2));
     for (slot, list) in [(1, &begins), (2, &sizes)] {
         if list.as_ref().is_some_and(|list| list.len() != input.len()) {
             return Err(cx.together(0, slot));
         }
     }
     let dims = input.iter().enumerate().map(|(n, whole)| {
-        let (begin, size) = (begins.as_ref().map(|b| b[n]), sizes.as_ref().map(|s| s[n]));
+        let (begin, size) = (begins.as_ref().and_then(|b| b[n]), sizes.as_ref().and_then(|s| s[n]));
         if let Some(begin) = begin.filter(|begin| *begin < 0) {
             return Err(cx.value(1, begin, "must not be negative"));
         }
