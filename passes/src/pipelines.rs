@@ -45,6 +45,10 @@ fn optimize(name: &'static str, summary: &'static str, allowed: Allowed) -> Name
         ("compute-in-float", "before equal ops are merged, since it dequantises for each op anew");
     let first = [
         ("eliminate-dead-ops", "what nobody reads need not be rewritten"),
+        (
+            "infer-shapes",
+            "all passes below ask which dimensions are known, and what computes these hides what does not",
+        ),
         ("remove-identities", "what does nothing hides what does"),
         ("cancel-quantize-dequantize", "pairs that undo each other hide what is around them"),
         ("keep-reduced-dims", "before views are merged, which may merge those that it looks for"),

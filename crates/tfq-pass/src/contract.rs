@@ -9,7 +9,7 @@ use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use tfq_ir::maps::HashSet;
-use tfq_ir::ops::{OpClass, semantics_of};
+use tfq_ir::ops::{OpClass, Shape, semantics_of};
 use tfq_ir::{
     Applied, EditSummary, ElementType, Module, Op, OpId, OpKind, Operands, Quantization,
     QuantizationRare, Signature, Subgraph, SubgraphId, Tensor, TensorId, TensorLink, visible,
@@ -316,7 +316,11 @@ impl<'a> Did<'a> {
                 return Some(format!("gave the model {} {what}s, not {}", new.len(), old.len()));
             }
             let mut pairs = old.iter().zip(&new);
-            if let Some((old, new)) = pairs.find(|(old, new)| !old.is_alike(new)) {
+            let alike = |old: &Seen<'_>, new: &Seen<'_>| match what {
+                "input" => old.is_taken_alike(new),
+                _ => old.is_given_alike(new),
+            };
+            if let Some((old, new)) = pairs.find(|(old, new)| !alike(old, new)) {
                 return Some(format!("made {new} of the {what} {old}"));
             }
         }
@@ -337,21 +341,26 @@ impl<'a> Did<'a> {
             let graph = module.find_subgraph(SubgraphId(sg))?;
             graph.contains_tensor(id).then(|| Seen::of(graph, id))
         };
-        let alike = |old: TensorLink, new: TensorLink, sgs: (u32, u32)| match (
+        let alike = |old: TensorLink, new: TensorLink, sgs: (u32, u32), taken: bool| match (
             link(self.before, sgs.0, old),
             link(self.after, sgs.1, new),
         ) {
-            (Some(old), Some(new)) => old.is_alike(&new),
+            (Some(old), Some(new)) if taken => old.is_taken_alike(&new),
+            (Some(old), Some(new)) => old.is_given_alike(&new),
             _ => old == new,
         };
         let mut pairs = before.iter().zip(after);
         let differs = pairs.find(|(old, new)| {
             let sgs = (old.subgraph, new.subgraph);
             let lengths = |one: &Signature| (one.inputs.len(), one.outputs.len());
-            let ports = |one: &'a Signature| one.inputs.iter().chain(&one.outputs);
-            let mut both = ports(old).zip(ports(new));
-            let same = both
-                .all(|((old_name, old), (name, new))| old_name == name && alike(*old, *new, sgs));
+            let same = |old: &[(_, TensorLink)], new: &[(_, TensorLink)], taken| {
+                let mut both = old.iter().zip(new);
+                both.all(|((old_name, old), (name, new)): (&(Option<Arc<str>>, _), &(_, _))| {
+                    old_name == name && alike(*old, *new, sgs, taken)
+                })
+            };
+            let same =
+                same(&old.inputs, &new.inputs, true) && same(&old.outputs, &new.outputs, false);
             old.key != new.key || lengths(old) != lengths(new) || !same
         });
         differs.map(|(old, _)| old.key.as_deref())
@@ -371,8 +380,19 @@ impl<'a> Seen<'a> {
         self.0.expressed.unwrap_or(self.0.ty)
     }
 
-    fn is_alike(&self, other: &Self) -> bool {
-        self.ty() == other.ty() && self.0.shape == other.0.shape
+    /// Whether a caller may set what it could, and no more: dimensions that are left open stay so.
+    fn is_taken_alike(&self, other: &Self) -> bool {
+        let opens = |tensor: &Tensor| {
+            (0..tensor.shape.len()).map(|n| tensor.known_dim(n).is_none()).collect::<Vec<_>>()
+        };
+        self.ty() == other.ty() && self.0.shape == other.0.shape && opens(self.0) == opens(other.0)
+    }
+
+    /// Whether a caller gets what the file told, which may say more of dimensions that were left open.
+    fn is_given_alike(&self, other: &Self) -> bool {
+        let told = |tensor: &Tensor| Shape::of_tensor(tensor, false);
+        let says_more = told(self.0) != told(other.0) && told(self.0).agrees(&told(other.0));
+        self.ty() == other.ty() && (self.0.shape == other.0.shape || says_more)
     }
 }
 

@@ -25,7 +25,7 @@ declare_pass! {
     /// does that should bind the shape first, with `set-shape`.) Integers are computed as the runtime's
     /// kernels do. Nothing follows from ops of which nothing is known, such as custom ones, from
     /// variables, or from what the file merely says of a result. A tensor that has bytes in the file and that an
-    /// op computes counts as computed. Outputs keep the shape that callers know.
+    /// op computes counts as computed. Outputs keep the dimensions that callers are told.
     ///
     /// ## Example
     /// ```tfg
@@ -92,7 +92,7 @@ fn state_shapes(
     };
     let stated = state(walk, module, sg, &mut patch, seen);
     for id in stated.kept {
-        let message = "its shape is another one, but callers know it with this one";
+        let message = "it has another shape, but callers are told this one";
         session.missed("shape of an output", module.tensor_place(sg, id), message);
     }
     if stated.told.is_empty() {

@@ -1,7 +1,7 @@
 //! Has tensors say what is known of their shapes.
 
 use super::Walk;
-use tfq_ir::ops::Dim;
+use tfq_ir::ops::{Dim, Shape};
 use tfq_ir::{Module, Patch, SubgraphId, Tensor, TensorChange, TensorId};
 
 /// What [`state`] found to do.
@@ -9,12 +9,12 @@ use tfq_ir::{Module, Patch, SubgraphId, Tensor, TensorChange, TensorId};
 pub(crate) struct Stated {
     /// Tensors that say more now.
     pub(crate) told: Vec<TensorId>,
-    /// Those that callers know with another shape, and that keep it.
+    /// Those of which callers are told something else, and that keep their shape.
     pub(crate) kept: Vec<TensorId>,
 }
 
 /// Has the tensors of a subgraph say what is known of their shapes, and what they said where nothing is.
-/// `keeps` are those whose shape stays, though it may be told which dimensions are known.
+/// `keeps` are those whose dimensions stay that are told already.
 pub(crate) fn state(
     walk: &Walk<'_>,
     module: &Module,
@@ -29,11 +29,11 @@ pub(crate) fn state(
         let known = walk.given(id).and_then(|fact| fact.shape.dims());
         let Some(known) = known.filter(|_| !tensor.is_variable) else { continue };
         let changes = changes(tensor, known);
-        let other_shape = |change: &TensorChange| matches!(change, TensorChange::Shape(_));
         if changes.is_empty() {
             continue;
         }
-        if keeps(id) && changes.iter().any(other_shape) {
+        let told = Shape::of_tensor(tensor, false);
+        if keeps(id) && !told.agrees(&Shape::of(known.iter().copied())) {
             stated.kept.push(id);
             continue;
         }

@@ -249,10 +249,7 @@ fn add_numbers(
     if let ([fact], [declared]) = (&mut *given, declared)
         && let Some(dims) = of_shape(node, what, operands)
     {
-        let all: Option<Vec<i64>> = dims.iter().copied().collect();
-        let shape = usizes(&fact.static_dims().unwrap_or_default());
-        fact.value = all.and_then(|all| value(declared.ty, &shape, all.into_iter()));
-        fact.integers = Some(dims).filter(|_| fact.value.is_none()).filter(is_known);
+        set_integers(fact, declared.ty, dims);
         return;
     }
     let count = given.len();
@@ -273,7 +270,7 @@ fn add_numbers(
         }
         return;
     }
-    add_some(what, operands, types, given, evaluate);
+    add_some(what, operands, types, declared, given, evaluate);
 }
 
 /// Adds those integers of results that are known though some operands are known in part only.
@@ -281,6 +278,7 @@ fn add_some(
     what: &OpSemantics,
     operands: &[Option<Fact>],
     types: &[ElementType],
+    declared: &[Declared],
     given: &mut [Fact],
     evaluate: impl Fn(&[Option<Value>]) -> Option<Vec<Value>>,
 ) {
@@ -304,12 +302,13 @@ fn add_some(
         // Those that stay the same whatever the others are come from known ones. 0 and 1 fit any type, so
         // that a CAST keeps them apart.
         let Some((zeros, ones)) = filled(0).zip(filled(1)) else { return };
-        for (fact, (zeros, ones)) in given.iter_mut().zip(zeros.iter().zip(&ones)) {
-            let Some((zeros, ones)) = zeros.integers().zip(ones.integers()) else { continue };
+        for ((fact, declared), pair) in given.iter_mut().zip(declared).zip(zeros.iter().zip(&ones))
+        {
+            let Some((zeros, ones)) = pair.0.integers().zip(pair.1.integers()) else { continue };
             let alike = zeros.iter().zip(&ones).map(|(a, b)| (a == b).then_some(*a));
-            fact.integers = Some(alike.collect::<Arc<[_]>>()).filter(is_known);
+            set_integers(fact, declared.ty, alike.collect());
         }
-    } else if let (true, [fact]) = (what.is_elementwise(), given) {
+    } else if let (true, [fact], [declared]) = (what.is_elementwise(), given, declared) {
         let dims = usizes(&fact.static_dims().unwrap_or_default());
         // A division by what is not known might be one by 0.
         let Some(made) = filled(1).and_then(|made| made.first()?.integers()) else { return };
@@ -322,8 +321,16 @@ fn add_some(
             });
             known.then_some(*made)
         });
-        fact.integers = Some(known.collect::<Arc<[_]>>()).filter(is_known);
+        set_integers(fact, declared.ty, known.collect());
     }
+}
+
+/// Sets what is known of the integers of a result.
+fn set_integers(fact: &mut Fact, ty: ElementType, integers: Arc<[Option<i64>]>) {
+    let all: Option<Vec<i64>> = integers.iter().copied().collect();
+    let shape = usizes(&fact.static_dims().unwrap_or_default());
+    fact.value = all.and_then(|all| value(ty, &shape, all.into_iter()));
+    fact.integers = Some(integers).filter(|_| fact.value.is_none()).filter(is_known);
 }
 
 fn usizes(dims: &[i32]) -> Vec<usize> {

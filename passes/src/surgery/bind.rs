@@ -37,6 +37,9 @@ pub(super) fn bind(
             tell_untold(session, &old, &new, &module, (*sg, op));
         }
     }
+    if let Some(why) = follows_nowhere(&old, &new, &module, bound) {
+        return unsupported(why);
+    }
     for sg in new.subgraphs() {
         rewrite(session, &old, &new, &module, *sg)?;
     }
@@ -168,6 +171,29 @@ fn loses_batch(
     };
     let lost = grows && graph.results(op).into_iter().all(same);
     lost.then_some("it makes one result of the samples of a batch, of which there was only one")
+}
+
+/// Why the model does not take a batch in the place of what it was made for, if no output shows anything
+/// of it.
+fn follows_nowhere(
+    old: &Walk<'_>,
+    new: &Walk<'_>,
+    module: &Module,
+    bound: &HashMap<TensorId, Shape>,
+) -> Option<String> {
+    let all = || crate::shapes::entries(module).into_iter().map(|sg| (sg, module.subgraph(sg)));
+    let was_fixed = |sg, id: TensorId| {
+        let first = |shape: &Shape| shape.dims().and_then(|dims| dims.first().copied().flatten());
+        let was = first(&old.fact(sg, id).shape);
+        was.is_some() && bound.get(&id).is_some_and(|shape| first(shape) != was)
+    };
+    let fixed = all().any(|(sg, graph)| graph.inputs().iter().any(|id| was_fixed(sg, *id)));
+    let stays = |sg, id: TensorId| old.fact(sg, id).shape == new.fact(sg, id).shape;
+    let nowhere = all().all(|(sg, graph)| graph.outputs().iter().all(|id| stays(sg, *id)));
+    (fixed && nowhere).then(|| {
+        "no output has another shape with that batch: the model was made for one of that size only"
+            .to_owned()
+    })
 }
 
 /// Tells of an op of which it is not known what becomes of its operands' new shapes.

@@ -20,6 +20,8 @@ struct Rows {
     is: i64,
     /// Elements of each.
     each: i64,
+    /// How many of them each sample of the batch has.
+    per_sample: i64,
 }
 
 /// What an op has to be told, now that its operands are these.
@@ -33,8 +35,10 @@ pub(super) fn mend(
     let Some(what) = semantics_of(node) else { return Ok(None) };
     let rows = |slot: usize| {
         let id = batch.module.subgraph(sg).operand(op, slot as u32)?;
-        let rows = rows(&batch.old.fact(sg, id).shape, &facts.get(slot)?.as_ref()?.shape)?;
-        is_outermost(batch, sg, id, DEEPEST).then_some(rows)
+        let mut rows = rows(&batch.old.fact(sg, id).shape, &facts.get(slot)?.as_ref()?.shape)?;
+        let samples = samples(batch, sg, id).filter(|samples| rows.is % samples == 0)?;
+        rows.per_sample = rows.is / samples;
+        Some(rows)
     };
     Ok(match what.shape {
         ShapeRule::Reshape => rows(0).and_then(|rows| reshape(node, facts, &rows)),
@@ -55,7 +59,8 @@ fn rows(old: &Shape, new: &Shape) -> Option<Rows> {
     let ([was, old @ ..], [is, new @ ..]) = (old.dims()?, new.dims()?) else { return None };
     let each = new.iter().try_fold(1_i64, |all, dim| all.checked_mul((*dim)?.into()))?;
     let (was, is) = (was.map(i64::from), i64::from((*is)?));
-    (old == new && was != Some(is) && is > 0 && each > 0).then_some(Rows { was, is, each })
+    let differ = old == new && was != Some(is) && is > 0 && each > 0;
+    differ.then_some(Rows { was, is, each, per_sample: 1 })
 }
 
 /// The integers of a constant operand.
@@ -89,11 +94,15 @@ fn reshape(node: &Op, facts: &[Option<Fact>], rows: &Rows) -> Option<Mended> {
         true => rows.was.filter(|was| was == first && rows.each % known == 0).map(|_| rows.is)?,
         false => {
             let all = rows.is.checked_mul(rows.each)?;
+            // The rows and samples that the target was written for.
+            let had = first.checked_mul(known).filter(|all| all % rows.each == 0)? / rows.each;
+            let samples = Some(had / rows.per_sample).filter(|n| n * rows.per_sample == had)?;
             let fits = all % known == 0 && all / known != *first;
-            // What it was for must have had its elements too.
-            let did_fit =
-                rows.was.is_none_or(|was| was.checked_mul(rows.each) == first.checked_mul(known));
-            (fits && did_fit).then_some(all / known)?
+            let did_fit = had > 0 && rows.was.is_none_or(|was| was == had);
+            // Where the batch goes into another dimension, one of its size behind that may be it as well, as in
+            // a RESHAPE that turns a batch of 1 around with the dimension behind it.
+            let is_first = *first == samples || !others.contains(&samples);
+            (fits && did_fit && is_first).then_some(all / known)?
         }
     };
     let values = std::iter::once(first).chain(others.iter().copied()).collect();
@@ -135,20 +144,20 @@ fn with_first(slot: usize, was: Vec<i64>, first: i64) -> Mended {
 }
 
 /// So many ops between an input and a constant are looked at.
-const DEEPEST: u32 = 4096;
+const DEEPEST: usize = 4096;
 
-/// Whether the batch is the slowest index of a tensor, so that the elements of each sample lie together: an
-/// input is so, and so is what ops make of it that do not move the first dimension.
-fn is_outermost(batch: &Batch<'_>, sg: SubgraphId, id: TensorId, depth: u32) -> bool {
+/// How many samples a tensor has, if the batch is its slowest index, so that the elements of each sample lie
+/// together: an input is so, and so is what ops make of it that do not move the first dimension.
+fn samples(batch: &Batch<'_>, sg: SubgraphId, id: TensorId) -> Option<i64> {
     let graph = batch.module.subgraph(sg);
     let mut at = id;
-    for _ in 0..depth {
-        if batch.bound.contains_key(&at) {
-            return true;
+    for _ in 0..DEEPEST {
+        if let Some(shape) = batch.bound.get(&at) {
+            return shape.dims()?.first().copied().flatten().map(i64::from).filter(|n| *n > 0);
         }
-        let Some((op, _)) = graph.producer(at) else { return false };
+        let (op, _) = graph.producer(at)?;
         let node = graph.op(op);
-        let Some(what) = semantics_of(node) else { return false };
+        let what = semantics_of(node)?;
         let keeps = match what.class {
             OpClass::Movement if what.view => true,
             OpClass::Movement => match what.shape {
@@ -179,10 +188,9 @@ fn is_outermost(batch: &Batch<'_>, sg: SubgraphId, id: TensorId, depth: u32) -> 
                 id.filter(|id| graph.producer(*id).is_some() || batch.bound.contains_key(id))?;
             (info.role == OperandRole::Activation).then_some(id)
         });
-        let Some(next) = data.next().filter(|_| keeps) else { return false };
-        at = next;
+        at = data.next().filter(|_| keeps)?;
     }
-    false
+    None
 }
 
 /// Whether the result of an op has the rows of its first operand.
