@@ -399,11 +399,15 @@ impl Ways {
         options.extend(self.float16.then(|| "type=float16".to_owned()));
         options.extend(self.weight_only.then(|| "hybrid=off".to_owned()));
         if !self.keep.is_empty() {
-            let names = self.keep.join(",").replace('\\', "\\\\").replace('"', "\\\"");
-            options.push(format!("keep=\"{names}\""));
+            options.push(format!("keep={}", quoted(&self.keep.join(","))));
         }
         options
     }
+}
+
+/// Text as a pipeline has it as the value of an option.
+pub(crate) fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
 /// The default pipeline, told how to store weights if the user says so.

@@ -28,6 +28,14 @@ pub(crate) struct PassArgs {
     #[arg(long, value_enum, value_name = "WHAT", value_delimiter = ',', requires = "optimize")]
     pub(crate) allow: Vec<Allowed>,
 
+    /// Let inputs take N samples at once where the file leaves that open, before all passes
+    #[arg(long, value_name = "N")]
+    pub(crate) set_batch: Option<u64>,
+
+    /// Give an input a shape, as NAME:1x224x224x3, before all passes; ? leaves a dimension as it is
+    #[arg(long, value_name = "SHAPE")]
+    pub(crate) set_shape: Vec<String>,
+
     /// The runtime that the result is for: a name of `tfq-opt targets`, or a .toml file
     #[arg(long, default_value = "litert", value_name = "TARGET")]
     pub(crate) target: OsString,
@@ -63,7 +71,22 @@ impl PassArgs {
                 None => ("--passes".to_owned(), model::default_pipeline(&self.ways)),
             },
         };
-        model::pipeline(&place, &text)
+        let passes = model::pipeline(&place, &text)?;
+        match self.shaping() {
+            Some(text) => Ok(model::pipeline("--set-batch, --set-shape", &text)?.followed_by(passes)),
+            None => Ok(passes),
+        }
+    }
+
+    /// The passes that set shapes, and what follows from them, if any are set.
+    pub(crate) fn shaping(&self) -> Option<String> {
+        let batch = self.set_batch.map(|size| format!("set-batch{{size={size}}}"));
+        let shapes = (!self.set_shape.is_empty()).then(|| {
+            let shapes = model::quoted(&self.set_shape.join(","));
+            format!("set-shape{{input={shapes}}}")
+        });
+        let set: Vec<String> = shapes.into_iter().chain(batch).collect();
+        (!set.is_empty()).then(|| format!("{},infer-shapes", set.join(",")))
     }
 
     /// The pipeline that -O runs, where it is given.
@@ -82,15 +105,17 @@ impl PassArgs {
         self.allow.contains(&Allowed::Round)
     }
 
-    /// Whether the user names passes other than the pipeline `default`.
+    /// Whether the user names passes other than the pipeline `default`, or shapes, which take what they take.
     pub(crate) fn names_passes(&self) -> bool {
         let named = self.passes.as_deref().is_some_and(|passes| passes.trim() != "default");
-        named || self.pipeline.is_some()
+        named || self.pipeline.is_some() || self.shaping().is_some()
     }
 
     /// Whether the user says which passes run: any, or how those of the default pipeline do.
     pub(crate) fn is_told(&self) -> bool {
-        self.passes.is_some() || self.pipeline.is_some() || self.optimize || self.ways.is_told()
+        let shaped = self.set_batch.is_some() || !self.set_shape.is_empty();
+        let named = self.passes.is_some() || self.pipeline.is_some() || self.optimize;
+        named || shaped || self.ways.is_told()
     }
 
     /// The files that are read for it.

@@ -14,8 +14,17 @@ use tfq_opt::debug::{ReduceError, ReduceOptions, Reduction, reduce};
 use tfq_tflite::LowerOptions;
 
 /// What says that passes run.
-const RUNS: [&str; 7] =
-    ["passes", "pipeline", "optimize", "prefer", "float16", "weight_only", "keep"];
+const RUNS: [&str; 9] = [
+    "passes",
+    "pipeline",
+    "optimize",
+    "prefer",
+    "float16",
+    "weight_only",
+    "keep",
+    "set_batch",
+    "set_shape",
+];
 
 const PASSES: &str = "Run these passes on each model before it is checked, as \
                       NAME{OPTION=VALUE ...},...; those of the pipeline default where options \

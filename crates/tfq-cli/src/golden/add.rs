@@ -105,9 +105,18 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
 fn entry(args: &Args) -> Result<Entry, Failure> {
     let stem = args.model.file_stem().unwrap_or_default().to_string_lossy();
     let name = args.name.clone().unwrap_or_else(|| tfq_golden::name_from(&stem));
-    let PassArgs { passes, pipeline, target, ways, optimize: _, allow: _ } = &args.run;
+    let PassArgs { passes, pipeline, target, ways, .. } = &args.run;
     let unsaid = || args.run.optimizing().unwrap_or("default").to_owned();
-    let passes = passes.clone().unwrap_or_else(unsaid);
+    let mut passes = passes.clone().unwrap_or_else(unsaid);
+    if let Some(shaping) = args.run.shaping() {
+        if pipeline.is_some() || ways.is_told() {
+            return Err(Failure::usage(
+                "an entry names passes, a file of them or how weights are stored",
+                "put set-batch or set-shape into the passes",
+            ));
+        }
+        passes = format!("{shaping},{passes}");
+    }
     let relative = |file: &Path| relative(file, &args.place.dir);
     let level = args.level.to_possible_value().expect("no level is hidden");
     Ok(Entry {

@@ -73,6 +73,13 @@ impl Pipeline {
         Self::default()
     }
 
+    /// Adds another pipeline behind it.
+    #[must_use]
+    pub fn followed_by(mut self, other: Self) -> Self {
+        self.nodes.extend(other.nodes);
+        self
+    }
+
     /// Adds a pass that no registry knows, under a name of its own.
     #[must_use]
     pub fn then(mut self, name: &str, pass: impl Pass + 'static) -> Self {
