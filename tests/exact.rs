@@ -48,7 +48,7 @@ const CHANGES: [(&str, usize); 15] = [
     ("trigger-failure", 0),
 ];
 /// Of the models of a run, at least so many are changed by each rule of these.
-const RULES: [(&str, &[&str], usize); 2] = [
+const RULES: [(&str, &[&str], usize); 3] = [
     (
         "fold-constants",
         &[
@@ -59,6 +59,15 @@ const RULES: [(&str, &[&str], usize); 2] = [
             "transpose before the Dequantize",
             "dequantise few numbers beforehand",
             "compute few numbers beforehand",
+        ],
+        8,
+    ),
+    (
+        "infer-shapes",
+        &[
+            "state shapes that are known",
+            "make a constant of what follows from shapes",
+            "make the shape of a RESHAPE constant",
         ],
         8,
     ),

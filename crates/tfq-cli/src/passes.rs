@@ -73,7 +73,9 @@ impl PassArgs {
         };
         let passes = model::pipeline(&place, &text)?;
         match self.shaping() {
-            Some(text) => Ok(model::pipeline("--set-batch, --set-shape", &text)?.followed_by(passes)),
+            Some(text) => {
+                Ok(model::pipeline("--set-batch, --set-shape", &text)?.followed_by(passes))
+            }
             None => Ok(passes),
         }
     }
