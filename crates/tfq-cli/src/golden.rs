@@ -22,7 +22,7 @@ pub(crate) struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     /// Run a pipeline on a model and accept what it does as a golden
-    Add(add::Args),
+    Add(Box<add::Args>),
     /// Run pipelines again and compare with the goldens
     Check(check::Args),
     /// Look at new results, and accept or reject them

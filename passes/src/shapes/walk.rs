@@ -4,6 +4,7 @@ use super::Fact;
 use super::fact::is_known;
 use crate::costs::FEW;
 use bytes::Bytes;
+use std::borrow::Cow;
 use std::sync::Arc;
 use tfq_eval::{Budget, Declared, Fidelity, Value, evaluate_op};
 use tfq_ir::catalog::ops::{RANK, RESHAPE};
@@ -147,13 +148,13 @@ impl<'m> Walk<'m> {
 
     fn plain(&mut self, sg: SubgraphId, op: OpId) -> Vec<Fact> {
         let graph = self.module.subgraph(sg);
-        let mut node = graph.op(op).clone();
+        let mut node = Cow::Borrowed(graph.op(op));
         let mut facts = self.operands(sg, op);
         if let Some(mend) = self.mend {
             match mend(&node, sg, op, &facts) {
                 Ok(None) => (),
                 Ok(Some(mended)) => {
-                    tell(&mut node, &mut facts, &mended);
+                    tell(node.to_mut(), &mut facts, &mended);
                     self.mended.insert((sg, op), mended);
                 }
                 Err(why) => _ = self.impossible.insert((sg, op), why),
@@ -239,10 +240,7 @@ fn add_numbers(
     declared: &[Declared],
     given: &mut [Fact],
 ) {
-    let few = given.iter().all(|fact| {
-        let dims = fact.static_dims();
-        dims.is_some_and(|dims| dims.iter().map(|dim| *dim as u64).product::<u64>() <= FEW)
-    });
+    let few = given.iter().all(|fact| fact.static_dims().is_some_and(|dims| is_few(&dims)));
     if !few {
         return;
     }
@@ -333,14 +331,20 @@ fn set_integers(fact: &mut Fact, ty: ElementType, integers: Arc<[Option<i64>]>) 
     fact.integers = Some(integers).filter(|_| fact.value.is_none()).filter(is_known);
 }
 
+/// Whether a tensor has so few elements that its numbers are looked at.
+fn is_few(dims: &[i32]) -> bool {
+    let count = dims.iter().try_fold(1_u64, |all, dim| all.checked_mul(*dim as u64));
+    count.is_some_and(|count| count <= FEW)
+}
+
 fn usizes(dims: &[i32]) -> Vec<usize> {
     dims.iter().map(|dim| *dim as usize).collect()
 }
 
 /// The integers of an operand that has few, as far as they are known.
 fn integers(fact: &Fact) -> Option<Vec<Option<i64>>> {
-    let count = fact.static_dims()?.iter().map(|dim| *dim as u64).product::<u64>();
-    let unknown = || (count <= FEW).then(|| vec![None; count as usize]);
+    let dims = fact.static_dims().filter(|dims| is_few(dims))?;
+    let unknown = || Some(vec![None; usizes(&dims).into_iter().product()]);
     fact.known_integers().or_else(unknown)
 }
 

@@ -133,7 +133,8 @@ fn strided_slice(node: &Op, facts: &[Option<Fact>], rows: &Rows) -> Option<Mende
         && node.number("ellipsis_mask") == 0
         && node.number("offset") == 0;
     let begins_first = *begins.first()? == 0 || masked("begin_mask");
-    let whole = *strides.first()? == 1 && rows.was.is_some_and(|was_rows| was[0] >= was_rows);
+    let whole =
+        *strides.first()? == 1 && was.first().zip(rows.was).is_some_and(|(end, was)| *end >= was);
     (plain && begins_first && whole).then(|| with_first(2, was, rows.is))
 }
 

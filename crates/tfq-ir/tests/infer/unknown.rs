@@ -1,6 +1,9 @@
 //! A dimension that is not known makes those unknown that depend on it, and no others.
 
 use super::{parse, told};
+use tfq_ir::catalog::ops::{BROADCAST_TO, RESHAPE, SLICE};
+use tfq_ir::ops::{Dim, OperandFacts, Shape, infer};
+use tfq_ir::{ElementType, Op};
 
 /// What an op gives: operands as their declarations, then the op, then the answer.
 fn check(operands: &str, op: &str, expected: &str) {
@@ -122,4 +125,38 @@ fn reductions_and_what_depends_on_values() {
     check(fill, "FILL(%s, %v)", "FLOAT32[?,?]");
     // Nothing is known of custom ops.
     check(x, "custom \"Mine\"(%x)", "any[*]");
+}
+
+/// What a RESHAPE, BROADCAST_TO or SLICE gives where some integers of its operand are known.
+#[test]
+fn integers_that_are_known_in_part() {
+    let give = |code: i32, dims: &[Dim], integers: &[&[Option<i64>]]| {
+        let fact = |ty, shape, integers| OperandFacts {
+            ty,
+            stored: None,
+            shape,
+            contents: None,
+            integers,
+        };
+        let vector = |integers: &'static [Option<i64>]| {
+            let shape = Shape::of([Some(integers.len() as i32)]);
+            Some(fact(ElementType::Int32, shape, Some(integers)))
+        };
+        let data = Some(fact(ElementType::Float32, Shape::of(dims.iter().copied()), None));
+        let leaked = integers.iter().map(|list| vector(Vec::leak(list.to_vec())));
+        let operands: Vec<_> = std::iter::once(data).chain(leaked).collect();
+        let given = infer(&Op::builtin(code), &operands, &[Some(ElementType::Float32)]);
+        given.map_or_else(|error| error.to_string(), |given| given[0].shape.to_string())
+    };
+    let free = [None, Some(4), Some(8)];
+    assert_eq!(give(RESHAPE, &free, &[&[None, Some(32)]]), "[?,32]");
+    assert_eq!(give(RESHAPE, &free, &[&[None, None, Some(8)]]), "[?,?,8]");
+    let fixed = [Some(2), Some(4), Some(8)];
+    assert_eq!(give(RESHAPE, &fixed, &[&[None, Some(32)]]), "[2,32]");
+    // One may be -1 at run time, and a size of 0 leaves all others open.
+    assert_eq!(give(RESHAPE, &fixed, &[&[None, Some(-1), Some(8)]]), "[?,?,8]");
+    assert_eq!(give(RESHAPE, &fixed, &[&[None, Some(0)]]), "[?,0]");
+    assert_eq!(give(BROADCAST_TO, &free, &[&[None, Some(4), Some(8)]]), "[?,4,8]");
+    let begins = [Some(0), None, Some(2)];
+    assert_eq!(give(SLICE, &fixed, &[&begins, &[None, Some(3), Some(-1)]]), "[?,3,6]");
 }
