@@ -35,7 +35,7 @@ const CHANGES: [(&str, usize); 15] = [
     ("eliminate-dead-buffers", 60),
     ("eliminate-dead-ops", 30),
     ("expand-broadcast-to", 4),
-    ("expand-mirror-pad", 4),
+    ("expand-mirror-pad", 2),
     ("fold-constants", 100),
     ("infer-shapes", 20),
     ("insert-dequant", 15),
