@@ -11,6 +11,7 @@ mod dequantize_weights;
 mod eliminate_dead_buffers;
 mod eliminate_dead_ops;
 mod fold_constants;
+mod fuse;
 mod hybrid_eligibility;
 mod insert_dequant;
 mod layout;
@@ -48,6 +49,7 @@ pub fn all() -> Vec<PassInfo> {
         target_forms::expand_broadcast_to::ExpandBroadcastTo::info(),
         target_forms::expand_mirror_pad::ExpandMirrorPad::info(),
         fold_constants::FoldConstants::info(),
+        fuse::fuse_activation::FuseActivation::info(),
         hybrid_eligibility::HybridEligibility::info(),
         insert_dequant::InsertDequant::info(),
         layout::keep_reduced_dims::KeepReducedDims::info(),
