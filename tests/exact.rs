@@ -30,7 +30,7 @@ use trials::Trials;
 const MODELS: u64 = 900;
 /// Of the models of a run, at least so many change by these passes: else the models say nothing
 /// of them. Every exact pass has its line.
-const CHANGES: [(&str, usize); 15] = [
+const CHANGES: [(&str, usize); 16] = [
     ("cancel-quantize-dequantize", 8),
     ("convert-to-slice", 20),
     ("eliminate-dead-buffers", 60),
@@ -43,13 +43,14 @@ const CHANGES: [(&str, usize); 15] = [
     ("keep-reduced-dims", 8),
     ("merge-equal-buffers", 60),
     ("merge-equal-ops", 20),
+    ("recognize-activations", 10),
     ("remove-identities", 60),
     ("simplify-views", 20),
     // It is told what to do by an option, and does nothing otherwise.
     ("trigger-failure", 0),
 ];
 /// Of the models of a run, at least so many are changed by each rule of these.
-const RULES: [(&str, &[&str], usize); 2] = [
+const RULES: [(&str, &[&str], usize); 3] = [
     (
         "fold-constants",
         &[
@@ -71,6 +72,19 @@ const RULES: [(&str, &[&str], usize); 2] = [
             "return what a Dequantize computes",
         ],
         5,
+    ),
+    (
+        "recognize-activations",
+        &[
+            "maximum by 0",
+            "minimum by 6 of a RELU",
+            "RELU of a minimum by 6",
+            "minimum by 1 of a maximum by -1",
+            "maximum by -1 of a minimum by 1",
+            "PReLU as a difference",
+            "PReLU as a sum",
+        ],
+        1,
     ),
 ];
 

@@ -56,6 +56,7 @@ pub fn all() -> Vec<PassInfo> {
         merge_equal_buffers::MergeEqualBuffers::info(),
         cleanup::merge_equal_ops::MergeEqualOps::info(),
         quantize_weights::QuantizeWeights::info(),
+        fuse::recognize_activations::RecognizeActivations::info(),
         remove_identities::RemoveIdentities::info(),
         layout::simplify_views::SimplifyViews::info(),
         trigger_failure::TriggerFailure::info(),

@@ -54,6 +54,10 @@ fn optimize(name: &'static str, summary: &'static str, allowed: Allowed) -> Name
         ("keep-reduced-dims", "before views are merged, which may merge those that it looks for"),
         ("simplify-views", "views that stand between ops hide that they could be one"),
         ("convert-to-slice", "later passes know SLICE only"),
+        (
+            "recognize-activations",
+            "before activations go into other ops, which hides what they belong to",
+        ),
     ];
     let fusing = [(
         "fuse-activation",
