@@ -30,7 +30,7 @@ use trials::Trials;
 const MODELS: u64 = 900;
 /// Of the models of a run, at least so many change by these passes: else the models say nothing
 /// of them. Every exact pass has its line.
-const CHANGES: [(&str, usize); 16] = [
+const CHANGES: [(&str, usize); 17] = [
     ("cancel-quantize-dequantize", 8),
     ("convert-to-slice", 20),
     ("eliminate-dead-buffers", 60),
@@ -39,6 +39,7 @@ const CHANGES: [(&str, usize); 16] = [
     ("expand-mirror-pad", 4),
     ("fold-constants", 100),
     ("fuse-activation", 20),
+    ("fuse-pad", 8),
     ("insert-dequant", 15),
     ("keep-reduced-dims", 8),
     ("merge-equal-buffers", 60),

@@ -59,10 +59,13 @@ fn optimize(name: &'static str, summary: &'static str, allowed: Allowed) -> Name
             "before activations go into other ops, which hides what they belong to",
         ),
     ];
-    let fusing = [(
-        "fuse-activation",
-        "behind what makes ops that can apply one, or takes away what is between",
-    )];
+    let fusing = [
+        ("fuse-pad", "a PAD may stand behind others, which are merged or gone by now"),
+        (
+            "fuse-activation",
+            "behind what makes ops that can apply one, or takes away what is between",
+        ),
+    ];
     let last = [
         ("merge-equal-buffers", "equal constants in one buffer show that ops are equal"),
         ("merge-equal-ops", "before constants are computed, so that each is computed once"),
