@@ -1,6 +1,7 @@
 //! One op in the place of several.
 
 pub(crate) mod fuse_activation;
+pub(crate) mod fuse_affine;
 pub(crate) mod fuse_pad;
 pub(crate) mod recognize_activations;
 

@@ -50,6 +50,7 @@ pub fn all() -> Vec<PassInfo> {
         target_forms::expand_mirror_pad::ExpandMirrorPad::info(),
         fold_constants::FoldConstants::info(),
         fuse::fuse_activation::FuseActivation::info(),
+        fuse::fuse_affine::FuseAffine::info(),
         fuse::fuse_pad::FusePad::info(),
         hybrid_eligibility::HybridEligibility::info(),
         insert_dequant::InsertDequant::info(),

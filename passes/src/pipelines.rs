@@ -41,10 +41,13 @@ struct Allowed {
 
 /// What makes a finished model quicker.
 fn optimize(name: &'static str, summary: &'static str, allowed: Allowed) -> NamedPipeline {
-    let reassociating = [(
-        "convert-batch-matmul",
-        "before constants are shared, since all that read its matrix must be such products",
-    )];
+    let reassociating = [
+        (
+            "convert-batch-matmul",
+            "before constants are shared, since all that read its matrix must be such products",
+        ),
+        ("fuse-affine", "before activations go into ops, which end what can go into weights"),
+    ];
     let rounding =
         ("compute-in-float", "before equal ops are merged, since it dequantises for each op anew");
     let first = [
