@@ -11,6 +11,7 @@ mod dequantize_weights;
 mod eliminate_dead_buffers;
 mod eliminate_dead_ops;
 mod fold_constants;
+mod fuse;
 mod hybrid_eligibility;
 mod insert_dequant;
 mod layout;
@@ -50,6 +51,9 @@ pub fn all() -> Vec<PassInfo> {
         target_forms::expand_broadcast_to::ExpandBroadcastTo::info(),
         target_forms::expand_mirror_pad::ExpandMirrorPad::info(),
         fold_constants::FoldConstants::info(),
+        fuse::fuse_activation::FuseActivation::info(),
+        fuse::fuse_affine::FuseAffine::info(),
+        fuse::fuse_pad::FusePad::info(),
         hybrid_eligibility::HybridEligibility::info(),
         cleanup::infer_shapes::InferShapes::info(),
         insert_dequant::InsertDequant::info(),
@@ -57,6 +61,7 @@ pub fn all() -> Vec<PassInfo> {
         merge_equal_buffers::MergeEqualBuffers::info(),
         cleanup::merge_equal_ops::MergeEqualOps::info(),
         quantize_weights::QuantizeWeights::info(),
+        fuse::recognize_activations::RecognizeActivations::info(),
         remove_identities::RemoveIdentities::info(),
         surgery::set_batch::SetBatch::info(),
         surgery::set_shape::SetShape::info(),

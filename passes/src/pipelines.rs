@@ -6,7 +6,11 @@ use tfq_pass::NamedPipeline;
 pub(crate) fn all() -> Vec<NamedPipeline> {
     let keeping = Allowed { reassociate: false, round: false };
     let optimize = [
-        optimize("optimize", "make a model quicker and keep its bits", keeping),
+        optimize(
+            "optimize",
+            "make a model quicker and keep its bits, but for NaN and -0.0",
+            keeping,
+        ),
         optimize(
             "optimize-reassociated",
             "make a model quicker, also where sums of floats are rounded in another order",
@@ -37,10 +41,13 @@ struct Allowed {
 
 /// What makes a finished model quicker.
 fn optimize(name: &'static str, summary: &'static str, allowed: Allowed) -> NamedPipeline {
-    let reassociating = (
-        "convert-batch-matmul",
-        "before constants are shared, since all that read its matrix must be such products",
-    );
+    let reassociating = [
+        (
+            "convert-batch-matmul",
+            "before constants are shared, since all that read its matrix must be such products",
+        ),
+        ("fuse-affine", "before activations go into ops, which end what can go into weights"),
+    ];
     let rounding =
         ("compute-in-float", "before equal ops are merged, since it dequantises for each op anew");
     let first = [
@@ -54,6 +61,17 @@ fn optimize(name: &'static str, summary: &'static str, allowed: Allowed) -> Name
         ("keep-reduced-dims", "before views are merged, which may merge those that it looks for"),
         ("simplify-views", "views that stand between ops hide that they could be one"),
         ("convert-to-slice", "later passes know SLICE only"),
+        (
+            "recognize-activations",
+            "before activations go into other ops, which hides what they belong to",
+        ),
+    ];
+    let fusing = [
+        ("fuse-pad", "a PAD may stand behind others, which are merged or gone by now"),
+        (
+            "fuse-activation",
+            "behind what makes ops that can apply one, or takes away what is between",
+        ),
     ];
     let last = [
         ("merge-equal-buffers", "equal constants in one buffer show that ops are equal"),
@@ -66,8 +84,9 @@ fn optimize(name: &'static str, summary: &'static str, allowed: Allowed) -> Name
         ("eliminate-dead-ops", "what was rewritten may have left its operands unread"),
         ("eliminate-dead-buffers", "constants that only went into others are unused only now"),
     ];
-    let between = [allowed.reassociate.then_some(reassociating), allowed.round.then_some(rounding)];
-    let steps = first.into_iter().chain(between.into_iter().flatten()).chain(last);
+    let reassociating = reassociating.into_iter().filter(|_| allowed.reassociate);
+    let rounding = allowed.round.then_some(rounding);
+    let steps = first.into_iter().chain(reassociating).chain(fusing).chain(rounding).chain(last);
     NamedPipeline::new(name, summary, steps)
 }
 

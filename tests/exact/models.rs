@@ -17,9 +17,11 @@ pub(crate) struct Made {
 
 /// The model of this seed.
 pub(crate) fn model(seed: u64) -> Made {
-    let mut rng = Rng::with_seed(seed);
+    // Every third model is about ops that go into others; the rest of them does not depend on these.
+    let fusing = seed % 3 == 2;
+    let mut rng = Rng::with_seed(if fusing { seed } else { seed - seed / 3 });
     let unknown = rng.usize(2..4);
-    let mut maker = Maker { rng, unknown: unknown as i64, ..Maker::default() };
+    let mut maker = Maker { rng, unknown: unknown as i64, fusing, ..Maker::default() };
     let [text, waiting] = maker.make();
     Made { text, waiting, unknown }
 }
@@ -69,6 +71,8 @@ fn known(sizes: &[i64]) -> Vec<Dim> {
 struct Maker {
     rng: Rng,
     unknown: i64,
+    /// Whether most ops are such that others can do their work.
+    fusing: bool,
     /// Inputs and constants.
     head: Vec<String>,
     /// Constants of `head` that wait for a Dequantize, by their places in it.
@@ -89,7 +93,7 @@ impl Maker {
     fn make(&mut self) -> [String; 2] {
         let ty = [F32, F32, F32, ("i32", ""), ("i64", ""), PARAMETERS[0], PARAMETERS[1]];
         let ty = ty[self.rng.usize(..ty.len())];
-        let rank = self.rng.usize(1..5);
+        let rank = if self.fusing && self.chance(1, 2) { 4 } else { self.rng.usize(1..5) };
         let dims = (0..rank).map(|_| self.dim()).collect();
         let x = T { name: self.name(), ty, dims };
         self.head.push(format!("%{} = input : {}", x.name, x.form()));
@@ -201,6 +205,13 @@ impl Maker {
         let float = x.ty == F32;
         if self.chance(1, 4) {
             self.made_of_a_constant();
+        }
+        if self.fusing && self.chance(2, 3) {
+            return match self.rng.u32(..3) {
+                0 => self.convolved(x),
+                1 if float => self.clamped(x),
+                _ => self.activated(x),
+            };
         }
         match self.rng.u32(..if float { 26 } else { 15 }) {
             12 => self.gather(x),
@@ -436,6 +447,136 @@ impl Maker {
         let axis = if self.chance(1, 3) { axis as i64 - x.dims.len() as i64 } else { axis as i64 };
         let result = self.result(x.ty, dims);
         self.emit("GATHER", &[&x.name, &steer], &format!(" {{axis = {axis}}}"), result)
+    }
+
+    /// An activation behind an op that can apply it, and now and then has one already.
+    fn activated(&mut self, x: &T) -> T {
+        if x.ty.0 == "i32" || x.ty.0 == "i64" {
+            return self.unary(x);
+        }
+        let name = self.name();
+        let (ty, quantised) = x.ty;
+        let value = if x.ty == F32 { "-1.5" } else { "7" };
+        self.head.push(format!("%{name} = const : {ty}[]{quantised} = {value}"));
+        let (op, v2) = match x.ty == F32 {
+            true => (["ADD", "SUB", "MUL", "DIV"][self.rng.usize(..4)], ""),
+            false => (["ADD.v2", "SUB.v2", "MUL.v2"][self.rng.usize(..3)], ".v2"),
+        };
+        let attrs = if self.chance(1, 6) { " {fused_activation_function = RELU6}" } else { "" };
+        let between = self.result(x.ty, x.dims.clone());
+        let between = self.emit(op, &[&x.name, &name], attrs, between);
+        let kind = ["RELU", "RELU6", "RELU_N1_TO_1"][self.rng.usize(..3)];
+        let version = if kind == "RELU_N1_TO_1" { "" } else { v2 };
+        let ty = if x.ty == F32 || self.chance(2, 3) { x.ty } else { PARAMETERS[0] };
+        let result = self.result(ty, x.dims.clone());
+        self.emit(&format!("{kind}{version}"), &[&between.name], "", result)
+    }
+
+    /// A convolution of what a PAD made, often of as much around it as the padding SAME puts there.
+    fn convolved(&mut self, x: &T) -> T {
+        let known = x.dims.iter().all(|dim| dim.known);
+        if x.dims.len() != 4 || !known || !["f32", "i8"].contains(&x.ty.0) {
+            return self.unary(x);
+        }
+        let (stride, taps, dilation) = (self.rng.i64(1..3), self.rng.i64(1..4), self.rng.i64(1..3));
+        let (mut amounts, mut padded, mut dims) = (vec![0; 8], x.dims.clone(), x.dims.clone());
+        let symmetric = self.chance(1, 3);
+        for axis in [1, 2] {
+            let (size, reach) = (x.dims[axis].size, (taps - 1) * dilation + 1);
+            let all = (((size + stride - 1) / stride - 1) * stride + reach - size).max(0);
+            let before = if symmetric { (all + 1) / 2 } else { all / 2 };
+            let after = if symmetric { before } else { all - before };
+            (amounts[2 * axis], amounts[2 * axis + 1]) = (before, after);
+            padded[axis].size = size + before + after;
+            dims[axis].size = (padded[axis].size - reach) / stride + 1;
+        }
+        let (channels, around) = (x.dims[3].size, self.name());
+        self.head.push(format!("%{around} = const : i32[4,2] = {amounts:?}"));
+        let between = self.result(x.ty, padded);
+        let between = self.emit("PAD", &[&x.name, &around], "", between);
+        let (w, b) = (self.name(), self.name());
+        let deep = self.rng.bool();
+        let (out, shape) = match deep {
+            true => (channels, format!("1,{taps},{taps},{channels}")),
+            false => (2, format!("2,{taps},{taps},{channels}")),
+        };
+        let (quantised, low, bias) = match x.ty == F32 {
+            true => ("", "min = -1.0, max = 1.0", "f32"),
+            false => (" q(0.125)", "min = -50, max = 50", "i32"),
+        };
+        let scale: f64 = if x.ty.1 == " q(0.5)" { 0.0625 } else { 0.03125 };
+        let scale = if bias == "i32" { format!(" q({scale})") } else { String::new() };
+        self.head.push(format!(
+            "%{w} = const : {}[{shape}]{quantised} fill uniform(seed = 9, {low})",
+            x.ty.0
+        ));
+        self.head.push(format!(
+            "%{b} = const : {bias}[{out}]{scale} fill uniform(seed = 8, {})",
+            if bias == "i32" { "min = -50, max = 50" } else { low }
+        ));
+        dims[3].size = out;
+        let mut attrs = format!(
+            "padding = VALID, stride_w = {stride}, stride_h = {stride}, \
+             dilation_w_factor = {dilation}, dilation_h_factor = {dilation}"
+        );
+        if deep {
+            attrs += ", depth_multiplier = 1";
+        }
+        let op = match (deep, x.ty == F32) {
+            (false, true) => "CONV_2D",
+            (false, false) => "CONV_2D.v3",
+            (true, true) => "DEPTHWISE_CONV_2D.v2",
+            (true, false) => "DEPTHWISE_CONV_2D.v3",
+        };
+        let result = self.result(x.ty, dims);
+        self.emit(op, &[&between.name, &w, &b], &format!(" {{{attrs}}}"), result)
+    }
+
+    /// What clamps as an activation does, or is a PReLU in several ops.
+    fn clamped(&mut self, x: &T) -> T {
+        let constant = |maker: &mut Self, form: &str, values: &str| {
+            let name = maker.name();
+            maker.head.push(format!("%{name} = const : f32[{form}] = {values}"));
+            name
+        };
+        let made = |maker: &mut Self, op: &str, operands: [&str; 2], attrs: &str| {
+            let result = maker.result(F32, x.dims.clone());
+            maker.emit(op, &operands[..2 - usize::from(operands[1].is_empty())], attrs, result)
+        };
+        let ends = [("0.0", "6.0"), ("-1.0", "1.0"), ("0.0", "1.0")][self.rng.usize(..3)];
+        let wanted = self.rng.u32(..6);
+        let channels = x.dims.last().filter(|dim| dim.known).map(|dim| dim.size);
+        let Some(channels) = channels.filter(|_| wanted > 1) else {
+            let [low, high] = [ends.0, ends.1].map(|end| constant(self, "", end));
+            let [first, second] = if wanted == 0 {
+                [("MAXIMUM", low), ("MINIMUM", high)]
+            } else {
+                [("MINIMUM", high), ("MAXIMUM", low)]
+            };
+            let inner = made(self, first.0, [&x.name, &first.1], "");
+            return made(self, second.0, [&second.1, &inner.name], "");
+        };
+        let half = constant(self, "", "0.5");
+        let x = made(self, "MUL", [&x.name, &half], "").name;
+        let factors: Vec<f64> = (0..channels).map(|n| 0.75 - n as f64 / 2.0).collect();
+        let alpha = constant(self, &channels.to_string(), &format!("{factors:?}"));
+        let above = made(self, "RELU", [&x, ""], "").name;
+        let (op, below) = match wanted {
+            2 => {
+                let less = constant(self, "", "-1.0");
+                ("SUB", made(self, "MUL", [&x, &less], " {fused_activation_function = RELU}"))
+            }
+            3 => {
+                let turned = made(self, "NEG", [&x, ""], "").name;
+                ("SUB", made(self, "RELU", [&turned, ""], ""))
+            }
+            _ => {
+                let zero = constant(self, "", "0.0");
+                ("ADD", made(self, "MINIMUM", [&x, &zero], ""))
+            }
+        };
+        let scaled = made(self, "MUL", [&below.name, &alpha], "");
+        made(self, op, [&above, &scaled.name], "")
     }
 
     /// What two ops compute alike, side by side.
