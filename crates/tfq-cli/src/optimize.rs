@@ -250,6 +250,10 @@ fn hints(args: &Args, target: &Target) -> Vec<(&'static str, String)> {
     if args.run.names_passes() || args.debug.run_reproducer.is_some() {
         return Vec::new();
     }
+    if args.run.optimize {
+        let grow = (!args.run.may_grow()).then_some("--allow=grow keeps them within 2 % or 5 kB");
+        return grow.map(|hint| (summary::UNDONE, hint.to_owned())).into_iter().collect();
+    }
     let halves = || "--float16 stores them in half the bytes".to_owned();
     let smaller = || "--prefer=size weighs the file alone".to_owned();
     let dequantizes = |ty| target.dequantize_supports(ty, Granularity::PerTensor);

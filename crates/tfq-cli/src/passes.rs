@@ -24,7 +24,7 @@ pub(crate) struct PassArgs {
     #[arg(short = 'O', long, conflicts_with_all = ["passes", "pipeline", "prefer", "float16", "weight_only", "keep"])]
     pub(crate) optimize: bool,
 
-    /// What -O may do to numbers besides, one or several
+    /// What -O may do besides, one or several
     #[arg(long, value_enum, value_name = "WHAT", value_delimiter = ',', requires = "optimize")]
     pub(crate) allow: Vec<Allowed>,
 
@@ -44,13 +44,15 @@ pub(crate) struct PassArgs {
     pub(crate) ways: Ways,
 }
 
-/// What -O may do to numbers besides keeping them.
+/// What -O may do besides keeping numbers, and the file no larger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Allowed {
     /// Round sums of floats in another order
     Reassociate,
     /// Compute int8 ops with floats, so that numbers are one step off and the file a little larger
     Round,
+    /// Let the file grow by 2 %, or by 5 kB where that is more, for what makes the model quicker
+    Grow,
 }
 
 /// A plan to follow, for commands that print none.
@@ -104,7 +106,7 @@ impl PassArgs {
 
     /// Whether the user lets passes give bytes of the file for time.
     pub(crate) fn may_grow(&self) -> bool {
-        self.allow.contains(&Allowed::Round)
+        self.allow.iter().any(|allowed| matches!(allowed, Allowed::Round | Allowed::Grow))
     }
 
     /// Whether the user names passes other than the pipeline `default`, or shapes, which take what they take.

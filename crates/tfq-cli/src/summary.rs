@@ -70,7 +70,7 @@ pub(crate) struct Summary<'a> {
 }
 
 /// The rules by which the run undoes changes, and leaves out the record of what the runtime keeps.
-const UNDONE: &str = "larger";
+pub(crate) const UNDONE: &str = "larger";
 const NO_ROOM: &str = "no room for the record";
 
 /// How many places for which the target refuses the model are told of.
@@ -151,8 +151,7 @@ impl Summary<'_> {
         }
         self.growth(out)?;
         for (rule, skipped) in self.optimized.report.left_by_rule() {
-            let hint = self.run.hints.iter().find(|(of, _)| *of == rule);
-            let hint = hint.map_or(String::new(), |(_, hint)| format!("; {hint}"));
+            let hint = self.hint(&rule);
             let skipped = match rule {
                 // Told as what it is.
                 UNDONE | NO_ROOM => continue,
@@ -180,6 +179,12 @@ impl Summary<'_> {
     fn idle_patterns(&self) -> Vec<&str> {
         let idle = self.optimized.report.products.get::<IdlePatterns>();
         idle.map_or(&[][..], |idle| &idle.0).iter().map(|idle| idle.pattern.as_str()).collect()
+    }
+
+    /// What the user could ask for, behind what it is about.
+    fn hint(&self, rule: &str) -> String {
+        let hint = self.run.hints.iter().find(|(of, _)| *of == rule);
+        hint.map_or(String::new(), |(_, hint)| format!("; {hint}"))
     }
 
     fn whereabouts(&self, out: &mut impl Write) -> io::Result<()> {

@@ -162,9 +162,10 @@ impl Summary<'_> {
         let left = |rule| report.left_by_rule().get(rule).copied().unwrap_or(0);
         if let Some(by) = self.optimized.undone {
             let (changes, by) = (counted(left(UNDONE), "change"), counted(by, "byte"));
+            let hint = self.hint(UNDONE);
             writeln!(
                 out,
-                "  {changes} undone: the file would be larger by {by}; --remarks tells which"
+                "  {changes} undone: the file would be larger by {by}; --remarks tells which{hint}"
             )?;
         }
         if left(NO_ROOM) > 0 {
