@@ -29,14 +29,17 @@ use trials::Trials;
 const MODELS: u64 = 400;
 /// Of the models of a run, at least so many change by these passes: else the models say nothing
 /// of them. Every exact pass has its line.
-const CHANGES: [(&str, usize); 14] = [
+const CHANGES: [(&str, usize); 17] = [
     ("cancel-quantize-dequantize", 8),
+    ("convert-to-reshape", 8),
     ("convert-to-slice", 20),
+    ("convert-to-split", 8),
     ("eliminate-dead-buffers", 60),
     ("eliminate-dead-ops", 30),
     ("expand-broadcast-to", 4),
     ("expand-mirror-pad", 4),
     ("fold-constants", 100),
+    ("fuse-dilated-conv", 8),
     ("insert-dequant", 15),
     ("keep-reduced-dims", 8),
     ("merge-equal-buffers", 60),

@@ -1,4 +1,6 @@
 //! What leaves the graph tidy.
 
+pub(crate) mod convert_to_reshape;
 pub(crate) mod convert_to_slice;
+pub(crate) mod convert_to_split;
 pub(crate) mod merge_equal_ops;

@@ -11,6 +11,7 @@ mod dequantize_weights;
 mod eliminate_dead_buffers;
 mod eliminate_dead_ops;
 mod fold_constants;
+mod fuse;
 mod hybrid_eligibility;
 mod insert_dequant;
 mod layout;
@@ -41,13 +42,16 @@ pub fn all() -> Vec<PassInfo> {
         cancel_quantize_dequantize::CancelQuantizeDequantize::info(),
         target_forms::compute_in_float::ComputeInFloat::info(),
         target_forms::convert_batch_matmul::ConvertBatchMatmul::info(),
+        cleanup::convert_to_reshape::ConvertToReshape::info(),
         cleanup::convert_to_slice::ConvertToSlice::info(),
+        cleanup::convert_to_split::ConvertToSplit::info(),
         dequantize_weights::DequantizeWeights::info(),
         eliminate_dead_buffers::EliminateDeadBuffers::info(),
         eliminate_dead_ops::EliminateDeadOps::info(),
         target_forms::expand_broadcast_to::ExpandBroadcastTo::info(),
         target_forms::expand_mirror_pad::ExpandMirrorPad::info(),
         fold_constants::FoldConstants::info(),
+        fuse::fuse_dilated_conv::FuseDilatedConv::info(),
         hybrid_eligibility::HybridEligibility::info(),
         insert_dequant::InsertDequant::info(),
         layout::keep_reduced_dims::KeepReducedDims::info(),
@@ -67,6 +71,7 @@ pub use dequantize_weights::{DequantizeWeights, Which};
 pub use eliminate_dead_buffers::EliminateDeadBuffers;
 pub use eliminate_dead_ops::EliminateDeadOps;
 pub use fold_constants::FoldConstants;
+pub use fuse::fuse_dilated_conv::FuseDilatedConv;
 pub use hybrid_eligibility::HybridEligibility;
 pub use insert_dequant::InsertDequant;
 pub use merge_equal_buffers::MergeEqualBuffers;
