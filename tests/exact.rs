@@ -30,15 +30,18 @@ use trials::Trials;
 const MODELS: u64 = 900;
 /// Of the models of a run, at least so many change by these passes: else the models say nothing
 /// of them. Every exact pass has its line.
-const CHANGES: [(&str, usize); 18] = [
+const CHANGES: [(&str, usize); 21] = [
     ("cancel-quantize-dequantize", 8),
+    ("convert-to-reshape", 8),
     ("convert-to-slice", 20),
+    ("convert-to-split", 8),
     ("eliminate-dead-buffers", 60),
     ("eliminate-dead-ops", 30),
     ("expand-broadcast-to", 4),
     ("expand-mirror-pad", 2),
     ("fold-constants", 100),
     ("fuse-activation", 20),
+    ("fuse-dilated-conv", 8),
     ("fuse-pad", 8),
     ("infer-shapes", 20),
     ("insert-dequant", 15),

@@ -2,6 +2,7 @@
 
 pub(crate) mod fuse_activation;
 pub(crate) mod fuse_affine;
+pub(crate) mod fuse_dilated_conv;
 pub(crate) mod fuse_pad;
 pub(crate) mod recognize_activations;
 

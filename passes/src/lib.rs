@@ -44,7 +44,9 @@ pub fn all() -> Vec<PassInfo> {
         cancel_quantize_dequantize::CancelQuantizeDequantize::info(),
         target_forms::compute_in_float::ComputeInFloat::info(),
         target_forms::convert_batch_matmul::ConvertBatchMatmul::info(),
+        cleanup::convert_to_reshape::ConvertToReshape::info(),
         cleanup::convert_to_slice::ConvertToSlice::info(),
+        cleanup::convert_to_split::ConvertToSplit::info(),
         dequantize_weights::DequantizeWeights::info(),
         eliminate_dead_buffers::EliminateDeadBuffers::info(),
         eliminate_dead_ops::EliminateDeadOps::info(),
@@ -53,6 +55,7 @@ pub fn all() -> Vec<PassInfo> {
         fold_constants::FoldConstants::info(),
         fuse::fuse_activation::FuseActivation::info(),
         fuse::fuse_affine::FuseAffine::info(),
+        fuse::fuse_dilated_conv::FuseDilatedConv::info(),
         fuse::fuse_pad::FusePad::info(),
         hybrid_eligibility::HybridEligibility::info(),
         cleanup::infer_shapes::InferShapes::info(),
@@ -78,6 +81,7 @@ pub use dequantize_weights::{DequantizeWeights, Which};
 pub use eliminate_dead_buffers::EliminateDeadBuffers;
 pub use eliminate_dead_ops::EliminateDeadOps;
 pub use fold_constants::FoldConstants;
+pub use fuse::fuse_dilated_conv::FuseDilatedConv;
 pub use hybrid_eligibility::HybridEligibility;
 pub use insert_dequant::{DequantizeReason, DequantizeReasons, InsertDequant, ReadBy};
 pub use merge_equal_buffers::MergeEqualBuffers;

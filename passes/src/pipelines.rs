@@ -59,8 +59,11 @@ fn optimize(name: &'static str, summary: &'static str, allowed: Allowed) -> Name
         ("remove-identities", "what does nothing hides what does"),
         ("cancel-quantize-dequantize", "pairs that undo each other hide what is around them"),
         ("keep-reduced-dims", "before views are merged, which may merge those that it looks for"),
+        ("convert-to-reshape", "later passes and delegates know RESHAPE only"),
         ("simplify-views", "views that stand between ops hide that they could be one"),
-        ("convert-to-slice", "later passes know SLICE only"),
+        ("convert-to-slice", "later passes and delegates know SLICE only"),
+        ("convert-to-split", "behind the pass that makes slices alike"),
+        ("fuse-dilated-conv", "behind views, of which it knows one on each side"),
         (
             "recognize-activations",
             "before activations go into other ops, which hides what they belong to",

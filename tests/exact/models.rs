@@ -121,6 +121,16 @@ impl Maker {
             let name = self.name();
             self.head.push(format!("%{name} = const : f32[2] = [1.0, 2.0]"));
         }
+        // Last, so that what is above stays as it is for a seed.
+        match self.rng.u32(..12) {
+            0 => self.every_second(),
+            1 => self.in_parts(),
+            2 => {
+                let wider = self.unit_dimension(&outputs[0]);
+                self.beside.push(wider.name);
+            }
+            _ => (),
+        }
         let names = outputs.iter().map(|t| &t.name).chain(&self.beside);
         let outputs: Vec<String> = names.map(|name| format!("output %{name}")).collect();
         let text = |head: &[String]| {
@@ -577,6 +587,78 @@ impl Maker {
         };
         let scaled = made(self, "MUL", [&below.name, &alpha], "");
         made(self, op, [&above, &scaled.name], "")
+    }
+
+    /// A dimension of 1 more.
+    fn unit_dimension(&mut self, x: &T) -> T {
+        if x.dims.len() > 4 {
+            return self.unary(x);
+        }
+        let at = self.rng.usize(..=x.dims.len());
+        let axis = self.constant_i32(&[at as i64]);
+        let mut dims = x.dims.clone();
+        dims.insert(at, Dim { size: 1, known: true });
+        let result = self.result(x.ty, dims);
+        self.emit("EXPAND_DIMS", &[&x.name, &axis], "", result)
+    }
+
+    /// An input of its own, of batches that callers may choose.
+    fn input(&mut self, ty: (&'static str, &'static str), rest: &[i64]) -> T {
+        let free = self.rng.bool();
+        let batch = Dim { size: if free { self.unknown } else { 1 }, known: !free };
+        let x = self.result(ty, [vec![batch], known(rest)].concat());
+        self.head.push(format!("%{} = input : {}", x.name, x.form()));
+        x
+    }
+
+    /// A convolution of every second element, as converters write one with a dilation.
+    fn every_second(&mut self) {
+        let height = self.rng.i64(5..8);
+        let x = self.input(F32, &[height, 6, 2]);
+        let reach = 4;
+        let before = self.rng.i64(0..5);
+        let mut behind = self.rng.i64(0..5);
+        behind += (height + before + behind) % 2;
+        let crop = self.rng.i64(0..2).min(behind);
+        let list = |maker: &mut Self, shape: &str, values: &[i64]| {
+            let name = maker.name();
+            maker.head.push(format!("%{name} = const : i32[{shape}] = {values:?}"));
+            name
+        };
+        let block = list(self, "2", &[2, 1]);
+        let pads = list(self, "2,2", &[before, behind, 0, 0]);
+        let crops = list(self, "2,2", &[0, crop, 0, 0]);
+        let w = self.filled("f32", &[3, 3, 1, 2], "", 1);
+        let bias = self.filled("f32", &[3], "", 2);
+        let batch = |times: i64| Dim { size: x.dims[0].size * times, ..x.dims[0] };
+        let rows = height + before + behind;
+        let few = self.result(F32, [vec![batch(2)], known(&[rows / 2, 6, 2])].concat());
+        let few = self.emit("SPACE_TO_BATCH_ND", &[&x.name, &block, &pads], "", few);
+        let sums = self.result(F32, [vec![batch(2)], known(&[rows / 2 - 2, 6, 3])].concat());
+        let attrs = " {padding = VALID, stride_w = 1, stride_h = 1}";
+        let sums = self.emit("CONV_2D", &[&few.name, &w, &bias], attrs, sums);
+        let whole =
+            self.result(F32, [vec![batch(1)], known(&[rows - reach - crop, 6, 3])].concat());
+        let whole = self.emit("BATCH_TO_SPACE_ND", &[&sums.name, &block, &crops], "", whole);
+        self.beside.push(whole.name);
+    }
+
+    /// SLICE ops that take a tensor apart, mostly into equal parts.
+    fn in_parts(&mut self) {
+        let ty = [F32, ("i32", ""), PARAMETERS[1]][self.rng.usize(..3)];
+        let x = self.input(ty, &[3, 6]);
+        let parts = self.rng.i64(2..4);
+        let size = 6 / parts;
+        for part in 0..parts {
+            let odd = i64::from(part > 0 && self.chance(1, 8));
+            let begin = self.constant_i32(&[0, 0, part * size - odd]);
+            let rest = part + 1 == parts && odd == 0 && self.rng.bool();
+            let size = self.constant_i32(&[-1, 3, if rest { -1 } else { size }]);
+            let dims = [vec![x.dims[0]], known(&[3, 6 / parts])].concat();
+            let result = self.result(x.ty, dims);
+            let result = self.emit("SLICE", &[&x.name, &begin, &size], "", result);
+            self.beside.push(result.name);
+        }
     }
 
     /// What two ops compute alike, side by side.

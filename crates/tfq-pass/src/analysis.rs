@@ -5,6 +5,7 @@ pub(crate) mod eligibility;
 mod interface;
 mod statistics;
 mod store;
+mod sure_dims;
 mod sure_shapes;
 mod use_lists;
 
@@ -13,5 +14,6 @@ pub use eligibility::HybridVerdicts;
 pub use interface::{Analysis, AnalysisInput, Change};
 pub use statistics::{ConstantStatistics, StatisticsTable};
 pub(crate) use store::Analyses;
+pub use sure_dims::{SureDimTable, SureDims};
 pub use sure_shapes::{SureShapeTable, SureShapes};
 pub use use_lists::{UseLists, UseTable};

@@ -7,11 +7,12 @@ use tfq_pass::{Pass, PassError, Session, declare_pass};
 
 declare_pass! {
     contract: Exact, scope: Subgraph, writes: [SLICE];
-    /// Writes a STRIDED_SLICE or GATHER of neighbours as a SLICE.
+    /// Writes a STRIDED_SLICE or GATHER of neighbours as a SLICE that says its size.
     ///
     /// ## What it does
     /// A STRIDED_SLICE whose strides are 1 and that drops no dimension, and a GATHER whose indices are
-    /// constants that follow each other, become a SLICE. XNNPACK takes a SLICE and leaves GATHER, and later passes
+    /// constants that follow each other, become a SLICE. A SLICE with a size of -1, which stands for the rest, gets
+    /// the size that this is. XNNPACK takes a SLICE of a size that is said and leaves the others, and later passes
     /// need to know one op only.
     ///
     /// ## When it is safe
@@ -49,6 +50,7 @@ impl Pass for ConvertToSlice {
         let rules = [
             rule("gather of neighbours", op(GATHER), gathered),
             rule("slice with strides of 1", op(STRIDED_SLICE), strided),
+            rule("slice of the rest", op(SLICE), open),
         ];
         for sg in session.subgraphs() {
             apply_rules(session, sg, &rules)?;
@@ -105,6 +107,19 @@ fn gathered(m: &Match<'_>) -> Option<Begin> {
     let mut begin = vec![0; rank];
     begin[axis] = first;
     follow.then_some(begin)
+}
+
+/// Of a SLICE that takes the rest of some dimension.
+fn open(m: &Match<'_>) -> Option<Begin> {
+    let (begin, size) = (m.operand_integers(1)?, m.operand_integers(2)?);
+    let (x, result) = (&m.tensor("x").shape, &m.tensor("result").shape);
+    let fits = [begin.len(), size.len(), result.len()].iter().all(|len| *len == x.len());
+    let mut dims = begin.iter().zip(&size).zip(x.iter().zip(result.iter()));
+    let says = dims.all(|((begin, size), (from, to))| match size {
+        -1 => i64::from(*from).checked_sub(*begin) == Some(i64::from(*to)),
+        _ => *size == i64::from(*to),
+    });
+    (fits && says && size.contains(&-1)).then_some(begin)
 }
 
 /// Of a STRIDED_SLICE that keeps its dimensions and every element in between.

@@ -3,7 +3,7 @@
 use super::answers::Answers;
 use super::pattern::{OpPattern, OperandKey, Pattern, Root};
 use crate::analysis::eligibility::{Eligibility, Verdicts};
-use crate::analysis::{Analysis, AnalysisInput, HybridVerdicts, SureShapes};
+use crate::analysis::{Analysis, AnalysisInput, HybridVerdicts, SureDims, SureShapes};
 use bytes::Bytes;
 use smallvec::SmallVec;
 use std::borrow::Cow;
@@ -346,6 +346,25 @@ impl<'a> Match<'a> {
     /// If the rule does not ask for [`SureShapes`], or the pattern has no such name.
     pub fn has_sure_shape(&self, name: &str) -> bool {
         self.analysis::<SureShapes>().has(self.site.input, self.id(name))
+    }
+
+    /// A dimension that a tensor has whenever the model runs, if that is known.
+    ///
+    /// # Panics
+    /// If the rule does not ask for [`SureShapes`] and [`SureDims`], as [`super::Rule::sure_but_batch`] does.
+    pub fn sure_dim(&self, id: TensorId, n: usize) -> Option<i32> {
+        let whole = || self.analysis::<SureShapes>().has(self.site.input, id);
+        let stated = || self.graph().tensor(id).shape.get(n).copied().filter(|_| whole());
+        self.analysis::<SureDims>().dim(self.site.input, id, n).or_else(stated)
+    }
+
+    /// Whether a tensor has the dimensions that it states whenever the model runs, but for the first one.
+    ///
+    /// # Panics
+    /// As [`Self::sure_dim`].
+    pub fn has_sure_dims_behind_batch(&self, id: TensorId) -> bool {
+        let tensor = self.graph().tensor(id);
+        tensor.is_ranked() && (1..tensor.shape.len()).all(|n| self.sure_dim(id, n).is_some())
     }
 
     /// The op at which the rule matches.
