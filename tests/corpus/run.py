@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Checks the tool against the corpus: see README.md beside this file.
 
-    run.py lossless | larger | text | skeletons | determinism | malformed | fuzz | parity | run | outputs | pipelines | contradictions | partitions | shipped | counts | seeds | all [options]
+    run.py lossless | larger | text | skeletons | determinism | malformed | fuzz | parity | run | outputs | optimize | pipelines | contradictions | partitions | shipped | counts | seeds | all [options]
 """
 
 import argparse
@@ -28,6 +28,7 @@ CHECKS = {
     "parity": "check_parity",
     "run": "check_run",
     "outputs": "check_outputs",
+    "optimize": "check_optimize",
     "pipelines": "check_pipelines",
     "contradictions": "check_contradictions",
     "partitions": "check_partitions",
