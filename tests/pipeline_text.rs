@@ -77,6 +77,19 @@ fn value(option: &OptionInfo) -> BoxedStrategy<String> {
             });
             vec(name, 0..3).prop_map(|globs| globs.join(",")).boxed()
         }
+        "[NAME:]DIMxDIM...,..." => {
+            let name = odd_name().prop_filter_map("a name without our separators", |name| {
+                let name = name.replace([',', ':'], "");
+                (!name.trim().is_empty()).then(|| name.trim().to_owned())
+            });
+            let dim = prop_oneof![Just("?".to_owned()), (1..=i32::MAX).prop_map(|n| n.to_string())];
+            let shape = (proptest::option::of(name), vec(dim, 1..4));
+            let shape = shape.prop_map(|(name, dims)| match name {
+                Some(name) => format!("{name}:{}", dims.join("x")),
+                None => dims.join("x"),
+            });
+            vec(shape, 0..3).prop_map(|shapes| shapes.join(",")).boxed()
+        }
         choice if choice.contains('|') => {
             let values: Vec<String> = choice.split('|').map(str::to_owned).collect();
             select(values).boxed()
