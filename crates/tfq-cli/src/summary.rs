@@ -151,7 +151,7 @@ impl Summary<'_> {
         }
         self.growth(out)?;
         for (rule, skipped) in self.optimized.report.left_by_rule() {
-            let hint = self.hint(&rule);
+            let hint = self.hint(rule);
             let skipped = match rule {
                 // Told as what it is.
                 UNDONE | NO_ROOM => continue,
