@@ -5,7 +5,6 @@ pub(crate) mod eligibility;
 mod interface;
 mod statistics;
 mod store;
-mod sure_dims;
 mod sure_shapes;
 mod use_lists;
 
@@ -14,6 +13,5 @@ pub use eligibility::HybridVerdicts;
 pub use interface::{Analysis, AnalysisInput, Change};
 pub use statistics::{ConstantStatistics, StatisticsTable};
 pub(crate) use store::Analyses;
-pub use sure_dims::{SureDimTable, SureDims};
 pub use sure_shapes::{SureShapeTable, SureShapes};
 pub use use_lists::{UseLists, UseTable};

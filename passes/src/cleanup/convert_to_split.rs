@@ -1,6 +1,6 @@
 use tfq_ir::catalog::ops::{SLICE, SPLIT};
 use tfq_ir::{Attr, ElementType, InsertionPoint, Op, OpId, Tensor, TensorId, TensorRef};
-use tfq_pass::analysis::{SureDims, SureShapes};
+use tfq_pass::analysis::SureShapes;
 use tfq_pass::rewrite::{Match, Rule, any, apply_rules, tensor};
 use tfq_pass::{Pass, PassError, Session, declare_pass};
 
@@ -61,7 +61,6 @@ const MOST_RESULTS: usize = 4;
 fn rule() -> Rule {
     Rule::new("slices that are a split", tensor(any("x")))
         .asks::<SureShapes>()
-        .asks::<SureDims>()
         .when("slices cut it into equal parts", |m| parts(m).is_some())
         .guard("the target takes a SPLIT of so many", |m| {
             let few = parts(m).is_some_and(|parts| parts.slices.len() <= MOST_RESULTS);

@@ -3,7 +3,7 @@
 use super::answers::Answers;
 use super::pattern::{OpPattern, OperandKey, Pattern, Root};
 use crate::analysis::eligibility::{Eligibility, Verdicts};
-use crate::analysis::{Analysis, AnalysisInput, HybridVerdicts, SureDims, SureShapes};
+use crate::analysis::{Analysis, AnalysisInput, HybridVerdicts, SureShapes};
 use bytes::Bytes;
 use smallvec::SmallVec;
 use std::borrow::Cow;
@@ -351,11 +351,9 @@ impl<'a> Match<'a> {
     /// A dimension that a tensor has whenever the model runs, if that is known.
     ///
     /// # Panics
-    /// If the rule does not ask for [`SureShapes`] and [`SureDims`], as [`super::Rule::sure_but_batch`] does.
+    /// If the rule does not ask for [`SureShapes`].
     pub fn sure_dim(&self, id: TensorId, n: usize) -> Option<i32> {
-        let whole = || self.analysis::<SureShapes>().has(self.site.input, id);
-        let stated = || self.graph().tensor(id).shape.get(n).copied().filter(|_| whole());
-        self.analysis::<SureDims>().dim(self.site.input, id, n).or_else(stated)
+        self.analysis::<SureShapes>().dim(self.site.input, id, n)
     }
 
     /// Whether a tensor has the dimensions that it states whenever the model runs, but for the first one.

@@ -3,7 +3,7 @@
 use super::answers::Asked;
 use super::matching::{Match, MatchSite, PatternMismatch, RESULT, unbound};
 use super::pattern::Root;
-use crate::analysis::{Analysis, SureDims, SureShapes};
+use crate::analysis::{Analysis, SureShapes};
 use crate::session::forbidden;
 use bytes::Bytes;
 use std::borrow::Cow;
@@ -176,7 +176,7 @@ impl Rule {
     /// but for the first one, which may be any number of batches.
     #[must_use]
     pub fn sure_but_batch(self, names: &'static [&'static str]) -> Self {
-        let rule = self.asks::<SureShapes>().asks::<SureDims>();
+        let rule = self.asks::<SureShapes>();
         rule.guard("every dimension but the first is known", |m| {
             names.iter().all(|name| m.has_sure_dims_behind_batch(m.id(name)))
         })
