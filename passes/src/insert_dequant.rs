@@ -1,7 +1,6 @@
 mod reasons;
 
 use crate::quantize_weights::{LOOKS_UP_MORE, complete_plan};
-use crate::reshape::reshape;
 pub use reasons::{DequantizeReason, DequantizeReasons, ReadBy};
 use std::hash::BuildHasher;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -201,7 +200,12 @@ fn rules(views: Arc<Views>) -> Vec<Rule> {
                 }
                 let copy = patch.add_tensor(float_twin(stored, ""));
                 let float: TensorRef = float.into();
-                patch.add_op(reshape(&stored.shape), InsertionPoint::End, &[Some(float)], &[copy]);
+                patch.add_op(
+                    Op::reshape(&stored.shape),
+                    InsertionPoint::End,
+                    &[Some(float)],
+                    &[copy],
+                );
                 patch.replace_output(id, copy);
             }),
         leave(),

@@ -3,7 +3,6 @@
 pub(crate) mod keep_reduced_dims;
 pub(crate) mod simplify_views;
 
-use crate::reshape;
 use tfq_ir::ops::ShapeRule;
 use tfq_ir::{Op, Tensor};
 use tfq_pass::rewrite::{OpPattern, op_that};
@@ -12,10 +11,10 @@ use tfq_pass::rewrite::{OpPattern, op_that};
 /// ways, and an empty list as no list.
 fn reshape(result: &Tensor) -> Option<Op> {
     let said = result.is_static() && !result.shape.is_empty() && !result.shape.contains(&0);
-    said.then(|| reshape::reshape(&result.shape))
+    said.then(|| Op::reshape(&result.shape))
 }
 
 /// What shows its operand in another shape, in the same type.
-fn view() -> OpPattern {
+pub(crate) fn view() -> OpPattern {
     op_that(|what| what.view && what.shape != ShapeRule::Bitcast)
 }

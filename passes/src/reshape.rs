@@ -1,10 +1,13 @@
-//! An op that gives its operand another shape.
+//! Ops that give their operand another shape.
 
+use crate::vector::vector;
 use tfq_ir::catalog::ops::RESHAPE;
-use tfq_ir::{Attr, Op};
+use tfq_ir::{Op, Patch, TensorRef};
 
-/// A RESHAPE to this shape, which is known beforehand.
-pub(crate) fn reshape(shape: &[i32]) -> Op {
-    let shape = shape.iter().map(|dim| i64::from(*dim)).collect();
-    Op::builtin(RESHAPE).with("new_shape", Attr::Ints(shape))
+/// A RESHAPE to as many batches as there are, with these dimensions behind the first, and the operand
+/// that says so; `label` is that of the result that it is for.
+pub(crate) fn reshape_batches(patch: &mut Patch, label: &str, shape: &[i32]) -> (Op, TensorRef) {
+    let mut said = shape.to_vec();
+    said[0] = -1;
+    (Op::builtin(RESHAPE), vector(patch, format!("{label};shape"), &said))
 }

@@ -1,11 +1,8 @@
 //! Outputs that the target would no longer write after a patch: the session puts a copy behind them.
 
 use smallvec::SmallVec;
-use tfq_ir::catalog::ops::RESHAPE;
 use tfq_ir::maps::IndexMap;
-use tfq_ir::{
-    Applied, Attr, InsertionPoint, Module, Op, OpId, Patch, Subgraph, SubgraphId, TensorId,
-};
+use tfq_ir::{Applied, InsertionPoint, Module, Op, OpId, Patch, Subgraph, SubgraphId, TensorId};
 use tfq_target::Target;
 
 /// What the patches of the session say that they do.
@@ -58,8 +55,7 @@ pub(crate) fn copy(
     let mut patch = Patch::new(sg, LABEL);
     let tensor = module.subgraph(sg).tensor(output);
     patch.set_name(output, Some(format!("{}_dequantize", tensor.label()).into()));
-    let shape = tensor.shape.iter().map(|dim| i64::from(*dim)).collect();
-    let reshape = Op::builtin(RESHAPE).with("new_shape", Attr::Ints(shape));
+    let reshape = Op::reshape(&tensor.shape);
     let copy = patch.add_tensor(tensor.clone());
     patch.add_op(reshape, InsertionPoint::After(unwritten.op), &[Some(output.into())], &[copy]);
     patch.replace_output(output, copy);

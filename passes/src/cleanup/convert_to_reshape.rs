@@ -1,8 +1,7 @@
-use crate::reshape::reshape;
-use crate::vector::vector;
-use tfq_ir::catalog::ops::{EXPAND_DIMS, RESHAPE, SQUEEZE};
+use crate::reshape::reshape_batches;
+use tfq_ir::catalog::ops::{EXPAND_DIMS, SQUEEZE};
 use tfq_ir::{ElementType, Op};
-use tfq_pass::rewrite::{Match, Rule, any, apply_rules, op_of};
+use tfq_pass::rewrite::{Rule, any, apply_rules, op_of};
 use tfq_pass::{Pass, PassError, Session, declare_pass};
 
 declare_pass! {
@@ -69,17 +68,11 @@ fn rule() -> Rule {
             let shape = &m.tensor("result").shape;
             let x = Some(m.id("x").into());
             if m.has_sure_shape("result") {
-                patch.replace_op(m.graph(), m.root(), reshape(shape), &[x]);
+                patch.replace_op(m.graph(), m.root(), Op::reshape(shape), &[x]);
                 return;
             }
-            let mut said = shape.to_vec();
-            said[0] = -1;
-            let said = vector(patch, format!("{};shape", label(m)), &said);
-            patch.replace_op(m.graph(), m.root(), Op::builtin(RESHAPE), &[x, Some(said)]);
+            let (op, said) = reshape_batches(patch, m.tensor("result").label(), shape);
+            patch.replace_op(m.graph(), m.root(), op, &[x, Some(said)]);
         })
         .count("ops-rewritten")
-}
-
-fn label<'m>(m: &Match<'m>) -> &'m str {
-    m.tensor("result").label()
 }

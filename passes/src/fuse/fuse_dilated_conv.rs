@@ -1,14 +1,11 @@
-use crate::reshape::reshape;
-use crate::vector::vector;
+use crate::layout::view;
+use crate::reshape::reshape_batches;
 use bytes::Bytes;
-use tfq_ir::catalog::ops::{
-    BATCH_TO_SPACE_ND, CONV_2D, DEPTHWISE_CONV_2D, PAD, RESHAPE, SPACE_TO_BATCH_ND,
-};
-use tfq_ir::ops::ShapeRule;
+use tfq_ir::catalog::ops::{BATCH_TO_SPACE_ND, CONV_2D, DEPTHWISE_CONV_2D, PAD, SPACE_TO_BATCH_ND};
 use tfq_ir::{
     Attr, ElementType, InsertionPoint, Op, OpId, Patch, Tensor, TensorId, TensorRare, TensorRef,
 };
-use tfq_pass::rewrite::{Match, OpPattern, Rule, any, apply_rules, op, op_of, op_that};
+use tfq_pass::rewrite::{Match, OpPattern, Rule, any, apply_rules, op, op_of};
 use tfq_pass::{Pass, PassError, Session, declare_pass};
 
 declare_pass! {
@@ -70,7 +67,6 @@ impl Pass for FuseDilatedConv {
 
 fn rules() -> [Rule; 2] {
     let few = || op(SPACE_TO_BATCH_ND).operand(0, any("x"));
-    let view = || op_that(|what| what.view && what.shape != ShapeRule::Bitcast);
     let conv = |pattern: OpPattern| op_of(&[CONV_2D, DEPTHWISE_CONV_2D]).operand(0, pattern);
     [
         rule("convolution of every n-th element", conv(few())),
@@ -329,14 +325,11 @@ impl Fused<'_, '_> {
     /// Shows a tensor in another shape, of as many batches.
     fn reshape(&mut self, now: TensorRef, shape: &[i32], result: TensorRef) -> TensorRef {
         if self.m.has_sure_shape("x") && !shape.contains(&0) {
-            self.add(reshape(shape), &[Some(now)], result);
+            self.add(Op::reshape(shape), &[Some(now)], result);
             return result;
         }
-        let mut said = shape.to_vec();
-        said[0] = -1;
-        let name = format!("{};shape", self.m.tensor("result").label());
-        let said = vector(self.patch, name, &said);
-        self.add(Op::builtin(RESHAPE), &[Some(now), Some(said)], result);
+        let (op, said) = reshape_batches(self.patch, self.m.tensor("result").label(), shape);
+        self.add(op, &[Some(now), Some(said)], result);
         result
     }
 

@@ -5,7 +5,6 @@ use super::candidate::Objection;
 use super::form::{Form, Group, WeightUse};
 use super::reading::Select;
 use crate::costs::PER_DEQUANTIZE;
-use crate::reshape::reshape;
 use tfq_ir::catalog::ops;
 use tfq_ir::ops::semantics_of;
 use tfq_ir::{
@@ -133,10 +132,10 @@ fn as_lookup(
         flat
     };
     let numbers = patch.add_tensor(flat(numbers, "_list", &[count]));
-    patch.add_op(reshape(&[count]), before, &[Some(list)], &[numbers]);
+    patch.add_op(Op::reshape(&[count]), before, &[Some(list)], &[numbers]);
     let found = patch.add_tensor(flat(to, "_rows", &[count, columns]));
     patch.add_op(lookup, before, &[Some(numbers), Some(table.into())], &[found]);
-    patch.replace_op(graph, u.op, reshape(&to.shape), &[Some(found)]);
+    patch.replace_op(graph, u.op, Op::reshape(&to.shape), &[Some(found)]);
     Some(patch)
 }
 

@@ -2,6 +2,7 @@
 
 use super::attributes::{Attr, Attributes};
 use super::notes::Notes;
+use crate::catalog::ops::RESHAPE;
 use crate::catalog::{self, AttrDefault, OptionsInfo, op_by_code};
 use crate::rare::{Rare, rarely};
 use bytes::Bytes;
@@ -121,6 +122,12 @@ impl Op {
     pub fn builtin(code: i32) -> Self {
         let options = op_by_code(code).and_then(|op| op.options);
         Self { attrs: options.map(Attributes::new), ..Self::new(OpKind::Builtin(code)) }
+    }
+
+    /// A RESHAPE to this shape, which is known beforehand.
+    pub fn reshape(shape: &[i32]) -> Self {
+        let shape = shape.iter().map(|dim| i64::from(*dim)).collect();
+        Self::builtin(RESHAPE).with("new_shape", Attr::Ints(shape))
     }
 
     /// The op with an attribute set, by schema name.
