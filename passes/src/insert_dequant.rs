@@ -2,7 +2,7 @@ mod reasons;
 
 use crate::quantize_weights::{LOOKS_UP_MORE, complete_plan};
 pub use reasons::{DequantizeReason, DequantizeReasons, ReadBy};
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard};
 use tfq_ir::catalog::ops;
 use tfq_ir::maps::{HashMap, RandomState};
@@ -338,8 +338,8 @@ fn is_noted(m: &Match<'_>) -> bool {
     m.graph().op(m.root()).notes.contains_key(tfq_pass::HYBRID_NOTE)
 }
 
-/// The bytes of a constant and how a tensor shows them, with a hash of its scales.
-type ConstantView = (BufferId, Arc<[i32]>, ElementType, u64);
+/// The bytes of a constant, with a hash of how a tensor shows them.
+type ConstantView = (BufferId, u64);
 
 /// The constants of a subgraph that nobody can change, by what they show: a Dequantize of one
 /// serves all that show the same.
@@ -371,11 +371,11 @@ impl Views {
     }
 
     fn shown_by(&self, tensor: &Tensor) -> ConstantView {
-        let scales = tensor.quantization.as_ref().map(|q| {
-            let bits: Vec<u32> = q.scale.iter().map(|scale| scale.to_bits()).collect();
-            self.hasher.hash_one((bits, &q.zero_point))
-        });
-        (tensor.buffer, tensor.shape.clone(), tensor.ty, scales.unwrap_or(0))
+        let scales = tensor.quantization.iter().flat_map(|q| q.scale.iter());
+        let mut shown = self.hasher.build_hasher();
+        (&tensor.shape, tensor.ty).hash(&mut shown);
+        scales.for_each(|scale| scale.to_bits().hash(&mut shown));
+        (tensor.buffer, shown.finish())
     }
 
     /// The tensors that show what `w` does, scales included; itself alone where a caller may set
@@ -385,7 +385,10 @@ impl Views {
         let fixed = m.bytes("w").is_some();
         let twins = fixed.then(|| self.shown.get(&self.shown_by(w))).flatten();
         let twins = twins.into_iter().flatten().copied();
-        let alike = twins.filter(move |id| graph.tensor(*id).quantization == w.quantization);
+        let alike = twins.filter(move |id| {
+            let twin = graph.tensor(*id);
+            (twin.ty, &twin.shape) == (w.ty, &w.shape) && twin.quantization == w.quantization
+        });
         alike.chain((!fixed).then_some(m.id("w")))
     }
 

@@ -33,6 +33,8 @@ pub(super) struct Group {
     pub(super) form: Form,
     /// Why it is not the form that would have come first, as an addition to what is told.
     pub(super) note: Option<String>,
+    /// Whether it is known that every reader takes the codes as they are.
+    pub(super) is_read: bool,
     /// What `asymmetric_quantize_inputs` becomes on the ops that read it directly.
     pub(super) asymmetric: Vec<(SubgraphId, OpId, bool)>,
     /// Forms that it did not get, where somebody wants the plan.

@@ -165,7 +165,15 @@ impl Legacy<'_> {
             let tensors = shown[&buffer].iter().copied().filter(same);
             let tensors = tensors.collect();
             let (asymmetric, alternatives) = Default::default();
-            Group { tensors, form: form(&first), uses, note: None, asymmetric, alternatives }
+            Group {
+                tensors,
+                form: form(&first),
+                uses,
+                note: None,
+                is_read: false,
+                asymmetric,
+                alternatives,
+            }
         };
         found.into_iter().map(group).collect()
     }

@@ -365,7 +365,7 @@ impl Follow<'_, '_> {
         let asymmetric = self.select.asymmetric(&uses, &candidate);
         let (form, note) = (candidate.form, constant.why.as_ref().map(|why| format!("; {why}")));
         let alternatives = constant.alternatives.clone();
-        let group = Group { tensors, uses, form, note, asymmetric, alternatives };
+        let group = Group { tensors, uses, form, note, is_read: false, asymmetric, alternatives };
         Ok(Some(GroupOf { group, verdicts, notes }))
     }
 

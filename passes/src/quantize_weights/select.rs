@@ -58,12 +58,21 @@ pub(super) fn select(
         let Some(chosen) = select.best(&uses, &tensors, session) else { continue };
         let Chosen { plan, note, alternatives } = select.with_zero_points(chosen, &uses, &tensors);
         let asymmetric = select.asymmetric(&uses, &plan);
+        let is_read = plan.direct.iter().all(|direct| *direct);
         let form = plan.form;
         if let Some(widened) = widened {
             let ops = uses.iter().map(|u| (u.sg, u.op));
             select.biases.extend(widened.biases_of(module, target, ops));
         }
-        selection.groups.push(Group { tensors, uses, form, note, asymmetric, alternatives });
+        selection.groups.push(Group {
+            tensors,
+            uses,
+            form,
+            note,
+            is_read,
+            asymmetric,
+            alternatives,
+        });
     }
     select.leave_parts(&mut selection, session);
     selection.verdicts = select.verdicts(&selection.groups);
@@ -485,7 +494,7 @@ impl Select<'_> {
     fn verdicts(&self, groups: &[Group]) -> Vec<NotedVerdict> {
         let mut found = Vec::new();
         let mut seen = IndexSet::default();
-        for (u, form) in groups.iter().flat_map(|g| g.uses.iter().map(move |u| (u, &g.form))) {
+        for (u, group) in groups.iter().flat_map(|g| g.uses.iter().map(move |u| (u, g))) {
             if !seen.insert((u.sg, u.op)) {
                 continue;
             }
@@ -498,7 +507,9 @@ impl Select<'_> {
                 ("dequantize", said("the op is denied"), Vec::new())
             } else if let Some(custom) = custom {
                 ("hybrid", said("custom-ops says so"), custom.weights.clone())
-            } else if let Some(declined) = self.declining_reader(u, form) {
+            } else if group.is_read {
+                continue;
+            } else if let Some(declined) = self.declining_reader(u, &group.form) {
                 ("dequantize", declined, Vec::new())
             } else {
                 continue;

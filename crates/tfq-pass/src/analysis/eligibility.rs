@@ -5,7 +5,6 @@ use super::interface::{Analysis, AnalysisInput, Change};
 use smallvec::SmallVec;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
 use tfq_ir::catalog::ops::DEQUANTIZE;
-use tfq_ir::maps::HashMap;
 use tfq_ir::{Attr, ElementType, Notes, Op, OpId, TensorId};
 use tfq_target::{Reading, Spreaders, Target, Verdict, WeightForm, WeightOperand};
 
@@ -147,11 +146,47 @@ pub struct Verdicts {
     spreaders: Spreaders,
 }
 
-/// By op, then in order of operand slot.
-type Known = HashMap<OpId, SmallVec<[(u32, Judged); 1]>>;
-
 /// Sweeps ask on all cores.
 const SHARDS: usize = 16;
+
+/// Verdicts on operands of one op, in order of slot.
+type OfOp = SmallVec<[(u32, Judged); 1]>;
+
+/// Some of the verdicts.
+#[derive(Debug, Default)]
+struct Known {
+    /// Where those of an op are in `verdicts`, counted from 1, at a place by its number: there may
+    /// be a great many, and tensors have numbers too.
+    places: Vec<u32>,
+    verdicts: Vec<OfOp>,
+}
+
+impl Known {
+    fn of(&self, op: OpId) -> Option<&OfOp> {
+        let place = *self.places.get(op.number() as usize / SHARDS)?;
+        self.verdicts.get((place as usize).checked_sub(1)?)
+    }
+
+    fn of_or_new(&mut self, op: OpId) -> &mut OfOp {
+        let number = op.number() as usize / SHARDS;
+        if number >= self.places.len() {
+            self.places.resize(number + 1, 0);
+        }
+        let place = &mut self.places[number];
+        if *place == 0 {
+            self.verdicts.push(OfOp::new());
+            *place = self.verdicts.len() as u32;
+        }
+        &mut self.verdicts[*place as usize - 1]
+    }
+
+    fn forget(&mut self, op: OpId) {
+        let place = self.places.get(op.number() as usize / SHARDS).copied().unwrap_or(0);
+        if place > 0 {
+            self.verdicts[place as usize - 1].clear();
+        }
+    }
+}
 
 impl Verdicts {
     /// The verdict on an operand in the form that it has now; `None` where it is no quantised
@@ -184,7 +219,7 @@ impl Verdicts {
             let judged = Judged::new(input, op, slot);
             if keep {
                 let mut shard = self.shard(op);
-                let slots = shard.entry(op).or_default();
+                let slots = shard.of_or_new(op);
                 let at = slots.partition_point(|(known, _)| *known < slot);
                 slots.insert(at, (slot, judged.clone()));
             }
@@ -194,7 +229,7 @@ impl Verdicts {
     }
 
     fn known(&self, input: AnalysisInput<'_>, op: OpId, slot: u32) -> Option<Judged> {
-        let known = self.shard(op).get(&op).and_then(|slots| {
+        let known = self.shard(op).of(op).and_then(|slots| {
             let at = slots.binary_search_by_key(&slot, |(known, _)| *known).ok()?;
             Some(slots[at].1.clone())
         });
@@ -213,7 +248,7 @@ impl Verdicts {
     pub(crate) fn forget(&self, input: AnalysisInput<'_>, ops: impl IntoIterator<Item = OpId>) {
         let graph = input.module.subgraph(input.subgraph);
         for op in ops {
-            self.shard(op).remove(&op);
+            self.shard(op).forget(op);
             if !graph.contains_op(op) {
                 continue;
             }
@@ -221,7 +256,7 @@ impl Verdicts {
             // Kernels look through a Dequantize at the constant behind it.
             for result in graph.results(op) {
                 for reader in graph.uses(result) {
-                    self.shard(reader.op).remove(&reader.op);
+                    self.shard(reader.op).forget(reader.op);
                 }
             }
         }

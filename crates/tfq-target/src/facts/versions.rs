@@ -221,6 +221,10 @@ pub(crate) fn reaches(cap: &str, release: &str) -> bool {
 }
 
 pub(crate) fn compare_releases(left: &str, right: &str) -> Ordering {
+    // Most that are compared are the same.
+    if left == right {
+        return Ordering::Equal;
+    }
     let numbers = |release: &str| -> smallvec::SmallVec<[u64; 4]> {
         release.split('.').map(|part| part.parse().unwrap_or(0)).collect()
     };

@@ -75,8 +75,7 @@ impl Target {
         let graph = module.subgraph(sg);
         let node = graph.op(op);
         let OpKind::Builtin(code) = node.kind else { return None };
-        let mut releases: SmallVec<[&str; 4]> =
-            self.min_runtime(&node.kind, node.version).into_iter().collect();
+        let mut latest = self.min_runtime(&node.kind, node.version);
         for slot in self.weight_slots(graph, op) {
             let Some(id) = graph.operand(op, slot) else { continue };
             let form = WeightForm::of(graph.tensor(id));
@@ -84,15 +83,18 @@ impl Target {
             else {
                 continue;
             };
-            if !self.rule(&question).is_some_and(|rule| rule.runs(&self.kernels)) {
-                continue;
-            }
             let site = question.site();
             let needed = versions::rules().needed(code, &site);
-            releases.extend(needed.and_then(|version| self.min_runtime(&node.kind, version)));
-            releases.extend(self.since(&question, &site).and_then(|row| row.runtime.as_deref()));
+            let of_version = needed.and_then(|version| self.min_runtime(&node.kind, version));
+            let of_form = self.since(&question, &site).and_then(|row| row.runtime.as_deref());
+            let asked = versions::max_runtime(latest.into_iter().chain(of_version).chain(of_form));
+            // What the kernels do is asked where it matters only: it takes longest.
+            if asked != latest && self.rule(&question).is_some_and(|rule| rule.runs(&self.kernels))
+            {
+                latest = asked;
+            }
         }
-        versions::max_runtime(releases.into_iter())
+        latest
     }
 
     /// The first release that runs every op of the model; empty where nothing is known of any. Ops
