@@ -18,7 +18,7 @@ pub use facts::op::OpFacts;
 pub use facts::rows::{Objective, Reading};
 pub use facts::versions::max_runtime;
 pub use form::{Granularity, WeightForm};
-pub use query::activations::ActivationRule;
+pub use query::activations::{ActivationRule, Front};
 pub use query::delegation::Delegation;
 pub use query::describe::{
     ActivationsDescription, DelegateDescription, DequantizeDescription, Description,

@@ -7,7 +7,9 @@ use common::*;
 use std::sync::Arc;
 use tfq_ir::OpKind;
 use tfq_ir::catalog::ops::*;
-use tfq_target::{Granularity, Meant, Objective, Reading, Target, Verdict, WeightForm, describe};
+use tfq_target::{
+    Front, Granularity, Meant, Objective, Reading, Target, Verdict, WeightForm, describe,
+};
 
 fn named(name: &str) -> Arc<Target> {
     Target::named(name).unwrap_or_else(|| panic!("{name} is not shipped"))
@@ -408,11 +410,11 @@ fn exact(
     target: &Target,
     case: &Case,
     prefer: Objective,
-    first: bool,
+    front: Front,
 ) -> Option<std::string::String> {
     let Built { module, op } = case.build();
     let weight = tfq_target::WeightOperand { module: &module, sg: MAIN, op, slot: 1 };
-    target.exact_activations(weight, prefer, || first).map(|rule| rule.name.to_owned())
+    target.exact_activations(weight, prefer, || front).map(|rule| rule.name.to_owned())
 }
 
 /// No weight of it is 0, and every other one is negative.
@@ -434,7 +436,12 @@ const OBJECTIVES: [Objective; 4] =
 #[test]
 fn filter_banks_read_exact_activations() {
     let bank = |value: fn(usize) -> f32| {
-        exact(&litert(), &dense_of(constant(&[16, 64]).holding(value)), Objective::Size, false)
+        exact(
+            &litert(),
+            &dense_of(constant(&[16, 64]).holding(value)),
+            Objective::Size,
+            Front::Layer,
+        )
     };
     let sparse = |n: usize| (n % 2) as f32;
     assert_eq!(bank(sparse).as_deref(), Some("bank"));
@@ -445,17 +452,20 @@ fn filter_banks_read_exact_activations() {
     assert_eq!(bank(|n| if n == 9 { f32::NAN } else { (n % 2) as f32 }), None);
     for prefer in OBJECTIVES {
         let product = matmul(&[2, 8]).operand(1, Some(constant(&[8, 16]).holding(sparse)));
-        assert_eq!(exact(&litert(), &product, prefer, false).as_deref(), Some("bank"));
+        assert_eq!(exact(&litert(), &product, prefer, Front::Layer).as_deref(), Some("bank"));
         let conv = conv_of(constant(&[16, 3, 3, 4]).holding(sparse));
-        assert_eq!(exact(&named("litert-cpu"), &conv, prefer, false).as_deref(), Some("bank"));
+        assert_eq!(
+            exact(&named("litert-cpu"), &conv, prefer, Front::Layer).as_deref(),
+            Some("bank")
+        );
     }
     // These have no activations that they round, or no rule of their own.
     let table = embedding().operand(1, Some(constant(&[10, 8]).holding(sparse)));
-    assert_eq!(exact(&litert(), &table, Objective::Size, true), None);
+    assert_eq!(exact(&litert(), &table, Objective::Size, Front::Table), None);
     let rnn = rnn().operand(1, Some(constant(&[4, 8]).holding(sparse)));
-    assert_eq!(exact(&litert(), &rnn, Objective::Size, true), None);
+    assert_eq!(exact(&litert(), &rnn, Objective::Size, Front::Table), None);
     let float = case(ADD, vec![Some(data(&[8])), Some(constant(&[8]).holding(sparse))]);
-    assert_eq!(exact(&litert(), &float, Objective::Size, true), None);
+    assert_eq!(exact(&litert(), &float, Objective::Size, Front::Table), None);
 }
 
 #[test]
@@ -464,47 +474,52 @@ fn convolutions_along_a_signal_read_exact_activations() {
         |shape: &[i32], first| exact(&litert(), &conv_of(mixed(shape)), Objective::Balanced, first);
     let signal = Some("signal".to_owned());
     for shape in [[16, 1, 64, 1], [16, 64, 1, 1]] {
-        assert_eq!(conv(&shape, false), signal);
+        assert_eq!(conv(&shape, Front::Layer), signal);
     }
-    assert_eq!(conv(&[16, 1, 63, 1], true), None, "short");
-    assert_eq!(conv(&[16, 8, 8, 1], true), None, "an image");
-    assert_eq!(conv(&[16, 1, 16, 4], true), signal);
-    assert_eq!(conv(&[16, 1, 16, 4], false), None, "of several channels, behind another layer");
-    assert_eq!(conv(&[16, 1, 15, 4], true), None);
+    assert_eq!(conv(&[16, 1, 63, 1], Front::Inputs), None, "short");
+    assert_eq!(conv(&[16, 8, 8, 1], Front::Inputs), None, "an image");
+    assert_eq!(conv(&[16, 1, 16, 4], Front::Inputs), signal);
+    assert_eq!(conv(&[16, 1, 16, 4], Front::Layer), None, "of several channels, behind another layer");
+    assert_eq!(conv(&[16, 1, 15, 4], Front::Inputs), None);
     let up = transpose_conv().operand(1, Some(mixed(&[16, 1, 64, 1])));
-    assert_eq!(exact(&litert(), &up, Objective::Balanced, true), None, "CONV_2D alone");
+    assert_eq!(exact(&litert(), &up, Objective::Balanced, Front::Table), None, "CONV_2D alone");
 }
 
 #[test]
 fn depthwise_convolutions_read_exact_activations_where_xnnpack_takes_them() {
     let conv = depthwise().operand(1, Some(mixed(&[1, 3, 3, 8])));
     for prefer in OBJECTIVES {
-        assert_eq!(exact(&litert(), &conv, prefer, false).as_deref(), Some("depthwise"));
-        assert_eq!(exact(&named("litert-cpu"), &conv, prefer, true), None);
+        assert_eq!(exact(&litert(), &conv, prefer, Front::Layer).as_deref(), Some("depthwise"));
+        assert_eq!(exact(&named("litert-cpu"), &conv, prefer, Front::Table), None);
     }
     let tanh = conv.int("fused_activation_function", 4);
-    assert_eq!(exact(&litert(), &tanh, Objective::Balanced, true), None, "XNNPACK leaves it");
+    assert_eq!(
+        exact(&litert(), &tanh, Objective::Balanced, Front::Table),
+        None,
+        "XNNPACK leaves it"
+    );
 }
 
 #[test]
 fn first_dense_layers_read_exact_activations() {
-    let front = |case: &Case, first| {
-        OBJECTIVES.map(|prefer| exact(&litert(), case, prefer, first).is_some())
+    let front = |case: &Case, front| {
+        OBJECTIVES.map(|prefer| exact(&litert(), case, prefer, front).is_some())
     };
     let few = dense_of(mixed(&[16, 128]));
-    assert_eq!(front(&few, true), [true; 4]);
-    assert_eq!(front(&few, false), [false; 4]);
+    assert_eq!(front(&few, Front::Table), [true; 4]);
+    assert_eq!(front(&few, Front::Layer), [false; 4]);
+    assert_eq!(front(&few, Front::Inputs), [true, false, false, false], "no columns of a table");
     let many = dense_of(mixed(&[16, 129]));
-    assert_eq!(front(&many, true), [true, false, false, false]);
-    assert_eq!(front(&many, false), [false; 4]);
-    assert_eq!(exact(&litert(), &many, Objective::Size, true).as_deref(), Some("front"));
+    assert_eq!(front(&many, Front::Table), [true, false, false, false]);
+    assert_eq!(front(&many, Front::Layer), [false; 4]);
+    assert_eq!(exact(&litert(), &many, Objective::Size, Front::Table).as_deref(), Some("front"));
     // The rows of a product are its columns, unless it is transposed.
     let product =
         |weights: &[i32]| case(BATCH_MATMUL, vec![Some(data(&[2, 8])), Some(mixed(weights))]);
-    assert_eq!(front(&product(&[128, 200]), true), [true; 4]);
-    assert_eq!(front(&product(&[200, 128]), true), [true, false, false, false]);
-    assert_eq!(front(&product(&[3, 128, 200]), true), [true; 4]);
-    assert_eq!(front(&product(&[200, 128]).flag("adj_y"), true), [true; 4]);
+    assert_eq!(front(&product(&[128, 200]), Front::Table), [true; 4]);
+    assert_eq!(front(&product(&[200, 128]), Front::Table), [true, false, false, false]);
+    assert_eq!(front(&product(&[3, 128, 200]), Front::Table), [true; 4]);
+    assert_eq!(front(&product(&[200, 128]).flag("adj_y"), Front::Table), [true; 4]);
 }
 
 #[test]
@@ -516,8 +531,11 @@ fn rules_about_activations_are_replaced_by_those_of_a_target_of_ones_own() {
     let few = dense_of(mixed(&[16, 64]));
     let none = own("activations = []").unwrap();
     for case in [&bank, &few] {
-        assert_eq!(exact(&none, case, Objective::Size, true), None);
-        assert!(exact(&own("").unwrap(), case, Objective::Size, true).is_some(), "inherited");
+        assert_eq!(exact(&none, case, Objective::Size, Front::Table), None);
+        assert!(
+            exact(&own("").unwrap(), case, Objective::Size, Front::Table).is_some(),
+            "inherited"
+        );
     }
     assert!(describe(&none).activations.is_empty());
     assert_eq!(describe(&litert()).activations.len(), 6);
@@ -526,8 +544,8 @@ fn rules_about_activations_are_replaced_by_those_of_a_target_of_ones_own() {
         own(&format!("[[activations]]\nrule = \"wide\"\nwhen = [{when}]\n{rest}"))
     };
     let wide = row("\"row-at-most=64\"").unwrap();
-    assert_eq!(exact(&wide, &bank, Objective::Ram, false).as_deref(), Some("wide"));
-    assert_eq!(exact(&wide, &dense_of(mixed(&[16, 65])), Objective::Ram, false), None);
+    assert_eq!(exact(&wide, &bank, Objective::Ram, Front::Layer).as_deref(), Some("wide"));
+    assert_eq!(exact(&wide, &dense_of(mixed(&[16, 65])), Objective::Ram, Front::Layer), None);
     for name in ["tflm", "gpu", "float-only"] {
         assert!(describe(&named(name)).activations.is_empty(), "{name}");
     }

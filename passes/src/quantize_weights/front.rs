@@ -4,11 +4,18 @@ use super::constants::in_front_of_dequantize;
 use std::cell::OnceCell;
 use tfq_ir::maps::HashSet;
 use tfq_ir::{Module, OpId, Subgraph, SubgraphId, TensorId};
-use tfq_target::Target;
+use tfq_target::{Front, Target};
 
-/// Tensors that hold what an op with weights computed, or that may: found when first asked for.
+/// Tensors that hold what an op with weights computed, or that may, and those that hold what came with
+/// more than two dimensions: found when first asked for.
 #[derive(Debug, Default)]
-pub(super) struct Behind(OnceCell<Tensors>);
+pub(super) struct Behind(OnceCell<Found>);
+
+#[derive(Debug, Default)]
+struct Found {
+    layers: Tensors,
+    sequences: Tensors,
+}
 
 /// Some tensors of a model, by the numbers of their subgraphs and their own: there may be a great
 /// many.
@@ -35,24 +42,32 @@ impl Tensors {
 }
 
 impl Behind {
-    /// Whether the op reads nothing that an op with weights computed, and no state.
-    pub(super) fn is_first(
+    /// What lies in front of the op.
+    pub(super) fn front(
         &self,
         module: &Module,
         target: &Target,
         sg: SubgraphId,
         op: OpId,
-    ) -> bool {
-        let behind = self.0.get_or_init(|| behind_weights(module, target));
+    ) -> Front {
+        let Found { layers, sequences } = self.0.get_or_init(|| find(module, target));
         let graph = module.subgraph(sg);
-        let read = graph.operands(op).into_iter().flatten();
-        read.filter(|id| module.constant(sg, *id).is_none())
-            .all(|id| !behind.contains(sg, id) && !graph.tensor(id).is_variable)
+        let read = || {
+            let read = graph.operands(op).into_iter().flatten();
+            read.filter(|id| module.constant(sg, *id).is_none())
+        };
+        if read().any(|id| layers.contains(sg, id) || graph.tensor(id).is_variable) {
+            return Front::Layer;
+        }
+        match read().any(|id| sequences.contains(sg, id)) {
+            true => Front::Inputs,
+            false => Front::Table,
+        }
     }
 }
 
-fn behind_weights(module: &Module, target: &Target) -> Tensors {
-    let mut behind = Tensors::default();
+fn find(module: &Module, target: &Target) -> Found {
+    let Found { mut layers, mut sequences } = Found::default();
     let called: HashSet<SubgraphId> = module
         .subgraphs()
         .flat_map(|(_, graph)| graph.ops().flat_map(|op| graph.op(op).subgraph_refs()))
@@ -62,7 +77,9 @@ fn behind_weights(module: &Module, target: &Target) -> Tensors {
         // Nobody looks at what callers hand over.
         let unknown =
             graph.inputs().iter().filter(|id| called.contains(&sg) || is_state(graph, **id));
-        unknown.for_each(|id| behind.insert(sg, *id));
+        unknown.for_each(|id| layers.insert(sg, *id));
+        let of_rank = graph.inputs().iter().filter(|id| graph.tensor(**id).shape.len() > 2);
+        of_rank.for_each(|id| sequences.insert(sg, *id));
         for op in graph.ops() {
             let is_weight = |slot: &u32| {
                 let id = graph.operand(op, *slot);
@@ -71,14 +88,17 @@ fn behind_weights(module: &Module, target: &Target) -> Tensors {
                 })
             };
             let has_weights = target.weight_slots(graph, op).iter().any(is_weight);
-            let reads_behind =
-                || graph.operands(op).into_iter().flatten().any(|id| behind.contains(sg, id));
-            if has_weights || reads_behind() || !graph.op(op).subgraph_refs().is_empty() {
-                graph.results(op).into_iter().for_each(|id| behind.insert(sg, id));
+            let reads = |of: &Tensors| {
+                graph.operands(op).into_iter().flatten().any(|id| of.contains(sg, id))
+            };
+            if has_weights || reads(&layers) || !graph.op(op).subgraph_refs().is_empty() {
+                graph.results(op).into_iter().for_each(|id| layers.insert(sg, id));
+            } else if reads(&sequences) {
+                graph.results(op).into_iter().for_each(|id| sequences.insert(sg, id));
             }
         }
     }
-    behind
+    Found { layers, sequences }
 }
 
 /// What a streaming model returns to get it back with the next input: an input of several that an

@@ -165,8 +165,8 @@ impl Select<'_> {
         if !self.pass.exact_activations || !self.may_be_dequantized(form) {
             return None;
         }
-        let is_first = || self.behind.is_first(self.module, self.target, u.sg, u.op);
-        let rule = self.target.exact_activations(u.operand(self.module), self.prefer, is_first);
+        let front = || self.behind.front(self.module, self.target, u.sg, u.op);
+        let rule = self.target.exact_activations(u.operand(self.module), self.prefer, front);
         rule.or_else(|| self.is_small(u).then_some(SMALL))
     }
 

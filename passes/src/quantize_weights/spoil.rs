@@ -7,6 +7,7 @@ use super::reading::Select;
 use std::iter;
 use tfq_ir::{ElementType, SubgraphId, TensorId, counted, grouped};
 use tfq_numeric::F32View;
+use tfq_target::Front;
 
 /// A channel keeps less than about 10 dB of its numbers where their root mean square is below the
 /// scale: the noise of rounding is the scale divided by the square root of 12.
@@ -68,7 +69,7 @@ impl Select<'_> {
             activation.is_some_and(|id| graph.tensor(id).ty == ElementType::Float32)
                 && self.target.channel_axis(graph, u.op, u.slot) == Some(0)
                 && !self.is_family(u.sg, u.op)
-                && self.behind.is_first(self.module, self.target, u.sg, u.op)
+                && self.behind.front(self.module, self.target, u.sg, u.op) != Front::Layer
         };
         if rows == 0 || columns == 0 || !uses.iter().any(is_first_dense) {
             return None;

@@ -8,6 +8,7 @@
 //! | `along-time=64` | the weight is the filter of a convolution with a kernel of one row or column, and a window of it reads at least so many numbers |
 //! | `one-channel` | that filter reads one channel |
 //! | `first` | no op with weights lies between the inputs of the model and the op, and none of these inputs is a state |
+//! | `table` | the same, and these inputs have no more dimensions than a table: each number of a row is another quantity |
 //! | `row-at-most=128` | a row of the weight, which gives one number, has no more elements |
 //! | `delegated-as-float` | XNNPACK takes the op with float32 weights |
 
@@ -21,15 +22,17 @@ pub(crate) enum ActivationTest {
     AlongTime(u64),
     OneChannel,
     First,
+    Table,
     RowAtMost(u64),
     DelegatedAsFloat,
 }
 
-const PLAIN: [(&str, ActivationTest); 5] = [
+const PLAIN: [(&str, ActivationTest); 6] = [
     ("never-negative", ActivationTest::NeverNegative),
     ("half-zero", ActivationTest::HalfZero),
     ("one-channel", ActivationTest::OneChannel),
     ("first", ActivationTest::First),
+    ("table", ActivationTest::Table),
     ("delegated-as-float", ActivationTest::DelegatedAsFloat),
 ];
 type OfNumber = fn(u64) -> ActivationTest;
