@@ -454,7 +454,10 @@ fn a_plan_says_how_each_reader_gets_the_numbers_and_why() {
         ("FULLY_CONNECTED", 1, Reads::Dequantize)
     );
     let why = reader.why.as_deref().unwrap_or_default();
-    assert!(why.starts_with("front: it is the first layer and reads the few columns of a table"), "{why}");
+    assert!(
+        why.starts_with("front: it is the first layer and reads the few columns of a table"),
+        "{why}"
+    );
 
     let second = constant(&plan, "second");
     let [reader, ..] = &second.readers[..] else { panic!("{second:?}") };

@@ -40,9 +40,8 @@ declare_pass! {
     /// where the runtime would hold more for that than for float32 (`tflm`). The model did not run
     /// there in either case, and the file grows for it as much as it takes.
     ///
-    /// Left alone, each with a remark: sparse constants, those with scales for blocks, and those
-    /// that something else than ops refers to. Models whose activations are integers too stay as
-    /// they are.
+    /// Left alone, each with a remark: sparse constants, those with scales for blocks, those that
+    /// something else than ops refers to, and those of ops whose activations are integers too.
     ///
     /// ## When it is safe
     /// What a DEQUANTIZE computed keeps its bits. An op that read the codes rounded its
@@ -99,7 +98,11 @@ impl Pass for DequantizeWeights {
             if self.only == Which::Unreadable && !may_have_unread(session, sg, prefer) {
                 continue;
             }
-            for (id, readers) in match_quantised(session, sg) {
+            let quantised = match_quantised(session, sg);
+            if self.only == Which::All {
+                tell_of_integers(session, sg, &quantised);
+            }
+            for (id, readers) in quantised {
                 let need = match self.only {
                     Which::All => None,
                     Which::Unreadable => match need(session, sg, id, &readers, prefer) {
@@ -256,6 +259,34 @@ fn match_quantised(session: &Session<'_>, sg: SubgraphId) -> IndexMap<TensorId, 
         }
     }
     found
+}
+
+/// Tells of weights of ops that compute with integers: there is no float32 next to them.
+fn tell_of_integers(
+    session: &Session<'_>,
+    sg: SubgraphId,
+    quantised: &IndexMap<TensorId, Vec<Reader>>,
+) {
+    let module = session.model();
+    let graph = module.subgraph(sg);
+    let mut told: IndexSet<TensorId> = IndexSet::default();
+    for op in graph.ops() {
+        for slot in session.target().weight_slots(graph, op) {
+            let Some(id) = graph.operand(op, slot) else { continue };
+            let tensor = graph.tensor(id);
+            let is_weight = is_narrow(tensor.ty)
+                && tensor.scales() > 0
+                && module.constant(sg, id).is_some()
+                && !quantised.contains_key(&id);
+            if is_weight && told.insert(id) {
+                let reader = module.op_place(sg, op);
+                let message = format!(
+                    "{reader} computes with integers (static quantisation), and its activations would have to be float32 too"
+                );
+                session.missed("integer op", module.tensor_place(sg, id).to_string(), message);
+            }
+        }
+    }
 }
 
 impl Reader {

@@ -479,7 +479,11 @@ fn convolutions_along_a_signal_read_exact_activations() {
     assert_eq!(conv(&[16, 1, 63, 1], Front::Inputs), None, "short");
     assert_eq!(conv(&[16, 8, 8, 1], Front::Inputs), None, "an image");
     assert_eq!(conv(&[16, 1, 16, 4], Front::Inputs), signal);
-    assert_eq!(conv(&[16, 1, 16, 4], Front::Layer), None, "of several channels, behind another layer");
+    assert_eq!(
+        conv(&[16, 1, 16, 4], Front::Layer),
+        None,
+        "of several channels, behind another layer"
+    );
     assert_eq!(conv(&[16, 1, 15, 4], Front::Inputs), None);
     let up = transpose_conv().operand(1, Some(mixed(&[16, 1, 64, 1])));
     assert_eq!(exact(&litert(), &up, Objective::Balanced, Front::Table), None, "CONV_2D alone");
