@@ -98,6 +98,21 @@ impl PlanArg {
 fn read(file: &Path) -> Result<WeightPlan, Failure> {
     let text = model::read_settings(file)?;
     let json = text.trim_start().starts_with('{');
+    // The fields of another version are not these.
+    let version = match json {
+        true => serde_json::from_str::<serde_json::Value>(&text)
+            .ok()
+            .and_then(|plan| u32::try_from(plan.get("tfq_plan")?.as_u64()?).ok()),
+        false => toml::from_str::<toml::Table>(&text)
+            .ok()
+            .and_then(|plan| u32::try_from(plan.get("tfq_plan")?.as_integer()?).ok()),
+    };
+    if let Some(misfit) = version.and_then(WeightPlan::misfit_of) {
+        return Err(Failure::Model {
+            message: format!("{} cannot be followed: {misfit}", named(file)),
+            help: Some("print it again with this release: --plan=toml or --plan=json".to_owned()),
+        });
+    }
     let plan = match json {
         true => serde_json::from_str(&text).map_err(|error| error.to_string()),
         false => toml::from_str(&text).map_err(|error: toml::de::Error| {

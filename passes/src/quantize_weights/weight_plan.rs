@@ -167,8 +167,14 @@ impl WeightPlan {
 
     /// Why the plan cannot be followed, if its form is of another version.
     pub(super) fn misfit(&self) -> Option<String> {
-        let own = self.tfq_plan == VERSION;
-        (!own).then(|| format!("its form has version {}, and this is {VERSION}", self.tfq_plan))
+        Self::misfit_of(self.tfq_plan)
+    }
+
+    /// Why a plan of this version of the form cannot be followed, if it cannot: it may have other
+    /// fields.
+    pub fn misfit_of(version: u32) -> Option<String> {
+        (version != VERSION)
+            .then(|| format!("its form has version {version}, and this is {VERSION}"))
     }
 }
 
