@@ -281,11 +281,14 @@ impl Judged {
         let AnalysisInput { module, subgraph: sg, target } = input;
         let verdict = judge(input, op, slot);
         let graph = module.subgraph(sg);
-        let by_kernels = matches!(verdict, Eligibility::Hybrid { .. })
-            && note(graph.op(op), HYBRID_NOTE) != Some("hybrid");
-        let spread = graph.operand(op, slot).filter(|_| by_kernels).and_then(|id| {
-            target.spread_refusal(input.weight(op, slot), &WeightForm::of(graph.tensor(id)))
-        });
+        let form = graph.operand(op, slot).map(|id| WeightForm::of(graph.tensor(id)));
+        let weight = input.weight(op, slot);
+        // Where a note says so, the kernels are not asked yet.
+        let by_kernels = |form: &WeightForm| match note(graph.op(op), HYBRID_NOTE) {
+            Some("hybrid") => target.hybrid(weight, form).is_hybrid(),
+            _ => matches!(verdict, Eligibility::Hybrid { .. }),
+        };
+        let spread = form.filter(by_kernels).and_then(|form| target.spread_refusal(weight, &form));
         Self { verdict: shared(verdict), spread: spread.map(Arc::from) }
     }
 
