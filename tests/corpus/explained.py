@@ -49,10 +49,6 @@ CASES = {
         {"ref": 35.9, "opt": 35.9, "xnn": 35.9},
         {"legacy_int8": "per-tensor-chance", "aeq": "more-float"},
     ),
-    "made-keras/lstm_unrolled.float.tflite": (
-        {"ref": 45.35, "opt": 45.35, "xnn": 45.35},
-        {"legacy_int8": "rounding-chance", "mlir_int8": "rounding-chance"},
-    ),
     "made-keras/variables.float.tflite": ({"ref": 81.33, "opt": 81.33}, {"aeq": "symmetric"}),
     "made-odd/sharing/tied_embedding_gather_fc.tflite": (
         {"ref": 35.23, "opt": 35.23, "xnn": 35.23},
