@@ -5,8 +5,10 @@ use super::driver::apply_rules;
 use super::rule::{FORBIDDEN, Rule};
 use crate::error::PassError;
 use crate::session::Session;
-use tfq_ir::maps::IndexMap;
-use tfq_ir::{Module, OpId, Patch, SubgraphId, TensorId};
+use smallvec::SmallVec;
+use std::hash::Hash;
+use tfq_ir::maps::HashMap;
+use tfq_ir::{BufferId, Module, OpId, OpKind, Patch, SubgraphId, TensorId};
 
 /// Applies the rules, merges equal ops and erases dead ones, again and again until none of
 /// these changes anything. Returns how many patches that took.
@@ -86,7 +88,7 @@ pub fn erase_dead_ops(session: &mut Session<'_>, sg: SubgraphId) -> Result<usize
 pub fn merge_equal_ops(session: &mut Session<'_>, sg: SubgraphId) -> Result<usize, PassError> {
     let ops: Vec<OpId> = session.model().subgraph(sg).ops().collect();
     let referred = session.model().all_references(sg);
-    let mut first: IndexMap<String, OpId> = IndexMap::default();
+    let mut firsts: Firsts<Key, OpId> = Firsts::default();
     let mut merged = 0;
     for op in ops {
         let module = session.model();
@@ -104,13 +106,8 @@ pub fn merge_equal_ops(session: &mut Session<'_>, sg: SubgraphId) -> Result<usiz
             continue;
         }
         // In execution order, so that operands were merged before.
-        let earlier = match first.entry(computation(module, sg, op)) {
-            indexmap::map::Entry::Occupied(entry) => *entry.get(),
-            indexmap::map::Entry::Vacant(entry) => {
-                entry.insert(op);
-                continue;
-            }
-        };
+        let all = |op| computation(module, sg, op);
+        let Some(earlier) = firsts.of(key(module, sg, op), op, all) else { continue };
         let mut patch = Patch::new(sg, "merge equal ops");
         for (old, new) in results.iter().zip(graph.results(earlier)) {
             for u in graph.uses(*old) {
@@ -148,7 +145,7 @@ pub fn merge_equal_constants(
     let module = session.model();
     let graph = module.subgraph(sg);
     let referred = module.all_references(sg);
-    let mut first: IndexMap<(tfq_ir::BufferId, String), TensorId> = IndexMap::default();
+    let mut firsts: Firsts<BufferId, TensorId> = Firsts::default();
     let mut equal = Vec::new();
     for id in graph.tensors() {
         let tensor = graph.tensor(id);
@@ -157,9 +154,8 @@ pub fn merge_equal_constants(
         if !free || module.fixed_constant(sg, id).is_none() {
             continue;
         }
-        match first.entry((tensor.buffer, stored(tensor))) {
-            indexmap::map::Entry::Occupied(entry) => equal.push((id, *entry.get())),
-            indexmap::map::Entry::Vacant(entry) => _ = entry.insert(id),
+        if let Some(kept) = firsts.of(tensor.buffer, id, |id| stored(graph.tensor(id))) {
+            equal.push((id, kept));
         }
     }
     let mut merged = 0;
@@ -177,6 +173,56 @@ pub fn merge_equal_constants(
     }
     session.count("constants-merged", merged as u64);
     Ok(merged)
+}
+
+/// The first ones of those that are equal in all that a text tells. Texts are long, and are written
+/// only of what has the same key.
+#[derive(Debug)]
+struct Firsts<K, T>(HashMap<K, SmallVec<[(T, Option<String>); 1]>>);
+
+impl<K, T> Default for Firsts<K, T> {
+    fn default() -> Self {
+        Self(HashMap::default())
+    }
+}
+
+impl<K: Eq + Hash, T: Copy> Firsts<K, T> {
+    /// The one that came before and is equal; otherwise the new one is a first.
+    fn of(&mut self, key: K, new: T, text: impl Fn(T) -> String) -> Option<T> {
+        let alike = self.0.entry(key).or_default();
+        if alike.is_empty() {
+            alike.push((new, None));
+            return None;
+        }
+        let own = text(new);
+        let equal = |(first, known): &mut (T, Option<String>)| {
+            (*known.get_or_insert_with(|| text(*first)) == own).then_some(*first)
+        };
+        let found = alike.iter_mut().find_map(equal);
+        if found.is_none() {
+            alike.push((new, Some(own)));
+        }
+        found
+    }
+}
+
+/// What is equal of equal ops, and seldom of others.
+type Key = (OpKind, SmallVec<[Option<Value>; 4]>);
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+enum Value {
+    Constant(BufferId),
+    Computed(TensorId),
+}
+
+fn key(module: &Module, sg: SubgraphId, op: OpId) -> Key {
+    let graph = module.subgraph(sg);
+    let value = |id: TensorId| match module.fixed_constant(sg, id) {
+        Some(_) => Value::Constant(graph.tensor(id).buffer),
+        None => Value::Computed(id),
+    };
+    let operands = graph.operands(op).into_iter();
+    (graph.op(op).kind.clone(), operands.map(|id| id.map(value)).collect())
 }
 
 /// What an op computes, as text that two ops share only where their results have equal bits.
@@ -207,6 +253,6 @@ fn computation(module: &Module, sg: SubgraphId, op: OpId) -> String {
 
 /// All of a tensor but its name and place.
 fn stored(tensor: &tfq_ir::Tensor) -> String {
-    let nameless = tfq_ir::Tensor { name: None, buffer: tfq_ir::BufferId::NONE, ..tensor.clone() };
+    let nameless = tfq_ir::Tensor { name: None, buffer: BufferId::NONE, ..tensor.clone() };
     format!("{nameless:?}")
 }
