@@ -24,6 +24,7 @@ mod driver;
 mod matching;
 mod pattern;
 mod rule;
+mod rule_index;
 
 pub use cleanup::{canonicalize, erase_dead_ops, merge_equal_constants, merge_equal_ops};
 pub use driver::{apply_rules, apply_together};

@@ -178,7 +178,10 @@ pub fn merge_equal_constants(
 /// The first ones of those that are equal in all that a text tells. Texts are long, and are written
 /// only of what has the same key.
 #[derive(Debug)]
-struct Firsts<K, T>(HashMap<K, SmallVec<[(T, Option<String>); 1]>>);
+struct Firsts<K, T>(HashMap<K, Alike<T>>);
+
+/// With the texts that were written.
+type Alike<T> = SmallVec<[(T, Option<String>); 1]>;
 
 impl<K, T> Default for Firsts<K, T> {
     fn default() -> Self {

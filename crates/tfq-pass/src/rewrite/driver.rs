@@ -9,6 +9,7 @@
 use super::answers::{Answers, Asked};
 use super::matching::{Anchor, KnownVerdicts, MatchSite, RESULT};
 use super::rule::{FORBIDDEN, Miss, MissCause, Rewrite, Rule};
+use super::rule_index::RuleIndex;
 use crate::analysis::{AnalysisInput, HybridVerdicts};
 use crate::error::PassError;
 use crate::session::Session;
@@ -42,6 +43,7 @@ pub fn apply_rules(
 ) -> Result<usize, PassError> {
     let mut by_benefit: Vec<&Rule> = rules.iter().collect();
     by_benefit.sort_by_key(|rule| std::cmp::Reverse(rule.benefit));
+    let rules = &RuleIndex::new(by_benefit);
     let graph = session.model().subgraph(sg);
     let places = graph.op_count() + graph.edge_count() + graph.tensor_count();
     let limit = PATCHES_PER_PLACE * places;
@@ -49,8 +51,8 @@ pub fn apply_rules(
     let mut endless = Endless::default();
     loop {
         let all = session.tells_of_misses();
-        let answers = answers(session, sg, &by_benefit);
-        let (matches, misses) = sweep(session.input(sg), &by_benefit, &answers, all);
+        let answers = answers(session, sg, rules);
+        let (matches, misses) = sweep(session.input(sg), rules, &answers, all);
         if matches.is_empty() {
             misses.tell(session, sg);
             return Ok(applied);
@@ -61,7 +63,7 @@ pub fn apply_rules(
             // One place is done before the next is begun: what a rule puts in for it, such as
             // an op before it, then serves those that follow.
             while is_alive(session.model(), sg, at) {
-                let Some(change) = rewrite(session, sg, at, &by_benefit)? else { break };
+                let Some(change) = rewrite(session, sg, at, rules)? else { break };
                 work.revisit(&change, session.model(), sg);
                 applied += 1;
                 if applied > limit {
@@ -87,7 +89,7 @@ pub fn apply_together(
     sg: SubgraphId,
     rule: &Rule,
 ) -> Result<usize, PassError> {
-    let rules = &[rule];
+    let rules = &RuleIndex::new(vec![rule]);
     let answers = answers(session, sg, rules);
     let (matches, _) = sweep(session.input(sg), rules, &answers, false);
     let mut patch = None;
@@ -162,27 +164,29 @@ impl<'r> Misses<'r> {
 }
 
 /// What rules ask for, and the verdicts that each of them may ask about.
-fn answers(session: &Session<'_>, sg: SubgraphId, rules: &[&Rule]) -> Answers {
-    let of_rules = rules.iter().flat_map(|rule| rule.asked.iter().copied());
+fn answers(session: &Session<'_>, sg: SubgraphId, rules: &RuleIndex<'_>) -> Answers {
+    let of_rules = rules.rules().iter().flat_map(|rule| rule.asked.iter().copied());
     Answers::new(session, sg, [Asked::new::<HybridVerdicts>()].into_iter().chain(of_rules))
 }
 
 /// Where a rule matches, and where one nearly did.
 fn sweep<'r>(
     input: AnalysisInput<'_>,
-    rules: &[&'r Rule],
+    rules: &RuleIndex<'r>,
     answers: &Answers,
     all: bool,
 ) -> (Vec<Anchor>, Misses<'r>) {
     let AnalysisInput { module, subgraph: sg, .. } = input;
     let graph = module.subgraph(sg);
-    let starts = |op: &OpId| rules.iter().any(|rule| rule.root.starts_with(graph.op(*op)));
+    let starts = |op: &OpId| rules.starts_with(graph.op(*op));
     let mut places: Vec<Anchor> = graph.ops().filter(starts).map(Anchor::Op).collect();
-    let starts_at = |id: &TensorId| rules.iter().any(|rule| rule.root.starts_at(graph.tensor(*id)));
-    places.extend(graph.tensors().filter(starts_at).map(Anchor::Tensor));
+    if rules.is_at_tensors() {
+        let starts = |at: &Anchor| rules.at(graph, *at).next().is_some();
+        places.extend(graph.tensors().map(Anchor::Tensor).filter(starts));
+    }
     let look = |(mut matches, mut misses): (Vec<Anchor>, Misses<'r>), at: &Anchor| {
         let known = &KnownVerdicts::default();
-        for rule in candidates(module, sg, *at, rules) {
+        for rule in rules.at(graph, *at) {
             match rule.at(MatchSite { input, at: *at, answers, known }) {
                 Ok(found) => {
                     match rule.root.is_unserved().then(|| found.unserved_reads()) {
@@ -206,26 +210,12 @@ fn sweep<'r>(
     })
 }
 
-fn candidates<'r, 's>(
-    module: &'s Module,
-    sg: SubgraphId,
-    at: Anchor,
-    rules: &'s [&'r Rule],
-) -> impl Iterator<Item = &'r Rule> + use<'r, 's> {
-    let graph = module.subgraph(sg);
-    rules.iter().copied().filter(move |rule| match at {
-        Anchor::Op(op) => rule.root.starts_with(graph.op(op)),
-        Anchor::Read(..) => rule.root.is_unserved(),
-        Anchor::Tensor(tensor) => rule.root.starts_at(graph.tensor(tensor)),
-    })
-}
-
 /// Rewrites the place by the first rule that matches there.
 fn rewrite(
     session: &mut Session<'_>,
     sg: SubgraphId,
     at: Anchor,
-    rules: &[&Rule],
+    rules: &RuleIndex<'_>,
 ) -> Result<Option<Arc<Applied>>, PassError> {
     let answers = answers(session, sg, rules);
     let mut patch = None;
@@ -259,14 +249,15 @@ fn propose<'r>(
     session: &Session<'_>,
     sg: SubgraphId,
     at: Anchor,
-    rules: &[&'r Rule],
+    rules: &RuleIndex<'r>,
     answers: &Answers,
     patch: &mut Option<Patch>,
 ) -> Option<Proposed<'r>> {
     let known = &KnownVerdicts::default();
     let input = session.input(sg);
     let module = input.module;
-    let (rule, found) = candidates(module, sg, at, rules)
+    let (rule, found) = rules
+        .at(module.subgraph(sg), at)
         .find_map(|rule| Some((rule, rule.at(MatchSite { input, at, answers, known }).ok()?)))?;
     let anew = || Patch::new(sg, rule.name.clone());
     match &rule.rewrite {

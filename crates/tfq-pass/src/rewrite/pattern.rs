@@ -173,6 +173,26 @@ impl Root {
         }
     }
 
+    /// Codes of the builtin operators that it names.
+    pub(super) fn codes(&self) -> impl Iterator<Item = usize> {
+        let named = match self {
+            Self::Op(pattern) => &pattern.codes.0[..],
+            Self::Read(_) | Self::Unserved(_) | Self::Tensor(_) | Self::Expressed(_) => &[],
+        };
+        let bits = named.iter().enumerate();
+        bits.flat_map(|(at, bits)| {
+            (0..64).filter(move |bit| bits >> bit & 1 == 1).map(move |bit| 64 * at + bit)
+        })
+    }
+
+    pub(super) fn is_at_any_op(&self) -> bool {
+        matches!(self, Self::Read(_) | Self::Unserved(_))
+    }
+
+    pub(super) fn is_at_tensors(&self) -> bool {
+        matches!(self, Self::Tensor(_) | Self::Expressed(_))
+    }
+
     pub(super) fn is_unserved(&self) -> bool {
         matches!(self, Self::Unserved(_))
     }
