@@ -51,6 +51,8 @@ pub(super) struct Redone {
     pub(super) verdicts: Vec<NotedVerdict>,
     /// The constants that some op reads in another way now.
     pub(super) constants: IndexSet<BufferId>,
+    /// Whether an option asks for it, so that the file may grow.
+    pub(super) may_grow: bool,
 }
 
 /// Lets ops read weights that came as int8 as suits the target, or as the plan says.
@@ -76,7 +78,8 @@ pub(super) fn reread(
         }
     };
     tell_of_codes(pass, session, &found);
-    if found.iter().any(|reread| is_asked_for(pass, plan, module, reread)) {
+    let may_grow = found.iter().any(|reread| is_asked_for(pass, plan, module, reread));
+    if may_grow {
         session.produce(AskedSize);
     }
     let mut verdicts = Vec::new();
@@ -118,7 +121,7 @@ pub(super) fn reread(
         }
         session.apply(patch)?;
     }
-    Ok(Redone { verdicts, constants })
+    Ok(Redone { verdicts, constants, may_grow })
 }
 
 /// Ops that may read such a weight otherwise, and the model as if all read the codes.
@@ -152,8 +155,8 @@ fn is_asked_for(
     let WeightUse { sg, op, .. } = reread.came.u;
     let asked = match reread.cause {
         // A plan gives what the run gave that it is of, which options may have asked for.
-        Cause::Said if plan.is_some() => is_denied(pass, &module.subgraph(sg).op(op).kind),
-        Cause::Said => true,
+        Cause::Said => plan
+            .is_none_or(|plan| plan.may_grow || is_denied(pass, &module.subgraph(sg).op(op).kind)),
         Cause::Speed => pass.prefer != Priority::Target,
         Cause::Exact => false,
     };
