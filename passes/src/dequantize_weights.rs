@@ -10,7 +10,7 @@ use tfq_ir::{
 use tfq_numeric::{ChannelLayout, affine_values, from_f16};
 use tfq_pass::analysis::HybridVerdicts;
 use tfq_pass::{Eligibility, NeededSize, OptionValue, Pass, PassError, Session, declare_pass};
-use tfq_target::{ASYMMETRIC, Granularity, Objective, Reading, WeightForm};
+use tfq_target::{ASYMMETRIC, Granularity, Objective, Reading, Verdict, WeightForm, WeightOperand};
 
 tfq_pass::option_enum! {
     /// Which weights are stored as float32.
@@ -38,7 +38,8 @@ declare_pass! {
     ///
     /// With `only=unreadable` it takes those that neither an op nor a Dequantize of the target
     /// reads, as all are for `float-only`; a kernel that came after the last release of the target
-    /// reads nothing there. With `prefer=ram` it also takes those that only a Dequantize could read,
+    /// reads nothing there, and XNNPACK loads no op whose int8 weights a DENSIFY computes. With
+    /// `prefer=ram` it also takes those that only a Dequantize could read,
     /// where the runtime would hold more for that than for float32 (`tflm`). The model did not run
     /// there in either case, and the file grows for it as much as it takes.
     ///
@@ -151,8 +152,9 @@ fn may_have_unread(session: &Session<'_>, sg: SubgraphId, prefer: Objective) -> 
     graph.tensors().any(|id| {
         let form = WeightForm::of(graph.tensor(id));
         let dequantized = || target.dequantize_supports(form.ty, form.granularity);
+        let sparse = graph.tensor(id).sparsity.is_some();
         is_narrow(form.ty)
-            && (prefer == Objective::Ram || !dequantized())
+            && (prefer == Objective::Ram || sparse || !dequantized())
             && module.constant(sg, id).is_some()
     })
 }
@@ -189,6 +191,9 @@ fn need(
         }
         Reader::Dequantize(_) | Reader::Lookup(..) => false,
     };
+    if densified && is_misled(session, sg, id, readers) {
+        return Some(Need::Unread);
+    }
     if !target.dequantize_supports(form.ty, form.granularity) {
         let through = |reader: &Reader| !matches!(reader, Reader::Weight(..));
         let unread = readers.iter().any(|reader| through(reader) || is_refused(reader));
@@ -216,6 +221,29 @@ fn need(
         (Some(behind), Some(plain)) if behind <= plain => None,
         (behind, _) => Some(Need::Memory(behind.unwrap_or(0))),
     }
+}
+
+/// Whether XNNPACK takes an op for one with constant int8 weights. It does not prepare the op then,
+/// since a DENSIFY computes them, and the model does not load.
+fn is_misled(session: &Session<'_>, sg: SubgraphId, dense: TensorId, readers: &[Reader]) -> bool {
+    let mut seen = session.model().clone();
+    let tensor = seen.subgraph(sg).tensor(dense);
+    let (form, bytes) = (WeightForm::of(tensor), tensor.byte_len());
+    let Some(bytes) = bytes.filter(|_| is_holdable(tensor)) else { return false };
+    let mut patch = Patch::new(sg, "see what a DENSIFY makes as a constant");
+    let constant = patch.new_constant(tensor.clone(), vec![0; bytes as usize].into());
+    let weights = readers.iter().filter_map(|reader| match *reader {
+        Reader::Weight(op, slot) => Some((op, slot)),
+        Reader::Dequantize(_) | Reader::Lookup(..) => None,
+    });
+    let weights: Vec<(OpId, u32)> = weights.collect();
+    weights.iter().for_each(|(op, slot)| patch.set_operand(*op, *slot, constant));
+    seen.apply(patch).is_ok()
+        && weights.iter().any(|(op, slot)| {
+            let weight = WeightOperand { module: &seen, sg, op: *op, slot: *slot };
+            let verdict = session.target().hybrid(weight, &form);
+            matches!(verdict, Verdict::Hybrid { delegated: true })
+        })
 }
 
 /// How float32 numbers come from a quantised constant.
