@@ -236,6 +236,35 @@ fn a_plan_is_followed_to_the_same_bytes_whatever_made_it() {
 }
 
 #[test]
+fn a_plan_says_whether_the_file_may_grow() {
+    let input = model_of(
+        "tfg 1 quant
+subgraph @main {
+  %x = input : f32[1,64]
+  %w = const : i8[64,64] q([64 * 0.01], axis = 0) fill uniform(seed = 1, min = -127, max = 128)
+  %y = FULLY_CONNECTED.v12(%x, %w, _) {asymmetric_quantize_inputs = true} : f32[1,64]
+  output %y
+}
+",
+    );
+    // The first layer gets a Dequantize without being asked for one too, where that costs nothing.
+    for (way, grows) in [("", false), ("hybrid=off", true), ("prefer=size", false)] {
+        let mut run = optimizer(&with(way));
+        run.never_larger = true;
+        run.run_options.resources.insert(WantsPlan);
+        let optimized = run.run(&input[..]).unwrap();
+        let plan = optimized.report.products.get::<WeightPlan>().unwrap().clone();
+        let wanted = optimized.to_vec().unwrap();
+        assert_eq!((plan.may_grow, wanted.len() > input.len()), (grows, grows), "{way}");
+        let mut follow = optimizer(&with(""));
+        follow.never_larger = true;
+        follow.run_options.resources.insert(plan);
+        let followed = follow.run(&input[..]).unwrap();
+        assert!(followed.to_vec().unwrap() == wanted, "{way}");
+    }
+}
+
+#[test]
 fn a_plan_of_the_legacy_arithmetic_asks_for_it() {
     let input = model("digits/digits_cnn.tflite");
     let (optimized, plan) = planned(&with("compat=toco"), &input);

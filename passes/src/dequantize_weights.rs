@@ -1,15 +1,16 @@
 use crate::quantize_weights::{Priority, WeightPlan};
 use bytes::Bytes;
-use tfq_ir::catalog::ops::DEQUANTIZE;
+use std::borrow::Cow;
+use tfq_ir::catalog::ops::{DENSIFY, DEQUANTIZE};
 use tfq_ir::maps::{HashSet, IndexMap, IndexSet};
 use tfq_ir::{
-    Attr, BufferId, ElementType, Module, OpId, Patch, QuantizationDetails, SubgraphId, Tensor,
-    TensorId, counted, grouped,
+    Attr, BufferId, ElementType, Module, OpId, Patch, QuantizationDetails, Subgraph, SubgraphId,
+    Tensor, TensorId, Use, counted, grouped,
 };
 use tfq_numeric::{ChannelLayout, affine_values, from_f16};
 use tfq_pass::analysis::HybridVerdicts;
 use tfq_pass::{Eligibility, NeededSize, OptionValue, Pass, PassError, Session, declare_pass};
-use tfq_target::{ASYMMETRIC, Granularity, Objective, Reading, WeightForm};
+use tfq_target::{ASYMMETRIC, Granularity, Objective, Reading, Verdict, WeightForm, WeightOperand};
 
 tfq_pass::option_enum! {
     /// Which weights are stored as float32.
@@ -29,19 +30,22 @@ declare_pass! {
     /// ## What it does
     /// A quantised or float16 constant that a DEQUANTIZE makes float32, or that an op reads as a
     /// weight next to float activations, gives way to a float32 constant of the values that it
-    /// stands for. The DEQUANTIZE goes, also one behind a lookup that copies codes. So a model of
-    /// another tool can be quantised anew, or run where there are no quantised weights. The
-    /// integer constants go with `eliminate-dead-buffers`. With
-    /// `quantize-weights{type=float16},insert-dequant` behind it, weights are float16 then.
+    /// stands for. The DEQUANTIZE goes, also one behind a lookup that copies codes, and so does a
+    /// DENSIFY between a sparse constant and what reads it. So a model of another tool can be
+    /// quantised anew, or run where there are no quantised weights. The integer constants go with
+    /// `eliminate-dead-buffers`. With `quantize-weights{type=float16},insert-dequant` behind it,
+    /// weights are float16 then.
     ///
     /// With `only=unreadable` it takes those that neither an op nor a Dequantize of the target
     /// reads, as all are for `float-only`; a kernel that came after the last release of the target
-    /// reads nothing there. With `prefer=ram` it also takes those that only a Dequantize could read,
+    /// reads nothing there, and XNNPACK loads no op whose int8 weights a DENSIFY computes. With
+    /// `prefer=ram` it also takes those that only a Dequantize could read,
     /// where the runtime would hold more for that than for float32 (`tflm`). The model did not run
     /// there in either case, and the file grows for it as much as it takes.
     ///
-    /// Left alone, each with a remark: sparse constants, those with scales for blocks, those that
-    /// something else than ops refers to, and those of ops whose activations are integers too.
+    /// Left alone, each with a remark: sparse constants that an op reads itself, those with scales
+    /// for blocks, those that something else than ops refers to, and those of ops whose activations
+    /// are integers too.
     ///
     /// ## When it is safe
     /// What a DEQUANTIZE computed keeps its bits. An op that read the codes rounded its
@@ -110,7 +114,8 @@ impl Pass for DequantizeWeights {
                         need => need,
                     },
                 };
-                let buffer = session.model().subgraph(sg).tensor(id).buffer;
+                let graph = session.model().subgraph(sg);
+                let buffer = graph.tensor(stored(graph, id).1).buffer;
                 if !widen(session, sg, id, &readers)? {
                     continue;
                 }
@@ -151,8 +156,9 @@ fn may_have_unread(session: &Session<'_>, sg: SubgraphId, prefer: Objective) -> 
     graph.tensors().any(|id| {
         let form = WeightForm::of(graph.tensor(id));
         let dequantized = || target.dequantize_supports(form.ty, form.granularity);
+        let sparse = graph.tensor(id).sparsity.is_some();
         is_narrow(form.ty)
-            && (prefer == Objective::Ram || !dequantized())
+            && (prefer == Objective::Ram || sparse || !dequantized())
             && module.constant(sg, id).is_some()
     })
 }
@@ -175,7 +181,13 @@ fn need(
     let (target, input) = (session.target(), session.input(sg));
     let form = WeightForm::of(session.model().subgraph(sg).tensor(id));
     let verdicts = session.analysis::<HybridVerdicts>(sg);
+    let densified = stored(session.model().subgraph(sg), id).0.is_some();
     let is_refused = |reader: &Reader| match *reader {
+        // Of what an op computes there is no verdict.
+        Reader::Weight(op, slot) if densified => {
+            !target.hybrid(input.weight(op, slot), &form).is_hybrid()
+                && !target.computes(input.weight(op, slot), &form)
+        }
         Reader::Weight(op, slot) => {
             let verdict = verdicts.of(input, op, slot);
             matches!(verdict.as_deref(), Some(Eligibility::Dequantize { .. }))
@@ -183,12 +195,15 @@ fn need(
         }
         Reader::Dequantize(_) | Reader::Lookup(..) => false,
     };
+    if densified && is_misled(session, sg, id, readers) {
+        return Some(Need::Unread);
+    }
     if !target.dequantize_supports(form.ty, form.granularity) {
         let through = |reader: &Reader| !matches!(reader, Reader::Weight(..));
         let unread = readers.iter().any(|reader| through(reader) || is_refused(reader));
         return unread.then_some(Need::Unread);
     }
-    if prefer != Objective::Ram || !readers.iter().any(is_refused) {
+    if prefer != Objective::Ram || densified || !readers.iter().any(is_refused) {
         return None;
     }
     // By the rule for a weight that came as float32: what is not known is no less.
@@ -212,6 +227,29 @@ fn need(
     }
 }
 
+/// Whether XNNPACK takes an op for one with constant int8 weights. It does not prepare the op then,
+/// since a DENSIFY computes them, and the model does not load.
+fn is_misled(session: &Session<'_>, sg: SubgraphId, dense: TensorId, readers: &[Reader]) -> bool {
+    let mut seen = session.model().clone();
+    let tensor = seen.subgraph(sg).tensor(dense);
+    let (form, bytes) = (WeightForm::of(tensor), tensor.byte_len());
+    let Some(bytes) = bytes.filter(|_| is_holdable(tensor)) else { return false };
+    let mut patch = Patch::new(sg, "see what a DENSIFY makes as a constant");
+    let constant = patch.new_constant(tensor.clone(), vec![0; bytes as usize].into());
+    let weights = readers.iter().filter_map(|reader| match *reader {
+        Reader::Weight(op, slot) => Some((op, slot)),
+        Reader::Dequantize(_) | Reader::Lookup(..) => None,
+    });
+    let weights: Vec<(OpId, u32)> = weights.collect();
+    weights.iter().for_each(|(op, slot)| patch.set_operand(*op, *slot, constant));
+    seen.apply(patch).is_ok()
+        && weights.iter().any(|(op, slot)| {
+            let weight = WeightOperand { module: &seen, sg, op: *op, slot: *slot };
+            let verdict = session.target().hybrid(weight, &form);
+            matches!(verdict, Verdict::Hybrid { delegated: true })
+        })
+}
+
 /// How float32 numbers come from a quantised constant.
 #[derive(Clone, Copy, Debug)]
 enum Reader {
@@ -229,9 +267,12 @@ fn match_quantised(session: &Session<'_>, sg: SubgraphId) -> IndexMap<TensorId, 
     let mut found: IndexMap<TensorId, Vec<Reader>> = IndexMap::default();
     let is_constant = |id: TensorId| {
         let narrow = graph.tensor(id).ty != ElementType::Float32;
-        narrow && session.model().constant(sg, id).is_some()
+        narrow && session.model().constant(sg, stored(graph, id).1).is_some()
     };
     for op in graph.ops() {
+        if let Some((id, readers)) = densified(session, sg, op) {
+            found.entry(id).or_default().extend(readers);
+        }
         if !graph.op(op).kind.is(DEQUANTIZE) {
             for (slot, _) in verdicts.of_op(input, op) {
                 let id = graph.operand(op, slot).expect("it has a verdict");
@@ -287,6 +328,40 @@ fn tell_of_integers(
             }
         }
     }
+}
+
+/// The DENSIFY that makes a tensor of a sparse constant, and what is in the file: the tensor, where
+/// there is none.
+fn stored(graph: &Subgraph, id: TensorId) -> (Option<OpId>, TensorId) {
+    let densify = graph.producer(id).map(|(op, _)| op);
+    let densify = densify.filter(|op| graph.op(*op).kind.is(DENSIFY));
+    match densify.and_then(|op| Some((op, graph.operand(op, 0)?))) {
+        Some((op, sparse)) => (Some(op), sparse),
+        None => (None, id),
+    }
+}
+
+/// What a DENSIFY makes of a sparse constant, where ops next to float activations read it as a
+/// weight. A DEQUANTIZE finds it itself.
+fn densified(
+    session: &Session<'_>,
+    sg: SubgraphId,
+    densify: OpId,
+) -> Option<(TensorId, Vec<Reader>)> {
+    let (module, target) = (session.model(), session.target());
+    let graph = module.subgraph(sg);
+    let sparse = graph.operand(densify, 0).filter(|_| graph.op(densify).kind.is(DENSIFY))?;
+    let [dense] = graph.results(densify)[..] else { return None };
+    let narrow = is_narrow(graph.tensor(sparse).ty) && module.constant(sg, sparse).is_some();
+    let weight = |u: Use| {
+        let activation = target.facts_of(graph, u.op).and_then(|facts| facts.activation);
+        let activation = activation.and_then(|slot| graph.operand(u.op, slot));
+        let is_float = activation.is_some_and(|id| graph.tensor(id).ty == ElementType::Float32);
+        let is_weight = target.weight_slots(graph, u.op).contains(&u.slot);
+        (is_float && is_weight).then_some(Reader::Weight(u.op, u.slot))
+    };
+    let readers: Vec<Reader> = graph.uses(dense).into_iter().filter_map(weight).collect();
+    (narrow && !readers.is_empty()).then_some((dense, readers))
 }
 
 impl Reader {
@@ -345,7 +420,8 @@ fn widen(
         }
     };
     let graph = module.subgraph(sg);
-    let (old, was) = (graph.tensor(id), module.constant(sg, id).map_or(0, Bytes::len));
+    let (densify, source) = stored(graph, id);
+    let (old, was) = (graph.tensor(id), module.constant(sg, source).map_or(0, Bytes::len));
     let shown = |op: &OpId| graph.results(*op).iter().any(|id| module.references(sg, *id).any());
     let named = readers.iter().find_map(|reader| match reader {
         Reader::Dequantize(op) => Some(*op).filter(shown),
@@ -397,6 +473,7 @@ fn widen(
     let all_read = graph.all_uses(id, |u| read.contains(&(u.op, u.slot)));
     if all_read && !module.references(sg, id).any() {
         patch.erase_tensor(id);
+        densify.into_iter().for_each(|op| patch.erase_op(op));
     }
     if let Some(forbidden) = session.forbidden(&patch) {
         session.missed(tfq_pass::rewrite::FORBIDDEN, place, forbidden);
@@ -411,14 +488,26 @@ fn widen(
 
 /// The float32 values of a constant, or why they are not to be had.
 fn values(module: &Module, sg: SubgraphId, id: TensorId) -> Result<Bytes, (&'static str, String)> {
-    let tensor = module.subgraph(sg).tensor(id);
+    let graph = module.subgraph(sg);
+    let (densify, id) = stored(graph, id);
+    let tensor = graph.tensor(id);
     let other = |what: &str| Err(("other form", format!("it is stored {what}")));
-    if tensor.sparsity.is_some() {
-        return other("sparse");
-    }
     let needed = tensor.byte_len().and_then(|len| usize::try_from(len).ok());
-    let bytes = module.constant(sg, id).zip(needed).and_then(|(bytes, len)| bytes.get(..len));
-    let Some(bytes) = bytes else { return other("in fewer bytes than its shape asks for") };
+    let constant = module.constant(sg, id);
+    let bytes: Option<Cow<'_, [u8]>> = match tensor.sparsity.as_deref() {
+        Some(_) if densify.is_none() => return other("sparse"),
+        Some(sparsity) => {
+            let Some(width) = whole_bytes(tensor.ty).filter(|_| is_holdable(tensor)) else {
+                return other("sparse");
+            };
+            let dense = constant.and_then(|bytes| sparsity.to_dense(&tensor.shape, width, bytes));
+            dense.map(Cow::Owned)
+        }
+        None => constant.zip(needed).and_then(|(bytes, len)| bytes.get(..len)).map(Cow::Borrowed),
+    };
+    let Some(bytes) = bytes.as_deref() else {
+        return other("in fewer bytes than its shape asks for");
+    };
     let elements = tensor.elements().unwrap_or(0) as usize;
     let Some(codes) = codes(tensor.ty, bytes, elements) else {
         return match tensor.ty {
@@ -457,6 +546,22 @@ fn values(module: &Module, sg: SubgraphId, id: TensorId) -> Result<Bytes, (&'sta
         return other("with scales that do not fit its shape");
     };
     Ok(affine_values(&codes, layout, &q.scale, &zero_points).into())
+}
+
+/// Whether a model can hold all elements as float32: a few bytes may stand for a great many.
+fn is_holdable(tensor: &Tensor) -> bool {
+    let bytes = tensor.elements().and_then(|elements| elements.checked_mul(4));
+    bytes.is_some_and(|bytes| bytes < 1 << 31)
+}
+
+/// The size of an element that takes no part of a byte.
+fn whole_bytes(ty: ElementType) -> Option<usize> {
+    use ElementType::{BFloat16, Float16, Int8, Int16, UInt8};
+    match ty {
+        Int8 | UInt8 => Some(1),
+        Int16 | Float16 | BFloat16 => Some(2),
+        _ => None,
+    }
 }
 
 /// The integers that a constant holds; those of less than a byte are packed from the lowest bits on.

@@ -229,7 +229,7 @@ impl QuantizeWeights {
         followed: Option<&WeightPlan>,
         session: &mut Session<'_>,
     ) -> Result<(), PassError> {
-        let came::Redone { verdicts: reread, constants } = match self.compat {
+        let came::Redone { verdicts: reread, constants, may_grow } = match self.compat {
             Compat::None => came::reread(self, followed, session)?,
             Compat::Toco => Default::default(),
         };
@@ -271,6 +271,7 @@ impl QuantizeWeights {
         }
         session.apply(Edit::Release(replaced))?;
         if let Some(mut plan) = plan {
+            plan.may_grow = may_grow;
             observe(&mut plan, session, false);
             session.produce(plan);
         }

@@ -15,6 +15,7 @@ fn a_result_is_written_only_where_it_passes() {
     let out = folder.path().join("small.tflite");
     let error = fails(&[CNN, "-o", text(&out), "--verify-run=150"]);
     assert!(error.contains("the result: `serving_default` on the reference kernels"), "{error}");
+    assert!(error.contains("--ablate` tells which ops do the harm"), "{error}");
     assert!(!out.exists(), "nothing is written");
     succeeds(&[CNN, "-o", text(&out), "--verify-run"]);
     let verified = fs::read(&out).unwrap();
@@ -28,6 +29,7 @@ fn an_input_that_does_not_run_cannot_be_verified() {
     let out = folder.path().join("out.tflite");
     let custom = "tests/models/odd/custom_options.tflite";
     let error = fails(&[custom, "-o", text(&out), "--verify-run"]);
+    assert!(!error.contains("--ablate"), "{error}");
     assert!(error.contains("there is nothing to compare with"), "{error}");
     assert!(error.contains("MyDense"), "{error}");
     assert!(!out.exists());

@@ -13,7 +13,9 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use tfq_ir::{Applied, counted, grouped};
 use tfq_opt::Optimized;
-use tfq_opt::pass::{PassReport, RaisedRuntime, Remark, RemarkKind, RuleCount, Timeline, Why};
+use tfq_opt::pass::{
+    NeededSize, PassReport, RaisedRuntime, Remark, RemarkKind, RuleCount, Timeline, Why,
+};
 use tfq_opt::passes::IdlePatterns;
 use tfq_opt::target::Target;
 use tfq_text::{visible, visible_quoted};
@@ -383,6 +385,9 @@ impl Summary<'_> {
         }
         if let Some(one) = &self.optimized.mended {
             object["mended"] = fault(&one.place, &one.what);
+        }
+        if self.optimized.report.products.get::<NeededSize>().is_some() {
+            object["did_not_run"] = true.into();
         }
         if let Some(by) = self.optimized.undone {
             object["undone_growth"] = by.into();

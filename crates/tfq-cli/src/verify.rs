@@ -31,6 +31,10 @@ pub(crate) struct Verify {
     runtime: UseRuntime,
 }
 
+/// How to go on where outputs differ by too much.
+const HARM: &str = "on a result written without --verify-run, `tfq-opt compare --ablate` tells \
+                    which ops do the harm, and --keep leaves their weights";
+
 /// What a result will be held against.
 pub(super) struct Verification {
     running: Running,
@@ -87,7 +91,19 @@ impl Verification {
         let signature = signature.as_deref();
         let cases = compare::cases(running, models, &Kernels::ALL, signature, inputs)?;
         let sources = inputs.sources(input, signature);
-        compare::judge(&input.name, &result.name, &cases, &sources, *min_snr)?;
+        let judged = compare::judge(&input.name, &result.name, &cases, &sources, *min_snr);
+        let failed = |case: &Case| matches!(case.outcome, CaseOutcome::Failed(_));
+        let ran = |case: &Case| matches!(case.outcome, CaseOutcome::Ran(_));
+        judged.map_err(|failure| match failure {
+            // What differs can be looked into, once it is in a file.
+            Failure::Model { message, help }
+                if cases.iter().any(ran) && !cases.iter().any(failed) =>
+            {
+                let help = help.map_or_else(|| HARM.to_owned(), |help| format!("{help}; {HARM}"));
+                Failure::Model { message, help: Some(help) }
+            }
+            other => other,
+        })?;
         Ok(Verified { min_snr: *min_snr, cases, sources })
     }
 }

@@ -32,7 +32,7 @@ pub enum NumericContract {
     Reassociating,
     /// Numbers of a quantised tensor may be one step off, as other kernels round them.
     Rounding,
-    /// Constants are stored with fewer bits.
+    /// Constants are stored in another type.
     Quantizing,
     /// What the model takes and returns changes.
     ChangesSignature,
@@ -85,7 +85,7 @@ impl fmt::Display for NumericContract {
             Self::ExactButNanAndZero => "exact but for NaN and -0.0: other outputs keep their bits",
             Self::Reassociating => "re-associating: floats are rounded at other places",
             Self::Rounding => "rounding: quantised numbers may be one step off",
-            Self::Quantizing => "quantising: constants are stored with fewer bits",
+            Self::Quantizing => "quantising: constants are stored in another type",
             Self::ChangesSignature => "changes the signature: inputs and outputs are others",
         })
     }

@@ -51,6 +51,8 @@ pub(super) struct Redone {
     pub(super) verdicts: Vec<NotedVerdict>,
     /// The constants that some op reads in another way now.
     pub(super) constants: IndexSet<BufferId>,
+    /// Whether an option asks for it, so that the file may grow.
+    pub(super) may_grow: bool,
 }
 
 /// Lets ops read weights that came as int8 as suits the target, or as the plan says.
@@ -76,7 +78,8 @@ pub(super) fn reread(
         }
     };
     tell_of_codes(pass, session, &found);
-    if found.iter().any(|reread| is_asked_for(pass, plan, module, reread)) {
+    let may_grow = found.iter().any(|reread| is_asked_for(pass, plan, module, reread));
+    if may_grow {
         session.produce(AskedSize);
     }
     let mut verdicts = Vec::new();
@@ -118,7 +121,7 @@ pub(super) fn reread(
         }
         session.apply(patch)?;
     }
-    Ok(Redone { verdicts, constants })
+    Ok(Redone { verdicts, constants, may_grow })
 }
 
 /// Ops that may read such a weight otherwise, and the model as if all read the codes.
@@ -152,8 +155,8 @@ fn is_asked_for(
     let WeightUse { sg, op, .. } = reread.came.u;
     let asked = match reread.cause {
         // A plan gives what the run gave that it is of, which options may have asked for.
-        Cause::Said if plan.is_some() => is_denied(pass, &module.subgraph(sg).op(op).kind),
-        Cause::Said => true,
+        Cause::Said => plan
+            .is_none_or(|plan| plan.may_grow || is_denied(pass, &module.subgraph(sg).op(op).kind)),
         Cause::Speed => pass.prefer != Priority::Target,
         Cause::Exact => false,
     };
@@ -234,8 +237,11 @@ fn find(pass: &QuantizeWeights, session: &Session<'_>) -> CameUses {
             // Of what rounds no activations nothing is gained, and families are read whole: they
             // keep their codes or have a Dequantize for all.
             let denied = is_denied(pass, &graph.op(op).kind);
-            let whole = || facts.all_or_none && is_plain_family(session, sg, op);
-            if !(facts.rounds_activations() || denied && whole()) {
+            let whole = || match denied {
+                true => is_plain_family(session, sg, op),
+                false => is_family_behind(session, sg, op),
+            };
+            if !(facts.rounds_activations() || facts.all_or_none && whole()) {
                 continue;
             }
             let activation = facts.activation.and_then(|slot| graph.operand(op, slot));
@@ -290,6 +296,22 @@ fn is_plain_family(session: &Session<'_>, sg: SubgraphId, op: OpId) -> bool {
     })
 }
 
+/// Whether all weights of the op are int8 constants behind a Dequantize each.
+fn is_family_behind(session: &Session<'_>, sg: SubgraphId, op: OpId) -> bool {
+    let (module, target) = (session.model(), session.target());
+    let graph = module.subgraph(sg);
+    target.weight_slots(graph, op).iter().all(|slot| {
+        graph.operand(op, *slot).is_none_or(|id| {
+            let (dequantize, stored) = in_front_of_dequantize(graph, id);
+            let named = |id| module.references(sg, id).any();
+            dequantize.is_some()
+                && graph.tensor(stored).ty == ElementType::Int8
+                && is_plain(module, sg, stored)
+                && !(named(id) || named(stored))
+        })
+    })
+}
+
 /// What is to be read otherwise than it came.
 fn decided(mut select: Select<'_>, came: &CameUses) -> Vec<Reread> {
     let (pass, seen) = (select.pass, select.module);
@@ -301,7 +323,13 @@ fn decided(mut select: Select<'_>, came: &CameUses) -> Vec<Reread> {
         .flatten()
         .filter(|came| !kept(&came.u))
         .map(|came| {
-            let runs = match select.target.hybrid(came.u.operand(seen), &form(&came.u)) {
+            let WeightUse { sg, op, .. } = came.u;
+            // A kernel that takes one type for all weights is asked about all.
+            let verdict = match select.is_family(sg, op) {
+                true => select.target.group_verdict(seen, sg, op, |_, w| WeightForm::of(w)),
+                false => select.target.hybrid(came.u.operand(seen), &form(&came.u)),
+            };
+            let runs = match verdict {
                 Verdict::Hybrid { delegated } => Some(delegated),
                 Verdict::Dequantize { .. } => None,
             };

@@ -1,7 +1,7 @@
 //! Constants of a model as the pass sees them: who shows and reads them, and what holds them as
 //! they are.
 
-use tfq_ir::catalog::ops::DEQUANTIZE;
+use tfq_ir::catalog::ops::{DENSIFY, DEQUANTIZE};
 use tfq_ir::maps::IndexMap;
 use tfq_ir::{BufferId, ElementType, Module, OpId, Subgraph, SubgraphId, TensorId};
 
@@ -29,9 +29,18 @@ pub(super) fn just_one<T>() -> Vec<T> {
 
 /// The Dequantize that makes the tensor float32 and what it reads, or the tensor itself.
 pub(super) fn in_front_of_dequantize(graph: &Subgraph, id: TensorId) -> (Option<OpId>, TensorId) {
-    let dequantize = graph.producer(id).map(|(producer, _)| producer);
-    let dequantize = dequantize.filter(|op| graph.op(*op).kind.is(DEQUANTIZE));
-    match dequantize.and_then(|op| Some((op, graph.operand(op, 0)?))) {
+    in_front_of(graph, id, DEQUANTIZE)
+}
+
+/// A DENSIFY that makes the tensor, and what it reads; without one, the tensor.
+pub(super) fn in_front_of_densify(graph: &Subgraph, id: TensorId) -> (Option<OpId>, TensorId) {
+    in_front_of(graph, id, DENSIFY)
+}
+
+fn in_front_of(graph: &Subgraph, id: TensorId, kind: i32) -> (Option<OpId>, TensorId) {
+    let producer = graph.producer(id).map(|(producer, _)| producer);
+    let producer = producer.filter(|op| graph.op(*op).kind.is(kind));
+    match producer.and_then(|op| Some((op, graph.operand(op, 0)?))) {
         Some((op, stored)) => (Some(op), stored),
         None => (None, id),
     }

@@ -28,7 +28,7 @@ impl Select<'_> {
     /// Whether XNNPACK takes the lookup that the op would become; or why it cannot become one that
     /// reads a table with a scale for each row.
     pub(super) fn reads_rows(&self, u: &WeightUse, form: &WeightForm) -> Result<bool, String> {
-        let no = || "it looks up something else than rows by a list of 32-bit numbers".to_owned();
+        let no = || self.no_rows(u).to_owned();
         if !self.takes_ops {
             return Err("metadata refers to ops or tensors by number".to_owned());
         }
@@ -43,6 +43,20 @@ impl Select<'_> {
         match self.target.hybrid(operand, form) {
             Verdict::Hybrid { delegated } => Ok(delegated),
             Verdict::Dequantize { reason } => Err(reason),
+        }
+    }
+
+    /// Why the op cannot become a lookup of rows.
+    fn no_rows(&self, u: &WeightUse) -> &'static str {
+        let graph = self.module.subgraph(u.sg);
+        let numbers = row_numbers(graph, u);
+        let ty = numbers.map(|id| graph.tensor(id).ty);
+        let is_open = |id| !is_list(graph.tensor(id)) && !(self.has_sure_shape)(u.sg, id);
+        match ty {
+            Some(ElementType::Int32) if numbers.is_some_and(is_open) => {
+                "it looks up rows by numbers whose shape is open; --set-shape gives inputs theirs"
+            }
+            _ => "it looks up something else than rows by a list of 32-bit numbers",
         }
     }
 

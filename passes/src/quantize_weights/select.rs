@@ -3,7 +3,8 @@
 use super::QuantizeWeights;
 use super::candidate::{Candidate, Chosen, Objection, no_more_ops};
 use super::constants::{
-    TensorsByBuffer, held_as_float, in_front_of_dequantize, is_float_constant, just_one, shown,
+    TensorsByBuffer, held_as_float, in_front_of_densify, in_front_of_dequantize, is_float_constant,
+    just_one, shown,
 };
 use super::fast::Fast;
 use super::flow::WeightFlow;
@@ -282,12 +283,18 @@ impl Select<'_> {
         let graph = self.module.subgraph(sg);
         for slot in self.target.weight_slots(graph, op) {
             let Some(id) = graph.operand(op, slot) else { continue };
-            let (behind, stored) = in_front_of_dequantize(graph, id);
+            let (dequantize, codes) = in_front_of_dequantize(graph, id);
+            let (densify, stored) = in_front_of_densify(graph, codes);
             let ty = graph.tensor(stored).ty;
             if ty == ElementType::Float32 || self.module.constant(sg, stored).is_none() {
                 continue;
             }
-            let how = if behind.is_some() { ", behind a Dequantize" } else { "" };
+            let how = match (densify.is_some(), dequantize.is_some()) {
+                (true, true) => ", stored sparse behind a DENSIFY and a Dequantize",
+                (true, false) => ", stored sparse behind a DENSIFY",
+                (false, true) => ", behind a Dequantize",
+                (false, false) => "",
+            };
             let rule = match ty {
                 ElementType::Float16 => ALREADY_FLOAT16,
                 _ => ALREADY_QUANTISED,

@@ -24,6 +24,10 @@ pub struct WeightPlan {
     pub prefer: String,
     /// Whose arithmetic: that of the option `compat`.
     pub compat: String,
+    /// Whether the file may become larger than the one that came for what the plan says of weights
+    /// that came quantised: an option asked for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub may_grow: bool,
     /// In the order in which ops read them.
     #[serde(default)]
     pub constants: Vec<PlannedConstant>,
@@ -162,7 +166,7 @@ pub struct Alternative {
 impl WeightPlan {
     pub(super) fn new(target: &str, prefer: &str, compat: &str) -> Self {
         let [target, prefer, compat] = [target, prefer, compat].map(str::to_owned);
-        Self { tfq_plan: VERSION, target, prefer, compat, constants: Vec::new() }
+        Self { tfq_plan: VERSION, target, prefer, compat, may_grow: false, constants: Vec::new() }
     }
 
     /// Why the plan cannot be followed, if its form is of another version.

@@ -161,12 +161,17 @@ impl Summary<'_> {
         let report = &self.optimized.report;
         let left = |rule| report.left_by_rule().get(rule).copied().unwrap_or(0);
         if let Some(by) = self.optimized.undone {
-            let (changes, by) = (counted(left(UNDONE), "change"), counted(by, "byte"));
-            let hint = self.hint(UNDONE);
-            writeln!(
-                out,
-                "  {changes} undone: the file would be larger by {by}; --remarks tells which{hint}"
-            )?;
+            let (undone, by) = (left(UNDONE), counted(by, "byte"));
+            match undone {
+                // No pass did anything: other tools lay the same model out in another way.
+                0 => writeln!(out, "  as it came: written anew it would be larger by {by}")?,
+                _ => writeln!(
+                    out,
+                    "  {} undone: the file would be larger by {by}; --remarks tells which{}",
+                    counted(undone, "change"),
+                    self.hint(UNDONE)
+                )?,
+            }
         }
         if left(NO_ROOM) > 0 {
             writeln!(
