@@ -80,7 +80,7 @@ impl Pass for SetBatch {
             .collect();
         if bound.is_empty() && !inputs.iter().any(|input| first(input) == Some(Some(size))) {
             let message = format!(
-                "no input leaves its first dimension open: {}; strict=off changes one that is fixed",
+                "no input leaves its first dimension open: {}; `set-batch{{size={size} strict=off}}` in --passes changes one that is fixed",
                 listed(module, &inputs)
             );
             return Err(PassError::Unsupported(message));

@@ -154,9 +154,9 @@ impl SetShape {
         let mut pairs = had.iter().zip(dims);
         let other = pairs.find(|(had, dim)| dim.is_some() && had.is_some() && had != dim);
         match other.filter(|_| self.strict) {
-            Some((Some(had), _)) => {
-                Err(format!("its dimension of {had} is fixed; strict=off changes it too"))
-            }
+            Some((Some(had), _)) => Err(format!(
+                "its dimension of {had} is fixed; `set-shape` with strict=off in --passes changes it too"
+            )),
             _ => Ok(Shape::of(had.iter().zip(dims).map(|(had, dim)| dim.or(*had)))),
         }
     }
