@@ -88,7 +88,7 @@ pub use merge_equal_buffers::MergeEqualBuffers;
 pub use quantize_weights::{
     Alternative, Compat, CustomOp, CustomOps, Globs, IdlePattern, IdlePatterns, MinElements,
     OpList, PlannedConstant, PlannedReader, PlannedTensor, Priority, QuantizeWeights,
-    QuantizedOperands, Reads, ScalesPer, WantsPlan, WeightPlan, WeightType,
+    QuantizedOperands, Reads, ScalesPer, SparedSlowness, WantsPlan, WeightPlan, WeightType,
 };
 pub use remove_identities::RemoveIdentities;
 pub use surgery::set_batch::SetBatch;

@@ -195,6 +195,14 @@ impl Pass for QuantizeWeights {
     }
 }
 
+/// Handed over where ops get a Dequantize since they would be slower with int8: by how much the
+/// slowest of them would be, by the target's measurements.
+#[derive(Clone, Copy, Debug)]
+pub struct SparedSlowness {
+    /// Times as long as with float32.
+    pub times: f64,
+}
+
 /// Counts the ops that get a Dequantize though a kernel reads the codes, by what they get it for.
 fn count_causes(verdicts: &[NotedVerdict], session: &Session<'_>) {
     for (cause, name) in [

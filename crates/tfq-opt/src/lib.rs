@@ -539,7 +539,8 @@ pub mod passes {
         EliminateDeadOps, FoldConstants, Globs, HybridEligibility, IdlePattern, IdlePatterns,
         InsertDequant, MergeEqualBuffers, MinElements, OpList, PlannedConstant, PlannedReader,
         PlannedTensor, Priority, QuantizeWeights, QuantizedOperands, ReadBy, Reads,
-        RemoveIdentities, ScalesPer, WantsPlan, WeightPlan, WeightType, Which, all, builtin,
+        RemoveIdentities, ScalesPer, SparedSlowness, WantsPlan, WeightPlan, WeightType, Which, all,
+        builtin,
     };
 }
 

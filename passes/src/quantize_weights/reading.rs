@@ -8,7 +8,7 @@ use super::front::Behind;
 use super::options::{LEGACY_MIN_ELEMENTS, MinElements, WeightType};
 use super::widened::Widened;
 use std::borrow::Cow;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use tfq_ir::maps::{HashSet, IndexSet};
 use tfq_ir::{BufferId, Module, OpId, SubgraphId, TensorId};
 use tfq_target::{ActivationRule, Granularity, KernelSpeed, Objective, Target, WeightForm};
@@ -41,6 +41,8 @@ pub(super) struct Select<'a> {
     pub(super) biases: IndexSet<(SubgraphId, TensorId)>,
     /// Weights that were made float32 before, since the target does not read them as they came.
     pub(super) anew: HashSet<(SubgraphId, TensorId)>,
+    /// By how much the slowest op that is spared the codes for speed would be slower with them.
+    pub(super) slowest: Cell<f64>,
     /// Constants of which it was told why they stay.
     pub(super) told: RefCell<HashSet<(BufferId, Cow<'static, str>)>>,
     /// What stays as it is, where somebody wants the plan.
@@ -194,6 +196,7 @@ impl Select<'_> {
         }
         let speed = self.slowness(u, form, delegated)?;
         let (prefer, times) = (self.prefer.name(), speed.times);
+        self.slowest.set(self.slowest.get().max(times));
         Some(format!("prefer={prefer}: {times} times as slow with the codes: {}", speed.reason))
     }
 

@@ -1,6 +1,5 @@
 //! Which constants are quantised, and in which form.
 
-use super::QuantizeWeights;
 use super::candidate::{Candidate, Chosen, Objection, no_more_ops};
 use super::constants::{
     TensorsByBuffer, held_as_float, in_front_of_densify, in_front_of_dequantize, is_float_constant,
@@ -15,9 +14,10 @@ use super::reading::Select;
 use super::sparse;
 use super::weight_plan::{Alternative, WantsPlan};
 use super::widened::Widened;
+use super::{QuantizeWeights, SparedSlowness};
 use crate::dequantize_weights;
 use std::borrow::Cow;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::fmt;
 use tfq_ir::maps::{IndexMap, IndexSet};
@@ -77,6 +77,9 @@ pub(super) fn select(
     }
     select.leave_parts(&mut selection, session);
     selection.verdicts = select.verdicts(&selection.groups);
+    if selection.verdicts.iter().any(|verdict| verdict.cause == Cause::Speed) {
+        session.produce(SparedSlowness { times: select.slowest.get() });
+    }
     selection.left = select.left.take();
     selection
 }
@@ -113,6 +116,7 @@ impl<'a> Select<'a> {
             takes_ops: no_more_ops(session.model()).is_none(),
             biases: IndexSet::default(),
             anew: dequantize_weights::made(session.model()),
+            slowest: Cell::default(),
             told: RefCell::default(),
             left: RefCell::default(),
             wants_plan: session.resource::<WantsPlan>().is_some(),

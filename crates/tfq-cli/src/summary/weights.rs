@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use tfq_ir::catalog::ops;
 use tfq_ir::{ElementType, OpId, SubgraphId, counted, grouped};
 use tfq_opt::pass::{AskedSize, NeededSize};
-use tfq_opt::passes::{DequantizeReason, DequantizeReasons};
+use tfq_opt::passes::{DequantizeReason, DequantizeReasons, SparedSlowness};
 use tfq_opt::target::{Granularity, Target};
 
 impl Summary<'_> {
@@ -120,7 +120,10 @@ impl Summary<'_> {
                     format!(", for about {bytes}; --prefer=size saves these")
                 }
             };
-            writeln!(out, "    {ops} would be slower with int8{cost}")?;
+            let spared = report.products.get::<SparedSlowness>();
+            let times =
+                spared.map_or(String::new(), |spared| format!(", by up to {} times", spared.times));
+            writeln!(out, "    {ops} would be slower with int8{times}{cost}")?;
         }
         if count("dequantized-to-be-exact") > 0 {
             let ops = ops("dequantized-to-be-exact");
