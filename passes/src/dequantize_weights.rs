@@ -1,11 +1,12 @@
 use crate::quantize_weights::{Priority, WeightPlan};
+use crate::stored::{AS_FLOAT, in_front_of_densify};
 use bytes::Bytes;
 use std::borrow::Cow;
 use tfq_ir::catalog::ops::{DENSIFY, DEQUANTIZE};
-use tfq_ir::maps::{HashSet, IndexMap, IndexSet};
+use tfq_ir::maps::{IndexMap, IndexSet};
 use tfq_ir::{
-    Attr, BufferId, ElementType, Module, OpId, Patch, QuantizationDetails, Subgraph, SubgraphId,
-    Tensor, TensorId, Use, counted, grouped,
+    Attr, BufferId, ElementType, Module, OpId, Patch, QuantizationDetails, SubgraphId, Tensor,
+    TensorId, Use, counted, grouped,
 };
 use tfq_numeric::{ChannelLayout, affine_values, from_f16};
 use tfq_pass::analysis::HybridVerdicts;
@@ -80,16 +81,6 @@ declare_pass! {
     }
 }
 
-/// What marks a patch of this pass.
-const LABEL: &str = "store a weight as float32";
-
-/// Tensors that this pass made in place of quantised ones, in this run.
-pub(crate) fn made(module: &Module) -> HashSet<(SubgraphId, TensorId)> {
-    let patches = module.journal().iter().filter(|patch| patch.label() == LABEL);
-    let patches = patches.filter_map(|patch| Some((patch.subgraph?, patch)));
-    patches.flat_map(|(sg, patch)| patch.added_tensors().iter().map(move |id| (sg, *id))).collect()
-}
-
 impl Pass for DequantizeWeights {
     fn run(&self, session: &mut Session<'_>) -> Result<(), PassError> {
         // Who follows a plan wants what the run did that it is of.
@@ -115,7 +106,7 @@ impl Pass for DequantizeWeights {
                     },
                 };
                 let graph = session.model().subgraph(sg);
-                let buffer = graph.tensor(stored(graph, id).1).buffer;
+                let buffer = graph.tensor(in_front_of_densify(graph, id).1).buffer;
                 if !widen(session, sg, id, &readers)? {
                     continue;
                 }
@@ -181,7 +172,7 @@ fn need(
     let (target, input) = (session.target(), session.input(sg));
     let form = WeightForm::of(session.model().subgraph(sg).tensor(id));
     let verdicts = session.analysis::<HybridVerdicts>(sg);
-    let densified = stored(session.model().subgraph(sg), id).0.is_some();
+    let densified = in_front_of_densify(session.model().subgraph(sg), id).0.is_some();
     let is_refused = |reader: &Reader| match *reader {
         // Of what an op computes there is no verdict.
         Reader::Weight(op, slot) if densified => {
@@ -267,7 +258,7 @@ fn match_quantised(session: &Session<'_>, sg: SubgraphId) -> IndexMap<TensorId, 
     let mut found: IndexMap<TensorId, Vec<Reader>> = IndexMap::default();
     let is_constant = |id: TensorId| {
         let narrow = graph.tensor(id).ty != ElementType::Float32;
-        narrow && session.model().constant(sg, stored(graph, id).1).is_some()
+        narrow && session.model().constant(sg, in_front_of_densify(graph, id).1).is_some()
     };
     for op in graph.ops() {
         if let Some((id, readers)) = densified(session, sg, op) {
@@ -327,17 +318,6 @@ fn tell_of_integers(
                 session.missed("integer op", module.tensor_place(sg, id).to_string(), message);
             }
         }
-    }
-}
-
-/// The DENSIFY that makes a tensor of a sparse constant, and what is in the file: the tensor, where
-/// there is none.
-fn stored(graph: &Subgraph, id: TensorId) -> (Option<OpId>, TensorId) {
-    let densify = graph.producer(id).map(|(op, _)| op);
-    let densify = densify.filter(|op| graph.op(*op).kind.is(DENSIFY));
-    match densify.and_then(|op| Some((op, graph.operand(op, 0)?))) {
-        Some((op, sparse)) => (Some(op), sparse),
-        None => (None, id),
     }
 }
 
@@ -420,7 +400,7 @@ fn widen(
         }
     };
     let graph = module.subgraph(sg);
-    let (densify, source) = stored(graph, id);
+    let (densify, source) = in_front_of_densify(graph, id);
     let (old, was) = (graph.tensor(id), module.constant(sg, source).map_or(0, Bytes::len));
     let shown = |op: &OpId| graph.results(*op).iter().any(|id| module.references(sg, *id).any());
     let named = readers.iter().find_map(|reader| match reader {
@@ -432,7 +412,7 @@ fn widen(
         session.missed("output", place, message);
         return Ok(false);
     }
-    let mut patch = Patch::new(sg, LABEL);
+    let mut patch = Patch::new(sg, AS_FLOAT);
     let (now, ty) = (values.len(), old.ty);
     let float = patch.new_constant(
         Tensor {
@@ -489,7 +469,7 @@ fn widen(
 /// The float32 values of a constant, or why they are not to be had.
 fn values(module: &Module, sg: SubgraphId, id: TensorId) -> Result<Bytes, (&'static str, String)> {
     let graph = module.subgraph(sg);
-    let (densify, id) = stored(graph, id);
+    let (densify, id) = in_front_of_densify(graph, id);
     let tensor = graph.tensor(id);
     let other = |what: &str| Err(("other form", format!("it is stored {what}")));
     let needed = tensor.byte_len().and_then(|len| usize::try_from(len).ok());

@@ -22,6 +22,7 @@ mod quantize_weights;
 mod remove_identities;
 mod reshape;
 mod shapes;
+mod stored;
 mod surgery;
 mod target_forms;
 mod trigger_failure;

@@ -28,6 +28,7 @@ mod widened;
 mod zero_points;
 
 use crate::costs::FEW;
+use crate::stored::source;
 use encode::{Encoded, code_bytes, encode};
 use flow::WeightFlow;
 use form::{Cause, Group, NotedVerdict, Selection, WeightUse};
@@ -37,7 +38,7 @@ pub use options::{
     QuantizedOperands, ScalesPer, WeightType,
 };
 pub(crate) use outcome::{LOOKS_UP_MORE, complete_plan};
-use outcome::{Stored, observe, source};
+use outcome::{Stored, observe};
 use reading::Select;
 use std::cell::LazyCell;
 use std::fmt;

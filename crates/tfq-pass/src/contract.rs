@@ -259,9 +259,6 @@ impl<'a> Did<'a> {
             }
             let (old_graph, old) = self.op_before(id)?;
             let (reads, now) = (old_graph.operands(id), graph.operands(id));
-            if reads.len() != now.len() {
-                return None;
-            }
             let op = graph.op(id);
             let computes_alike = old.kind == op.kind
                 && have_same_attributes(old, op)
@@ -273,6 +270,23 @@ impl<'a> Did<'a> {
                 let (sg, graph) = graph_of(module, id.origin())?;
                 Some((graph.tensor(id), &module.constant(sg, id)?[..]))
             };
+            let has_effect = |(tensor, bytes): &(&Tensor, &[u8])| {
+                rounds(op, tensor) && bytes.iter().any(|byte| *byte != 0)
+            };
+            let slots = 0..reads.len().max(now.len());
+            let come_or_gone = slots.into_iter().find_map(|slot| {
+                let at = |operands: &Operands| operands.get(slot).copied().flatten();
+                let (module, id, does) = match (at(&reads), at(&now)) {
+                    (Some(id), None) => (self.before, id, "no longer read"),
+                    (None, Some(id)) => (self.after, id, "also read"),
+                    _ => return None,
+                };
+                let (tensor, _) = constant(module, id).filter(has_effect)?;
+                Some(format!("lets {} {does} `{}`", op.kind, visible(tensor.label())))
+            });
+            if come_or_gone.is_some() || reads.len() != now.len() {
+                return come_or_gone;
+            }
             let changed = reads.iter().zip(&now).filter(|(old, new)| old != new);
             let constants = changed.map(|(old, new)| {
                 Some((constant(self.before, (*old)?)?, constant(self.after, (*new)?)?))
@@ -436,12 +450,49 @@ fn commute(op: &Op, reads: &Operands, now: &Operands) -> bool {
     commutes && reads.len() == 2 && sorted(reads) == sorted(now)
 }
 
-/// Whether two constants that are stored alike have other bytes, or those of one are read
-/// otherwise. What changed both ways may be the same numbers in another form.
+/// Whether two constants hold other values. What has another type or quantisation and other bytes may
+/// be the same numbers in another form, which is looked into where the shape is the same.
 fn differ((a, old): (&Tensor, &[u8]), (b, new): (&Tensor, &[u8])) -> bool {
     let stored_alike = a.ty == b.ty && same_quantization(a, b);
     let same_bytes = (old.as_ptr(), old.len()) == (new.as_ptr(), new.len()) || old == new;
-    stored_alike != same_bytes
+    if stored_alike || same_bytes {
+        return stored_alike != same_bytes;
+    }
+    let both = (a.shape == b.shape).then(|| numbers(a, old).zip(numbers(b, new))).flatten();
+    both.is_some_and(|(old, new)| !old.map(f64::to_bits).eq(new.map(f64::to_bits)))
+}
+
+/// The numbers that a constant stands for, of types for which doubles hold them all.
+fn numbers<'a>(tensor: &'a Tensor, bytes: &'a [u8]) -> Option<Box<dyn Iterator<Item = f64> + 'a>> {
+    fn each<'a, const N: usize>(
+        bytes: &'a [u8],
+        number: impl Fn([u8; N]) -> f64 + 'a,
+    ) -> Box<dyn Iterator<Item = f64> + 'a> {
+        Box::new(bytes.as_chunks().0.iter().map(move |one| number(*one)))
+    }
+    let stored = match tensor.ty {
+        ElementType::Int8 => each(bytes, |one| i8::from_le_bytes(one).into()),
+        ElementType::UInt8 => each(bytes, |one| u8::from_le_bytes(one).into()),
+        ElementType::Int16 => each(bytes, |one| i16::from_le_bytes(one).into()),
+        ElementType::Float32 => each(bytes, |one| f32::from_le_bytes(one).into()),
+        _ => return None,
+    };
+    if tensor.sparsity.is_some() {
+        return None;
+    }
+    let Some(q) = tensor.quantization.as_deref().filter(|q| !q.scale.is_empty()) else {
+        return Some(stored);
+    };
+    let channel = || tensor.shape.get(usize::try_from(q.quantized_dimension).ok()? + 1..);
+    let step = match q.scale.len() {
+        1 => 1,
+        _ => channel()?.iter().try_fold(1_usize, |n, dim| n.checked_mul((*dim).max(1) as usize))?,
+    };
+    Some(Box::new(stored.enumerate().map(move |(at, code)| {
+        let channel = at / step % q.scale.len();
+        let zero = q.zero_point.get(channel).or(q.zero_point.first()).copied().unwrap_or(0);
+        (code - zero as f64) * f64::from(q.scale[channel])
+    })))
 }
 
 fn same_quantization(a: &Tensor, b: &Tensor) -> bool {

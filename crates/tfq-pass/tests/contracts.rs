@@ -34,6 +34,11 @@ subgraph @main {
   %above = const : i32[2,2] = [1, 0, 0, 0]
   %f = PAD(%x, %below) : f32[3,2]
   %g = PAD(%f, %above) : f32[4,2]
+  %finer = const : i8[2,2] q(0.25) = [1, 2, 3, 4]
+  %h = DEQUANTIZE(%finer) : f32[2,2]
+  %bias = const : f32[2] = [1, 2]
+  %i = FULLY_CONNECTED(%x, %w, %bias) : f32[2,2]
+  %j = FULLY_CONNECTED(%x, %w, _) : f32[2,2]
   output %y
 }
 ";
@@ -230,6 +235,31 @@ fn an_exact_pass_keeps_the_values_of_what_is_read() {
     };
     assert!(breach(NumericContract::Exact, scaled).ends_with("gave `codes` other values"));
 
+    // In another form, which the model has elsewhere.
+    let in_another_form: Work = |session| {
+        patch(session, |p, m| {
+            let form = m.subgraph(MAIN).tensor(tensor(m, "finer")).quantization.clone();
+            let bytes = p.add_constant(Bytes::from_static(&[2, 4, 6, 9]));
+            p.set_quantization(tensor(m, "codes"), form);
+            p.set_buffer(tensor(m, "codes"), bytes);
+        })
+    };
+    assert!(breach(NumericContract::Exact, in_another_form).ends_with("gave `codes` other values"));
+    let of_another_form: Work =
+        |session| patch(session, |p, m| p.set_operand(op_of(m, "d"), 0, tensor(m, "finer")));
+    assert!(breach(NumericContract::Exact, of_another_form).ends_with("than those of `codes`"));
+
+    // A bias less, or one more.
+    let less: Work = |session| patch(session, |p, m| p.clear_operand(op_of(m, "i"), 2));
+    assert_eq!(
+        breach(NumericContract::Exact, less),
+        "it is declared exact, and lets FULLY_CONNECTED no longer read `bias`"
+    );
+    assert_eq!(needs(less), NumericContract::Reassociating);
+    let more: Work =
+        |session| patch(session, |p, m| p.set_operand(op_of(m, "j"), 2, tensor(m, "bias")));
+    assert!(breach(NumericContract::Exact, more).ends_with("FULLY_CONNECTED also read `bias`"));
+
     // In two steps, one of which is none.
     let twice: Work = |session| {
         let buffer = session.apply(Edit::Constant(floats([0.0; 4])))?.constants().next().unwrap();
@@ -242,7 +272,16 @@ fn an_exact_pass_keeps_the_values_of_what_is_read() {
 
 #[test]
 fn an_exact_pass_may_do_what_changes_no_value() {
-    let harmless: [Work; 7] = [
+    let harmless: [Work; 8] = [
+        // The same numbers in another form, which the model has elsewhere.
+        |session| {
+            patch(session, |p, m| {
+                let form = m.subgraph(MAIN).tensor(tensor(m, "finer")).quantization.clone();
+                let bytes = p.add_constant(Bytes::from_static(&[2, 4, 6, 8]));
+                p.set_quantization(tensor(m, "codes"), form);
+                p.set_buffer(tensor(m, "codes"), bytes);
+            })
+        },
         // The same bytes in another place, and a twin of a tensor.
         |session| {
             patch(session, |p, m| {

@@ -4,14 +4,14 @@
 use super::QuantizeWeights;
 use super::afford;
 use super::candidate::no_more_ops;
-use super::constants::in_front_of_dequantize;
 use super::fast::Fast;
 use super::form::{Cause, NotedVerdict, WeightUse};
 use super::numbers::PlanNumbers;
 use super::options::{Priority, WeightType};
-use super::outcome::{Stored, Way, source};
+use super::outcome::{Stored, Way};
 use super::reading::Select;
 use super::weight_plan::{PlannedConstant, PlannedReader, Reads, WeightPlan};
+use crate::stored::{in_front_of_dequantize, source};
 use globset::GlobSet;
 use tfq_ir::maps::{HashMap, IndexMap, IndexSet};
 use tfq_ir::{

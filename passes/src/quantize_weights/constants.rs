@@ -1,9 +1,8 @@
 //! Constants of a model as the pass sees them: who shows and reads them, and what holds them as
 //! they are.
 
-use tfq_ir::catalog::ops::{DENSIFY, DEQUANTIZE};
 use tfq_ir::maps::IndexMap;
-use tfq_ir::{BufferId, ElementType, Module, OpId, Subgraph, SubgraphId, TensorId};
+use tfq_ir::{BufferId, ElementType, Module, SubgraphId, TensorId};
 
 /// Buffers and the tensors that show them, in order of appearance.
 pub(super) type TensorsByBuffer = IndexMap<BufferId, Vec<(SubgraphId, TensorId)>>;
@@ -25,25 +24,6 @@ pub(super) fn shown(module: &Module) -> TensorsByBuffer {
 /// Most constants have one reader and one tensor, and there may be a great many constants.
 pub(super) fn just_one<T>() -> Vec<T> {
     Vec::with_capacity(1)
-}
-
-/// The Dequantize that makes the tensor float32 and what it reads, or the tensor itself.
-pub(super) fn in_front_of_dequantize(graph: &Subgraph, id: TensorId) -> (Option<OpId>, TensorId) {
-    in_front_of(graph, id, DEQUANTIZE)
-}
-
-/// A DENSIFY that makes the tensor, and what it reads; without one, the tensor.
-pub(super) fn in_front_of_densify(graph: &Subgraph, id: TensorId) -> (Option<OpId>, TensorId) {
-    in_front_of(graph, id, DENSIFY)
-}
-
-fn in_front_of(graph: &Subgraph, id: TensorId, kind: i32) -> (Option<OpId>, TensorId) {
-    let producer = graph.producer(id).map(|(producer, _)| producer);
-    let producer = producer.filter(|op| graph.op(*op).kind.is(kind));
-    match producer.and_then(|op| Some((op, graph.operand(op, 0)?))) {
-        Some((op, stored)) => (Some(op), stored),
-        None => (None, id),
-    }
 }
 
 /// Why the tensor must stay float32, whatever its readers take, as a rule and a sentence.

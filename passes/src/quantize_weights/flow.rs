@@ -2,8 +2,9 @@
 //! that ops call, into variables, and through ops that move them.
 
 use super::QuantizeWeights;
-use super::constants::{in_front_of_dequantize, is_float_constant};
+use super::constants::is_float_constant;
 use super::options::{QuantizedOperands, WeightType};
+use crate::stored::in_front_of_dequantize;
 use tfq_ir::maps::{HashSet, IndexMap};
 use tfq_ir::ops::{OpSemantics, OperandRole, ShapeRule, semantics_of};
 use tfq_ir::{Attr, ElementType, Module, Op, OpId, Subgraph, SubgraphId, TensorId};

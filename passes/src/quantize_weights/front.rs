@@ -1,6 +1,6 @@
 //! What lies between the inputs of a model and an op.
 
-use super::constants::in_front_of_dequantize;
+use crate::stored::in_front_of_dequantize;
 use std::cell::OnceCell;
 use tfq_ir::maps::HashSet;
 use tfq_ir::{Module, OpId, Subgraph, SubgraphId, TensorId};

@@ -1,10 +1,10 @@
 //! What a plan says of constants and their readers, as the model has it: how each gets the numbers
 //! in the end, whichever pass saw to it, and what the runtime holds for that.
 
-use super::constants::in_front_of_dequantize;
 use super::numbers::PlanNumbers;
 use super::weight_plan::{PlannedConstant, PlannedReader, Reads, WeightPlan};
-use tfq_ir::catalog::ops::{DENSIFY, DEQUANTIZE};
+use crate::stored::{in_front_of_dequantize, source};
+use tfq_ir::catalog::ops::DEQUANTIZE;
 use tfq_ir::maps::{HashMap, HashSet};
 use tfq_ir::{
     BufferId, ElementType, Module, OpId, QuantizationDetails, Subgraph, SubgraphId, TensorId,
@@ -51,17 +51,6 @@ impl Stored {
 /// Whether scales of a tensor of this type are about what it holds.
 fn is_scaled(ty: ElementType) -> bool {
     !matches!(ty, ElementType::Float32 | ElementType::Float16 | ElementType::BFloat16)
-}
-
-/// What a Dequantize, a DENSIFY or both make the tensor of, or the tensor itself.
-pub(super) fn source(graph: &Subgraph, mut id: TensorId) -> TensorId {
-    while let Some((op, _)) = graph.producer(id) {
-        let kind = &graph.op(op).kind;
-        let made = kind.is(DEQUANTIZE) || kind.is(DENSIFY);
-        let Some(from) = graph.operand(op, 0).filter(|_| made) else { break };
-        id = from;
-    }
-    id
 }
 
 /// How an op gets the numbers of a constant.

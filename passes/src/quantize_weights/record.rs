@@ -1,14 +1,15 @@
 //! Writes down what was decided.
 
-use super::constants::{in_front_of_dequantize, shown};
+use super::constants::shown;
 use super::encode::Encoded;
 use super::form::{Form, Group, Left, NotedVerdict, Selection, WeightUse};
 use super::numbers::PlanNumbers;
-use super::outcome::{Stored, source};
+use super::outcome::Stored;
 use super::reading::Select;
 use super::weight_plan::{
     Alternative, PlannedConstant, PlannedReader, PlannedTensor, Reads, WeightPlan,
 };
+use crate::stored::{in_front_of_dequantize, source};
 use tfq_ir::maps::{HashMap, HashSet, IndexSet};
 use tfq_ir::{BufferId, Module, OpId, SubgraphId, TensorId};
 use tfq_numeric::{

@@ -6,7 +6,7 @@ use super::constants::held_as_float;
 use super::options::{Compat, MinElements, QuantizedOperands, WeightType};
 use super::select::ALREADY_FLOAT16;
 use super::sparse;
-use crate::dequantize_weights;
+use crate::stored::made_float;
 use tfq_ir::catalog::ops::{DENSIFY, DEQUANTIZE};
 use tfq_ir::maps::{IndexMap, IndexSet};
 use tfq_ir::visible;
@@ -25,7 +25,7 @@ pub(super) fn tell(pass: &QuantizeWeights, session: &Session<'_>) {
     };
     let missed = session.remarks().filter(|remark| remark.kind == RemarkKind::Missed);
     let told: IndexSet<String> = missed.map(|remark| remark.place).collect();
-    let anew = dequantize_weights::made(module);
+    let anew = made_float(module);
     for shown in large_floats(module, least).into_values() {
         let place = |(sg, id): &(SubgraphId, TensorId)| module.tensor_place(*sg, *id).to_string();
         let is_told = |at: &(SubgraphId, TensorId)| {

@@ -1,10 +1,7 @@
 //! Which constants are quantised, and in which form.
 
 use super::candidate::{Candidate, Chosen, Objection, no_more_ops};
-use super::constants::{
-    TensorsByBuffer, held_as_float, in_front_of_densify, in_front_of_dequantize, is_float_constant,
-    just_one, shown,
-};
+use super::constants::{TensorsByBuffer, held_as_float, is_float_constant, just_one, shown};
 use super::fast::Fast;
 use super::flow::WeightFlow;
 use super::form::{Cause, Form, Group, Left, NotedVerdict, Selection, WeightUse};
@@ -15,7 +12,7 @@ use super::sparse;
 use super::weight_plan::{Alternative, WantsPlan};
 use super::widened::Widened;
 use super::{QuantizeWeights, SparedSlowness};
-use crate::dequantize_weights;
+use crate::stored::{in_front_of_densify, in_front_of_dequantize, made_float};
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -115,7 +112,7 @@ impl<'a> Select<'a> {
             flow: WeightFlow::new(module, target),
             takes_ops: no_more_ops(session.model()).is_none(),
             biases: IndexSet::default(),
-            anew: dequantize_weights::made(session.model()),
+            anew: made_float(session.model()),
             slowest: Cell::default(),
             told: RefCell::default(),
             left: RefCell::default(),

@@ -31,6 +31,11 @@ impl Contradiction {
     pub(crate) fn is_like(&self, other: &Self) -> bool {
         use Contradiction::*;
         match (self, other) {
+            // That it came without a bias is no reason to take its weights away.
+            (
+                Cannot(InferError::LeftOut { slot: a, .. }),
+                Cannot(InferError::LeftOut { slot: b, .. }),
+            ) => a == b,
             (Cannot(a), Cannot(b)) => std::mem::discriminant(a) == std::mem::discriminant(b),
             (ResultType { slot: a, .. }, ResultType { slot: b, .. })
             | (ResultShape { slot: a, .. }, ResultShape { slot: b, .. }) => a == b,

@@ -228,6 +228,12 @@ fn what_came_in_odd_does_not_excuse_something_else() {
         case.refuse(|c, p| p.set_attr(c.op(1), "fused_activation_function", Attr::Int(4))),
         "subgraph 0, ADD `sum`: it cannot apply the activation TANH, only RELU, RELU_N1_TO_1, RELU6; leave the activation to an op of its own"
     );
+    let mut without_bias = Case::new(&CONV.replace("%b)", "_)"));
+    assert_eq!(without_bias.0.contradictions().count(), 1);
+    assert_eq!(
+        without_bias.refuse(|c, p| p.clear_operand(c.op(0), 1)),
+        "subgraph 0, CONV_2D `c`: operand 1 (`filter`) is left out; give it operands and attributes that it takes"
+    );
 }
 
 /// The steering operand is computed, so that nobody knows that the results are declared wrong.
