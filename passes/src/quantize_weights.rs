@@ -30,6 +30,7 @@ mod zero_points;
 use crate::costs::FEW;
 use crate::stored::source;
 use encode::{Encoded, code_bytes, encode};
+pub use fast::SparedSlowness;
 use flow::WeightFlow;
 use form::{Cause, Group, NotedVerdict, Selection, WeightUse};
 use options::LEGACY_MIN_ELEMENTS;
@@ -194,14 +195,6 @@ impl Pass for QuantizeWeights {
             None => self.run_with(None, session),
         }
     }
-}
-
-/// Handed over where ops get a Dequantize since they would be slower with int8: by how much the
-/// slowest of them would be, by the target's measurements.
-#[derive(Clone, Copy, Debug)]
-pub struct SparedSlowness {
-    /// Times as long as with float32.
-    pub times: f64,
 }
 
 /// Counts the ops that get a Dequantize though a kernel reads the codes, by what they get it for.

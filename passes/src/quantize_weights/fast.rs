@@ -28,3 +28,11 @@ impl Fast {
         }
     }
 }
+
+/// Handed over where ops get a Dequantize since they would be slower with int8: by how much the
+/// slowest of them would be, by the target's measurements.
+#[derive(Clone, Copy, Debug)]
+pub struct SparedSlowness {
+    /// Times as long as with float32.
+    pub times: f64,
+}

@@ -1,8 +1,9 @@
 //! Which constants are quantised, and in which form.
 
+use super::QuantizeWeights;
 use super::candidate::{Candidate, Chosen, Objection, no_more_ops};
 use super::constants::{TensorsByBuffer, held_as_float, is_float_constant, just_one, shown};
-use super::fast::Fast;
+use super::fast::{Fast, SparedSlowness};
 use super::flow::WeightFlow;
 use super::form::{Cause, Form, Group, Left, NotedVerdict, Selection, WeightUse};
 use super::front::Behind;
@@ -11,7 +12,6 @@ use super::reading::Select;
 use super::sparse;
 use super::weight_plan::{Alternative, WantsPlan};
 use super::widened::Widened;
-use super::{QuantizeWeights, SparedSlowness};
 use crate::stored::{in_front_of_densify, in_front_of_dequantize, made_float};
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
