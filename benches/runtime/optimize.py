@@ -15,7 +15,6 @@ to 60 dB. Marks: `optimize-default`.
 
 import argparse
 import json
-import math
 import os
 import pathlib
 import statistics
@@ -24,6 +23,7 @@ import sys
 import tempfile
 
 import page
+from default import is_float, mean
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 KERNELS = ("xnnpack", "optimized")
@@ -54,11 +54,6 @@ def shape(options, file):
     return sum(graph["ops"] for graph in graphs), sum(graph["partitions"] for graph in graphs)
 
 
-def scheme(options, file):
-    ran = run(options.tfq_opt, "inspect", "--json", file)
-    return json.loads(ran.stdout)["quantization"]["scheme"] if ran.returncode == 0 else None
-
-
 def decibels(options, model, result):
     """The worst output's signal-to-noise ratio, or None where it cannot be told."""
     flags = [f"--runtime={options.runtime}"] if options.runtime else []
@@ -77,7 +72,7 @@ def measure(options, source, folder):
     flags = [f"--allow={options.allow}"] if options.allow else []
     noise = None
     if options.default:
-        if scheme(options, model) != "float":
+        if not is_float(options, model):
             return {}
         came, model = model, folder / "default.tflite"
         done = [run(options.tfq_opt, came, "-q", "-o", model), run(options.tfq_opt, came, "--passes=optimize,default", *flags, "-q", "-o", quick)]
@@ -95,10 +90,6 @@ def measure(options, source, folder):
             ratios[kernels] = statistics.median(after / before for before, after in rounds)
     before, after = shape(options, model), shape(options, quick)
     return {"shape": (before, after), "bytes": (os.path.getsize(model), os.path.getsize(quick)), "ratios": ratios, "noise": noise}
-
-
-def mean(values):
-    return math.exp(sum(map(math.log, values)) / len(values)) if values else math.nan
 
 
 def row(name, found):

@@ -3,7 +3,7 @@ use crate::stored::{AS_FLOAT, in_front_of_densify};
 use bytes::Bytes;
 use std::borrow::Cow;
 use tfq_ir::catalog::ops::{DENSIFY, DEQUANTIZE};
-use tfq_ir::maps::{IndexMap, IndexSet};
+use tfq_ir::maps::{HashSet, IndexMap, IndexSet};
 use tfq_ir::{
     Attr, BufferId, ElementType, Module, OpId, Patch, QuantizationDetails, SubgraphId, Tensor,
     TensorId, Use, counted, grouped,
@@ -97,9 +97,14 @@ impl Pass for DequantizeWeights {
             if self.only == Which::All {
                 tell_of_integers(session, sg, &quantised);
             }
+            let misleading = match self.only {
+                Which::All => HashSet::default(),
+                Which::Unreadable => misleading(session, sg, &quantised),
+            };
             for (id, readers) in quantised {
                 let need = match self.only {
                     Which::All => None,
+                    Which::Unreadable if misleading.contains(&id) => Some(Need::Unread),
                     Which::Unreadable => match need(session, sg, id, &readers, prefer) {
                         None => continue,
                         need => need,
@@ -186,9 +191,6 @@ fn need(
         }
         Reader::Dequantize(_) | Reader::Lookup(..) => false,
     };
-    if densified && is_misled(session, sg, id, readers) {
-        return Some(Need::Unread);
-    }
     if !target.dequantize_supports(form.ty, form.granularity) {
         let through = |reader: &Reader| !matches!(reader, Reader::Weight(..));
         let unread = readers.iter().any(|reader| through(reader) || is_refused(reader));
@@ -218,27 +220,47 @@ fn need(
     }
 }
 
-/// Whether XNNPACK takes an op for one with constant int8 weights. It does not prepare the op then,
-/// since a DENSIFY computes them, and the model does not load.
-fn is_misled(session: &Session<'_>, sg: SubgraphId, dense: TensorId, readers: &[Reader]) -> bool {
-    let mut seen = session.model().clone();
-    let tensor = seen.subgraph(sg).tensor(dense);
-    let (form, bytes) = (WeightForm::of(tensor), tensor.byte_len());
-    let Some(bytes) = bytes.filter(|_| is_holdable(tensor)) else { return false };
-    let mut patch = Patch::new(sg, "see what a DENSIFY makes as a constant");
-    let constant = patch.new_constant(tensor.clone(), vec![0; bytes as usize].into());
-    let weights = readers.iter().filter_map(|reader| match *reader {
-        Reader::Weight(op, slot) => Some((op, slot)),
-        Reader::Dequantize(_) | Reader::Lookup(..) => None,
+/// What DENSIFY ops compute that XNNPACK takes for constant int8 weights of an op. It does not prepare
+/// the op then, and the model does not load.
+fn misleading(
+    session: &Session<'_>,
+    sg: SubgraphId,
+    quantised: &IndexMap<TensorId, Vec<Reader>>,
+) -> HashSet<TensorId> {
+    let graph = session.model().subgraph(sg);
+    let dense = quantised.iter().filter_map(|(id, readers)| {
+        let tensor = graph.tensor(*id);
+        let made = in_front_of_densify(graph, *id).0.is_some() && is_holdable(tensor);
+        Some((*id, readers, tensor.byte_len().filter(|_| made)? as usize))
     });
-    let weights: Vec<(OpId, u32)> = weights.collect();
-    weights.iter().for_each(|(op, slot)| patch.set_operand(*op, *slot, constant));
-    seen.apply(patch).is_ok()
-        && weights.iter().any(|(op, slot)| {
-            let weight = WeightOperand { module: &seen, sg, op: *op, slot: *slot };
-            let verdict = session.target().hybrid(weight, &form);
+    let dense: Vec<_> = dense.collect();
+    let mut found = HashSet::default();
+    let Some(most) = dense.iter().map(|(.., bytes)| *bytes).max() else { return found };
+    // As if they were constants, which all have the same bytes.
+    let mut seen = session.model().clone();
+    let zeros = Bytes::from(vec![0; most]);
+    for (id, readers, bytes) in dense {
+        let tensor = graph.tensor(id);
+        let mut patch = Patch::new(sg, "see what a DENSIFY makes as a constant");
+        let constant = patch.new_constant(tensor.clone(), zeros.slice(..bytes));
+        let weights = readers.iter().filter_map(|reader| match *reader {
+            Reader::Weight(op, slot) => Some((op, slot)),
+            Reader::Dequantize(_) | Reader::Lookup(..) => None,
+        });
+        weights.clone().for_each(|(op, slot)| patch.set_operand(op, slot, constant));
+        if seen.apply(patch).is_err() {
+            continue;
+        }
+        let is_delegated = |(op, slot)| {
+            let weight = WeightOperand { module: &seen, sg, op, slot };
+            let verdict = session.target().hybrid(weight, &WeightForm::of(tensor));
             matches!(verdict, Verdict::Hybrid { delegated: true })
-        })
+        };
+        if weights.clone().any(is_delegated) {
+            found.insert(id);
+        }
+    }
+    found
 }
 
 /// How float32 numbers come from a quantised constant.
@@ -534,14 +556,10 @@ fn is_holdable(tensor: &Tensor) -> bool {
     bytes.is_some_and(|bytes| bytes < 1 << 31)
 }
 
-/// The size of an element that takes no part of a byte.
+/// The size of an element of a narrow type that takes no part of a byte.
 fn whole_bytes(ty: ElementType) -> Option<usize> {
-    use ElementType::{BFloat16, Float16, Int8, Int16, UInt8};
-    match ty {
-        Int8 | UInt8 => Some(1),
-        Int16 | Float16 | BFloat16 => Some(2),
-        _ => None,
-    }
+    let bits = ty.bits().filter(|bits| is_narrow(ty) && bits % 8 == 0)?;
+    Some(bits as usize / 8)
 }
 
 /// The integers that a constant holds; those of less than a byte are packed from the lowest bits on.

@@ -98,22 +98,7 @@ impl PlanArg {
 fn read(file: &Path) -> Result<WeightPlan, Failure> {
     let text = model::read_settings(file)?;
     let json = text.trim_start().starts_with('{');
-    // The fields of another version are not these.
-    let version = match json {
-        true => serde_json::from_str::<serde_json::Value>(&text)
-            .ok()
-            .and_then(|plan| u32::try_from(plan.get("tfq_plan")?.as_u64()?).ok()),
-        false => toml::from_str::<toml::Table>(&text)
-            .ok()
-            .and_then(|plan| u32::try_from(plan.get("tfq_plan")?.as_integer()?).ok()),
-    };
-    if let Some(misfit) = version.and_then(WeightPlan::misfit_of) {
-        return Err(Failure::Model {
-            message: format!("{} cannot be followed: {misfit}", named(file)),
-            help: Some("print it again with this release: --plan=toml or --plan=json".to_owned()),
-        });
-    }
-    let plan = match json {
+    let plan: Result<WeightPlan, String> = match json {
         true => serde_json::from_str(&text).map_err(|error| error.to_string()),
         false => toml::from_str(&text).map_err(|error: toml::de::Error| {
             let start = error.span().map_or(text.len(), |span| span.start);
@@ -121,10 +106,30 @@ fn read(file: &Path) -> Result<WeightPlan, Failure> {
             format!("{} at line {line} column {column}", error.message())
         }),
     };
+    let version = match &plan {
+        Ok(plan) => Some(plan.tfq_plan),
+        // The fields of another version are others.
+        Err(_) => version(&text, json),
+    };
+    if let Some(misfit) = version.and_then(WeightPlan::misfit_of) {
+        return Err(Failure::Model {
+            message: format!("{} cannot be followed: {misfit}", named(file)),
+            help: Some("print it again with this release: --plan=toml or --plan=json".to_owned()),
+        });
+    }
     plan.map_err(|error| Failure::Model {
         message: format!("{} is no plan: {error}", named(file)),
         help: Some("--plan=toml and --plan=json print one".to_owned()),
     })
+}
+
+/// The version that a plan states, whatever else it holds.
+fn version(text: &str, json: bool) -> Option<u32> {
+    let plan: serde_json::Value = match json {
+        true => serde_json::from_str(text).ok()?,
+        false => toml::from_str(text).ok()?,
+    };
+    u32::try_from(plan.get("tfq_plan")?.as_u64()?).ok()
 }
 
 /// Prints the plan of a run to standard output.

@@ -166,6 +166,16 @@ fn patch(
     session.apply(patch).map(|_| ())
 }
 
+/// Gives `codes` these bytes, and the quantisation of `finer`.
+fn in_the_form_of_finer(session: &mut Session<'_>, codes: &'static [u8]) -> Result<(), PassError> {
+    patch(session, |p, m| {
+        let form = m.subgraph(MAIN).tensor(tensor(m, "finer")).quantization.clone();
+        let bytes = p.add_constant(Bytes::from_static(codes));
+        p.set_quantization(tensor(m, "codes"), form);
+        p.set_buffer(tensor(m, "codes"), bytes);
+    })
+}
+
 fn floats(values: [f32; 4]) -> Bytes {
     values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<_>>().into()
 }
@@ -236,14 +246,7 @@ fn an_exact_pass_keeps_the_values_of_what_is_read() {
     assert!(breach(NumericContract::Exact, scaled).ends_with("gave `codes` other values"));
 
     // In another form, which the model has elsewhere.
-    let in_another_form: Work = |session| {
-        patch(session, |p, m| {
-            let form = m.subgraph(MAIN).tensor(tensor(m, "finer")).quantization.clone();
-            let bytes = p.add_constant(Bytes::from_static(&[2, 4, 6, 9]));
-            p.set_quantization(tensor(m, "codes"), form);
-            p.set_buffer(tensor(m, "codes"), bytes);
-        })
-    };
+    let in_another_form: Work = |session| in_the_form_of_finer(session, &[2, 4, 6, 9]);
     assert!(breach(NumericContract::Exact, in_another_form).ends_with("gave `codes` other values"));
     let of_another_form: Work =
         |session| patch(session, |p, m| p.set_operand(op_of(m, "d"), 0, tensor(m, "finer")));
@@ -274,14 +277,7 @@ fn an_exact_pass_keeps_the_values_of_what_is_read() {
 fn an_exact_pass_may_do_what_changes_no_value() {
     let harmless: [Work; 8] = [
         // The same numbers in another form, which the model has elsewhere.
-        |session| {
-            patch(session, |p, m| {
-                let form = m.subgraph(MAIN).tensor(tensor(m, "finer")).quantization.clone();
-                let bytes = p.add_constant(Bytes::from_static(&[2, 4, 6, 8]));
-                p.set_quantization(tensor(m, "codes"), form);
-                p.set_buffer(tensor(m, "codes"), bytes);
-            })
-        },
+        |session| in_the_form_of_finer(session, &[2, 4, 6, 8]),
         // The same bytes in another place, and a twin of a tensor.
         |session| {
             patch(session, |p, m| {
